@@ -1,0 +1,196 @@
+//! Datagrams: connected sockets, bound sockets, and multicast.
+
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::task::{Context, Poll};
+
+use tokio::io::ReadBuf;
+
+use crate::{AddressFamily, Endpoint, Result};
+
+/// A UDP socket. Dropping it closes it.
+///
+/// A bound socket speaks in addresses. To reach a name, [connect](UdpOpen::open_connected) to it:
+/// the backend resolves it, and [`peer_addr`](Self::peer_addr) tells what it found.
+pub trait DatagramSocket: Send + Unpin + Debug + 'static {
+    /// Receives one datagram into `buf`, and says from where and whether it was cut short.
+    ///
+    /// Datagrams that arrive while nobody receives are kept up to the backend's bound; beyond it,
+    /// the newest are dropped, as UDP may.
+    fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Datagram>>;
+
+    /// Sends one datagram: on a bound socket to `to`, on a connected one to its peer (`to` is then
+    /// `None`). Ready when it is on its way, which promises nothing of its arrival.
+    ///
+    /// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) where `to` is missing or superfluous
+    /// or the datagram is larger than the backend can send.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Poll<io::Result<()>>;
+
+    /// The address on this side.
+    fn local_addr(&self) -> Option<SocketAddr>;
+
+    /// The peer of a connected socket.
+    fn peer_addr(&self) -> Option<SocketAddr>;
+
+    /// Receives one datagram, as a future.
+    ///
+    /// # Errors
+    /// Where the socket has failed for good.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no datagram.
+    fn recv(&mut self, buf: &mut [u8]) -> impl Future<Output = io::Result<Datagram>> + Send
+    where
+        Self: Sized,
+    {
+        poll_fn(move |cx| self.poll_recv(cx, &mut ReadBuf::new(buf)))
+    }
+
+    /// Sends one datagram, as a future.
+    ///
+    /// # Errors
+    /// As [`poll_send`](Self::poll_send).
+    ///
+    /// # Cancel safety
+    /// Dropping the future before it is ready sends nothing, or the whole datagram.
+    fn send(
+        &mut self,
+        data: &[u8],
+        to: Option<SocketAddr>,
+    ) -> impl Future<Output = io::Result<()>> + Send
+    where
+        Self: Sized,
+    {
+        poll_fn(move |cx| self.poll_send(cx, data, to))
+    }
+}
+
+/// What was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Datagram {
+    /// How many bytes now stand in the buffer.
+    pub len: usize,
+    /// Who sent it.
+    pub from: Option<SocketAddr>,
+    /// Whether the buffer was too small, and the rest is lost.
+    pub truncated: bool,
+}
+
+impl Datagram {
+    /// A datagram of `len` bytes in the buffer.
+    pub fn new(len: usize, from: Option<SocketAddr>, truncated: bool) -> Self {
+        Self {
+            len,
+            from,
+            truncated,
+        }
+    }
+}
+
+/// Opens UDP sockets.
+pub trait UdpOpen: Send + Sync + 'static {
+    /// What it opens.
+    type Socket: DatagramSocket;
+
+    /// Opens a socket that speaks with one peer only.
+    ///
+    /// # Errors
+    /// As [`TcpConnect::connect`](crate::TcpConnect::connect); `multicast` in the options is
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) here.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it was opening.
+    fn open_connected(
+        &self,
+        to: &Endpoint,
+        options: &UdpOptions,
+    ) -> impl Future<Output = Result<Self::Socket>> + Send;
+
+    /// Opens a socket at a local address that speaks with anyone; port 0 takes a free one. With
+    /// `multicast` in the options it belongs to those groups.
+    ///
+    /// # Errors
+    /// As [`TcpListen::listen`](crate::TcpListen::listen).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it was opening.
+    fn open_bound(
+        &self,
+        at: SocketAddr,
+        options: &UdpOptions,
+    ) -> impl Future<Output = Result<Self::Socket>> + Send;
+}
+
+/// How to open a UDP socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UdpOptions {
+    /// The system's send buffer, in bytes. Default: the system's choice.
+    pub send_buffer: Option<NonZeroU32>,
+    /// The system's receive buffer, in bytes. Default: the system's choice.
+    pub receive_buffer: Option<NonZeroU32>,
+    /// Which addresses of a name to take, when connecting. Default: any.
+    pub family: AddressFamily,
+    /// On an IPv6 address, whether IPv4 is left out, when binding. Default: the system's choice.
+    pub v6_only: Option<bool>,
+    /// Multicast, when binding. Default: none.
+    pub multicast: Option<MulticastOptions>,
+}
+
+/// How a bound socket takes part in multicast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MulticastOptions {
+    /// The groups to join.
+    pub groups: Vec<MulticastGroup>,
+    /// How many routers what is sent may pass; 0 stays on this host. Default: 1, this network.
+    pub time_to_live: u8,
+    /// Whether this host's own sockets receive what is sent. Default: true.
+    pub loopback: bool,
+    /// Whether other sockets of this host may bind the same port, as mDNS needs. Default: false.
+    pub share_address: bool,
+}
+
+impl Default for MulticastOptions {
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            time_to_live: 1,
+            loopback: true,
+            share_address: false,
+        }
+    }
+}
+
+/// A multicast group, of any source or of one (RFC 4607).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct MulticastGroup {
+    /// The group's address.
+    pub address: IpAddr,
+    /// The one sender to hear, where it is not all.
+    pub source: Option<IpAddr>,
+}
+
+impl MulticastGroup {
+    /// The group with this address, whoever sends.
+    pub fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            source: None,
+        }
+    }
+}

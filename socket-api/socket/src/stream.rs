@@ -1,0 +1,195 @@
+//! Byte streams: connecting to them, and listening for them.
+
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{Endpoint, Result};
+
+/// A stream of bytes in each direction, in order, without gaps: a TCP connection, or TLS over one.
+///
+/// Reading and writing are tokio's [`AsyncRead`] and [`AsyncWrite`], with these promises on top,
+/// which every backend keeps and the conformance suite checks:
+///
+/// - Reading 0 bytes means that the peer has ended its direction in order. A stream that was cut
+///   fails instead; where a backend can't tell the two apart,
+///   [`StreamInfo::may_truncate`] says so.
+/// - A read or write that is dropped before it is ready has lost and repeated nothing.
+/// - A peer that doesn't read stalls the writer: what a stream buffers is bounded.
+/// - `poll_flush` is ready when everything written is on its way, `poll_shutdown` when the end is
+///   too. After it, reading goes on where [`StreamInfo::half_close`] is true.
+/// - Dropping a stream closes both directions; unless it was shut down, the peer may see a reset.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + Debug + 'static {
+    /// What is known about this stream.
+    fn info(&self) -> StreamInfo;
+}
+
+/// What is known about a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamInfo {
+    /// The address on this side; where a relay carries the stream, on the relay.
+    pub local: Option<SocketAddr>,
+    /// The address on the other side, as the one who connected sees it.
+    pub peer: Option<SocketAddr>,
+    /// Whether `poll_shutdown` ends this side's direction alone, and reading goes on.
+    /// Where this is false, the peer learns of the end only when both directions are closed.
+    pub half_close: bool,
+    /// Whether the stream may lose its end, or bytes in its middle, without an error.
+    ///
+    /// True only for a plain stream over Chrome's Direct Sockets. TLS on top turns such a loss into
+    /// an error.
+    pub may_truncate: bool,
+}
+
+impl StreamInfo {
+    /// A stream between these addresses that keeps every promise.
+    pub fn new(local: Option<SocketAddr>, peer: Option<SocketAddr>) -> Self {
+        Self {
+            local,
+            peer,
+            half_close: true,
+            may_truncate: false,
+        }
+    }
+}
+
+/// Opens byte streams.
+pub trait TcpConnect: Send + Sync + 'static {
+    /// What it opens.
+    type Stream: ByteStream;
+
+    /// Connects to an endpoint; tries every address that its name has.
+    ///
+    /// # Errors
+    /// [`HostNotFound`](crate::ErrorKind::HostNotFound), [`Refused`](crate::ErrorKind::Refused),
+    /// [`Unreachable`](crate::ErrorKind::Unreachable), [`Denied`](crate::ErrorKind::Denied) or
+    /// [`TimedOut`](crate::ErrorKind::TimedOut), as closely as the backend can tell;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for an option that it can't honour.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it was opening. It sets no deadline of its own:
+    /// [`time::timeout`](crate::time::timeout) does.
+    fn connect(
+        &self,
+        to: &Endpoint,
+        options: &TcpOptions,
+    ) -> impl Future<Output = Result<Self::Stream>> + Send;
+}
+
+/// Listens for byte streams.
+pub trait TcpListen: Send + Sync + 'static {
+    /// What listens.
+    type Listener: TcpListener;
+
+    /// Listens at a local address; port 0 takes a free one, which
+    /// [`local_addr`](TcpListener::local_addr) then tells.
+    ///
+    /// # Errors
+    /// [`AddressInUse`](crate::ErrorKind::AddressInUse),
+    /// [`AddressNotAvailable`](crate::ErrorKind::AddressNotAvailable),
+    /// [`Denied`](crate::ErrorKind::Denied), or [`Unsupported`](crate::ErrorKind::Unsupported).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it was opening.
+    fn listen(
+        &self,
+        at: SocketAddr,
+        options: &ListenOptions,
+    ) -> impl Future<Output = Result<Self::Listener>> + Send;
+}
+
+/// A socket that takes connections. Dropping it stops listening; streams already taken live on.
+pub trait TcpListener: Send + Unpin + Debug + 'static {
+    /// What it takes.
+    type Stream: ByteStream;
+
+    /// The next connection; its [`StreamInfo::peer`] names who connected.
+    ///
+    /// An error ends the listener, unless its kind is [`Reset`](crate::ErrorKind::Reset) or
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded): then one connection was lost.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::Stream>>;
+
+    /// Where it listens.
+    fn local_addr(&self) -> Option<SocketAddr>;
+
+    /// The next connection, as a future.
+    ///
+    /// # Errors
+    /// As [`poll_accept`](Self::poll_accept).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no connection.
+    fn accept(&mut self) -> impl Future<Output = Result<Self::Stream>> + Send
+    where
+        Self: Sized,
+    {
+        poll_fn(|cx| self.poll_accept(cx))
+    }
+}
+
+/// How to open a byte stream.
+///
+/// ```
+/// use jackfield_socket::TcpOptions;
+///
+/// let mut options = TcpOptions::default();
+/// options.keep_alive = Some(std::time::Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TcpOptions {
+    /// Sends small writes at once instead of gathering them (`TCP_NODELAY`). Default: true, since
+    /// every protocol here gathers its own writes.
+    pub no_delay: bool,
+    /// The idle time after which TCP asks whether the peer still lives, at least 1 s.
+    /// Default: never.
+    pub keep_alive: Option<Duration>,
+    /// The system's send buffer, in bytes. Default: the system's choice.
+    pub send_buffer: Option<NonZeroU32>,
+    /// The system's receive buffer, in bytes. Default: the system's choice.
+    pub receive_buffer: Option<NonZeroU32>,
+    /// Which addresses of a name to try. Default: all.
+    pub family: AddressFamily,
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        Self {
+            no_delay: true,
+            keep_alive: None,
+            send_buffer: None,
+            receive_buffer: None,
+            family: AddressFamily::default(),
+        }
+    }
+}
+
+/// Which addresses of a name are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AddressFamily {
+    /// IPv6 and IPv4.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// How to listen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    /// How many connections may wait to be accepted; beyond it, the system refuses or ignores new
+    /// ones. Default: the backend's choice.
+    pub backlog: Option<NonZeroU32>,
+    /// On an IPv6 address, whether IPv4 is left out. Default: the system's choice.
+    pub v6_only: Option<bool>,
+}

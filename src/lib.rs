@@ -1,0 +1,27 @@
+//! Any TCP or UDP protocol, in any web app.
+//!
+//! This crate gathers the others under one name: a feature a protocol, a feature a backend.
+//!
+//! | feature | module | what it is |
+//! |---|---|---|
+//! | always | [`socket`] | the socket API: traits, endpoints, options, errors, time |
+//! | `native` | `native` | the operating system's sockets, on tokio |
+//! | `direct` | `direct` | Chrome's Direct Sockets, in an Isolated Web App |
+//! | `relay` | `relay` | any page, through a relay that its owner hosts |
+//! | `sim` | `sim` | a seeded network in memory, for tests |
+//! | `tls` | `tls` | TLS over any of them |
+//! | `irc` | `irc` | an IRC client |
+
+#[cfg(all(feature = "direct", target_family = "wasm"))]
+pub use jackfield_direct as direct;
+#[cfg(feature = "irc")]
+pub use jackfield_irc as irc;
+#[cfg(all(feature = "native", not(target_family = "wasm")))]
+pub use jackfield_native as native;
+#[cfg(feature = "relay")]
+pub use jackfield_relay as relay;
+#[cfg(feature = "sim")]
+pub use jackfield_sim as sim;
+pub use jackfield_socket as socket;
+#[cfg(feature = "tls")]
+pub use jackfield_tls as tls;
