@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::ReadBuf;
 
-use crate::{AddressFamily, Endpoint, Result};
+use crate::stream::check_v6_only;
+use crate::{AddressFamily, Endpoint, Error, ErrorKind, Result};
 
 /// A UDP socket. Dropping it closes it.
 ///
@@ -150,6 +151,66 @@ pub struct UdpOptions {
     pub multicast: Option<MulticastOptions>,
 }
 
+impl UdpOptions {
+    /// What no backend can honour on a connected socket; each one calls this before it opens one.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for [`multicast`](Self::multicast) and
+    /// [`v6_only`](Self::v6_only), which are for bound sockets.
+    pub fn validate_connected(&self) -> Result<()> {
+        let given = if self.multicast.is_some() {
+            "multicast"
+        } else if self.v6_only.is_some() {
+            "v6_only"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{given} was given for a connected socket: it is for bound ones"),
+        ))
+    }
+
+    /// What no backend can honour on a socket bound there; each one calls this before it opens one.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a [`family`](Self::family), which is for
+    /// connected sockets, for [`v6_only`](Self::v6_only) with an IPv4 address, for a group whose
+    /// address is not a multicast one, and for addresses of unlike families.
+    pub fn validate_bound(&self, at: SocketAddr) -> Result<()> {
+        let wrong = |what: String| Err(Error::new(ErrorKind::InvalidInput, what));
+        if self.family != AddressFamily::Any {
+            return wrong("family was given for a bound socket: its address says it".into());
+        }
+        check_v6_only(at, self.v6_only)?;
+        let Some(multicast) = &self.multicast else {
+            return Ok(());
+        };
+        for group in &multicast.groups {
+            if !group.address.is_multicast() {
+                return wrong(format!("{} is not a multicast group", group.address));
+            }
+            let family = at.is_ipv4();
+            if group.address.is_ipv4() != family
+                || group
+                    .source
+                    .is_some_and(|source| source.is_ipv4() != family)
+            {
+                return wrong(format!(
+                    "a socket bound to {at} can't join {}: unlike families",
+                    group.address
+                ));
+            }
+        }
+        match multicast.interface {
+            Some(interface) if interface.is_ipv4() != at.is_ipv4() => wrong(format!(
+                "a socket bound to {at} can't use the interface {interface}: unlike families"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// How a bound socket takes part in multicast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -162,6 +223,9 @@ pub struct MulticastOptions {
     pub loopback: bool,
     /// Whether other sockets of this host may bind the same port, as mDNS needs. Default: false.
     pub share_address: bool,
+    /// The interface to join and send on, named by an address that it has. Default: the system's
+    /// choice.
+    pub interface: Option<IpAddr>,
 }
 
 impl Default for MulticastOptions {
@@ -171,6 +235,7 @@ impl Default for MulticastOptions {
             time_to_live: 1,
             loopback: true,
             share_address: false,
+            interface: None,
         }
     }
 }

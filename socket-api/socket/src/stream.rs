@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Endpoint, Result};
+use crate::{Endpoint, Error, ErrorKind, Result};
+
+/// The shortest idle time of [`TcpOptions::keep_alive`]: the systems count in seconds.
+const LEAST_KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// A stream of bytes in each direction, in order, without gaps: a TCP connection, or TLS over one.
 ///
@@ -170,6 +173,22 @@ impl Default for TcpOptions {
     }
 }
 
+impl TcpOptions {
+    /// What no backend can honour; each one calls this before it opens a stream.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a [`keep_alive`](Self::keep_alive) under 1 s.
+    pub fn validate(&self) -> Result<()> {
+        match self.keep_alive {
+            Some(idle) if idle < LEAST_KEEP_ALIVE => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("a keep-alive of {idle:?} is too short: the least is 1 s"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Which addresses of a name are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -192,4 +211,26 @@ pub struct ListenOptions {
     pub backlog: Option<NonZeroU32>,
     /// On an IPv6 address, whether IPv4 is left out. Default: the system's choice.
     pub v6_only: Option<bool>,
+}
+
+impl ListenOptions {
+    /// What no backend can honour; each one calls this before it listens.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for [`v6_only`](Self::v6_only) with an IPv4
+    /// address.
+    pub fn validate(&self, at: SocketAddr) -> Result<()> {
+        check_v6_only(at, self.v6_only)
+    }
+}
+
+/// `v6_only` says something about IPv6 addresses only.
+pub(crate) fn check_v6_only(at: SocketAddr, v6_only: Option<bool>) -> Result<()> {
+    if v6_only.is_some() && at.is_ipv4() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("v6_only was given with the IPv4 address {at}"),
+        ));
+    }
+    Ok(())
 }

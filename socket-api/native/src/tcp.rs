@@ -1,0 +1,233 @@
+//! Byte streams and listeners.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use jackfield_socket::time::{self, Sleep};
+use jackfield_socket::{
+    ByteStream, Endpoint, Error, ErrorKind, ListenOptions, Result, StreamInfo, TcpListener,
+    TcpOptions,
+};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::connect::{all_failed, interleave, race, reason};
+use crate::resolve::resolve;
+
+/// How many connections wait to be accepted, where the caller doesn't say.
+const BACKLOG: u32 = 1024;
+/// How long a listener rests when the system has no room for one more stream. The connection stays
+/// in the backlog, so that without a rest whoever accepts in a loop would spin.
+const REST: Duration = Duration::from_millis(100);
+
+/// A TCP stream of the operating system.
+#[derive(Debug)]
+pub struct NativeStream {
+    stream: TcpStream,
+    local: Option<SocketAddr>,
+    peer: SocketAddr,
+}
+
+/// A listening TCP socket of the operating system.
+///
+/// Where the system can't open one more stream (no file descriptors, no memory), accepting fails
+/// with [`ErrorKind::LimitExceeded`] at most ten times a second, and goes on.
+#[derive(Debug)]
+pub struct NativeListener {
+    listener: tokio::net::TcpListener,
+    local: Option<SocketAddr>,
+    rest: Option<Sleep>,
+}
+
+pub(crate) async fn connect(to: &Endpoint, options: &TcpOptions) -> Result<NativeStream> {
+    options.validate()?;
+    let addresses = interleave(resolve(to, options.family).await?);
+    race(addresses, |address| dial(address, options))
+        .await
+        .map_err(|failures| all_failed("can't connect to", to, failures))
+}
+
+async fn dial(address: SocketAddr, options: &TcpOptions) -> io::Result<NativeStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_nodelay(options.no_delay)?;
+    if let Some(idle) = options.keep_alive {
+        SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?;
+    }
+    if let Some(size) = options.send_buffer {
+        socket.set_send_buffer_size(size.get())?;
+    }
+    if let Some(size) = options.receive_buffer {
+        socket.set_recv_buffer_size(size.get())?;
+    }
+    let stream = socket.connect(address).await?;
+    let local = stream.local_addr().ok();
+    if local == Some(address) {
+        // TCP's simultaneous open: without a listener there, a port of the ephemeral range may
+        // connect to itself (RFC 9293, section 3.5).
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(NativeStream {
+        local,
+        peer: canonical(address),
+        stream,
+    })
+}
+
+pub(crate) fn listen(at: SocketAddr, options: &ListenOptions) -> Result<NativeListener> {
+    options.validate(at)?;
+    let listener = open_listener(at, options).map_err(|error| {
+        Error::new(
+            error.kind().into(),
+            format!("can't listen at {at}: {}", reason(&error)),
+        )
+        .with_source(error)
+    })?;
+    Ok(NativeListener {
+        local: listener.local_addr().ok(),
+        listener,
+        rest: None,
+    })
+}
+
+fn open_listener(at: SocketAddr, options: &ListenOptions) -> io::Result<tokio::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(v6_only) = options.v6_only {
+        socket.set_only_v6(v6_only)?;
+    }
+    // On Windows it would let others take the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    let backlog = options.backlog.map_or(BACKLOG, std::num::NonZero::get);
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(socket.into())
+}
+
+/// An IPv4 address that a socket of both families shows as IPv6 is an IPv4 address.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        // Its scope stays with it.
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// Whether an error of `accept` is about the one connection, not about the listener
+/// (accept(2): "treat them like EAGAIN by retrying").
+fn lost_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::PermissionDenied
+    )
+}
+
+/// Whether the system can't open one more stream now.
+#[cfg(unix)]
+fn out_of_room(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}
+
+#[cfg(not(unix))]
+fn out_of_room(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+}
+
+impl ByteStream for NativeStream {
+    fn info(&self) -> StreamInfo {
+        StreamInfo::new(self.local, Some(self.peer))
+    }
+}
+
+impl AsyncRead for NativeStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for NativeStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl TcpListener for NativeListener {
+    type Stream = NativeStream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<NativeStream>> {
+        if let Some(rest) = &mut self.rest {
+            ready!(Pin::new(rest).poll(cx));
+            self.rest = None;
+        }
+        let (stream, peer) = match ready!(self.listener.poll_accept(cx)) {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let kind = if out_of_room(&error) {
+                    self.rest = Some(time::sleep(REST));
+                    ErrorKind::LimitExceeded
+                } else if lost_one_connection(&error) {
+                    ErrorKind::Reset
+                } else {
+                    error.kind().into()
+                };
+                let text = format!("can't accept a connection: {}", reason(&error));
+                return Poll::Ready(Err(Error::new(kind, text).with_source(error)));
+            }
+        };
+        // Fails only where the peer is gone already, which reading will tell.
+        let _ = stream.set_nodelay(true);
+        Poll::Ready(Ok(NativeStream {
+            local: stream.local_addr().ok().map(canonical),
+            peer: canonical(peer),
+            stream,
+        }))
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.local
+    }
+}

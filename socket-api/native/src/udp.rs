@@ -1,0 +1,218 @@
+//! UDP sockets.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::task::{Context, Poll, ready};
+
+use jackfield_socket::{Datagram, DatagramSocket, Endpoint, Error, Result, UdpOptions};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::ReadBuf;
+use tokio::net::UdpSocket;
+
+use crate::connect::{all_failed, reason};
+use crate::multicast;
+use crate::resolve::resolve;
+use crate::tcp::canonical;
+
+/// No datagram is larger: UDP's length field has 16 bits (RFC 768).
+const LARGEST: usize = 64 * 1024;
+
+/// A UDP socket of the operating system.
+///
+/// A report that a datagram found nobody (ICMP's "port unreachable") is not an error here: the
+/// socket lives on, and the next datagram may arrive.
+pub struct NativeDatagramSocket {
+    socket: UdpSocket,
+    local: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
+    /// Every datagram fits, so that it can be seen whether it fits into the caller's buffer: no
+    /// portable call tells. The system maps only the pages that were used.
+    buffer: Box<[MaybeUninit<u8>]>,
+}
+
+pub(crate) async fn open_connected(
+    to: &Endpoint,
+    options: &UdpOptions,
+) -> Result<NativeDatagramSocket> {
+    options.validate_connected()?;
+    let mut failures = Vec::new();
+    // Connecting sends nothing: which address is taken is a matter of having a route to it.
+    for address in resolve(to, options.family).await? {
+        let any: IpAddr = match address {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let opened = open(SocketAddr::new(any, 0), options).and_then(|socket| {
+            socket.connect(&address.into())?;
+            NativeDatagramSocket::new(socket, Some(address))
+        });
+        match opened {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failures.push((address, error)),
+        }
+    }
+    Err(all_failed("can't open a UDP socket to", to, failures))
+}
+
+pub(crate) fn open_bound(at: SocketAddr, options: &UdpOptions) -> Result<NativeDatagramSocket> {
+    options.validate_bound(at)?;
+    let socket = open(at, options).map_err(|error| {
+        let text = format!("can't bind a UDP socket to {at}: {}", reason(&error));
+        Error::new(error.kind().into(), text).with_source(error)
+    })?;
+    if let Some(options) = &options.multicast {
+        multicast::join(&socket, at, options)?;
+    }
+    Ok(NativeDatagramSocket::new(socket, None)?)
+}
+
+fn open(at: SocketAddr, options: &UdpOptions) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
+    if let Some(size) = options.send_buffer {
+        socket.set_send_buffer_size(size.get() as usize)?;
+    }
+    if let Some(size) = options.receive_buffer {
+        socket.set_recv_buffer_size(size.get() as usize)?;
+    }
+    if let Some(v6_only) = options.v6_only {
+        socket.set_only_v6(v6_only)?;
+    }
+    if let Some(multicast) = &options.multicast
+        && multicast.share_address
+    {
+        socket.set_reuse_address(true)?;
+        // Linux shares multicast ports by the option above, and would spread datagrams by this one.
+        #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&at.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Whether an error only says that an earlier datagram found nobody.
+fn nobody_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+    )
+}
+
+impl NativeDatagramSocket {
+    fn new(socket: Socket, peer: Option<SocketAddr>) -> io::Result<Self> {
+        let socket = UdpSocket::from_std(socket.into())?;
+        Ok(Self {
+            local: socket.local_addr().ok(),
+            peer,
+            socket,
+            buffer: Box::new_uninit_slice(LARGEST),
+        })
+    }
+
+    /// Where to send: `None` on a connected socket.
+    fn target(&self, to: Option<SocketAddr>) -> io::Result<Option<SocketAddr>> {
+        let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        match (self.peer, to) {
+            (Some(_), None) => Ok(None),
+            (Some(_), Some(_)) => wrong("a connected socket sends to its peer only"),
+            (None, None) => wrong("a bound socket needs an address to send to"),
+            // A socket of both families takes IPv4 addresses in their IPv6 form only.
+            (None, Some(SocketAddr::V4(to))) if self.local.is_some_and(|at| at.is_ipv6()) => {
+                let mapped = to.ip().to_ipv6_mapped();
+                Ok(Some(SocketAddrV6::new(mapped, to.port(), 0, 0).into()))
+            }
+            (None, Some(to)) => Ok(Some(to)),
+        }
+    }
+}
+
+impl DatagramSocket for NativeDatagramSocket {
+    fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Datagram>> {
+        let mut whole = ReadBuf::uninit(&mut self.buffer);
+        let from = loop {
+            match ready!(self.socket.poll_recv_from(cx, &mut whole)) {
+                Ok(from) => break from,
+                Err(error) if nobody_there(&error) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        };
+        let whole = whole.filled();
+        let len = whole.len().min(buf.remaining());
+        let (kept, lost) = whole.split_at(len);
+        buf.put_slice(kept);
+        Poll::Ready(Ok(Datagram::new(
+            len,
+            Some(canonical(from)),
+            !lost.is_empty(),
+        )))
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Poll<io::Result<()>> {
+        let to = self.target(to)?;
+        // The system reports an earlier datagram's fate instead of sending this one, once.
+        let mut reported = false;
+        loop {
+            let sent = ready!(match to {
+                Some(to) => self.socket.poll_send_to(cx, data, to),
+                None => self.socket.poll_send(cx, data),
+            });
+            return Poll::Ready(match sent {
+                Ok(_) => Ok(()),
+                Err(error) if nobody_there(&error) => {
+                    if !std::mem::replace(&mut reported, true) {
+                        continue;
+                    }
+                    Ok(())
+                }
+                Err(error) if too_large(&error) => Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("a datagram of {} bytes is too large to send", data.len()),
+                )),
+                Err(error) => Err(error),
+            });
+        }
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+}
+
+#[cfg(unix)]
+fn too_large(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
+#[cfg(windows)]
+fn too_large(error: &io::Error) -> bool {
+    const WSAEMSGSIZE: i32 = 10040;
+    error.raw_os_error() == Some(WSAEMSGSIZE)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn too_large(_error: &io::Error) -> bool {
+    false
+}
+
+impl std::fmt::Debug for NativeDatagramSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeDatagramSocket")
+            .field("socket", &self.socket)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}
