@@ -1,1 +1,3 @@
-//! To come.
+//! An IRC client: codec, sans-IO core, and an async client over Jackfield's socket API.
+
+pub mod codec;

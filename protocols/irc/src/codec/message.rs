@@ -1,0 +1,302 @@
+//! Messages: borrowed as they are read, and owned.
+
+use std::fmt;
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take_while};
+use nom::combinator::{eof, opt, peek};
+use nom::sequence::{preceded, terminated};
+use nom::{IResult, Parser};
+
+use super::{Command, MAX_TAGS, MessageBuilder, SourceRef, TagsRef};
+
+/// A message that borrows the line which it was read from.
+///
+/// Two are equal when they mean the same, however many spaces stand between their parts.
+#[derive(Clone, Copy)]
+pub struct MessageRef<'a> {
+    tags: &'a str,
+    source: &'a str,
+    command: Command<'a>,
+    /// All parameters, as received, with the spaces in front.
+    params: &'a str,
+}
+
+/// A message: a checked line without CR LF. [`view`](Self::view) gives its parts.
+///
+/// ```
+/// use jackfield_irc::codec::{Command, Message, Nickname, Text, Word};
+///
+/// let message = Message::builder(Command::Kick)
+///     .word(&Word::new("#rust")?)
+///     .word(&Nickname::new("mallory")?)
+///     .text(&Text::new("spam")?);
+/// assert_eq!(message.to_bytes(), b"KICK #rust mallory :spam\r\n");
+/// # Ok::<(), jackfield_irc::codec::InvalidValue>(())
+/// ```
+#[derive(Clone)]
+pub struct Message(pub(super) Box<str>);
+
+/// A message's parameters, in order.
+#[derive(Clone, Debug)]
+pub struct Params<'a>(&'a str);
+
+impl<'a> MessageRef<'a> {
+    /// Takes a line apart, without its CR LF.
+    ///
+    /// Several spaces count as one, as in RFC 1459, and there may be more than 15 parameters: the
+    /// line's length is the limit.
+    ///
+    /// # Errors
+    /// Where the line has no command, holds CR, LF or NUL, or more than [`MAX_TAGS`] bytes of tags.
+    pub fn parse(line: &'a str) -> Result<Self, ParseError> {
+        if let Some(at) = memchr::memchr3(0, b'\r', b'\n', line.as_bytes()) {
+            let problem = Problem::Character;
+            return Err(ParseError { at, problem });
+        }
+        let message = Self::split(line)?;
+        if message.tags.len() + "@ ".len() > MAX_TAGS {
+            let problem = Problem::Tags;
+            return Err(ParseError { at: 0, problem });
+        }
+        Ok(message)
+    }
+
+    /// Takes apart a line whose characters and length are another's concern.
+    fn split(line: &'a str) -> Result<Self, ParseError> {
+        let error = |at| ParseError {
+            at,
+            problem: Problem::Command,
+        };
+        let Ok((rest, (tags, source))) = (opt(tags), opt(source)).parse(line) else {
+            return Err(error(0));
+        };
+        let Ok((params, command)) = command(rest) else {
+            return Err(error(line.len() - rest.len()));
+        };
+        Ok(Self {
+            tags: tags.unwrap_or_default(),
+            source: source.unwrap_or_default(),
+            command,
+            params,
+        })
+    }
+
+    /// The tags.
+    pub fn tags(&self) -> TagsRef<'a> {
+        TagsRef::new(self.tags)
+    }
+
+    /// Who it is from; none where the one at the other end of the connection is meant.
+    pub fn source(&self) -> Option<SourceRef<'a>> {
+        (!self.source.is_empty()).then(|| SourceRef::parse(self.source))
+    }
+
+    /// The source as received, without `:`; empty where there is none.
+    pub fn source_str(&self) -> &'a str {
+        self.source
+    }
+
+    /// What it says to do.
+    pub fn command(&self) -> Command<'a> {
+        self.command
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> Params<'a> {
+        Params(self.params)
+    }
+
+    /// An owned copy.
+    pub fn to_message(&self) -> Message {
+        Message(self.to_string().into())
+    }
+}
+
+impl<'a> Params<'a> {
+    /// The first `N`; those that are missing are empty.
+    pub fn first<const N: usize>(mut self) -> [&'a str; N] {
+        std::array::from_fn(|_| self.next().unwrap_or_default())
+    }
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0.trim_start_matches(' ');
+        if let Some(last) = rest.strip_prefix(':') {
+            self.0 = "";
+            return Some(last);
+        }
+        let (word, rest) = split_at_space(rest);
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
+
+impl std::iter::FusedIterator for Params<'_> {}
+
+impl Message {
+    /// Begins a message.
+    pub fn builder(command: Command<'_>) -> MessageBuilder {
+        MessageBuilder::new(command)
+    }
+
+    /// Takes a line, without its CR LF.
+    ///
+    /// # Errors
+    /// As [`MessageRef::parse`].
+    pub fn parse(line: &str) -> Result<Self, ParseError> {
+        MessageRef::parse(line).map(|message| message.to_message())
+    }
+
+    /// Its parts.
+    pub fn view(&self) -> MessageRef<'_> {
+        MessageRef::split(&self.0).unwrap_or_else(|error| {
+            // Made by the builder, or of a `MessageRef`: neither makes what can't be parsed.
+            unreachable!("a message that does not parse: {error}")
+        })
+    }
+
+    /// The line, without CR LF.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The line with its CR LF, as it is sent.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() + 2);
+        self.write_to(&mut bytes);
+        bytes
+    }
+
+    /// Appends the line with its CR LF.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// As one line, without CR LF, and with one space between its parts.
+impl fmt::Display for MessageRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.tags.is_empty() {
+            write!(f, "{} ", self.tags())?;
+        }
+        if !self.source.is_empty() {
+            write!(f, ":{} ", self.source)?;
+        }
+        self.command.fmt(f)?;
+        let mut params = self.params();
+        let mut next = params.next();
+        while let Some(param) = next {
+            next = params.next();
+            let last = next.is_none();
+            let colon = last && (param.is_empty() || param.starts_with(':') || param.contains(' '));
+            write!(f, " {}{param}", if colon { ":" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for MessageRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("tags", &self.tags())
+            .field("source", &self.source)
+            .field("command", &self.command)
+            .field("params", &self.params().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
+impl PartialEq for MessageRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.tags() == other.tags()
+            && self.source == other.source
+            && self.command == other.command
+            && self.params().eq(other.params())
+    }
+}
+
+impl Eq for MessageRef<'_> {}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.view() == other.view()
+    }
+}
+
+impl Eq for Message {}
+
+/// A line that is no message: what is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    at: usize,
+    problem: Problem,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Problem {
+    Character,
+    Tags,
+    Command,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problem {
+            Problem::Character => write!(f, "CR, LF or NUL within a line, at byte {}", self.at),
+            Problem::Tags => write!(f, "more than {MAX_TAGS} bytes of tags"),
+            Problem::Command => write!(f, "no command at byte {}", self.at),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+fn tags(input: &str) -> IResult<&str, &str> {
+    terminated(preceded(tag("@"), until_space), spaces).parse(input)
+}
+
+fn source(input: &str) -> IResult<&str, &str> {
+    terminated(preceded(tag(":"), until_space), spaces).parse(input)
+}
+
+fn command(input: &str) -> IResult<&str, Command<'_>> {
+    terminated(
+        until_space.map_opt(Command::parse),
+        peek(alt((tag(" "), eof))),
+    )
+    .parse(input)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a nom parser's signature")]
+fn until_space(input: &str) -> IResult<&str, &str> {
+    let (word, rest) = split_at_space(input);
+    Ok((rest, word))
+}
+
+fn spaces(input: &str) -> IResult<&str, &str> {
+    take_while(|character| character == ' ').parse(input)
+}
+
+fn split_at_space(input: &str) -> (&str, &str) {
+    match memchr::memchr(b' ', input.as_bytes()) {
+        Some(end) => input.split_at(end),
+        None => (input, ""),
+    }
+}
