@@ -1,1 +1,4 @@
-//! To come.
+//! What tests share. Nothing here ships.
+
+pub mod chromium;
+pub mod site;
