@@ -1,4 +1,15 @@
-//! What tests share. Nothing here ships.
+//! What tests, benches and the demo share: real servers, certificates, a recording proxy, a
+//! browser. Nothing here ships.
+//!
+//! Everything here listens on loopback only, takes free ports, keeps its files in a directory of
+//! its own, and is gone when its value is dropped, also when a test panics or is killed.
 
+pub mod atheme;
+pub mod certs;
 pub mod chromium;
+pub mod inspircd;
+pub mod ngircd;
+pub mod process;
+pub mod proxy;
 pub mod site;
+pub mod skip;
