@@ -1,0 +1,48 @@
+//! `cargo xtask demo`: builds everything, then becomes the demo.
+
+use anyhow::Result;
+
+use crate::run::{cargo, quietly};
+use crate::web;
+use crate::workspace::root;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The port of the page
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+    /// Use the embedded IRC server even where inspircd is installed
+    #[arg(long)]
+    embedded: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    println!("building the demo");
+    web::build()?;
+    quietly(
+        "building relay, server and bot",
+        &mut cargo(&["build", "--package=jackfield-demo"]),
+    )?;
+    let mut demo = crate::run::command(
+        &root().join("target/debug/jackfield-demo").to_string_lossy(),
+        &["--site", "dist/irc", "--port", &arguments.port.to_string()],
+    );
+    if arguments.embedded {
+        demo.arg("--embedded");
+    }
+    replace(&mut demo)
+}
+
+/// Becomes the program, so that Ctrl-C reaches it and nothing else stands in between.
+#[cfg(unix)]
+fn replace(command: &mut std::process::Command) -> Result<()> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec().into())
+}
+
+#[cfg(not(unix))]
+fn replace(command: &mut std::process::Command) -> Result<()> {
+    let status = command.status()?;
+    anyhow::ensure!(status.success(), "the demo ended with {status}");
+    Ok(())
+}

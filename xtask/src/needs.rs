@@ -1,0 +1,149 @@
+//! What a verb needs besides cargo: a target, programs. Installed where that is possible without
+//! asking, else named together with the command to type.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::run::{captured, command, quietly, read};
+use crate::workspace::WASM;
+
+/// Something that must be there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Need {
+    /// The compiler's WebAssembly target.
+    WasmTarget,
+    /// A program, and Debian's package that has it.
+    Program(&'static str, &'static str),
+}
+
+/// ring's C code is compiled for WebAssembly by clang; gcc can't.
+pub(crate) const CLANG: Need = Need::Program("clang", "clang");
+/// The browser that the tests drive.
+pub(crate) const CHROMIUM: Need = Need::Program("chromium", "chromium");
+/// An IRC server with everything modern but services.
+pub(crate) const INSPIRCD: Need = Need::Program("inspircd", "inspircd");
+/// The services that give inspircd SASL.
+pub(crate) const ATHEME: Need = Need::Program("atheme-services", "atheme-services");
+/// An IRC server with nothing modern.
+pub(crate) const NGIRCD: Need = Need::Program("ngircd", "ngircd");
+/// A foreign client for listeners.
+pub(crate) const CURL: Need = Need::Program("curl", "curl");
+/// libFuzzer is C++.
+pub(crate) const CXX: Need = Need::Program("c++", "g++");
+/// Shrinks WebAssembly; used where it is there.
+pub(crate) const WASM_OPT: &str = "wasm-opt";
+
+/// What a page is built with.
+pub(crate) const PAGE: &[Need] = &[Need::WasmTarget, CLANG];
+
+/// Sees to it that everything is there.
+///
+/// # Errors
+/// The first thing that is not and could not be installed, with what to type.
+pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
+    for need in needs {
+        match *need {
+            Need::WasmTarget => wasm_target()?,
+            Need::Program(program, package) => {
+                if !is_installed(program) {
+                    install(program, package)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a program can be found.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Servers live where only root's path leads.
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .any(|folder| folder.join(program).is_file())
+}
+
+fn wasm_target() -> Result<()> {
+    let libraries = read(&mut command(
+        "rustc",
+        &["--print", "target-libdir", "--target", WASM],
+    ))?;
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    if !is_installed("rustup") {
+        bail!(
+            "the compiler has no target {WASM}: install it, with rustup by\n\n    rustup target add {WASM}\n"
+        );
+    }
+    quietly(
+        "adding the WebAssembly target",
+        &mut command("rustup", &["target", "add", WASM]),
+    )
+}
+
+fn install(program: &str, package: &str) -> Result<()> {
+    let by_hand = || {
+        anyhow!(
+            "{program} is not installed; on Debian or Ubuntu, type\n\n    sudo apt-get install {package}\n"
+        )
+    };
+    if !is_installed("apt-get") || !is_root() {
+        return Err(by_hand());
+    }
+    let _quiet = NoDaemons::new()?;
+    let mut install = apt(&["install", "-y", "--no-install-recommends", package]);
+    let title = format!("installing {package}");
+    if captured(&title, &mut install).is_ok_and(|ran| ran.status.success()) {
+        println!("  {title}");
+    } else {
+        quietly("updating the list of packages", &mut apt(&["update"]))?;
+        quietly(&title, &mut install).map_err(|error| error.context(by_hand()))?;
+    }
+    if is_installed(program) {
+        Ok(())
+    } else {
+        bail!("the package {package} has no program {program}")
+    }
+}
+
+fn apt(arguments: &[&str]) -> Command {
+    let mut apt = command("apt-get", arguments);
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    apt
+}
+
+fn is_root() -> bool {
+    read(&mut command("id", &["-u"])).is_ok_and(|id| id.trim() == "0")
+}
+
+/// Debian starts a server when it installs it, unless this file says no; ours are started by the
+/// tests, on ports of their own.
+struct NoDaemons {
+    ours: bool,
+}
+
+impl NoDaemons {
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+    fn new() -> Result<Self> {
+        let ours = !Path::new(Self::POLICY).exists();
+        if ours {
+            fs::write(Self::POLICY, "#!/bin/sh\nexit 101\n")?;
+            read(&mut command("chmod", &["755", Self::POLICY]))?;
+        }
+        Ok(Self { ours })
+    }
+}
+
+impl Drop for NoDaemons {
+    fn drop(&mut self) {
+        if self.ours {
+            // If it stays, servers are not started on installation: no harm worth a panic.
+            let _ = fs::remove_file(Self::POLICY);
+        }
+    }
+}

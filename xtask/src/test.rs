@@ -1,0 +1,306 @@
+//! `cargo xtask test`: every test, in stages.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::needs::{self, ATHEME, CHROMIUM, CLANG, CURL, CXX, INSPIRCD, NGIRCD, Need};
+use crate::run::{Ran, captured, cargo, seconds};
+use crate::workspace::{Package, packages, root};
+use crate::{fuzz, web};
+
+/// The packages whose tests need other programs.
+const SERVERS: &str = "jackfield-server-tests";
+const BROWSERS: &str = "jackfield-browser-tests";
+
+/// How long each fuzz target runs, in seconds.
+const FUZZ_SECONDS: u32 = 10;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these stages: unit, docs, conformance, integration, servers, browsers, fuzz
+    stages: Vec<String>,
+    /// Move gigabytes where the ordinary run moves megabytes (sets JACKFIELD_SOAK=1)
+    #[arg(long)]
+    soak: bool,
+}
+
+/// A part of the tests.
+struct Stage {
+    name: &'static str,
+    needs: &'static [Need],
+    run: fn(&Context) -> Result<Count>,
+}
+
+const STAGES: &[Stage] = &[
+    Stage {
+        name: "unit",
+        needs: &[],
+        run: unit,
+    },
+    Stage {
+        name: "docs",
+        needs: &[],
+        run: docs,
+    },
+    Stage {
+        name: "conformance",
+        needs: &[],
+        run: |context| integration(context, "conformance", true),
+    },
+    Stage {
+        name: "integration",
+        needs: &[],
+        run: |context| integration(context, "integration", false),
+    },
+    Stage {
+        name: "servers",
+        needs: &[INSPIRCD, ATHEME, NGIRCD, CURL],
+        run: |context| context.cargo_test("servers", &["--package", SERVERS]),
+    },
+    Stage {
+        name: "browsers",
+        needs: &[Need::WasmTarget, CLANG, CHROMIUM, INSPIRCD],
+        run: browsers,
+    },
+    Stage {
+        name: "fuzz",
+        needs: &[CXX],
+        run: |_| fuzz_all(),
+    },
+];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    for wanted in &arguments.stages {
+        if !STAGES.iter().any(|stage| stage.name == wanted) {
+            let names: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
+            bail!("no stage {wanted}; there are {}", names.join(", "));
+        }
+    }
+    let context = Context {
+        packages: packages("Cargo.toml")?,
+        soak: arguments.soak,
+    };
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let mut total = Count::default();
+    for stage in STAGES {
+        let wanted = &arguments.stages;
+        if wanted.is_empty() || wanted.iter().any(|name| name == stage.name) {
+            total.add(stage.run(&context, ci));
+        }
+    }
+    println!("{total}");
+    if total.failed > 0 {
+        bail!("the tests failed");
+    }
+    Ok(())
+}
+
+impl Stage {
+    /// Runs it and says how it went; whatever prevents it counts as one failure or one skip.
+    fn run(&self, context: &Context, ci: bool) -> Count {
+        println!("{}", self.name);
+        let start = Instant::now();
+        if let Err(reason) = needs::ensure(self.needs) {
+            println!("  SKIPPED: {reason:#}");
+            return if ci {
+                println!("  and nothing may be skipped where CI is set: FAILED");
+                Count::failed(1)
+            } else {
+                Count::skipped(1)
+            };
+        }
+        let count = (self.run)(context).unwrap_or_else(|error| {
+            println!("  FAILED: {error:#}");
+            Count::failed(1)
+        });
+        println!("  {count} in {}", seconds(start.elapsed()));
+        count
+    }
+}
+
+/// What the stages share.
+struct Context {
+    packages: Vec<Package>,
+    soak: bool,
+}
+
+impl Context {
+    /// Runs `cargo test` with these arguments and counts.
+    fn cargo_test(&self, title: &str, arguments: &[&str]) -> Result<Count> {
+        let mut test = cargo(&["test", "--quiet", "--no-fail-fast"]);
+        test.args(arguments);
+        let output = root().join("target/test-output");
+        std::fs::create_dir_all(&output)?;
+        test.env("JACKFIELD_TEST_OUTPUT", output);
+        if self.soak {
+            test.env("JACKFIELD_SOAK", "1");
+        }
+        run_tests(title, &mut test)
+    }
+
+    /// The packages whose tests need nothing else.
+    fn ordinary(&self) -> impl Iterator<Item = &Package> {
+        self.packages
+            .iter()
+            .filter(|package| ![SERVERS, BROWSERS].contains(&package.name.as_str()))
+    }
+}
+
+fn unit(context: &Context) -> Result<Count> {
+    context.cargo_test(
+        "unit tests",
+        &[
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--all-features",
+            "--exclude",
+            SERVERS,
+            "--exclude",
+            BROWSERS,
+        ],
+    )
+}
+
+fn docs(context: &Context) -> Result<Count> {
+    context.cargo_test("doc tests", &["--workspace", "--doc", "--all-features"])
+}
+
+/// The tests in `tests/` of each package: those of the conformance suite, or all others.
+fn integration(context: &Context, title: &str, conformance: bool) -> Result<Count> {
+    let mut arguments = vec!["--all-features"];
+    for package in context.ordinary() {
+        for test in &package.tests {
+            if test.starts_with("conformance") == conformance {
+                arguments.extend(["--package", &package.name, "--test", test]);
+            }
+        }
+    }
+    if arguments.len() == 1 {
+        bail!("there are no such tests");
+    }
+    context.cargo_test(title, &arguments)
+}
+
+fn browsers(context: &Context) -> Result<Count> {
+    web::build()?;
+    context.cargo_test("browsers", &["--package", BROWSERS])
+}
+
+fn fuzz_all() -> Result<Count> {
+    let folder = fuzz::build()?;
+    let mut count = Count::default();
+    for target in fuzz::targets()? {
+        match fuzz::one(&folder, &target, FUZZ_SECONDS) {
+            Ok(()) => count.passed += 1,
+            Err(error) => {
+                println!("  {error:#}");
+                count.failed += 1;
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Runs tests, and shows what they said if one failed.
+fn run_tests(title: &str, command: &mut Command) -> Result<Count> {
+    let Ran {
+        status,
+        output,
+        log,
+    } = captured(title, command)?;
+    let mut count = Count::of(&output);
+    if !status.success() {
+        println!("{output}");
+        println!("  {title}: {status} (kept in {})", shorten(&log).display());
+        // It may have failed before the first test could say so.
+        count.failed = count.failed.max(1);
+    }
+    Ok(count)
+}
+
+fn shorten(path: &Path) -> &Path {
+    path.strip_prefix(root()).unwrap_or(path)
+}
+
+/// How many tests went how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Count {
+    fn failed(failed: usize) -> Self {
+        Self {
+            failed,
+            ..Self::default()
+        }
+    }
+
+    fn skipped(skipped: usize) -> Self {
+        Self {
+            skipped,
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// Adds up the lines `test result: ok. 12 passed; 0 failed; 1 ignored; …`.
+    fn of(output: &str) -> Self {
+        let mut count = Self::default();
+        for line in output.lines() {
+            let Some(result) = line.trim_start().strip_prefix("test result: ") else {
+                continue;
+            };
+            for part in result.split([';', '.']) {
+                let mut words = part.split_whitespace();
+                let number = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+                match words.next() {
+                    Some("passed") => count.passed += number,
+                    Some("failed") => count.failed += number,
+                    Some("ignored") => count.skipped += number,
+                    _ => {}
+                }
+            }
+        }
+        count
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Count;
+
+    #[test]
+    fn results_are_added_up() {
+        let output = "running 2 tests\n..\n\
+            test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n\
+            test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.50s\n";
+        let count = Count::of(output);
+        assert_eq!(count.to_string(), "5 passed, 1 failed, 2 skipped");
+        assert_eq!(
+            Count::of("error: could not compile").to_string(),
+            "0 passed, 0 failed"
+        );
+    }
+}
