@@ -1,1 +1,44 @@
-//! To come.
+//! TLS over any byte stream of Jackfield's socket API, on every target.
+//!
+//! - [`Tls`] puts TLS over a whole network: it wraps any [`TcpConnect`] and is one itself, so a
+//!   client that was written for plain streams needs to know nothing of it.
+//! - [`TlsConnector`] secures one stream, from its first byte or after STARTTLS.
+//! - [`TlsAcceptor`] and [`TlsListener`] are the server's side.
+//!
+//! The peer's certificate is always verified, against the roots that the platform trusts (in a
+//! page, the roots that Mozilla trusts) or against those that the caller gives. There is no switch
+//! to turn that off: to reach a server with a certificate of its own making, give its root.
+//!
+//! A [`TlsStream`] ends only when the peer has said so. A stream that was cut, by whomever, is an
+//! error of kind [`UnexpectedEof`], never an end.
+//!
+//! ```
+//! use jackfield_socket::{Endpoint, Result, TcpConnect, TcpOptions};
+//! use jackfield_tls::{Tls, TlsConfig, TlsConnector};
+//!
+//! async fn secured(network: impl TcpConnect) -> Result<()> {
+//!     let network = Tls::new(network, TlsConnector::new(TlsConfig::new())?);
+//!     let server: Endpoint = "irc.example.org:6697".parse()?;
+//!     // Connected, and the certificate is for irc.example.org.
+//!     let stream = network.connect(&server, &TcpOptions::default()).await?;
+//!     println!("{:?} with {}", stream.version(), stream.cipher_suite());
+//!     Ok(())
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! [`TcpConnect`]: jackfield_socket::TcpConnect
+//! [`UnexpectedEof`]: jackfield_socket::ErrorKind::UnexpectedEof
+
+mod acceptor;
+mod config;
+mod connector;
+mod credentials;
+mod error;
+mod stream;
+
+pub use acceptor::{TlsAcceptor, TlsListener};
+pub use config::{TlsConfig, TlsServerConfig, TlsVersion};
+pub use connector::{Tls, TlsConnector};
+pub use credentials::{Certificates, Identity};
+pub use stream::TlsStream;

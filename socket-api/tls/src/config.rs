@@ -1,0 +1,225 @@
+//! What is asked of a TLS connection.
+
+use std::sync::Arc;
+
+use jackfield_socket::{Error, ErrorKind, Result};
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+use crate::{Certificates, Identity};
+
+/// The longest name of an application protocol, in bytes (RFC 7301, section 3.1).
+const MAX_ALPN_NAME: usize = 255;
+
+static TLS13_ONLY: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+/// How a client secures its streams.
+///
+/// ```
+/// use jackfield_tls::{TlsConfig, TlsVersion};
+///
+/// // The platform's roots, and nothing older than TLS 1.3.
+/// let config = TlsConfig::new()
+///     .with_alpn(["irc"])
+///     .with_min_version(TlsVersion::Tls13);
+/// ```
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    roots: Option<Certificates>,
+    identity: Option<Identity>,
+    alpn: Vec<Vec<u8>>,
+    min_version: TlsVersion,
+}
+
+/// How a server secures its streams.
+#[derive(Clone, Debug)]
+pub struct TlsServerConfig {
+    identity: Identity,
+    client_roots: Option<Certificates>,
+    alpn: Vec<Vec<u8>>,
+    min_version: TlsVersion,
+}
+
+impl TlsConfig {
+    /// Servers are verified against the roots that the platform trusts; no client certificate, no
+    /// application protocol, TLS 1.2 or newer.
+    pub fn new() -> Self {
+        Self {
+            roots: None,
+            identity: None,
+            alpn: Vec::new(),
+            min_version: TlsVersion::Tls12,
+        }
+    }
+
+    /// Servers are verified against these roots, and no others.
+    #[must_use]
+    pub fn with_roots(mut self, roots: Certificates) -> Self {
+        self.roots = Some(roots);
+        self
+    }
+
+    /// The certificate to show a server that asks for one.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// The application protocols to offer, the best first (ALPN, RFC 7301). Which one the server
+    /// took, [`TlsStream::alpn`](crate::TlsStream::alpn) tells.
+    #[must_use]
+    pub fn with_alpn<I>(mut self, protocols: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<Vec<u8>>,
+    {
+        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The oldest version to speak. Default: TLS 1.2.
+    #[must_use]
+    pub fn with_min_version(mut self, version: TlsVersion) -> Self {
+        self.min_version = version;
+        self
+    }
+
+    /// Whether the roots are the platform's.
+    pub(crate) fn trusts_platform(&self) -> bool {
+        self.roots.is_none()
+    }
+
+    pub(crate) fn build(self) -> Result<ClientConfig> {
+        check_alpn(&self.alpn)?;
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions(self.min_version))
+            .map_err(unexpected)?;
+        let builder = match &self.roots {
+            Some(roots) => builder.with_root_certificates(roots.to_roots()?),
+            None => builder.with_platform_verifier().map_err(|error| {
+                let message = "the roots that this system trusts can't be loaded";
+                Error::new(ErrorKind::Certificate, message).with_source(error.to_string())
+            })?,
+        };
+        let mut config = match &self.identity {
+            Some(identity) => builder.with_client_cert_resolver(resolver(identity)),
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = self.alpn;
+        Ok(config)
+    }
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TlsServerConfig {
+    /// A server that shows this certificate, asks its clients for none, and speaks TLS 1.2 or
+    /// newer.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            client_roots: None,
+            alpn: Vec::new(),
+            min_version: TlsVersion::Tls12,
+        }
+    }
+
+    /// Every client must show a certificate that one of these roots has issued.
+    #[must_use]
+    pub fn with_client_roots(mut self, roots: Certificates) -> Self {
+        self.client_roots = Some(roots);
+        self
+    }
+
+    /// The application protocols that are spoken here, the best first (ALPN, RFC 7301). A client
+    /// that offers others only is refused; one that offers none is not.
+    #[must_use]
+    pub fn with_alpn<I>(mut self, protocols: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<Vec<u8>>,
+    {
+        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The oldest version to speak. Default: TLS 1.2.
+    #[must_use]
+    pub fn with_min_version(mut self, version: TlsVersion) -> Self {
+        self.min_version = version;
+        self
+    }
+
+    pub(crate) fn build(self) -> Result<ServerConfig> {
+        check_alpn(&self.alpn)?;
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions(self.min_version))
+            .map_err(unexpected)?;
+        let builder = match &self.client_roots {
+            Some(roots) => builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(roots.to_roots()?, provider())
+                    .build()
+                    .map_err(unexpected)?,
+            ),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(resolver(&self.identity));
+        config.alpn_protocols = self.alpn;
+        Ok(config)
+    }
+}
+
+/// The one source of cryptography, on every target.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn resolver(identity: &Identity) -> Arc<SingleCertAndKey> {
+    Arc::new(SingleCertAndKey::from(identity.certified_key().clone()))
+}
+
+fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    match min {
+        TlsVersion::Tls12 => rustls::ALL_VERSIONS,
+        TlsVersion::Tls13 => &TLS13_ONLY,
+    }
+}
+
+fn check_alpn(protocols: &[Vec<u8>]) -> Result<()> {
+    match protocols
+        .iter()
+        .find(|name| name.is_empty() || name.len() > MAX_ALPN_NAME)
+    {
+        Some(name) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "an application protocol's name has 1 to {MAX_ALPN_NAME} bytes, not {}",
+                name.len()
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// For what can fail by its type only.
+fn unexpected(error: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Other, "TLS can't be set up").with_source(error.to_string())
+}

@@ -1,0 +1,262 @@
+//! A secured stream.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use jackfield_socket::{ByteStream, Error, ErrorKind, StreamInfo};
+use rustls::ProtocolVersion;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::TlsVersion;
+use crate::error::in_stream;
+
+/// How many bytes are taken from the writer and kept while the stream below takes none; beyond it,
+/// the writer waits. What is kept for the reader is less: one record and what one read brought.
+pub(crate) const WRITE_BUFFER: usize = 64 * 1024;
+
+/// A stream that is secured by TLS.
+///
+/// - **The end** is the peer's close_notify. A stream that ends without it was cut, by the peer, the
+///   network or an attacker: reading fails with [`UnexpectedEof`](ErrorKind::UnexpectedEof), and
+///   goes on failing. What was read until then is whole and in order.
+/// - **`poll_shutdown`** sends close_notify, then ends this side's direction of the stream below
+///   where that can be ended alone. Where it can't, the stream below is left open until the peer
+///   has ended too, so that its answer still arrives.
+/// - **[`half_close`](StreamInfo::half_close)** is true with TLS 1.3, whatever the stream below can
+///   do. A peer that speaks TLS 1.2 answers our end with its own and drops what it had still to
+///   say (RFC 5246, section 7.2.1), though many do not.
+/// - **[`may_truncate`](StreamInfo::may_truncate)** is false: a stream below that loses bytes makes
+///   this one fail.
+/// - Dropping it without `poll_shutdown` looks to the peer like a stream that was cut.
+///
+/// At most 64 KiB are taken from the writer ahead of the stream below, and on the reader's side no
+/// more than one read's worth is kept.
+pub struct TlsStream<S> {
+    tls: tokio_rustls::TlsStream<Transport<S>>,
+    read_side: ReadSide,
+    write_shut: bool,
+}
+
+enum ReadSide {
+    Open,
+    /// The peer has ended; where we had ended before, the stream below is still to be.
+    Ending,
+    Ended,
+    /// What the reader was told, and will be again.
+    Failed(ErrorKind, String),
+}
+
+impl<S: ByteStream> TlsStream<S> {
+    pub(crate) fn new(tls: tokio_rustls::TlsStream<Transport<S>>) -> Self {
+        Self {
+            tls,
+            read_side: ReadSide::Open,
+            write_shut: false,
+        }
+    }
+
+    /// The version that is spoken.
+    pub fn version(&self) -> TlsVersion {
+        // Only these two are ever offered.
+        match self.tls.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
+            _ => TlsVersion::Tls13,
+        }
+    }
+
+    /// The cipher suite's name, such as `TLS13_AES_256_GCM_SHA384`.
+    pub fn cipher_suite(&self) -> &'static str {
+        let suite = self.tls.get_ref().1.negotiated_cipher_suite();
+        suite
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or("unknown")
+    }
+
+    /// The application protocol that was agreed on (ALPN), if any.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.tls.get_ref().1.alpn_protocol()
+    }
+
+    /// The peer's own certificate, in DER. It has been verified; a client that showed none has
+    /// none.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        let chain = self.tls.get_ref().1.peer_certificates()?;
+        chain.first().map(AsRef::as_ref)
+    }
+
+    /// Ends the stream below, where the peer ended after us and nothing else would.
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let transport = self.tls.get_mut().0;
+        transport.peer_ended = true;
+        if self.write_shut {
+            // Everything has been said and heard: how it goes matters no more.
+            let _ = ready!(Pin::new(transport).poll_shutdown(cx));
+        }
+        Poll::Ready(())
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        if self.write_shut {
+            return Err(Error::new(ErrorKind::Closed, "this side has ended the stream").into());
+        }
+        Ok(())
+    }
+}
+
+impl<S: ByteStream> AsyncRead for TlsStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            match &self.read_side {
+                ReadSide::Open => {
+                    let before = buf.filled().len();
+                    match ready!(Pin::new(&mut self.tls).poll_read(cx, buf)) {
+                        Ok(()) if buf.filled().len() > before => return Poll::Ready(Ok(())),
+                        Ok(()) => self.read_side = ReadSide::Ending,
+                        Err(error) => {
+                            let error = in_stream(error);
+                            self.read_side = ReadSide::Failed(error.kind(), error.to_string());
+                            return Poll::Ready(Err(error.into()));
+                        }
+                    }
+                }
+                ReadSide::Ending => {
+                    ready!(self.poll_finish(cx));
+                    self.read_side = ReadSide::Ended;
+                }
+                ReadSide::Ended => return Poll::Ready(Ok(())),
+                ReadSide::Failed(kind, message) => {
+                    return Poll::Ready(Err(Error::new(*kind, message.clone()).into()));
+                }
+            }
+        }
+    }
+}
+
+impl<S: ByteStream> AsyncWrite for TlsStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check_open()?;
+        Pin::new(&mut self.tls)
+            .poll_write(cx, data)
+            .map_err(|error| in_stream(error).into())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check_open()?;
+        Pin::new(&mut self.tls)
+            .poll_write_vectored(cx, slices)
+            .map_err(|error| in_stream(error).into())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls)
+            .poll_flush(cx)
+            .map_err(|error| in_stream(error).into())
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write_shut = true;
+        Pin::new(&mut self.tls)
+            .poll_shutdown(cx)
+            .map_err(|error| in_stream(error).into())
+    }
+}
+
+impl<S: ByteStream> ByteStream for TlsStream<S> {
+    fn info(&self) -> StreamInfo {
+        let mut info = self.tls.get_ref().0.stream.info();
+        info.half_close = self.version() >= TlsVersion::Tls13;
+        info.may_truncate = false;
+        info
+    }
+}
+
+impl<S: ByteStream> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream")
+            .field("stream", &self.tls.get_ref().0.stream)
+            .field("version", &self.version())
+            .field("cipher_suite", &self.cipher_suite())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The stream below, which must not be shut down while that would take the peer's answer with it.
+#[derive(Debug)]
+pub(crate) struct Transport<S> {
+    stream: S,
+    peer_ended: bool,
+}
+
+impl<S: ByteStream> Transport<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            peer_ended: false,
+        }
+    }
+}
+
+impl<S: ByteStream> AsyncRead for Transport<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: ByteStream> AsyncWrite for Transport<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.peer_ended || self.stream.info().half_close {
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        } else {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+    }
+}
