@@ -1,0 +1,384 @@
+//! What an identifier stands for: an opening, a stream, a listener, or a UDP socket.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Chunk, Config, ReceivedDatagram};
+use crate::{MAX_DATAGRAM, Reason, datagram_cost};
+
+/// Received pieces shorter than this are gathered in one buffer, so that many small ones don't each
+/// hold a large message in memory.
+const GATHER_BELOW: usize = 16 * 1024;
+
+#[derive(Debug)]
+pub(super) enum Channel {
+    Opening(Opening),
+    Stream(Stream),
+    Listener(Listener),
+    Udp(Udp),
+}
+
+/// Asked for, and not answered. The credit is what the peer gave; at the client, it comes with the
+/// answer.
+#[derive(Debug)]
+pub(super) enum Opening {
+    Connect { credit: u32 },
+    Listen { credit: u32, stream_credit: u32 },
+    Udp { credit: u32 },
+}
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) allowance: Allowance,
+    pub(super) send_queue: VecDeque<Chunk>,
+    /// Bytes in the queue.
+    pub(super) queued: usize,
+    pub(super) sending: Sending,
+    pub(super) grant: Grant,
+    pub(super) received: Received,
+    /// Whether the peer has ended its direction.
+    pub(super) ended: bool,
+    /// Whether a reader waits.
+    pub(super) read_asked: bool,
+    pub(super) reset: Option<Reason>,
+    /// Nobody uses it any more; it lives until what was sent and its end are out.
+    pub(super) orphan: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    Open,
+    /// The end stands behind what is queued.
+    Finishing,
+    Finished,
+}
+
+#[derive(Debug)]
+pub(super) struct Listener {
+    /// At the relay: connections that it may announce.
+    pub(super) announce: Allowance,
+    /// At the relay: bytes that it may send at first on each of them.
+    pub(super) stream_credit: u32,
+    /// At the client: connections that the relay may announce.
+    pub(super) inbound: Grant,
+    pub(super) reset: Option<Reason>,
+}
+
+#[derive(Debug)]
+pub(super) struct Udp {
+    pub(super) allowance: Allowance,
+    pub(super) send_queue: VecDeque<BytesMut>,
+    pub(super) grant: Grant,
+    pub(super) received: VecDeque<ReceivedDatagram>,
+    pub(super) dropped: u64,
+    pub(super) dropped_untold: bool,
+    pub(super) read_asked: bool,
+    pub(super) reset: Option<Reason>,
+    pub(super) orphan: Option<Reason>,
+}
+
+/// What the peer lets this side send.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    available: u32,
+    initial: u32,
+    /// Whether someone waits for more.
+    pub(super) asked: bool,
+}
+
+/// What this side lets the peer send.
+#[derive(Debug)]
+pub(super) struct Grant {
+    /// What the peer may still send.
+    available: u32,
+    /// What was consumed and not given back.
+    unreturned: u32,
+    /// From here on it is given back.
+    threshold: u32,
+    /// Whether that is under way.
+    returning: bool,
+}
+
+/// Bytes received and not consumed.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pieces: VecDeque<Bytes>,
+    gathered: BytesMut,
+}
+
+impl Channel {
+    /// Why it was cut, if it was.
+    pub(super) fn reset(&self) -> Option<&Reason> {
+        match self {
+            Self::Opening(_) => None,
+            Self::Stream(stream) => stream.reset.as_ref(),
+            Self::Listener(listener) => listener.reset.as_ref(),
+            Self::Udp(udp) => udp.reset.as_ref(),
+        }
+    }
+
+    /// Cuts it for this reason, and says what is to be done.
+    pub(super) fn cut(&mut self, reason: &Reason) -> AfterCut {
+        let (reset, orphan) = match self {
+            Self::Opening(_) => return AfterCut::TellAndForget,
+            Self::Listener(listener) => (&mut listener.reset, false),
+            Self::Udp(udp) => {
+                udp.send_queue.clear();
+                (&mut udp.reset, udp.orphan.is_some())
+            }
+            Self::Stream(stream) => {
+                stream.send_queue.clear();
+                stream.queued = 0;
+                if !stream.ended {
+                    stream.received.clear();
+                }
+                (&mut stream.reset, stream.orphan)
+            }
+        };
+        if orphan {
+            AfterCut::Forget
+        } else if reset.is_some() {
+            AfterCut::Nothing
+        } else {
+            *reset = Some(reason.clone());
+            AfterCut::Tell
+        }
+    }
+}
+
+/// What follows when a channel was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterCut {
+    Nothing,
+    Tell,
+    Forget,
+    TellAndForget,
+}
+
+impl Opening {
+    /// The relay opens it; also, the credit that goes to the client.
+    pub(super) fn open_at_relay(&self, config: &Config) -> (Channel, u32) {
+        let channel = self.open(config, None);
+        let credit = match self {
+            Self::Connect { .. } => config.window,
+            Self::Listen { .. } => 0,
+            Self::Udp { .. } => config.datagram_window,
+        };
+        (channel, credit)
+    }
+
+    /// The client learns that it is open, with credit from the relay.
+    pub(super) fn open_at_client(&self, config: &Config, credit: u32) -> Channel {
+        self.open(config, Some(credit))
+    }
+
+    fn open(&self, config: &Config, given: Option<u32>) -> Channel {
+        match *self {
+            Self::Connect { credit } => {
+                Channel::Stream(Stream::new(given.unwrap_or(credit), config.window))
+            }
+            Self::Listen {
+                credit,
+                stream_credit,
+            } => Channel::Listener(Listener {
+                announce: Allowance::new(given.unwrap_or(credit)),
+                stream_credit,
+                inbound: Grant::new(config.accept_window, config.accept_window / 4),
+                reset: None,
+            }),
+            Self::Udp { credit } => {
+                Channel::Udp(Udp::new(given.unwrap_or(credit), config.datagram_window))
+            }
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn new(credit: u32, window: u32) -> Self {
+        Self {
+            allowance: Allowance::new(credit),
+            send_queue: VecDeque::new(),
+            queued: 0,
+            sending: Sending::Open,
+            grant: Grant::new(window, window / 4),
+            received: Received::default(),
+            ended: false,
+            read_asked: false,
+            reset: None,
+            orphan: false,
+        }
+    }
+
+    /// Whether a turn would send something.
+    pub(super) fn has_work(&self) -> bool {
+        !self.send_queue.is_empty() || (self.sending == Sending::Finishing && self.reset.is_none())
+    }
+}
+
+impl Udp {
+    fn new(credit: u32, window: u32) -> Self {
+        // Whatever was not given back, one datagram of any length must fit the rest.
+        let largest = datagram_cost(MAX_DATAGRAM);
+        let threshold = (window / 4).min(window.saturating_sub(largest));
+        Self {
+            allowance: Allowance::new(credit),
+            send_queue: VecDeque::new(),
+            grant: Grant::new(window, threshold),
+            received: VecDeque::new(),
+            dropped: 0,
+            dropped_untold: false,
+            read_asked: false,
+            reset: None,
+            orphan: None,
+        }
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !self.send_queue.is_empty() || self.dropped_untold
+    }
+
+    pub(super) fn count_dropped(&mut self, more: u64) {
+        self.dropped = self.dropped.saturating_add(more);
+        self.dropped_untold = self.reset.is_none();
+    }
+}
+
+impl Allowance {
+    fn new(initial: u32) -> Self {
+        Self {
+            available: initial,
+            initial,
+            asked: false,
+        }
+    }
+
+    /// What is there; where it is nothing, more is waited for.
+    pub(super) fn ask(&mut self) -> u32 {
+        self.asked |= self.available == 0;
+        self.available
+    }
+
+    pub(super) fn available(&self) -> u32 {
+        self.available
+    }
+
+    /// What there was at first: a datagram beyond it can never be sent.
+    pub(super) fn initial(&self) -> u32 {
+        self.initial
+    }
+
+    /// Takes so much, if it is there.
+    pub(super) fn take(&mut self, amount: u32) -> bool {
+        match self.available.checked_sub(amount) {
+            Some(rest) => {
+                self.available = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Adds so much; false where that is more than a peer may give.
+    pub(super) fn give(&mut self, more: u32) -> bool {
+        match self.available.checked_add(more) {
+            Some(sum) => {
+                self.available = sum;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Grant {
+    fn new(window: u32, threshold: u32) -> Self {
+        Self {
+            available: window,
+            unreturned: 0,
+            threshold: threshold.max(1),
+            returning: false,
+        }
+    }
+
+    /// The peer has sent so much; false where it may not.
+    pub(super) fn spend(&mut self, amount: u32) -> bool {
+        match self.available.checked_sub(amount) {
+            Some(rest) => {
+                self.available = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// So much was consumed; whether it is time to give it back.
+    #[must_use]
+    pub(super) fn release(&mut self, amount: u32) -> bool {
+        self.unreturned = self.unreturned.saturating_add(amount);
+        let now = self.unreturned >= self.threshold && !self.returning;
+        self.returning |= now;
+        now
+    }
+
+    /// What to give back.
+    pub(super) fn give_back(&mut self) -> u32 {
+        self.returning = false;
+        let more = std::mem::take(&mut self.unreturned);
+        self.available = self.available.saturating_add(more);
+        more
+    }
+}
+
+impl Received {
+    pub(super) fn push(&mut self, data: Bytes) {
+        if data.len() < GATHER_BELOW {
+            if self.gathered.len() + data.len() > crate::MAX_DATA {
+                self.flush();
+            }
+            self.gathered.extend_from_slice(&data);
+        } else {
+            self.flush();
+            self.pieces.push_back(data);
+        }
+    }
+
+    /// The first piece.
+    pub(super) fn front(&mut self) -> Option<Bytes> {
+        if self.pieces.is_empty() {
+            self.flush();
+        }
+        self.pieces.front().cloned()
+    }
+
+    /// Takes so many bytes off the front; says how many there were.
+    pub(super) fn consume(&mut self, count: usize) -> usize {
+        let mut left = count;
+        while left > 0 {
+            if self.pieces.is_empty() {
+                self.flush();
+            }
+            let Some(piece) = self.pieces.front_mut() else {
+                break;
+            };
+            if piece.len() > left {
+                let _ = piece.split_to(left);
+                return count;
+            }
+            left -= piece.len();
+            self.pieces.pop_front();
+        }
+        count - left
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn flush(&mut self) {
+        if !self.gathered.is_empty() {
+            self.pieces
+                .push_back(std::mem::take(&mut self.gathered).freeze());
+        }
+    }
+}

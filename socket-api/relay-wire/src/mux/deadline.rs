@@ -1,0 +1,60 @@
+//! Whether the peer still lives.
+
+use std::time::Duration;
+
+use jackfield_socket::time::Instant;
+
+/// After this silence the peer is asked. Proxies in between cut at 60 s (nginx's default), and the
+/// timers of a page in the background run once a minute: the relay's question keeps both awake.
+const ASK_AFTER: Duration = Duration::from_secs(25);
+/// Silent for so long after it was asked, the peer is gone.
+const DEAD_AFTER: Duration = Duration::from_secs(50);
+
+#[derive(Debug)]
+pub(super) struct KeepAlive {
+    heard: Instant,
+    asked: Option<Instant>,
+    questions: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Wait,
+    Ask([u8; 8]),
+    Dead,
+}
+
+impl KeepAlive {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            heard: now,
+            asked: None,
+            questions: 0,
+        }
+    }
+
+    /// Any message shows that the peer lives.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = None;
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        match self.asked {
+            None => self.heard + ASK_AFTER,
+            Some(asked) => asked + DEAD_AFTER,
+        }
+    }
+
+    pub(super) fn handle(&mut self, now: Instant) -> Verdict {
+        if now < self.deadline() {
+            return Verdict::Wait;
+        }
+        if self.asked.is_some() {
+            return Verdict::Dead;
+        }
+        self.asked = Some(now);
+        self.questions += 1;
+        Verdict::Ask(self.questions.to_be_bytes())
+    }
+}
