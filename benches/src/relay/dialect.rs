@@ -125,8 +125,7 @@ async fn web_socket(port: u16, protocol: Option<&'static str>) -> Result<WebSock
         )?;
     }
     let (socket, _) = builder.connect().await?;
-    if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
-        stream.set_nodelay(true)?;
-    }
+    let MaybeTlsStream::Plain(stream) = socket.get_ref();
+    stream.set_nodelay(true)?;
     Ok(socket)
 }
