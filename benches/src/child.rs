@@ -48,7 +48,12 @@ pub(crate) fn targets() -> Result<Targets> {
     let [echo, source, sink] = ports[..] else {
         bail!("the target servers named {} ports", ports.len());
     };
-    Ok(Targets { _process: process, echo, source, sink })
+    Ok(Targets {
+        _process: process,
+        echo,
+        source,
+        sink,
+    })
 }
 
 /// Starts a plain TCP proxy to this port.
@@ -70,13 +75,18 @@ fn start(role: &str, arguments: &[String]) -> Result<(Running, Vec<u16>)> {
     let process = Running::new(child);
     let mut line = String::new();
     std::io::BufReader::new(stdout).read_line(&mut line)?;
-    let ports = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let ports = line
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
     Ok((process, ports))
 }
 
 /// Plays a role, for as long as the process lives.
 pub(crate) fn run(role: &str) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         match role {
             "role-targets" => {

@@ -14,7 +14,10 @@ const LINES: [(&str, &str); 3] = [
         "@time=2026-01-02T03:04:05.678Z;msgid=Kf5SdLdw0AMUvbYBqzgXtg;account=ada;batch=17 \
          :ada!ada@user/ada/x-10815 PRIVMSG #jackfield :good morning, here is a line of the usual length",
     ),
-    ("PRIVMSG", ":ada!ada@user/ada/x-10815 PRIVMSG #jackfield :good morning, here is a line of the usual length"),
+    (
+        "PRIVMSG",
+        ":ada!ada@user/ada/x-10815 PRIVMSG #jackfield :good morning, here is a line of the usual length",
+    ),
     (
         "353 (names)",
         ":irc.example.org 353 me = #jackfield :@ada +grace linus dennis ken bjarne guido larry yukihiro",
@@ -40,7 +43,9 @@ pub(crate) fn run(report: &mut Report) {
                 visit(&MessageRef::parse(black_box(line)).expect("a valid line"));
             }));
             owned.push(nanoseconds(|| {
-                let message = MessageRef::parse(black_box(line)).expect("a valid line").to_message();
+                let message = MessageRef::parse(black_box(line))
+                    .expect("a valid line")
+                    .to_message();
                 visit(&message.view());
             }));
             theirs.push(nanoseconds(|| {
@@ -59,7 +64,14 @@ pub(crate) fn run(report: &mut Report) {
         ]);
     }
     report.table(
-        &["", "jackfield-irc", "owned", "irc-proto", "speed, ratio", "owned, ratio"],
+        &[
+            "",
+            "jackfield-irc",
+            "owned",
+            "irc-proto",
+            "speed, ratio",
+            "owned, ratio",
+        ],
         &rows,
     );
 }

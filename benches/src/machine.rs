@@ -11,7 +11,9 @@ pub(crate) fn describe() -> String {
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+        .map_or("unknown processor", |rest| {
+            rest.trim_start_matches([' ', '\t', ':'])
+        });
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = output("uname", &["-sr"]);
     let rustc = output("rustc", &["--version"]);
@@ -24,7 +26,10 @@ fn output(program: &str, arguments: &[&str]) -> String {
         .output()
         .ok()
         .and_then(|output| String::from_utf8(output.stdout).ok())
-        .map_or_else(|| format!("{program} not found"), |text| text.trim().to_owned())
+        .map_or_else(
+            || format!("{program} not found"),
+            |text| text.trim().to_owned(),
+        )
 }
 
 /// Processor seconds, user and system, that these processes and their descendants have used.
@@ -41,7 +46,15 @@ pub(crate) fn cpu_seconds(pids: &[u32]) -> Result<f64> {
 /// Resident memory of these processes and their descendants, in bytes.
 pub(crate) fn resident(pids: &[u32]) -> Result<u64> {
     // proc(5): rss is the 24th field, in pages.
-    Ok(tree(pids)?.iter().map(|process| process.fields.get(21).map_or(0, |pages| *pages as u64 * 4096)).sum())
+    Ok(tree(pids)?
+        .iter()
+        .map(|process| {
+            process
+                .fields
+                .get(21)
+                .map_or(0, |pages| *pages as u64 * 4096)
+        })
+        .sum())
 }
 
 struct Process {
@@ -54,11 +67,18 @@ fn tree(roots: &[u32]) -> Result<Vec<Process>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
-        let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         // It may have ended since.
-        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else {
+            continue;
+        };
         let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let fields = rest.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect();
+        let fields = rest
+            .split_whitespace()
+            .map(|field| field.parse().unwrap_or(0.0))
+            .collect();
         all.push(Process { id, fields });
     }
     let mut wanted = roots.to_vec();

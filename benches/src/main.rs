@@ -1,6 +1,6 @@
 //! Speed and memory of Jackfield, with the peers in the same run: `cargo xtask bench`.
 //!
-//! Prints a Markdown page: what was measured, on which machine, against which versions, as figures
+//! Makes a Markdown page: what was measured, on which machine, against which versions, as figures
 //! and as ratios. Nothing here passes or fails: tests aren't timed, and benches don't judge.
 
 mod child;
@@ -29,11 +29,19 @@ pub(crate) struct Peers {
 
 fn main() -> Result<()> {
     // The same binary is its own plain TCP proxy and its own target servers, as child processes.
-    if let Some(role) = std::env::args().nth(1).filter(|arg| arg.starts_with("role-")) {
+    if let Some(role) = std::env::args()
+        .nth(1)
+        .filter(|arg| arg.starts_with("role-"))
+    {
         return child::run(&role);
     }
-    let only = std::env::args().nth(1);
-    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    // `--out FILE` writes all of it; a name measures that alone and prints it.
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let out = arguments
+        .next_if(|argument| argument == "--out")
+        .and_then(|_| arguments.next());
+    let only = arguments.next();
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
     let path = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -55,6 +63,9 @@ fn main() -> Result<()> {
         };
         relay::run(&peers, &mut report)?;
     }
-    report.print();
+    match out {
+        Some(out) => std::fs::write(out, report.text())?,
+        None => print!("{}", report.text()),
+    }
     Ok(())
 }

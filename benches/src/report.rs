@@ -28,11 +28,12 @@ impl Report {
         self.text.push_str(&line(head.to_vec()));
         self.text.push_str(&line(vec!["---"; head.len()]));
         for row in rows {
-            self.text.push_str(&line(row.iter().map(String::as_str).collect()));
+            self.text
+                .push_str(&line(row.iter().map(String::as_str).collect()));
         }
     }
 
-    pub(crate) fn print(&self) {
-        print!("{}", self.text);
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 }

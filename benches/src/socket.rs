@@ -22,7 +22,9 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         "One TCP connection over loopback: 2 GiB in chunks of 64 KiB, and 40,000 round trips of 64 \
          bytes. Median of 5 runs, alternating. Aim: at most 1.05 times tokio's time.",
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let (mut raw_bulk, mut api_bulk, mut raw_trip, mut api_trip) = (vec![], vec![], vec![], vec![]);
     for _ in 0..RUNS {
         let (bulk, trip) = runtime.block_on(raw())?;
@@ -47,8 +49,20 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     report.table(
         &["", "tokio", "jackfield-native", "time, ratio"],
         &[
-            row("throughput", "MiB/s", rate(raw_bulk), rate(api_bulk), api_bulk / raw_bulk),
-            row("round trip", "µs", each(raw_trip), each(api_trip), api_trip / raw_trip),
+            row(
+                "throughput",
+                "MiB/s",
+                rate(raw_bulk),
+                rate(api_bulk),
+                api_bulk / raw_bulk,
+            ),
+            row(
+                "round trip",
+                "µs",
+                each(raw_trip),
+                each(api_trip),
+                api_trip / raw_trip,
+            ),
         ],
     );
     Ok(())
@@ -65,9 +79,13 @@ async fn raw() -> Result<(f64, f64)> {
 
 async fn ours() -> Result<(f64, f64)> {
     let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut listener = Native::default().listen(at, &ListenOptions::default()).await?;
+    let mut listener = Native::default()
+        .listen(at, &ListenOptions::default())
+        .await?;
     let to = Endpoint::from(listener.local_addr().unwrap_or(at));
-    let client = Native::default().connect(&to, &TcpOptions::default()).await?;
+    let client = Native::default()
+        .connect(&to, &TcpOptions::default())
+        .await?;
     let server = listener.accept().await?;
     measure(client, server).await
 }

@@ -67,7 +67,9 @@ impl Dialect {
     pub(crate) async fn connect(&mut self, target: u16) -> Result<(Sender, Receiver)> {
         let find = |ports: &[(u16, u16)]| {
             let found = ports.iter().find(|(to, _)| *to == target);
-            found.map(|(_, port)| *port).context("no relay to this target")
+            found
+                .map(|(_, port)| *port)
+                .context("no relay to this target")
         };
         match self {
             Self::Wisp(session) => {
@@ -102,11 +104,18 @@ impl Send for Sender {
 impl Receive for Receiver {
     async fn receive(&mut self) -> Result<usize> {
         let count = match self {
-            Self::Chunks(chunks) => chunks.recv().await.context("the relay closed the stream")?.len(),
+            Self::Chunks(chunks) => chunks
+                .recv()
+                .await
+                .context("the relay closed the stream")?
+                .len(),
             Self::Tcp(stream, buffer) => stream.read(buffer).await?,
-            Self::WebSocket(stream) => {
-                stream.next().await.context("the WebSocket is closed")??.as_payload().len()
-            }
+            Self::WebSocket(stream) => stream
+                .next()
+                .await
+                .context("the WebSocket is closed")??
+                .as_payload()
+                .len(),
         };
         if count == 0 {
             bail!("the stream ended");
@@ -119,10 +128,7 @@ async fn web_socket(port: u16, protocol: Option<&'static str>) -> Result<WebSock
     let uri = format!("ws://127.0.0.1:{port}/");
     let mut builder = ClientBuilder::new().uri(&uri)?.limits(Limits::unlimited());
     if let Some(protocol) = protocol {
-        builder = builder.add_header(
-            "sec-websocket-protocol".try_into()?,
-            protocol.try_into()?,
-        )?;
+        builder = builder.add_header("sec-websocket-protocol".try_into()?, protocol.try_into()?)?;
     }
     let (socket, _) = builder.connect().await?;
     let MaybeTlsStream::Plain(stream) = socket.get_ref();

@@ -50,7 +50,9 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
          its streams are that many WebSockets. The plain proxy copies TCP to TCP. Aim: at least twice \
          the best relay, and half of the proxy.",
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let targets = child::targets()?;
     let mut rows = Vec::new();
     for kind in servers::Kind::ALL {
@@ -195,17 +197,36 @@ async fn rate(
 
 fn table(report: &mut Report, rows: &mut [Row]) {
     let head = [
-        "", "down 1", "down 10", "down 50", "up 1", "up 10", "up 50", "CPU s/GiB",
-        "round trip p50/p99", "beside bulk p50/p99", "open to first byte p50/p99", "stalled reader",
+        "",
+        "down 1",
+        "down 10",
+        "down 50",
+        "up 1",
+        "up 10",
+        "up 50",
+        "CPU s/GiB",
+        "round trip p50/p99",
+        "beside bulk p50/p99",
+        "open to first byte p50/p99",
+        "stalled reader",
     ];
     let cells: Vec<_> = rows
         .iter_mut()
         .map(|row| {
             let pair = |samples: &mut Samples| {
-                format!("{} / {}", micros(samples.percentile(0.5)), micros(samples.percentile(0.99)))
+                format!(
+                    "{} / {}",
+                    micros(samples.percentile(0.5)),
+                    micros(samples.percentile(0.99))
+                )
             };
             let mut cells = vec![row.name.clone()];
-            cells.extend(row.down.iter().chain(&row.up).map(|rate| format!("{rate:.0}")));
+            cells.extend(
+                row.down
+                    .iter()
+                    .chain(&row.up)
+                    .map(|rate| format!("{rate:.0}")),
+            );
             cells.push(format!("{:.2}", row.cpu_per_gib));
             cells.push(pair(&mut row.idle));
             cells.push(pair(&mut row.beside_bulk));
@@ -217,10 +238,15 @@ fn table(report: &mut Report, rows: &mut [Row]) {
     report.table(&head, &cells);
 
     // Ours first, the proxy second, the peers after them.
-    let [ours, proxy, peers @ ..] = rows else { return };
+    let [ours, proxy, peers @ ..] = rows else {
+        return;
+    };
     let ratio = |of: fn(&Row) -> &Vec<f64>, index: usize| {
         let mine = of(ours)[index];
-        let best = peers.iter().map(|row| of(row)[index]).fold(f64::NAN, f64::max);
+        let best = peers
+            .iter()
+            .map(|row| of(row)[index])
+            .fold(f64::NAN, f64::max);
         (mine / best, mine / of(proxy)[index])
     };
     let mut ratios = Vec::new();
@@ -237,5 +263,12 @@ fn table(report: &mut Report, rows: &mut [Row]) {
             ]);
         }
     }
-    report.table(&["MiB/s, streams", "jackfield / best relay", "jackfield / plain proxy"], &ratios);
+    report.table(
+        &[
+            "MiB/s, streams",
+            "jackfield / best relay",
+            "jackfield / plain proxy",
+        ],
+        &ratios,
+    );
 }

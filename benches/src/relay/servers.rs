@@ -23,8 +23,13 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Ours and the yardstick first: the table of ratios counts on it.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Jackfield, Self::Proxy, Self::WispJs, Self::WispPython, Self::Websockify];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Jackfield,
+        Self::Proxy,
+        Self::WispJs,
+        Self::WispPython,
+        Self::Websockify,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -93,12 +98,19 @@ impl Server {
         for (_, port) in &processes {
             await_port(*port).await?;
         }
-        Ok(Self { kind, processes, targets })
+        Ok(Self {
+            kind,
+            processes,
+            targets,
+        })
     }
 
     /// Its processes.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.processes.iter().map(|(process, _)| process.pid()).collect()
+        self.processes
+            .iter()
+            .map(|(process, _)| process.pid())
+            .collect()
     }
 
     /// Connects to it, for one run.
@@ -108,9 +120,9 @@ impl Server {
             Kind::Jackfield => Dialect::jackfield(ports[0]).await,
             Kind::WispJs | Kind::WispPython => Dialect::wisp(ports[0]).await,
             Kind::Proxy => Ok(Dialect::tcp(self.targets.into_iter().zip(ports).collect())),
-            Kind::Websockify => {
-                Ok(Dialect::websockify(self.targets.into_iter().zip(ports).collect()))
-            }
+            Kind::Websockify => Ok(Dialect::websockify(
+                self.targets.into_iter().zip(ports).collect(),
+            )),
         }
     }
 }
@@ -123,7 +135,10 @@ fn spawn_relayd(binary: &Path, port: u16) -> Result<Running> {
 }
 
 fn spawn(mut command: Command) -> Result<Running> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     match command.spawn() {
         Ok(child) => Ok(Running::new(child)),
         Err(error) => bail!("can't start {:?}: {error}", command.get_program()),
@@ -131,12 +146,18 @@ fn spawn(mut command: Command) -> Result<Running> {
 }
 
 async fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await?
+        .local_addr()?
+        .port())
 }
 
 async fn await_port(port: u16) -> Result<()> {
     let start = Instant::now();
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        .await
+        .is_err()
+    {
         if start.elapsed() > Duration::from_secs(20) {
             bail!("nothing answers on port {port}");
         }

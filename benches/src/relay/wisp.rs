@@ -66,7 +66,9 @@ impl Session {
         tokio::spawn(async move {
             while let Some(Ok(message)) = source.next().await {
                 let packet = Bytes::from(message.into_payload());
-                let Some((kind, id, _)) = parse(&packet) else { continue };
+                let Some((kind, id, _)) = parse(&packet) else {
+                    continue;
+                };
                 let body = packet.slice(5..);
                 match kind {
                     DATA => {
@@ -93,7 +95,12 @@ impl Session {
                 }
             }
         });
-        Ok(Self { out, streams, next: 1, initial_credit: initial_credit as usize })
+        Ok(Self {
+            out,
+            streams,
+            next: 1,
+            initial_credit: initial_credit as usize,
+        })
     }
 
     pub(crate) async fn connect(&mut self, port: u16) -> Result<(Sender, mpsc::Receiver<Bytes>)> {
@@ -101,14 +108,25 @@ impl Session {
         self.next += 1;
         let (data, receiver) = mpsc::channel(HELD);
         let credit = Arc::new(Semaphore::new(self.initial_credit));
-        let inner = Inner { data, credit: credit.clone(), sent: Arc::default() };
+        let inner = Inner {
+            data,
+            credit: credit.clone(),
+            sent: Arc::default(),
+        };
         lock(&self.streams).insert(id, inner);
         let mut packet = head(CONNECT, id, 16);
         packet.put_u8(1);
         packet.put_u16_le(port);
         packet.put_slice(b"127.0.0.1");
         self.out.send(packet.freeze()).await?;
-        Ok((Sender { id, out: self.out.clone(), credit }, receiver))
+        Ok((
+            Sender {
+                id,
+                out: self.out.clone(),
+                credit,
+            },
+            receiver,
+        ))
     }
 }
 
@@ -130,9 +148,15 @@ fn head(kind: u8, id: u32, body: usize) -> BytesMut {
 
 fn parse(packet: &[u8]) -> Option<(u8, u32, &[u8])> {
     let (head, body) = packet.split_at_checked(5)?;
-    Some((head[0], u32::from_le_bytes(head[1..].try_into().ok()?), body))
+    Some((
+        head[0],
+        u32::from_le_bytes(head[1..].try_into().ok()?),
+        body,
+    ))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
