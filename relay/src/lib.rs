@@ -1,1 +1,49 @@
-//! To come.
+//! The relay server: TCP and UDP for pages, which have neither.
+//!
+//! A client opens one WebSocket and asks in it for connections, listeners and datagram sockets
+//! (`docs/relay-protocol.md` is the wire). The relay moves bytes and nothing else: TLS runs from
+//! the client to the far server, through the relay, which has no key to it.
+//!
+//! The binary `jackfield-relayd` runs it from a [configuration file](Config::load). As a library it
+//! is embedded in tests and in programs:
+//!
+//! ```
+//! use jackfield_relayd::{Config, Relayd};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let mut config = Config::default();
+//! config.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+//! let relay = Relayd::bind(config).await?;
+//! println!("relay at ws://{}/", relay.local_addrs()[0]);
+//! // Runs until the future that it is given is ready.
+//! relay.run(std::future::ready(())).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is where, in the order in which a client meets it:
+//!
+//! | module | |
+//! |---|---|
+//! | [`config`] | what is allowed, and to whom |
+//! | `server` | accepts connections, TLS, shutdown |
+//! | `handshake` | `Origin`, `Host` and token: who comes in |
+//! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
+//! | [`policy`], [`address`] | which addresses may be reached, pure |
+//! | [`limits`] | how much of it |
+
+pub mod address;
+pub mod config;
+mod handshake;
+pub mod limits;
+pub mod log;
+pub mod policy;
+pub mod resolve;
+mod server;
+mod session;
+mod tls;
+pub mod token;
+
+pub use config::{Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, TlsFiles, Token};
+pub use server::Relayd;

@@ -1,6 +1,5 @@
 //! `cargo xtask test`: every test, in stages.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -15,8 +14,6 @@ use crate::{fuzz, web};
 /// The packages whose tests need other programs.
 const SERVERS: &str = "jackfield-server-tests";
 const BROWSERS: &str = "jackfield-browser-tests";
-/// What they share, and tests itself with the same programs.
-const SUPPORT: &str = "jackfield-testing";
 
 /// How long each fuzz target runs, in seconds.
 const FUZZ_SECONDS: u32 = 10;
@@ -136,7 +133,7 @@ impl Context {
         let mut test = cargo(&["test", "--quiet", "--no-fail-fast"]);
         test.args(arguments);
         let output = root().join("target/test-output");
-        fs::create_dir_all(&output)?;
+        std::fs::create_dir_all(&output)?;
         test.env("JACKFIELD_TEST_OUTPUT", output);
         if self.soak {
             test.env("JACKFIELD_SOAK", "1");
@@ -148,18 +145,24 @@ impl Context {
     fn ordinary(&self) -> impl Iterator<Item = &Package> {
         self.packages
             .iter()
-            .filter(|package| ![SERVERS, BROWSERS, SUPPORT].contains(&package.name.as_str()))
+            .filter(|package| ![SERVERS, BROWSERS].contains(&package.name.as_str()))
     }
 }
 
 fn unit(context: &Context) -> Result<Count> {
-    let mut arguments = vec!["--workspace", "--lib", "--bins", "--all-features"];
-    for package in [SERVERS, BROWSERS, SUPPORT] {
-        if context.packages.iter().any(|known| known.name == package) {
-            arguments.extend(["--exclude", package]);
-        }
-    }
-    context.cargo_test("unit tests", &arguments)
+    context.cargo_test(
+        "unit tests",
+        &[
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--all-features",
+            "--exclude",
+            SERVERS,
+            "--exclude",
+            BROWSERS,
+        ],
+    )
 }
 
 fn docs(context: &Context) -> Result<Count> {
@@ -184,7 +187,7 @@ fn integration(context: &Context, title: &str, conformance: bool) -> Result<Coun
 
 fn browsers(context: &Context) -> Result<Count> {
     web::build()?;
-    context.cargo_test("browsers", &["--package", BROWSERS, "--package", SUPPORT])
+    context.cargo_test("browsers", &["--package", BROWSERS])
 }
 
 fn fuzz_all() -> Result<Count> {

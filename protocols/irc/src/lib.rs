@@ -1,5 +1,3 @@
 //! An IRC client: codec, sans-IO core, and an async client over Jackfield's socket API.
 
 pub mod codec;
-#[cfg(feature = "server")]
-pub mod server;

@@ -12,3 +12,4 @@ pub mod ngircd;
 pub mod process;
 pub mod proxy;
 pub mod site;
+pub mod skip;

@@ -1,0 +1,811 @@
+//! What the relay allows, and to whom: a TOML file, or the same built in code.
+//!
+//! `relayd.example.toml` describes every key. Nothing is reachable until the configuration says so:
+//! without an origin no page may connect, without a token nobody may, and a token without rules
+//! reaches nothing. A key that the relay doesn't know is an error.
+
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::value::Datetime;
+
+use crate::limits::Limits;
+use crate::policy::{ListenRule, Policy, Rule};
+use crate::token::{Credential, Secret};
+
+/// A whole configuration.
+///
+/// ```
+/// use jackfield_relayd::{Config, Token, token::{Credential, Secret}};
+///
+/// let secret = Secret::new("only-for-this-example")?;
+/// let mut token = Token::new("demo", Credential::Secret(secret));
+/// token.policy.allow = vec!["irc.example.org:6697".parse()?];
+///
+/// let mut config = Config::default();
+/// config.listen = vec!["127.0.0.1:0".parse()?];
+/// config.origins = vec!["http://localhost:8000".parse()?];
+/// config.tokens = vec![token];
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where to listen for WebSockets.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate for `wss`. Without it the relay speaks plain `ws`, which is for loopback and
+    /// for standing behind a server that terminates TLS.
+    pub tls: Option<TlsFiles>,
+    /// The path of the WebSocket. Default: `/`.
+    pub path: String,
+    /// The origins whose pages may connect.
+    pub origins: Vec<Origin>,
+    /// Whether a client that names no origin may connect: programs, not pages. Default: false.
+    pub allow_without_origin: bool,
+    /// The names that the relay goes by (`Host`). Empty: the addresses that it listens at.
+    pub hosts: Vec<HostHeader>,
+    /// Who may use the relay.
+    pub tokens: Vec<Token>,
+    /// How many sessions there may be at a time, of all tokens. Default: 1024.
+    pub max_sessions: u32,
+    /// How long a client may take for TLS and the request. Default: 10 s.
+    pub handshake_deadline: Duration,
+    /// How the log is written.
+    pub log: LogConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            tls: None,
+            path: "/".into(),
+            origins: Vec::new(),
+            allow_without_origin: false,
+            hosts: Vec::new(),
+            tokens: Vec::new(),
+            max_sessions: 1024,
+            handshake_deadline: Duration::from_secs(10),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// A token, and what its bearer may do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Token {
+    /// What the log calls it; no secret.
+    pub name: String,
+    /// How it is told from a forged one.
+    pub credential: Credential,
+    /// When it ends; its sessions end with it.
+    pub expires: Option<SystemTime>,
+    /// What may be reached, and where the bearer may listen.
+    pub policy: Policy,
+    /// Whether a bound datagram socket hears everybody. Otherwise it hears those it has sent to in
+    /// the last five minutes, as TURN has it (RFC 8656, section 9). Default: false.
+    pub udp_open: bool,
+    /// What the bearer may use of the relay.
+    pub limits: Limits,
+}
+
+impl Token {
+    /// A token that may do nothing yet, with the default limits.
+    pub fn new(name: impl Into<String>, credential: Credential) -> Self {
+        Self {
+            name: name.into(),
+            credential,
+            expires: None,
+            policy: Policy::default(),
+            udp_open: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The files of a certificate, in PEM. They are read again on SIGHUP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsFiles {
+    /// The certificate, and those that lead to its root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// These files.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate: certificate.into(),
+            key: key.into(),
+        }
+    }
+}
+
+/// How the log is written, to standard error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct LogConfig {
+    /// A line of text, or a JSON object a line.
+    pub format: LogFormat,
+    /// The least that is logged.
+    pub level: LogLevel,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// The least that is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What stops the relay from working.
+    Error,
+    /// What an administrator should look at.
+    Warn,
+    /// Sessions, and what was refused.
+    #[default]
+    Info,
+    /// Every stream besides.
+    Debug,
+}
+
+/// The origin of a page, exactly as a browser sends it: `https://app.example.org`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin(String);
+
+impl Origin {
+    /// The origin's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = |what: &str| {
+            Err(format!(
+                "{text:?} is not an origin: {what}; expected for example \"https://app.example.org\""
+            ))
+        };
+        let Some((scheme, host)) = text.split_once("://") else {
+            return wrong("it has no scheme");
+        };
+        let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if scheme.is_empty() || !scheme.bytes().all(|byte| lower(byte) || byte == b'-') {
+            return wrong("its scheme is not in lower case");
+        }
+        if host.is_empty() || !host.bytes().all(|b| lower(b) || b"-._:[]".contains(&b)) {
+            return wrong(
+                "after the scheme comes a host in lower case, perhaps a port, and no path",
+            );
+        }
+        if (scheme == "https" && host.ends_with(":443"))
+            || (scheme == "http" && host.ends_with(":80"))
+        {
+            return wrong("browsers leave out the scheme's own port");
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// A name that the relay goes by, with a port, or without one for any port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostHeader(String);
+
+impl HostHeader {
+    /// Whether a request's `Host` names this.
+    pub fn matches(&self, host: &str) -> bool {
+        host.get(..self.0.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(&self.0))
+            && match &host[self.0.len()..] {
+                "" => true,
+                rest => {
+                    !self.has_port()
+                        && rest.strip_prefix(':').is_some_and(|port| {
+                            !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+                        })
+                }
+            }
+    }
+
+    fn has_port(&self) -> bool {
+        let after_address = self.0.rsplit_once(']').map_or(&*self.0, |(_, rest)| rest);
+        after_address.contains(':')
+    }
+}
+
+impl FromStr for HostHeader {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let host = Self(text.to_ascii_lowercase());
+        let with_port = if host.has_port() {
+            text.to_owned()
+        } else {
+            format!("{text}:1")
+        };
+        with_port
+            .parse::<jackfield_socket::Endpoint>()
+            .map_err(|_| {
+                format!(
+                    "{text:?} is not a host: expected a name or an address, perhaps with a port"
+                )
+            })?;
+        Ok(host)
+    }
+}
+
+impl From<SocketAddr> for HostHeader {
+    fn from(address: SocketAddr) -> Self {
+        Self(address.to_string())
+    }
+}
+
+impl Config {
+    /// Reads a file, and the files with secrets that it names, relative to itself.
+    ///
+    /// # Errors
+    /// Says where in the file, at which key, and what is wrong there; never shows a secret.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            path: path.into(),
+            position: None,
+            key: String::new(),
+            message: format!("can't be read: {error}"),
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// As [`load`](Self::load), for a file's text.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        read(text, path.parent().unwrap_or(Path::new(""))).map_err(|wrong| ConfigError {
+            path: path.into(),
+            position: wrong.span.map(|span| position(text, span.start)),
+            key: wrong.key,
+            message: wrong.message,
+        })
+    }
+}
+
+/// What is wrong with a configuration file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    path: PathBuf,
+    position: Option<(usize, usize)>,
+    key: String,
+    message: String,
+}
+
+impl ConfigError {
+    /// The line, from 1.
+    pub fn line(&self) -> Option<usize> {
+        self.position.map(|(line, _)| line)
+    }
+
+    /// The key, with those above it: `token[0].allow[2]`. Empty for the file as a whole.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some((line, column)) = self.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        // Of several lines, as TOML's own errors have, one says it.
+        write!(f, ": {}", self.message.trim_end().replace('\n', ", "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+// How the file is written.
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Vec<Spanned<String>>,
+    tls: Option<FileTls>,
+    path: Option<Spanned<String>>,
+    #[serde(default)]
+    origins: Vec<Spanned<String>>,
+    #[serde(default)]
+    allow_without_origin: bool,
+    #[serde(default)]
+    hosts: Vec<Spanned<String>>,
+    max_sessions: Option<u32>,
+    handshake_seconds: Option<u32>,
+    #[serde(default)]
+    log: LogConfig,
+    #[serde(default)]
+    limits: FileLimits,
+    #[serde(default)]
+    token: Vec<Spanned<FileToken>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileTls {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileToken {
+    name: Spanned<String>,
+    secret: Option<Spanned<Hidden>>,
+    secret_file: Option<Spanned<PathBuf>>,
+    signing_key: Option<Spanned<Hidden>>,
+    signing_key_file: Option<Spanned<PathBuf>>,
+    expires: Option<Spanned<Datetime>>,
+    #[serde(default)]
+    allow: Vec<Spanned<String>>,
+    #[serde(default)]
+    deny: Vec<Spanned<String>>,
+    #[serde(default)]
+    listen: Vec<Spanned<String>>,
+    #[serde(default)]
+    udp_open: bool,
+    #[serde(default)]
+    limits: FileLimits,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileLimits {
+    sessions: Option<u32>,
+    streams: Option<u32>,
+    listeners: Option<u32>,
+    dials_per_second: Option<u32>,
+    dial_seconds: Option<u32>,
+    idle_seconds: Option<u32>,
+    session_bytes: Option<u64>,
+}
+
+/// A string that no error message repeats.
+struct Hidden(String);
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The deserializer's own complaint would show the value.
+        match toml::Value::deserialize(deserializer) {
+            Ok(toml::Value::String(text)) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("expected a string")),
+        }
+    }
+}
+
+/// What is wrong, at which byte and key.
+struct Wrong {
+    span: Option<Range<usize>>,
+    key: String,
+    message: String,
+}
+
+impl Wrong {
+    fn new(span: Range<usize>, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            span: Some(span),
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+}
+
+fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
+    let plain = |error: &toml::de::Error, key: String| Wrong {
+        span: error.span(),
+        key,
+        message: error.message().into(),
+    };
+    let file = toml::Deserializer::parse(text).map_err(|error| plain(&error, String::new()))?;
+    let file: File = serde_path_to_error::deserialize(file).map_err(|error| {
+        let key = key_of(error.path());
+        plain(error.inner(), key)
+    })?;
+
+    let mut config = Config {
+        listen: parse_all(&file.listen, "listen", |text| {
+            text.parse()
+                .map_err(|_| format!("{text:?} is not an address with a port"))
+        })?,
+        origins: parse_all(&file.origins, "origins", str::parse::<Origin>)?,
+        allow_without_origin: file.allow_without_origin,
+        hosts: parse_all(&file.hosts, "hosts", str::parse::<HostHeader>)?,
+        log: file.log,
+        ..Config::default()
+    };
+    config.tls = file.tls.map(|tls| TlsFiles {
+        certificate: directory.join(tls.certificate_file),
+        key: directory.join(tls.key_file),
+    });
+    if let Some(path) = file.path {
+        if !path.get_ref().starts_with('/') || path.get_ref() == crate::handshake::HEALTH_PATH {
+            let message = "a path begins with '/', and is not the one for health checks";
+            return Err(Wrong::new(path.span(), "path", message));
+        }
+        config.path = path.into_inner();
+    }
+    if let Some(sessions) = file.max_sessions {
+        config.max_sessions = sessions;
+    }
+    if let Some(seconds) = file.handshake_seconds {
+        config.handshake_deadline = Duration::from_secs(seconds.into());
+    }
+    let defaults = file.limits.over(Limits::default());
+    for (index, token) in file.token.into_iter().enumerate() {
+        let token = read_token(index, token, defaults, directory, &config.tokens)?;
+        config.tokens.push(token);
+    }
+    Ok(config)
+}
+
+fn read_token(
+    index: usize,
+    token: Spanned<FileToken>,
+    defaults: Limits,
+    directory: &Path,
+    before: &[Token],
+) -> Result<Token, Wrong> {
+    let key = |name: &str| format!("token[{index}].{name}");
+    let whole = token.span();
+    let token = token.into_inner();
+
+    let name = token.name.get_ref();
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let complaint = if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
+        Some("a token's name has 1 to 64 ASCII letters, digits, '-' or '_'")
+    } else if before.iter().any(|other| other.name == *name) {
+        Some("another token has this name")
+    } else {
+        None
+    };
+    if let Some(complaint) = complaint {
+        return Err(Wrong::new(token.name.span(), key("name"), complaint));
+    }
+
+    let given = |name: &'static str, text: Spanned<Hidden>| {
+        Secret::new(&text.get_ref().0)
+            .map_err(|message| Wrong::new(text.span(), key(name), message))
+    };
+    let from_file = |name: &'static str, path: Spanned<PathBuf>| {
+        let wrong = |message| Wrong::new(path.span(), key(name), message);
+        let path = directory.join(path.get_ref());
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| wrong(format!("{} can't be read: {error}", path.display())))?;
+        Secret::new(&text).map_err(|message| wrong(format!("{}: {message}", path.display())))
+    };
+    let credential = match (
+        token.secret,
+        token.secret_file,
+        token.signing_key,
+        token.signing_key_file,
+    ) {
+        (Some(text), None, None, None) => Credential::Secret(given("secret", text)?),
+        (None, Some(path), None, None) => Credential::Secret(from_file("secret_file", path)?),
+        (None, None, Some(text), None) => Credential::Key(given("signing_key", text)?),
+        (None, None, None, Some(path)) => Credential::Key(from_file("signing_key_file", path)?),
+        _ => {
+            let message = "a token has exactly one of secret, secret_file, signing_key and \
+                           signing_key_file";
+            return Err(Wrong::new(whole, format!("token[{index}]"), message));
+        }
+    };
+
+    let expires = match token.expires {
+        None => None,
+        Some(time) => Some(system_time(time.get_ref()).ok_or_else(|| {
+            let message = "expected a date and time with its offset from UTC, \
+                           for example 2030-01-31T12:00:00Z";
+            Wrong::new(time.span(), key("expires"), message)
+        })?),
+    };
+    Ok(Token {
+        name: token.name.into_inner(),
+        credential,
+        expires,
+        policy: Policy {
+            allow: parse_all(&token.allow, &key("allow"), str::parse::<Rule>)?,
+            deny: parse_all(&token.deny, &key("deny"), str::parse::<Rule>)?,
+            listen: parse_all(&token.listen, &key("listen"), str::parse::<ListenRule>)?,
+        },
+        udp_open: token.udp_open,
+        limits: token.limits.over(defaults),
+    })
+}
+
+/// Parses each text of an array, and says of which one is wrong where it stands.
+fn parse_all<T>(
+    texts: &[Spanned<String>],
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Wrong> {
+    let one = |(index, text): (usize, &Spanned<String>)| {
+        parse(text.get_ref())
+            .map_err(|message| Wrong::new(text.span(), format!("{key}[{index}]"), message))
+    };
+    texts.iter().enumerate().map(one).collect()
+}
+
+impl FileLimits {
+    fn over(&self, defaults: Limits) -> Limits {
+        let seconds = |given: Option<u32>, default| {
+            given.map_or(default, |seconds| Duration::from_secs(seconds.into()))
+        };
+        Limits {
+            sessions: self.sessions.unwrap_or(defaults.sessions),
+            streams: self.streams.unwrap_or(defaults.streams),
+            listeners: self.listeners.unwrap_or(defaults.listeners),
+            dials_per_second: self.dials_per_second.unwrap_or(defaults.dials_per_second),
+            dial_deadline: seconds(self.dial_seconds, defaults.dial_deadline),
+            idle_deadline: seconds(self.idle_seconds, defaults.idle_deadline),
+            session_bytes: self.session_bytes.or(defaults.session_bytes),
+        }
+    }
+}
+
+/// The path of a key, without the steps that only [`Spanned`] takes.
+fn key_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut key = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => {
+                let _ = write!(key, "[{index}]");
+            }
+            Segment::Map { key: name } if !name.starts_with("$__") => {
+                if !key.is_empty() {
+                    key.push('.');
+                }
+                key.push_str(name);
+            }
+            _ => {}
+        }
+    }
+    key
+}
+
+/// The line and column of a byte, both from 1.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.matches('\n').count() + 1;
+    (line, before[line_start..].chars().count() + 1)
+}
+
+/// A date and time that has an offset from UTC, as a point in time.
+fn system_time(time: &Datetime) -> Option<SystemTime> {
+    let (date, clock) = (time.date?, time.time?);
+    let offset_minutes = match time.offset? {
+        toml::value::Offset::Z => 0,
+        toml::value::Offset::Custom { minutes } => i64::from(minutes),
+    };
+    // The days since 1970-01-01, counting years from March so that the leap day comes last.
+    let (year, month) = (i64::from(date.year), i64::from(date.month));
+    let (year, month) = if month <= 2 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days = year * 365 + year / 4 - year / 100
+        + year / 400
+        + (month * 153 + 2) / 5
+        + i64::from(date.day)
+        - 719_469;
+    let minutes = days * 24 * 60 + i64::from(clock.hour) * 60 + i64::from(clock.minute);
+    let seconds = (minutes - offset_minutes) * 60 + i64::from(clock.second.unwrap_or(0));
+    let seconds = u64::try_from(seconds).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("relayd.toml"))
+    }
+
+    #[test]
+    fn the_example_is_valid_and_says_what_it_does() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("relayd.example.toml");
+        let text = std::fs::read_to_string(&path).expect("the example is there");
+        let config = Config::parse(&text, &path).expect("the example is valid");
+        assert!(!config.tokens.is_empty() && !config.origins.is_empty());
+        // What is commented out is valid too: every key, with its default or an example.
+        let all: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert_ne!(all, text.trim_end(), "some keys are commented out");
+        match Config::parse(&all, &path) {
+            Ok(config) => assert!(config.tls.is_some()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn an_empty_relay_reaches_nothing() {
+        let config = parse("listen = ['127.0.0.1:0']").expect("valid");
+        assert!(config.tokens.is_empty() && config.origins.is_empty());
+        assert!(!config.allow_without_origin);
+    }
+
+    #[test]
+    fn an_error_names_file_line_column_and_key_and_no_secret() {
+        let token = "listen = ['127.0.0.1:0']\n[[token]]\nname = 'a'\n";
+        for (text, expected) in [
+            ("", "relayd.toml:1:1: missing field `listen`"),
+            (
+                "listen = ['127.0.0.1:0']\nport = 7",
+                "relayd.toml:2:1: port: unknown field `port`, expected one of",
+            ),
+            (
+                "listen = ['localhost']",
+                "relayd.toml:1:11: listen[0]: \"localhost\" is not an address with a port",
+            ),
+            ("listen = [\n", "relayd.toml:"),
+            (
+                "listen = ['127.0.0.1:0']\n\n[limits]\nstreams = 'many'",
+                "relayd.toml:4:11: limits.streams: invalid type: string \"many\", expected u32",
+            ),
+            (
+                "listen = []\norigins = ['https://a.example', 'https://a.example/']",
+                "relayd.toml:2:33: origins[1]: \"https://a.example/\" is not an origin",
+            ),
+            (
+                &format!("{token}secret = 'tooshort'"),
+                "relayd.toml:4:10: token[0].secret: a secret has 16 to 512 characters",
+            ),
+            (
+                &format!("{token}secret = 12345"),
+                "relayd.toml:4:10: token[0].secret: expected a string",
+            ),
+            (
+                token,
+                "relayd.toml:2:1: token[0]: a token has exactly one of secret, ",
+            ),
+            (
+                &format!("{token}secret_file = 'not-there'"),
+                "relayd.toml:4:15: token[0].secret_file: not-there can't be read",
+            ),
+            (
+                &format!("{token}secret = '0123456789abcdef'\nallow = ['a:1', 'b']"),
+                "relayd.toml:5:17: token[0].allow[1]: \"b\" has no port",
+            ),
+            (
+                &format!("{token}secret = '0123456789abcdef'\nexpires = 2030-01-01"),
+                "relayd.toml:5:11: token[0].expires: expected a date and time",
+            ),
+            (
+                &format!(
+                    "{token}secret = '0123456789abcdef'\n\
+                     [[token]]\nname = 'a'\nsecret = '0123456789abcdef'"
+                ),
+                "relayd.toml:6:8: token[1].name: another token has this name",
+            ),
+        ] {
+            let error = parse(text).expect_err(text).to_string();
+            assert!(error.starts_with(expected), "{error}\nnot: {expected}");
+            for secret in ["tooshort", "12345", "0123456789abcdef"] {
+                assert!(!error.contains(secret), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_takes_the_limits_that_it_has_not_of_its_own() {
+        let config = parse(
+            "listen = []\n\
+             [limits]\nstreams = 7\nsession_bytes = 1000\n\
+             [[token]]\nname = 'a'\nsecret = '0123456789abcdef'\n\
+             expires = 2030-01-01T01:00:01+01:00\nlimits = { streams = 3, dial_seconds = 2 }\n\
+             [[token]]\nname = 'b'\nsigning_key = '0123456789abcdef'\n",
+        )
+        .expect("valid");
+        let [a, b] = &config.tokens[..] else {
+            panic!("two tokens");
+        };
+        assert_eq!((a.limits.streams, b.limits.streams), (3, 7));
+        assert_eq!(a.limits.dial_deadline, Duration::from_secs(2));
+        assert_eq!(b.limits.dial_deadline, Limits::default().dial_deadline);
+        assert_eq!(a.limits.session_bytes, Some(1000));
+        let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_001);
+        assert_eq!((a.expires, b.expires), (Some(expires), None));
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn times_are_read_in_every_part_of_the_calendar() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T12:00:00Z", 951_825_600),
+            ("2024-12-31T23:59:59Z", 1_735_689_599),
+            ("2026-03-01T00:00:00-05:30", 1_772_343_000),
+        ] {
+            let time: Datetime = text.parse().expect(text);
+            let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(system_time(&time), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_match_with_and_without_ports() {
+        for (rule, host, expected) in [
+            ("relay.example", "relay.example", true),
+            ("relay.example", "Relay.Example:8443", true),
+            ("relay.example", "relay.example:", false),
+            ("relay.example", "relay.example:80x", false),
+            ("relay.example", "relay.example.evil.test", false),
+            ("relay.example", "evil.test", false),
+            ("relay.example:8443", "relay.example:8443", true),
+            ("relay.example:8443", "relay.example", false),
+            ("relay.example:8443", "relay.example:84430", false),
+            ("127.0.0.1", "127.0.0.1:80", true),
+            ("[::1]", "[::1]:80", true),
+            ("[::1]:80", "[::1]:81", false),
+        ] {
+            let rule: HostHeader = rule.parse().expect(rule);
+            assert_eq!(rule.matches(host), expected, "{rule:?} {host}");
+        }
+        for text in ["", "*", "a/b", "https://a.example", "::1", "a:b"] {
+            assert!(text.parse::<HostHeader>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_send_them() {
+        for good in [
+            "https://app.example.org",
+            "http://localhost:8000",
+            "http://[::1]:8000",
+            "isolated-app://aerugqztij5biqquuk3mfwpsaibuegaqcitgfchwuosuofdjabzqaaic",
+        ] {
+            assert!(good.parse::<Origin>().is_ok(), "{good}");
+        }
+        for bad in [
+            "*",
+            "null",
+            "",
+            "https://",
+            "https://app.example.org/",
+            "https://App.example.org",
+            "https://app.example.org:443",
+            "http://app.example.org:80",
+            "https://*.example.org",
+            "https://user@app.example.org",
+        ] {
+            assert!(bad.parse::<Origin>().is_err(), "{bad}");
+        }
+    }
+}

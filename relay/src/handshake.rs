@@ -1,0 +1,649 @@
+//! The WebSocket's handshake (RFC 6455, section 4.2): who may come in.
+//!
+//! A request passes in this order: it is well-formed, `Host` is a name of the relay (so that no
+//! page can reach it by rebinding a name of its own), path and method are right, `Origin` is one
+//! of those allowed (RFC 6455, section 10.2), it asks for this WebSocket, and its token is good.
+//! What doesn't pass gets a short plain answer, which a program can show; browsers keep it from
+//! the page.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+use std::{fmt, io};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jackfield_relay_wire::auth;
+use ring::digest;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::config::{Config, HostHeader, Token};
+use crate::limits::Usage;
+use crate::token::{Life, TokenError};
+
+/// Answers `GET` with 200 while the relay runs; for load balancers, so whatever `Host` says.
+pub(crate) const HEALTH_PATH: &str = "/healthz";
+
+/// The longest request that is read, in bytes. A token of [`auth::MAX_TOKEN`] fits in it.
+const MAX_REQUEST: usize = 16 * 1024;
+/// The most headers that a request may have.
+const MAX_HEADERS: usize = 64;
+/// What RFC 6455 has every server append to the client's key.
+const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A token with what its bearers use of it.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) token: Token,
+    pub(crate) usage: Usage,
+}
+
+/// Whom to let in.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    path: String,
+    origins: Vec<String>,
+    allow_without_origin: bool,
+    hosts: Vec<HostHeader>,
+    grants: Vec<Arc<Grant>>,
+}
+
+/// Who came in.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) grant: Arc<Grant>,
+    /// When the token ends, and the session with it.
+    pub(crate) expires: Option<SystemTime>,
+    pub(crate) origin: Option<String>,
+    accept: String,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+enum Verdict {
+    Admitted(Admitted),
+    Healthy,
+    Refused(Refused),
+}
+
+/// Why a client was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) status: Status,
+    pub(crate) text: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    BadRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    UpgradeRequired,
+    TooLarge,
+    Unavailable,
+}
+
+impl Gate {
+    /// Lets in whom the configuration lets in; `addresses` are where the relay listens.
+    pub(crate) fn new(config: &Config, addresses: &[SocketAddr]) -> Self {
+        let hosts = if config.hosts.is_empty() {
+            addresses.iter().map(|&address| address.into()).collect()
+        } else {
+            config.hosts.clone()
+        };
+        let grant = |token: &Token| Grant {
+            usage: Usage::new(token.limits),
+            token: token.clone(),
+        };
+        Self {
+            path: config.path.clone(),
+            origins: config
+                .origins
+                .iter()
+                .map(|o| o.as_str().to_owned())
+                .collect(),
+            allow_without_origin: config.allow_without_origin,
+            hosts,
+            grants: config.tokens.iter().map(grant).map(Arc::new).collect(),
+        }
+    }
+
+    /// Whose token this is, and when it ends.
+    fn check_token(
+        &self,
+        presented: &str,
+        now: SystemTime,
+    ) -> Result<(Arc<Grant>, Option<SystemTime>), TokenError> {
+        // Every token is looked at, so that the time taken doesn't tell which one was near.
+        let mut found = None;
+        for grant in &self.grants {
+            let token = &grant.token;
+            let expires = match token.credential.verify(&token.name, presented) {
+                None => continue,
+                Some(Life::Unlimited) => token.expires,
+                Some(Life::Until(end)) => Some(token.expires.map_or(end, |other| other.min(end))),
+            };
+            found = Some((Arc::clone(grant), expires));
+        }
+        let (grant, expires) = found.ok_or(TokenError::Unknown)?;
+        if expires.is_some_and(|expires| expires <= now) {
+            return Err(TokenError::Expired);
+        }
+        Ok((grant, expires))
+    }
+
+    fn judge(&self, head: &[u8], now: SystemTime) -> Verdict {
+        match self.try_judge(head, now) {
+            Ok(verdict) => verdict,
+            Err(refused) => Verdict::Refused(refused),
+        }
+    }
+
+    fn try_judge(&self, head: &[u8], now: SystemTime) -> Result<Verdict, Refused> {
+        let bad = |text| Refused::new(Status::BadRequest, text);
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut headers);
+        match request.parse(head) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => return Err(bad("the request is not whole")),
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Refused::new(Status::TooLarge, "too many headers"));
+            }
+            Err(_) => return Err(bad("that is not HTTP/1.1")),
+        }
+        if request.version != Some(1) {
+            return Err(bad("that is not HTTP/1.1"));
+        }
+        let (method, path) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
+        let headers = Headers(request.headers);
+
+        if path == HEALTH_PATH && method == "GET" {
+            return Ok(Verdict::Healthy);
+        }
+        let host = headers.only("host").ok_or(bad("a request has one Host"))?;
+        if !self.hosts.iter().any(|allowed| allowed.matches(host)) {
+            return Err(Refused::new(
+                Status::Forbidden,
+                "the relay doesn't go by this Host",
+            ));
+        }
+        if path != self.path {
+            return Err(Refused::new(Status::NotFound, "there is nothing here"));
+        }
+        if method != "GET" {
+            return Err(Refused::new(
+                Status::MethodNotAllowed,
+                "a WebSocket begins with GET",
+            ));
+        }
+        let origin = headers.all("origin").next();
+        let allowed = match origin {
+            Some(_) => headers
+                .only("origin")
+                .is_some_and(|origin| self.origins.iter().any(|allowed| allowed == origin)),
+            None => self.allow_without_origin,
+        };
+        if !allowed {
+            return Err(Refused::new(
+                Status::Forbidden,
+                "this Origin may not use the relay",
+            ));
+        }
+        if !headers
+            .list("upgrade")
+            .any(|item| item.eq_ignore_ascii_case("websocket"))
+            || !headers
+                .list("connection")
+                .any(|item| item.eq_ignore_ascii_case("upgrade"))
+            || headers.only("sec-websocket-version") != Some("13")
+        {
+            return Err(Refused::new(
+                Status::UpgradeRequired,
+                "here is a WebSocket, version 13",
+            ));
+        }
+        let key = headers
+            .only("sec-websocket-key")
+            .filter(|key| BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16))
+            .ok_or(bad("a WebSocket's request has one Sec-WebSocket-Key"))?;
+        let mut protocols = headers.list("sec-websocket-protocol");
+        if !protocols.any(|protocol| protocol == auth::SUBPROTOCOL) {
+            return Err(bad("the relay speaks the subprotocol jackfield.v1"));
+        }
+        let mut tokens = headers
+            .list("sec-websocket-protocol")
+            .filter(|protocol| protocol.starts_with(auth::TOKEN_PREFIX));
+        let token = match (tokens.next(), tokens.next()) {
+            (Some(token), None) => Ok(token),
+            (None, _) => Err(TokenError::Missing),
+            (Some(_), Some(_)) => Err(TokenError::Unknown),
+        };
+        let (grant, expires) = token
+            .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
+            .and_then(|token| self.check_token(&token, now))?;
+        Ok(Verdict::Admitted(Admitted {
+            grant,
+            expires,
+            origin: origin.map(str::to_owned),
+            accept: accept_key(key),
+        }))
+    }
+}
+
+/// Reads the request, and answers it unless the client is let in; then
+/// [`Admitted::welcome`] does.
+///
+/// # Errors
+/// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Healthy`] where it
+/// asked for no more, and [`Outcome::Failed`] where it went away.
+pub(crate) async fn receive<S>(stream: &mut S, gate: &Gate) -> Result<Admitted, Outcome>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let verdict = match read_head(stream).await? {
+        Ok(head) => gate.judge(&head, SystemTime::now()),
+        Err(refused) => Verdict::Refused(refused),
+    };
+    match verdict {
+        Verdict::Admitted(admitted) => Ok(admitted),
+        Verdict::Healthy => {
+            answer(stream, "200 OK", "", "ok").await?;
+            Err(Outcome::Healthy)
+        }
+        Verdict::Refused(refused) => {
+            refused.send(stream).await?;
+            Err(Outcome::Refused(refused))
+        }
+    }
+}
+
+/// How a request ended that didn't become a session.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Healthy,
+    Refused(Refused),
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Outcome {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Admitted {
+    /// Tells the client that it is in.
+    pub(crate) async fn welcome<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
+        let response = format!(
+            "HTTP/1.1 101 Switching Protocols\r\n\
+             Upgrade: websocket\r\n\
+             Connection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n\
+             Sec-WebSocket-Protocol: {}\r\n\r\n",
+            self.accept,
+            auth::SUBPROTOCOL
+        );
+        stream.write_all(response.as_bytes()).await?;
+        stream.flush().await
+    }
+}
+
+impl Refused {
+    pub(crate) const fn new(status: Status, text: &'static str) -> Self {
+        Self { status, text }
+    }
+
+    /// Answers with this.
+    pub(crate) async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
+        let (line, header) = match self.status {
+            Status::BadRequest => ("400 Bad Request", ""),
+            Status::Unauthorized => ("401 Unauthorized", ""),
+            Status::Forbidden => ("403 Forbidden", ""),
+            Status::NotFound => ("404 Not Found", ""),
+            Status::MethodNotAllowed => ("405 Method Not Allowed", "Allow: GET\r\n"),
+            Status::UpgradeRequired => (
+                "426 Upgrade Required",
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            ),
+            Status::TooLarge => ("431 Request Header Fields Too Large", ""),
+            Status::Unavailable => ("503 Service Unavailable", ""),
+        };
+        answer(stream, line, header, self.text).await
+    }
+}
+
+impl From<TokenError> for Refused {
+    fn from(error: TokenError) -> Self {
+        let text = match error {
+            TokenError::Missing => "a token is missing",
+            TokenError::Unknown => "the token is not good",
+            TokenError::Expired => "the token has expired",
+        };
+        Self::new(Status::Unauthorized, text)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+/// Reads up to the empty line. What a client sends beyond it, before it was answered, belongs to no
+/// WebSocket.
+async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Result<Vec<u8>, Refused>> {
+    let mut head = Vec::with_capacity(2048);
+    loop {
+        let before = head.len().saturating_sub(3);
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(at) = head[before..]
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+        {
+            if before + at + 4 == head.len() {
+                return Ok(Ok(head));
+            }
+            let text = "something follows the request";
+            return Ok(Err(Refused::new(Status::BadRequest, text)));
+        }
+        if head.len() >= MAX_REQUEST {
+            return Ok(Err(Refused::new(
+                Status::TooLarge,
+                "the request is too long",
+            )));
+        }
+    }
+}
+
+async fn answer<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    status: &str,
+    header: &str,
+    text: &str,
+) -> io::Result<()> {
+    let response = format!(
+        "HTTP/1.1 {status}\r\n{header}Connection: close\r\nCache-Control: no-store\r\n\
+         Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{text}\n",
+        text.len() + 1
+    );
+    stream.write_all(response.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+fn accept_key(key: &str) -> String {
+    let joined = format!("{key}{ACCEPT_SUFFIX}");
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes());
+    BASE64_STANDARD.encode(hash)
+}
+
+/// A request's headers.
+struct Headers<'a>(&'a [httparse::Header<'a>]);
+
+impl<'a> Headers<'a> {
+    /// The values of every header with this name; those that aren't ASCII are empty.
+    fn all(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| std::str::from_utf8(header.value).unwrap_or("").trim())
+    }
+
+    /// The value of the one header with this name; `None` where there is none, or several.
+    fn only(&self, name: &'static str) -> Option<&'a str> {
+        let mut all = self.all(name);
+        all.next().filter(|_| all.next().is_none())
+    }
+
+    /// The items of a list, which several headers may hold together.
+    fn list(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        self.all(name)
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::token::{Credential, Secret};
+
+    const SECRET: &str = "the-secret-of-the-tests";
+    const KEY: &str = "the-signing-key-of-the-tests";
+    const NOW: Duration = Duration::from_secs(1_800_000_001);
+
+    fn gate() -> Gate {
+        let secret = |text| Secret::new(text).expect("long enough");
+        let mut old = Token::new("old", Credential::Secret(secret("an-old-and-tired-secret")));
+        old.expires = Some(UNIX_EPOCH + NOW);
+        Gate::new(
+            &Config {
+                path: "/relay".into(),
+                origins: vec!["https://app.example".parse().expect("an origin")],
+                hosts: vec!["relay.example".parse().expect("a host")],
+                tokens: vec![
+                    Token::new("static", Credential::Secret(secret(SECRET))),
+                    Token::new("signed", Credential::Key(secret(KEY))),
+                    old,
+                ],
+                ..Config::default()
+            },
+            &[],
+        )
+    }
+
+    /// A good request, with some lines replaced (by the header's name) or removed.
+    fn request(changes: &[(&str, Option<&str>)]) -> String {
+        let token = auth::token_subprotocol(SECRET);
+        let protocols = format!("jackfield.v1, {token}");
+        let mut lines = vec![
+            ("", "GET /relay HTTP/1.1"),
+            ("Host", "relay.example:8443"),
+            ("Origin", "https://app.example"),
+            ("Connection", "keep-alive, Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("Sec-WebSocket-Protocol", &protocols),
+        ];
+        for (name, value) in changes {
+            lines.retain(|(known, _)| known != name);
+            lines.extend(value.map(|value| (*name, value)));
+        }
+        lines.sort_by_key(|(name, _)| !name.is_empty());
+        let lines: Vec<_> = lines
+            .into_iter()
+            .map(|(name, value)| match name {
+                "" => value.to_owned(),
+                name => format!("{name}: {value}"),
+            })
+            .collect();
+        format!("{}\r\n\r\n", lines.join("\r\n"))
+    }
+
+    fn judge(request: &str) -> Verdict {
+        gate().judge(request.as_bytes(), UNIX_EPOCH + NOW)
+    }
+
+    fn refused(request: &str) -> Status {
+        match judge(request) {
+            Verdict::Refused(refused) => refused.status,
+            other => panic!("{request}\n{other:?}"),
+        }
+    }
+
+    fn admitted(request: &str) -> Admitted {
+        match judge(request) {
+            Verdict::Admitted(admitted) => admitted,
+            other => panic!("{request}\n{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_good_request_is_admitted() {
+        let admitted = admitted(&request(&[]));
+        assert_eq!(admitted.grant.token.name, "static");
+        assert_eq!(admitted.expires, None);
+        assert_eq!(admitted.origin.as_deref(), Some("https://app.example"));
+        // RFC 6455, section 1.3, has this pair.
+        assert_eq!(admitted.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_with_its_status() {
+        use Status::{
+            BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthorized, UpgradeRequired,
+        };
+        let only_token = auth::token_subprotocol(SECRET);
+        let wrong = format!(
+            "jackfield.v1, {}",
+            auth::token_subprotocol("not-this-secret")
+        );
+        let plain = format!("jackfield.v1, jackfield.token.{SECRET}");
+        let twice = format!("jackfield.v1, {only_token}, {only_token}");
+        let old = format!(
+            "jackfield.v1, {}",
+            auth::token_subprotocol("an-old-and-tired-secret")
+        );
+        for (name, value, expected) in [
+            ("", Some("GET /relay HTTP/1.0"), BadRequest),
+            ("", Some("GET /relay"), BadRequest),
+            ("", Some("POST /relay HTTP/1.1"), MethodNotAllowed),
+            ("", Some("GET / HTTP/1.1"), NotFound),
+            (
+                "",
+                Some("GET /relay?token=the-secret-of-the-tests HTTP/1.1"),
+                NotFound,
+            ),
+            ("", Some("POST /healthz HTTP/1.1"), NotFound),
+            ("Host", None, BadRequest),
+            ("Host", Some("evil.example"), Forbidden),
+            ("Host", Some("relay.example.evil.example"), Forbidden),
+            (
+                "Host",
+                Some("relay.example:8443\r\nHost: relay.example"),
+                BadRequest,
+            ),
+            ("Origin", None, Forbidden),
+            ("Origin", Some("null"), Forbidden),
+            ("Origin", Some("https://evil.example"), Forbidden),
+            (
+                "Origin",
+                Some("https://app.example.evil.example"),
+                Forbidden,
+            ),
+            ("Origin", Some("http://app.example"), Forbidden),
+            ("Origin", Some("https://app.example:8443"), Forbidden),
+            ("Origin", Some("https://APP.example"), Forbidden),
+            ("Origin", Some(""), Forbidden),
+            (
+                "Origin",
+                Some("https://app.example\r\nOrigin: https://app.example"),
+                Forbidden,
+            ),
+            ("Upgrade", None, UpgradeRequired),
+            ("Upgrade", Some("h2c"), UpgradeRequired),
+            ("Connection", Some("keep-alive"), UpgradeRequired),
+            ("Sec-WebSocket-Version", Some("8"), UpgradeRequired),
+            ("Sec-WebSocket-Key", None, BadRequest),
+            ("Sec-WebSocket-Key", Some("c2hvcnQ="), BadRequest),
+            ("Sec-WebSocket-Protocol", None, BadRequest),
+            ("Sec-WebSocket-Protocol", Some(&*only_token), BadRequest),
+            ("Sec-WebSocket-Protocol", Some("jackfield.v1"), Unauthorized),
+            ("Sec-WebSocket-Protocol", Some(&wrong), Unauthorized),
+            ("Sec-WebSocket-Protocol", Some(&plain), Unauthorized),
+            ("Sec-WebSocket-Protocol", Some(&twice), Unauthorized),
+            ("Sec-WebSocket-Protocol", Some(&old), Unauthorized),
+        ] {
+            let request = request(&[(name, value)]);
+            assert_eq!(refused(&request), expected, "{request}");
+        }
+        let many = request(&[("X", Some(&"a\r\nX: ".repeat(80)))]);
+        assert_eq!(refused(&many), Status::TooLarge);
+    }
+
+    #[test]
+    fn a_token_is_not_looked_at_before_the_origin() {
+        let request = request(&[
+            ("Origin", Some("https://evil.example")),
+            ("Sec-WebSocket-Protocol", Some("jackfield.v1")),
+        ]);
+        assert_eq!(refused(&request), Status::Forbidden);
+    }
+
+    #[test]
+    fn protocols_may_stand_in_several_headers() {
+        let token = auth::token_subprotocol(SECRET);
+        let several = format!("{token}\r\nsec-websocket-protocol:other,jackfield.v1");
+        admitted(&request(&[("Sec-WebSocket-Protocol", Some(&several))]));
+    }
+
+    #[test]
+    fn a_signed_token_is_good_until_it_ends() {
+        let key = Secret::new(KEY).expect("long enough");
+        let at = |name: &str, end: Duration| {
+            let token = auth::token_subprotocol(&key.sign(name, UNIX_EPOCH + end));
+            let protocols = format!("jackfield.v1, {token}");
+            request(&[("Sec-WebSocket-Protocol", Some(&protocols))])
+        };
+        let later = NOW + Duration::from_mins(1);
+        let admitted = admitted(&at("signed", later));
+        assert_eq!(admitted.grant.token.name, "signed");
+        assert_eq!(admitted.expires, Some(UNIX_EPOCH + later));
+        assert_eq!(refused(&at("signed", NOW)), Status::Unauthorized);
+        assert_eq!(refused(&at("static", later)), Status::Unauthorized);
+    }
+
+    #[test]
+    fn programs_without_an_origin_come_in_where_that_is_allowed() {
+        let mut gate = gate();
+        gate.allow_without_origin = true;
+        let judge = |request: String| gate.judge(request.as_bytes(), UNIX_EPOCH + NOW);
+        assert!(matches!(
+            judge(request(&[("Origin", None)])),
+            Verdict::Admitted(_)
+        ));
+        let evil = request(&[("Origin", Some("https://evil.example"))]);
+        assert!(matches!(judge(evil), Verdict::Refused(_)));
+    }
+
+    #[test]
+    fn health_needs_no_host() {
+        let verdict = judge("GET /healthz HTTP/1.1\r\n\r\n");
+        assert!(matches!(verdict, Verdict::Healthy));
+    }
+
+    #[tokio::test]
+    async fn a_request_may_come_in_pieces_but_not_too_long_nor_with_a_tail() {
+        let (mut client, mut server) = tokio::io::duplex(16);
+        let sent = tokio::spawn(async move {
+            let _ = client.write_all(request(&[]).as_bytes()).await;
+            client
+        });
+        let head = read_head(&mut server).await.expect("whole").expect("good");
+        assert!(head.ends_with(b"\r\n\r\n"));
+        drop(sent);
+
+        let mut long = io::Cursor::new(vec![b'a'; 2 * MAX_REQUEST]);
+        let refused = read_head(&mut long)
+            .await
+            .expect("read")
+            .expect_err("too long");
+        assert_eq!(refused.status, Status::TooLarge);
+
+        let mut tail = io::Cursor::new(b"GET / HTTP/1.1\r\n\r\nmore".to_vec());
+        let refused = read_head(&mut tail)
+            .await
+            .expect("read")
+            .expect_err("a tail");
+        assert_eq!(refused.status, Status::BadRequest);
+
+        let mut cut = io::Cursor::new(b"GET / HT".to_vec());
+        assert!(read_head(&mut cut).await.is_err());
+    }
+}

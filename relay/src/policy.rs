@@ -1,0 +1,750 @@
+//! Who may be reached: rules over names, networks and ports, decided without a socket.
+//!
+//! Nothing is allowed until a rule allows it, and a `deny` rule always wins. A name is resolved
+//! once; then every address that it has is put before [`Policy::check`], and only an address that
+//! came back from there is dialled. The same holds for every single datagram.
+//!
+//! What a rule for a name can never do is to open a special-purpose range (loopback, private,
+//! link-local and the like): whoever runs that name's DNS would decide what is reached. Such an
+//! address needs a rule that lists a network inside of that range; `0.0.0.0/0` does not list
+//! `127.0.0.1`. In the same way port 25 must be listed as such; `*` and `1-1024` don't.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use jackfield_socket::HostName;
+
+use crate::address::{Network, special_purpose, unmask};
+
+/// The port that open relays of mail are abused through.
+const SMTP: u16 = 25;
+
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Streams.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// Which hosts at which ports: `HOST:PORTS`, and `/udp` behind it for datagrams.
+///
+/// The host is a name (`irc.example.org`), all names below one (`*.example.org`), an address or a
+/// network (`192.0.2.0/24`, `[2001:db8::/32]`), or `*` for every public host. The ports are a
+/// comma-separated list of ports and ranges (`993`, `443,8000-8100`), or `*`.
+///
+/// ```
+/// use jackfield_relayd::policy::Rule;
+///
+/// for text in ["irc.example.org:6697", "*.example.org:443,8000-8100", "[2001:db8::/32]:5683/udp"] {
+///     assert_eq!(text.parse::<Rule>()?.to_string(), text);
+/// }
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    hosts: Hosts,
+    ports: Ports,
+    transport: Transport,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hosts {
+    Any,
+    Name(HostName),
+    Below(HostName),
+    Network(Network),
+}
+
+/// Where a client may listen, or bind a datagram socket: `ADDRESS:PORTS` or `NETWORK:PORTS`, and
+/// `/udp` behind it for datagrams. `*` as ports, or the port 0 among them, lets the system choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenRule {
+    network: Network,
+    ports: Ports,
+    transport: Transport,
+}
+
+/// Ports, in ranges; `None` for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ports(Option<Vec<RangeInclusive<u16>>>);
+
+/// The rules of one token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What may be reached.
+    pub allow: Vec<Rule>,
+    /// What may not be reached, though `allow` has it.
+    pub deny: Vec<Rule>,
+    /// Where the client may listen and bind.
+    pub listen: Vec<ListenRule>,
+}
+
+/// Why a destination or a place to listen was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No rule allows it.
+    NotAllowed,
+    /// This rule denies it.
+    DeniedBy(Rule),
+    /// The port must be listed by itself, or can't be reached at all (0).
+    Port(u16),
+    /// The address belongs to this special-purpose range, and no rule lists it.
+    SpecialPurpose(&'static str),
+    /// The address hides another one, in this form.
+    Disguised(&'static str),
+}
+
+impl Policy {
+    /// Decides on one address, which `name` resolved to where the client gave a name.
+    ///
+    /// Returns the address to dial: the same, out of its IPv4-mapped form and without a scope.
+    ///
+    /// # Errors
+    /// The reason, where it may not be reached.
+    pub fn check(
+        &self,
+        transport: Transport,
+        name: Option<&HostName>,
+        address: SocketAddr,
+    ) -> Result<SocketAddr, Refusal> {
+        let port = address.port();
+        let seen = unmask(address.ip()).map_err(Refusal::Disguised)?;
+        let fits = |rule: &&Rule| {
+            rule.transport == transport
+                && rule.ports.contains(port)
+                && match &rule.hosts {
+                    Hosts::Network(network) => network.contains(seen),
+                    hosts => hosts.match_name(name),
+                }
+        };
+        if let Some(rule) = self.deny.iter().find(fits) {
+            return Err(Refusal::DeniedBy(rule.clone()));
+        }
+        let mut allowing = self.allow.iter().filter(fits).peekable();
+        if let Some((range, what)) = special_purpose(seen) {
+            let listed = |rule: &Rule| matches!(&rule.hosts, Hosts::Network(network) if range.covers(network));
+            if !allowing.clone().any(listed) {
+                return Err(Refusal::SpecialPurpose(what));
+            }
+        }
+        if allowing.peek().is_none() {
+            return Err(Refusal::NotAllowed);
+        }
+        if port == 0 || port == SMTP && !allowing.any(|rule| rule.ports.list(port)) {
+            return Err(Refusal::Port(port));
+        }
+        Ok(SocketAddr::new(address.ip().to_canonical(), port))
+    }
+
+    /// Decides whether a name may be looked up at all: a look-up is itself a message to whoever
+    /// runs the name's DNS. The addresses are still to be [checked](Self::check).
+    ///
+    /// # Errors
+    /// The reason, where no address could make the name reachable.
+    pub fn check_name(
+        &self,
+        transport: Transport,
+        name: &HostName,
+        port: u16,
+    ) -> Result<(), Refusal> {
+        let fits = |rule: &&Rule| rule.transport == transport && rule.ports.contains(port);
+        let denied = |rule: &&Rule| {
+            fits(rule)
+                && !matches!(rule.hosts, Hosts::Network(_))
+                && rule.hosts.match_name(Some(name))
+        };
+        if let Some(rule) = self.deny.iter().find(denied) {
+            return Err(Refusal::DeniedBy(rule.clone()));
+        }
+        let mut allowing = self
+            .allow
+            .iter()
+            .filter(fits)
+            .filter(|rule| rule.hosts.match_name(Some(name)))
+            .peekable();
+        if allowing.peek().is_none() {
+            return Err(Refusal::NotAllowed);
+        }
+        if port == 0 || port == SMTP && !allowing.any(|rule| rule.ports.list(port)) {
+            return Err(Refusal::Port(port));
+        }
+        Ok(())
+    }
+
+    /// Whether there is anything that may be reached.
+    pub fn reaches(&self, transport: Transport) -> bool {
+        self.allow.iter().any(|rule| rule.transport == transport)
+    }
+
+    /// Whether there is any place to listen or bind at.
+    pub fn listens(&self, transport: Transport) -> bool {
+        self.listen.iter().any(|rule| rule.transport == transport)
+    }
+
+    /// Decides where to listen or bind. Where the client asked for port 0 and the rules name
+    /// ports, those are the candidates; a 0 among them lets the system choose.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAllowed`] where no rule has the address and port.
+    pub fn check_listen(
+        &self,
+        transport: Transport,
+        at: SocketAddr,
+    ) -> Result<Vec<SocketAddr>, Refusal> {
+        let ip = at.ip().to_canonical();
+        let mut fitting = self
+            .listen
+            .iter()
+            .filter(|rule| rule.transport == transport && rule.network.contains(ip))
+            .peekable();
+        let candidates: Vec<SocketAddr> = if at.port() == 0 {
+            let ports = fitting.flat_map(|rule| rule.ports.candidates());
+            ports.map(|port| SocketAddr::new(ip, port)).collect()
+        } else {
+            let granted = fitting.any(|rule| rule.ports.contains(at.port()));
+            granted
+                .then(|| SocketAddr::new(ip, at.port()))
+                .into_iter()
+                .collect()
+        };
+        if candidates.is_empty() {
+            return Err(Refusal::NotAllowed);
+        }
+        Ok(candidates)
+    }
+}
+
+impl Hosts {
+    /// Whether a host of this name, or without one, might fit; networks are for the caller, who
+    /// has the address.
+    fn match_name(&self, name: Option<&HostName>) -> bool {
+        match (self, name) {
+            (Self::Any | Self::Network(_), _) => true,
+            (Self::Name(rule), Some(name)) => rule == name,
+            (Self::Below(rule), Some(name)) => name
+                .as_str()
+                .strip_suffix(rule.as_str())
+                .is_some_and(|rest| rest.ends_with('.')),
+            (Self::Name(_) | Self::Below(_), None) => false,
+        }
+    }
+}
+
+impl Ports {
+    fn contains(&self, port: u16) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|ranges| ranges.iter().any(|range| range.contains(&port)))
+    }
+
+    /// Whether this port stands there by itself, not only within a range.
+    fn list(&self, port: u16) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|ranges| ranges.contains(&(port..=port)))
+    }
+
+    /// What to try when any port will do.
+    fn candidates(&self) -> Vec<u16> {
+        match &self.0 {
+            Some(ranges) if !self.list(0) => ranges.iter().cloned().flatten().collect(),
+            _ => vec![0],
+        }
+    }
+}
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let number = |part: &str| {
+            // `u16::from_str` would take a sign.
+            (part.bytes().all(|byte| byte.is_ascii_digit()))
+                .then(|| part.parse::<u16>().ok())
+                .flatten()
+                .ok_or_else(|| format!("{part:?} is not a port"))
+        };
+        let range = |part: &str| match part.split_once('-') {
+            None => number(part).map(|port| port..=port),
+            Some((first, last)) => {
+                let range = number(first)?..=number(last)?;
+                if range.is_empty() || range.start() == range.end() {
+                    return Err(format!("{part:?} is not a range of ports"));
+                }
+                Ok(range)
+            }
+        };
+        let ranges = text.split(',').map(range).collect::<Result<_, _>>()?;
+        Ok(Self(Some(ranges)))
+    }
+}
+
+/// Takes `HOST:PORTS/TRANSPORT` apart.
+fn parts(text: &str) -> Result<(&str, Ports, Transport), String> {
+    let (rest, transport) = match (text.strip_suffix("/udp"), text.strip_suffix("/tcp")) {
+        (Some(rest), _) => (rest, Transport::Udp),
+        (None, Some(rest)) => (rest, Transport::Tcp),
+        (None, None) => (text, Transport::Tcp),
+    };
+    let (host, ports) = rest
+        .rsplit_once(':')
+        .ok_or_else(|| format!("{text:?} has no port: expected HOST:PORTS"))?;
+    Ok((host, ports.parse()?, transport))
+}
+
+fn network(host: &str) -> Result<Network, String> {
+    match host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(v6) if v6.contains(':') => v6.parse(),
+        Some(_) => Err(format!(
+            "{host:?}: brackets are for IPv6 addresses and networks"
+        )),
+        None if host.contains(':') => Err(format!("{host:?}: an IPv6 address stands in brackets")),
+        None => host.parse(),
+    }
+}
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, ports, transport) = parts(text)?;
+        let hosts = if host == "*" {
+            Hosts::Any
+        } else if let Some(parent) = host.strip_prefix("*.") {
+            Hosts::Below(
+                parent
+                    .parse()
+                    .map_err(|error: jackfield_socket::Error| error.to_string())?,
+            )
+        } else if host.starts_with('[') || host.contains(['/', ':']) {
+            Hosts::Network(network(host)?)
+        } else if let Ok(network) = host.parse() {
+            Hosts::Network(network)
+        } else {
+            Hosts::Name(
+                host.parse()
+                    .map_err(|error: jackfield_socket::Error| error.to_string())?,
+            )
+        };
+        if let Hosts::Network(network) = &hosts {
+            network.as_written()?;
+        }
+        Ok(Self {
+            hosts,
+            ports,
+            transport,
+        })
+    }
+}
+
+impl FromStr for ListenRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, ports, transport) = parts(text)?;
+        let network = network(host)?;
+        network.as_written()?;
+        Ok(Self {
+            network,
+            ports,
+            transport,
+        })
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hosts {
+            Hosts::Any => f.write_str("*")?,
+            Hosts::Name(name) => name.fmt(f)?,
+            Hosts::Below(name) => write!(f, "*.{name}")?,
+            Hosts::Network(network) => write_network(f, network)?,
+        }
+        write!(f, ":{}{}", self.ports, self.transport.suffix())
+    }
+}
+
+impl fmt::Display for ListenRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_network(f, &self.network)?;
+        write!(f, ":{}{}", self.ports, self.transport.suffix())
+    }
+}
+
+fn write_network(f: &mut fmt::Formatter<'_>, network: &Network) -> fmt::Result {
+    if network.is_ipv4() {
+        write!(f, "{network}")
+    } else {
+        write!(f, "[{network}]")
+    }
+}
+
+impl Transport {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Tcp => "",
+            Self::Udp => "/udp",
+        }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(ranges) = &self.0 else {
+            return f.write_str("*");
+        };
+        for (index, range) in ranges.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            if range.start() == range.end() {
+                write!(f, "{}", range.start())?;
+            } else {
+                write!(f, "{}-{}", range.start(), range.end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed => f.write_str("no rule allows it"),
+            Self::DeniedBy(rule) => write!(f, "the rule {rule} denies it"),
+            Self::Port(0) => f.write_str("port 0 can't be reached"),
+            Self::Port(port) => write!(f, "no rule lists port {port} by itself"),
+            Self::SpecialPurpose(range) => {
+                write!(f, "the address is {range}, and no rule lists that range")
+            }
+            Self::Disguised(form) => write!(f, "{form} addresses are never reached"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(allow: &[&str], deny: &[&str]) -> Policy {
+        let rules = |rules: &[&str]| {
+            rules
+                .iter()
+                .map(|rule| rule.parse().expect(rule))
+                .collect::<Vec<Rule>>()
+        };
+        Policy {
+            allow: rules(allow),
+            deny: rules(deny),
+            listen: Vec::new(),
+        }
+    }
+
+    fn check(policy: &Policy, name: Option<&str>, address: &str) -> Result<SocketAddr, Refusal> {
+        let name = name.map(|name| name.parse::<HostName>().expect(name));
+        policy.check(
+            Transport::Tcp,
+            name.as_ref(),
+            address.parse().expect(address),
+        )
+    }
+
+    #[test]
+    fn nothing_is_allowed_by_default() {
+        let none = Policy::default();
+        assert_eq!(check(&none, None, "8.8.8.8:443"), Err(Refusal::NotAllowed));
+        assert_eq!(
+            check(&none, Some("a.example"), "8.8.8.8:443"),
+            Err(Refusal::NotAllowed)
+        );
+        let name = "a.example".parse().expect("a name");
+        assert!(none.check_name(Transport::Tcp, &name, 443).is_err());
+        let at = "127.0.0.1:0".parse().expect("an address");
+        assert!(none.check_listen(Transport::Tcp, at).is_err());
+        assert!(none.check_listen(Transport::Udp, at).is_err());
+    }
+
+    /// Each is a way that an address check was passed somewhere, or might be.
+    #[test]
+    fn no_form_of_an_inner_address_passes_a_rule_for_everything() {
+        let everything = policy(&["*:*", "0.0.0.0/0:*", "[::/0]:*"], &[]);
+        for address in [
+            "127.0.0.1:80",
+            "127.255.255.254:80",
+            "0.0.0.0:80",
+            "0.1.2.3:80",
+            "10.0.0.1:80",
+            "100.64.0.1:80",
+            "100.100.100.200:80",
+            "168.63.129.16:80",
+            "169.254.169.254:80",
+            "172.16.0.1:80",
+            "192.0.0.192:80",
+            "192.168.1.1:80",
+            "198.18.0.1:80",
+            "224.0.0.1:80",
+            "240.0.0.1:80",
+            "255.255.255.255:80",
+            "[::]:80",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]:80",
+            "[::ffff:7f00:1]:80",
+            "[::ffff:10.0.0.1]:80",
+            "[::ffff:169.254.169.254]:80",
+            "[::ffff:0.0.0.0]:80",
+            "[::127.0.0.1]:80",
+            "[::ffff:0:127.0.0.1]:80",
+            "[64:ff9b::127.0.0.1]:80",
+            "[64:ff9b::a9fe:a9fe]:80",
+            "[64:ff9b:1::127.0.0.1]:80",
+            "[64:ff9b:1:7f00:0:100::]:80",
+            "[2002:7f00:1::]:80",
+            "[2002:a00:1::1]:80",
+            "[2001:0:4136:e378:8000:63bf:80ff:fffe]:80",
+            "[2600::5efe:7f00:1]:80",
+            "[fc00::1]:80",
+            "[fd00:ec2::254]:80",
+            "[fe80::1]:80",
+            "[fe80::1%3]:80",
+            "[fec0::1]:80",
+            "[ff02::1]:80",
+            "[100::1]:80",
+            "[5f00::1]:80",
+            "[2001:db8::1]:80",
+        ] {
+            let refused = check(&everything, None, address).expect_err(address);
+            assert!(
+                matches!(refused, Refusal::SpecialPurpose(_) | Refusal::Disguised(_)),
+                "{address}: {refused}"
+            );
+            // A name that resolves there fares no better, though a rule has the name itself.
+            let named = policy(&["*:*", "inner.example:80", "*.example:80"], &[]);
+            check(&named, Some("inner.example"), address).expect_err(address);
+        }
+        for address in ["8.8.8.8:80", "[2606:4700::1111]:80"] {
+            assert_eq!(
+                check(&everything, None, address),
+                Ok(address.parse().expect(address))
+            );
+        }
+    }
+
+    #[test]
+    fn what_came_in_a_form_is_dialled_in_the_form_that_was_checked() {
+        let everything = policy(&["*:*"], &[]);
+        for (asked, dialled) in [
+            ("[::ffff:8.8.8.8]:80", "8.8.8.8:80"),
+            // Behind NAT64 the IPv4 address itself can't be reached.
+            ("[64:ff9b::8.8.8.8]:80", "[64:ff9b::8.8.8.8]:80"),
+            ("[2606:4700::1111%7]:80", "[2606:4700::1111]:80"),
+        ] {
+            assert_eq!(
+                check(&everything, None, asked),
+                Ok(dialled.parse().expect(dialled)),
+                "{asked}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_special_range_is_opened_only_by_a_network_inside_it() {
+        let lan = policy(&["192.168.0.0/16:22", "127.0.0.1:6667", "[::1]:6667"], &[]);
+        for (address, allowed) in [
+            ("192.168.7.7:22", true),
+            ("192.168.7.7:23", false),
+            ("10.0.0.1:22", false),
+            ("127.0.0.1:6667", true),
+            ("[::ffff:127.0.0.1]:6667", true),
+            ("127.0.0.2:6667", false),
+            ("[::1]:6667", true),
+            ("[::127.0.0.1]:6667", false),
+        ] {
+            assert_eq!(check(&lan, None, address).is_ok(), allowed, "{address}");
+            // Where the address is listed, it may be reached by a name too.
+            assert_eq!(
+                check(&lan, Some("nas.example"), address).is_ok(),
+                allowed,
+                "{address}"
+            );
+        }
+        // A network wider than the range doesn't list it.
+        let wide = policy(&["0.0.0.0/1:*", "126.0.0.0/7:*"], &[]);
+        assert_eq!(
+            check(&wide, None, "127.0.0.1:80"),
+            Err(Refusal::SpecialPurpose("loopback"))
+        );
+        assert!(check(&wide, None, "126.0.0.1:80").is_ok());
+    }
+
+    #[test]
+    fn port_25_must_be_listed_by_itself() {
+        for (rule, allowed) in [
+            ("*:*", false),
+            ("*:1-1024", false),
+            ("mx.example:20-30", false),
+            ("*:25", true),
+            ("mx.example:25,465", true),
+        ] {
+            let policy = policy(&[rule], &[]);
+            let name = "mx.example".parse().expect("a name");
+            assert_eq!(
+                check(&policy, Some("mx.example"), "8.8.8.8:25").is_ok(),
+                allowed,
+                "{rule}"
+            );
+            assert_eq!(
+                policy.check_name(Transport::Tcp, &name, 25).is_ok(),
+                allowed,
+                "{rule}"
+            );
+        }
+        let zero = policy(&["*:*"], &[]);
+        assert_eq!(check(&zero, None, "8.8.8.8:0"), Err(Refusal::Port(0)));
+    }
+
+    #[test]
+    fn names_match_whole_labels() {
+        let names = policy(&["irc.example.org:6697", "*.example.net:443"], &[]);
+        for (name, port, allowed) in [
+            ("irc.example.org", 6697, true),
+            ("IRC.EXAMPLE.ORG.", 6697, true),
+            ("irc.example.org", 6698, false),
+            ("x.irc.example.org", 6697, false),
+            ("example.org", 6697, false),
+            ("a.example.net", 443, true),
+            ("a.b.example.net", 443, true),
+            ("example.net", 443, false),
+            ("evilexample.net", 443, false),
+            ("a.example.net.evil.example", 443, false),
+        ] {
+            let parsed: HostName = name.parse().expect(name);
+            let decided = names.check_name(Transport::Tcp, &parsed, port);
+            assert_eq!(decided.is_ok(), allowed, "{name}:{port}");
+            let address = SocketAddr::from(([8, 8, 8, 8], port));
+            assert_eq!(
+                names.check(Transport::Tcp, Some(&parsed), address).is_ok(),
+                allowed,
+                "{name}:{port}"
+            );
+        }
+        // A rule for a name says nothing of its address.
+        assert!(check(&names, None, "8.8.8.8:6697").is_err());
+    }
+
+    #[test]
+    fn deny_wins_over_allow() {
+        let some = policy(
+            &["*:*", "10.0.0.0/8:*"],
+            &["*.example:*", "9.9.9.0/24:*", "10.9.0.0/16:*", "*:6667"],
+        );
+        for (name, address, allowed) in [
+            (None, "8.8.8.8:443", true),
+            (Some("a.example"), "8.8.8.8:443", false),
+            (Some("a.test"), "9.9.9.9:443", false),
+            (None, "[::ffff:9.9.9.9]:443", false),
+            (None, "[64:ff9b::9.9.9.9]:443", false),
+            (None, "10.8.0.1:443", true),
+            (None, "10.9.0.1:443", false),
+            (None, "8.8.8.8:6667", false),
+        ] {
+            assert_eq!(
+                check(&some, name, address).is_ok(),
+                allowed,
+                "{name:?} {address}"
+            );
+        }
+    }
+
+    #[test]
+    fn udp_has_rules_of_its_own() {
+        let some = policy(&["*:443", "*:5683/udp"], &[]);
+        let at = |port| SocketAddr::from(([8, 8, 8, 8], port));
+        assert!(some.check(Transport::Tcp, None, at(443)).is_ok());
+        assert!(some.check(Transport::Udp, None, at(443)).is_err());
+        assert!(some.check(Transport::Tcp, None, at(5683)).is_err());
+        assert!(some.check(Transport::Udp, None, at(5683)).is_ok());
+    }
+
+    #[test]
+    fn listening_is_granted_by_address_and_port() {
+        let policy = Policy {
+            listen: ["127.0.0.1:8000-8002", "[::1]:*", "0.0.0.0:0/udp"]
+                .iter()
+                .map(|rule| rule.parse().expect(rule))
+                .collect(),
+            ..Policy::default()
+        };
+        for (transport, at, expected) in [
+            (
+                Transport::Tcp,
+                "127.0.0.1:0",
+                &["127.0.0.1:8000", "127.0.0.1:8001", "127.0.0.1:8002"][..],
+            ),
+            (Transport::Tcp, "127.0.0.1:8001", &["127.0.0.1:8001"]),
+            (
+                Transport::Tcp,
+                "[::ffff:127.0.0.1]:8001",
+                &["127.0.0.1:8001"],
+            ),
+            (Transport::Tcp, "127.0.0.1:8003", &[]),
+            (Transport::Tcp, "0.0.0.0:8001", &[]),
+            (Transport::Tcp, "[::1]:0", &["[::1]:0"]),
+            (Transport::Tcp, "[::]:8001", &[]),
+            (Transport::Udp, "127.0.0.1:8001", &[]),
+            (Transport::Udp, "0.0.0.0:0", &["0.0.0.0:0"]),
+            (Transport::Udp, "0.0.0.0:53", &[]),
+        ] {
+            let expected: Vec<SocketAddr> = expected
+                .iter()
+                .map(|at| at.parse().expect("an address"))
+                .collect();
+            let decided = policy.check_listen(transport, at.parse().expect(at));
+            assert_eq!(decided.unwrap_or_default(), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in [
+            "",
+            "*",
+            "host",
+            "host:",
+            "host:http",
+            "host:1-",
+            "host:2-1",
+            "host:+1",
+            "host:65536",
+            "host:1,",
+            "host:1/sctp",
+            "*.:1",
+            "a.*.b:1",
+            "*a.b:1",
+            "2001:db8::1:443",
+            "[10.0.0.1]:1",
+            "10.0.0.1/8:1",
+            "127.1:80",
+            "[::ffff:127.0.0.1]:80",
+            "[::ffff:0:0/96]:80",
+            "[2002::/16]:80",
+        ] {
+            assert!(text.parse::<Rule>().is_err(), "{text:?}");
+        }
+        for text in ["localhost:1", "*:1", "[::ffff:127.0.0.1]:80", "127.0.0.1"] {
+            assert!(text.parse::<ListenRule>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,515 @@
+//! One WebSocket: its multiplexer, and everything that hangs on it.
+//!
+//! A session is one task. It moves messages between the WebSocket and the [`Mux`], and gives each
+//! stream, listener, datagram socket and unfinished opening (an [`Item`]) a turn whenever its own
+//! waker says so; what has nothing to do costs nothing. A turn is short, at most one chunk each way,
+//! so that a bulk transfer never keeps the others waiting.
+//!
+//! Everything is pulled. The WebSocket asks the multiplexer for a message when it can take one, the
+//! multiplexer asks a stream for data when there is room and credit, and only then the stream reads
+//! its socket. So what the relay holds of a stream is bounded by its window and
+//! [`Mux::SEND_QUEUE`], however fast either side pushes.
+
+mod carrier;
+mod listen;
+mod open;
+mod ready;
+mod tcp;
+mod udp;
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, SystemTime};
+
+use jackfield_relay_wire::{Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tracing::{Instrument as _, debug, info, info_span};
+
+use self::carrier::{Carrier, Incoming};
+use self::listen::Listening;
+use self::open::{Opened, Opening};
+use self::ready::{Place, Ready};
+use self::tcp::TcpPump;
+use self::udp::UdpPump;
+use crate::handshake::{Admitted, Grant};
+use crate::limits::LimitReached;
+use crate::policy::Transport;
+
+pub(crate) use self::open::Context;
+
+/// How many rounds a session goes before it lets others run.
+const ROUNDS: usize = 16;
+/// How many messages it takes in one round.
+const MESSAGES_A_ROUND: usize = 16;
+/// How long the last message may take to leave, and the client to close.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Sets what a connection should have that carries a WebSocket.
+pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // The system would take megabytes, and a keystroke would wait behind them.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(carrier::BACKLOG as u32)?;
+    Ok(())
+}
+
+/// Serves a client that was let in, until either side ends it.
+pub(crate) async fn run<S>(
+    stream: S,
+    peer: SocketAddr,
+    number: u64,
+    admitted: Admitted,
+    context: &Context,
+    mut ending: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let grant = Arc::clone(&admitted.grant);
+    let span = info_span!("session", number, token = grant.token.name, %peer);
+    async {
+        info!(origin = admitted.origin, "a session begins");
+        let mut session = Session::new(Carrier::new(stream), grant, admitted.expires, context);
+        let mut told = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = poll_fn(|cx| session.poll(cx)) => break,
+                _ = ending.wait_for(|ending| *ending), if !told => {
+                    told = true;
+                    session.mux.go_away("the relay is shutting down");
+                    session.leaving = true;
+                }
+            }
+        }
+        session.end().await;
+    }
+    .instrument(span)
+    .await;
+}
+
+struct Session<'a, S> {
+    carrier: Carrier<S>,
+    mux: Mux,
+    items: HashMap<Id, Entry>,
+    ready: Arc<Ready>,
+    grant: Arc<Grant>,
+    context: &'a Context,
+    scratch: Scratch,
+    counters: Counters,
+    /// When the token ends.
+    expires: Option<Instant>,
+    /// Since when nothing has been open.
+    idle_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    /// The relay is shutting down: the session ends as soon as nothing is open.
+    leaving: bool,
+}
+
+/// Something that hangs on the session, and where it queues for its turn.
+struct Entry {
+    item: Item,
+    place: Arc<Place>,
+}
+
+enum Item {
+    Opening(Opening),
+    Stream(TcpPump),
+    Listener(Listening),
+    Udp(UdpPump),
+}
+
+/// What a turn has come to.
+enum Turn {
+    /// It waits; its waker will say when it has something to do.
+    Waiting,
+    /// It did something, and may have more to do.
+    Worked,
+    /// An opening is done.
+    Opened(Box<Opened>),
+    /// A listener has taken a connection.
+    Accepted(Id, TcpPump),
+    /// It is over.
+    Over,
+}
+
+/// What all items of a session share while one of them has its turn.
+struct Shared<'a> {
+    mux: &'a mut Mux,
+    scratch: &'a mut Scratch,
+    counters: &'a mut Counters,
+    grant: &'a Grant,
+}
+
+/// Buffers that are used for the length of a turn.
+#[derive(Default)]
+struct Scratch {
+    /// A chunk that was read into and copied out of.
+    chunk: Option<jackfield_relay_wire::Chunk>,
+    /// For a datagram.
+    datagram: Vec<u8>,
+}
+
+/// What the log says at the end.
+#[derive(Debug, Default)]
+struct Counters {
+    opened: u64,
+    refused: u64,
+    /// Payload from the client.
+    bytes_up: u64,
+    /// Payload to the client.
+    bytes_down: u64,
+    datagrams_dropped: u64,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
+    fn new(
+        carrier: Carrier<S>,
+        grant: Arc<Grant>,
+        expires: Option<SystemTime>,
+        context: &'a Context,
+    ) -> Self {
+        let now = Instant::now();
+        let expires = expires.and_then(|expires| {
+            now.checked_add(
+                expires
+                    .duration_since(SystemTime::now())
+                    .unwrap_or_default(),
+            )
+        });
+        let mut config = Config::default();
+        config.settings = settings(&grant);
+        Self {
+            carrier,
+            mux: Mux::new(Role::Relay, config, now.into_std()),
+            items: HashMap::new(),
+            ready: Arc::default(),
+            grant,
+            context,
+            scratch: Scratch::default(),
+            counters: Counters::default(),
+            expires,
+            idle_since: Some(now),
+            timer: Box::pin(sleep_until(now)),
+            leaving: false,
+        }
+    }
+
+    /// Ready when the session is over.
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.ready.register(cx.waker());
+        for _ in 0..ROUNDS {
+            let mut worked = self.take_messages(cx);
+            worked |= self.handle_events();
+            worked |= self.take_turns();
+            worked |= self.handle_events();
+            worked |= self.send_messages(cx);
+            worked |= self.keep_time(cx);
+            if self.mux.closed().is_some() {
+                return Poll::Ready(());
+            }
+            if !worked {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn take_messages(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let mut worked = false;
+        for _ in 0..MESSAGES_A_ROUND {
+            match self.carrier.poll_receive(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Incoming::Message(message)) => {
+                    self.mux.receive(Instant::now().into_std(), message);
+                }
+                Poll::Ready(Incoming::Breach(what)) => {
+                    self.mux.shut_down(&Reason::new(Code::PROTOCOL_ERROR, what));
+                }
+                Poll::Ready(Incoming::Gone(why)) => self.mux.carrier_lost(&why),
+            }
+            worked = true;
+            if self.mux.closed().is_some() {
+                break;
+            }
+        }
+        worked
+    }
+
+    fn send_messages(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let mut worked = false;
+        // Ahead of `transmit`, because what it returns must go.
+        while self.mux.wants_transmit() && self.carrier.poll_ready(cx).is_ready() {
+            let Some(message) = self.mux.transmit() else {
+                break;
+            };
+            self.carrier.send(message);
+            worked = true;
+        }
+        if let Poll::Ready(Err(error)) = self.carrier.poll_flush(cx) {
+            self.mux.carrier_lost(&error);
+        }
+        worked
+    }
+
+    fn handle_events(&mut self) -> bool {
+        let mut worked = false;
+        while let Some(event) = self.mux.poll_event() {
+            worked = true;
+            match event {
+                Event::Readable(id) | Event::Writable(id) => self.wake(id),
+                Event::Connect { id, to, options } => {
+                    let opening = Opening::connect(&self.grant, self.context, to, options);
+                    self.open(id, opening);
+                }
+                Event::Listen { id, at, options } => {
+                    let opening = Opening::listen(&self.grant, at, &options);
+                    self.open(id, opening);
+                }
+                Event::Udp {
+                    id,
+                    target,
+                    options,
+                } => {
+                    let opening = Opening::udp(&self.grant, self.context, target, options);
+                    self.open(id, opening);
+                }
+                Event::Reset { id, reason } => self.reset(id, &reason),
+                // The client takes no new connections: its listeners stay, and it resets them.
+                _ => {}
+            }
+        }
+        worked
+    }
+
+    fn wake(&self, id: Id) {
+        if let Some(entry) = self.items.get(&id) {
+            entry.place.queue();
+        }
+    }
+
+    /// Begins to open what the client has asked for, or refuses it.
+    fn open(&mut self, id: Id, opening: Result<Opening, open::Refused>) {
+        match opening {
+            Ok(opening) => self.insert(id, Item::Opening(opening)),
+            Err(refused) => {
+                self.counters.refused += 1;
+                refused.log(id);
+                self.mux.refuse(id, refused.reason);
+            }
+        }
+    }
+
+    fn insert(&mut self, id: Id, item: Item) {
+        let place = Place::new(id, &self.ready);
+        place.queue();
+        self.items.insert(id, Entry { item, place });
+        self.idle_since = None;
+    }
+
+    fn remove(&mut self, id: Id) {
+        self.items.remove(&id);
+        if self.items.is_empty() {
+            self.idle_since = Some(Instant::now());
+        }
+    }
+
+    /// The client has cut, closed or cancelled it.
+    fn reset(&mut self, id: Id, reason: &Reason) {
+        match self.items.get_mut(&id).map(|entry| &mut entry.item) {
+            // What it sent before it ended its own direction still goes out.
+            Some(Item::Stream(_)) => self.wake(id),
+            Some(Item::Opening(_) | Item::Listener(_) | Item::Udp(_)) => {
+                debug!(%id, %reason, "closed by the client");
+                self.mux.close(id);
+                self.remove(id);
+            }
+            None => {}
+        }
+    }
+
+    fn take_turns(&mut self) -> bool {
+        let mut worked = false;
+        // Those that queue again while the others have their turn come in the next round.
+        for place in self.ready.take() {
+            let id = place.id();
+            let Some(entry) = self.items.get_mut(&id) else {
+                continue;
+            };
+            let waker = place.waker();
+            let mut cx = TaskContext::from_waker(&waker);
+            let mut shared = Shared {
+                mux: &mut self.mux,
+                scratch: &mut self.scratch,
+                counters: &mut self.counters,
+                grant: &self.grant,
+            };
+            let turn = match &mut entry.item {
+                Item::Opening(opening) => opening.turn(&mut cx),
+                Item::Stream(stream) => stream.turn(&mut cx, id, &mut shared),
+                Item::Listener(listener) => listener.turn(&mut cx, id, &mut shared),
+                Item::Udp(socket) => socket.turn(&mut cx, id, &mut shared),
+            };
+            worked |= !matches!(turn, Turn::Waiting);
+            match turn {
+                Turn::Waiting => {}
+                Turn::Worked => place.queue(),
+                Turn::Opened(opened) => self.opened(id, *opened),
+                Turn::Accepted(stream, pump) => {
+                    place.queue();
+                    self.counters.opened += 1;
+                    self.insert(stream, Item::Stream(pump));
+                }
+                Turn::Over => {
+                    self.mux.close(id);
+                    self.remove(id);
+                }
+            }
+        }
+        worked |= self.check_bytes();
+        worked
+    }
+
+    /// Tells the client what has become of an opening.
+    fn opened(&mut self, id: Id, opened: Opened) {
+        self.items.remove(&id);
+        match opened {
+            Ok(open) => {
+                debug!(%id, local = ?open.local, remote = ?open.remote, "opened");
+                // The client may have cancelled it in this very moment; then it is dropped.
+                if self.mux.accept(id, open.local, open.remote).is_ok() {
+                    self.counters.opened += 1;
+                    self.insert(id, open.item);
+                }
+            }
+            Err(refused) => {
+                self.counters.refused += 1;
+                refused.log(id);
+                self.mux.refuse(id, refused.reason);
+            }
+        }
+        if self.items.is_empty() {
+            self.idle_since = Some(Instant::now());
+        }
+    }
+
+    fn check_bytes(&mut self) -> bool {
+        let Some(limit) = self.grant.token.limits.session_bytes else {
+            return false;
+        };
+        let carried = self.counters.bytes_up + self.counters.bytes_down;
+        let over = carried > limit;
+        if over {
+            self.shut_down(LimitReached {
+                name: "session_bytes",
+                value: limit,
+            });
+        }
+        over
+    }
+
+    fn shut_down(&mut self, limit: LimitReached) {
+        let reason = Reason::new(Code::LIMIT_EXCEEDED, &limit.to_string());
+        self.mux.shut_down(&reason);
+    }
+
+    /// Acts on what is due, and sets the timer for what comes next. Whether something was due.
+    fn keep_time(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let now = Instant::now();
+        let idle_deadline = self.grant.token.limits.idle_deadline;
+        let idle = self
+            .idle_since
+            .and_then(|since| since.checked_add(idle_deadline));
+        if self.leaving && self.items.is_empty() && !self.mux.wants_transmit() {
+            let reason = Reason::new(Code::GOING_AWAY, "the relay is shutting down");
+            self.mux.shut_down(&reason);
+            return true;
+        }
+        if self.expires.is_some_and(|expires| expires <= now) {
+            let reason = Reason::new(Code::DENIED, "the token has expired");
+            self.mux.shut_down(&reason);
+            return true;
+        }
+        if idle.is_some_and(|idle| idle <= now) {
+            self.shut_down(LimitReached {
+                name: "idle_seconds",
+                value: idle_deadline.as_secs(),
+            });
+            return true;
+        }
+        if self.mux.deadline().is_some_and(|at| at <= now.into_std()) {
+            self.mux.handle_deadline(now.into_std());
+            return true;
+        }
+        let next = [
+            self.expires,
+            idle,
+            self.mux.deadline().map(Instant::from_std),
+        ];
+        if let Some(next) = next.into_iter().flatten().min() {
+            if self.timer.deadline() != next {
+                self.timer.as_mut().reset(next);
+            }
+            // If it has fired by now, the next round sees what is due.
+            return self.timer.as_mut().poll(cx).is_ready();
+        }
+        false
+    }
+
+    /// Says the last word, and closes.
+    async fn end(mut self) {
+        let reason = self.mux.closed().cloned();
+        let reason = reason.unwrap_or_else(|| Reason::new(Code::CLOSED, ""));
+        // Everything that is open is cut: its sockets close here.
+        self.items.clear();
+        let closing = async {
+            while let Some(message) = self.mux.transmit() {
+                poll_fn(|cx| self.carrier.poll_ready(cx)).await;
+                self.carrier.send(message);
+            }
+            self.carrier.close(&reason).await;
+        };
+        let closed = timeout(CLOSE_DEADLINE, closing).await.is_ok();
+        info!(
+            code = %reason.code(),
+            reason = reason.text(),
+            closed,
+            opened = self.counters.opened,
+            refused = self.counters.refused,
+            bytes_up = self.counters.bytes_up,
+            bytes_down = self.counters.bytes_down,
+            datagrams_dropped = self.counters.datagrams_dropped,
+            "a session ends"
+        );
+    }
+}
+
+/// What the relay tells the client that it grants.
+fn settings(grant: &Grant) -> Settings {
+    let (policy, limits) = (&grant.token.policy, &grant.token.limits);
+    let mut settings = Settings::default();
+    settings.max_open = limits.streams.saturating_add(limits.listeners);
+    let granted = [
+        (policy.reaches(Transport::Tcp), Capabilities::CONNECT),
+        (policy.listens(Transport::Tcp), Capabilities::LISTEN),
+        (policy.reaches(Transport::Udp), Capabilities::UDP_CONNECTED),
+        (policy.listens(Transport::Udp), Capabilities::UDP_BOUND),
+        (
+            policy.listens(Transport::Udp) && grant.token.udp_open,
+            Capabilities::MULTICAST,
+        ),
+    ];
+    settings.capabilities = granted
+        .into_iter()
+        .filter(|(granted, _)| *granted)
+        .fold(Capabilities::NONE, |all, (_, one)| all.and(one));
+    settings
+}

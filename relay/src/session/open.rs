@@ -1,0 +1,454 @@
+//! What a client asks for, until it is open: authorised, looked up, checked, and dialled.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use jackfield_relay_wire::{Code, Id, Reason, UdpTarget};
+use jackfield_socket::{
+    AddressFamily, Endpoint, ErrorKind, Host, ListenOptions, TcpOptions, UdpOptions,
+};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::info;
+
+use super::listen::{self, Listening};
+use super::tcp::TcpPump;
+use super::udp::{self, UdpPump};
+use super::{Item, Turn};
+use crate::handshake::Grant;
+use crate::limits::{LimitReached, Slot};
+use crate::policy::{Refusal, Transport};
+use crate::resolve::{Resolve, SystemResolver};
+
+/// How many names may be looked up at a time, by all sessions; each takes a thread.
+const MAX_LOOK_UPS: usize = 32;
+/// How many addresses of a name are tried.
+const MAX_ADDRESSES: usize = 8;
+/// How long one address is tried alone before the next joins (RFC 8305, section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// What openings of all sessions share.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    resolver: Arc<dyn Resolve>,
+    look_ups: Arc<Semaphore>,
+}
+
+impl Context {
+    pub(crate) fn new(resolver: impl Resolve) -> Self {
+        Self {
+            resolver: Arc::new(resolver),
+            look_ups: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
+        }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new(SystemResolver)
+    }
+}
+
+/// Something that is being opened. Dropping it closes what there is of it.
+pub(super) struct Opening(Pin<Box<dyn Future<Output = Opened> + Send>>);
+
+/// What has become of it.
+pub(super) type Opened = Result<Open, Refused>;
+
+/// It is open.
+pub(super) struct Open {
+    pub(super) item: Item,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) remote: Option<SocketAddr>,
+}
+
+/// It can't be.
+pub(super) struct Refused {
+    /// What the client learns.
+    pub(super) reason: Reason,
+    /// What was asked for, and why it can't be, for the log. Of a name's addresses the client learns
+    /// nothing.
+    asked: String,
+    why: String,
+}
+
+impl Opening {
+    /// Authorises a TCP connection, and begins with it.
+    pub(super) fn connect(
+        grant: &Arc<Grant>,
+        context: &Context,
+        to: Endpoint,
+        options: TcpOptions,
+    ) -> Result<Self, Refused> {
+        let slot = take_stream(grant, &to)?;
+        let (grant, context) = (Arc::clone(grant), context.clone());
+        Ok(Self::within(
+            grant.token.limits.dial_deadline,
+            to.clone(),
+            async move {
+                let addresses = find(&grant, &context, Transport::Tcp, &to, options.family).await?;
+                let stream = dial(&addresses, &options)
+                    .await
+                    .map_err(|error| Refused::failed("connect to", &to, &error))?;
+                Ok(Open {
+                    local: stream.local_addr().ok(),
+                    remote: stream.peer_addr().ok(),
+                    item: Item::Stream(TcpPump::new(stream, slot)),
+                })
+            },
+        ))
+    }
+
+    /// Authorises a listener, and begins with it.
+    pub(super) fn listen(
+        grant: &Arc<Grant>,
+        at: SocketAddr,
+        options: &ListenOptions,
+    ) -> Result<Self, Refused> {
+        let limit = |reached| Refused::limit(&at, reached);
+        let slot = grant.usage.listener().map_err(limit)?;
+        grant.usage.dial(Instant::now()).map_err(limit)?;
+        refuse_dual_stack(options.v6_only, at)?;
+        let candidates = (grant.token.policy)
+            .check_listen(Transport::Tcp, at)
+            .map_err(|refusal| Refused::denied("listening at", &at, &refusal, true))?;
+        let listener = first_of(candidates, |at| listen::bind(at, options.backlog))
+            .map_err(|error| Refused::failed("listen at", &at, &error))?;
+        let local = listener.local_addr().ok();
+        Ok(Self::done(Open {
+            item: Item::Listener(Listening::new(listener, slot)),
+            local,
+            remote: None,
+        }))
+    }
+
+    /// Authorises a datagram socket, and begins with it.
+    pub(super) fn udp(
+        grant: &Arc<Grant>,
+        context: &Context,
+        target: UdpTarget,
+        options: UdpOptions,
+    ) -> Result<Self, Refused> {
+        match target {
+            UdpTarget::Connected(to) => Self::udp_connected(grant, context, to, options),
+            UdpTarget::Bound(at) => Self::udp_bound(grant, at, &options),
+        }
+    }
+
+    fn udp_connected(
+        grant: &Arc<Grant>,
+        context: &Context,
+        to: Endpoint,
+        options: UdpOptions,
+    ) -> Result<Self, Refused> {
+        let slot = take_stream(grant, &to)?;
+        let (grant, context) = (Arc::clone(grant), context.clone());
+        Ok(Self::within(
+            grant.token.limits.dial_deadline,
+            to.clone(),
+            async move {
+                let addresses = find(&grant, &context, Transport::Udp, &to, options.family).await?;
+                let sockets = addresses.iter().map(|&peer| udp::connect(peer, &options));
+                // A connection of UDP says nothing to the peer: it fails only where no way leads there.
+                let socket = first_success(sockets)
+                    .map_err(|error| Refused::failed("open a datagram socket to", &to, &error))?;
+                Ok(Open {
+                    local: socket.local_addr().ok(),
+                    remote: socket.peer_addr().ok(),
+                    item: Item::Udp(UdpPump::connected(socket, slot)),
+                })
+            },
+        ))
+    }
+
+    fn udp_bound(
+        grant: &Arc<Grant>,
+        at: SocketAddr,
+        options: &UdpOptions,
+    ) -> Result<Self, Refused> {
+        let slot = take_stream(grant, &at)?;
+        refuse_dual_stack(options.v6_only, at)?;
+        let denied = |refusal| Refused::denied("binding", &at, &refusal, true);
+        let candidates = (grant.token.policy)
+            .check_listen(Transport::Udp, at)
+            .map_err(denied)?;
+        if let Some(multicast) = &options.multicast {
+            // Members answer from addresses of their own.
+            if !grant.token.udp_open {
+                return Err(denied(Refusal::NotAllowed));
+            }
+            for group in &multicast.groups {
+                let group = SocketAddr::new(group.address, at.port());
+                (grant.token.policy)
+                    .check(Transport::Udp, None, group)
+                    .map_err(denied)?;
+            }
+        }
+        let socket = first_of(candidates, |at| udp::bind(at, options))
+            .map_err(|error| Refused::failed("bind", &at, &error))?;
+        let local = socket.local_addr().ok();
+        Ok(Self::done(Open {
+            item: Item::Udp(UdpPump::bound(socket, slot)),
+            local,
+            remote: None,
+        }))
+    }
+
+    fn within(
+        deadline: Duration,
+        to: Endpoint,
+        opening: impl Future<Output = Opened> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(async move {
+            timeout(deadline, opening).await.unwrap_or_else(|_| {
+                let error = io::ErrorKind::TimedOut.into();
+                Err(Refused::failed("connect to", &to, &error))
+            })
+        }))
+    }
+
+    fn done(open: Open) -> Self {
+        Self(Box::pin(std::future::ready(Ok(open))))
+    }
+
+    pub(super) fn turn(&mut self, cx: &mut TaskContext<'_>) -> Turn {
+        match self.0.as_mut().poll(cx) {
+            Poll::Pending => Turn::Waiting,
+            Poll::Ready(opened) => Turn::Opened(Box::new(opened)),
+        }
+    }
+}
+
+impl Refused {
+    /// A rule forbids it. Where that was decided on a look-up's result, the client isn't told why.
+    fn denied(doing: &str, what: &dyn ToString, refusal: &Refusal, tell: bool) -> Self {
+        let asked = what.to_string();
+        let mut text = format!("the relay's rules don't allow {doing} {asked}");
+        if tell {
+            text = format!("{text}: {refusal}");
+        }
+        Self {
+            reason: Reason::new(Code::DENIED, &text),
+            asked,
+            why: refusal.to_string(),
+        }
+    }
+
+    fn limit(what: &dyn ToString, limit: LimitReached) -> Self {
+        let text = limit.to_string();
+        Self {
+            reason: Reason::new(Code::LIMIT_EXCEEDED, &text),
+            asked: what.to_string(),
+            why: text,
+        }
+    }
+
+    fn failed(doing: &str, what: &dyn ToString, error: &io::Error) -> Self {
+        let code = match error.kind() {
+            io::ErrorKind::NetworkUnreachable => Code::NETWORK_UNREACHABLE,
+            kind => ErrorKind::from(kind).into(),
+        };
+        let asked = what.to_string();
+        Self {
+            reason: Reason::new(code, &format!("the relay can't {doing} {asked}: {code}")),
+            asked,
+            why: error.to_string(),
+        }
+    }
+
+    pub(super) fn log(&self, id: Id) {
+        info!(%id, asked = self.asked, code = %self.reason.code(), why = self.why, "refused");
+    }
+}
+
+fn take_stream(grant: &Grant, what: &dyn ToString) -> Result<Slot, Refused> {
+    let limit = |reached| Refused::limit(what, reached);
+    let slot = grant.usage.stream().map_err(limit)?;
+    grant.usage.dial(Instant::now()).map_err(limit)?;
+    Ok(slot)
+}
+
+/// On an IPv6 address the relay takes IPv6 only: what is granted is what is bound.
+fn refuse_dual_stack(v6_only: Option<bool>, at: SocketAddr) -> Result<(), Refused> {
+    if v6_only != Some(false) || at.is_ipv4() {
+        return Ok(());
+    }
+    let text = "the relay doesn't take IPv4 on an IPv6 address: open one socket for each";
+    Err(Refused {
+        reason: Reason::new(Code::UNSUPPORTED, text),
+        asked: at.to_string(),
+        why: text.into(),
+    })
+}
+
+/// The addresses to dial: looked up once, each of them checked.
+async fn find(
+    grant: &Grant,
+    context: &Context,
+    transport: Transport,
+    to: &Endpoint,
+    family: AddressFamily,
+) -> Result<Vec<SocketAddr>, Refused> {
+    let policy = &grant.token.policy;
+    let denied = |refusal, tell| Refused::denied("reaching", to, &refusal, tell);
+    let name = match to.host() {
+        Host::Ip(ip) => {
+            let address = SocketAddr::new(*ip, to.port());
+            let checked = policy.check(transport, None, address);
+            return Ok(vec![checked.map_err(|refusal| denied(refusal, true))?]);
+        }
+        Host::Name(name) => name,
+    };
+    policy
+        .check_name(transport, name, to.port())
+        .map_err(|refusal| denied(refusal, true))?;
+    let found = {
+        // The semaphore is never closed.
+        let _turn = context.look_ups.acquire().await;
+        context.resolver.resolve(name).await
+    };
+    let not_found = |why: String| Refused {
+        reason: Reason::new(Code::HOST_NOT_FOUND, &format!("{name} has no address")),
+        asked: to.to_string(),
+        why,
+    };
+    let found = found.map_err(|error| not_found(error.to_string()))?;
+    let mut refusal = None;
+    let mut checked = Vec::new();
+    for ip in found {
+        match policy.check(transport, Some(name), SocketAddr::new(ip, to.port())) {
+            Ok(address) if wanted(address, family) => checked.push(address),
+            Ok(_) => {}
+            Err(refused) => refusal = refusal.or(Some(refused)),
+        }
+    }
+    if checked.is_empty() {
+        return Err(match refusal {
+            Some(refusal) => denied(refusal, false),
+            None => not_found("there is none of the family asked for".into()),
+        });
+    }
+    Ok(alternate(checked))
+}
+
+fn wanted(address: SocketAddr, family: AddressFamily) -> bool {
+    match family {
+        AddressFamily::V4 => address.is_ipv4(),
+        AddressFamily::V6 => address.is_ipv6(),
+        _ => true,
+    }
+}
+
+/// The families by turns, beginning with the first (RFC 8305, section 4).
+fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut sorted = Vec::new();
+    while sorted.len() < MAX_ADDRESSES {
+        let pair = [first.next(), second.next()];
+        if pair == [None, None] {
+            break;
+        }
+        sorted.extend(pair.into_iter().flatten());
+    }
+    sorted
+}
+
+/// Connects to the first address that answers; each gets a head start before the next one.
+async fn dial(addresses: &[SocketAddr], options: &TcpOptions) -> io::Result<TcpStream> {
+    let mut attempts = FuturesUnordered::new();
+    let mut left = addresses.iter();
+    let mut first_error = None;
+    loop {
+        let next = left.next();
+        if let Some(&address) = next {
+            attempts.push(connect(address, options));
+        }
+        let head_start = async {
+            match next {
+                Some(_) => sleep(ATTEMPT_DELAY).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(attempt) = attempts.next() => match attempt {
+                Ok(stream) => return Ok(stream),
+                Err(error) => first_error = first_error.or(Some(error)),
+            },
+            () = head_start => {}
+            else => break,
+        }
+        if attempts.is_empty() && left.len() == 0 {
+            break;
+        }
+    }
+    Err(first_error.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_nodelay(options.no_delay)?;
+    if let Some(idle) = options.keep_alive {
+        let keep_alive = TcpKeepalive::new().with_time(idle);
+        SockRef::from(&socket).set_tcp_keepalive(&keep_alive)?;
+    }
+    if let Some(size) = options.send_buffer {
+        socket.set_send_buffer_size(size.get())?;
+    }
+    if let Some(size) = options.receive_buffer {
+        socket.set_recv_buffer_size(size.get())?;
+    }
+    socket.connect(address).await
+}
+
+/// Binds the first of these that is free, from a random one on.
+fn first_of<T>(
+    mut candidates: Vec<SocketAddr>,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    /// Each may be taken, and a range may be long.
+    const MAX_TRIES: usize = 64;
+    let start = fastrand::usize(..candidates.len().max(1));
+    candidates.rotate_left(start);
+    first_success(candidates.into_iter().take(MAX_TRIES).map(bind))
+}
+
+fn first_success<T>(tries: impl Iterator<Item = io::Result<T>>) -> io::Result<T> {
+    let mut last = io::ErrorKind::AddrNotAvailable.into();
+    for tried in tries {
+        match tried {
+            Ok(done) => return Ok(done),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The unspecified address of the same family.
+pub(super) fn any_address(like: SocketAddr) -> SocketAddr {
+    let ip = match like {
+        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(ip, 0)
+}
+
+/// A size that an option gives, as the system takes it.
+pub(super) fn size(option: NonZeroU32) -> usize {
+    option.get() as usize
+}

@@ -1,0 +1,63 @@
+//! TLS of the relay itself, for `wss`. The TLS inside of a stream is none of the relay's business.
+
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::TlsFiles;
+
+/// The certificate in use, which can be read anew.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    files: TlsFiles,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl Certificates {
+    pub(crate) fn load(files: TlsFiles) -> io::Result<Self> {
+        let current = RwLock::new(read(&files)?);
+        Ok(Self { files, current })
+    }
+
+    /// Reads the files again. If that fails, the certificate in use stays.
+    pub(crate) fn reload(&self) -> io::Result<()> {
+        let new = read(&self.files)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    /// What new connections are accepted with.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current).into()
+    }
+}
+
+fn read(files: &TlsFiles) -> io::Result<Arc<ServerConfig>> {
+    let wrong = |path: &std::path::Path, error: &dyn std::fmt::Display| {
+        let text = format!("{}: {error}", path.display());
+        io::Error::new(io::ErrorKind::InvalidInput, text)
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(&files.certificate, &error))?;
+    if chain.is_empty() {
+        return Err(wrong(&files.certificate, &"no certificate in PEM is there"));
+    }
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| wrong(&files.certificate, &error))?;
+    // A WebSocket begins in HTTP/1.1; a client that was offered HTTP/2 would speak it.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

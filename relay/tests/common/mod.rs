@@ -1,0 +1,320 @@
+//! A relay in this process, and a client that speaks to it in frames of its own making.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "a module of each test file, which uses a part of it"
+)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use jackfield_relay_wire::{Code, Frame, Id, Reason, Settings, auth};
+use jackfield_relayd::resolve::{Resolve, SystemResolver};
+use jackfield_relayd::token::{Credential, Secret};
+use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_socket::{Endpoint, TcpOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
+
+pub const ORIGIN: &str = "http://app.example";
+pub const SECRET: &str = "the-secret-of-the-tests";
+/// Nothing here takes so long, unless it hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A token that may reach this machine's loopback addresses, and listen there.
+pub fn token() -> Token {
+    let secret = Secret::new(SECRET).expect("long enough");
+    let mut token = Token::new("tests", Credential::Secret(secret));
+    let rules = ["127.0.0.0/8:1024-65535", "127.0.0.0/8:1024-65535/udp"];
+    token.policy.allow = rules.map(|rule| rule.parse().expect(rule)).into();
+    let rules = ["127.0.0.1:*", "127.0.0.1:*/udp"];
+    token.policy.listen = rules.map(|rule| rule.parse().expect(rule)).into();
+    token
+}
+
+pub fn config(token: Token) -> Config {
+    let mut config = Config::default();
+    config.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    config.origins = vec![ORIGIN.parse().expect("an origin")];
+    config.tokens = vec![token];
+    config
+}
+
+/// A relay that runs until it is dropped, or [stopped](Self::stop).
+pub struct TestRelay {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+impl TestRelay {
+    pub async fn start(config: Config) -> Self {
+        Self::start_with(config, SystemResolver).await
+    }
+
+    pub async fn start_with(config: Config, resolver: impl Resolve) -> Self {
+        let relay = Relayd::bind(config).await.expect("a free port");
+        let relay = relay.with_resolver(resolver);
+        let address = relay.local_addrs()[0];
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            relay
+                .run(async {
+                    let _ = stopped.await;
+                })
+                .await;
+        });
+        Self {
+            address,
+            stop: Some(stop),
+            running,
+        }
+    }
+
+    /// Tells the relay to end.
+    pub fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Waits until the relay has ended.
+    pub async fn stopped(&mut self) {
+        self.stop();
+        within(&mut self.running).await.expect("it ends in order");
+    }
+
+    /// A client that is let in, and has exchanged `HELLO` with the relay.
+    pub async fn client(&self) -> Client {
+        Client::open(self.address, ORIGIN, Some(SECRET))
+            .await
+            .expect("let in")
+    }
+}
+
+/// Waits, but not for ever.
+pub async fn within<T>(what: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, what).await.expect("it takes too long")
+}
+
+/// The headers of a good request.
+pub fn headers(host: &str, origin: Option<&str>, token: Option<&str>) -> Vec<(String, String)> {
+    let mut protocols = auth::SUBPROTOCOL.to_owned();
+    if let Some(token) = token {
+        protocols = format!("{protocols}, {}", auth::token_subprotocol(token));
+    }
+    let mut headers = vec![
+        ("Host", host.to_owned()),
+        ("Connection", "Upgrade".into()),
+        ("Upgrade", "websocket".into()),
+        ("Sec-WebSocket-Version", "13".into()),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==".into()),
+        ("Sec-WebSocket-Protocol", protocols),
+    ];
+    if let Some(origin) = origin {
+        headers.push(("Origin", origin.to_owned()));
+    }
+    let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+    headers.into_iter().map(owned).collect()
+}
+
+/// Sends a request, and returns the connection with the answer's head (and body, if it was closed).
+pub async fn request(
+    relay: SocketAddr,
+    line: &str,
+    headers: &[(String, String)],
+) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(relay).await.expect("the relay listens");
+    let mut text = format!("{line}\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    stream.write_all(text.as_bytes()).await.expect("it reads");
+    let mut answer = Vec::new();
+    let read = async {
+        while !answer.ends_with(b"\r\n\r\n") || !answer.starts_with(b"HTTP/1.1 101") {
+            match stream.read_u8().await {
+                Ok(byte) => answer.push(byte),
+                Err(_) => break,
+            }
+        }
+    };
+    within(read).await;
+    let answer = String::from_utf8(answer).expect("it answers in text");
+    (stream, answer)
+}
+
+/// One client, frame by frame.
+#[derive(Debug)]
+pub struct Client {
+    pub socket: WebSocketStream<TcpStream>,
+    pub settings: Settings,
+    next: u32,
+}
+
+impl Client {
+    /// Goes through the handshake; an error is the relay's answer.
+    pub async fn open(
+        relay: SocketAddr,
+        origin: &str,
+        token: Option<&str>,
+    ) -> Result<Self, String> {
+        let headers = headers(&relay.to_string(), Some(origin), token);
+        let (stream, answer) = request(relay, "GET / HTTP/1.1", &headers).await;
+        if !answer.starts_with("HTTP/1.1 101") {
+            return Err(answer);
+        }
+        assert!(answer.contains("\r\nSec-WebSocket-Protocol: jackfield.v1\r\n"));
+        let mut socket = ClientBuilder::new()
+            .limits(Limits::unlimited())
+            .take_over(stream);
+        let hello = Frame::Hello(Settings::default()).encode();
+        socket.send(Message::binary(hello)).await.expect("open");
+        let mut client = Self {
+            socket,
+            settings: Settings::default(),
+            next: 1,
+        };
+        match client.frame().await {
+            Frame::Hello(settings) => client.settings = settings,
+            other => panic!("{other:?}"),
+        }
+        Ok(client)
+    }
+
+    pub async fn send(&mut self, frame: &Frame) {
+        let message = Message::binary(frame.encode());
+        within(self.socket.send(message)).await.expect("open");
+    }
+
+    pub async fn send_raw(&mut self, message: Vec<u8>) {
+        let message = Message::binary(Bytes::from(message));
+        within(self.socket.send(message)).await.expect("open");
+    }
+
+    /// The next frame, but for pings, which are answered.
+    pub async fn frame(&mut self) -> Frame {
+        match self.next_frame().await {
+            Some(frame) => frame,
+            None => panic!("the WebSocket has ended"),
+        }
+    }
+
+    /// The next frame; `None` when the WebSocket has ended.
+    pub async fn next_frame(&mut self) -> Option<Frame> {
+        loop {
+            let message = within(self.socket.next()).await?.ok()?;
+            if !message.is_binary() {
+                continue;
+            }
+            let frame = Frame::decode(message.into_payload().into()).expect("a frame");
+            match frame {
+                Frame::Ping(bytes) => self.send(&Frame::Pong(bytes)).await,
+                frame => return Some(frame),
+            }
+        }
+    }
+
+    pub fn new_id(&mut self) -> Id {
+        let id = Id::new(self.next).expect("not 0");
+        self.next += 2;
+        id
+    }
+
+    /// Asks for a connection, with so much credit.
+    pub async fn ask(&mut self, to: &str, credit: u32) -> Id {
+        let id = self.new_id();
+        let to: Endpoint = to.parse().expect(to);
+        self.send(&Frame::Connect {
+            id,
+            credit,
+            to,
+            options: TcpOptions::default(),
+        })
+        .await;
+        id
+    }
+
+    /// Opens a connection; with it comes what the relay takes at first.
+    pub async fn connect(&mut self, to: &str, credit: u32) -> (Id, u32) {
+        let id = self.ask(to, credit).await;
+        match self.frame().await {
+            Frame::Opened {
+                id: opened, credit, ..
+            } if opened == id => (id, credit),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks for a connection that is refused.
+    pub async fn refused(&mut self, to: &str) -> Reason {
+        let asked = self.ask(to, 1024).await;
+        self.refusal(asked).await
+    }
+
+    pub async fn refusal(&mut self, asked: Id) -> Reason {
+        match self.frame().await {
+            Frame::Refused { id, reason } if id == asked => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Everything that a stream brings from now on, up to its end or reset. Credit that the relay
+    /// gives is added to `credit`.
+    pub async fn read_to_end(&mut self, stream: Id, credit: &mut u32) -> (Vec<u8>, Option<Reason>) {
+        let mut all = Vec::new();
+        loop {
+            match self.frame().await {
+                Frame::Data { id, data } if id == stream => all.extend_from_slice(&data),
+                Frame::Credit { id, more } if id == stream => *credit += more,
+                Frame::Fin { id } if id == stream => return (all, None),
+                Frame::Reset { id, reason } if id == stream => return (all, Some(reason)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Reads until the WebSocket ends, and returns why it was said to.
+    pub async fn last_word(&mut self) -> Option<Reason> {
+        let mut last = None;
+        while let Some(frame) = self.next_frame().await {
+            if let Frame::GoAway(reason) = frame {
+                if reason.code() != Code::GOING_AWAY || last.is_none() {
+                    last = Some(reason);
+                }
+            }
+        }
+        last
+    }
+}
+
+/// Listens on loopback, and gives the first connection to `serve`.
+pub async fn target<F, T>(
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) -> (String, JoinHandle<T>)
+where
+    F: Future<Output = T> + Send,
+    T: Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let serving = tokio::spawn(async move {
+        let (stream, _) = within(listener.accept()).await.expect("a connection");
+        serve(stream).await
+    });
+    (address, serving)
+}
+
+/// Bytes that repeat nowhere near.
+pub fn pattern(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(length as u64);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(length)
+        .collect()
+}
