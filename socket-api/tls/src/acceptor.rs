@@ -55,10 +55,14 @@ impl TlsAcceptor {
             .accept_with(Transport::new(stream), |session| {
                 session.set_buffer_limit(Some(WRITE_BUFFER));
             })
+            .into_fallible()
             .await;
         match accepted {
             Ok(stream) => Ok(TlsStream::new(stream.into())),
-            Err(error) => Err(handshake.error(error)),
+            Err((error, transport)) => {
+                transport.hang_up().await;
+                Err(handshake.error(error))
+            }
         }
     }
 }

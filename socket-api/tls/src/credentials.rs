@@ -94,15 +94,15 @@ impl Identity {
     /// ```
     /// use jackfield_tls::Identity;
     ///
-    /// let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    /// let chain = made.cert.pem();
-    /// let key = made.signing_key.serialize_pem();
+    /// # let authority = jackfield_testing::certs::Authority::new();
+    /// # let made = authority.server(&["localhost"]);
+    /// # let other = authority.server(&["localhost"]);
+    /// # let (chain, key, other_key) = (made.pem(), made.key_pem(), other.key_pem());
     /// let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes())?;
     ///
-    /// let other = rcgen::KeyPair::generate()?.serialize_pem();
-    /// let error = Identity::from_pem(chain.as_bytes(), other.as_bytes()).expect_err("no match");
+    /// let error = Identity::from_pem(chain.as_bytes(), other_key.as_bytes()).expect_err("no match");
     /// assert_eq!(error.to_string(), "the private key does not belong to the certificate");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), jackfield_socket::Error>(())
     /// ```
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self> {
         let chain = Certificates::from_pem(chain)?;

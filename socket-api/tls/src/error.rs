@@ -207,7 +207,9 @@ fn certificate(error: &CertificateError, trusted: &str) -> String {
         CertificateError::UnknownIssuer => format!("was not issued by {trusted}"),
         CertificateError::Revoked => "has been revoked".into(),
         CertificateError::BadEncoding => "is malformed".into(),
-        CertificateError::BadSignature => "has a wrong signature".into(),
+        CertificateError::BadSignature => {
+            "has a wrong signature (does another authority use its issuer's name?)".into()
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not meant for this use".into()
         }

@@ -1,6 +1,7 @@
 //! A secured stream.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -44,12 +45,12 @@ enum ReadSide {
     /// The peer has ended; where we had ended before, the stream below is still to be.
     Ending,
     Ended,
-    /// What the reader was told, and will be again.
-    Failed(ErrorKind, String),
+    Failed(Failure),
 }
 
 impl<S: ByteStream> TlsStream<S> {
-    pub(crate) fn new(tls: tokio_rustls::TlsStream<Transport<S>>) -> Self {
+    pub(crate) fn new(mut tls: tokio_rustls::TlsStream<Transport<S>>) -> Self {
+        tls.get_mut().0.handshaking = false;
         Self {
             tls,
             read_side: ReadSide::Open,
@@ -123,7 +124,7 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
                         Ok(()) => self.read_side = ReadSide::Ending,
                         Err(error) => {
                             let error = in_stream(error);
-                            self.read_side = ReadSide::Failed(error.kind(), error.to_string());
+                            self.read_side = ReadSide::Failed(Failure::from(&error));
                             return Poll::Ready(Err(error.into()));
                         }
                     }
@@ -133,9 +134,7 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
                     self.read_side = ReadSide::Ended;
                 }
                 ReadSide::Ended => return Poll::Ready(Ok(())),
-                ReadSide::Failed(kind, message) => {
-                    return Poll::Ready(Err(Error::new(*kind, message.clone()).into()));
-                }
+                ReadSide::Failed(failure) => return Poll::Ready(Err(failure.again())),
             }
         }
     }
@@ -201,18 +200,63 @@ impl<S: ByteStream> fmt::Debug for TlsStream<S> {
     }
 }
 
-/// The stream below, which must not be shut down while that would take the peer's answer with it.
+/// The stream below, with two things amended that would lose what the peer has to say:
+///
+/// - A write that fails during the handshake is kept to itself, and reading goes on: a server that
+///   refuses a client says why in an alert, and hangs up while the client is still writing.
+/// - It is not shut down while that would end the peer's direction too.
 #[derive(Debug)]
 pub(crate) struct Transport<S> {
     stream: S,
+    handshaking: bool,
+    write_failed: Option<Failure>,
     peer_ended: bool,
+}
+
+/// An error that was reported, to be reported again.
+#[derive(Debug)]
+struct Failure {
+    kind: ErrorKind,
+    message: String,
 }
 
 impl<S: ByteStream> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self {
             stream,
+            handshaking: true,
+            write_failed: None,
             peer_ended: false,
+        }
+    }
+
+    /// Ends what a failed handshake leaves behind, so that the alert which says why goes out before
+    /// the stream is dropped. One attempt only: the error must not wait for the peer.
+    pub(crate) async fn hang_up(mut self) {
+        poll_fn(|cx| {
+            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Writes, unless that has failed before; during the handshake, `in_void` is what a failure
+    /// looks like.
+    fn poll_writing<T>(
+        &mut self,
+        in_void: T,
+        write: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let result = match &self.write_failed {
+            Some(failure) => Err(failure.again()),
+            None => ready!(write(Pin::new(&mut self.stream))),
+        };
+        match result {
+            Err(error) if self.handshaking => {
+                self.write_failed = Some(Failure::from(&Error::from(error)));
+                Poll::Ready(Ok(in_void))
+            }
+            result => Poll::Ready(result),
         }
     }
 }
@@ -233,7 +277,7 @@ impl<S: ByteStream> AsyncWrite for Transport<S> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        self.poll_writing(data.len(), |stream| stream.poll_write(cx, data))
     }
 
     fn poll_write_vectored(
@@ -241,7 +285,28 @@ impl<S: ByteStream> AsyncWrite for Transport<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let all = slices.iter().map(|slice| slice.len()).sum();
+        self.poll_writing(all, |mut stream| {
+            if stream.is_write_vectored() {
+                return stream.poll_write_vectored(cx, slices);
+            }
+            // Not the first slice alone, as such a stream would: an alert is the last of several
+            // records, and the attempt to write it is made only once.
+            let mut written = 0;
+            for slice in slices {
+                match stream.as_mut().poll_write(cx, slice) {
+                    Poll::Ready(Ok(count)) => {
+                        written += count;
+                        if count < slice.len() {
+                            break;
+                        }
+                    }
+                    Poll::Ready(Err(_)) | Poll::Pending if written > 0 => break,
+                    failed => return failed,
+                }
+            }
+            Poll::Ready(Ok(written))
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -249,14 +314,32 @@ impl<S: ByteStream> AsyncWrite for Transport<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.poll_writing((), |stream| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.peer_ended || self.stream.info().half_close {
-            Pin::new(&mut self.stream).poll_shutdown(cx)
-        } else {
-            Pin::new(&mut self.stream).poll_flush(cx)
+        let whole = self.peer_ended || self.stream.info().half_close;
+        self.poll_writing((), |stream| {
+            if whole {
+                stream.poll_shutdown(cx)
+            } else {
+                stream.poll_flush(cx)
+            }
+        })
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
         }
+    }
+}
+
+impl Failure {
+    fn again(&self) -> io::Error {
+        Error::new(self.kind, self.message.clone()).into()
     }
 }
