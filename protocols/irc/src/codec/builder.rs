@@ -22,6 +22,20 @@ impl MessageBuilder {
         }
     }
 
+    /// The parts of a message, tags as they stand in it.
+    pub(super) fn from_parts(tags: &str, body: &str) -> Self {
+        let mut marked = String::new();
+        if !tags.is_empty() {
+            marked.push('@');
+            marked.push_str(tags);
+        }
+        Self {
+            tags: marked,
+            source: String::new(),
+            body: body.to_owned(),
+        }
+    }
+
     /// Adds a tag.
     #[must_use]
     pub fn tag(mut self, key: &TagKey, value: &TagValue) -> Self {

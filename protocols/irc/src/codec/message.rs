@@ -164,6 +164,24 @@ impl Message {
         &self.0
     }
 
+    /// How many bytes it has without tags and CR LF: what servers limit.
+    pub fn length_without_tags(&self) -> usize {
+        let tags = self.view().tags.len();
+        let framed = if tags == 0 { 0 } else { tags + "@ ".len() };
+        self.0.len() - framed
+    }
+
+    /// The same message, to add tags to.
+    pub(crate) fn into_builder(self) -> MessageBuilder {
+        let tags = self.view().tags;
+        let body = if tags.is_empty() {
+            &*self.0
+        } else {
+            self.0.split_once(' ').map_or("", |(_, body)| body)
+        };
+        MessageBuilder::from_parts(tags, body)
+    }
+
     /// The line with its CR LF, as it is sent.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len() + 2);

@@ -64,6 +64,16 @@ impl Default for ModeTypes {
 }
 
 impl ModeTypes {
+    /// Modes without parameters, as a user's own are.
+    pub fn flags_only() -> Self {
+        Self {
+            lists: String::new(),
+            settings: String::new(),
+            settings_when_set: String::new(),
+            ranks: Vec::new(),
+        }
+    }
+
     /// Takes the value of `CHANMODES`: lists, settings, settings when set, flags.
     pub fn set_chanmodes(&mut self, value: &str) {
         let mut groups = value.split(',');

@@ -320,22 +320,24 @@ impl From<&Text> for Text {
     }
 }
 
-impl Word {
-    /// A word that another type has checked.
-    pub(super) fn from_checked(word: &str) -> Self {
-        Self(word.into())
-    }
+macro_rules! made_of_checked_parts {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// One that was made of checked parts.
+            pub(crate) fn from_checked(text: &str) -> Self {
+                debug_assert!(Self::new(text).is_ok());
+                Self(text.into())
+            }
+        }
+    )*};
 }
+
+made_of_checked_parts!(Word, Text, TagKey, TagValue);
 
 impl Text {
     /// The empty text.
     pub fn empty() -> Self {
         Self("".into())
-    }
-
-    /// A text that was made of checked parts.
-    pub(super) fn from_checked(text: &str) -> Self {
-        Self(text.into())
     }
 }
 

@@ -1,0 +1,176 @@
+//! What a session is given.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::codec::{Nickname, Text, Word};
+
+/// How to register, and what to keep to.
+///
+/// ```
+/// use jackfield_irc::core::{Config, Sasl};
+///
+/// let mut config = Config::new("ada".parse()?);
+/// config.alternatives = vec!["ada_".parse()?];
+/// config.sasl = Some(Sasl::plain("ada", "correct horse")?);
+/// # Ok::<(), jackfield_irc::codec::InvalidValue>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The nickname.
+    pub nick: Nickname,
+    /// What to try when it is taken, in order. After them, `_` is appended, a few times.
+    pub alternatives: Vec<Nickname>,
+    /// The user name. Default: the nickname.
+    pub user: Word,
+    /// The real name, which anyone may read. Default: the nickname.
+    pub real_name: Text,
+    /// The connection's password (`PASS`): not the account's, which SASL takes.
+    pub password: Option<Password>,
+    /// How to log in to an account. Where this is given, a server without it is refused.
+    pub sasl: Option<Sasl>,
+    /// How long the registration may take, SASL included. Default: 60 s.
+    pub registration_timeout: Duration,
+    /// How long SASL may take, from the moment it begins. Default: 30 s.
+    pub sasl_timeout: Duration,
+    /// How often the server is asked for a sign of life, which also measures the lag.
+    /// Default: 60 s.
+    pub ping_interval: Duration,
+    /// How long that sign may take. Default: 60 s.
+    pub ping_timeout: Duration,
+    /// How long the answer to a request may take, once it was sent. Default: 60 s.
+    pub request_timeout: Duration,
+    /// How fast lines are sent.
+    pub flood: Flood,
+    /// How much is kept.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The defaults, with this nickname.
+    pub fn new(nick: Nickname) -> Self {
+        Self {
+            user: Word::from(&nick),
+            real_name: Text::from(&nick),
+            nick,
+            alternatives: Vec::new(),
+            password: None,
+            sasl: None,
+            registration_timeout: Duration::from_mins(1),
+            sasl_timeout: Duration::from_secs(30),
+            ping_interval: Duration::from_mins(1),
+            ping_timeout: Duration::from_mins(1),
+            request_timeout: Duration::from_mins(1),
+            flood: Flood::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How to log in (IRCv3 sasl).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Sasl {
+    /// RFC 4616: the password itself. Only over TLS is it a secret.
+    Plain {
+        /// The account.
+        account: Text,
+        /// Its password.
+        password: Password,
+    },
+    /// RFC 4422, appendix A: who one is, the TLS client certificate has said.
+    External,
+}
+
+impl Sasl {
+    /// Logs in with a password.
+    ///
+    /// # Errors
+    /// Where either holds CR, LF or NUL.
+    pub fn plain(account: &str, password: &str) -> Result<Self, crate::codec::InvalidValue> {
+        Ok(Self::Plain {
+            account: Text::new(account)?,
+            password: Password::new(password)?,
+        })
+    }
+}
+
+/// A password: any text without CR, LF and NUL, which `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Text);
+
+impl Password {
+    /// Checks a password.
+    ///
+    /// # Errors
+    /// Where it holds CR, LF or NUL.
+    pub fn new(password: &str) -> Result<Self, crate::codec::InvalidValue> {
+        Text::new(password).map(Self)
+    }
+
+    pub(super) fn text(&self) -> &Text {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// How fast lines are sent, so that the server does not take them for a flood.
+///
+/// The default is what RFC 1459, section 8.10, allows: a few lines at once, then one every 2 s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flood {
+    /// How many lines may go at once after a pause. Default: 5.
+    pub burst: u32,
+    /// How long one line takes beyond that. Default: 2 s.
+    pub interval: Duration,
+}
+
+impl Default for Flood {
+    fn default() -> Self {
+        Self {
+            burst: 5,
+            interval: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How much a session keeps, whatever the server sends and the user asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Channels whose state is kept; what happens in further ones comes as [`Event::Other`].
+    /// Default: 500.
+    ///
+    /// [`Event::Other`]: super::Event::Other
+    pub channels: usize,
+    /// Members kept, in all channels together; further ones are not listed. Default: 50,000.
+    pub members: usize,
+    /// Lines that wait to be sent; more are refused with
+    /// [`RequestError::QueueFull`](crate::RequestError::QueueFull). Default: 100.
+    pub queued_lines: usize,
+    /// Requests that wait for an answer; more are refused with
+    /// [`RequestError::TooManyPending`](crate::RequestError::TooManyPending). Default: 100.
+    pub pending_requests: usize,
+    /// Entries in one answer; a larger one fails with
+    /// [`RequestError::ReplyTooLarge`](crate::RequestError::ReplyTooLarge). Default: 10,000.
+    pub reply_items: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            channels: 500,
+            members: 50_000,
+            queued_lines: 100,
+            pending_requests: 100,
+            reply_items: 10_000,
+        }
+    }
+}

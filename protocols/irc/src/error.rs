@@ -1,0 +1,150 @@
+//! How a session ends, and how a request fails.
+
+use std::fmt;
+
+use crate::codec::Numeric;
+
+/// Why a session ended without a `quit`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The server refused the connection's password.
+    PasswordRefused(Refusal),
+    /// The server said that this user or host is banned.
+    Banned(Refusal),
+    /// SASL failed: the server refused the credentials.
+    SaslRefused(Refusal),
+    /// SASL was asked for, and the server doesn't offer it, or not this mechanism.
+    SaslUnavailable,
+    /// SASL was not done in time.
+    SaslTimedOut,
+    /// Neither the nickname nor any alternative was free or allowed.
+    NicknameUnavailable(Refusal),
+    /// The server did not complete the registration in time.
+    RegistrationTimedOut,
+    /// The server gave no sign of life in time.
+    PingTimedOut,
+    /// The server closed the session, with this text.
+    ClosedByServer(String),
+    /// The stream ended without a word from the server.
+    Ended,
+    /// The stream ended in the middle of a line.
+    Truncated,
+}
+
+impl SessionError {
+    /// Whether another attempt with the same configuration would fail in the same way.
+    pub fn is_permanent(&self) -> bool {
+        matches!(
+            self,
+            Self::PasswordRefused(_)
+                | Self::Banned(_)
+                | Self::SaslRefused(_)
+                | Self::SaslUnavailable
+                | Self::NicknameUnavailable(_)
+        )
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PasswordRefused(refusal) => write!(f, "the password was refused: {refusal}"),
+            Self::Banned(refusal) => write!(f, "banned from this server: {refusal}"),
+            Self::SaslRefused(refusal) => write!(f, "the login was refused: {refusal}"),
+            Self::SaslUnavailable => f.write_str("the server does not offer this kind of login"),
+            Self::SaslTimedOut => f.write_str("the server did not answer the login in time"),
+            Self::NicknameUnavailable(refusal) => {
+                write!(f, "no nickname was accepted: {refusal}")
+            }
+            Self::RegistrationTimedOut => {
+                f.write_str("the server did not complete the registration in time")
+            }
+            Self::PingTimedOut => f.write_str("the server gave no sign of life in time"),
+            Self::ClosedByServer(text) => write!(f, "closed by the server: {text}"),
+            Self::Ended => f.write_str("the connection ended without a word from the server"),
+            Self::Truncated => f.write_str("the connection ended in the middle of a line"),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The server refused it.
+    Refused(Refusal),
+    /// There is no session at the moment.
+    NotConnected,
+    /// The session ended before the answer; whether the server did it is not known.
+    ConnectionLost,
+    /// The server did not answer in time; whether it did it is not known.
+    TimedOut,
+    /// As many lines as [`Limits::queued_lines`](crate::core::Limits::queued_lines) allows wait to
+    /// be sent.
+    QueueFull,
+    /// As many requests as [`Limits::pending_requests`](crate::core::Limits::pending_requests)
+    /// allows wait for their answers.
+    TooManyPending,
+    /// The answer is larger than [`Limits::reply_items`](crate::core::Limits::reply_items) allows.
+    ReplyTooLarge,
+    /// It does not fit into one line of this server.
+    TooLong {
+        /// How many bytes it may have.
+        limit: usize,
+    },
+    /// The server lacks this capability.
+    Unsupported(&'static str),
+    /// The client was closed: by a `quit`, or because its connection
+    /// future is gone.
+    Closed,
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Self::NotConnected => f.write_str("not connected"),
+            Self::ConnectionLost => f.write_str("the connection was lost before the answer"),
+            Self::TimedOut => f.write_str("the server did not answer in time"),
+            Self::QueueFull => f.write_str("too many lines wait to be sent"),
+            Self::TooManyPending => f.write_str("too many requests wait for an answer"),
+            Self::ReplyTooLarge => f.write_str("the answer is larger than the limit allows"),
+            Self::TooLong { limit } => write!(f, "longer than {limit} bytes"),
+            Self::Unsupported(what) => write!(f, "the server lacks {what}"),
+            Self::Closed => f.write_str("the client is closed"),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+/// The server's refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of refusal it is.
+    pub code: RefusalCode,
+    /// The server's words.
+    pub text: String,
+}
+
+/// A refusal's kind, as the server gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// A numeric reply.
+    Numeric(Numeric),
+    /// A code of `FAIL` (IRCv3 standard-replies), such as `ACCOUNT_REQUIRED`.
+    Standard(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            RefusalCode::Numeric(numeric) => write!(f, "{} ({numeric:?})", self.text),
+            RefusalCode::Standard(code) => write!(f, "{} ({code})", self.text),
+        }
+    }
+}
