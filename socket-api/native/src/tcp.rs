@@ -43,6 +43,18 @@ pub struct NativeListener {
     rest: Option<Sleep>,
 }
 
+impl NativeStream {
+    /// Closes the stream with a reset: the peer sees an error and no end, and what it has not been
+    /// sent yet is thrown away.
+    ///
+    /// Merely dropping a stream looks like an end to the peer, as the system has it, unless bytes
+    /// were left unread.
+    pub fn abort(self) {
+        // Fails only where the stream is over already.
+        let _ = self.stream.set_zero_linger();
+    }
+}
+
 pub(crate) async fn connect(to: &Endpoint, options: &TcpOptions) -> Result<NativeStream> {
     options.validate()?;
     let addresses = interleave(resolve(to, options.family).await?);
