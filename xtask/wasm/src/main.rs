@@ -5,6 +5,8 @@
     reason = "it talks to the person who typed the command"
 )]
 
+mod bundle;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,12 +23,23 @@ enum Verb {
     Bindgen { module: PathBuf, out: PathBuf },
     /// Fail if a module imports what no page can supply
     Imports { module: PathBuf },
+    /// Pack a folder as a signed web bundle
+    Bundle {
+        folder: PathBuf,
+        out: PathBuf,
+        /// The key in PKCS #8; made if there is none
+        #[arg(long)]
+        key: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Verb::parse() {
         Verb::Bindgen { module, out } => bindgen(&module, &out),
         Verb::Imports { module } => imports(&module),
+        Verb::Bundle { folder, out, key } => {
+            bundle::pack(&folder, &out, &key).map(|origin| println!("{origin}"))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
