@@ -1,35 +1,87 @@
 //! `cargo xtask bench`: measures, and writes `docs/benchmarks.md`.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Result, ensure};
 
-use crate::run::cargo;
-use crate::web;
+use crate::needs::{self, Need};
+use crate::run::{cargo, command, quietly};
 use crate::workspace::root;
 
 const MANIFEST: &str = "benches/Cargo.toml";
 
+/// The peers, pinned. Some are under the LGPL: they are installed below `target/` when they are
+/// measured, run as processes of their own, and are part of nothing that ships.
+const NPM_PEERS: &[&str] = &["@mercuryworkshop/wisp-js@0.5.0"];
+const PYTHON_PEERS: &[&str] = &["wisp-python==0.9.0", "websockify==0.13.0"];
+
+const NODE: Need = Need::Program("node", "nodejs");
+const NPM: Need = Need::Program("npm", "npm");
+const PYTHON: Need = Need::Program("python3", "python3-venv");
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only what has this in its name
-    filter: Option<String>,
+    /// Measure only this (socket, irc or relay) and print it, instead of writing the page
+    only: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    ensure!(
-        root().join(MANIFEST).is_file(),
-        "there is nothing to measure: {MANIFEST} does not exist"
-    );
-    println!("building what is measured");
-    web::build()?;
-    println!("measuring; docs/benchmarks.md will hold the result");
+    println!("preparing what is measured");
+    needs::ensure(&[NODE, NPM, PYTHON])?;
+    quietly(
+        "building the relay",
+        &mut cargo(&["build", "--release", "--package=jackfield-relayd"]),
+    )?;
+    quietly(
+        "building the benchmarks",
+        &mut cargo(&["build", "--release", "--manifest-path", MANIFEST]),
+    )?;
+    let peers = root().join("target/bench-peers");
+    let python = install_peers(&peers)?;
+
+    println!("measuring: some ten minutes, in which the machine should do nothing else");
     let mut bench = cargo(&["run", "--release", "--quiet", "--manifest-path", MANIFEST]);
     bench
-        .arg("--")
-        .arg("--out")
-        .arg(root().join("docs/benchmarks.md"))
-        .args(&arguments.filter);
-    // It prints each figure as it has it: a run takes minutes.
+        .env(
+            "JACKFIELD_RELAYD",
+            root().join("target/release/jackfield-relayd"),
+        )
+        .env("JACKFIELD_BENCH_NPM", &peers)
+        .env("JACKFIELD_BENCH_PYTHON", &python)
+        .arg("--");
+    let page = root().join("docs/benchmarks.md");
+    match &arguments.only {
+        Some(only) => bench.arg(only),
+        None => bench.arg("--out").arg(&page),
+    };
+    // It says what it measures as it goes.
     let status = bench.status()?;
     ensure!(status.success(), "the benchmarks ended with {status}");
+    if arguments.only.is_none() {
+        println!("written to {}", page.display());
+    }
     Ok(())
+}
+
+/// Installs the peers in this folder; gives the Python environment's.
+fn install_peers(peers: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(peers)?;
+    // Without a package.json of its own, npm would look for one further up.
+    std::fs::write(peers.join("package.json"), "{\"private\":true}\n")?;
+    let mut npm = command("npm", &["install", "--no-audit", "--no-fund"]);
+    quietly(
+        "installing peers from npm",
+        npm.args(NPM_PEERS).current_dir(peers),
+    )?;
+
+    let python = peers.join("python");
+    let folder = python.to_string_lossy();
+    quietly(
+        "making a Python environment",
+        &mut command("python3", &["-m", "venv", &folder]),
+    )?;
+    let pip = python.join("bin/pip");
+    let mut install = command(&pip.to_string_lossy(), &["install", "--quiet"]);
+    quietly("installing peers from PyPI", install.args(PYTHON_PEERS))?;
+    Ok(python)
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test, in stages.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -14,6 +15,8 @@ use crate::{fuzz, web};
 /// The packages whose tests need other programs.
 const SERVERS: &str = "jackfield-server-tests";
 const BROWSERS: &str = "jackfield-browser-tests";
+/// What they share, and tests itself with the same programs.
+const SUPPORT: &str = "jackfield-testing";
 
 /// How long each fuzz target runs, in seconds.
 const FUZZ_SECONDS: u32 = 10;
@@ -133,7 +136,7 @@ impl Context {
         let mut test = cargo(&["test", "--quiet", "--no-fail-fast"]);
         test.args(arguments);
         let output = root().join("target/test-output");
-        std::fs::create_dir_all(&output)?;
+        fs::create_dir_all(&output)?;
         test.env("JACKFIELD_TEST_OUTPUT", output);
         if self.soak {
             test.env("JACKFIELD_SOAK", "1");
@@ -145,24 +148,18 @@ impl Context {
     fn ordinary(&self) -> impl Iterator<Item = &Package> {
         self.packages
             .iter()
-            .filter(|package| ![SERVERS, BROWSERS].contains(&package.name.as_str()))
+            .filter(|package| ![SERVERS, BROWSERS, SUPPORT].contains(&package.name.as_str()))
     }
 }
 
 fn unit(context: &Context) -> Result<Count> {
-    context.cargo_test(
-        "unit tests",
-        &[
-            "--workspace",
-            "--lib",
-            "--bins",
-            "--all-features",
-            "--exclude",
-            SERVERS,
-            "--exclude",
-            BROWSERS,
-        ],
-    )
+    let mut arguments = vec!["--workspace", "--lib", "--bins", "--all-features"];
+    for package in [SERVERS, BROWSERS, SUPPORT] {
+        if context.packages.iter().any(|known| known.name == package) {
+            arguments.extend(["--exclude", package]);
+        }
+    }
+    context.cargo_test("unit tests", &arguments)
 }
 
 fn docs(context: &Context) -> Result<Count> {
@@ -187,7 +184,7 @@ fn integration(context: &Context, title: &str, conformance: bool) -> Result<Coun
 
 fn browsers(context: &Context) -> Result<Count> {
     web::build()?;
-    context.cargo_test("browsers", &["--package", BROWSERS])
+    context.cargo_test("browsers", &["--package", BROWSERS, "--package", SUPPORT])
 }
 
 fn fuzz_all() -> Result<Count> {

@@ -3,5 +3,7 @@
 pub mod codec;
 pub mod core;
 mod error;
+#[cfg(feature = "server")]
+pub mod server;
 
 pub use error::{Refusal, RefusalCode, RequestError, SessionError};

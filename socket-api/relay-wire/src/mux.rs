@@ -307,6 +307,11 @@ impl Mux {
         self.closed.as_ref()
     }
 
+    /// Whether one of both sides takes nothing new.
+    pub fn is_going_away(&self) -> bool {
+        self.going_away.is_some()
+    }
+
     /// What the peer said in its `HELLO`, once it is here.
     pub fn peer_settings(&self) -> Option<&Settings> {
         self.peer_settings.as_ref()
@@ -393,6 +398,17 @@ impl Mux {
             && state.inbound.release(1)
         {
             self.credits.push_back(listener);
+        }
+    }
+
+    /// Whether a listener still listens.
+    ///
+    /// # Errors
+    /// Where the relay has closed it, and why.
+    pub fn listening(&self, listener: Id) -> Result<(), Reason> {
+        match self.channels.get(&listener) {
+            Some(Channel::Listener(state)) if state.reset.is_none() => Ok(()),
+            _ => Err(self.gone(listener)),
         }
     }
 

@@ -102,6 +102,20 @@ impl Datagram {
 }
 
 /// Opens UDP sockets.
+///
+/// ```
+/// use jackfield_socket::{DatagramSocket, Endpoint, Result, UdpOpen, UdpOptions};
+///
+/// /// Asks a server for the time of day (RFC 867); runs on every backend that has UDP.
+/// async fn daytime(network: &impl UdpOpen, server: &Endpoint) -> Result<String> {
+///     let mut socket = network.open_connected(server, &UdpOptions::default()).await?;
+///     socket.send(b"", None).await?;
+///     let mut buffer = [0; 512];
+///     let datagram = socket.recv(&mut buffer).await?;
+///     Ok(String::from_utf8_lossy(&buffer[..datagram.len]).into_owned())
+/// }
+/// # fn main() {}
+/// ```
 pub trait UdpOpen: Send + Sync + 'static {
     /// What it opens.
     type Socket: DatagramSocket;

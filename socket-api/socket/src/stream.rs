@@ -63,6 +63,24 @@ impl StreamInfo {
 }
 
 /// Opens byte streams.
+///
+/// ```
+/// use jackfield_socket::{Error, ErrorKind, Result, TcpConnect, TcpOptions, time};
+///
+/// /// Whether something listens there; an answer that takes too long is no answer.
+/// async fn is_open(network: &impl TcpConnect, host: &str, port: u16) -> Result<bool> {
+///     let server = format!("{host}:{port}").parse()?;
+///     let options = TcpOptions::default();
+///     let connect = network.connect(&server, &options);
+///     match time::timeout(std::time::Duration::from_secs(10), connect).await {
+///         Ok(Ok(_stream)) => Ok(true),
+///         Ok(Err(error)) if error.kind() == ErrorKind::Refused => Ok(false),
+///         Ok(Err(error)) => Err(error),
+///         Err(elapsed) => Err(Error::new(ErrorKind::TimedOut, "no answer").with_source(elapsed)),
+///     }
+/// }
+/// # fn main() {}
+/// ```
 pub trait TcpConnect: Send + Sync + 'static {
     /// What it opens.
     type Stream: ByteStream;
@@ -86,6 +104,24 @@ pub trait TcpConnect: Send + Sync + 'static {
 }
 
 /// Listens for byte streams.
+///
+/// ```
+/// use jackfield_socket::{ByteStream, ListenOptions, Result, TcpListen, TcpListener};
+/// use tokio::io::AsyncWriteExt;
+///
+/// /// Tells each that connects who it is; runs on every backend that can listen.
+/// async fn serve(network: &impl TcpListen) -> Result<()> {
+///     let at = "127.0.0.1:0".parse().expect("an address");
+///     let mut listener = network.listen(at, &ListenOptions::default()).await?;
+///     loop {
+///         let mut stream = listener.accept().await?;
+///         let greeting = format!("you are {:?}\r\n", stream.info().peer);
+///         stream.write_all(greeting.as_bytes()).await?;
+///         stream.shutdown().await?;
+///     }
+/// }
+/// # fn main() {}
+/// ```
 pub trait TcpListen: Send + Sync + 'static {
     /// What listens.
     type Listener: TcpListener;

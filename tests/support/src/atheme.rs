@@ -149,27 +149,3 @@ fn database(accounts: &[Account]) -> io::Result<String> {
     }
     Ok(text)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::certs::Authority;
-    use crate::inspircd;
-
-    #[tokio::test]
-    async fn they_link_and_load_their_accounts() {
-        if crate::skip::without(&[PROGRAM, inspircd::PROGRAM]) {
-            return;
-        }
-        let authority = Authority::new();
-        let certificate = authority.server(&["localhost"]);
-        let server = Inspircd::start(&certificate).await.expect("the server");
-        let account = Account {
-            name: "alice".into(),
-            password: "wonderland".into(),
-            fingerprint: Some(authority.client("alice").fingerprint()),
-        };
-        let services = Atheme::start(&server, &[account]).await.expect("services");
-        assert!(!services.process().has_ended());
-    }
-}

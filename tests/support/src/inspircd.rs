@@ -166,28 +166,3 @@ impl Inspircd {
         &self.process
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::certs::Authority;
-
-    #[tokio::test]
-    async fn it_starts_and_ends() {
-        if crate::skip::without(&[PROGRAM]) {
-            return;
-        }
-        let certificate = Authority::new().server(&["localhost"]);
-        let server = Inspircd::start(&certificate).await.expect("it starts");
-        let plain = server.plain();
-        server
-            .process()
-            .wait_for_port(plain, START)
-            .await
-            .expect("it listens");
-        drop(server);
-        tokio::net::TcpStream::connect(plain)
-            .await
-            .expect_err("it is gone");
-    }
-}

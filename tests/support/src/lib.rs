@@ -12,4 +12,3 @@ pub mod ngircd;
 pub mod process;
 pub mod proxy;
 pub mod site;
-pub mod skip;

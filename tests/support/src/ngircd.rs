@@ -128,22 +128,3 @@ Ports = {tls}
         &self.process
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::certs::Authority;
-
-    #[tokio::test]
-    async fn it_starts() {
-        if crate::skip::without(&[PROGRAM]) {
-            return;
-        }
-        let certificate = Authority::new().server(&["localhost"]);
-        let server = Ngircd::start(&certificate).await.expect("it starts");
-        for address in [server.plain(), server.tls()] {
-            let reachable = server.process().wait_for_port(address, START).await;
-            reachable.expect("it listens");
-        }
-    }
-}

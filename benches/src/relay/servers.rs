@@ -1,0 +1,167 @@
+//! How each relay is started.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::dialect::Dialect;
+use crate::Peers;
+use crate::child::{self, Running, Targets};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Jackfield,
+    Proxy,
+    WispJs,
+    WispPython,
+    Websockify,
+}
+
+impl Kind {
+    /// Ours and the yardstick first: the table of ratios counts on it.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Jackfield,
+        Self::Proxy,
+        Self::WispJs,
+        Self::WispPython,
+        Self::Websockify,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Jackfield => "jackfield-relayd",
+            Self::Proxy => "plain TCP proxy",
+            Self::WispJs => "wisp-js 0.5.0",
+            Self::WispPython => "wisp-python 0.9.0",
+            Self::Websockify => "websockify 0.13.0",
+        }
+    }
+}
+
+/// A relay that runs; one a target where it can only carry one.
+pub(crate) struct Server {
+    kind: Kind,
+    processes: Vec<(Running, u16)>,
+    /// The targets' ports, in the order of `processes` where each carries one.
+    targets: [u16; 3],
+}
+
+impl Server {
+    pub(crate) async fn start(kind: Kind, peers: &Peers, targets: &Targets) -> Result<Self> {
+        let targets = [targets.echo, targets.source, targets.sink];
+        let mut processes = Vec::new();
+        match kind {
+            Kind::Proxy => {
+                for target in targets {
+                    processes.push(child::proxy(target)?);
+                }
+            }
+            Kind::Websockify => {
+                for target in targets {
+                    let port = free_port().await?;
+                    let mut command = Command::new(peers.python.join("bin/websockify"));
+                    command.args([format!("127.0.0.1:{port}"), format!("127.0.0.1:{target}")]);
+                    processes.push((spawn(command)?, port));
+                }
+            }
+            Kind::WispJs => {
+                let port = free_port().await?;
+                let mut command = Command::new("node");
+                command.current_dir(&peers.npm).args([
+                    "node_modules/@mercuryworkshop/wisp-js/src/bin/server_cli.mjs",
+                    "-H",
+                    "127.0.0.1",
+                    "-P",
+                    &port.to_string(),
+                    "-O",
+                    r#"{"allow_loopback_ips":true,"allow_private_ips":true}"#,
+                ]);
+                processes.push((spawn(command)?, port));
+            }
+            Kind::WispPython => {
+                let port = free_port().await?;
+                let mut command = Command::new(peers.python.join("bin/python"));
+                command.args(["-m", "wisp.server", "--host", "127.0.0.1", "--port"]);
+                command.arg(port.to_string());
+                command.args(["--allow-loopback", "--threads", "1"]);
+                processes.push((spawn(command)?, port));
+            }
+            Kind::Jackfield => {
+                let port = free_port().await?;
+                processes.push((spawn_relayd(&peers.relayd, port)?, port));
+            }
+        }
+        for (_, port) in &processes {
+            await_port(*port).await?;
+        }
+        Ok(Self {
+            kind,
+            processes,
+            targets,
+        })
+    }
+
+    /// Its processes.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.processes
+            .iter()
+            .map(|(process, _)| process.pid())
+            .collect()
+    }
+
+    /// Connects to it, for one run.
+    pub(crate) async fn dial(&self) -> Result<Dialect> {
+        let ports: Vec<u16> = self.processes.iter().map(|(_, port)| *port).collect();
+        match self.kind {
+            Kind::Jackfield => Dialect::jackfield(ports[0]).await,
+            Kind::WispJs | Kind::WispPython => Dialect::wisp(ports[0]).await,
+            Kind::Proxy => Ok(Dialect::tcp(self.targets.into_iter().zip(ports).collect())),
+            Kind::Websockify => Ok(Dialect::websockify(
+                self.targets.into_iter().zip(ports).collect(),
+            )),
+        }
+    }
+}
+
+pub(crate) const TOKEN: &str = "benchmark-token-0123456789abcdef";
+
+fn spawn_relayd(binary: &Path, port: u16) -> Result<Running> {
+    let _ = (binary, port);
+    bail!("not written yet")
+}
+
+fn spawn(mut command: Command) -> Result<Running> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    match command.spawn() {
+        Ok(child) => Ok(Running::new(child)),
+        Err(error) => bail!("can't start {:?}: {error}", command.get_program()),
+    }
+}
+
+async fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await?
+        .local_addr()?
+        .port())
+}
+
+async fn await_port(port: u16) -> Result<()> {
+    let start = Instant::now();
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        .await
+        .is_err()
+    {
+        if start.elapsed() > Duration::from_secs(20) {
+            bail!("nothing answers on port {port}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Just enough of a Wisp v1 client to load a server: CONNECT, DATA, CONTINUE, CLOSE.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, Result, bail};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_websockets::Message;
+
+use super::dialect::WebSocket;
+
+const CONNECT: u8 = 1;
+const DATA: u8 = 2;
+const CONTINUE: u8 = 3;
+const CLOSE: u8 = 4;
+
+/// Messages of a stream that the client holds before it stops reading the WebSocket: Wisp has no
+/// credit in this direction, so one slow stream stops all.
+const HELD: usize = 64;
+
+pub(crate) struct Session {
+    out: mpsc::Sender<Bytes>,
+    streams: Arc<Mutex<HashMap<u32, Inner>>>,
+    next: u32,
+    initial_credit: usize,
+}
+
+struct Inner {
+    data: mpsc::Sender<Bytes>,
+    credit: Arc<Semaphore>,
+    sent: Arc<Mutex<u64>>,
+}
+
+pub(crate) struct Sender {
+    id: u32,
+    out: mpsc::Sender<Bytes>,
+    credit: Arc<Semaphore>,
+}
+
+impl Session {
+    pub(crate) async fn open(mut socket: WebSocket) -> Result<Self> {
+        let hello = match socket.next().await {
+            Some(message) => Bytes::from(message?.into_payload()),
+            None => bail!("the server closed the WebSocket"),
+        };
+        let (kind, id, credit) = parse(&hello).context("no first CONTINUE")?;
+        if kind != CONTINUE || id != 0 {
+            bail!("the server began with packet type {kind}");
+        }
+        let initial_credit = u32::from_le_bytes(credit.get(..4).context("no credit")?.try_into()?);
+        let (mut sink, mut source) = socket.split();
+        let (out, mut queue) = mpsc::channel::<Bytes>(64);
+        tokio::spawn(async move {
+            while let Some(packet) = queue.recv().await {
+                sink.feed(Message::binary(packet)).await?;
+                if queue.is_empty() {
+                    sink.flush().await?;
+                }
+            }
+            anyhow::Ok(())
+        });
+        let streams: Arc<Mutex<HashMap<u32, Inner>>> = Arc::default();
+        let table = streams.clone();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = source.next().await {
+                let packet = Bytes::from(message.into_payload());
+                let Some((kind, id, _)) = parse(&packet) else {
+                    continue;
+                };
+                let body = packet.slice(5..);
+                match kind {
+                    DATA => {
+                        let data = lock(&table).get(&id).map(|inner| inner.data.clone());
+                        if let Some(data) = data {
+                            let _ = data.send(body).await;
+                        }
+                    }
+                    CONTINUE => {
+                        if let (Some(inner), Ok(bytes)) =
+                            (lock(&table).get(&id), body[..].try_into())
+                        {
+                            // The server says how many packets it can take now.
+                            let now = u32::from_le_bytes(bytes) as usize;
+                            let have = inner.credit.available_permits();
+                            inner.credit.add_permits(now.saturating_sub(have));
+                            *lock(&inner.sent) += 1;
+                        }
+                    }
+                    CLOSE => {
+                        lock(&table).remove(&id);
+                    }
+                    _ => {}
+                }
+            }
+        });
+        Ok(Self {
+            out,
+            streams,
+            next: 1,
+            initial_credit: initial_credit as usize,
+        })
+    }
+
+    pub(crate) async fn connect(&mut self, port: u16) -> Result<(Sender, mpsc::Receiver<Bytes>)> {
+        let id = self.next;
+        self.next += 1;
+        let (data, receiver) = mpsc::channel(HELD);
+        let credit = Arc::new(Semaphore::new(self.initial_credit));
+        let inner = Inner {
+            data,
+            credit: credit.clone(),
+            sent: Arc::default(),
+        };
+        lock(&self.streams).insert(id, inner);
+        let mut packet = head(CONNECT, id, 16);
+        packet.put_u8(1);
+        packet.put_u16_le(port);
+        packet.put_slice(b"127.0.0.1");
+        self.out.send(packet.freeze()).await?;
+        Ok((
+            Sender {
+                id,
+                out: self.out.clone(),
+                credit,
+            },
+            receiver,
+        ))
+    }
+}
+
+impl Sender {
+    pub(crate) async fn send(&self, data: &[u8]) -> Result<()> {
+        self.credit.acquire().await?.forget();
+        let mut packet = head(DATA, self.id, data.len());
+        packet.put_slice(data);
+        Ok(self.out.send(packet.freeze()).await?)
+    }
+}
+
+fn head(kind: u8, id: u32, body: usize) -> BytesMut {
+    let mut packet = BytesMut::with_capacity(5 + body);
+    packet.put_u8(kind);
+    packet.put_u32_le(id);
+    packet
+}
+
+fn parse(packet: &[u8]) -> Option<(u8, u32, &[u8])> {
+    let (head, body) = packet.split_at_checked(5)?;
+    Some((
+        head[0],
+        u32::from_le_bytes(head[1..].try_into().ok()?),
+        body,
+    ))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,280 @@
+//! When to write how much, so that Chrome loses none of it.
+//!
+//! A page's bytes go to the network process through a pipe that holds 64 KiB. Chromium 156 drops a
+//! `write()` which starts while that pipe is exactly full: it takes "wait" for "all written", and
+//! the promise resolves at once. Otherwise a write is accepted at once where all of it fits, and
+//! later, in a task of its own, where it doesn't. From this follows:
+//!
+//! - **A chunk larger than the pipe can't fit.** Where its write is accepted at once, it was dropped,
+//!   whole: nothing else is possible. It can be sent again.
+//! - A smaller chunk tells nothing: it may have fitted, or been dropped. It is safe only where
+//!   the pipe can't be full, which can't be seen, but mostly be known: little has been
+//!   written since the pipe had time to drain.
+//!
+//! The first rule rests on the pipe's size, so that isn't assumed but proven: when a stream's first
+//! write that doesn't fit comes, all that the stream has ever written is more than the pipe
+//! holds. A later Chrome with a larger pipe then proves a larger bound, or none, and nothing is
+//! sent twice.
+
+use std::time::Duration;
+
+use jackfield_socket::time::Instant;
+
+/// What Chromium's pipe holds, in bytes.
+pub(crate) const PIPE: usize = 64 * 1024;
+/// The largest chunk, in bytes. A prime: chunks that end at multiples of the pipe's size find it
+/// exactly full again and again.
+pub(crate) const LARGEST_CHUNK: usize = 262_139;
+/// The largest chunk until the pipe's size is proven, in bytes: the smaller what was written before
+/// the first write that doesn't fit, the better the proof.
+const FIRST_CHUNK: usize = 79_999;
+/// How long the network process is given to take something out of a pipe that may be full.
+const PAUSE: Duration = Duration::from_millis(3);
+
+/// What is known of the pipe's size. It is the same for all streams, so they share it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Capacity {
+    /// A number of bytes that is proven to be more than the pipe holds.
+    exceeded_by: Option<usize>,
+}
+
+/// One stream's pipe, as far as it can be known.
+#[derive(Debug, Default)]
+pub(crate) struct Shaper {
+    /// All bytes ever written.
+    total: u64,
+    /// Whether a write has ever had to wait.
+    has_waited: bool,
+    /// What was written since the pipe last had time to drain.
+    recent: usize,
+    /// When the last write ended.
+    last: Option<Instant>,
+}
+
+/// What to do with what is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Write all of it.
+    Write,
+    /// Ask again at this time, or when more is queued.
+    Wait(Instant),
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is in the pipe, as far as can be known.
+    Accepted,
+    /// All of it was dropped.
+    Lost,
+}
+
+impl Capacity {
+    /// The largest chunk for now, in bytes.
+    pub(crate) fn largest_chunk(self) -> usize {
+        match self.exceeded_by {
+            Some(_) => LARGEST_CHUNK,
+            None => FIRST_CHUNK,
+        }
+    }
+
+    fn is_exceeded_by(self, len: usize) -> bool {
+        self.exceeded_by.is_some_and(|proven| len >= proven)
+    }
+}
+
+impl Shaper {
+    /// Whether to write what is queued now.
+    pub(crate) fn next(&mut self, queued: usize, capacity: Capacity, now: Instant) -> Step {
+        let drained = self.last.map(|last| last + PAUSE);
+        if drained.is_none_or(|drained| drained <= now) {
+            self.recent = 0;
+        }
+        let can_be_seen = match capacity.exceeded_by {
+            Some(_) => capacity.is_exceeded_by(queued),
+            None => queued > PIPE,
+        };
+        match drained {
+            Some(drained) if drained > now && !can_be_seen && self.recent + queued >= PIPE => {
+                Step::Wait(drained)
+            }
+            _ => Step::Write,
+        }
+    }
+
+    /// Takes note of a write, and of whether it was accepted `at_once`: without a task in between.
+    pub(crate) fn wrote(
+        &mut self,
+        len: usize,
+        at_once: bool,
+        capacity: &mut Capacity,
+        now: Instant,
+    ) -> Outcome {
+        self.last = Some(now);
+        if at_once && capacity.is_exceeded_by(len) {
+            self.recent = PIPE;
+            return Outcome::Lost;
+        }
+        self.total += len as u64;
+        if at_once {
+            self.recent = (self.recent + len).min(PIPE);
+        } else {
+            self.recent = PIPE;
+            if !self.has_waited {
+                self.has_waited = true;
+                let proven = usize::try_from(self.total).unwrap_or(usize::MAX);
+                // What is more than a chunk proves nothing about any.
+                if proven <= LARGEST_CHUNK {
+                    let best = capacity.exceeded_by.map_or(proven, |best| best.min(proven));
+                    capacity.exceeded_by = Some(best);
+                }
+            }
+        }
+        Outcome::Accepted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chromium's pipe, with its fault.
+    struct Pipe {
+        size: usize,
+        held: usize,
+        delivered: u64,
+    }
+
+    impl Pipe {
+        fn new(size: usize) -> Self {
+            Self {
+                size,
+                held: 0,
+                delivered: 0,
+            }
+        }
+
+        fn take(&mut self, len: usize) {
+            let len = len.min(self.held);
+            self.held -= len;
+            self.delivered += len as u64;
+        }
+
+        /// Writes as Chromium does, and says whether it was accepted at once. `take` is how much the
+        /// network process takes at a time while the write waits.
+        fn write(&mut self, len: usize, faulty: bool, mut take: impl FnMut() -> usize) -> bool {
+            if self.held == self.size && faulty {
+                return true;
+            }
+            let mut left = len;
+            let mut at_once = true;
+            loop {
+                let fits = left.min(self.size - self.held);
+                self.held += fits;
+                left -= fits;
+                if left == 0 {
+                    return at_once;
+                }
+                at_once = false;
+                self.take(take());
+            }
+        }
+    }
+
+    /// Writes chunks as the writer does, and returns how many bytes it believes to be on their way.
+    fn send(
+        pipe: &mut Pipe,
+        faulty: bool,
+        chunks: impl IntoIterator<Item = usize>,
+        mut take: impl FnMut() -> usize,
+    ) -> u64 {
+        let mut shaper = Shaper::default();
+        let mut capacity = Capacity::default();
+        let mut now = Instant::now();
+        let mut sent = 0;
+        for chunk in chunks {
+            let chunk = chunk.min(capacity.largest_chunk());
+            loop {
+                match shaper.next(chunk, capacity, now) {
+                    Step::Write => {}
+                    Step::Wait(until) => {
+                        // What the module calls a pause: something is taken meanwhile.
+                        now = until;
+                        pipe.take(take().max(1));
+                    }
+                }
+                let at_once = pipe.write(chunk, faulty, &mut take);
+                match shaper.wrote(chunk, at_once, &mut capacity, now) {
+                    Outcome::Accepted => break,
+                    Outcome::Lost => {
+                        now += PAUSE;
+                        pipe.take(take());
+                    }
+                }
+            }
+            sent += chunk as u64;
+        }
+        pipe.take(usize::MAX);
+        sent
+    }
+
+    #[test]
+    fn large_chunks_arrive_whole_however_the_pipe_drains() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            // Amounts that make chunks end where the pipe is full, as well as any others.
+            let amounts = [1, 4096, 16 * 1024, PIPE - 1, PIPE, random.usize(1..PIPE)];
+            let mut takes = random.fork();
+            let mut pipe = Pipe::new(PIPE);
+            let chunks = (0..500).map(|_| match random.u8(0..3) {
+                0 => 2 * PIPE,
+                1 => LARGEST_CHUNK,
+                _ => random.usize(FIRST_CHUNK..=LARGEST_CHUNK),
+            });
+            let sent = send(&mut pipe, true, chunks, || {
+                *takes.choice(&amounts).expect("some")
+            });
+            assert_eq!(pipe.delivered, sent, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn small_writes_after_large_ones_wait_for_a_pause() {
+        let mut shaper = Shaper::default();
+        let mut capacity = Capacity::default();
+        let now = Instant::now();
+        assert_eq!(shaper.next(100, capacity, now), Step::Write);
+        shaper.wrote(100, true, &mut capacity, now);
+        shaper.wrote(100_000, false, &mut capacity, now);
+        assert_eq!(capacity.exceeded_by, Some(100_100));
+        assert_eq!(shaper.next(100, capacity, now), Step::Wait(now + PAUSE));
+        // As much as can be seen to be lost needs no pause.
+        assert_eq!(shaper.next(100_100, capacity, now), Step::Write);
+        assert_eq!(shaper.next(100, capacity, now + PAUSE), Step::Write);
+    }
+
+    #[test]
+    fn small_writes_never_fill_the_pipe_without_a_pause() {
+        let mut shaper = Shaper::default();
+        let mut capacity = Capacity::default();
+        let now = Instant::now();
+        let mut written = 0;
+        while shaper.next(1024, capacity, now) == Step::Write {
+            shaper.wrote(1024, true, &mut capacity, now);
+            written += 1024;
+        }
+        assert_eq!(written, PIPE - 1024);
+    }
+
+    #[test]
+    fn a_pipe_without_the_fault_gets_nothing_twice() {
+        for size in [PIPE, 2 * PIPE, 8 * PIPE, 16 * PIPE] {
+            let mut random = fastrand::Rng::with_seed(size as u64);
+            let mut takes = random.fork();
+            let mut pipe = Pipe::new(size);
+            let chunks = (0..2000).map(|_| random.usize(1..=LARGEST_CHUNK));
+            let sent = send(&mut pipe, false, chunks, || takes.usize(1..=PIPE));
+            assert_eq!(pipe.delivered, sent, "a pipe of {size} bytes");
+        }
+    }
+}

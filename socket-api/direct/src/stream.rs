@@ -1,0 +1,97 @@
+//! TCP streams.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use jackfield_socket::{ByteStream, StreamInfo};
+use send_wrapper::SendWrapper;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::bindings::Opened;
+use crate::reader::Reading;
+use crate::writer::Writing;
+
+/// A TCP connection of the browser's.
+///
+/// It can't be half-closed, and may lose bytes without an error: see the [crate's](crate) own page.
+/// Shutting it down sends all that was written; reading goes on, and the peer sees the end when it
+/// has ended too, or when this is dropped. Dropping it closes both directions in order, even where
+/// it was not shut down, after what was written has been sent, for which it gets 10 s: Chrome has
+/// no way to reset a connection.
+pub struct DirectStream {
+    halves: SendWrapper<(Reading, Writing)>,
+    info: StreamInfo,
+}
+
+impl DirectStream {
+    /// A connection that has opened; `local` is where it was accepted, which it doesn't know itself.
+    pub(crate) fn new(opened: &Opened, local: Option<SocketAddr>) -> Self {
+        // First of all, since what arrives unread may be lost.
+        let reading = Reading::new(opened.readable().get_reader());
+        let writing = Writing::new(opened.writable().get_writer());
+        let own = address(opened.local_address(), opened.local_port());
+        let peer = address(opened.remote_address(), opened.remote_port());
+        let mut info = StreamInfo::new(own.or(local), peer);
+        info.half_close = false;
+        info.may_truncate = true;
+        Self {
+            halves: SendWrapper::new((reading, writing)),
+            info,
+        }
+    }
+}
+
+impl ByteStream for DirectStream {
+    fn info(&self) -> StreamInfo {
+        self.info.clone()
+    }
+}
+
+impl AsyncRead for DirectStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.halves.0.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for DirectStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.halves.1.poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.halves.1.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.halves.1.poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for DirectStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectStream")
+            .field("local", &self.info.local)
+            .field("peer", &self.info.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An address as the browser writes it: an IPv6 one may name its zone, which is left out.
+pub(crate) fn address(host: Option<String>, port: Option<u16>) -> Option<SocketAddr> {
+    let (host, port) = (host?, port?);
+    let host = host.split('%').next().unwrap_or_default();
+    host.parse::<IpAddr>()
+        .ok()
+        .map(|ip| SocketAddr::new(ip, port))
+}

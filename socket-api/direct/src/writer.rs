@@ -1,0 +1,322 @@
+//! The writing half of a stream: a queue, and a pump that writes it as the shaper says.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use jackfield_socket::ErrorKind;
+use jackfield_socket::time::{self, Sleep};
+use js_sys::{Promise, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use crate::bindings::{Chain, Writer};
+use crate::error::Failure;
+use crate::reader::{ignore, wake};
+use crate::shaper::{Capacity, Outcome, Shaper, Step};
+
+/// How large a queue's buffer is at first, in bytes; it grows up to the largest chunk.
+const FIRST_BUFFER: usize = 4 * 1024;
+/// How long a dropped stream goes on sending what was written before.
+const LINGER: Duration = Duration::from_secs(10);
+/// How long to wait at first before a lost chunk is sent again, and at the most: by then something
+/// may have been taken from the full pipe.
+const FIRST_RETRY: Duration = Duration::from_millis(1);
+const LONGEST_RETRY: Duration = Duration::from_millis(64);
+/// A promise that was settled when it was made calls back within three microtasks; one that settles
+/// in a later task, after all of them.
+const MICROTASKS: usize = 8;
+
+thread_local! {
+    /// What the streams of this window or worker have learned.
+    static CAPACITY: Cell<Capacity> = Cell::default();
+}
+
+/// What is queued to be written; shared with the pump.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    shared: Rc<RefCell<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Buffer,
+    /// Whether a chunk has left the queue and isn't yet accepted.
+    writing: bool,
+    state: State,
+    /// Whoever waits for room, or for the queue to be empty.
+    waiting: Option<Waker>,
+    /// The pump, while it has nothing to do.
+    pump: Option<Waker>,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Open,
+    /// What is queued is sent, then the writing side is closed.
+    Closing,
+    Closed,
+    Failed(Failure),
+}
+
+/// Bytes outside the program's memory: the browser reads them later than they are written, when
+/// that memory may have moved.
+#[derive(Debug)]
+struct Buffer {
+    array: Uint8Array,
+    len: usize,
+}
+
+impl Writing {
+    pub(crate) fn new(writer: Writer) -> Self {
+        let shared = Rc::new(RefCell::new(Shared {
+            queue: Buffer::default(),
+            writing: false,
+            state: State::Open,
+            waiting: None,
+            pump: None,
+        }));
+        spawn_local(pump(writer, shared.clone()));
+        Self { shared }
+    }
+
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let mut shared = self.shared.borrow_mut();
+        shared.open()?;
+        let room = CAPACITY.get().largest_chunk() - shared.queue.len;
+        let len = data.len().min(room);
+        if len == 0 && !data.is_empty() {
+            shared.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        shared.queue.push(&data[..len]);
+        let pump = shared.pump.take();
+        drop(shared);
+        wake(pump);
+        Poll::Ready(Ok(len))
+    }
+
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.shared.borrow_mut();
+        if let State::Failed(failure) = &shared.state {
+            return Poll::Ready(Err(failure.io()));
+        }
+        if shared.queue.len == 0 && !shared.writing {
+            return Poll::Ready(Ok(()));
+        }
+        shared.waiting = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.shared.borrow_mut();
+        match &shared.state {
+            State::Closed => return Poll::Ready(Ok(())),
+            State::Failed(failure) => return Poll::Ready(Err(failure.io())),
+            State::Open => shared.state = State::Closing,
+            State::Closing => {}
+        }
+        shared.waiting = Some(cx.waker().clone());
+        let pump = shared.pump.take();
+        drop(shared);
+        wake(pump);
+        Poll::Pending
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut shared = self.shared.borrow_mut();
+        if matches!(shared.state, State::Open) {
+            shared.state = State::Closing;
+        }
+        shared.waiting = None;
+        let pump = shared.pump.take();
+        drop(shared);
+        wake(pump);
+    }
+}
+
+impl Shared {
+    fn open(&self) -> io::Result<()> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Failed(failure) => Err(failure.io()),
+            State::Closing | State::Closed => {
+                let what = "writing was ended by this side";
+                Err(Failure::new(ErrorKind::Closed, what).io())
+            }
+        }
+    }
+}
+
+/// What the pump does next.
+enum Next {
+    Send,
+    Close,
+}
+
+async fn pump(writer: Writer, shared: Rc<RefCell<Shared>>) {
+    let sent = {
+        let mut sending = pin!(send_all(&writer, &shared));
+        // A dropped stream has nobody left but this pump, and gets only so much time.
+        let mut linger: Option<Sleep> = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            if Rc::strong_count(&shared) > 1 {
+                return Poll::Pending;
+            }
+            let linger = linger.get_or_insert_with(|| time::sleep(LINGER));
+            Pin::new(linger).poll(cx).map(|()| None)
+        })
+        .await
+    };
+    let state = match sent {
+        Some(Ok(())) => State::Closed,
+        Some(Err(thrown)) => State::Failed(Failure::of_stream(&thrown)),
+        None => {
+            ignore(writer.abort());
+            State::Closed
+        }
+    };
+    let mut shared = shared.borrow_mut();
+    shared.state = state;
+    let waiting = shared.waiting.take();
+    drop(shared);
+    wake(waiting);
+}
+
+/// Sends what is queued until the stream is closed, then closes it.
+async fn send_all(writer: &Writer, shared: &RefCell<Shared>) -> Result<(), JsValue> {
+    let mut shaper = Shaper::default();
+    let mut chunk = Buffer::default();
+    loop {
+        match next(shared, &mut shaper).await {
+            Next::Close => {
+                JsFuture::from(writer.close()).await?;
+                return Ok(());
+            }
+            Next::Send => {}
+        }
+        {
+            let mut shared = shared.borrow_mut();
+            std::mem::swap(&mut shared.queue, &mut chunk);
+            shared.writing = true;
+            let waiting = shared.waiting.take();
+            drop(shared);
+            wake(waiting);
+        }
+        send(writer, &mut shaper, &chunk).await?;
+        chunk.len = 0;
+        let mut shared = shared.borrow_mut();
+        shared.writing = false;
+        if shared.queue.len == 0 {
+            let waiting = shared.waiting.take();
+            drop(shared);
+            wake(waiting);
+        }
+    }
+}
+
+/// Waits until there is something to send and the shaper agrees, or the end has come.
+async fn next(shared: &RefCell<Shared>, shaper: &mut Shaper) -> Next {
+    let mut pause: Option<Sleep> = None;
+    poll_fn(|cx| {
+        let mut shared = shared.borrow_mut();
+        loop {
+            if shared.queue.len == 0 {
+                if matches!(shared.state, State::Closing) {
+                    return Poll::Ready(Next::Close);
+                }
+                break;
+            }
+            match shaper.next(shared.queue.len, CAPACITY.get(), time::now()) {
+                Step::Write => return Poll::Ready(Next::Send),
+                Step::Wait(until) => {
+                    let pause = pause.get_or_insert_with(|| time::sleep_until(until));
+                    pause.reset(until);
+                    if Pin::new(pause).poll(cx).is_pending() {
+                        break;
+                    }
+                }
+            }
+        }
+        shared.pump = Some(cx.waker().clone());
+        Poll::Pending
+    })
+    .await
+}
+
+/// Writes one chunk, again where it was lost.
+async fn send(writer: &Writer, shaper: &mut Shaper, chunk: &Buffer) -> Result<(), JsValue> {
+    let mut retry = FIRST_RETRY;
+    loop {
+        let at_once = write(writer, chunk).await?;
+        let mut capacity = CAPACITY.get();
+        let outcome = shaper.wrote(chunk.len, at_once, &mut capacity, time::now());
+        CAPACITY.set(capacity);
+        match outcome {
+            Outcome::Accepted => return Ok(()),
+            Outcome::Lost => {
+                time::sleep(retry).await;
+                retry = (retry * 2).min(LONGEST_RETRY);
+            }
+        }
+    }
+}
+
+/// Writes a chunk while no other write is pending, and says whether it was accepted at once.
+async fn write(writer: &Writer, chunk: &Buffer) -> Result<bool, JsValue> {
+    let mut written = JsFuture::from(writer.write(&chunk.view()));
+    let mut later = Promise::resolve(&JsValue::UNDEFINED);
+    for _ in 0..MICROTASKS {
+        later = later.unchecked_ref::<Chain>().then();
+    }
+    let mut later = JsFuture::from(later);
+    let at_once = poll_fn(|cx| match Pin::new(&mut written).poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => Pin::new(&mut later).poll(cx).map(|_| None),
+    })
+    .await;
+    match at_once {
+        Some(result) => result.map(|_| true),
+        None => written.await.map(|_| false),
+    }
+}
+
+impl Buffer {
+    /// Puts bytes at the end; the caller keeps to the largest chunk.
+    fn push(&mut self, data: &[u8]) {
+        let len = self.len + data.len();
+        let capacity = self.array.length() as usize;
+        if len > capacity {
+            let larger = len.max(2 * capacity).max(FIRST_BUFFER);
+            let array = Uint8Array::new_with_length(larger as u32);
+            array.set(&self.view(), 0);
+            self.array = array;
+        }
+        self.array
+            .subarray(self.len as u32, len as u32)
+            .copy_from(data);
+        self.len = len;
+    }
+
+    fn view(&self) -> Uint8Array {
+        self.array.subarray(0, self.len as u32)
+    }
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self {
+            array: Uint8Array::new_with_length(0),
+            len: 0,
+        }
+    }
+}
