@@ -14,6 +14,8 @@ mod code;
 mod codec;
 mod frame;
 mod mux;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 
 use std::fmt;
 use std::num::NonZeroU32;

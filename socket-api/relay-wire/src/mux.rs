@@ -16,6 +16,8 @@
 //! | small frames waiting to be sent | twice `max_open` + 1024 | new local openings fail; a peer that causes more without reading fails the connection |
 
 mod channel;
+#[cfg(any(test, feature = "oracle"))]
+mod check;
 mod chunk;
 mod deadline;
 mod recv;

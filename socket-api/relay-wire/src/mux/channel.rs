@@ -90,6 +90,7 @@ pub(super) struct Allowance {
 /// What this side lets the peer send.
 #[derive(Debug)]
 pub(super) struct Grant {
+    window: u32,
     /// What the peer may still send.
     available: u32,
     /// What was consumed and not given back.
@@ -294,6 +295,7 @@ impl Allowance {
 impl Grant {
     fn new(window: u32, threshold: u32) -> Self {
         Self {
+            window,
             available: window,
             unreturned: 0,
             threshold: threshold.max(1),
@@ -312,20 +314,27 @@ impl Grant {
         }
     }
 
-    /// So much was consumed; whether it is time to give it back.
+    /// So much was consumed, of what was sent; whether it is time to give it back.
     #[must_use]
     pub(super) fn release(&mut self, amount: u32) -> bool {
-        self.unreturned = self.unreturned.saturating_add(amount);
+        let sent = self.window - self.available - self.unreturned;
+        self.unreturned += amount.min(sent);
         let now = self.unreturned >= self.threshold && !self.returning;
         self.returning |= now;
         now
+    }
+
+    /// All of it: with the peer, waiting to be consumed, and consumed.
+    #[cfg(any(test, feature = "oracle"))]
+    pub(super) fn total(&self, waiting: usize) -> u32 {
+        self.available + self.unreturned + waiting as u32
     }
 
     /// What to give back.
     pub(super) fn give_back(&mut self) -> u32 {
         self.returning = false;
         let more = std::mem::take(&mut self.unreturned);
-        self.available = self.available.saturating_add(more);
+        self.available += more;
         more
     }
 }
@@ -373,6 +382,11 @@ impl Received {
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    #[cfg(any(test, feature = "oracle"))]
+    pub(super) fn len(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum::<usize>() + self.gathered.len()
     }
 
     fn flush(&mut self) {

@@ -49,6 +49,12 @@ impl Chunk {
         self.0.get(HEADER..).unwrap_or_default()
     }
 
+    /// How much memory it holds.
+    #[cfg(any(test, feature = "oracle"))]
+    pub(super) fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// The whole frame, for a stream.
     pub(super) fn into_message(mut self, id: Id) -> BytesMut {
         if let Some(room) = self.0.get_mut(..HEADER) {

@@ -1,0 +1,89 @@
+//! What must hold inside at any time; the oracle asks.
+
+use super::channel::{Channel, Sending};
+use super::{Mux, Role};
+use crate::{Frame, Id};
+
+impl Mux {
+    /// What is open or being opened.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
+        self.channels.keys().copied()
+    }
+
+    /// Whether this frame is of a sort that its identifier takes.
+    pub(crate) fn takes(&self, frame: &Frame) -> bool {
+        let channel = |id: &Id| self.channels.get(id);
+        let client = self.role == Role::Client;
+        match frame {
+            Frame::Hello(_) => self.peer_settings.is_none(),
+            Frame::Opened { id, .. } | Frame::Refused { id, .. } => {
+                client && matches!(channel(id), Some(Channel::Opening(_)))
+            }
+            Frame::Inbound { listener, .. } => {
+                client && matches!(channel(listener), Some(Channel::Listener(_)))
+            }
+            Frame::Data { id, .. } | Frame::Fin { id } => {
+                matches!(channel(id), Some(Channel::Stream(stream)) if !stream.ended)
+            }
+            Frame::Credit { id, .. } => match channel(id) {
+                Some(Channel::Stream(_) | Channel::Udp(_)) => true,
+                Some(Channel::Listener(_)) => !client,
+                _ => false,
+            },
+            Frame::Reset { id, .. } => match channel(id) {
+                Some(Channel::Opening(_)) => !client,
+                Some(_) => true,
+                None => false,
+            },
+            Frame::Datagram { id, .. } => matches!(channel(id), Some(Channel::Udp(_))),
+            Frame::Dropped { id, .. } => client && matches!(channel(id), Some(Channel::Udp(_))),
+            _ => true,
+        }
+    }
+
+    /// Panics where the state contradicts itself or a bound is passed.
+    pub(crate) fn check(&self) {
+        let limit = self.config.settings.max_open as usize;
+        assert!(self.channels.len() <= limit, "more is open than may be");
+        assert!(self.control.len() <= self.max_control() + 2 * limit);
+        assert!(self.credits.len() <= 2 * limit, "credit is returned twice");
+        for (id, channel) in &self.channels {
+            match channel {
+                Channel::Opening(_) => {}
+                Channel::Stream(stream) => {
+                    let queued: usize = stream.send_queue.iter().map(super::Chunk::len).sum();
+                    assert_eq!(queued, stream.queued, "{id}");
+                    assert!(queued <= Self::SEND_QUEUE, "{id}");
+                    let held: usize = stream.send_queue.iter().map(super::Chunk::capacity).sum();
+                    assert!(held <= 8 * Self::SEND_QUEUE, "{id}: {held} bytes held");
+                    let waiting = stream.received.len();
+                    assert!(waiting <= self.config.window as usize, "{id}");
+                    if !stream.orphan && stream.reset.is_none() {
+                        assert_eq!(stream.grant.total(waiting), self.config.window, "{id}");
+                    }
+                    assert!(stream.orphan || stream.sending != Sending::Finished || queued == 0);
+                }
+                Channel::Listener(listener) => {
+                    assert!(
+                        listener.inbound.total(0) <= self.config.accept_window,
+                        "{id}"
+                    );
+                }
+                Channel::Udp(udp) => {
+                    let costs = udp
+                        .received
+                        .iter()
+                        .map(|datagram| crate::datagram_cost(datagram.data.len()) as usize);
+                    let waiting = costs.sum();
+                    if udp.orphan.is_none() && udp.reset.is_none() {
+                        assert_eq!(
+                            udp.grant.total(waiting),
+                            self.config.datagram_window,
+                            "{id}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
