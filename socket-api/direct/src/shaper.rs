@@ -8,8 +8,9 @@
 //! - **A chunk larger than the pipe can't fit.** Where its write is accepted at once, it was dropped,
 //!   whole: nothing else is possible. It can be sent again.
 //! - A smaller chunk tells nothing: it may have fitted, or been dropped. It is safe only where
-//!   the pipe can't be full, which can't be seen, but mostly be known: little has been
-//!   written since the pipe had time to drain.
+//!   the pipe isn't full, which can't be seen, but mostly be known: little has been written since
+//!   the pipe had time to drain, at the rate at which it drained last. Until then it waits, and may
+//!   grow into a larger one.
 //!
 //! The first rule rests on the pipe's size, so that isn't assumed but proven: when a stream's first
 //! write that doesn't fit comes, all that the stream has ever written is more than the pipe
@@ -28,8 +29,9 @@ pub(crate) const LARGEST_CHUNK: usize = 262_139;
 /// The largest chunk until the pipe's size is proven, in bytes: the smaller what was written before
 /// the first write that doesn't fit, the better the proof.
 const FIRST_CHUNK: usize = 79_999;
-/// How long the network process is given to take something out of a pipe that may be full.
-const PAUSE: Duration = Duration::from_millis(3);
+/// How long the network process is given at least to drain a pipe that may be full, and at the most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(3);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What is known of the pipe's size. It is the same for all streams, so they share it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,7 +41,7 @@ pub(crate) struct Capacity {
 }
 
 /// One stream's pipe, as far as it can be known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shaper {
     /// All bytes ever written.
     total: u64,
@@ -47,6 +49,8 @@ pub(crate) struct Shaper {
     has_waited: bool,
     /// What was written since the pipe last had time to drain.
     recent: usize,
+    /// How long it is given for that.
+    pause: Duration,
     /// When the last write ended.
     last: Option<Instant>,
 }
@@ -86,29 +90,37 @@ impl Capacity {
 impl Shaper {
     /// Whether to write what is queued now.
     pub(crate) fn next(&mut self, queued: usize, capacity: Capacity, now: Instant) -> Step {
-        let drained = self.last.map(|last| last + PAUSE);
-        if drained.is_none_or(|drained| drained <= now) {
-            self.recent = 0;
+        let Some(last) = self.last else {
+            return Step::Write;
+        };
+        let drained = last + self.pause;
+        if drained <= now {
+            // A pipe that drains slowly may be nearly full still: then one write is all it gets
+            // until the next pause.
+            if self.pause == SHORTEST_PAUSE {
+                self.recent = 0;
+            }
+            return Step::Write;
         }
-        let can_be_seen = match capacity.exceeded_by {
+        let loss_would_show = match capacity.exceeded_by {
             Some(_) => capacity.is_exceeded_by(queued),
             None => queued > PIPE,
         };
-        match drained {
-            Some(drained) if drained > now && !can_be_seen && self.recent + queued >= PIPE => {
-                Step::Wait(drained)
-            }
-            _ => Step::Write,
+        if loss_would_show || self.recent + queued < PIPE {
+            Step::Write
+        } else {
+            Step::Wait(drained)
         }
     }
 
-    /// Takes note of a write, and of whether it was accepted `at_once`: without a task in between.
+    /// Takes note of a write that began and ended at these times, and of whether it was accepted
+    /// `at_once`: without a task in between.
     pub(crate) fn wrote(
         &mut self,
         len: usize,
         at_once: bool,
+        (began, now): (Instant, Instant),
         capacity: &mut Capacity,
-        now: Instant,
     ) -> Outcome {
         self.last = Some(now);
         if at_once && capacity.is_exceeded_by(len) {
@@ -118,8 +130,12 @@ impl Shaper {
         self.total += len as u64;
         if at_once {
             self.recent = (self.recent + len).min(PIPE);
+            self.pause = (self.pause / 2).max(SHORTEST_PAUSE);
         } else {
             self.recent = PIPE;
+            // Twice as long as it would take to empty the pipe at the rate of this write.
+            let full = (now - began) * (2 * PIPE) as u32 / len.max(1) as u32;
+            self.pause = full.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             if !self.has_waited {
                 self.has_waited = true;
                 let proven = usize::try_from(self.total).unwrap_or(usize::MAX);
@@ -134,9 +150,23 @@ impl Shaper {
     }
 }
 
+impl Default for Shaper {
+    fn default() -> Self {
+        Self {
+            total: 0,
+            has_waited: false,
+            recent: 0,
+            pause: SHORTEST_PAUSE,
+            last: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PAUSE: Duration = SHORTEST_PAUSE;
 
     /// Chromium's pipe, with its fault.
     struct Pipe {
@@ -204,7 +234,7 @@ mod tests {
                     }
                 }
                 let at_once = pipe.write(chunk, faulty, &mut take);
-                match shaper.wrote(chunk, at_once, &mut capacity, now) {
+                match shaper.wrote(chunk, at_once, (now, now), &mut capacity) {
                     Outcome::Accepted => break,
                     Outcome::Lost => {
                         now += PAUSE;
@@ -244,13 +274,32 @@ mod tests {
         let mut capacity = Capacity::default();
         let now = Instant::now();
         assert_eq!(shaper.next(100, capacity, now), Step::Write);
-        shaper.wrote(100, true, &mut capacity, now);
-        shaper.wrote(100_000, false, &mut capacity, now);
+        shaper.wrote(100, true, (now, now), &mut capacity);
+        shaper.wrote(100_000, false, (now, now), &mut capacity);
         assert_eq!(capacity.exceeded_by, Some(100_100));
         assert_eq!(shaper.next(100, capacity, now), Step::Wait(now + PAUSE));
         // As much as can be seen to be lost needs no pause.
         assert_eq!(shaper.next(100_100, capacity, now), Step::Write);
         assert_eq!(shaper.next(100, capacity, now + PAUSE), Step::Write);
+    }
+
+    #[test]
+    fn a_pipe_that_drains_slowly_gets_small_writes_seldom() {
+        let mut shaper = Shaper::default();
+        let mut capacity = Capacity::default();
+        let began = Instant::now();
+        let now = began + Duration::from_millis(20);
+        shaper.wrote(PIPE - 1024, true, (began, began), &mut capacity);
+        shaper.wrote(4096, false, (began, now), &mut capacity);
+        let next = now + LONGEST_PAUSE;
+        assert_eq!(shaper.next(4096, capacity, now), Step::Wait(next));
+        assert_eq!(shaper.next(4096, capacity, next), Step::Write);
+        // It fitted, which doesn't tell that the next one will.
+        shaper.wrote(4096, true, (next, next), &mut capacity);
+        let later = next + LONGEST_PAUSE / 2;
+        assert_eq!(shaper.next(4096, capacity, next), Step::Wait(later));
+        // Meanwhile, more was queued.
+        assert_eq!(shaper.next(100_000, capacity, next), Step::Write);
     }
 
     #[test]
@@ -260,7 +309,7 @@ mod tests {
         let now = Instant::now();
         let mut written = 0;
         while shaper.next(1024, capacity, now) == Step::Write {
-            shaper.wrote(1024, true, &mut capacity, now);
+            shaper.wrote(1024, true, (now, now), &mut capacity);
             written += 1024;
         }
         assert_eq!(written, PIPE - 1024);

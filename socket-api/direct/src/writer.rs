@@ -45,10 +45,8 @@ pub(crate) struct Writing {
 #[derive(Debug)]
 struct Shared {
     queue: Buffer,
-    /// Whether a chunk has left the queue and isn't yet accepted.
-    writing: bool,
     state: State,
-    /// Whoever waits for room, or for the queue to be empty.
+    /// Whoever waits for room, or for the end.
     waiting: Option<Waker>,
     /// The pump, while it has nothing to do.
     pump: Option<Waker>,
@@ -75,7 +73,6 @@ impl Writing {
     pub(crate) fn new(writer: Writer) -> Self {
         let shared = Rc::new(RefCell::new(Shared {
             queue: Buffer::default(),
-            writing: false,
             state: State::Open,
             waiting: None,
             pump: None,
@@ -100,16 +97,14 @@ impl Writing {
         Poll::Ready(Ok(len))
     }
 
-    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut shared = self.shared.borrow_mut();
-        if let State::Failed(failure) = &shared.state {
-            return Poll::Ready(Err(failure.io()));
+    /// Ready at once: the pump sends what is queued without being asked. Were it to wait until the
+    /// browser has accepted everything, someone who flushes each small write could never queue as
+    /// much as can be sent safely.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        match &self.shared.borrow().state {
+            State::Failed(failure) => Err(failure.io()),
+            _ => Ok(()),
         }
-        if shared.queue.len == 0 && !shared.writing {
-            return Poll::Ready(Ok(()));
-        }
-        shared.waiting = Some(cx.waker().clone());
-        Poll::Pending
     }
 
     pub(crate) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -207,20 +202,12 @@ async fn send_all(writer: &Writer, shared: &RefCell<Shared>) -> Result<(), JsVal
         {
             let mut shared = shared.borrow_mut();
             std::mem::swap(&mut shared.queue, &mut chunk);
-            shared.writing = true;
             let waiting = shared.waiting.take();
             drop(shared);
             wake(waiting);
         }
         send(writer, &mut shaper, &chunk).await?;
         chunk.len = 0;
-        let mut shared = shared.borrow_mut();
-        shared.writing = false;
-        if shared.queue.len == 0 {
-            let waiting = shared.waiting.take();
-            drop(shared);
-            wake(waiting);
-        }
     }
 }
 
@@ -257,9 +244,10 @@ async fn next(shared: &RefCell<Shared>, shaper: &mut Shaper) -> Next {
 async fn send(writer: &Writer, shaper: &mut Shaper, chunk: &Buffer) -> Result<(), JsValue> {
     let mut retry = FIRST_RETRY;
     loop {
+        let began = time::now();
         let at_once = write(writer, chunk).await?;
         let mut capacity = CAPACITY.get();
-        let outcome = shaper.wrote(chunk.len, at_once, &mut capacity, time::now());
+        let outcome = shaper.wrote(chunk.len, at_once, (began, time::now()), &mut capacity);
         CAPACITY.set(capacity);
         match outcome {
             Outcome::Accepted => return Ok(()),

@@ -1,0 +1,24 @@
+// Gives the tests two ways to run a job: `suite.window(job)` and `suite.worker(job)`.
+import init, { run } from "./jackfield_browser_suite.js";
+
+// An Isolated Web App may start a worker only through a policy.
+globalThis.trustedTypes?.createPolicy("default", { createScriptURL: (url) => url });
+
+const worker = new Worker("/worker.js", { type: "module" });
+let last = 0;
+
+const inWorker = (job) =>
+  new Promise((resolve, reject) => {
+    const id = ++last;
+    const answered = ({ data }) => {
+      if (data.id !== id) return;
+      worker.removeEventListener("message", answered);
+      if ("error" in data) reject(new Error(data.error));
+      else resolve(data.outcome);
+    };
+    worker.addEventListener("message", answered);
+    worker.postMessage({ id, job });
+  });
+
+await init({ module_or_path: "/jackfield_browser_suite_bg.wasm" });
+globalThis.suite = { window: run, worker: inWorker };

@@ -1,0 +1,106 @@
+//! What a test asks of the page, and what it gets.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// Something to do in the browser.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The backend.
+    pub over: Over,
+    /// Where TLS is on top: the root to trust, as PEM. Servers are known by their address.
+    pub tls_root: Option<String>,
+    /// What to do.
+    pub task: Task,
+}
+
+/// A backend that works in a browser.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Over {
+    /// Direct Sockets.
+    Direct,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Task {
+    /// Sends so much of the pattern in writes of this size, then shuts down.
+    Send {
+        /// Who takes it.
+        to: SocketAddr,
+        /// In all.
+        bytes: u64,
+        /// In a write.
+        chunk: usize,
+        /// How long to wait after each write, in milliseconds. Each is flushed.
+        pause: u64,
+    },
+    /// Reads the pattern to its end.
+    Receive {
+        /// Who sends it.
+        from: SocketAddr,
+        /// How long to wait before the first read, in milliseconds.
+        late: u64,
+    },
+    /// Sends to an echo, and reads it back meanwhile.
+    Echo {
+        /// Who sends it back.
+        with: SocketAddr,
+        /// In all.
+        bytes: u64,
+        /// In a write.
+        chunk: usize,
+    },
+    /// Connects many times, and each time reads the pattern to its end.
+    Replies {
+        /// Who sends them.
+        from: SocketAddr,
+        /// How many.
+        count: u32,
+        /// How many at the same time.
+        at_once: u32,
+        /// How long each one is.
+        bytes: u64,
+    },
+    /// Sends one line after the other, each of which must come back before the next.
+    PingPong {
+        /// Who sends them back.
+        with: SocketAddr,
+        /// How many.
+        count: u32,
+        /// How long each one is.
+        bytes: usize,
+    },
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Bytes that were written, and flushed.
+    pub sent: u64,
+    /// Bytes that were read.
+    pub received: u64,
+    /// The first place where what was read was not the pattern.
+    pub wrong: Option<u64>,
+    /// Why it ended early.
+    pub error: Option<String>,
+    /// How long it took.
+    pub milliseconds: f64,
+    /// Of many replies: how many came whole, with their end.
+    pub whole: u32,
+    /// Of many replies: how many ended without an error, but too early.
+    pub cut: u32,
+    /// Of many replies: how many ended with an error.
+    pub failed: u32,
+    /// Of many answers: the time that half of them took at the most, in milliseconds.
+    pub median: f64,
+}
+
+impl Outcome {
+    /// How fast so many bytes went, in millions of bytes a second.
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    pub fn rate(&self, bytes: u64) -> f64 {
+        bytes as f64 / 1000.0 / self.milliseconds
+    }
+}

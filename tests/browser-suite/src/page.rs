@@ -1,0 +1,187 @@
+//! The page's side: it runs jobs.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use jackfield_direct::Direct;
+use jackfield_socket::{
+    AnyNetwork, AnyStream, Error, ErrorKind, Result, TcpConnect as _, TcpOptions, time,
+};
+use jackfield_tls::{Certificates, Tls, TlsConfig, TlsConnector};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::job::{Job, Outcome, Over, Task};
+use crate::pattern::Pattern;
+
+/// How much is read at once.
+const READ: usize = 64 * 1024;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console)]
+    fn error(text: &str);
+}
+
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));
+}
+
+/// Runs a job; both are JSON.
+#[wasm_bindgen]
+pub async fn run(job: String) -> String {
+    let started = time::now();
+    let mut outcome = Outcome::default();
+    let result = match serde_json::from_str::<Job>(&job) {
+        Ok(job) => perform(&job, &mut outcome).await,
+        Err(error) => Err(Error::new(ErrorKind::InvalidInput, error.to_string())),
+    };
+    if let Err(error) = result {
+        outcome.error = Some(format!("{error:?}"));
+    }
+    outcome.milliseconds = (time::now() - started).as_secs_f64() * 1000.0;
+    serde_json::to_string(&outcome).unwrap_or_default()
+}
+
+async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
+    match job.task {
+        Task::Send {
+            to,
+            bytes,
+            chunk,
+            pause,
+        } => {
+            let mut stream = connect(job, to).await?;
+            let result = send(&mut stream, bytes, chunk, pause, &mut outcome.sent).await;
+            result?;
+            stream.shutdown().await?;
+            Ok(())
+        }
+        Task::Receive { from, late } => {
+            let mut stream = connect(job, from).await?;
+            if late > 0 {
+                time::sleep(Duration::from_millis(late)).await;
+            }
+            receive(&mut stream, u64::MAX, outcome).await
+        }
+        Task::Echo { with, bytes, chunk } => {
+            let stream = connect(job, with).await?;
+            let (mut reader, mut writer) = tokio::io::split(stream);
+            let mut sent = 0;
+            let sending = send(&mut writer, bytes, chunk, 0, &mut sent);
+            let receiving = receive(&mut reader, bytes, outcome);
+            let (sending, receiving) = futures_util::future::join(sending, receiving).await;
+            outcome.sent = sent;
+            sending.and(receiving)
+        }
+        Task::Replies {
+            from,
+            count,
+            at_once,
+            bytes,
+        } => {
+            let replies = futures_util::stream::iter(0..count)
+                .map(|_| async {
+                    let mut reply = Outcome::default();
+                    let result = match connect(job, from).await {
+                        Ok(mut stream) => receive(&mut stream, u64::MAX, &mut reply).await,
+                        Err(error) => Err(error),
+                    };
+                    (reply, result)
+                })
+                .buffer_unordered(at_once as usize);
+            let mut replies = std::pin::pin!(replies);
+            while let Some((reply, result)) = replies.next().await {
+                outcome.received += reply.received;
+                outcome.wrong = outcome.wrong.or(reply.wrong);
+                match result {
+                    Ok(()) if reply.received == bytes => outcome.whole += 1,
+                    Ok(()) => outcome.cut += 1,
+                    Err(error) => {
+                        outcome.failed += 1;
+                        // One of them says what they are like.
+                        outcome.error.get_or_insert(format!("{error:?}"));
+                    }
+                }
+            }
+            Ok(())
+        }
+        Task::PingPong { with, count, bytes } => {
+            let mut stream = connect(job, with).await?;
+            let ping = Pattern::new().take(bytes);
+            let mut pong = vec![0; bytes];
+            let mut times = Vec::new();
+            for _ in 0..count {
+                let before = time::now();
+                stream.write_all(&ping).await?;
+                stream.flush().await?;
+                stream.read_exact(&mut pong).await?;
+                times.push((time::now() - before).as_secs_f64() * 1000.0);
+                outcome.received += bytes as u64;
+                if ping != pong {
+                    outcome.wrong = Some(outcome.received);
+                }
+            }
+            times.sort_by(f64::total_cmp);
+            outcome.median = times.get(times.len() / 2).copied().unwrap_or_default();
+            Ok(())
+        }
+    }
+}
+
+async fn connect(job: &Job, to: std::net::SocketAddr) -> Result<AnyStream> {
+    let network = match job.over {
+        Over::Direct => AnyNetwork::new(Direct),
+    };
+    let options = TcpOptions::default();
+    let Some(root) = &job.tls_root else {
+        return network.connect(&to.into(), &options).await;
+    };
+    let config = TlsConfig::new().with_roots(Certificates::from_pem(root.as_bytes())?);
+    let network = Tls::new(network, TlsConnector::new(config)?);
+    let stream = network.connect(&to.into(), &options).await?;
+    Ok(AnyStream::new(stream))
+}
+
+async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    bytes: u64,
+    chunk: usize,
+    pause: u64,
+    sent: &mut u64,
+) -> Result<()> {
+    let mut pattern = Pattern::new();
+    while *sent < bytes {
+        let len = (chunk as u64).min(bytes - *sent) as usize;
+        let data = pattern.take(len);
+        stream.write_all(&data).await?;
+        stream.flush().await?;
+        if pause > 0 {
+            time::sleep(Duration::from_millis(pause)).await;
+        }
+        *sent += len as u64;
+    }
+    Ok(())
+}
+
+/// Reads to the end, or until so much has come.
+async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    bytes: u64,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let mut pattern = Pattern::new();
+    let mut buffer = vec![0; READ];
+    loop {
+        let result = stream.read(&mut buffer).await;
+        if let Ok(len) = result {
+            pattern.check(&buffer[..len]);
+        }
+        outcome.received = pattern.place();
+        outcome.wrong = pattern.wrong();
+        if result? == 0 || pattern.place() >= bytes {
+            return Ok(());
+        }
+    }
+}

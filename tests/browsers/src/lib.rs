@@ -1,0 +1,165 @@
+//! What the tests in a browser share: the page that runs jobs, and the servers that it speaks with.
+
+pub mod peers;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use jackfield_browser_suite::job::{Job, Outcome};
+use jackfield_testing::chromium::{Chromium, Page};
+use jackfield_testing::site::{Site, SiteBuilder};
+
+/// How long a job may take.
+const JOB: Duration = Duration::from_mins(3);
+
+/// The page of `tests/browser-suite` in a browser of its own.
+#[derive(Debug)]
+pub struct Suite {
+    /// The page.
+    pub page: Page,
+    /// The browser.
+    pub browser: Chromium,
+    _site: Site,
+}
+
+/// Where in the page a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In its window.
+    Window,
+    /// In a dedicated worker.
+    Worker,
+}
+
+impl Suite {
+    /// The page as an Isolated Web App, which has Direct Sockets.
+    ///
+    /// # Errors
+    /// Where it can't be built or opened.
+    pub async fn app() -> Result<Self> {
+        let (site, browser) = Self::start().await?;
+        let app = browser.install(&site).await?;
+        let page = browser.launch_app(&app).await?;
+        Self::ready(site, browser, page).await
+    }
+
+    /// The page as an ordinary one.
+    ///
+    /// # Errors
+    /// As [`app`](Self::app).
+    pub async fn ordinary() -> Result<Self> {
+        let (site, browser) = Self::start().await?;
+        let page = browser.open(&site.url()).await?;
+        Self::ready(site, browser, page).await
+    }
+
+    async fn start() -> Result<(Site, Chromium)> {
+        // Built on a thread of its own, since it takes long the first time.
+        let site = tokio::task::spawn_blocking(site).await??;
+        Ok((site.start().await?, Chromium::launch().await?))
+    }
+
+    async fn ready(site: Site, browser: Chromium, page: Page) -> Result<Self> {
+        page.wait_for("!!globalThis.suite").await?;
+        Ok(Self {
+            page: page.with_deadline(JOB),
+            browser,
+            _site: site,
+        })
+    }
+
+    /// Runs a job.
+    ///
+    /// # Errors
+    /// Where the page doesn't answer; a job that fails is an [`Outcome`].
+    pub async fn run(&self, place: Place, job: &Job) -> Result<Outcome> {
+        let place = match place {
+            Place::Window => "window",
+            Place::Worker => "worker",
+        };
+        let job = serde_json::to_string(job)?;
+        let outcome: String = self
+            .page
+            .invoke(&format!("suite.{place}"), &[job.into()])
+            .await?;
+        serde_json::from_str(&outcome).with_context(|| outcome)
+    }
+
+    /// Ends the browser.
+    ///
+    /// # Errors
+    /// Where it doesn't end in order.
+    pub async fn close(self) -> Result<()> {
+        self.browser.close().await
+    }
+}
+
+/// Whether the long tests run.
+pub fn soak() -> bool {
+    env::var_os("JACKFIELD_SOAK").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// The page's files; its module is built once in a process.
+fn site() -> Result<SiteBuilder> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    let module = built.clone().map_err(anyhow::Error::msg)?;
+    let root = workspace();
+    Ok(Site::builder()
+        .dir(root.join("tests/browser-suite/page"))
+        .dir(module))
+}
+
+fn build() -> Result<PathBuf> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    let out = target.join("browser-suite");
+    cargo(&[
+        "build",
+        "--quiet",
+        "--release",
+        "--package=jackfield-browser-suite",
+        "--target",
+        TARGET,
+    ])?;
+    let module = target.join(format!("{TARGET}/release/jackfield_browser_suite.wasm"));
+    cargo(&[
+        "run",
+        "--quiet",
+        "--package=xtask-wasm",
+        "--",
+        "bindgen",
+        path(&module)?,
+        path(&out)?,
+    ])?;
+    Ok(out)
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(workspace())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "cargo {} failed:\n{}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
+}

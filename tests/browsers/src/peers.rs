@@ -1,0 +1,175 @@
+//! Servers on this machine that a page speaks with.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jackfield_browser_suite::pattern::Pattern;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// How much is moved at once.
+const PIECE: usize = 64 * 1024;
+
+/// A server. Dropping it stops it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+/// What a [`sink`] saw of one connection.
+#[derive(Debug)]
+pub struct Taken {
+    /// How many bytes came.
+    pub bytes: u64,
+    /// The first place where they were not the pattern.
+    pub wrong: Option<u64>,
+    /// Why it was cut; none where the client has ended it in order.
+    pub error: Option<String>,
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Listens at a free port, and serves each connection.
+    ///
+    /// # Panics
+    /// Where there is no free port.
+    pub async fn start<F: Future<Output = ()> + Send + 'static>(
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a free port");
+        Self::serve(listener, serve)
+    }
+
+    fn serve<F: Future<Output = ()> + Send + 'static>(
+        listener: TcpListener,
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> Self {
+        let address = listener.local_addr().expect("its address");
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(serve(stream));
+            }
+        });
+        Self { address, task }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// How a [`sink`] reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Reader {
+    /// As fast as it can.
+    Fast,
+    /// It stops for 2 ms after each megabyte.
+    Halting,
+    /// 64 KiB each 50 ms, with little room to wait in before.
+    Slow,
+}
+
+/// Takes the pattern, each connection to its end, and tells what it saw.
+///
+/// # Panics
+/// Where there is no free port.
+pub fn sink(reader: Reader) -> (Server, mpsc::UnboundedReceiver<Taken>) {
+    let (sender, taken) = mpsc::unbounded_channel();
+    let (burst, pause) = match reader {
+        Reader::Fast => (u64::MAX, Duration::ZERO),
+        Reader::Halting => (1_000_000, Duration::from_millis(2)),
+        Reader::Slow => (PIECE as u64, Duration::from_millis(50)),
+    };
+    let socket = TcpSocket::new_v4().expect("a socket");
+    if matches!(reader, Reader::Slow) {
+        socket.set_recv_buffer_size(16 * 1024).expect("a small one");
+    }
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(any).expect("a free port");
+    let listener = socket.listen(64).expect("it can listen");
+    let server = Server::serve(listener, move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            let mut pattern = Pattern::new();
+            let mut buffer = vec![0; PIECE];
+            let mut next_pause = burst;
+            let error = loop {
+                match stream.read(&mut buffer).await {
+                    Ok(0) => break None,
+                    Ok(len) => pattern.check(&buffer[..len]),
+                    Err(error) => break Some(error.to_string()),
+                }
+                if pattern.place() > next_pause {
+                    next_pause = pattern.place() + burst;
+                    tokio::time::sleep(pause).await;
+                }
+            };
+            // The test may have seen enough.
+            let _ = sender.send(Taken {
+                bytes: pattern.place(),
+                wrong: pattern.wrong(),
+                error,
+            });
+        }
+    });
+    (server, taken)
+}
+
+/// Sends so much of the pattern in writes of this size, and ends.
+pub async fn source(bytes: u64, piece: usize) -> Server {
+    Server::start(move |mut stream| async move {
+        let mut pattern = Pattern::new();
+        while pattern.place() < bytes {
+            let len = (piece as u64).min(bytes - pattern.place()) as usize;
+            if stream.write_all(&pattern.take(len)).await.is_err() {
+                return;
+            }
+        }
+        let _ = stream.shutdown().await;
+        // What the client still sends must not reset what it hasn't read.
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    })
+    .await
+}
+
+/// Sends the pattern without end, and counts what the system has taken.
+pub async fn flood() -> (Server, Arc<AtomicU64>) {
+    let sent = Arc::new(AtomicU64::new(0));
+    let counter = sent.clone();
+    let server = Server::start(move |mut stream| {
+        let counter = counter.clone();
+        async move {
+            let mut pattern = Pattern::new();
+            while let Ok(len) = stream.write(pattern.next(PIECE)).await {
+                pattern.skip(len);
+                counter.fetch_add(len as u64, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    (server, sent)
+}
+
+/// Sends everything back.
+pub async fn echo() -> Server {
+    Server::start(|mut stream| async move {
+        let (mut reader, mut writer) = stream.split();
+        let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    })
+    .await
+}

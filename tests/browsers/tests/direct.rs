@@ -1,0 +1,162 @@
+//! Direct Sockets in Chromium: what goes in comes out, or an error says that it didn't.
+
+use jackfield_browser_suite::job::{Job, Outcome, Over, Task};
+use jackfield_browser_tests::peers::{self, Reader};
+use jackfield_browser_tests::{Place, Suite, soak};
+
+const MIB: u64 = 1 << 20;
+
+fn direct(task: Task) -> Job {
+    Job {
+        over: Over::Direct,
+        tls_root: None,
+        task,
+    }
+}
+
+/// Sizes of writes: powers of two, which Chrome loses most of, their neighbours, and odd ones.
+const CHUNKS: [usize; 10] = [
+    1024,
+    4096,
+    16_384,
+    60_000,
+    65_521,
+    65_536,
+    65_537,
+    131_072,
+    262_139,
+    1 << 20,
+];
+
+fn check(outcome: &Outcome, what: &str) {
+    assert_eq!(outcome.error, None, "{what}: {outcome:?}");
+    assert_eq!(outcome.wrong, None, "{what}: {outcome:?}");
+}
+
+#[tokio::test]
+async fn what_is_written_arrives_whatever_the_chunks() {
+    let suite = Suite::app().await.unwrap();
+    let total = if soak() { 4096 } else { 256 } * MIB;
+    let bytes = total / CHUNKS.len() as u64;
+    for (n, chunk) in CHUNKS.into_iter().enumerate() {
+        // A reader that pauses leaves the pipe full, at any place.
+        let reader = [Reader::Fast, Reader::Halting][n % 2];
+        let (server, mut taken) = peers::sink(reader);
+        let job = direct(Task::Send {
+            to: server.address(),
+            bytes,
+            chunk,
+            pause: 0,
+        });
+        let place = [Place::Window, Place::Worker][n % 2];
+        let outcome = suite.run(place, &job).await.unwrap();
+        check(&outcome, &format!("writes of {chunk} bytes"));
+        let taken = taken.recv().await.unwrap();
+        assert_eq!(
+            (taken.bytes, taken.wrong),
+            (bytes, None),
+            "writes of {chunk} bytes: {taken:?} {outcome:?}"
+        );
+        let rate = outcome.rate(bytes);
+        eprintln!("up, {chunk} bytes in {place:?}: {rate:.0} MB/s");
+    }
+    suite.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_sent_arrives_whatever_the_chunks() {
+    let suite = Suite::app().await.unwrap();
+    let total = if soak() { 4096 } else { 256 } * MIB;
+    let bytes = total / CHUNKS.len() as u64;
+    for (n, chunk) in CHUNKS.into_iter().enumerate() {
+        let server = peers::source(bytes, chunk).await;
+        let job = direct(Task::Receive {
+            from: server.address(),
+            late: [0, 500][n % 2],
+        });
+        let place = [Place::Window, Place::Worker][n % 2];
+        let outcome = suite.run(place, &job).await.unwrap();
+        check(&outcome, &format!("pieces of {chunk} bytes"));
+        assert_eq!(outcome.received, bytes, "pieces of {chunk} bytes");
+        let rate = outcome.rate(bytes);
+        eprintln!("down, {chunk} bytes in {place:?}: {rate:.0} MB/s");
+    }
+    suite.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn small_writes_arrive_though_the_reader_is_slower() {
+    let suite = Suite::app().await.unwrap();
+    let bytes = if soak() { 64 } else { 8 } * MIB;
+    for (place, chunk) in [(Place::Window, 8192), (Place::Worker, 10_000)] {
+        let (server, mut taken) = peers::sink(Reader::Slow);
+        let job = direct(Task::Send {
+            to: server.address(),
+            bytes,
+            chunk,
+            pause: 1,
+        });
+        let outcome = suite.run(place, &job).await.unwrap();
+        check(&outcome, &format!("writes of {chunk} bytes"));
+        let taken = taken.recv().await.unwrap();
+        assert_eq!(
+            (taken.bytes, taken.wrong),
+            (bytes, None),
+            "{chunk}: {taken:?}"
+        );
+        eprintln!(
+            "slowly, {chunk} bytes in {place:?}: {:.1} MB/s",
+            outcome.rate(bytes)
+        );
+    }
+    suite.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_echo_comes_back_whole() {
+    let suite = Suite::app().await.unwrap();
+    let server = peers::echo().await;
+    for (place, chunk) in [(Place::Window, 65_536), (Place::Worker, 4096)] {
+        let bytes = 32 * MIB;
+        let with = server.address();
+        let job = direct(Task::Echo { with, bytes, chunk });
+        let outcome = suite.run(place, &job).await.unwrap();
+        check(&outcome, &format!("writes of {chunk} bytes"));
+        assert_eq!((outcome.sent, outcome.received), (bytes, bytes));
+        eprintln!(
+            "echo, {chunk} bytes in {place:?}: {:.0} MB/s",
+            outcome.rate(bytes)
+        );
+        let job = direct(Task::PingPong {
+            with,
+            count: 3000,
+            bytes: 64,
+        });
+        let outcome = suite.run(place, &job).await.unwrap();
+        check(&outcome, "lines of 64 bytes");
+        eprintln!("ping-pong in {place:?}: {:.3} ms", outcome.median);
+    }
+    suite.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn replies_that_end_at_once_are_whole_or_say_that_they_are_not() {
+    let suite = Suite::app().await.unwrap();
+    for (place, at_once, bytes) in [
+        (Place::Window, 1, 3),
+        (Place::Window, 50, 3),
+        (Place::Worker, 10, 100_000),
+    ] {
+        let server = peers::source(bytes, 1 << 20).await;
+        let job = direct(Task::Replies {
+            from: server.address(),
+            count: 1000,
+            at_once,
+            bytes,
+        });
+        let outcome = suite.run(place, &job).await.unwrap();
+        eprintln!("replies of {bytes} bytes, {at_once} at once in {place:?}: {outcome:?}");
+        assert_eq!(outcome.wrong, None, "{outcome:?}");
+    }
+    suite.close().await.unwrap();
+}
