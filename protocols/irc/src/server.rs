@@ -27,6 +27,8 @@
 mod channels;
 mod connection;
 mod messages;
+#[doc(hidden)]
+pub mod oracle;
 mod registration;
 mod reply;
 mod state;
