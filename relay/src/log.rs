@@ -4,6 +4,8 @@
 //! No payload, token or password is ever given to the log; nor are bytes that a client could use to
 //! forge a line, since what it sent is written in quotes.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
@@ -21,6 +23,7 @@ pub fn init(config: &LogConfig) -> Result<(), Box<dyn std::error::Error + Send +
     };
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => builder.try_init(),

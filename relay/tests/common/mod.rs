@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use jackfield_relay_wire::{Code, Frame, Id, Reason, Settings, auth};
+use jackfield_relay_wire::{Frame, Id, Reason, Settings, auth};
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
@@ -132,7 +132,7 @@ pub async fn request(
     let mut stream = TcpStream::connect(relay).await.expect("the relay listens");
     let mut text = format!("{line}\r\n");
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("\r\n");
     stream.write_all(text.as_bytes()).await.expect("it reads");
@@ -285,9 +285,7 @@ impl Client {
         let mut last = None;
         while let Some(frame) = self.next_frame().await {
             if let Frame::GoAway(reason) = frame {
-                if reason.code() != Code::GOING_AWAY || last.is_none() {
-                    last = Some(reason);
-                }
+                last = Some(reason);
             }
         }
         last

@@ -1,0 +1,266 @@
+//! Who comes in, and what may be reached: the rules, from end to end.
+
+mod common;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use common::{Client, ORIGIN, SECRET, TestRelay, config, headers, request, token, within};
+use jackfield_relay_wire::{Capabilities, Code, Frame};
+use jackfield_relayd::resolve::{Resolve, Resolving};
+use jackfield_relayd::token::{Credential, Secret};
+use jackfield_relayd::{Config, Token};
+use jackfield_socket::HostName;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+/// A token with these rules and nothing else.
+fn reaching(allow: &[&str], deny: &[&str]) -> Token {
+    let mut token = token();
+    let rules = |rules: &[&str]| rules.iter().map(|rule| rule.parse().expect(rule)).collect();
+    token.policy.allow = rules(allow);
+    token.policy.deny = rules(deny);
+    token.policy.listen.clear();
+    token
+}
+
+#[tokio::test]
+async fn only_who_has_origin_host_and_token_comes_in() {
+    let relay = TestRelay::start(config(token())).await;
+    let host = relay.address.to_string();
+    let good = Some(SECRET);
+    for (line, host, origin, token, status) in [
+        ("GET / HTTP/1.1", &*host, Some(ORIGIN), good, "101"),
+        (
+            "GET / HTTP/1.1",
+            &host,
+            Some("https://evil.example"),
+            good,
+            "403",
+        ),
+        ("GET / HTTP/1.1", &host, Some("null"), good, "403"),
+        ("GET / HTTP/1.1", &host, None, good, "403"),
+        ("GET / HTTP/1.1", "evil.example", Some(ORIGIN), good, "403"),
+        ("GET / HTTP/1.1", &host, Some(ORIGIN), None, "401"),
+        (
+            "GET / HTTP/1.1",
+            &host,
+            Some(ORIGIN),
+            Some("not-this-secret-but-another"),
+            "401",
+        ),
+        ("GET /else HTTP/1.1", &host, Some(ORIGIN), good, "404"),
+        ("POST / HTTP/1.1", &host, Some(ORIGIN), good, "405"),
+        ("\u{7f} HTTP/1.1", &host, Some(ORIGIN), good, "400"),
+    ] {
+        let (_, answer) = request(relay.address, line, &headers(host, origin, token)).await;
+        assert_eq!(&answer[9..12], status, "{line} {host} {origin:?}: {answer}");
+        assert!(!answer.contains(SECRET));
+        if status != "101" {
+            assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        }
+    }
+    let plain = [
+        ("Host".to_owned(), host),
+        ("Origin".to_owned(), ORIGIN.to_owned()),
+    ];
+    let (_, answer) = request(relay.address, "GET / HTTP/1.1", &plain).await;
+    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    assert!(
+        answer.contains("\r\nSec-WebSocket-Version: 13\r\n"),
+        "{answer}"
+    );
+    let (_, answer) = request(relay.address, "GET /healthz HTTP/1.1", &[]).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nok\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_come_is_not_waited_for() {
+    let mut config = config(token());
+    config.handshake_deadline = Duration::from_millis(100);
+    let relay = TestRelay::start(config).await;
+    let began = Instant::now();
+    let mut slow = TcpStream::connect(relay.address).await.expect("it listens");
+    let read = within(slow.read(&mut [0])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn nothing_is_reachable_by_default() {
+    let secret = Secret::new(SECRET).expect("long enough");
+    let bare = Token::new("bare", Credential::Secret(secret));
+    let relay = TestRelay::start(config(bare)).await;
+    let mut client = relay.client().await;
+    assert_eq!(client.settings.capabilities, Capabilities::NONE);
+    for to in ["127.0.0.1:80", "8.8.8.8:443", "irc.example.org:6697"] {
+        assert_eq!(client.refused(to).await.code(), Code::DENIED, "{to}");
+    }
+    let mut none = Config::default();
+    none.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    let relay = TestRelay::start(none).await;
+    let refused = Client::open(relay.address, ORIGIN, Some(SECRET)).await;
+    assert!(refused.expect_err("no origin").starts_with("HTTP/1.1 403 "));
+}
+
+#[tokio::test]
+async fn no_form_of_an_inner_address_is_reached() {
+    // Something listens there, on every address of this host, so that a way in would be found.
+    let v4 = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
+    let port = v4.local_addr().expect("bound").port();
+    let _v6 = TcpListener::bind(("::", port)).await;
+    let everything = ["*:*", "0.0.0.0/0:*", "[::/0]:*", "localhost:*"];
+    let relay = TestRelay::start(config(reaching(&everything, &[]))).await;
+    let mut client = relay.client().await;
+    for host in [
+        "127.0.0.1",
+        "127.1.2.3",
+        "0.0.0.0",
+        "localhost",
+        "LOCALHOST.",
+        "[::]",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::ffff:0.0.0.0]",
+        "[::127.0.0.1]",
+        "[::ffff:0:127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b:1::127.0.0.1]",
+        "[2002:7f00:1::1]",
+        "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
+        "10.0.0.1",
+        "169.254.169.254",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "224.0.0.1",
+        "255.255.255.255",
+    ] {
+        let reason = client.refused(&format!("{host}:{port}")).await;
+        assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+    }
+    for to in ["8.8.8.8:25", "[::ffff:8.8.8.8]:25", "8.8.8.8:0"] {
+        let reason = client.refused(to).await;
+        assert_eq!(reason.code(), Code::DENIED, "{to}: {reason}");
+        assert!(reason.text().contains("port"), "{reason}");
+    }
+}
+
+/// Names with addresses, and how often each was asked for.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    addresses: HashMap<&'static str, Vec<IpAddr>>,
+    asked: Arc<AtomicU32>,
+}
+
+impl Names {
+    fn new(names: &[(&'static str, &[&str])]) -> Self {
+        let ip = |text: &&str| text.parse::<IpAddr>().expect(text);
+        Self {
+            addresses: names
+                .iter()
+                .map(|(name, ips)| (*name, ips.iter().map(ip).collect()))
+                .collect(),
+            asked: Arc::default(),
+        }
+    }
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: &HostName) -> Resolving {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let found = self.addresses.get(name.as_str()).cloned();
+        Box::pin(async move { found.ok_or_else(|| io::ErrorKind::NotFound.into()) })
+    }
+}
+
+#[tokio::test]
+async fn of_a_names_addresses_only_those_that_pass_are_dialled() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let names = Names::new(&[
+        (
+            "mixed.example",
+            &["127.0.0.1", "::1", "10.0.0.1", "127.0.0.2"],
+        ),
+        ("inner.example", &["127.0.0.1", "::ffff:127.0.0.3"]),
+        ("none.example", &[]),
+        ("other.test", &["127.0.0.2"]),
+    ]);
+    let token = reaching(&["*.example:*", "127.0.0.2:*"], &["denied.example:*"]);
+    let relay = TestRelay::start_with(config(token), names.clone()).await;
+    let mut client = relay.client().await;
+
+    let id = client.ask(&format!("mixed.example:{port}"), 1024).await;
+    match client.frame().await {
+        Frame::Opened {
+            id: opened, remote, ..
+        } => {
+            assert_eq!(opened, id);
+            assert_eq!(remote, Some(([127, 0, 0, 2], port).into()));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(names.asked.load(Ordering::Relaxed), 1, "once a connection");
+
+    let reason = client.refused(&format!("inner.example:{port}")).await;
+    assert_eq!(reason.code(), Code::DENIED);
+    // What its addresses are is not the client's to know.
+    assert!(
+        !reason.text().contains("127") && !reason.text().contains("loopback"),
+        "{reason}"
+    );
+    for to in ["none.example:80", "unknown.example:80"] {
+        assert_eq!(
+            client.refused(to).await.code(),
+            Code::HOST_NOT_FOUND,
+            "{to}"
+        );
+    }
+    // The address is listed, so whatever name leads there may be used.
+    let (_, _) = client.connect(&format!("other.test:{port}"), 1024).await;
+
+    let before = names.asked.load(Ordering::Relaxed);
+    for to in ["denied.example:80", "mixed.example:25"] {
+        assert_eq!(client.refused(to).await.code(), Code::DENIED, "{to}");
+    }
+    assert_eq!(
+        names.asked.load(Ordering::Relaxed),
+        before,
+        "refused before it is looked up"
+    );
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_token() {
+    let key = Secret::new("the-signing-key-of-the-tests").expect("long enough");
+    let mut signed = token();
+    signed.credential = Credential::Key(key.clone());
+    let relay = TestRelay::start(config(signed)).await;
+    let now = SystemTime::now();
+
+    let old = key.sign("tests", now - Duration::from_secs(5));
+    let refused = Client::open(relay.address, ORIGIN, Some(&old)).await;
+    assert!(
+        refused
+            .expect_err("it is over")
+            .starts_with("HTTP/1.1 401 ")
+    );
+
+    // Whole seconds stand in it: between one and two from now.
+    let short = key.sign("tests", now + Duration::from_secs(2));
+    let mut client = Client::open(relay.address, ORIGIN, Some(&short))
+        .await
+        .expect("still good");
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::DENIED);
+    assert!(reason.text().contains("expired"), "{reason}");
+    assert!(now.elapsed().expect("later") < Duration::from_secs(5));
+}

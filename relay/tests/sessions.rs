@@ -1,0 +1,318 @@
+//! Limits, hostile clients, and the end.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Client, ORIGIN, SECRET, TestRelay, config, target, token, within};
+use futures_util::{SinkExt as _, StreamExt as _};
+use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason, Settings};
+use jackfield_relayd::Token;
+use jackfield_relayd::limits::Limits;
+use jackfield_socket::ListenOptions;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio_websockets::Message;
+
+fn limited(change: impl FnOnce(&mut Limits)) -> Token {
+    let mut token = token();
+    change(&mut token.limits);
+    token
+}
+
+/// Something that takes connections and keeps them.
+async fn keeper() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+#[track_caller]
+fn names(reason: &Reason, limit: &str) {
+    assert_eq!(reason.code(), Code::LIMIT_EXCEEDED, "{reason}");
+    assert!(reason.text().contains(limit), "{reason}");
+}
+
+#[tokio::test]
+async fn streams_are_limited_over_all_sessions_of_a_token() {
+    let relay = TestRelay::start(config(limited(|limits| limits.streams = 2))).await;
+    let address = keeper().await;
+    let (mut one, mut two) = (relay.client().await, relay.client().await);
+    let (first, _) = one.connect(&address, 1024).await;
+    two.connect(&address, 1024).await;
+    names(&one.refused(&address).await, "streams (2)");
+    names(&two.refused(&address).await, "streams (2)");
+    // It comes back when a stream ends; the relay says nothing of that, so it may take a moment.
+    let reason = Reason::new(Code::CANCELLED, "");
+    one.send(&Frame::Reset { id: first, reason }).await;
+    one.connect(&address, 1024).await;
+}
+
+#[tokio::test]
+async fn dials_are_limited_in_time() {
+    let relay = TestRelay::start(config(limited(|limits| limits.dials_per_second = 3))).await;
+    let address = keeper().await;
+    let mut client = relay.client().await;
+    for _ in 0..3 {
+        client.connect(&address, 1024).await;
+    }
+    names(&client.refused(&address).await, "dials_per_second (3)");
+}
+
+#[tokio::test]
+async fn listeners_are_limited() {
+    let relay = TestRelay::start(config(limited(|limits| limits.listeners = 1))).await;
+    let mut client = relay.client().await;
+    for refused in [false, true] {
+        let id = client.new_id();
+        client
+            .send(&Frame::Listen {
+                id,
+                credit: 1,
+                stream_credit: 1024,
+                at: "127.0.0.1:0".parse().expect("an address"),
+                options: ListenOptions::default(),
+            })
+            .await;
+        match client.frame().await {
+            Frame::Opened { .. } if !refused => {}
+            Frame::Refused { reason, .. } if refused => names(&reason, "listeners (1)"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_limited() {
+    let mut config = config(limited(|limits| limits.sessions = 2));
+    config.max_sessions = 3;
+    let relay = TestRelay::start(config).await;
+    let _two = (relay.client().await, relay.client().await);
+    let answer = Client::open(relay.address, ORIGIN, Some(SECRET)).await;
+    let answer = answer.expect_err("two at the most");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("limit sessions"), "{answer}");
+}
+
+#[tokio::test]
+async fn bytes_are_limited() {
+    let relay = TestRelay::start(config(limited(|limits| {
+        limits.session_bytes = Some(100_000);
+    })))
+    .await;
+    let (address, _) =
+        target(|mut stream| async move { stream.write_all(&vec![7; 200_000]).await }).await;
+    let mut client = relay.client().await;
+    client.connect(&address, 1024 * 1024).await;
+    names(
+        &client.last_word().await.expect("a reason"),
+        "session_bytes (100000)",
+    );
+}
+
+#[tokio::test]
+async fn a_session_in_which_nothing_is_open_ends() {
+    let idle = Duration::from_millis(300);
+    let relay = TestRelay::start(config(limited(|limits| limits.idle_deadline = idle))).await;
+    let address = keeper().await;
+    let (mut busy, mut client) = (relay.client().await, relay.client().await);
+    busy.connect(&address, 1024).await;
+    names(&client.last_word().await.expect("a reason"), "idle_seconds");
+    busy.connect(&address, 1024).await;
+}
+
+#[tokio::test]
+async fn a_dial_has_a_deadline() {
+    // A name that is never found out.
+    #[derive(Debug)]
+    struct Silent;
+    impl jackfield_relayd::resolve::Resolve for Silent {
+        fn resolve(&self, _: &jackfield_socket::HostName) -> jackfield_relayd::resolve::Resolving {
+            Box::pin(std::future::pending())
+        }
+    }
+    let short = Duration::from_millis(200);
+    let config = config(limited(|limits| limits.dial_deadline = short));
+    let relay = TestRelay::start_with(config, Silent).await;
+    let mut client = relay.client().await;
+    let reason = client.refused("slow.example:7000").await;
+    assert_eq!(reason.code(), Code::TIMED_OUT, "{reason}");
+    // One that is cancelled is answered no more, and another goes on.
+    let cancelled = client.ask("slow.example:7000", 1024).await;
+    let reason = Reason::new(Code::CANCELLED, "");
+    client
+        .send(&Frame::Reset {
+            id: cancelled,
+            reason,
+        })
+        .await;
+    client.connect(&keeper().await, 1024).await;
+}
+
+/// The code of the reason that a relay gives for ending the session of a client that does this.
+async fn ends_with(relay: &TestRelay, hostile: Hostile) -> Code {
+    let mut client = relay.client().await;
+    let address = keeper().await;
+    match hostile {
+        Hostile::Garbage => client.send_raw(vec![0x7f; 100]).await,
+        Hostile::Empty => client.send_raw(Vec::new()).await,
+        Hostile::Text => {
+            let sent = client.socket.send(Message::text("text")).await;
+            sent.expect("open");
+        }
+        Hostile::SecondHello => client.send(&Frame::Hello(Settings::default())).await,
+        Hostile::RelaysFrame => {
+            let id = Id::new(1).expect("not 0");
+            let frame = Frame::Opened {
+                id,
+                credit: 1,
+                local: None,
+                remote: None,
+            };
+            client.send(&frame).await;
+        }
+        Hostile::UnknownStream => {
+            let id = Id::new(77).expect("not 0");
+            client
+                .send(&Frame::Data {
+                    id,
+                    data: vec![1].into(),
+                })
+                .await;
+        }
+        Hostile::IdTwice => {
+            let (id, _) = client.connect(&address, 1024).await;
+            let to = address.parse().expect("an address");
+            let options = jackfield_socket::TcpOptions::default();
+            client
+                .send(&Frame::Connect {
+                    id,
+                    credit: 1,
+                    to,
+                    options,
+                })
+                .await;
+        }
+        Hostile::Overdraft => {
+            let (id, credit) = client.connect(&address, 1024).await;
+            let mut left = credit as usize + 9_000_000;
+            while left > 0 {
+                let count = left.min(MAX_DATA);
+                let frame = Frame::Data {
+                    id,
+                    data: vec![0; count].into(),
+                };
+                // The relay may have hung up by now.
+                if client
+                    .socket
+                    .send(Message::binary(frame.encode()))
+                    .await
+                    .is_err()
+                {
+                    break;
+                }
+                left -= count;
+            }
+        }
+        Hostile::CreditBeyondCounting => {
+            let (id, _) = client.connect(&address, u32::MAX).await;
+            client.send(&Frame::Credit { id, more: u32::MAX }).await;
+        }
+    }
+    client.last_word().await.expect("a reason").code()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hostile {
+    Garbage,
+    Empty,
+    Text,
+    SecondHello,
+    RelaysFrame,
+    UnknownStream,
+    IdTwice,
+    Overdraft,
+    CreditBeyondCounting,
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_the_rules_is_told_and_nobody_else_suffers() {
+    let relay = TestRelay::start(config(token())).await;
+    let address = keeper().await;
+    let mut neighbour = relay.client().await;
+    for (hostile, expected) in [
+        (Hostile::Garbage, Code::PROTOCOL_ERROR),
+        (Hostile::Empty, Code::PROTOCOL_ERROR),
+        (Hostile::Text, Code::PROTOCOL_ERROR),
+        (Hostile::SecondHello, Code::PROTOCOL_ERROR),
+        (Hostile::RelaysFrame, Code::PROTOCOL_ERROR),
+        (Hostile::UnknownStream, Code::PROTOCOL_ERROR),
+        (Hostile::IdTwice, Code::PROTOCOL_ERROR),
+        (Hostile::Overdraft, Code::FLOW_CONTROL_ERROR),
+        (Hostile::CreditBeyondCounting, Code::FLOW_CONTROL_ERROR),
+    ] {
+        let code = within(ends_with(&relay, hostile)).await;
+        assert_eq!(code, expected, "{hostile:?}");
+        neighbour.connect(&address, 1024).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_websocket_or_too_long_is_closed_with_websockets_own_code() {
+    let relay = TestRelay::start(config(token())).await;
+    // A message of 2^40 bytes, which is only announced; and one that is not masked.
+    let announced = [0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4];
+    let unmasked = [0x82, 0x01, 0x00];
+    for (bytes, expected) in [(&announced[..], 1009), (&unmasked[..], 1002)] {
+        let mut client = relay.client().await;
+        let stream = client.socket.get_mut();
+        stream.write_all(bytes).await.expect("open");
+        let closed = loop {
+            let message = within(client.socket.next()).await.expect("a close");
+            let message = message.expect("in order");
+            if let Some((code, _)) = message.as_close() {
+                break u16::from(code);
+            }
+        };
+        assert_eq!(closed, expected);
+    }
+    relay.client().await.connect(&keeper().await, 1024).await;
+}
+
+#[tokio::test]
+async fn a_relay_that_ends_says_so_and_lets_streams_finish() {
+    let mut relay = TestRelay::start(config(token())).await;
+    let (address, echo) = target(|mut stream| async move {
+        let (mut read, mut write) = stream.split();
+        tokio::io::copy(&mut read, &mut write).await
+    })
+    .await;
+    let (mut idle, mut busy) = (relay.client().await, relay.client().await);
+    let (id, mut credit) = busy.connect(&address, 1024).await;
+    relay.stop();
+    let reason = idle.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::GOING_AWAY);
+
+    match busy.frame().await {
+        Frame::GoAway(reason) => assert_eq!(reason.code(), Code::GOING_AWAY),
+        other => panic!("{other:?}"),
+    }
+    busy.send(&Frame::Data {
+        id,
+        data: vec![1, 2, 3].into(),
+    })
+    .await;
+    busy.send(&Frame::Fin { id }).await;
+    let (data, reset) = busy.read_to_end(id, &mut credit).await;
+    assert_eq!((&*data, reset), (&[1, 2, 3][..], None));
+    let reason = busy.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::GOING_AWAY);
+    within(echo).await.expect("it ends").expect("in order");
+    relay.stopped().await;
+}

@@ -1,0 +1,111 @@
+//! `wss`: the relay's own TLS.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{SECRET, config, headers, token, within};
+use jackfield_relayd::{Relayd, TlsFiles};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Writes a certificate for `localhost` and its key, and returns the certificate.
+fn new_certificate(files: &TlsFiles) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    std::fs::write(&files.certificate, made.cert.pem()).expect("written");
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("written");
+    made.cert.der().clone()
+}
+
+/// The head of the relay's answer to a WebSocket's request over TLS; an error where its certificate
+/// is another one.
+async fn answer(relay: SocketAddr, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(relay).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = within(connector.connect(name, stream)).await?;
+    let mut request = "GET / HTTP/1.1\r\n".to_owned();
+    let origin = Some(common::ORIGIN);
+    for (name, value) in headers(&format!("localhost:{}", relay.port()), origin, Some(SECRET)) {
+        request.extend([&*name, ": ", &*value, "\r\n"]);
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(within(stream.read_u8()).await?);
+    }
+    Ok(String::from_utf8(head).expect("text"))
+}
+
+#[tokio::test]
+async fn a_websocket_opens_over_tls_and_certificates_can_be_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name| directory.path().join(name);
+    let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
+    let first = new_certificate(&files);
+    let mut config = config(token());
+    config.tls = Some(files.clone());
+    config.hosts = vec!["localhost".parse().expect("a host")];
+    let relay = Relayd::bind(config).await.expect("a free port");
+    let address = relay.local_addrs()[0];
+    let reload = relay.reload_certificate();
+    let running = tokio::spawn(relay.run(std::future::pending()));
+
+    let head = answer(address, &first).await.expect("trusted");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+
+    let second = new_certificate(&files);
+    assert!(answer(address, &second).await.is_err(), "not in use yet");
+    reload();
+    assert!(
+        answer(address, &first).await.is_err(),
+        "not in use any more"
+    );
+    answer(address, &second).await.expect("trusted");
+
+    // Files that can't be used change nothing.
+    std::fs::write(&files.certificate, "no certificate").expect("written");
+    reload();
+    answer(address, &second).await.expect("still in use");
+    running.abort();
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name);
+    let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
+    let start = |files: &TlsFiles| {
+        let mut config = config(token());
+        config.tls = Some(files.clone());
+        async move {
+            let error = Relayd::bind(config).await.expect_err("it can't");
+            error.to_string()
+        }
+    };
+    let named = |error: &str, path: &Path| error.contains(&*path.to_string_lossy());
+    let error = start(&files).await;
+    assert!(named(&error, &files.certificate), "{error}");
+    new_certificate(&files);
+    std::fs::write(&files.certificate, "").expect("written");
+    let error = start(&files).await;
+    assert!(named(&error, &files.certificate), "{error}");
+    new_certificate(&files);
+    std::fs::write(&files.key, "").expect("written");
+    let error = start(&files).await;
+    assert!(named(&error, &files.key), "{error}");
+}
