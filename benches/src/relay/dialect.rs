@@ -1,15 +1,21 @@
 //! One way to load every relay: open a stream, send, receive.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use jackfield_native::Native;
+use jackfield_relay::{Relay, RelayConfig, RelayStream};
+use jackfield_socket::{Endpoint, TcpConnect as _, TcpOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio_websockets::{ClientBuilder, Limits, MaybeTlsStream, Message, WebSocketStream};
 
+use super::servers::TOKEN;
 use super::wisp;
 
 pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -18,6 +24,7 @@ pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 const READ: usize = 64 * 1024;
 
 pub(crate) enum Dialect {
+    Jackfield(Relay),
     Wisp(wisp::Session),
     /// A port of the relay for each target's port.
     Tcp(Vec<(u16, u16)>),
@@ -34,12 +41,14 @@ pub(crate) trait Receive {
 }
 
 pub(crate) enum Sender {
+    Jackfield(WriteHalf<RelayStream>),
     Wisp(wisp::Sender),
     Tcp(OwnedWriteHalf),
     WebSocket(SplitSink<WebSocket, Message>),
 }
 
 pub(crate) enum Receiver {
+    Jackfield(ReadHalf<RelayStream>, Vec<u8>),
     Chunks(mpsc::Receiver<Bytes>),
     Tcp(OwnedReadHalf, Vec<u8>),
     WebSocket(SplitStream<WebSocket>),
@@ -47,8 +56,11 @@ pub(crate) enum Receiver {
 
 impl Dialect {
     pub(crate) async fn jackfield(port: u16) -> Result<Self> {
-        let _ = port;
-        bail!("not written yet")
+        let config = RelayConfig::new(&format!("ws://127.0.0.1:{port}/"))?.with_token(TOKEN)?;
+        let (relay, connection) = Relay::over(Native::default(), config);
+        tokio::spawn(connection);
+        relay.ready().await?;
+        Ok(Self::Jackfield(relay))
     }
 
     pub(crate) async fn wisp(port: u16) -> Result<Self> {
@@ -72,6 +84,15 @@ impl Dialect {
                 .context("no relay to this target")
         };
         match self {
+            Self::Jackfield(relay) => {
+                let to = Endpoint::new(Ipv4Addr::LOCALHOST, target);
+                let stream = relay.connect(&to, &TcpOptions::default()).await?;
+                let (read, write) = tokio::io::split(stream);
+                Ok((
+                    Sender::Jackfield(write),
+                    Receiver::Jackfield(read, vec![0; READ]),
+                ))
+            }
             Self::Wisp(session) => {
                 let (sender, receiver) = session.connect(target).await?;
                 Ok((Sender::Wisp(sender), Receiver::Chunks(receiver)))
@@ -94,6 +115,10 @@ impl Dialect {
 impl Send for Sender {
     async fn send(&mut self, data: &[u8]) -> Result<()> {
         match self {
+            Self::Jackfield(stream) => {
+                stream.write_all(data).await?;
+                Ok(stream.flush().await?)
+            }
             Self::Wisp(sender) => sender.send(data).await,
             Self::Tcp(stream) => Ok(stream.write_all(data).await?),
             Self::WebSocket(sink) => Ok(sink.send(Message::binary(data.to_vec())).await?),
@@ -104,6 +129,7 @@ impl Send for Sender {
 impl Receive for Receiver {
     async fn receive(&mut self) -> Result<usize> {
         let count = match self {
+            Self::Jackfield(stream, buffer) => stream.read(buffer).await?,
             Self::Chunks(chunks) => chunks
                 .recv()
                 .await

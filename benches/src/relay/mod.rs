@@ -24,7 +24,7 @@ const RATE_TIME: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_millis(500);
 const STREAMS: [usize; 3] = [1, 10, 50];
 const ROUND_TRIPS: usize = 3000;
-const ROUND_TRIPS_BESIDE_BULK: usize = 500;
+const ROUND_TRIPS_BESIDE_BULK: usize = 300;
 const OPENS: usize = 300;
 /// How long the reader stalls.
 const STALL: Duration = Duration::from_secs(6);

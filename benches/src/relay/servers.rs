@@ -130,8 +130,16 @@ impl Server {
 pub(crate) const TOKEN: &str = "benchmark-token-0123456789abcdef";
 
 fn spawn_relayd(binary: &Path, port: u16) -> Result<Running> {
-    let _ = (binary, port);
-    bail!("not written yet")
+    let config = format!(
+        "listen = [\"127.0.0.1:{port}\"]\norigins = []\nallow_without_origin = true\n\
+         limits = {{ dials_per_second = 100000 }}\n\
+         [[token]]\nname = \"bench\"\nsecret = \"{TOKEN}\"\nallow = [\"127.0.0.0/8:*\"]\n"
+    );
+    let file = std::env::temp_dir().join(format!("jackfield-bench-{}.toml", std::process::id()));
+    std::fs::write(&file, config)?;
+    let mut command = Command::new(binary);
+    command.arg("--config").arg(file);
+    spawn(command)
 }
 
 fn spawn(mut command: Command) -> Result<Running> {
