@@ -133,6 +133,8 @@ impl<N: TcpConnect + TcpListen + UdpOpen> Peer<N> {
         let mut datagrams = std::pin::pin!(datagram::serve(udp, stranger));
         loop {
             tokio::select! {
+                // In this order, so that a simulation is the same each time.
+                biased;
                 accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                     Ok(stream) => connections.push(stream::serve(stream, abort, tools)),
                     Err(error) if matches!(
