@@ -269,6 +269,7 @@ fn decode_udp(id: Id, body: &mut Bytes) -> Result<Frame> {
         multicast.loopback = flags & UDP_LOOPBACK != 0;
         multicast.share_address = flags & UDP_SHARE_ADDRESS != 0;
         multicast.time_to_live = get_u8(body)?;
+        multicast.interface = get_ip(body)?;
         for _ in 0..get_u8(body)? {
             let address = get_ip(body)?.ok_or(DecodeError::new("a group has no address"))?;
             let mut group = MulticastGroup::new(address);
@@ -565,14 +566,12 @@ fn encode_udp(out: &mut BytesMut, id: Id, credit: u32, target: &UdpTarget, optio
     }
     if let Some(multicast) = &options.multicast {
         out.put_u8(multicast.time_to_live);
+        put_optional_ip(out, multicast.interface);
         let count = u8::try_from(multicast.groups.len());
         out.put_u8(count.expect("no more than 255 multicast groups"));
         for group in &multicast.groups {
             put_ip(out, group.address);
-            match group.source {
-                Some(source) => put_ip(out, source),
-                None => out.put_u8(ADDRESS_NONE),
-            }
+            put_optional_ip(out, group.source);
         }
     }
 }
@@ -612,6 +611,13 @@ fn put_ip(out: &mut BytesMut, ip: IpAddr) {
             out.put_u8(ADDRESS_V6);
             out.put_slice(&ip.octets());
         }
+    }
+}
+
+fn put_optional_ip(out: &mut BytesMut, ip: Option<IpAddr>) {
+    match ip {
+        Some(ip) => put_ip(out, ip),
+        None => out.put_u8(ADDRESS_NONE),
     }
 }
 

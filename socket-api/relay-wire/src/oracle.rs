@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn two_honest_ends_deliver_everything() {
-        for program in programs(600, 600) {
+        for program in programs(150, 600) {
             honest(&program);
         }
     }

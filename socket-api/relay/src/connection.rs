@@ -134,6 +134,7 @@ impl TcpConnect for Relay {
     type Stream = RelayStream;
 
     async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<RelayStream> {
+        options.validate()?;
         let session = self.session()?;
         let open = Open::request(&session, |mux| mux.connect(to.clone(), options.clone()))?;
         let addresses = poll_fn(|cx| open.poll_answer(cx)).await?;
@@ -145,6 +146,7 @@ impl TcpListen for Relay {
     type Listener = RelayListener;
 
     async fn listen(&self, at: SocketAddr, options: &ListenOptions) -> Result<RelayListener> {
+        options.validate(at)?;
         let session = self.session()?;
         let open = Open::request(&session, |mux| mux.listen(at, options.clone()))?;
         let addresses = poll_fn(|cx| open.poll_answer(cx)).await?;
@@ -160,12 +162,7 @@ impl UdpOpen for Relay {
         to: &Endpoint,
         options: &UdpOptions,
     ) -> Result<RelayDatagramSocket> {
-        if options.multicast.is_some() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "a connected UDP socket takes no part in multicast",
-            ));
-        }
+        options.validate_connected()?;
         self.open_udp(UdpTarget::Connected(to.clone()), options)
             .await
     }
@@ -175,6 +172,7 @@ impl UdpOpen for Relay {
         at: SocketAddr,
         options: &UdpOptions,
     ) -> Result<RelayDatagramSocket> {
+        options.validate_bound(at)?;
         self.open_udp(UdpTarget::Bound(at), options).await
     }
 }

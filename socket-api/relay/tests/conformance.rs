@@ -1,0 +1,53 @@
+//! The suite through a real relay, natively: this backend, `jackfield-relayd`, the peer.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use jackfield_conformance::{Peer, Target, run_all};
+use jackfield_native::{Native, NativeStream};
+use jackfield_relay::{Relay, RelayConfig};
+use jackfield_relayd::token::{Credential, Secret};
+use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_socket::AnyNetwork;
+
+const SECRET: &str = "the-secret-of-the-suite";
+
+/// Starts a relay that lets the suite do all it does, and gives its address.
+async fn start_relay() -> String {
+    let secret = Secret::new(SECRET).expect("long enough");
+    let mut token = Token::new("suite", Credential::Secret(secret));
+    let rules = ["127.0.0.0/8:*", "127.0.0.0/8:*/udp"];
+    token.policy.allow = rules.map(|rule| rule.parse().expect(rule)).into();
+    let rules = ["127.0.0.1:*", "127.0.0.1:*/udp"];
+    token.policy.listen = rules.map(|rule| rule.parse().expect(rule)).into();
+    // The suite opens and closes faster than any user.
+    token.limits.dials_per_second = 10_000;
+    token.udp_open = true;
+    let mut config = Config::default();
+    config.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    config.allow_without_origin = true;
+    config.tokens = vec![token];
+    let relay = Relayd::bind(config).await.expect("a free port");
+    let address = relay.local_addrs()[0];
+    tokio::spawn(relay.run(std::future::pending()));
+    format!("ws://{address}/")
+}
+
+#[tokio::test]
+async fn through_a_relay() {
+    let at = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let peer = Peer::open(Native, at, NativeStream::abort)
+        .await
+        .expect("a peer on loopback");
+    let config = RelayConfig::new(&start_relay().await)
+        .and_then(|config| config.with_token(SECRET))
+        .expect("a good configuration");
+    let (relay, connection) = Relay::over(Native, config);
+    tokio::spawn(connection);
+    let mut target = Target::new(AnyNetwork::new(relay), peer.addresses().clone());
+    target.name = Some("localhost".parse().expect("a name"));
+    target.capabilities.listen = Some(at);
+    target.capabilities.udp_bound = Some(at);
+    tokio::spawn(peer.run());
+    let report = run_all(&target).await;
+    assert!(report.passed(), "{report}");
+}
