@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::codec::Numeric;
+use crate::codec::{InvalidValue, Numeric};
 
-/// Why a session ended without a `quit`.
+/// Why a session ended without a [`quit`](crate::client::Client::quit).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -95,9 +95,11 @@ pub enum RequestError {
         /// How many bytes it may have.
         limit: usize,
     },
+    /// What was to be sent can't be.
+    Invalid(InvalidValue),
     /// The server lacks this capability.
     Unsupported(&'static str),
-    /// The client was closed: by a `quit`, or because its connection
+    /// The client was closed: by a [`quit`](crate::client::Client::quit), or because its connection
     /// future is gone.
     Closed,
 }
@@ -113,6 +115,7 @@ impl fmt::Display for RequestError {
             Self::TooManyPending => f.write_str("too many requests wait for an answer"),
             Self::ReplyTooLarge => f.write_str("the answer is larger than the limit allows"),
             Self::TooLong { limit } => write!(f, "longer than {limit} bytes"),
+            Self::Invalid(invalid) => invalid.fmt(f),
             Self::Unsupported(what) => write!(f, "the server lacks {what}"),
             Self::Closed => f.write_str("the client is closed"),
         }
@@ -120,6 +123,12 @@ impl fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+impl From<InvalidValue> for RequestError {
+    fn from(invalid: InvalidValue) -> Self {
+        Self::Invalid(invalid)
+    }
+}
 
 /// The server's refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]

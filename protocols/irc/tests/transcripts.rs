@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jackfield_irc::codec::{Message, Nickname, Source, Text};
 use jackfield_irc::core::{
-    ChatKind, Config, Event, Member, Password, Reply, Request, RequestId, Sasl, Session,
+    ChatKind, Config, Event, Joined, Member, Password, Reply, Request, RequestId, Sasl, Session,
     SessionEvent, Whois,
 };
 use jackfield_socket::driver::StreamCore;
@@ -453,10 +453,11 @@ fn show(event: &Event) -> String {
 fn show_reply(reply: &Reply) -> String {
     match reply {
         Reply::Done => "done".to_owned(),
-        Reply::Joined {
+        Reply::Joined(Joined {
             topic,
             members: all,
-        } => format!(
+            ..
+        }) => format!(
             "joined {}{}",
             members(all),
             topic

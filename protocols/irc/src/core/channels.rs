@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ISupport, Limits};
+use super::{ISupport, Joined, Limits};
 use crate::codec::{ChannelName, ModeTypes, Nickname, SourceRef};
 
 /// A channel that this client is in.
@@ -44,6 +44,14 @@ impl Channel {
     /// Its members, in the order of their folded nicknames.
     pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.members.values()
+    }
+
+    /// What there is to tell about it.
+    pub(super) fn snapshot(&self) -> Joined {
+        Joined {
+            topic: self.topic.clone(),
+            members: self.members().cloned().collect(),
+        }
     }
 
     pub(super) fn set_topic(&mut self, topic: Option<String>) {

@@ -122,10 +122,7 @@ impl Session {
 
     fn joined_reply(&self, channel: &str) -> Option<Reply> {
         let channel = self.channels.get(&self.isupport, channel)?;
-        Some(Reply::Joined {
-            topic: channel.topic().map(str::to_owned),
-            members: channel.members().cloned().collect(),
-        })
+        Some(Reply::Joined(channel.snapshot()))
     }
 
     /// Ends a request that waited for this.
@@ -646,10 +643,7 @@ impl Session {
             let done = self.pending.finish(
                 context.label,
                 |kind| matches!(kind, Kind::Join(of) if mapping.eq(of, channel.name())),
-                || Reply::Joined {
-                    topic: channel.topic().map(str::to_owned),
-                    members: channel.members().cloned().collect(),
-                },
+                || Reply::Joined(channel.snapshot()),
             );
             self.events.extend(done);
         }

@@ -45,5 +45,5 @@ pub use channels::{Channel, Member};
 pub use config::{Config, Flood, Limits, Password, Sasl};
 pub use event::{ChatKind, ChatMessage, Event, SessionEvent, Severity};
 pub use isupport::ISupport;
-pub use request::{Reply, Request, RequestId, WhoEntry, Whois};
+pub use request::{Joined, Reply, Request, RequestId, WhoEntry, Whois};
 pub use session::Session;

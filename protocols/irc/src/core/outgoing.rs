@@ -53,10 +53,7 @@ impl Session {
             && let Some(channel) = self.channels.get(&self.isupport, channel)
         {
             // The server would not answer.
-            let reply = Reply::Joined {
-                topic: channel.topic().map(str::to_owned),
-                members: channel.members().cloned().collect(),
-            };
+            let reply = Reply::Joined(channel.snapshot());
             self.events
                 .push_back(SessionEvent::Completed(id, Ok(reply)));
             return Ok(id);

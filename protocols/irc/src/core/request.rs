@@ -116,12 +116,7 @@ pub enum Reply {
     /// It is done.
     Done,
     /// The channel was entered.
-    Joined {
-        /// The topic.
-        topic: Option<String>,
-        /// The members.
-        members: Vec<Member>,
-    },
+    Joined(Joined),
     /// A channel's topic; none where there is none.
     Topic(Option<String>),
     /// A channel's members.
@@ -137,6 +132,16 @@ pub enum Reply {
         /// The parameters of those that have one.
         params: Vec<String>,
     },
+}
+
+/// A channel as it was when this client entered it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Joined {
+    /// The topic.
+    pub topic: Option<String>,
+    /// The members, this client included.
+    pub members: Vec<Member>,
 }
 
 /// One user in the answer to `WHO`.

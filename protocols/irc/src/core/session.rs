@@ -301,6 +301,10 @@ impl StreamCore for Session {
         }
     }
 
+    fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
     fn poll_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
     }

@@ -1,0 +1,57 @@
+//! How long to wait before the next attempt.
+
+use std::time::Duration;
+
+use super::Reconnect;
+
+#[derive(Debug)]
+pub(super) struct Backoff {
+    policy: Reconnect,
+    random: fastrand::Rng,
+    delay: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(policy: Reconnect, seed: Option<u64>) -> Self {
+        // Without randomness from the system, the delays are the same everywhere: no reason to fail.
+        let seed = seed.or_else(|| getrandom::u64().ok()).unwrap_or_default();
+        Self {
+            policy,
+            random: fastrand::Rng::with_seed(seed),
+            delay: policy.first_delay,
+        }
+    }
+
+    /// The delay after a session that lasted this long.
+    pub(super) fn next(&mut self, lasted: Duration) -> Duration {
+        if lasted >= self.policy.stable_after {
+            self.delay = self.policy.first_delay;
+        }
+        let delay = self.delay.min(self.policy.longest_delay);
+        self.delay = delay.saturating_mul(2);
+        delay.mul_f64(1.0 - self.random.f64() / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_to_the_longest_and_begin_anew() {
+        let policy = Reconnect::default();
+        let mut backoff = Backoff::new(policy, Some(7));
+        let mut again = Backoff::new(policy, Some(7));
+        let mut whole = policy.first_delay;
+        for _ in 0..20 {
+            let delay = backoff.next(Duration::ZERO);
+            assert!(
+                delay <= whole && delay >= whole / 2,
+                "{delay:?} of {whole:?}"
+            );
+            assert_eq!(delay, again.next(Duration::ZERO));
+            whole = (whole * 2).min(policy.longest_delay);
+        }
+        assert!(backoff.next(policy.stable_after) <= policy.first_delay);
+    }
+}

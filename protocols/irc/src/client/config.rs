@@ -1,0 +1,76 @@
+//! What a client is given.
+
+use std::time::Duration;
+
+use jackfield_socket::TcpOptions;
+
+use crate::codec::ChannelName;
+use crate::core::Config;
+
+/// How to connect, and what to do when the connection is lost.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// How each session registers and behaves.
+    pub session: Config,
+    /// The channels to enter after registering. Those that are entered and left later come and go
+    /// by themselves, so that a client that reconnects is where it was.
+    pub channels: Vec<ChannelName>,
+    /// How to try again; none for never. Default: [`Reconnect::default`].
+    pub reconnect: Option<Reconnect>,
+    /// How long opening the stream may take, TLS included. Default: 30 s.
+    pub connect_timeout: Duration,
+    /// How to open the stream.
+    pub tcp: TcpOptions,
+    /// How many events may wait to be read, at least 1. When they do, the client stops reading from
+    /// the server. Default: 256.
+    pub event_capacity: usize,
+    /// What the jitter of reconnecting begins with: the same seed gives the same delays. Default:
+    /// none, for another one each time.
+    pub seed: Option<u64>,
+}
+
+impl ClientConfig {
+    /// The defaults, with these sessions.
+    pub fn new(session: Config) -> Self {
+        Self {
+            session,
+            channels: Vec::new(),
+            reconnect: Some(Reconnect::default()),
+            connect_timeout: Duration::from_secs(30),
+            tcp: TcpOptions::default(),
+            event_capacity: 256,
+            seed: None,
+        }
+    }
+}
+
+impl From<Config> for ClientConfig {
+    fn from(session: Config) -> Self {
+        Self::new(session)
+    }
+}
+
+/// How to try again: after a delay that doubles with each failure in a row, less up to half of it
+/// by chance, so that a server that restarts is not met by all its clients at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// The first delay. Default: 2 s.
+    pub first_delay: Duration,
+    /// The longest delay. Default: 5 min.
+    pub longest_delay: Duration,
+    /// How long a session must have lasted for the next delay to be the first one again. Default:
+    /// 1 min.
+    pub stable_after: Duration,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first_delay: Duration::from_secs(2),
+            longest_delay: Duration::from_mins(5),
+            stable_after: Duration::from_mins(1),
+        }
+    }
+}

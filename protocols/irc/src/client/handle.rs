@@ -1,0 +1,341 @@
+//! The handle.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::codec::{ChannelName, InvalidValue, Message, Nickname, Target, Text, Word};
+use crate::core::{Joined, Member, Reply, Request, WhoEntry, Whois};
+use crate::error::RequestError;
+
+/// Requests that wait for the connection future to take them; further ones wait to be passed on.
+pub(super) const COMMAND_CAPACITY: usize = 32;
+
+/// What a client passes to its connection.
+#[derive(Debug)]
+pub(super) enum Action {
+    Request(Request, oneshot::Sender<Result<Reply, RequestError>>),
+    Quit(Option<Text>),
+}
+
+/// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
+///
+/// Requests are taken from [`Event::Registered`](crate::core::Event::Registered) until the
+/// connection is lost; at other times they fail with [`RequestError::NotConnected`].
+///
+/// When the last clone is dropped, the client quits.
+///
+/// # Cancel safety
+/// Dropping the future of a request before the connection took it withdraws it. Afterwards it is
+/// done all the same, and its outcome is discarded.
+///
+/// # Errors
+/// Every request may fail with any [`RequestError`]; the methods name only what is particular.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(super) actions: mpsc::Sender<Action>,
+}
+
+impl Client {
+    /// Does any [`Request`].
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn request(&self, request: Request) -> Result<Reply, RequestError> {
+        let (done, outcome) = oneshot::channel();
+        let action = Action::Request(request, done);
+        let sent = self.actions.send(action).await;
+        sent.map_err(|_| RequestError::Closed)?;
+        outcome.await.unwrap_or(Err(RequestError::Closed))
+    }
+
+    /// Enters a channel; done when its members are known.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] where the channel is full, asks for an invitation or a key, or
+    /// bans this client.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn join(
+        &self,
+        channel: &ChannelName,
+        key: Option<&Word>,
+    ) -> Result<Joined, RequestError> {
+        let channel = channel.clone();
+        let key = key.cloned();
+        match self.request(Request::Join { channel, key }).await? {
+            Reply::Joined(joined) => Ok(joined),
+            _ => Ok(Joined::default()),
+        }
+    }
+
+    /// Leaves a channel.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn part(
+        &self,
+        channel: &ChannelName,
+        reason: Option<Text>,
+    ) -> Result<(), RequestError> {
+        let channel = channel.clone();
+        self.done(Request::Part { channel, reason }).await
+    }
+
+    /// Says something; a long text goes in several lines. Done when the server has taken it, where
+    /// it says so, and otherwise when it was sent: a refusal that comes later is an
+    /// [`Event::Refused`](crate::core::Event::Refused).
+    ///
+    /// # Errors
+    /// [`RequestError::Invalid`] where the text holds CR, LF or NUL.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn send_message(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
+        let (to, text) = (to.clone(), text.into_text()?);
+        self.done(Request::Message { to, text }).await
+    }
+
+    /// The same as [`send_message`](Self::send_message), as a notice.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn send_notice(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
+        let (to, text) = (to.clone(), text.into_text()?);
+        self.done(Request::Notice { to, text }).await
+    }
+
+    /// The same as [`send_message`](Self::send_message), as an action (`/me`).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn send_action(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
+        let (to, text) = (to.clone(), text.into_text()?);
+        self.done(Request::Action { to, text }).await
+    }
+
+    /// A channel's topic.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn topic(&self, channel: &ChannelName) -> Result<Option<String>, RequestError> {
+        match self.request(Request::Topic(channel.clone())).await? {
+            Reply::Topic(topic) => Ok(topic),
+            _ => Ok(None),
+        }
+    }
+
+    /// Changes a channel's topic; an empty one removes it.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] for who may not.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn set_topic(
+        &self,
+        channel: &ChannelName,
+        topic: impl IntoText,
+    ) -> Result<(), RequestError> {
+        let (channel, topic) = (channel.clone(), topic.into_text()?);
+        self.done(Request::SetTopic { channel, topic }).await
+    }
+
+    /// A channel's members, as the server lists them now.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn names(&self, channel: &ChannelName) -> Result<Vec<Member>, RequestError> {
+        match self.request(Request::Names(channel.clone())).await? {
+            Reply::Members(members) => Ok(members),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The users in a channel, or that match a mask.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn who(&self, mask: &Word) -> Result<Vec<WhoEntry>, RequestError> {
+        match self.request(Request::Who(mask.clone())).await? {
+            Reply::Who(entries) => Ok(entries),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What the server tells about a user; none where it tells nothing.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] where there is no such user.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn whois(&self, nick: &Nickname) -> Result<Option<Whois>, RequestError> {
+        match self.request(Request::Whois(nick.clone())).await? {
+            Reply::Whois(whois) => Ok(Some(*whois)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Changes modes of a channel or of oneself.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] for who may not.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn set_mode(
+        &self,
+        target: &Target,
+        modes: &Word,
+        params: &[Word],
+    ) -> Result<(), RequestError> {
+        self.done(Request::SetMode {
+            target: target.clone(),
+            modes: modes.clone(),
+            params: params.to_vec(),
+        })
+        .await
+    }
+
+    /// Removes someone from a channel.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] for who may not.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn kick(
+        &self,
+        channel: &ChannelName,
+        nick: &Nickname,
+        reason: Option<Text>,
+    ) -> Result<(), RequestError> {
+        let (channel, nick) = (channel.clone(), nick.clone());
+        self.done(Request::Kick {
+            channel,
+            nick,
+            reason,
+        })
+        .await
+    }
+
+    /// Invites someone to a channel.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] for who may not.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn invite(&self, nick: &Nickname, channel: &ChannelName) -> Result<(), RequestError> {
+        let (nick, channel) = (nick.clone(), channel.clone());
+        self.done(Request::Invite { nick, channel }).await
+    }
+
+    /// Goes away, with a text, or comes back.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn set_away(&self, text: Option<Text>) -> Result<(), RequestError> {
+        self.done(Request::Away(text)).await
+    }
+
+    /// Takes another nickname.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] where it is taken or not allowed.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn set_nick(&self, nick: &Nickname) -> Result<(), RequestError> {
+        self.done(Request::Nick(nick.clone())).await
+    }
+
+    /// Sends any other message; done when it was sent. What the server answers comes as events.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn send_raw(&self, message: Message) -> Result<(), RequestError> {
+        self.done(Request::Raw(message)).await
+    }
+
+    /// Ends the client in order: it takes leave of the server, and its connection future ends.
+    /// Events that nobody reads by then may be lost. Done at once where it has ended already.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the client running, or not.
+    pub async fn quit(&self, reason: Option<Text>) {
+        if self.actions.send(Action::Quit(reason)).await.is_ok() {
+            self.actions.closed().await;
+        }
+    }
+
+    async fn done(&self, request: Request) -> Result<(), RequestError> {
+        self.request(request).await.map(|_| ())
+    }
+}
+
+/// What can be a text: one that is checked already, or one that is checked now.
+pub trait IntoText {
+    /// The text.
+    ///
+    /// # Errors
+    /// Where it holds CR, LF or NUL.
+    fn into_text(self) -> Result<Text, InvalidValue>;
+}
+
+impl IntoText for Text {
+    fn into_text(self) -> Result<Text, InvalidValue> {
+        Ok(self)
+    }
+}
+
+impl IntoText for &Text {
+    fn into_text(self) -> Result<Text, InvalidValue> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoText for &str {
+    fn into_text(self) -> Result<Text, InvalidValue> {
+        Text::new(self)
+    }
+}
+
+impl IntoText for &String {
+    fn into_text(self) -> Result<Text, InvalidValue> {
+        Text::new(self)
+    }
+}
+
+impl IntoText for String {
+    fn into_text(self) -> Result<Text, InvalidValue> {
+        Text::new(self)
+    }
+}

@@ -1,0 +1,448 @@
+//! The client against a server in the test's hand, under a clock that stands still.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use jackfield_irc::RequestError;
+use jackfield_irc::client::{self, ClientConfig, ClientEvent, Events};
+use jackfield_irc::codec::Text;
+use jackfield_irc::core::{Config, Event};
+use jackfield_socket::{
+    ByteStream, Endpoint, Error, ErrorKind, StreamInfo, TcpConnect, TcpOptions,
+};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadBuf,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// A network that hands the other end of each stream to the test, or fails as the test says.
+#[derive(Debug)]
+struct TestNetwork {
+    servers: mpsc::UnboundedSender<Server>,
+    failures: Mutex<VecDeque<ErrorKind>>,
+}
+
+#[derive(Debug)]
+struct TestStream {
+    pipe: DuplexStream,
+    /// Set by the server to break the stream.
+    broken: Arc<Mutex<bool>>,
+}
+
+#[derive(Debug)]
+struct Server {
+    pipe: BufReader<DuplexStream>,
+    broken: Arc<Mutex<bool>>,
+}
+
+impl TcpConnect for TestNetwork {
+    type Stream = TestStream;
+
+    async fn connect(
+        &self,
+        _to: &Endpoint,
+        _options: &TcpOptions,
+    ) -> jackfield_socket::Result<TestStream> {
+        let failure = self.failures.lock().expect("no panic").pop_front();
+        if let Some(kind) = failure {
+            return Err(Error::new(kind, "the test says so"));
+        }
+        let (client, server) = tokio::io::duplex(4096);
+        let broken = Arc::new(Mutex::new(false));
+        let server = Server {
+            pipe: BufReader::new(server),
+            broken: Arc::clone(&broken),
+        };
+        self.servers
+            .send(server)
+            .map_err(|_| Error::new(ErrorKind::Refused, "the test is over"))?;
+        Ok(TestStream {
+            pipe: client,
+            broken,
+        })
+    }
+}
+
+impl ByteStream for TestStream {
+    fn info(&self) -> StreamInfo {
+        StreamInfo::new(None, None)
+    }
+}
+
+impl AsyncRead for TestStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let filled = buf.filled().len();
+        let read = Pin::new(&mut self.pipe).poll_read(cx, buf);
+        let ended = matches!(read, Poll::Ready(Ok(()))) && buf.filled().len() == filled;
+        if ended && *self.broken.lock().expect("no panic") {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        read
+    }
+}
+
+impl AsyncWrite for TestStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.pipe).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+impl Server {
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.pipe.read_line(&mut line).await.expect("a line");
+        assert!(line.ends_with("\r\n"), "the client has ended: {line:?}");
+        line.trim_end().to_owned()
+    }
+
+    /// Reads up to and with a line that begins like this.
+    async fn until(&mut self, beginning: &str) -> String {
+        loop {
+            let line = self.line().await;
+            if line.starts_with(beginning) {
+                return line;
+            }
+        }
+    }
+
+    async fn say(&mut self, lines: &str) {
+        for line in lines.lines() {
+            let line = format!("{}\r\n", line.trim());
+            self.pipe
+                .get_mut()
+                .write_all(line.as_bytes())
+                .await
+                .expect("room");
+        }
+    }
+
+    async fn welcome(&mut self) {
+        self.until("USER").await;
+        self.say(":a.example 001 ada :Welcome\n:a.example 422 ada :No MOTD")
+            .await;
+        self.until("PING").await;
+    }
+
+    /// Cuts the stream, not in order.
+    fn cut(self) {
+        *self.broken.lock().expect("no panic") = true;
+    }
+}
+
+struct World {
+    client: client::Client,
+    events: Events,
+    servers: mpsc::UnboundedReceiver<Server>,
+    connection: JoinHandle<Result<(), client::ConnectionError>>,
+}
+
+fn world(configure: impl FnOnce(&mut ClientConfig), failures: &[ErrorKind]) -> World {
+    let (sender, servers) = mpsc::unbounded_channel();
+    let network = TestNetwork {
+        servers: sender,
+        failures: Mutex::new(failures.iter().copied().collect()),
+    };
+    let mut config = ClientConfig::new(Config::new("ada".parse().expect("a nickname")));
+    config.seed = Some(1);
+    configure(&mut config);
+    let server = "irc.example:6697".parse().expect("an endpoint");
+    let (client, events, connection) = client::connect(network, server, config);
+    World {
+        client,
+        events,
+        servers,
+        connection: tokio::spawn(connection),
+    }
+}
+
+impl World {
+    async fn server(&mut self) -> Server {
+        self.servers.recv().await.expect("a connection")
+    }
+
+    async fn registered(&mut self) {
+        self.event(|event| matches!(event, ClientEvent::Irc(Event::Registered { .. })))
+            .await;
+    }
+
+    /// Reads up to an event that fits.
+    async fn event(&mut self, fits: impl Fn(&ClientEvent) -> bool) -> ClientEvent {
+        loop {
+            let event = self.events.next().await.expect("the client goes on");
+            if fits(&event) {
+                return event;
+            }
+        }
+    }
+
+    async fn disconnected(&mut self) -> (String, Option<Duration>) {
+        match self
+            .event(|event| matches!(event, ClientEvent::Disconnected { .. }))
+            .await
+        {
+            ClientEvent::Disconnected { error, retry_in } => (error.to_string(), retry_in),
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_has_its_outcome() {
+    let mut world = world(|_| {}, &[]);
+    let mut server = world.server().await;
+    let channel = "#rust".parse().expect("a channel");
+    assert_eq!(
+        world.client.names(&channel).await,
+        Err(RequestError::NotConnected)
+    );
+    server.welcome().await;
+    world.registered().await;
+
+    let (joined, ()) = tokio::join!(world.client.join(&channel, None), async {
+        server.until("JOIN #rust").await;
+        server
+            .say(
+                ":ada!a@h JOIN #rust
+                 :a.example 353 ada = #rust :ada @grace
+                 :a.example 366 ada #rust :End",
+            )
+            .await;
+    });
+    let joined = joined.expect("the channel is open");
+    assert_eq!(joined.members.len(), 2);
+
+    let other = "#secret".parse().expect("a channel");
+    let (refused, ()) = tokio::join!(world.client.join(&other, None), async {
+        server.until("JOIN #secret").await;
+        server
+            .say(":a.example 473 ada #secret :Invitation only")
+            .await;
+    });
+    let refused = refused.expect_err("the channel is closed");
+    assert_eq!(
+        refused.to_string(),
+        "refused: Invitation only (ERR_INVITEONLYCHAN)"
+    );
+
+    let target = (&channel).into();
+    let invalid = world.client.send_message(&target, "hello\r\nQUIT").await;
+    assert!(matches!(invalid, Err(RequestError::Invalid(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_is_followed_by_another_session_in_the_same_channels() {
+    let mut world = world(
+        |config| config.channels = vec!["#home".parse().expect("a channel")],
+        &[],
+    );
+    let mut server = world.server().await;
+    server.welcome().await;
+    server.until("JOIN #home").await;
+    server
+        .say(":ada!a@h JOIN #home\n:a.example 353 ada = #home :ada\n:a.example 366 ada #home :End")
+        .await;
+    world.registered().await;
+    let key = "sesame".parse().expect("a key");
+    let channel = "#rust".parse().expect("a channel");
+    let (joined, ()) = tokio::join!(world.client.join(&channel, Some(&key)), async {
+        server.until("JOIN #rust sesame").await;
+        server
+            .say(":ada!a@h JOIN #rust\n:a.example 353 ada = #rust :ada\n:a.example 366 ada #rust :End")
+            .await;
+    });
+    joined.expect("the key fits");
+
+    // Cut while a channel is being entered.
+    let third = "#third".parse().expect("a channel");
+    let client = world.client.clone();
+    let (lost, ()) = tokio::join!(client.join(&third, None), async {
+        server.until("JOIN #third").await;
+        server.cut();
+    });
+    assert_eq!(lost, Err(RequestError::ConnectionLost));
+    let (error, retry_in) = world.disconnected().await;
+    assert!(error.contains("connection was lost"), "{error}");
+    assert!(retry_in.is_some());
+
+    // Cut while registering; the next delay is longer.
+    let mut server = world.server().await;
+    server.until("NICK").await;
+    server.cut();
+    let (_, longer) = world.disconnected().await;
+    assert!(longer > retry_in, "{longer:?} after {retry_in:?}");
+
+    let mut server = world.server().await;
+    server.welcome().await;
+    assert_eq!(server.until("JOIN").await, "JOIN #home");
+    assert_eq!(server.until("JOIN").await, "JOIN #rust sesame");
+    server.say(":a.example 474 ada #rust :Banned").await;
+    let failed = world
+        .event(|event| matches!(event, ClientEvent::JoinFailed { .. }))
+        .await;
+    assert!(matches!(failed, ClientEvent::JoinFailed { channel, .. } if channel == "#rust"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_without_a_word_is_no_orderly_end() {
+    let mut world = world(|config| config.reconnect = None, &[]);
+    let mut server = world.server().await;
+    server.welcome().await;
+    world.registered().await;
+    drop(server);
+    let (error, retry_in) = world.disconnected().await;
+    assert_eq!(error, "the connection ended without a word from the server");
+    assert_eq!(retry_in, None);
+    assert!(world.events.next().await.is_none());
+    world
+        .connection
+        .await
+        .expect("no panic")
+        .expect_err("the same error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_get_better_is_not_tried_again() {
+    let mut refused = world(|_| {}, &[]);
+    let mut server = refused.server().await;
+    server.until("USER").await;
+    server.say(":a.example 465 ada :You are banned").await;
+    let (error, retry_in) = refused.disconnected().await;
+    assert!(error.contains("You are banned"), "{error}");
+    assert_eq!(retry_in, None);
+
+    let mut mistrusted = world(|_| {}, &[ErrorKind::Certificate]);
+    let (error, retry_in) = mistrusted.disconnected().await;
+    assert_eq!(error, "could not connect: the test says so");
+    assert_eq!(retry_in, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_get_better_is_tried_again() {
+    let failures = [
+        ErrorKind::HostNotFound,
+        ErrorKind::Refused,
+        ErrorKind::Unreachable,
+    ];
+    let mut world = world(|_| {}, &failures);
+    let mut delays = Vec::new();
+    for _ in failures {
+        let (_, retry_in) = world.disconnected().await;
+        delays.push(retry_in.expect("another attempt"));
+    }
+    assert!(delays.is_sorted(), "{delays:?}");
+    world.server().await.welcome().await;
+    world.registered().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn quitting_takes_leave() {
+    let mut world = world(|_| {}, &[]);
+    let mut server = world.server().await;
+    server.welcome().await;
+    world.registered().await;
+    let reason = Text::new("good night").expect("a text");
+    tokio::join!(world.client.quit(Some(reason)), async {
+        assert_eq!(server.until("QUIT").await, "QUIT :good night");
+        server.say("ERROR :Closing Link").await;
+        drop(server);
+    });
+    world
+        .connection
+        .await
+        .expect("no panic")
+        .expect("an orderly end");
+    assert!(world.events.next().await.is_none());
+    let channel = "#rust".parse().expect("a channel");
+    assert_eq!(
+        world.client.names(&channel).await,
+        Err(RequestError::Closed)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn quitting_works_at_any_time() {
+    // While the server is silent.
+    let mut silent = world(|_| {}, &[]);
+    let _server = silent.server().await;
+    silent.client.quit(None).await;
+    silent
+        .connection
+        .await
+        .expect("no panic")
+        .expect("an orderly end");
+
+    // While waiting for the next attempt.
+    let mut waiting = world(|_| {}, &[ErrorKind::Refused]);
+    waiting.disconnected().await;
+    waiting.client.quit(None).await;
+    waiting
+        .connection
+        .await
+        .expect("no panic")
+        .expect("an orderly end");
+
+    // While nobody reads the events.
+    let mut unread = world(|config| config.event_capacity = 4, &[]);
+    let mut server = unread.server().await;
+    server.until("USER").await;
+    server.say(&":x!y@z PRIVMSG ada :hello\n".repeat(20)).await;
+    tokio::join!(unread.client.quit(None), server.until("QUIT"));
+    drop(server);
+    unread
+        .connection
+        .await
+        .expect("no panic")
+        .expect("an orderly end");
+
+    // By dropping the last handle.
+    let mut dropped = world(|_| {}, &[]);
+    let mut server = dropped.server().await;
+    server.welcome().await;
+    drop(dropped.client);
+    server.until("QUIT").await;
+    drop(server);
+    dropped
+        .connection
+        .await
+        .expect("no panic")
+        .expect("an orderly end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_nobody_reads_stall_the_server() {
+    let mut world = world(|config| config.event_capacity = 4, &[]);
+    let mut server = world.server().await;
+    server.welcome().await;
+    world.registered().await;
+    let flood = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            server.say(":x!y@z PRIVMSG ada :hello").await;
+        }
+    });
+    assert!(flood.await.is_err(), "the server could send for ever");
+    // What it sent is all there once someone reads.
+    for _ in 0..100 {
+        world
+            .event(|event| matches!(event, ClientEvent::Irc(Event::Message(_))))
+            .await;
+    }
+}
