@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jackfield_relay_wire::{Code, Id, Reason, UdpTarget};
 use jackfield_socket::{
-    AddressFamily, Endpoint, ErrorKind, Host, ListenOptions, TcpOptions, UdpOptions,
+    AddressFamily, Endpoint, Error, ErrorKind, Host, ListenOptions, TcpOptions, UdpOptions,
 };
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
@@ -90,6 +90,7 @@ impl Opening {
         options: TcpOptions,
     ) -> Result<Self, Refused> {
         let slot = take_stream(grant, &to)?;
+        (options.validate()).map_err(|error| Refused::invalid(&to, &error))?;
         let (grant, context) = (Arc::clone(grant), context.clone());
         Ok(Self::within(
             grant.token.limits.dial_deadline,
@@ -117,6 +118,7 @@ impl Opening {
         let limit = |reached| Refused::limit(&at, reached);
         let slot = grant.usage.listener().map_err(limit)?;
         grant.usage.dial(Instant::now()).map_err(limit)?;
+        (options.validate(at)).map_err(|error| Refused::invalid(&at, &error))?;
         refuse_dual_stack(options.v6_only, at)?;
         let candidates = (grant.token.policy)
             .check_listen(Transport::Tcp, at)
@@ -151,6 +153,7 @@ impl Opening {
         options: UdpOptions,
     ) -> Result<Self, Refused> {
         let slot = take_stream(grant, &to)?;
+        (options.validate_connected()).map_err(|error| Refused::invalid(&to, &error))?;
         let (grant, context) = (Arc::clone(grant), context.clone());
         Ok(Self::within(
             grant.token.limits.dial_deadline,
@@ -176,6 +179,7 @@ impl Opening {
         options: &UdpOptions,
     ) -> Result<Self, Refused> {
         let slot = take_stream(grant, &at)?;
+        (options.validate_bound(at)).map_err(|error| Refused::invalid(&at, &error))?;
         refuse_dual_stack(options.v6_only, at)?;
         let denied = |refusal| Refused::denied("binding", &at, &refusal, true);
         let candidates = (grant.token.policy)
@@ -240,6 +244,15 @@ impl Refused {
             reason: Reason::new(Code::DENIED, &text),
             asked,
             why: refusal.to_string(),
+        }
+    }
+
+    /// The request can't be right.
+    fn invalid(what: &dyn ToString, error: &Error) -> Self {
+        Self {
+            reason: error.into(),
+            asked: what.to_string(),
+            why: error.to_string(),
         }
     }
 
