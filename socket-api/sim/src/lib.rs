@@ -53,8 +53,10 @@
 //! - `no_delay` changes nothing, as there is no Nagle's algorithm. A keep-alive finds out that a
 //!   stream was cut with [`Cut::Silence`], after its time and nine probes of 75 s.
 
+mod connection;
 mod datagram;
 mod link;
+mod listen;
 mod multicast;
 mod stream;
 mod world;
@@ -70,7 +72,8 @@ use jackfield_socket::{
 
 pub use datagram::SimDatagramSocket;
 pub use link::Link;
-pub use stream::{SimListener, SimStream};
+pub use listen::SimListener;
+pub use stream::SimStream;
 
 use world::{HostId, World};
 
@@ -178,7 +181,7 @@ impl TcpConnect for SimHost {
     type Stream = SimStream;
 
     async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<SimStream> {
-        stream::connect(&self.network, self.id, to, options).await
+        listen::connect(&self.network, self.id, to, options).await
     }
 }
 
@@ -186,7 +189,7 @@ impl TcpListen for SimHost {
     type Listener = SimListener;
 
     async fn listen(&self, at: SocketAddr, options: &ListenOptions) -> Result<SimListener> {
-        stream::listen(&self.network, self.id, at, options)
+        listen::listen(&self.network, self.id, at, options)
     }
 }
 

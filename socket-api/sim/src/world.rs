@@ -8,9 +8,10 @@ use jackfield_socket::time::Instant;
 use jackfield_socket::{AddressFamily, Endpoint, Error, ErrorKind, Host, HostName, Result};
 
 use crate::Cut;
+use crate::connection::Connection;
 use crate::datagram::SocketState;
 use crate::link::{Link, LinkState};
-use crate::stream::{Connection, ListenerState};
+use crate::listen::ListenerState;
 
 /// How many lines of the trace are kept.
 const MAX_TRACE: usize = 65_536;
