@@ -1,2 +1,58 @@
-//! To come.
-fn main() {}
+//! `jackfield`: what a developer reaches for when something doesn't connect.
+//!
+//! Every command runs on the system's own sockets or, with `--relay`, through a relay. What goes
+//! wrong is told with the step at which it did, its causes, and an exit code of its own sort.
+
+mod args;
+mod backend;
+mod failure;
+mod listen;
+mod nc;
+mod pump;
+mod secure;
+mod starttls;
+mod udp;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new("starting", error).report(),
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = run(args) => result,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    });
+    // A read of standard input may be under way, and can't be interrupted.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(args: Args) -> Result<(), Failure> {
+    let backend = match &args.command {
+        Command::Nc(nc) => &nc.backend,
+        Command::Listen(listen) => &listen.backend,
+    };
+    let backend = backend::open(backend).await?;
+    let result = match &args.command {
+        Command::Nc(nc) => nc::run(nc, &backend.network).await,
+        Command::Listen(listen) => listen::run(listen, &backend.network).await,
+    };
+    backend.close().await;
+    result
+}

@@ -1,0 +1,182 @@
+//! What can be asked for.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use jackfield_socket::Host;
+
+/// Bytes over TCP, UDP and TLS, on the system's own sockets or through a relay.
+#[derive(Debug, Parser)]
+#[command(name = "jackfield", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  everything was sent and received, and the other side ended in order
+  1  something else failed
+  2  the command line is wrong
+  3  the host has no address
+  4  no connection: refused, unreachable, or it took too long
+  5  the certificate was not accepted, or what was spoken is not TLS
+  6  a rule forbids it: the relay's policy, or the system's rights
+  7  the connection was cut";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Connects; standard input goes there, what comes from there goes to standard output
+    Nc(NcArgs),
+    /// Listens, and says where and who connects; else as nc
+    Listen(ListenArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NcArgs {
+    /// A name, or an address
+    pub(crate) host: Host,
+    /// A port
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+    #[command(flatten)]
+    pub(crate) tls: ClientTlsArgs,
+    /// UDP: each line of input is a datagram; ends 1 s after the input has, and the last answer
+    #[arg(long, conflicts_with_all = ["tls", "starttls"])]
+    pub(crate) udp: bool,
+    /// How long each step may take until the stream is open, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Says what is being done, and what was found
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
+pub(crate) struct ListenArgs {
+    /// Where: an address and a port, or a port; port 0 takes a free one
+    #[arg(value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = local)]
+    pub(crate) at: SocketAddr,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+    /// Speaks TLS; needs --cert and --key
+    #[arg(long, requires = "cert")]
+    pub(crate) tls: bool,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    /// With TLS: the application protocols that are spoken, the best first
+    #[arg(long, value_name = "PROTOCOL", requires = "tls", value_delimiter = ',')]
+    pub(crate) alpn: Vec<String>,
+    /// UDP: each line of input goes to whoever was heard last; ends with Ctrl-C
+    #[arg(long, conflicts_with = "tls")]
+    pub(crate) udp: bool,
+    /// Takes one connection after the other, instead of the first only; ends with Ctrl-C
+    #[arg(long, conflicts_with = "udp")]
+    pub(crate) keep: bool,
+    /// How long a TLS handshake may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Says what is being done, and what was found
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BackendArgs {
+    /// Goes through the relay at this address, ws://… or wss://…
+    #[arg(long, value_name = "URL")]
+    pub(crate) relay: Option<String>,
+    /// The file with the relay's token; without it, the token is that of JACKFIELD_TOKEN, if any
+    #[arg(long, value_name = "FILE", requires = "relay")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The roots to trust for the relay's own certificate, as PEM; default: the system's
+    #[arg(long, value_name = "FILE", requires = "relay")]
+    pub(crate) relay_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ClientTlsArgs {
+    /// Speaks TLS from the start
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Speaks this protocol until the server is ready for TLS
+    #[arg(long, value_name = "PROTOCOL", conflicts_with = "tls")]
+    pub(crate) starttls: Option<StartTls>,
+    /// The roots to trust, as PEM; default: the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Whom the certificate must be for; default: HOST
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server_name: Option<Host>,
+    /// The application protocols to offer, the best first
+    #[arg(long, value_name = "PROTOCOL", value_delimiter = ',')]
+    pub(crate) alpn: Vec<String>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct IdentityArgs {
+    /// Our certificate and those that lead to its root, as PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, as PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// A protocol in which TLS can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StartTls {
+    Imap,
+    Irc,
+    Pop3,
+    Smtp,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("not a time that can be waited".into()),
+    }
+}
+
+fn local(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.trim_start_matches(':').parse() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse()
+        .map_err(|_| "expected an address and a port, such as 127.0.0.1:8080 or [::1]:0".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn places_to_listen() {
+        for (text, at) in [
+            ("80", "127.0.0.1:80"),
+            (":80", "127.0.0.1:80"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+            ("[::]:1", "[::]:1"),
+        ] {
+            assert_eq!(local(text), Ok(at.parse().expect(at)));
+        }
+        for text in ["", "localhost:80", "1.2.3.4", "65536", "::1:80"] {
+            local(text).expect_err(text);
+        }
+    }
+}

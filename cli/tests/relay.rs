@@ -1,0 +1,141 @@
+//! The same commands through a relay in this process.
+
+mod common;
+
+use std::net::SocketAddr;
+
+use common::{command, listener, start};
+use jackfield_relayd::token::{Credential, Secret};
+use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_socket::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+const SECRET: &str = "the-secret-of-the-tests";
+
+/// A relay whose token's bearer may reach this machine's loopback addresses, and listen there.
+async fn relay() -> SocketAddr {
+    let mut token = Token::new(
+        "tests",
+        Credential::Secret(Secret::new(SECRET).expect("long enough")),
+    );
+    let rules = ["127.0.0.0/8:1024-65535"];
+    token.policy.allow = rules.map(|rule| rule.parse().expect(rule)).into();
+    let rules = ["127.0.0.1:*"];
+    token.policy.listen = rules.map(|rule| rule.parse().expect(rule)).into();
+    let mut config = Config::default();
+    config.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    config.allow_without_origin = true;
+    config.tokens = vec![token];
+    let relay = Relayd::bind(config).await.expect("a free port");
+    let at = relay.local_addrs()[0];
+    tokio::spawn(relay.run(std::future::pending()));
+    at
+}
+
+fn through(relay: SocketAddr, token: &str, args: &[&str]) -> Command {
+    let url = format!("ws://{relay}");
+    let mut all = vec![args[0], "--relay", &url];
+    all.extend(&args[1..]);
+    let mut command = command(&all);
+    command.env("JACKFIELD_TOKEN", token);
+    command
+}
+
+#[tokio::test]
+async fn connecting() {
+    let relay = relay().await;
+    let (mut listener, at) = listener().await;
+    let serve = async {
+        let mut stream = listener.accept().await.expect("a connection");
+        let mut question = Vec::new();
+        stream.read_to_end(&mut question).await.expect("an end");
+        stream.write_all(b"answer to ").await.expect("written");
+        stream.write_all(&question).await.expect("written");
+        stream.shutdown().await.expect("ended");
+    };
+    let port = at.port().to_string();
+    let calling = start(through(relay, SECRET, &["nc", "-v", "127.0.0.1", &port]));
+    let (outcome, ()) = tokio::join!(calling.finish(b"question"), serve);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    assert_eq!(outcome.output, b"answer to question");
+    assert!(
+        outcome.errors.contains(&format!("connected to {at}")),
+        "{}",
+        outcome.errors
+    );
+}
+
+#[tokio::test]
+async fn listening_names_who_connects_to_the_relay() {
+    let relay = relay().await;
+    let mut listening = start(through(relay, SECRET, &["listen", "127.0.0.1:0"]));
+    let at = listening.said("listening at ").await;
+    let mut stream = TcpStream::connect(&at)
+        .await
+        .expect("the relay listens there");
+    let peer = stream.local_addr().expect("an address").to_string();
+    assert_eq!(listening.said("connection from ").await, peer);
+    let ask = async {
+        stream
+            .write_all(b"GET / HTTP/1.0\r\n\r\n")
+            .await
+            .expect("written");
+        stream.shutdown().await.expect("ended");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("an end");
+        answer
+    };
+    let (outcome, answer) = tokio::join!(listening.finish(b"HTTP/1.0 204 none\r\n\r\n"), ask);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    assert_eq!(outcome.output, b"GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(answer, b"HTTP/1.0 204 none\r\n\r\n");
+}
+
+#[tokio::test]
+async fn what_the_relay_forbids() {
+    let relay = relay().await;
+    let refused = start(through(relay, SECRET, &["nc", "127.0.0.1", "25"]));
+    let outcome = refused.finish(b"").await;
+    assert_eq!(outcome.code, Some(6), "{}", outcome.errors);
+    assert!(
+        outcome
+            .errors
+            .starts_with("jackfield: connecting to 127.0.0.1:25: "),
+        "{}",
+        outcome.errors
+    );
+    assert!(!outcome.errors.contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_known_is_not_shown() {
+    let relay = relay().await;
+    let wrong = "not-the-secret-of-the-tests";
+    let refused = start(through(relay, wrong, &["nc", "-v", "127.0.0.1", "1024"]));
+    let outcome = refused.finish(b"").await;
+    assert_eq!(outcome.code, Some(6), "{}", outcome.errors);
+    let expected = format!("jackfield: reaching the relay at ws://{relay}: ");
+    assert!(outcome.errors.starts_with(&expected), "{}", outcome.errors);
+    assert!(!outcome.errors.contains(wrong), "{}", outcome.errors);
+}
+
+#[tokio::test]
+async fn a_token_from_a_file() {
+    let relay = relay().await;
+    let (mut listener, at) = listener().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("token");
+    std::fs::write(&path, format!("{SECRET}\n")).expect("written");
+    let port = at.port().to_string();
+    let file = path.to_str().expect("text");
+    let args = ["nc", "--token-file", file, "127.0.0.1", &port];
+    let calling = start(through(relay, "the variable is not asked", &args));
+    let serve = async {
+        let mut stream = listener.accept().await.expect("a connection");
+        stream.shutdown().await.expect("ended");
+    };
+    let (outcome, ()) = tokio::join!(calling.finish(b""), serve);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+}
