@@ -443,7 +443,7 @@ impl Mux {
     /// Answers a request: it can't be.
     pub fn refuse(&mut self, id: Id, reason: Reason) {
         if let Some(Channel::Opening(_)) = self.channels.get(&id) {
-            self.channels.remove(&id);
+            self.forget(id);
             self.control.push_back(Frame::Refused { id, reason });
         }
     }
@@ -650,6 +650,15 @@ impl Mux {
             self.last_local = id.get();
         }
         Ok(id)
+    }
+
+    /// Takes a channel away, and out of the queues that it may stand in: they would grow with every
+    /// opening and closing otherwise, while the peer doesn't read.
+    fn forget(&mut self, id: Id) {
+        if self.channels.remove(&id).is_some() {
+            self.credits.retain(|waiting| *waiting != id);
+            self.turns.remove(id);
+        }
     }
 
     fn max_control(&self) -> usize {

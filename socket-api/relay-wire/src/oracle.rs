@@ -69,6 +69,8 @@ impl<'a> Program<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     /// Programs that are the same in every run.
@@ -84,6 +86,36 @@ mod tests {
             };
             (0..length).map(|_| next()).collect()
         })
+    }
+
+    /// What fuzzing has found, and what it begins with.
+    #[test]
+    fn what_fuzzing_has_tried() {
+        let targets: [(&str, fn(&[u8])); 4] = [
+            ("relay_frame", frame),
+            ("relay_mux_client", |program| {
+                hostile(&[&[0], program].concat());
+            }),
+            ("relay_mux_relay", |program| {
+                hostile(&[&[1], program].concat());
+            }),
+            ("relay_mux_pair", honest),
+        ];
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for (target, oracle) in targets {
+            let mut count = 0;
+            for folder in ["fuzz/corpus", "tests/regressions"] {
+                let Ok(files) = std::fs::read_dir(top.join(folder).join(target)) else {
+                    continue;
+                };
+                for file in files {
+                    let path = file.expect("a file").path();
+                    oracle(&std::fs::read(path).expect("its bytes"));
+                    count += 1;
+                }
+            }
+            assert!(count > 0, "{target} has files");
+        }
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl Mux {
         let limit = self.config.settings.max_open as usize;
         assert!(self.channels.len() <= limit, "more is open than may be");
         assert!(self.control.len() <= self.max_control() + 2 * limit);
-        assert!(self.credits.len() <= 2 * limit, "credit is returned twice");
+        let open = self.channels.len();
+        assert!(self.credits.len() <= open, "who has gone returns no credit");
+        assert!(self.turns.len() <= open, "who has gone has no turn");
         for (id, channel) in &self.channels {
             match channel {
                 Channel::Opening(_) => {}

@@ -92,7 +92,7 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
                 Some(Channel::Opening(_)) => {}
                 Some(_) => return violation("REFUSED came for what is open"),
             }
-            mux.channels.remove(&id);
+            mux.forget(id);
             mux.events.push_back(Event::Refused { id, reason });
             Ok(())
         }
@@ -163,7 +163,7 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
                 Some(channel) => channel.cut(&reason),
             };
             if matches!(after, AfterCut::Forget | AfterCut::TellAndForget) {
-                mux.channels.remove(&id);
+                mux.forget(id);
             }
             if matches!(after, AfterCut::Tell | AfterCut::TellAndForget) {
                 mux.events.push_back(Event::Reset { id, reason });

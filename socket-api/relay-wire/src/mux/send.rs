@@ -94,7 +94,7 @@ fn bury(mux: &mut Mux, id: Id) {
         },
         _ => return,
     };
-    mux.channels.remove(&id);
+    mux.forget(id);
     if let Some(reason) = last_word {
         mux.control.push_back(Frame::Reset { id, reason });
     }
@@ -240,7 +240,7 @@ pub(super) fn close(mux: &mut Mux, id: Id, reason: &Reason) {
             reason: reason.clone(),
         }),
     };
-    mux.channels.remove(&id);
+    mux.forget(id);
     if let Some(frame) = goodbye.filter(|_| !over) {
         mux.control.push_back(frame);
     }

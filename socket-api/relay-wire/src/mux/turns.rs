@@ -39,6 +39,20 @@ impl Turns {
         self.members.remove(&id);
     }
 
+    /// It is gone, wherever it stands.
+    pub(super) fn remove(&mut self, id: Id) {
+        if self.members.remove(&id) {
+            self.fresh.retain(|waiting| *waiting != id);
+            self.round.retain(|waiting| *waiting != id);
+        }
+    }
+
+    /// How many wait or are remembered.
+    #[cfg(any(test, feature = "oracle"))]
+    pub(super) fn len(&self) -> usize {
+        self.members.len().max(self.fresh.len() + self.round.len())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
