@@ -243,3 +243,43 @@ impl TcpListener for NativeListener {
         self.local
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_has_the_options() {
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = listen(at, &ListenOptions::default()).expect("loopback");
+        let to = listener.local_addr().expect("it listens").into();
+        let mut options = TcpOptions::default();
+        options.no_delay = false;
+        options.keep_alive = Some(Duration::from_secs(90));
+        options.send_buffer = NonZeroU32::new(32 * 1024);
+        options.receive_buffer = NonZeroU32::new(48 * 1024);
+        let set = connect(&to, &options).await.expect("a stream");
+        let default = connect(&to, &TcpOptions::default())
+            .await
+            .expect("a stream");
+
+        let (set, default) = (SockRef::from(&set.stream), SockRef::from(&default.stream));
+        assert!(!set.tcp_nodelay().expect("an option"));
+        assert!(default.tcp_nodelay().expect("an option"));
+        assert!(set.keepalive().expect("an option"));
+        assert!(!default.keepalive().expect("an option"));
+        // Systems give at least what was asked for.
+        assert!(set.send_buffer_size().expect("an option") >= 32 * 1024);
+        assert!(set.recv_buffer_size().expect("an option") >= 48 * 1024);
+        #[cfg(target_os = "linux")]
+        {
+            let idle = set.tcp_keepalive_time().expect("an option");
+            assert_eq!(idle, Duration::from_secs(90));
+            // Twice what was asked for, for its own book-keeping (socket(7)).
+            assert_eq!(set.send_buffer_size().expect("an option"), 64 * 1024);
+            assert_eq!(set.recv_buffer_size().expect("an option"), 96 * 1024);
+        }
+    }
+}
