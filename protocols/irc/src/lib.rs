@@ -40,6 +40,8 @@ pub mod client;
 pub mod codec;
 pub mod core;
 mod error;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 #[cfg(feature = "server")]
 pub mod server;
 

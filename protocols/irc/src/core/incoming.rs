@@ -61,7 +61,10 @@ impl Session {
             Command::Ping => {
                 let token = message.params().next().unwrap_or_default();
                 let pong = Message::builder(Command::Pong).text(Text::from_checked(token));
-                self.queue.push_answer(pong);
+                // A longer one would be cut, and so be no answer.
+                if pong.length_without_tags() + "\r\n".len() <= self.isupport.line_length {
+                    self.queue.push_answer(pong);
+                }
             }
             Command::Pong => {
                 let token = message.params().last().unwrap_or_default().to_owned();

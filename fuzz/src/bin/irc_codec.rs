@@ -1,0 +1,8 @@
+//! IRC messages that are accepted are written back with their meaning.
+
+#![no_main]
+
+use jackfield_irc::oracle;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| oracle::codec(data));
