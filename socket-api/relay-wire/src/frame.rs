@@ -1,5 +1,6 @@
 //! What the two sides say to each other.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -9,7 +10,9 @@ use crate::codec::{self, DecodeError};
 use crate::{Id, Reason};
 
 /// One frame: one binary message of the WebSocket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Printed for debugging, it shows no payload.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Frame {
     /// The first frame each way: what its sender offers and can take.
@@ -224,5 +227,73 @@ impl Frame {
     /// beyond [`MAX_DATAGRAM`](crate::MAX_DATAGRAM), more than 255 multicast groups.
     pub fn encode(&self) -> BytesMut {
         codec::encode(self)
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hello(settings) => write!(f, "HELLO {settings:?}"),
+            Self::GoAway(reason) => write!(f, "GOAWAY {reason:?}"),
+            Self::Ping(bytes) => write!(f, "PING {bytes:02x?}"),
+            Self::Pong(bytes) => write!(f, "PONG {bytes:02x?}"),
+            Self::Connect {
+                id,
+                credit,
+                to,
+                options,
+            } => write!(f, "CONNECT {id} to {to}, credit {credit}, {options:?}"),
+            Self::Listen {
+                id,
+                credit,
+                stream_credit,
+                at,
+                options,
+            } => write!(
+                f,
+                "LISTEN {id} at {at}, credit {credit} and {stream_credit}, {options:?}"
+            ),
+            Self::Udp {
+                id,
+                credit,
+                target,
+                options,
+            } => write!(f, "UDP {id} {target:?}, credit {credit}, {options:?}"),
+            Self::Opened {
+                id,
+                credit,
+                local,
+                remote,
+            } => write!(f, "OPENED {id}, credit {credit}, {local:?} to {remote:?}"),
+            Self::Refused { id, reason } => write!(f, "REFUSED {id} {reason:?}"),
+            Self::Inbound {
+                id,
+                listener,
+                credit,
+                local,
+                remote,
+            } => write!(
+                f,
+                "INBOUND {id} of {listener}, credit {credit}, {local} from {remote}"
+            ),
+            Self::Data { id, data } => write!(f, "DATA {id}, {} bytes", data.len()),
+            Self::Credit { id, more } => write!(f, "CREDIT {id}, {more} more"),
+            Self::Fin { id } => write!(f, "FIN {id}"),
+            Self::Reset { id, reason } => write!(f, "RESET {id} {reason:?}"),
+            Self::Datagram {
+                id,
+                peer,
+                truncated,
+                data,
+            } => write!(
+                f,
+                "DATAGRAM {id}, {peer:?}, {} bytes, truncated: {truncated}",
+                data.len()
+            ),
+            Self::Dropped { id, total } => write!(f, "DROPPED {id}, {total} in all"),
+            Self::Extension { kind, id, body } => {
+                write!(f, "extension {kind:#04x} {id}, {} bytes", body.len())
+            }
+        }
     }
 }

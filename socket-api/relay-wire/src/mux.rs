@@ -25,6 +25,7 @@ mod send;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -154,7 +155,9 @@ pub enum Event {
 }
 
 /// What a stream has to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Printed for debugging, it shows no payload.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Read {
     /// The next bytes; [`Mux::consume`] takes them from the queue.
     Data(Bytes),
@@ -165,7 +168,9 @@ pub enum Read {
 }
 
 /// A datagram that came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Printed for debugging, it shows no payload.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReceivedDatagram {
     /// To the client: who sent it. To the relay: where to, on a bound socket.
     pub peer: Option<SocketAddr>,
@@ -710,5 +715,25 @@ impl Mux {
             }
             matches!(after, AfterCut::Tell | AfterCut::Nothing)
         });
+    }
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data(data) => write!(f, "Data({} bytes)", data.len()),
+            Self::Pending => f.write_str("Pending"),
+            Self::End => f.write_str("End"),
+        }
+    }
+}
+
+impl fmt::Debug for ReceivedDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivedDatagram")
+            .field("peer", &self.peer)
+            .field("truncated", &self.truncated)
+            .field("len", &self.data.len())
+            .finish()
     }
 }

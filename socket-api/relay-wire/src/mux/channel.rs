@@ -1,6 +1,7 @@
 //! What an identifier stands for: an opening, a stream, a listener, or a UDP socket.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
@@ -68,7 +69,7 @@ pub(super) struct Listener {
 #[derive(Debug)]
 pub(super) struct Udp {
     pub(super) allowance: Allowance,
-    pub(super) send_queue: VecDeque<BytesMut>,
+    pub(super) send_queue: VecDeque<Queued>,
     pub(super) grant: Grant,
     pub(super) received: VecDeque<ReceivedDatagram>,
     pub(super) dropped: u64,
@@ -77,6 +78,9 @@ pub(super) struct Udp {
     pub(super) reset: Option<Reason>,
     pub(super) orphan: Option<Reason>,
 }
+
+/// A whole message, which prints no payload.
+pub(super) struct Queued(pub(super) BytesMut);
 
 /// What the peer lets this side send.
 #[derive(Debug)]
@@ -102,7 +106,7 @@ pub(super) struct Grant {
 }
 
 /// Bytes received and not consumed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Received {
     pieces: VecDeque<Bytes>,
     gathered: BytesMut,
@@ -384,7 +388,6 @@ impl Received {
         *self = Self::default();
     }
 
-    #[cfg(any(test, feature = "oracle"))]
     pub(super) fn len(&self) -> usize {
         self.pieces.iter().map(Bytes::len).sum::<usize>() + self.gathered.len()
     }
@@ -394,5 +397,17 @@ impl Received {
             self.pieces
                 .push_back(std::mem::take(&mut self.gathered).freeze());
         }
+    }
+}
+
+impl fmt::Debug for Queued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
     }
 }

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 
-use super::channel::{Channel, Sending, Stream, Udp};
+use super::channel::{Channel, Queued, Sending, Stream, Udp};
 use super::{Chunk, Event, Mux};
 use crate::{Code, Frame, Id, MAX_DATA, MAX_DATAGRAM, Reason, datagram_cost};
 
 /// Shorter chunks are gathered, so that many small ones don't each hold a large buffer.
 const GATHER_BELOW: usize = 16 * 1024;
-/// What a buffer for small writes begins with.
-const SMALL_CHUNK: usize = 1024;
+/// A buffer for writes shorter than this begins small; others have room for a whole frame at once.
+const SMALL_WRITE: usize = 4 * 1024;
 
 pub(super) fn transmit(mux: &mut Mux) -> Option<BytesMut> {
     if let Some(frame) = mux.control.pop_front() {
@@ -78,7 +78,7 @@ fn udp_turn(udp: &mut Udp, id: Id) -> Option<BytesMut> {
         let total = udp.dropped;
         return Some(Frame::Dropped { id, total }.encode());
     }
-    udp.send_queue.pop_front()
+    udp.send_queue.pop_front().map(|message| message.0)
 }
 
 /// Forgets what nobody uses and has said its last.
@@ -171,7 +171,12 @@ pub(super) fn write(mux: &mut Mux, id: Id, data: &[u8]) -> Result<usize, Reason>
         data = &data[fits..];
     }
     if !data.is_empty() {
-        let mut chunk = Chunk::with_capacity(data.len().max(SMALL_CHUNK));
+        let room = if data.len() < SMALL_WRITE {
+            SMALL_WRITE
+        } else {
+            MAX_DATA
+        };
+        let mut chunk = Chunk::with_capacity(room);
         chunk.buffer().extend_from_slice(data);
         stream.send_queue.push_back(chunk);
     }
@@ -293,7 +298,7 @@ pub(super) fn datagram(
             truncated,
             data: Bytes::copy_from_slice(data),
         };
-        udp.send_queue.push_back(frame.encode());
+        udp.send_queue.push_back(Queued(frame.encode()));
     } else if relay {
         udp.count_dropped(1);
     }

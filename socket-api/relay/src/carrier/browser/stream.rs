@@ -125,7 +125,6 @@ impl Carrier for StreamCarrier {
 
     fn send(&mut self, message: BytesMut) -> Result<()> {
         let promise = self.0.writer.write(&to_js(&message));
-        ignore(&promise);
         self.0.writing = Some(JsFuture::from(promise));
         Ok(())
     }

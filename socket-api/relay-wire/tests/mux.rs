@@ -1,0 +1,250 @@
+//! Two ends, and time in the test's hand.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use jackfield_relay_wire::{Code, Config, Event, Frame, Id, Mux, Read, Reason, Role, UdpTarget};
+use jackfield_socket::time::{self, Instant};
+use jackfield_socket::{Endpoint, ErrorKind, TcpOptions, UdpOptions};
+
+struct Pair {
+    client: Mux,
+    relay: Mux,
+    now: Instant,
+}
+
+fn here() -> Option<SocketAddr> {
+    "192.0.2.1:1".parse().ok()
+}
+
+fn there() -> Endpoint {
+    Endpoint::new(Ipv4Addr::LOCALHOST, 7)
+}
+
+impl Pair {
+    fn new(config: &Config) -> Self {
+        let now = time::now();
+        let mut pair = Self {
+            client: Mux::new(Role::Client, config.clone(), now),
+            relay: Mux::new(Role::Relay, config.clone(), now),
+            now,
+        };
+        pair.exchange();
+        pair
+    }
+
+    /// Moves all messages, and says what happened at the relay.
+    fn exchange(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        loop {
+            let mut moved = false;
+            while let Some(message) = self.client.transmit() {
+                self.relay.receive(self.now, message.freeze());
+                moved = true;
+            }
+            while let Some(message) = self.relay.transmit() {
+                self.client.receive(self.now, message.freeze());
+                moved = true;
+            }
+            events.extend(std::iter::from_fn(|| self.relay.poll_event()));
+            if !moved {
+                return events;
+            }
+        }
+    }
+
+    fn connect(&mut self) -> Id {
+        let id = self
+            .client
+            .connect(there(), TcpOptions::default())
+            .expect("room for a stream");
+        self.exchange();
+        self.relay.accept(id, here(), here()).expect("asked for");
+        self.exchange();
+        id
+    }
+}
+
+/// What a message is.
+fn next(mux: &mut Mux) -> Option<Frame> {
+    let message = mux.transmit()?;
+    Some(Frame::decode(message.freeze()).expect("a frame"))
+}
+
+#[test]
+fn a_silent_peer_is_asked_and_then_given_up() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair.connect();
+    let start = pair.now;
+    for round in 1..=3 {
+        // Each time it answers.
+        pair.now = pair.client.deadline().expect("it waits");
+        assert_eq!(pair.now, start + Duration::from_secs(25 * round));
+        pair.client.handle_deadline(pair.now);
+        pair.exchange();
+    }
+    pair.now = pair.client.deadline().expect("it waits");
+    pair.client.handle_deadline(pair.now);
+    assert!(matches!(next(&mut pair.client), Some(Frame::Ping(_))));
+    assert_eq!(pair.client.closed(), None);
+    assert_eq!(
+        pair.client.deadline(),
+        Some(pair.now + Duration::from_secs(50))
+    );
+    pair.client
+        .handle_deadline(pair.now + Duration::from_secs(49));
+    assert_eq!(pair.client.closed(), None);
+    pair.client
+        .handle_deadline(pair.now + Duration::from_secs(50));
+    let reason = pair.client.closed().expect("given up");
+    assert_eq!(reason.code(), Code::SILENT);
+    let error = pair.client.read(id).expect_err("never an end");
+    assert_eq!(error.kind(), ErrorKind::Reset);
+}
+
+#[test]
+fn a_keystroke_passes_the_bulk() {
+    let mut pair = Pair::new(&Config::default());
+    let bulk: Vec<Id> = (0..10).map(|_| pair.connect()).collect();
+    let small = pair.connect();
+    for id in &bulk {
+        while pair.client.write(*id, &vec![1; 65_536]).expect("alive") > 0 {}
+    }
+    // When each has had its first turn, and some their second, the keystroke comes.
+    for _ in 0..bulk.len() + 3 {
+        assert!(matches!(next(&mut pair.client), Some(Frame::Data { data, .. }) if data.len() > 1));
+    }
+    pair.client.write(small, b"x").expect("alive");
+    let frame = next(&mut pair.client).expect("a frame");
+    assert!(
+        matches!(frame, Frame::Data { id, .. } if id == small),
+        "{frame:?}"
+    );
+    // Another has to wait for its turn, so that nobody is starved; but for one round at the most.
+    pair.client.write(small, b"y").expect("alive");
+    let mut waited = 0;
+    while !matches!(next(&mut pair.client), Some(Frame::Data { id, .. }) if id == small) {
+        waited += 1;
+    }
+    assert!((1..=bulk.len()).contains(&waited), "{waited}");
+}
+
+#[test]
+fn what_was_ended_arrives_although_its_sender_is_gone() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair.connect();
+    pair.client.write(id, b"all of it").expect("alive");
+    pair.client.finish(id).expect("alive");
+    pair.client.close(id);
+    assert_eq!(pair.client.open_count(), 1, "it still has to say that");
+    pair.exchange();
+    assert_eq!(pair.client.open_count(), 0);
+    assert_eq!(
+        pair.relay.read(id),
+        Ok(Read::Data(b"all of it".as_slice().into()))
+    );
+    pair.relay.consume(id, 9);
+    assert_eq!(pair.relay.read(id), Ok(Read::End));
+    let reason = pair.relay.write(id, b"x").expect_err("nobody reads");
+    assert_eq!(reason.code(), Code::CLOSED);
+}
+
+#[test]
+fn what_was_cut_is_an_error_and_never_an_end() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair.connect();
+    pair.client.write(id, b"some of it").expect("alive");
+    pair.exchange();
+    pair.client.close(id);
+    let events = pair.exchange();
+    assert!(matches!(events[..], [Event::Reset { id: cut, .. }] if cut == id));
+    let reason = pair.relay.read(id).expect_err("it was cut");
+    assert_eq!(reason.code(), Code::CANCELLED);
+    pair.relay.close(id);
+    assert_eq!(pair.relay.open_count(), 0);
+    assert_eq!(pair.exchange(), []);
+}
+
+#[test]
+fn who_sends_without_credit_is_given_up() {
+    let config = Config::default();
+    let mut pair = Pair::new(&config);
+    let id = pair.connect();
+    let data = vec![0; 65_536];
+    for _ in 0..=config.window / 65_536 {
+        assert_eq!(pair.relay.closed(), None);
+        let frame = Frame::Data {
+            id,
+            data: data.clone().into(),
+        };
+        pair.relay.receive(pair.now, frame.encode().freeze());
+    }
+    let reason = pair.relay.closed().expect("given up");
+    assert_eq!(reason.code(), Code::FLOW_CONTROL_ERROR);
+    assert!(
+        matches!(next(&mut pair.relay), Some(Frame::GoAway(why)) if why.code() == Code::FLOW_CONTROL_ERROR)
+    );
+    assert_eq!(pair.relay.transmit(), None);
+}
+
+#[test]
+fn an_answer_may_cross_a_cancellation() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair
+        .client
+        .connect(there(), TcpOptions::default())
+        .expect("room for a stream");
+    pair.exchange();
+    pair.client.close(id);
+    pair.relay
+        .accept(id, here(), here())
+        .expect("not yet known");
+    pair.exchange();
+    assert_eq!((pair.client.closed(), pair.relay.closed()), (None, None));
+    assert_eq!(pair.client.open_count(), 0);
+    pair.relay.close(id);
+    assert_eq!(pair.relay.open_count(), 0);
+}
+
+#[test]
+fn datagrams_beyond_the_credit_are_dropped_and_counted() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair
+        .client
+        .open_udp(UdpTarget::Connected(there()), UdpOptions::default())
+        .expect("room for a socket");
+    pair.exchange();
+    pair.relay.accept(id, here(), here()).expect("asked for");
+    pair.exchange();
+    let sent = (0..100)
+        .filter(|_| pair.relay.send_datagram(id, None, &[7; 9_936], false) == Ok(true))
+        .count();
+    // 262,144 / (9,936 + 64).
+    assert_eq!(sent, 26);
+    pair.exchange();
+    assert_eq!(pair.client.dropped(id), 74);
+    let mut received = 0;
+    while let Ok(Some(datagram)) = pair.client.receive_datagram(id) {
+        assert_eq!(datagram.data.len(), 9_936);
+        received += 1;
+    }
+    assert_eq!(received, 26);
+    pair.exchange();
+    assert_eq!(
+        pair.relay.send_datagram(id, None, &vec![7; 60_000], false),
+        Ok(true)
+    );
+}
+
+#[test]
+fn going_away_keeps_what_is_open() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair.connect();
+    pair.relay.go_away("restarting");
+    pair.exchange();
+    let reason = pair.client.connect(there(), TcpOptions::default());
+    assert_eq!(reason, Err(Reason::new(Code::GOING_AWAY, "restarting")));
+    assert_eq!(pair.client.write(id, b"still here"), Ok(10));
+    pair.exchange();
+    assert!(matches!(pair.relay.read(id), Ok(Read::Data(_))));
+}
