@@ -273,3 +273,52 @@ impl MulticastGroup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    fn bound(at: &str, change: impl FnOnce(&mut UdpOptions, &mut MulticastOptions)) -> Result<()> {
+        let mut options = UdpOptions::default();
+        let mut multicast = MulticastOptions::default();
+        change(&mut options, &mut multicast);
+        options.multicast = Some(multicast);
+        options.validate_bound(at.parse().expect("an address"))
+    }
+
+    fn group(address: &str) -> MulticastGroup {
+        MulticastGroup::new(address.parse().expect("an address"))
+    }
+
+    #[test]
+    fn what_belongs_to_the_other_sort_of_socket_is_refused() {
+        let mut options = UdpOptions::default();
+        assert!(options.validate_connected().is_ok());
+        options.v6_only = Some(true);
+        let error = options.validate_connected().expect_err("it isn't bound");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(bound("[::]:0", |options, _| options.v6_only = Some(true)).is_ok());
+        assert!(bound("[::]:0", |options, _| options.family = AddressFamily::V6).is_err());
+    }
+
+    #[test]
+    fn groups_must_be_groups_of_the_sockets_family() {
+        for (at, address, fits) in [
+            ("0.0.0.0:0", "239.0.0.1", true),
+            ("0.0.0.0:0", "192.0.2.1", false),
+            ("0.0.0.0:0", "ff02::1", false),
+            ("[::]:0", "ff02::1", true),
+            ("[::]:0", "239.0.0.1", false),
+        ] {
+            let result = bound(at, |_, multicast| multicast.groups.push(group(address)));
+            assert_eq!(result.is_ok(), fits, "{address} at {at}: {result:?}");
+        }
+        let mut of_source = group("232.0.0.1");
+        of_source.source = Some(Ipv6Addr::LOCALHOST.into());
+        assert!(bound("0.0.0.0:0", |_, m| m.groups.push(of_source)).is_err());
+        let interface = Some(Ipv6Addr::LOCALHOST.into());
+        assert!(bound("0.0.0.0:0", |_, m| m.interface = interface).is_err());
+    }
+}
