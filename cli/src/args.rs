@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use jackfield_irc::codec::{ChannelName, Nickname};
 use jackfield_socket::Host;
 
 /// Bytes over TCP, UDP and TLS, on the system's own sockets or through a relay.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Nc(NcArgs),
     /// Listens, and says where and who connects; else as nc
     Listen(ListenArgs),
+    /// Chats on IRC: a line for each thing that happens; /help tells what can be typed
+    Irc(IrcArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -83,6 +86,31 @@ pub(crate) struct ListenArgs {
     /// Says what is being done, and what was found
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct IrcArgs {
+    /// The server
+    pub(crate) host: Host,
+    /// Its port; default: 6697, or 6667 with --plain
+    pub(crate) port: Option<u16>,
+    /// The nickname
+    #[arg(long, value_name = "NAME")]
+    pub(crate) nick: Nickname,
+    /// The channels to enter
+    #[arg(long, value_name = "CHANNEL", value_delimiter = ',')]
+    pub(crate) join: Vec<ChannelName>,
+    /// The account to log in to, with the password in JACKFIELD_PASSWORD
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    pub(crate) account: Option<String>,
+    /// Without TLS
+    #[arg(long, conflicts_with = "ca")]
+    pub(crate) plain: bool,
+    /// The roots to trust, as PEM; default: the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -6,6 +6,7 @@
 mod args;
 mod backend;
 mod failure;
+mod irc;
 mod listen;
 mod nc;
 mod pump;
@@ -47,11 +48,13 @@ async fn run(args: Args) -> Result<(), Failure> {
     let backend = match &args.command {
         Command::Nc(nc) => &nc.backend,
         Command::Listen(listen) => &listen.backend,
+        Command::Irc(irc) => &irc.backend,
     };
     let backend = backend::open(backend).await?;
     let result = match &args.command {
         Command::Nc(nc) => nc::run(nc, &backend.network).await,
         Command::Listen(listen) => listen::run(listen, &backend.network).await,
+        Command::Irc(irc) => irc::run(irc, &backend.network).await,
     };
     backend.close().await;
     result

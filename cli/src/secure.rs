@@ -1,5 +1,6 @@
 //! TLS as the command line asks for it, and what to tell of it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jackfield_socket::{ByteStream, Error, ErrorKind, Result, time};
@@ -16,6 +17,15 @@ pub(crate) fn connector(args: &ClientTlsArgs) -> Result<TlsConnector> {
     }
     if let Some(identity) = identity(&args.identity)? {
         config = config.with_identity(identity);
+    }
+    TlsConnector::new(config)
+}
+
+/// TLS with these roots, or the system's.
+pub(crate) fn connector_with(ca: Option<&Path>) -> Result<TlsConnector> {
+    let mut config = TlsConfig::new();
+    if let Some(path) = ca {
+        config = config.with_roots(read_roots(path)?);
     }
     TlsConnector::new(config)
 }

@@ -90,7 +90,8 @@ async fn a_cut_connection_is_no_end() {
     };
     let port = at.port().to_string();
     let args = ["nc", "127.0.0.1", &port];
-    let (outcome, ()) = tokio::join!(run(&args, &[0; 100_000]), serve);
+    let input = vec![0; 100_000];
+    let (outcome, ()) = tokio::join!(run(&args, &input), serve);
     assert_eq!(outcome.code, Some(7), "{}", outcome.errors);
 }
 

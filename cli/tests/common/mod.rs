@@ -77,6 +77,27 @@ impl Running {
         timeout(PATIENCE, wait).await.expect("it says nothing")
     }
 
+    /// Waits for a line of output that begins like this.
+    pub async fn prints(&mut self, beginning: &str) {
+        let stdout = self.child.stdout.as_mut().expect("piped");
+        let mut seen = String::new();
+        let wait = async {
+            let mut line = Vec::new();
+            loop {
+                line.push(stdout.read_u8().await.expect("output"));
+                if line.ends_with(b"\n") {
+                    seen.push_str(&String::from_utf8_lossy(&line));
+                    if line.starts_with(beginning.as_bytes()) {
+                        return;
+                    }
+                    line.clear();
+                }
+            }
+        };
+        let done = timeout(PATIENCE, wait).await.is_ok();
+        assert!(done, "waited for {beginning:?}, and read:\n{seen}");
+    }
+
     /// The next bytes of its output.
     pub async fn output(&mut self, count: usize) -> Vec<u8> {
         let stdout = self.child.stdout.as_mut().expect("piped");

@@ -1,0 +1,288 @@
+//! `jackfield irc`: a plain terminal client, a line for each thing that happens.
+
+use std::env;
+use std::error::Error as _;
+
+use jackfield_irc::RequestError;
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError};
+use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
+use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Sasl, Whois};
+use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
+use jackfield_tls::Tls;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::oneshot;
+
+use crate::args::IrcArgs;
+use crate::failure::{Failure, Step};
+use crate::secure;
+
+/// Where the account's password is: not on the command line, which everyone here can read.
+const PASSWORD_VARIABLE: &str = "JACKFIELD_PASSWORD";
+const HELP: &str = "/join #channel · /part [reason] · /msg whom text · /me text · /nick name · \
+                    /topic [text] · /names · /whois name · /quit [reason]";
+
+pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Failure> {
+    let config = config(args).step("preparing to register")?;
+    let port = args.port.unwrap_or(if args.plain { 6667 } else { 6697 });
+    let server = Endpoint::new(args.host.clone(), port);
+    let (client, mut events, connection) = if args.plain {
+        client::connect(network.clone(), server.clone(), config)
+    } else {
+        let connector = secure::connector_with(args.ca.as_deref()).step("setting up TLS")?;
+        client::connect(Tls::new(network.clone(), connector), server.clone(), config)
+    };
+    tokio::spawn(connection);
+
+    let (registered, ready) = oneshot::channel();
+    let mut registered = Some(registered);
+    let here = args.join.first().cloned();
+    tokio::spawn(async move {
+        // Before that, nothing that is typed could be done.
+        if ready.await.is_ok() {
+            type_in(client, here).await;
+        }
+    });
+    let mut lost = None;
+    while let Some(event) = events.next().await {
+        match &event {
+            ClientEvent::Irc(Event::Registered { .. }) => {
+                registered.take().map(|registered| registered.send(()));
+            }
+            ClientEvent::Disconnected {
+                error,
+                retry_in: None,
+            } => lost = Some(failed(error)),
+            _ => {}
+        }
+        if let Some(line) = describe(&event) {
+            print(&line).await?;
+        }
+    }
+    match lost {
+        Some(error) => Err(Failure::new(format!("talking to {server}"), error)),
+        None => Ok(()),
+    }
+}
+
+fn config(args: &IrcArgs) -> Result<ClientConfig> {
+    let mut config = Config::new(args.nick.clone());
+    if let Some(account) = &args.account {
+        let password = env::var(PASSWORD_VARIABLE).map_err(|_| {
+            let message = format!("--account needs its password in {PASSWORD_VARIABLE}");
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
+        let sasl = Sasl::plain(account, &password)
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))?;
+        config.sasl = Some(sasl);
+    }
+    let mut config = ClientConfig::new(config);
+    config.channels.clone_from(&args.join);
+    Ok(config)
+}
+
+fn failed(error: &ConnectionError) -> Error {
+    let kind = match error {
+        ConnectionError::Connect(error) | ConnectionError::Stream(error) => error.kind(),
+        ConnectionError::ConnectTimedOut => ErrorKind::TimedOut,
+        _ => ErrorKind::Other,
+    };
+    let told = Error::new(kind, error.to_string());
+    match error.source() {
+        Some(source) => told.with_source(source.to_string()),
+        None => told,
+    }
+}
+
+/// Does what is typed, one after the other, until `/quit` or the end of the input.
+async fn type_in(client: Client, mut here: Option<ChannelName>) {
+    let mut input = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = input.next_line().await {
+        if let Some(reason) = line.strip_prefix("/quit") {
+            client.quit(Text::new(reason.trim()).ok()).await;
+            return;
+        }
+        let told = match act(&client, &mut here, &line).await {
+            Ok(told) => told,
+            Err(error) => vec![format!("! {error}")],
+        };
+        for line in told {
+            if print(&line).await.is_err() {
+                return;
+            }
+        }
+    }
+    client.quit(None).await;
+}
+
+/// Does one line, and returns what there is to tell that no event tells.
+async fn act(
+    client: &Client,
+    here: &mut Option<ChannelName>,
+    line: &str,
+) -> Result<Vec<String>, RequestError> {
+    let (command, rest) = match line.strip_prefix('/') {
+        Some(line) => line.split_once(' ').unwrap_or((line, "")),
+        None if line.is_empty() => return Ok(Vec::new()),
+        None => ("say", line),
+    };
+    let rest = rest.trim();
+    let current = here.clone();
+    let no_channel = || Ok(vec!["! no channel here: /join one first".to_owned()]);
+    match (command, current) {
+        ("join", _) => {
+            let channel = ChannelName::new(rest)?;
+            client.join(&channel, None).await?;
+            *here = Some(channel);
+        }
+        ("msg", _) => {
+            let (whom, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            client.send_message(&Target::new(whom)?, text).await?;
+        }
+        ("nick", _) => client.set_nick(&Nickname::new(rest)?).await?,
+        ("whois", _) => {
+            return Ok(match client.whois(&Nickname::new(rest)?).await? {
+                Some(whois) => vec![describe_whois(&whois)],
+                None => vec![format!("-- nothing is told of {rest}")],
+            });
+        }
+        ("say", Some(channel)) => client.send_message(&channel.into(), rest).await?,
+        ("me", Some(channel)) => client.send_action(&channel.into(), rest).await?,
+        ("part", Some(channel)) => {
+            let reason = if rest.is_empty() {
+                None
+            } else {
+                Some(Text::new(rest)?)
+            };
+            client.part(&channel, reason).await?;
+            *here = None;
+        }
+        ("topic", Some(channel)) if rest.is_empty() => {
+            let topic = client.topic(&channel).await?;
+            let topic = topic.as_deref().unwrap_or("none");
+            return Ok(vec![format!("[{channel}] -- topic: {topic}")]);
+        }
+        ("topic", Some(channel)) => client.set_topic(&channel, rest).await?,
+        ("names", Some(channel)) => {
+            let members = client.names(&channel).await?;
+            let names: Vec<String> = members
+                .iter()
+                .map(|member| format!("{}{}", member.symbols, member.nick))
+                .collect();
+            return Ok(vec![format!("[{channel}] -- {}", names.join(" "))]);
+        }
+        ("say" | "me" | "part" | "topic" | "names", None) => return no_channel(),
+        _ => return Ok(vec![HELP.to_owned()]),
+    }
+    Ok(Vec::new())
+}
+
+fn describe_whois(whois: &Whois) -> String {
+    let user = &whois.user;
+    let mut line = format!(
+        "-- {} is {}@{} ({})",
+        user.name,
+        user.user.as_deref().unwrap_or("?"),
+        user.host.as_deref().unwrap_or("?"),
+        whois.real_name
+    );
+    if let Some(account) = &whois.account {
+        line.push_str(", logged in as ");
+        line.push_str(account);
+    }
+    if whois.secure {
+        line.push_str(", over TLS");
+    }
+    if !whois.channels.is_empty() {
+        line.push_str(", in ");
+        line.push_str(&whois.channels.join(" "));
+    }
+    line
+}
+
+/// What happened, in a line; nothing for what only programs care for.
+fn describe(event: &ClientEvent) -> Option<String> {
+    let event = match event {
+        ClientEvent::Connecting { attempt: 1 } => return Some("-- connecting".into()),
+        ClientEvent::Connecting { attempt } => {
+            return Some(format!("-- connecting, attempt {attempt}"));
+        }
+        ClientEvent::Connected => return Some("-- connected, registering".into()),
+        ClientEvent::JoinFailed { channel, error } => {
+            return Some(format!("! could not join {channel}: {error}"));
+        }
+        ClientEvent::Disconnected {
+            error,
+            retry_in: Some(delay),
+        } => return Some(format!("! {error}; trying again in {} s", delay.as_secs())),
+        ClientEvent::Irc(event) => event,
+        _ => return None,
+    };
+    let because = |reason: &Option<String>| {
+        let reason = reason.as_deref().filter(|reason| !reason.is_empty());
+        reason.map_or_else(String::new, |reason| format!(" ({reason})"))
+    };
+    Some(match event {
+        Event::Registered { nick, network, .. } => {
+            let network = network.as_deref().unwrap_or("the network");
+            format!("-- on {network} as {nick}")
+        }
+        Event::Message(message) => describe_message(message),
+        Event::Joined { channel, nick, .. } => format!("[{channel}] -> {nick}"),
+        Event::Parted {
+            channel,
+            nick,
+            reason,
+            ..
+        } => format!("[{channel}] <- {nick}{}", because(reason)),
+        Event::Kicked {
+            channel,
+            nick,
+            by,
+            reason,
+            ..
+        } => format!("[{channel}] <- {nick}, removed by {by}{}", because(reason)),
+        Event::Quit { nick, reason, .. } => format!("<- {nick} left{}", because(reason)),
+        Event::NickChanged { from, to, .. } => format!("-- {from} is now {to}"),
+        Event::Topic { channel, topic, .. } => {
+            format!(
+                "[{channel}] -- topic: {}",
+                topic.as_deref().unwrap_or("none")
+            )
+        }
+        Event::Members { channel, members } => {
+            format!("[{channel}] -- {} here", members.len())
+        }
+        Event::Invited { channel, by, .. } => format!("-- {by} invites to {channel}"),
+        Event::Refused { about, refusal } => format!("! {}: {refusal}", about.join(" ")),
+        Event::StandardReply { command, text, .. } => format!("! {command}: {text}"),
+        _ => return None,
+    })
+}
+
+fn describe_message(message: &ChatMessage) -> String {
+    let from = &message.from.name;
+    let place = match &message.channel {
+        Some(channel) => channel.as_str(),
+        None if message.own => &message.target,
+        None => from,
+    };
+    let text = &message.text;
+    match message.kind {
+        ChatKind::Action => format!("[{place}] * {from} {text}"),
+        ChatKind::Notice => format!("[{place}] -{from}- {text}"),
+        _ => format!("[{place}] <{from}> {text}"),
+    }
+}
+
+/// Prints a line. What others wrote may hold anything: control characters are left out, so that
+/// the terminal acts on none of it.
+async fn print(line: &str) -> Result<(), Failure> {
+    let mut line: String = line.chars().filter(|char| !char.is_control()).collect();
+    line.push('\n');
+    let mut output = tokio::io::stdout();
+    let write = async {
+        output.write_all(line.as_bytes()).await?;
+        output.flush().await
+    };
+    write.await.step("writing to standard output")
+}
