@@ -1,4 +1,4 @@
-//! The suite through a real relay, natively: this backend, `jackfield-relayd`, the peer.
+//! Through a real relay, natively: this backend, `jackfield-relayd`, and the suite's peer.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,7 +7,7 @@ use jackfield_native::{Native, NativeStream};
 use jackfield_relay::{Relay, RelayConfig};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
-use jackfield_socket::AnyNetwork;
+use jackfield_socket::{AnyNetwork, ErrorKind, TcpConnect, TcpOptions};
 
 const SECRET: &str = "the-secret-of-the-suite";
 
@@ -50,4 +50,24 @@ async fn through_a_relay() {
     tokio::spawn(peer.run());
     let report = run_all(&target).await;
     assert!(report.passed(), "{report}");
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_denied() {
+    let address = start_relay().await;
+    let anonymous = RelayConfig::new(&address).expect("a good address");
+    let wrong = anonymous.clone().with_token("not-the-secret-of-the-suite");
+    for config in [anonymous, wrong.expect("a good token")] {
+        let (relay, connection) = Relay::over(Native, config);
+        tokio::spawn(connection);
+        let error = relay.ready().await.expect_err("denied");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let to = "127.0.0.1:9".parse().expect("an endpoint");
+        let error = relay
+            .connect(&to, &TcpOptions::default())
+            .await
+            .expect_err("denied");
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    }
 }
