@@ -1,28 +1,25 @@
 //! What a client asks for, until it is open: authorised, looked up, checked, and dialled.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use jackfield_native::Native;
 use jackfield_relay_wire::{Code, Id, Reason, UdpTarget};
 use jackfield_socket::{
-    AddressFamily, Endpoint, Error, ErrorKind, Host, ListenOptions, TcpOptions, UdpOptions,
+    AddressFamily, ByteStream as _, DatagramSocket as _, Endpoint, Error, ErrorKind, Host,
+    ListenOptions, TcpListen as _, TcpListener as _, TcpOptions, UdpOpen as _, UdpOptions,
 };
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::info;
 
-use super::listen::{self, Listening};
+use super::listen::Listening;
 use super::tcp::TcpPump;
-use super::udp::{self, UdpPump};
+use super::udp::UdpPump;
 use super::{Item, Turn};
 use crate::handshake::Grant;
 use crate::limits::{LimitReached, Slot};
@@ -33,8 +30,12 @@ use crate::resolve::{Resolve, SystemResolver};
 const MAX_LOOK_UPS: usize = 32;
 /// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 8;
-/// How long one address is tried alone before the next joins (RFC 8305, section 5).
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// How many ports of a range are tried when any will do.
+const MAX_PORTS: usize = 64;
+/// How many connections wait in the system's queue, unless the client asks for more or less.
+const BACKLOG: NonZeroU32 = NonZeroU32::new(64).unwrap();
+/// The most that a client may ask for.
+const MAX_BACKLOG: NonZeroU32 = NonZeroU32::new(1024).unwrap();
 
 /// What openings of all sessions share.
 #[derive(Clone, Debug)]
@@ -97,12 +98,14 @@ impl Opening {
             to.clone(),
             async move {
                 let addresses = find(&grant, &context, Transport::Tcp, &to, options.family).await?;
-                let stream = dial(&addresses, &options)
+                let stream = Native
+                    .connect_resolved(&to, addresses, &options)
                     .await
                     .map_err(|error| Refused::failed("connect to", &to, &error))?;
+                let info = stream.info();
                 Ok(Open {
-                    local: stream.local_addr().ok(),
-                    remote: stream.peer_addr().ok(),
+                    local: info.local,
+                    remote: info.peer,
                     item: Item::Stream(TcpPump::new(stream, slot)),
                 })
             },
@@ -123,14 +126,21 @@ impl Opening {
         let candidates = (grant.token.policy)
             .check_listen(Transport::Tcp, at)
             .map_err(|refusal| Refused::denied("listening at", &at, &refusal, true))?;
-        let listener = first_of(candidates, |at| listen::bind(at, options.backlog))
-            .map_err(|error| Refused::failed("listen at", &at, &error))?;
-        let local = listener.local_addr().ok();
-        Ok(Self::done(Open {
-            item: Item::Listener(Listening::new(listener, slot)),
-            local,
-            remote: None,
-        }))
+        let mut options = options.clone();
+        let backlog = options.backlog.unwrap_or(BACKLOG);
+        options.backlog = Some(backlog.min(MAX_BACKLOG));
+        options.v6_only = at.is_ipv6().then_some(true);
+        Ok(Self(Box::pin(async move {
+            let listen = |at| Native.listen(at, &options);
+            let listener = first_of(from_a_random_one(candidates), listen)
+                .await
+                .map_err(|error| Refused::failed("listen at", &at, &error))?;
+            Ok(Open {
+                local: listener.local_addr(),
+                remote: None,
+                item: Item::Listener(Listening::new(listener, slot)),
+            })
+        })))
     }
 
     /// Authorises a datagram socket, and begins with it.
@@ -160,13 +170,17 @@ impl Opening {
             to.clone(),
             async move {
                 let addresses = find(&grant, &context, Transport::Udp, &to, options.family).await?;
-                let sockets = addresses.iter().map(|&peer| udp::connect(peer, &options));
-                // A connection of UDP says nothing to the peer: it fails only where no way leads there.
-                let socket = first_success(sockets)
+                // Opening says nothing to the peer: it fails only where no way leads there.
+                let open = |peer: SocketAddr| {
+                    let options = &options;
+                    async move { Native.open_connected(&peer.into(), options).await }
+                };
+                let socket = first_of(addresses, open)
+                    .await
                     .map_err(|error| Refused::failed("open a datagram socket to", &to, &error))?;
                 Ok(Open {
-                    local: socket.local_addr().ok(),
-                    remote: socket.peer_addr().ok(),
+                    local: socket.local_addr(),
+                    remote: socket.peer_addr(),
                     item: Item::Udp(UdpPump::connected(socket, slot)),
                 })
             },
@@ -197,14 +211,19 @@ impl Opening {
                     .map_err(denied)?;
             }
         }
-        let socket = first_of(candidates, |at| udp::bind(at, options))
-            .map_err(|error| Refused::failed("bind", &at, &error))?;
-        let local = socket.local_addr().ok();
-        Ok(Self::done(Open {
-            item: Item::Udp(UdpPump::bound(socket, slot)),
-            local,
-            remote: None,
-        }))
+        let mut options = options.clone();
+        options.v6_only = at.is_ipv6().then_some(true);
+        Ok(Self(Box::pin(async move {
+            let bind = |at| Native.open_bound(at, &options);
+            let socket = first_of(from_a_random_one(candidates), bind)
+                .await
+                .map_err(|error| Refused::failed("bind", &at, &error))?;
+            Ok(Open {
+                local: socket.local_addr(),
+                remote: None,
+                item: Item::Udp(UdpPump::bound(socket, slot)),
+            })
+        })))
     }
 
     fn within(
@@ -214,14 +233,10 @@ impl Opening {
     ) -> Self {
         Self(Box::pin(async move {
             timeout(deadline, opening).await.unwrap_or_else(|_| {
-                let error = io::ErrorKind::TimedOut.into();
+                let error = Error::new(ErrorKind::TimedOut, "dial_seconds have passed");
                 Err(Refused::failed("connect to", &to, &error))
             })
         }))
-    }
-
-    fn done(open: Open) -> Self {
-        Self(Box::pin(std::future::ready(Ok(open))))
     }
 
     pub(super) fn turn(&mut self, cx: &mut TaskContext<'_>) -> Turn {
@@ -265,11 +280,9 @@ impl Refused {
         }
     }
 
-    fn failed(doing: &str, what: &dyn ToString, error: &io::Error) -> Self {
-        let code = match error.kind() {
-            io::ErrorKind::NetworkUnreachable => Code::NETWORK_UNREACHABLE,
-            kind => ErrorKind::from(kind).into(),
-        };
+    /// It was tried. The error's own text names addresses, which are for the log only.
+    fn failed(doing: &str, what: &dyn ToString, error: &Error) -> Self {
+        let code = Code::from(error.kind());
         let asked = what.to_string();
         Self {
             reason: Reason::new(code, &format!("the relay can't {doing} {asked}: {code}")),
@@ -350,7 +363,8 @@ async fn find(
             None => not_found("there is none of the family asked for".into()),
         });
     }
-    Ok(alternate(checked))
+    checked.truncate(MAX_ADDRESSES);
+    Ok(checked)
 }
 
 fn wanted(address: SocketAddr, family: AddressFamily) -> bool {
@@ -361,107 +375,27 @@ fn wanted(address: SocketAddr, family: AddressFamily) -> bool {
     }
 }
 
-/// The families by turns, beginning with the first (RFC 8305, section 4).
-fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == first_is_v6);
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut sorted = Vec::new();
-    while sorted.len() < MAX_ADDRESSES {
-        let pair = [first.next(), second.next()];
-        if pair == [None, None] {
-            break;
-        }
-        sorted.extend(pair.into_iter().flatten());
-    }
-    sorted
-}
-
-/// Connects to the first address that answers; each gets a head start before the next one.
-async fn dial(addresses: &[SocketAddr], options: &TcpOptions) -> io::Result<TcpStream> {
-    let mut attempts = FuturesUnordered::new();
-    let mut left = addresses.iter();
-    let mut first_error = None;
-    loop {
-        let next = left.next();
-        if let Some(&address) = next {
-            attempts.push(connect(address, options));
-        }
-        let head_start = async {
-            match next {
-                Some(_) => sleep(ATTEMPT_DELAY).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            Some(attempt) = attempts.next() => match attempt {
-                Ok(stream) => return Ok(stream),
-                Err(error) => first_error = first_error.or(Some(error)),
-            },
-            () = head_start => {}
-            else => break,
-        }
-        if attempts.is_empty() && left.len() == 0 {
-            break;
-        }
-    }
-    Err(first_error.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
-}
-
-async fn connect(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpStream> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    socket.set_nodelay(options.no_delay)?;
-    if let Some(idle) = options.keep_alive {
-        let keep_alive = TcpKeepalive::new().with_time(idle);
-        SockRef::from(&socket).set_tcp_keepalive(&keep_alive)?;
-    }
-    if let Some(size) = options.send_buffer {
-        socket.set_send_buffer_size(size.get())?;
-    }
-    if let Some(size) = options.receive_buffer {
-        socket.set_recv_buffer_size(size.get())?;
-    }
-    socket.connect(address).await
-}
-
-/// Binds the first of these that is free, from a random one on.
-fn first_of<T>(
-    mut candidates: Vec<SocketAddr>,
-    bind: impl Fn(SocketAddr) -> io::Result<T>,
-) -> io::Result<T> {
-    /// Each may be taken, and a range may be long.
-    const MAX_TRIES: usize = 64;
+/// The same candidates from a random one on: the first ports of a range are the likeliest taken.
+fn from_a_random_one(mut candidates: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let start = fastrand::usize(..candidates.len().max(1));
     candidates.rotate_left(start);
-    first_success(candidates.into_iter().take(MAX_TRIES).map(bind))
+    candidates
 }
 
-fn first_success<T>(tries: impl Iterator<Item = io::Result<T>>) -> io::Result<T> {
-    let mut last = io::ErrorKind::AddrNotAvailable.into();
-    for tried in tries {
-        match tried {
-            Ok(done) => return Ok(done),
+/// Opens the first of these that can be had.
+async fn first_of<T, F>(
+    candidates: Vec<SocketAddr>,
+    open: impl Fn(SocketAddr) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut last = Error::new(ErrorKind::AddressNotAvailable, "there is no address");
+    for candidate in candidates.into_iter().take(MAX_PORTS) {
+        match open(candidate).await {
+            Ok(open) => return Ok(open),
             Err(error) => last = error,
         }
     }
     Err(last)
-}
-
-/// The unspecified address of the same family.
-pub(super) fn any_address(like: SocketAddr) -> SocketAddr {
-    let ip = match like {
-        SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    SocketAddr::new(ip, 0)
-}
-
-/// A size that an option gives, as the system takes it.
-pub(super) fn size(option: NonZeroU32) -> usize {
-    option.get() as usize
 }

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::BufMut as _;
+use jackfield_native::NativeStream;
 use jackfield_relay_wire::{Chunk, Code, Id, MAX_DATA, Mux, Read, Reason};
 use tokio::io::AsyncWrite as _;
-use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 use tracing::debug;
 
@@ -18,7 +18,8 @@ use crate::limits::Slot;
 const SMALL: usize = 16 * 1024;
 
 pub(super) struct TcpPump {
-    stream: TcpStream,
+    /// There until it is dropped.
+    stream: Option<NativeStream>,
     /// Whether the target may still send.
     reading: bool,
     /// Whether the client may still send.
@@ -39,9 +40,9 @@ enum Step {
 }
 
 impl TcpPump {
-    pub(super) fn new(stream: TcpStream, slot: Slot) -> Self {
+    pub(super) fn new(stream: NativeStream, slot: Slot) -> Self {
         Self {
-            stream,
+            stream: Some(stream),
             reading: true,
             writing: true,
             _slot: slot,
@@ -96,6 +97,9 @@ impl TcpPump {
         scratch: &mut Scratch,
         count: &mut u64,
     ) -> Step {
+        let Some(stream) = &mut self.stream else {
+            return Step::Ended;
+        };
         let capacity = match mux.capacity(id) {
             Ok(0) => return Step::Waiting,
             Ok(capacity) => capacity,
@@ -107,7 +111,7 @@ impl TcpPump {
             .unwrap_or_else(|| Chunk::with_capacity(MAX_DATA));
         // Straight into what becomes the message, and no more than there is credit for.
         let mut room = chunk.buffer().limit(capacity);
-        let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut room);
+        let read = poll_read_buf(Pin::new(stream), cx, &mut room);
         let sent = match read {
             Poll::Ready(Ok(1..)) => {
                 *count += chunk.len() as u64;
@@ -143,11 +147,14 @@ impl TcpPump {
 
     /// From the client to the target.
     fn write(&mut self, cx: &mut Context<'_>, id: Id, mux: &mut Mux, count: &mut u64) -> Step {
+        let Some(stream) = &mut self.stream else {
+            return Step::Ended;
+        };
         let data = match mux.read(id) {
             Ok(Read::Data(data)) => data,
             Ok(Read::Pending) => return Step::Waiting,
             Ok(Read::End) => {
-                return match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                return match Pin::new(stream).poll_shutdown(cx) {
                     Poll::Pending => Step::Waiting,
                     Poll::Ready(Ok(())) => Step::Ended,
                     // The target has gone already; reading will tell how.
@@ -159,7 +166,7 @@ impl TcpPump {
             }
             Err(reason) => return Step::Cut(reason),
         };
-        match Pin::new(&mut self.stream).poll_write(cx, &data) {
+        match Pin::new(stream).poll_write(cx, &data) {
             Poll::Pending => Step::Waiting,
             Poll::Ready(Ok(written)) => {
                 mux.consume(id, written);
@@ -175,8 +182,8 @@ impl Drop for TcpPump {
     /// A connection whose client had not ended its direction is cut: by an end in order, the target
     /// would take what came so far for the whole.
     fn drop(&mut self) {
-        if self.writing {
-            let _ = self.stream.set_zero_linger();
+        if let Some(stream) = self.stream.take().filter(|_| self.writing) {
+            stream.abort();
         }
     }
 }

@@ -9,15 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use jackfield_native::NativeDatagramSocket;
 use jackfield_relay_wire::{Code, Id, MAX_DATAGRAM, Reason, ReceivedDatagram};
-use jackfield_socket::{MulticastOptions, UdpOptions};
-use socket2::{Domain, Protocol, Socket, Type};
+use jackfield_socket::DatagramSocket as _;
 use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::open::{any_address, size};
 use super::{Shared, Turn};
 use crate::limits::Slot;
 use crate::policy::Transport;
@@ -30,7 +28,7 @@ const PERMISSION: Duration = Duration::from_mins(5);
 const MAX_PERMISSIONS: usize = 4096;
 
 pub(super) struct UdpPump {
-    socket: UdpSocket,
+    socket: NativeDatagramSocket,
     /// Of a bound socket: whom it has sent to, and when last. `None` for a connected one.
     heard: Option<HashMap<IpAddr, Instant>>,
     /// The next datagram to send, if the system could not take it yet.
@@ -40,82 +38,20 @@ pub(super) struct UdpPump {
     _slot: Slot,
 }
 
-/// A socket that speaks with this peer only.
-pub(super) fn connect(peer: SocketAddr, options: &UdpOptions) -> io::Result<UdpSocket> {
-    let socket = new_socket(peer, options)?;
-    socket.bind(&any_address(peer).into())?;
-    socket.connect(&peer.into())?;
-    UdpSocket::from_std(socket.into())
-}
-
-/// A socket at this address.
-pub(super) fn bind(at: SocketAddr, options: &UdpOptions) -> io::Result<UdpSocket> {
-    let socket = new_socket(at, options)?;
-    if options.multicast.as_ref().is_some_and(|m| m.share_address) {
-        socket.set_reuse_address(true)?;
-        #[cfg(unix)]
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&at.into())?;
-    if let Some(multicast) = &options.multicast {
-        join(&socket, at, multicast)?;
-    }
-    UdpSocket::from_std(socket.into())
-}
-
-fn new_socket(like: SocketAddr, options: &UdpOptions) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(like), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    if like.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    if let Some(bytes) = options.send_buffer {
-        socket.set_send_buffer_size(size(bytes))?;
-    }
-    if let Some(bytes) = options.receive_buffer {
-        socket.set_recv_buffer_size(size(bytes))?;
-    }
-    Ok(socket)
-}
-
-fn join(socket: &Socket, at: SocketAddr, options: &MulticastOptions) -> io::Result<()> {
-    let ttl = options.time_to_live.into();
-    match at.ip() {
-        IpAddr::V4(_) => {
-            socket.set_multicast_ttl_v4(ttl)?;
-            socket.set_multicast_loop_v4(options.loopback)?;
-        }
-        IpAddr::V6(_) => {
-            socket.set_multicast_hops_v6(ttl)?;
-            socket.set_multicast_loop_v6(options.loopback)?;
-        }
-    }
-    for group in &options.groups {
-        match (at.ip(), group.address, group.source) {
-            (IpAddr::V4(at), IpAddr::V4(group), None) => socket.join_multicast_v4(&group, &at)?,
-            (IpAddr::V4(at), IpAddr::V4(group), Some(IpAddr::V4(source))) => {
-                socket.join_ssm_v4(&source, &group, &at)?;
-            }
-            (IpAddr::V6(_), IpAddr::V6(group), None) => socket.join_multicast_v6(&group, 0)?,
-            (IpAddr::V6(_), IpAddr::V6(_), Some(_)) => {
-                return Err(io::ErrorKind::Unsupported.into());
-            }
-            _ => return Err(io::ErrorKind::InvalidInput.into()),
-        }
-    }
-    Ok(())
-}
-
 impl UdpPump {
-    pub(super) fn connected(socket: UdpSocket, slot: Slot) -> Self {
+    pub(super) fn connected(socket: NativeDatagramSocket, slot: Slot) -> Self {
         Self::new(socket, None, slot)
     }
 
-    pub(super) fn bound(socket: UdpSocket, slot: Slot) -> Self {
+    pub(super) fn bound(socket: NativeDatagramSocket, slot: Slot) -> Self {
         Self::new(socket, Some(HashMap::new()), slot)
     }
 
-    fn new(socket: UdpSocket, heard: Option<HashMap<IpAddr, Instant>>, slot: Slot) -> Self {
+    fn new(
+        socket: NativeDatagramSocket,
+        heard: Option<HashMap<IpAddr, Instant>>,
+        slot: Slot,
+    ) -> Self {
         Self {
             socket,
             heard,
@@ -165,14 +101,10 @@ impl UdpPump {
             drop_one(id, shared);
             return Ok(true);
         };
-        let sent = if self.heard.is_some() {
-            self.socket.poll_send_to(cx, &datagram.data, *to)
-        } else {
-            self.socket.poll_send(cx, &datagram.data)
-        };
-        match sent {
+        let to = self.heard.is_some().then_some(*to);
+        match self.socket.poll_send(cx, &datagram.data, to) {
             Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(_)) => shared.counters.bytes_up += datagram.data.len() as u64,
+            Poll::Ready(Ok(())) => shared.counters.bytes_up += datagram.data.len() as u64,
             // Too large for the way, nobody there, no way: one datagram is lost.
             Poll::Ready(Err(_)) => drop_one(id, shared),
         }
@@ -189,7 +121,7 @@ impl UdpPump {
     ) -> Option<SocketAddr> {
         let Some(heard) = &mut self.heard else {
             // The peer was checked when the socket was opened.
-            let peer = self.socket.peer_addr().ok()?;
+            let peer = self.socket.peer_addr()?;
             return to.is_none().then_some(peer);
         };
         let to = to?;
@@ -214,11 +146,11 @@ impl UdpPump {
         shared: &mut Shared<'_>,
     ) -> Result<bool, Reason> {
         let buffer = &mut shared.scratch.datagram;
-        buffer.resize(MAX_DATAGRAM + 1, 0);
+        buffer.resize(MAX_DATAGRAM, 0);
         let mut buffer = ReadBuf::new(buffer);
-        let from = match self.socket.poll_recv_from(cx, &mut buffer) {
+        let datagram = match self.socket.poll_recv(cx, &mut buffer) {
             Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(from)) => from,
+            Poll::Ready(Ok(datagram)) => datagram,
             // An ICMP message about something sent before: UDP goes on.
             Poll::Ready(Err(error)) if is_transient(&error) => return Ok(true),
             Poll::Ready(Err(error)) => {
@@ -228,15 +160,14 @@ impl UdpPump {
                 return Err(reason);
             }
         };
-        let peer = match &self.heard {
-            None => None,
-            Some(_) if shared.grant.token.udp_open => Some(from),
-            Some(heard) if is_heard(heard, from.ip()) => Some(from),
-            Some(_) => return Ok(true),
+        let peer = match (&self.heard, datagram.from) {
+            (None, _) => None,
+            (Some(_), from) if shared.grant.token.udp_open => from,
+            (Some(heard), Some(from)) if is_heard(heard, from.ip()) => Some(from),
+            (Some(_), _) => return Ok(true),
         };
-        let truncated = buffer.filled().len() > MAX_DATAGRAM;
-        let data = &buffer.filled()[..buffer.filled().len().min(MAX_DATAGRAM)];
-        if shared.mux.send_datagram(id, peer, data, truncated)? {
+        let data = buffer.filled();
+        if (shared.mux).send_datagram(id, peer, data, datagram.truncated)? {
             shared.counters.bytes_down += data.len() as u64;
         } else {
             // The multiplexer tells the client.
@@ -273,9 +204,7 @@ fn is_heard(heard: &HashMap<IpAddr, Instant>, ip: IpAddr) -> bool {
 fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
+        io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::Interrupted
             | io::ErrorKind::PermissionDenied

@@ -56,6 +56,26 @@ pub use udp::NativeDatagramSocket;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Native;
 
+impl Native {
+    /// Connects to a host whose name the caller has looked up: to one of these addresses, by Happy
+    /// Eyeballs, as [`connect`](TcpConnect::connect) does with those that it finds itself. A relay
+    /// does so, which may reach only what it has checked.
+    ///
+    /// # Errors
+    /// As [`connect`](TcpConnect::connect); the text names the host and each address.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it was opening.
+    pub async fn connect_resolved(
+        &self,
+        to: &Endpoint,
+        addresses: Vec<SocketAddr>,
+        options: &TcpOptions,
+    ) -> Result<NativeStream> {
+        tcp::connect_resolved(to, addresses, options).await
+    }
+}
+
 impl TcpConnect for Native {
     type Stream = NativeStream;
 

@@ -57,8 +57,17 @@ impl NativeStream {
 
 pub(crate) async fn connect(to: &Endpoint, options: &TcpOptions) -> Result<NativeStream> {
     options.validate()?;
-    let addresses = interleave(resolve(to, options.family).await?);
-    race(addresses, |address| dial(address, options))
+    let addresses = resolve(to, options.family).await?;
+    connect_resolved(to, addresses, options).await
+}
+
+pub(crate) async fn connect_resolved(
+    to: &Endpoint,
+    addresses: Vec<SocketAddr>,
+    options: &TcpOptions,
+) -> Result<NativeStream> {
+    options.validate()?;
+    race(interleave(addresses), |address| dial(address, options))
         .await
         .map_err(|failures| all_failed("can't connect to", to, failures))
 }
