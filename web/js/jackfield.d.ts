@@ -87,8 +87,6 @@ export interface Irc extends AsyncIterable<IrcEvent> {
   away(reason?: string): Promise<void>;
   /** Says goodbye; the events end once the server has closed. */
   quit(reason?: string): Promise<void>;
-  /** While it waits for the next attempt to connect: tries now. */
-  reconnect(): void;
   /** Closes at once. */
   close(): void;
 }
@@ -126,8 +124,8 @@ export type IrcEvent = Timed &
     | { type: 'connecting' }
     | { type: 'connected'; security: Security }
     | { type: 'registered'; nick: string; network: string }
-    /** `retryIn` is in milliseconds. */
-    | { type: 'disconnected'; error: JackfieldError; retryIn: number }
+    /** `retryIn` is in milliseconds; null where trying again can't help: then the events end. */
+    | { type: 'disconnected'; error: JackfieldError; retryIn: number | null }
     | {
         type: 'message';
         from: string;

@@ -14,7 +14,8 @@ let loaded;
  */
 export async function open(options) {
   // Loaded once, and tried again if that failed: the network may be better by then.
-  loaded ??= init().catch((error) => {
+  const module = new URL('./generated/jackfield_web_bg.wasm', import.meta.url);
+  loaded ??= init({ module_or_path: module }).catch((error) => {
     loaded = undefined;
     throw error;
   });
@@ -78,8 +79,6 @@ class Irc {
 
   /** @param {string} [reason] */
   quit(reason) { return this.#client.quit(reason); }
-
-  reconnect() { this.#client.reconnect(); }
 
   close() { this.#client.close(); }
 }

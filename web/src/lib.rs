@@ -1,9 +1,31 @@
 //! Jackfield for web pages: what `web/js/jackfield.js` stands on.
+//!
+//! Thin on purpose: it takes apart what a page passes, and puts together what a page gets. What the
+//! page's author sees is described, for people who never see Rust, in `web/js/jackfield.d.ts`.
+//!
+//! | module | |
+//! |---|---|
+//! | `network` | Direct Sockets or relay; TLS, and what it negotiated |
+//! | `irc` | the IRC client's methods |
+//! | `event` | its events, as plain objects |
+//! | `convert` | options in, errors out |
 
-use wasm_bindgen::prelude::wasm_bindgen;
+#![cfg(wasm_browser)]
 
-/// The version of the package.
-#[wasm_bindgen]
-pub fn version() -> String {
-    env!("CARGO_PKG_VERSION").into()
+mod convert;
+mod event;
+mod irc;
+mod network;
+
+pub use irc::Irc;
+pub use network::Network;
+
+/// Runs once, when the module is loaded.
+#[cfg(debug_assertions)]
+#[wasm_bindgen::prelude::wasm_bindgen(start)]
+pub fn start() {
+    // Nothing here panics on purpose; if it does all the same, say where.
+    std::panic::set_hook(Box::new(|panic| {
+        web_sys::console::error_1(&panic.to_string().into());
+    }));
 }

@@ -7,7 +7,7 @@ import { explain, sentence, showConnection } from './connection.js';
 import { State } from './state.js';
 import { $, View } from './view.js';
 
-/** @import { Irc, Network, Security } from '../jackfield/jackfield.js' */
+/** @import { Irc, IrcOptions, Network, Security } from '../jackfield/jackfield.js' */
 /** @import { Buffer } from './state.js' */
 
 /**
@@ -54,11 +54,13 @@ class Session {
   /**
    * @param {Network} network
    * @param {Irc} irc
+   * @param {IrcOptions} options
    * @param {{ host: string, server: string, relay: string }} way
    */
-  constructor(network, irc, way) {
+  constructor(network, irc, options, way) {
     this.network = network;
     this.irc = irc;
+    this.options = options;
     this.way = way;
     this.state = new State(way.host);
     /** @type {number | null} */
@@ -67,11 +69,31 @@ class Session {
 
   /** Takes events until the end. */
   async run() {
+    const { irc } = this;
     try {
-      for await (const event of this.irc) {
+      for await (const event of irc) {
+        if (irc !== this.irc) {
+          return;
+        }
         this.#take(event);
       }
-      this.end('');
+      if (irc === this.irc) {
+        this.end('');
+      }
+    } catch (error) {
+      this.end(explain(error, this.way));
+    }
+  }
+
+  /** Connects again without waiting any longer. */
+  async retry() {
+    window.clearInterval(this.countdown);
+    const channels = [...this.state.buffers.values()].filter(({ kind }) => kind === 'channel').map(({ name }) => name);
+    const old = this.irc;
+    try {
+      this.irc = await this.network.irc({ ...this.options, nick: this.state.nick || this.options.nick, channels });
+      old.close();
+      this.run();
     } catch (error) {
       this.end(explain(error, this.way));
     }
@@ -135,8 +157,8 @@ class Session {
   #wait({ error, retryIn }) {
     window.clearInterval(this.countdown);
     const reason = explain(error, this.way);
-    // A first attempt that fails is shown where one can mend it.
-    if (!this.registered) {
+    // What can't be mended by waiting, or never worked, is shown where one can mend it.
+    if (retryIn === null || !this.registered) {
       this.end(reason);
       return;
     }
@@ -277,15 +299,16 @@ async function connect() {
   const account = field('account').value.trim();
   try {
     const network = await open({ relay, token: field('token').value, roots: config.roots });
-    const irc = await network.irc({
+    /** @type {IrcOptions} */
+    const options = {
       host,
       port,
       tls: field('tls').checked,
       nick,
       sasl: account === '' ? undefined : { account, password: field('password').value },
       channels: field('channels').value.split(/[\s,]+/u).filter(Boolean).map(asChannel),
-    });
-    session = new Session(network, irc, way);
+    };
+    session = new Session(network, await network.irc(options), options, way);
     session.run();
   } catch (error) {
     showWelcome(explain(error, way));
@@ -359,7 +382,7 @@ $('join').addEventListener('submit', (event) => {
 });
 
 $('disconnect').addEventListener('click', () => session?.quit());
-$('retry').addEventListener('click', () => session?.irc.reconnect());
+$('retry').addEventListener('click', () => session?.retry());
 $('lock').addEventListener('click', () => {
   if (session) {
     const { kind } = session.network;

@@ -1,0 +1,152 @@
+//! Options in, errors out.
+
+use std::error::Error as StdError;
+
+use jackfield_socket::{Error, ErrorKind};
+use js_sys::{Array, Object, Reflect};
+use wasm_bindgen::JsValue;
+
+/// The values of an object that a page passed, each checked.
+#[derive(Debug)]
+pub(crate) struct Options<'a>(pub(crate) &'a JsValue);
+
+impl Options<'_> {
+    /// A text, where it is given and not empty.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(None);
+        };
+        match value.as_string() {
+            Some(text) => Ok((!text.is_empty()).then_some(text)),
+            None => Err(invalid(name, "is no string")),
+        }
+    }
+
+    /// A text that must be given.
+    pub(crate) fn required(&self, name: &str) -> Result<String, Error> {
+        self.text(name)?.ok_or_else(|| invalid(name, "is missing"))
+    }
+
+    /// A port.
+    pub(crate) fn port(&self, name: &str) -> Result<Option<u16>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(None);
+        };
+        match value.as_f64() {
+            #[expect(clippy::cast_sign_loss, reason = "it was just seen to be in range")]
+            Some(port) if port.fract() == 0.0 && (1.0..=65535.0).contains(&port) => {
+                Ok(Some(port as u16))
+            }
+            _ => Err(invalid(name, "is no number from 1 to 65535")),
+        }
+    }
+
+    /// A switch.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(None);
+        };
+        match value.as_bool() {
+            Some(flag) => Ok(Some(flag)),
+            None => Err(invalid(name, "is neither true nor false")),
+        }
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(Vec::new());
+        };
+        if !Array::is_array(&value) {
+            return Err(invalid(name, "is no array"));
+        }
+        Array::from(&value)
+            .iter()
+            .map(|item| {
+                item.as_string()
+                    .ok_or_else(|| invalid(name, "holds something that is no string"))
+            })
+            .collect()
+    }
+
+    /// An object within the object.
+    pub(crate) fn value(&self, name: &str) -> Result<Option<JsValue>, Error> {
+        if !self.0.is_object() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the options are no object",
+            ));
+        }
+        let value =
+            Reflect::get(self.0, &name.into()).map_err(|_| invalid(name, "can't be read"))?;
+        Ok((!value.is_undefined() && !value.is_null()).then_some(value))
+    }
+}
+
+/// An option that can't be right.
+pub(crate) fn invalid(name: &str, what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("the option {name} {what}"))
+}
+
+/// A plain object.
+pub(crate) fn object<const N: usize>(entries: [(&str, JsValue); N]) -> Object {
+    let object = Object::new();
+    for (name, value) in entries {
+        set(&object, name, value);
+    }
+    object
+}
+
+/// Sets a property.
+pub(crate) fn set(object: &Object, name: &str, value: impl Into<JsValue>) {
+    // Only a frozen object or a setter that throws could refuse, and this one has just been made.
+    let _ = Reflect::set(object, &name.into(), &value.into());
+}
+
+/// An error as pages get it: a `JackfieldError` with a kind.
+pub(crate) fn error(kind: &str, error: &(dyn StdError + 'static)) -> JsValue {
+    let made = js_sys::Error::new(&with_causes(error));
+    made.set_name("JackfieldError");
+    set(&made, "kind", kind);
+    made.into()
+}
+
+/// An error of the socket API, as pages get it.
+pub(crate) fn socket_error(failed: &Error) -> JsValue {
+    error(kind(failed.kind()), failed)
+}
+
+/// What went wrong, and each cause behind it that adds something.
+fn with_causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The kinds' names; `ErrorKind` in jackfield.d.ts lists them.
+pub(crate) fn kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidInput => "invalid-input",
+        ErrorKind::Unsupported => "unsupported",
+        ErrorKind::HostNotFound => "host-not-found",
+        ErrorKind::Refused => "refused",
+        ErrorKind::Unreachable => "unreachable",
+        ErrorKind::Denied => "denied",
+        ErrorKind::TimedOut => "timed-out",
+        ErrorKind::Reset => "reset",
+        ErrorKind::UnexpectedEof => "unexpected-eof",
+        ErrorKind::Closed => "closed",
+        ErrorKind::LimitExceeded => "limit-exceeded",
+        ErrorKind::Certificate => "certificate",
+        ErrorKind::Protocol => "protocol",
+        _ => "other",
+    }
+}

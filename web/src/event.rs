@@ -1,0 +1,252 @@
+//! The IRC client's events as plain objects; `IrcEvent` in jackfield.d.ts is their type.
+
+use jackfield_irc::codec::{Command, Message, ModeChange, Timestamp};
+use jackfield_irc::core::{ChatKind, ChatMessage, Event, Member};
+use js_sys::{Array, Date, Object};
+use wasm_bindgen::JsValue;
+
+use crate::convert::{object, set};
+
+/// An object of this type, with the time when it happened.
+pub(crate) fn timed<const N: usize>(
+    kind: &str,
+    time: Option<Timestamp>,
+    entries: [(&str, JsValue); N],
+) -> Object {
+    let event = object(entries);
+    set(&event, "type", kind);
+    #[expect(clippy::cast_precision_loss, reason = "a time fits for 280,000 years")]
+    let millis = time.map_or_else(Date::now, |time| time.unix_millis() as f64);
+    set(&event, "time", millis);
+    event
+}
+
+/// The event as pages get it; none for those that tell a page nothing.
+pub(crate) fn to_object(event: &Event) -> Option<Object> {
+    Some(match event {
+        Event::Registered { nick, network, .. } => timed(
+            "registered",
+            None,
+            [
+                ("nick", text(nick)),
+                ("network", optional(network.as_deref())),
+            ],
+        ),
+        Event::Message(message) => said(message),
+        Event::Joined {
+            channel,
+            nick,
+            own,
+            time,
+            ..
+        } => timed(
+            "join",
+            *time,
+            [
+                ("channel", text(channel)),
+                ("nick", text(nick)),
+                ("self", (*own).into()),
+            ],
+        ),
+        Event::Parted {
+            channel,
+            nick,
+            own,
+            reason,
+            time,
+        } => timed(
+            "part",
+            *time,
+            [
+                ("channel", text(channel)),
+                ("nick", text(nick)),
+                ("reason", optional(reason.as_deref())),
+                ("self", (*own).into()),
+            ],
+        ),
+        Event::Kicked {
+            channel,
+            nick,
+            own,
+            by,
+            reason,
+            time,
+        } => timed(
+            "kick",
+            *time,
+            [
+                ("channel", text(channel)),
+                ("nick", text(nick)),
+                ("by", text(by)),
+                ("reason", optional(reason.as_deref())),
+                ("self", (*own).into()),
+            ],
+        ),
+        Event::Quit {
+            nick, reason, time, ..
+        } => timed(
+            "quit",
+            *time,
+            [
+                ("nick", text(nick)),
+                ("reason", optional(reason.as_deref())),
+            ],
+        ),
+        Event::NickChanged {
+            from,
+            to,
+            own,
+            time,
+            ..
+        } => timed(
+            "nick",
+            *time,
+            [
+                ("from", text(from)),
+                ("to", text(to)),
+                ("self", (*own).into()),
+            ],
+        ),
+        Event::Topic {
+            channel,
+            topic,
+            by,
+            time,
+        } => timed(
+            "topic",
+            *time,
+            [
+                ("channel", text(channel)),
+                ("topic", optional(topic.as_deref())),
+                ("by", optional(by.as_deref())),
+            ],
+        ),
+        Event::Members { channel, members } => {
+            let members: Array = members.iter().map(member).collect();
+            timed(
+                "members",
+                None,
+                [("channel", text(channel)), ("members", members.into())],
+            )
+        }
+        Event::ModeChanged {
+            target,
+            by,
+            changes,
+            time,
+        } => timed(
+            "mode",
+            *time,
+            [
+                ("target", text(target)),
+                ("by", text(by)),
+                ("modes", text(&modes(changes))),
+            ],
+        ),
+        Event::RankChanged {
+            channel,
+            nick,
+            symbols,
+        } => timed(
+            "rank",
+            None,
+            [
+                ("channel", text(channel)),
+                ("nick", text(nick)),
+                ("prefix", text(symbols)),
+            ],
+        ),
+        Event::AwayChanged { nick, text: away } => timed(
+            "away",
+            None,
+            [("nick", text(nick)), ("away", away.is_some().into())],
+        ),
+        Event::Invited { channel, by, .. } => timed(
+            "info",
+            None,
+            [("text", text(&format!("{by} invites to {channel}.")))],
+        ),
+        Event::Lag(lag) => timed(
+            "lag",
+            None,
+            [("milliseconds", (lag.as_secs_f64() * 1000.0).into())],
+        ),
+        Event::Refused { about, refusal } => fault(
+            about.first().map(String::as_str).unwrap_or_default(),
+            &refusal.text,
+        ),
+        Event::StandardReply { text: said, .. } => fault("", said),
+        Event::Other(message) => return other(message),
+        // Accounts, hosts, real names, CTCP and malformed lines: a page shows nothing of them.
+        _ => return None,
+    })
+}
+
+/// The server refused something; `about` is a channel or a nickname, or empty.
+pub(crate) fn fault(about: &str, said: &str) -> Object {
+    timed(
+        "fault",
+        None,
+        [("about", text(about)), ("text", text(said))],
+    )
+}
+
+fn said(message: &ChatMessage) -> Object {
+    // A server's name has a dot, a nickname can't; before registration it may have none.
+    let server = message.from.user.is_none() && message.from.name.contains('.');
+    let target = message.channel.as_deref().unwrap_or(&message.target);
+    timed(
+        "message",
+        message.time,
+        [
+            ("from", text(&message.from.name)),
+            ("target", text(target)),
+            ("text", text(&message.text)),
+            ("self", message.own.into()),
+            ("action", (message.kind == ChatKind::Action).into()),
+            ("notice", (message.kind == ChatKind::Notice).into()),
+            ("server", server.into()),
+        ],
+    )
+}
+
+/// Numerics that nobody asked for: greetings, the message of the day, refusals.
+fn other(message: &Message) -> Option<Object> {
+    let view = message.view();
+    let Command::Numeric(numeric) = view.command() else {
+        return None;
+    };
+    // The first parameter is our own nickname, the last the text.
+    let params: Vec<_> = view.params().skip(1).collect();
+    let (last, before) = params.split_last()?;
+    if numeric.is_error() {
+        return Some(fault(before.first().copied().unwrap_or_default(), last));
+    }
+    // RPL_MYINFO and RPL_ISUPPORT are for programs.
+    if matches!(numeric.number(), 4 | 5) {
+        return None;
+    }
+    Some(timed("info", None, [("text", text(&params.join(" ")))]))
+}
+
+fn member(member: &Member) -> Object {
+    object([
+        ("nick", text(&member.nick)),
+        ("prefix", text(&member.symbols)),
+        ("away", member.away.into()),
+    ])
+}
+
+/// `+o ada, -v bob`
+fn modes(changes: &[ModeChange]) -> String {
+    let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    changes.join(", ")
+}
+
+fn text(text: &str) -> JsValue {
+    text.into()
+}
+
+fn optional(text: Option<&str>) -> JsValue {
+    text.unwrap_or_default().into()
+}

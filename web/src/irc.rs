@@ -1,0 +1,291 @@
+//! The IRC client's methods; `Irc` in jackfield.d.ts describes them.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Events};
+use jackfield_irc::codec::{ChannelName, InvalidValue, Nickname, Target, Text, Word};
+use jackfield_irc::core::{Config, Sasl};
+use jackfield_irc::{RequestError, SessionError};
+use jackfield_socket::{Endpoint, Error, ErrorKind, Host};
+use js_sys::Object;
+use tokio::sync::{Mutex, oneshot};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::Network;
+use crate::convert::{self, Options, invalid};
+use crate::event::{fault, timed, to_object};
+use crate::network::Secured;
+
+/// The port of IRC over TLS (RFC 7194), and the usual one without.
+const PORT_TLS: u16 = 6697;
+const PORT_PLAIN: u16 = 6667;
+
+/// An IRC client.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct Irc {
+    client: Client,
+    /// Locked while a page waits for the next event, so that a second one waits its turn.
+    events: Mutex<Events>,
+    network: Secured,
+    /// Dropped to close.
+    running: RefCell<Option<oneshot::Sender<()>>>,
+}
+
+type Result<T, E = JsValue> = std::result::Result<T, E>;
+
+#[wasm_bindgen]
+impl Irc {
+    /// The next event, or null after the end.
+    pub async fn next(&self) -> JsValue {
+        let mut events = self.events.lock().await;
+        loop {
+            let Some(event) = events.next().await else {
+                return JsValue::NULL;
+            };
+            if let Some(event) = self.convert(&event) {
+                return event.into();
+            }
+        }
+    }
+
+    /// Enters a channel.
+    ///
+    /// # Errors
+    /// A `JackfieldError`, as all methods.
+    pub async fn join(&self, channel: String, key: Option<String>) -> Result<()> {
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        let key = key.map(|key| parse::<Word>("key", &key)).transpose()?;
+        let joined = self.client.join(&channel, key.as_ref()).await;
+        joined.map(|_| ()).map_err(|error| request_error(&error))
+    }
+
+    /// Leaves a channel.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn part(&self, channel: String, reason: Option<String>) -> Result<()> {
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        let reason = optional("reason", reason)?;
+        done(self.client.part(&channel, reason).await)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn say(&self, target: String, text: String) -> Result<()> {
+        let target = parse::<Target>("target", &target)?;
+        done(self.client.send_message(&target, text).await)
+    }
+
+    /// Sends a `/me`.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn action(&self, target: String, text: String) -> Result<()> {
+        let target = parse::<Target>("target", &target)?;
+        done(self.client.send_action(&target, text).await)
+    }
+
+    /// Sends a notice.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn notice(&self, target: String, text: String) -> Result<()> {
+        let target = parse::<Target>("target", &target)?;
+        done(self.client.send_notice(&target, text).await)
+    }
+
+    /// Changes a channel's topic.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn topic(&self, channel: String, topic: String) -> Result<()> {
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        done(self.client.set_topic(&channel, topic).await)
+    }
+
+    /// Takes another nickname.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn nick(&self, nick: String) -> Result<()> {
+        let nick = parse::<Nickname>("nick", &nick)?;
+        done(self.client.set_nick(&nick).await)
+    }
+
+    /// Goes away, or comes back.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn away(&self, reason: Option<String>) -> Result<()> {
+        let reason = optional("reason", reason)?;
+        done(self.client.set_away(reason).await)
+    }
+
+    /// Says goodbye, and ends.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn quit(&self, reason: Option<String>) -> Result<()> {
+        let reason = optional("reason", reason)?;
+        self.client.quit(reason).await;
+        Ok(())
+    }
+
+    /// Closes at once.
+    pub fn close(&self) {
+        self.running.take();
+    }
+}
+
+impl Irc {
+    pub(crate) fn open(network: &Network, options: &Options<'_>) -> Result<Self, Error> {
+        let tls = options.flag("tls")?.unwrap_or(true);
+        let host: Host = options.required("host")?.parse()?;
+        let port = options.port("port")?;
+        let server = Endpoint::new(
+            host,
+            port.unwrap_or(if tls { PORT_TLS } else { PORT_PLAIN }),
+        );
+        let config = config(options, tls)?;
+
+        let network = network.secured(tls);
+        let (client, events, connection) = client::connect(network.clone(), server, config);
+        let (running, closed) = oneshot::channel();
+        spawn_local(async move {
+            tokio::select! {
+                // The events have told why.
+                _ = connection => {}
+                _ = closed => {}
+            }
+        });
+        Ok(Self {
+            client,
+            events: Mutex::new(events),
+            network,
+            running: RefCell::new(Some(running)),
+        })
+    }
+
+    fn convert(&self, event: &ClientEvent) -> Option<Object> {
+        Some(match event {
+            ClientEvent::Connecting { .. } => timed("connecting", None, []),
+            ClientEvent::Connected => {
+                let security = self.network.security();
+                timed("connected", None, [("security", security.into())])
+            }
+            ClientEvent::Irc(event) => return to_object(event),
+            ClientEvent::JoinFailed { channel, error } => fault(channel, &error.to_string()),
+            ClientEvent::Disconnected { error, retry_in } => {
+                let retry = retry_in.map(|delay| delay.as_secs_f64() * 1000.0);
+                timed(
+                    "disconnected",
+                    None,
+                    [
+                        ("error", convert::error(connection_kind(error), error)),
+                        ("retryIn", retry.map_or(JsValue::NULL, Into::into)),
+                    ],
+                )
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn config(options: &Options<'_>, tls: bool) -> Result<ClientConfig, Error> {
+    let nick = read::<Nickname>("nick", &options.required("nick")?)?;
+    let mut session = Config::new(nick);
+    if let Some(user) = options.text("username")? {
+        session.user = read::<Word>("username", &user)?;
+    }
+    if let Some(name) = options.text("realname")? {
+        session.real_name = read::<Text>("realname", &name)?;
+    }
+    if let Some(sasl) = options.value("sasl")? {
+        if !tls {
+            return Err(invalid(
+                "sasl",
+                "would show the password to everyone without TLS",
+            ));
+        }
+        let sasl = Options(&sasl);
+        let (account, password) = (sasl.required("account")?, sasl.required("password")?);
+        let sasl = Sasl::plain(&account, &password).map_err(|error| invalid("sasl", error))?;
+        session.sasl = Some(sasl);
+    }
+    let mut config = ClientConfig::new(session);
+    config.channels = options
+        .texts("channels")?
+        .iter()
+        .map(|channel| read("channels", channel))
+        .collect::<Result<_, _>>()?;
+    Ok(config)
+}
+
+/// An option's value, checked.
+fn read<T: FromStr<Err = InvalidValue>>(name: &str, text: &str) -> Result<T, Error> {
+    text.parse()
+        .map_err(|error| invalid(name, format_args!("is not one: {error}")))
+}
+
+/// An argument, checked.
+fn parse<T: FromStr<Err = InvalidValue>>(name: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|error| unfit(name, &error))
+}
+
+fn optional(name: &str, text: Option<String>) -> Result<Option<Text>> {
+    text.map(|text| Text::new(text).map_err(|error| unfit(name, &error)))
+        .transpose()
+}
+
+fn unfit(name: &str, error: &dyn Display) -> JsValue {
+    let text = format!("the {name} can't be sent: {error}");
+    convert::socket_error(&Error::new(ErrorKind::InvalidInput, text))
+}
+
+fn done(result: Result<(), RequestError>) -> Result<()> {
+    result.map_err(|error| request_error(&error))
+}
+
+fn request_error(error: &RequestError) -> JsValue {
+    let kind = match error {
+        RequestError::Refused(_) => "refused",
+        RequestError::NotConnected | RequestError::Closed => "closed",
+        RequestError::ConnectionLost => "reset",
+        RequestError::TimedOut => "timed-out",
+        RequestError::QueueFull | RequestError::TooManyPending | RequestError::ReplyTooLarge => {
+            "limit-exceeded"
+        }
+        RequestError::TooLong { .. } => "invalid-input",
+        RequestError::Unsupported(_) => "unsupported",
+        _ => "other",
+    };
+    convert::error(kind, error)
+}
+
+fn connection_kind(error: &ConnectionError) -> &'static str {
+    match error {
+        ConnectionError::Connect(error) | ConnectionError::Stream(error) => {
+            convert::kind(error.kind())
+        }
+        ConnectionError::ConnectTimedOut => "timed-out",
+        ConnectionError::Session(error) => match error {
+            SessionError::NicknameUnavailable(_) => "nickname",
+            SessionError::PasswordRefused(_)
+            | SessionError::SaslRefused(_)
+            | SessionError::SaslUnavailable => "authentication",
+            SessionError::SaslTimedOut
+            | SessionError::RegistrationTimedOut
+            | SessionError::PingTimedOut => "timed-out",
+            SessionError::Ended | SessionError::Truncated => "unexpected-eof",
+            _ => "other",
+        },
+        _ => "other",
+    }
+}
