@@ -3,6 +3,9 @@
 //! The tests need `inspircd`, `atheme-services` and `ngircd`; `cargo xtask test` installs them, or
 //! says that they are skipped.
 
+pub mod scenario;
+pub mod user;
+
 use std::net::SocketAddr;
 
 use jackfield_irc::server::{ServerConfig, serve};

@@ -100,7 +100,8 @@ impl Inspircd {
 <sslprofile name="tls" provider="gnutls" certfile="{certificate}" keyfile="{key}" hash="sha256" requestclientcert="yes">
 # No flood protection: that would make tests slow, and what tests it brings its own.
 <connect name="main" allow="*" timeout="30" pingfreq="120" hardsendq="1M" softsendq="256K" recvq="64K" threshold="1000" commandrate="1000000" fakelag="no" localmax="500" globalmax="500" limit="1000" resolvehostnames="no">
-<options prefixquit="Quit: " defaultmodes="nt">
+# `o` is not the channel's: who founds it becomes its operator.
+<options prefixquit="Quit: " defaultmodes="not">
 <performance softlimit="1000">
 <pid file="{at}/inspircd.pid">
 <limits maxnick="30">

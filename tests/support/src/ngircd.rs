@@ -86,7 +86,7 @@ Ports = {tls}
 ",
                 plain = plain.port(),
                 tls = tls.port(),
-                directory = directory.path().join("none").display(),
+                directory = directory.path().display(),
                 certificate = files.certificate.display(),
                 key = files.key.display(),
                 dh = dh.display(),

@@ -242,6 +242,11 @@ impl Session {
             Command::Nick => {
                 let from = Nickname::new(source.name)?;
                 let to = Nickname::new(first)?;
+                // InspIRCd 3 sends a labelled answer when the change is made, and so from the new
+                // nickname: the label tells whose it is.
+                let asked = context.label.and_then(|label| self.pending.kind(label));
+                let own = own || matches!(asked, Some(Kind::Nick(_)));
+                let from = if own { self.nick.clone() } else { from };
                 let channels = self.channels.rename(&self.isupport, &from, &to);
                 if own {
                     self.nick = to.clone();

@@ -1,0 +1,167 @@
+//! An IRC client in a test's hand: everything that happens to it is kept, and can be waited for.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError};
+use jackfield_irc::codec::Nickname;
+use jackfield_irc::core::{Config, Event, Flood};
+use jackfield_socket::{Endpoint, TcpConnect};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long anything here may take. Generous: it is reached only when something is broken.
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// A client that runs, and what has happened to it.
+#[derive(Debug)]
+pub struct User {
+    /// What acts.
+    pub client: Client,
+    events: Arc<Mutex<Vec<ClientEvent>>>,
+    news: watch::Receiver<()>,
+    /// How many events were looked at.
+    seen: usize,
+    connection: JoinHandle<Result<(), ConnectionError>>,
+}
+
+/// A configuration for tests: as the default, but for the pause between lines, which no server here
+/// asks for.
+pub fn config(nick: &str) -> ClientConfig {
+    let mut session = Config::new(name(nick));
+    let mut flood = Flood::default();
+    flood.burst = 100;
+    session.flood = flood;
+    ClientConfig::new(session)
+}
+
+/// A nickname.
+pub fn name(nick: &str) -> Nickname {
+    Nickname::new(nick).expect("a nickname")
+}
+
+impl User {
+    /// Starts a client.
+    pub fn start(network: impl TcpConnect, server: &Endpoint, config: ClientConfig) -> Self {
+        let (client, mut incoming, connection) = client::connect(network, server.clone(), config);
+        let connection = tokio::spawn(connection);
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (tell, news) = watch::channel(());
+        let kept = Arc::clone(&events);
+        tokio::spawn(async move {
+            while let Some(event) = incoming.next().await {
+                lock(&kept).push(event);
+                tell.send_replace(());
+            }
+        });
+        Self {
+            client,
+            events,
+            news,
+            seen: 0,
+            connection,
+        }
+    }
+
+    /// Starts a client, and waits until it is registered.
+    pub async fn register(
+        network: impl TcpConnect,
+        server: &Endpoint,
+        config: ClientConfig,
+    ) -> Self {
+        let mut user = Self::start(network, server, config);
+        user.registered().await;
+        user
+    }
+
+    /// Waits until it is registered; gives its nickname and account.
+    pub async fn registered(&mut self) -> (Nickname, Option<String>) {
+        self.wait("to be registered", |event| match event {
+            ClientEvent::Irc(Event::Registered { nick, account, .. }) => {
+                Some((nick.clone(), account.clone()))
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for an event that was not looked at yet; those before it are passed over.
+    ///
+    /// # Panics
+    /// When it doesn't come; shows what came instead.
+    pub async fn wait<T>(
+        &mut self,
+        what: &str,
+        mut pick: impl FnMut(&ClientEvent) -> Option<T>,
+    ) -> T {
+        let from = self.seen;
+        let search = async {
+            loop {
+                let open = self.news.has_changed().is_ok();
+                self.news.mark_unchanged();
+                {
+                    let events = lock(&self.events);
+                    for event in events.iter().skip(self.seen) {
+                        self.seen += 1;
+                        if let Some(found) = pick(event) {
+                            return Some(found);
+                        }
+                    }
+                }
+                if !open {
+                    return None;
+                }
+                let _ = self.news.changed().await;
+            }
+        };
+        match timeout(LONG, search).await {
+            Ok(Some(found)) => found,
+            Ok(None) => panic!(
+                "ended while waiting {what}; since then:\n{}",
+                self.since(from)
+            ),
+            Err(_elapsed) => panic!("waited in vain {what}; since then:\n{}", self.since(from)),
+        }
+    }
+
+    /// The same for an event of the session.
+    pub async fn wait_irc<T>(
+        &mut self,
+        what: &str,
+        mut pick: impl FnMut(&Event) -> Option<T>,
+    ) -> T {
+        self.wait(what, |event| match event {
+            ClientEvent::Irc(event) => pick(event),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Everything that has happened so far.
+    pub fn events(&self) -> Vec<ClientEvent> {
+        lock(&self.events).clone()
+    }
+
+    /// Waits until the client has ended, and says how.
+    ///
+    /// # Errors
+    /// Why the client gave up.
+    pub async fn ended(self) -> Result<(), ConnectionError> {
+        let ended = timeout(LONG, self.connection).await;
+        ended.expect("it ends in time").expect("it does not panic")
+    }
+
+    fn since(&self, from: usize) -> String {
+        let mut text = String::new();
+        for event in self.events().iter().skip(from) {
+            let _ = writeln!(text, "{event:?}");
+        }
+        text
+    }
+}
+
+fn lock(events: &Mutex<Vec<ClientEvent>>) -> MutexGuard<'_, Vec<ClientEvent>> {
+    events.lock().unwrap_or_else(PoisonError::into_inner)
+}
