@@ -1,0 +1,313 @@
+//! How a configuration file is written, and what is wrong with one.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::value::Datetime;
+
+use super::{Config, HostHeader, LogConfig, Origin, TlsFiles, Token};
+use crate::limits::Limits;
+use crate::policy::{ListenRule, Policy, Rule};
+use crate::token::{Credential, Secret};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Vec<Spanned<String>>,
+    tls: Option<FileTls>,
+    path: Option<Spanned<String>>,
+    #[serde(default)]
+    origins: Vec<Spanned<String>>,
+    #[serde(default)]
+    allow_without_origin: bool,
+    #[serde(default)]
+    hosts: Vec<Spanned<String>>,
+    max_sessions: Option<u32>,
+    handshake_seconds: Option<u32>,
+    #[serde(default)]
+    log: LogConfig,
+    #[serde(default)]
+    limits: FileLimits,
+    #[serde(default)]
+    token: Vec<Spanned<FileToken>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileTls {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileToken {
+    name: Spanned<String>,
+    secret: Option<Spanned<Hidden>>,
+    secret_file: Option<Spanned<PathBuf>>,
+    signing_key: Option<Spanned<Hidden>>,
+    signing_key_file: Option<Spanned<PathBuf>>,
+    expires: Option<Spanned<Datetime>>,
+    #[serde(default)]
+    allow: Vec<Spanned<String>>,
+    #[serde(default)]
+    deny: Vec<Spanned<String>>,
+    #[serde(default)]
+    listen: Vec<Spanned<String>>,
+    #[serde(default)]
+    udp_open: bool,
+    #[serde(default)]
+    limits: FileLimits,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileLimits {
+    sessions: Option<u32>,
+    streams: Option<u32>,
+    listeners: Option<u32>,
+    dials_per_second: Option<u32>,
+    dial_seconds: Option<u32>,
+    idle_seconds: Option<u32>,
+    session_bytes: Option<u64>,
+}
+
+/// A string that no error message repeats.
+struct Hidden(String);
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The deserializer's own complaint would show the value.
+        match toml::Value::deserialize(deserializer) {
+            Ok(toml::Value::String(text)) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("expected a string")),
+        }
+    }
+}
+
+/// What is wrong, at which byte and key.
+pub(super) struct Wrong {
+    pub(super) span: Option<Range<usize>>,
+    pub(super) key: String,
+    pub(super) message: String,
+}
+
+impl Wrong {
+    fn new(span: Range<usize>, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            span: Some(span),
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+}
+
+pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
+    let plain = |error: &toml::de::Error, key: String| Wrong {
+        span: error.span(),
+        key,
+        message: error.message().into(),
+    };
+    let file = toml::Deserializer::parse(text).map_err(|error| plain(&error, String::new()))?;
+    let file: File = serde_path_to_error::deserialize(file).map_err(|error| {
+        let key = key_of(error.path());
+        plain(error.inner(), key)
+    })?;
+
+    let mut config = Config {
+        listen: parse_all(&file.listen, "listen", |text| {
+            text.parse()
+                .map_err(|_| format!("{text:?} is not an address with a port"))
+        })?,
+        origins: parse_all(&file.origins, "origins", str::parse::<Origin>)?,
+        allow_without_origin: file.allow_without_origin,
+        hosts: parse_all(&file.hosts, "hosts", str::parse::<HostHeader>)?,
+        log: file.log,
+        ..Config::default()
+    };
+    config.tls = file.tls.map(|tls| TlsFiles {
+        certificate: directory.join(tls.certificate_file),
+        key: directory.join(tls.key_file),
+    });
+    if let Some(path) = file.path {
+        if !path.get_ref().starts_with('/') || path.get_ref() == crate::handshake::HEALTH_PATH {
+            let message = "a path begins with '/', and is not the one for health checks";
+            return Err(Wrong::new(path.span(), "path", message));
+        }
+        config.path = path.into_inner();
+    }
+    if let Some(sessions) = file.max_sessions {
+        config.max_sessions = sessions;
+    }
+    if let Some(seconds) = file.handshake_seconds {
+        config.handshake_deadline = Duration::from_secs(seconds.into());
+    }
+    let defaults = file.limits.over(Limits::default());
+    for (index, token) in file.token.into_iter().enumerate() {
+        let token = read_token(index, token, defaults, directory, &config.tokens)?;
+        config.tokens.push(token);
+    }
+    Ok(config)
+}
+
+fn read_token(
+    index: usize,
+    token: Spanned<FileToken>,
+    defaults: Limits,
+    directory: &Path,
+    before: &[Token],
+) -> Result<Token, Wrong> {
+    let key = |name: &str| format!("token[{index}].{name}");
+    let whole = token.span();
+    let token = token.into_inner();
+
+    let name = token.name.get_ref();
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let complaint = if name.is_empty() || name.len() > 64 || !name.bytes().all(good) {
+        Some("a token's name has 1 to 64 ASCII letters, digits, '-' or '_'")
+    } else if before.iter().any(|other| other.name == *name) {
+        Some("another token has this name")
+    } else {
+        None
+    };
+    if let Some(complaint) = complaint {
+        return Err(Wrong::new(token.name.span(), key("name"), complaint));
+    }
+
+    let given = |name: &'static str, text: Spanned<Hidden>| {
+        Secret::new(&text.get_ref().0)
+            .map_err(|message| Wrong::new(text.span(), key(name), message))
+    };
+    let from_file = |name: &'static str, path: Spanned<PathBuf>| {
+        let wrong = |message| Wrong::new(path.span(), key(name), message);
+        let path = directory.join(path.get_ref());
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| wrong(format!("{} can't be read: {error}", path.display())))?;
+        Secret::new(&text).map_err(|message| wrong(format!("{}: {message}", path.display())))
+    };
+    let credential = match (
+        token.secret,
+        token.secret_file,
+        token.signing_key,
+        token.signing_key_file,
+    ) {
+        (Some(text), None, None, None) => Credential::Secret(given("secret", text)?),
+        (None, Some(path), None, None) => Credential::Secret(from_file("secret_file", path)?),
+        (None, None, Some(text), None) => Credential::Key(given("signing_key", text)?),
+        (None, None, None, Some(path)) => Credential::Key(from_file("signing_key_file", path)?),
+        _ => {
+            let message = "a token has exactly one of secret, secret_file, signing_key and \
+                           signing_key_file";
+            return Err(Wrong::new(whole, format!("token[{index}]"), message));
+        }
+    };
+
+    let expires = match token.expires {
+        None => None,
+        Some(time) => Some(system_time(time.get_ref()).ok_or_else(|| {
+            let message = "expected a date and time with its offset from UTC, \
+                           for example 2030-01-31T12:00:00Z";
+            Wrong::new(time.span(), key("expires"), message)
+        })?),
+    };
+    Ok(Token {
+        name: token.name.into_inner(),
+        credential,
+        expires,
+        policy: Policy {
+            allow: parse_all(&token.allow, &key("allow"), str::parse::<Rule>)?,
+            deny: parse_all(&token.deny, &key("deny"), str::parse::<Rule>)?,
+            listen: parse_all(&token.listen, &key("listen"), str::parse::<ListenRule>)?,
+        },
+        udp_open: token.udp_open,
+        limits: token.limits.over(defaults),
+    })
+}
+
+/// Parses each text of an array, and says of which one is wrong where it stands.
+fn parse_all<T>(
+    texts: &[Spanned<String>],
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Wrong> {
+    let one = |(index, text): (usize, &Spanned<String>)| {
+        parse(text.get_ref())
+            .map_err(|message| Wrong::new(text.span(), format!("{key}[{index}]"), message))
+    };
+    texts.iter().enumerate().map(one).collect()
+}
+
+impl FileLimits {
+    fn over(&self, defaults: Limits) -> Limits {
+        let seconds = |given: Option<u32>, default| {
+            given.map_or(default, |seconds| Duration::from_secs(seconds.into()))
+        };
+        Limits {
+            sessions: self.sessions.unwrap_or(defaults.sessions),
+            streams: self.streams.unwrap_or(defaults.streams),
+            listeners: self.listeners.unwrap_or(defaults.listeners),
+            dials_per_second: self.dials_per_second.unwrap_or(defaults.dials_per_second),
+            dial_deadline: seconds(self.dial_seconds, defaults.dial_deadline),
+            idle_deadline: seconds(self.idle_seconds, defaults.idle_deadline),
+            session_bytes: self.session_bytes.or(defaults.session_bytes),
+        }
+    }
+}
+
+/// The path of a key, without the steps that only [`Spanned`] takes.
+fn key_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut key = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => {
+                let _ = write!(key, "[{index}]");
+            }
+            Segment::Map { key: name } if !name.starts_with("$__") => {
+                if !key.is_empty() {
+                    key.push('.');
+                }
+                key.push_str(name);
+            }
+            _ => {}
+        }
+    }
+    key
+}
+
+/// The line and column of a byte, both from 1.
+pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.matches('\n').count() + 1;
+    (line, before[line_start..].chars().count() + 1)
+}
+
+/// A date and time that has an offset from UTC, as a point in time.
+pub(super) fn system_time(time: &Datetime) -> Option<SystemTime> {
+    let (date, clock) = (time.date?, time.time?);
+    let offset_minutes = match time.offset? {
+        toml::value::Offset::Z => 0,
+        toml::value::Offset::Custom { minutes } => i64::from(minutes),
+    };
+    // The days since 1970-01-01, counting years from March so that the leap day comes last.
+    let (year, month) = (i64::from(date.year), i64::from(date.month));
+    let (year, month) = if month <= 2 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days = year * 365 + year / 4 - year / 100
+        + year / 400
+        + (month * 153 + 2) / 5
+        + i64::from(date.day)
+        - 719_469;
+    let minutes = days * 24 * 60 + i64::from(clock.hour) * 60 + i64::from(clock.minute);
+    let seconds = (minutes - offset_minutes) * 60 + i64::from(clock.second.unwrap_or(0));
+    let seconds = u64::try_from(seconds).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
