@@ -102,6 +102,8 @@ pub struct Capabilities {
     pub udp_connected: bool,
     /// The address to bind a UDP socket to so that it reaches the peer, where that is possible.
     pub udp_bound: Option<IpAddr>,
+    /// Whether a datagram without a byte can be sent.
+    pub empty_datagrams: bool,
     /// The largest datagram. Default: 65,507 bytes, IPv4's.
     pub largest_datagram: usize,
     /// How multicast is tested, where it is possible.
@@ -171,6 +173,7 @@ impl Default for Capabilities {
             backlog: true,
             udp_connected: true,
             udp_bound: None,
+            empty_datagrams: true,
             largest_datagram: 65_507,
             multicast: None,
         }

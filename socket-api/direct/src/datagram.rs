@@ -34,7 +34,8 @@ const LARGEST_V6: usize = 65_527;
 
 /// A UDP socket of the browser's. A bound port below 1024 can't be asked for.
 ///
-/// Up to 1,024 datagrams and 1 MiB wait to be received; beyond that, the newest are dropped.
+/// Up to 1,024 datagrams and 1 MiB wait to be received; beyond that, the newest are dropped. An empty
+/// datagram can be received, but not sent.
 pub struct DirectDatagramSocket {
     inner: SendWrapper<Inner>,
     local: Option<SocketAddr>,
@@ -86,6 +87,10 @@ impl DirectDatagramSocket {
         };
         if to.is_some() && self.peer.is_some() {
             return wrong("a connected socket sends to its peer alone, but an address was given");
+        }
+        if len == 0 {
+            let what = "Direct Sockets can't send a datagram without a byte";
+            return Err(Error::new(ErrorKind::Unsupported, what).into());
         }
         let largest = if target.is_ipv4() {
             LARGEST_V4

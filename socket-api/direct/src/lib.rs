@@ -15,18 +15,17 @@
 //!   once, so one that seems to be was lost: it is sent again. Smaller writes go out only
 //!   when the pipe is not expected to be full.
 //! - **Unread tails.** What is unread in the pipe when the peer ends the stream is thrown away. A
-//!   read is therefore always pending, into a bounded buffer; where the buffer was full when
-//!   the peer ended, reading fails with [`UnexpectedEof`](ErrorKind::UnexpectedEof) after the last
-//!   byte that came, instead of ending.
-//! - **Half-close.** Closing the writing side sends no FIN. Shutting a stream down sends all that was
-//!   written and ends writing; the peer learns of it when this side's reader has ended too, or the
-//!   stream is dropped.
+//!   read is therefore always pending, into a bounded buffer. Where none was, because the buffer was
+//!   full or the stream had only just opened, an end can't be trusted: reading then fails with
+//!   [`UnexpectedEof`] after the last byte that came.
+//! - **Half-close.** Closing the writing side alone sends no FIN. Shutting a stream down therefore
+//!   sends all that was written, then ends both directions; reading on fails with [`Closed`].
 //!
 //! What is left is rare, but no plain stream is safe from it: [`StreamInfo::may_truncate`] is true.
 //! TLS turns any such loss into an error.
 //!
-//! [`ErrorKind`]: jackfield_socket::ErrorKind
-//! [`ErrorKind::UnexpectedEof`]: jackfield_socket::ErrorKind::UnexpectedEof
+//! [`Closed`]: jackfield_socket::ErrorKind::Closed
+//! [`UnexpectedEof`]: jackfield_socket::ErrorKind::UnexpectedEof
 //! [`StreamInfo::may_truncate`]: jackfield_socket::StreamInfo::may_truncate
 
 #[cfg(any(wasm_browser, test))]
@@ -42,6 +41,8 @@ mod error;
 mod listener;
 #[cfg(wasm_browser)]
 mod network;
+#[cfg(wasm_browser)]
+mod promise;
 #[cfg(wasm_browser)]
 mod reader;
 #[cfg(wasm_browser)]

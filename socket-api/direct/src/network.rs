@@ -15,7 +15,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::bindings::{Opened, Options, Socket, TcpServerSocket, TcpSocket, UdpSocket};
 use crate::error::{Doing, opening};
-use crate::reader::ignore;
+use crate::promise::ignore;
 use crate::{DirectDatagramSocket, DirectListener, DirectStream};
 
 /// Chrome's Direct Sockets.

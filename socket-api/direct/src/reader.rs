@@ -7,13 +7,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use jackfield_socket::ErrorKind;
-use js_sys::{Promise, Uint8Array};
+use js_sys::Uint8Array;
 use tokio::io::ReadBuf;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::bindings::{ReadResult, Reader};
 use crate::error::Failure;
+use crate::promise::settle;
 
 /// How many bytes are read ahead of whoever reads this stream. When so many wait, the pump stops
 /// until all of them are taken, and the peer is stalled by TCP.
@@ -31,7 +32,6 @@ const GATHERED_PIECE: usize = 64 * 1024;
 /// What has been read ahead; shared with the pump.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    reader: Reader,
     shared: Rc<RefCell<Shared>>,
 }
 
@@ -59,15 +59,13 @@ enum Piece {
 enum End {
     InOrder,
     Failed(Failure),
-    /// Nobody reads any more.
-    Dropped,
 }
 
 impl Reading {
     pub(crate) fn new(reader: Reader) -> Self {
         let shared = Rc::new(RefCell::new(Shared::default()));
-        spawn_local(pump(reader.clone(), shared.clone()));
-        Self { reader, shared }
+        spawn_local(pump(reader, shared.clone()));
+        Self { shared }
     }
 
     pub(crate) fn poll_read(
@@ -84,7 +82,7 @@ impl Reading {
             return Poll::Ready(Ok(()));
         }
         match &shared.end {
-            Some(End::InOrder | End::Dropped) => Poll::Ready(Ok(())),
+            Some(End::InOrder) => Poll::Ready(Ok(())),
             Some(End::Failed(failure)) => Poll::Ready(Err(failure.io())),
             None => {
                 shared.reading = Some(cx.waker().clone());
@@ -92,20 +90,29 @@ impl Reading {
             }
         }
     }
+
+    /// Ends this direction for its reader, who can still take what was read ahead. The writing half
+    /// closes it for the peer, when what was written has left.
+    pub(crate) fn close(&self) {
+        let mut shared = self.shared.borrow_mut();
+        if shared.end.is_some() {
+            return;
+        }
+        shared.end = Some(End::Failed(Failure::new(
+            ErrorKind::Closed,
+            "this side has shut the stream down, and Direct Sockets close both directions",
+        )));
+        let (reading, pump) = (shared.reading.take(), shared.pump.take());
+        drop(shared);
+        wake(reading);
+        wake(pump);
+    }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let mut shared = self.shared.borrow_mut();
-        if shared.end.is_none() {
-            shared.end = Some(End::Dropped);
-            // Ends a pending read, and this direction. A failure tells nothing new.
-            ignore(self.reader.cancel());
-        }
-        shared.pieces.clear();
-        let pump = shared.pump.take();
-        drop(shared);
-        wake(pump);
+        self.close();
+        self.shared.borrow_mut().pieces.clear();
     }
 }
 
@@ -164,26 +171,35 @@ impl Shared {
 }
 
 async fn pump(reader: Reader, shared: Rc<RefCell<Shared>>) {
+    let mut first = true;
     let end = loop {
-        let stood = wait_for_room(&shared).await;
-        let result = JsFuture::from(reader.read()).await;
+        let stood = first | wait_for_room(&shared).await;
+        let (result, at_once) = if stood {
+            settle(reader.read()).await
+        } else {
+            (JsFuture::from(reader.read()).await, false)
+        };
+        first = false;
         let mut now = shared.borrow_mut();
         if now.end.is_some() {
-            // Dropped meanwhile.
-            return;
+            // Closed meanwhile: the peer must not be stalled by what nobody reads.
+            match result {
+                Ok(result) if !result.unchecked_ref::<ReadResult>().done() => continue,
+                _ => return,
+            }
         }
         match result {
             Err(thrown) => break End::Failed(Failure::of_stream(&thrown)),
             Ok(result) => {
                 let result = result.unchecked_into::<ReadResult>();
                 if result.done() {
-                    // The peer ended while nothing took from the pipe: whether something was in it
-                    // can't be known.
-                    break if stood {
+                    // An end at once came before the read: whether something was in the pipe
+                    // then can't be known.
+                    break if at_once {
                         End::Failed(Failure::new(
                             ErrorKind::UnexpectedEof,
-                            "the peer ended the stream while more of it was unread than is kept \
-                             here: the browser may have thrown away the last 64 KiB",
+                            "the peer ended the stream while nothing took from the browser's \
+                             pipe: the last 64 KiB may have been thrown away",
                         ))
                     } else {
                         End::InOrder
@@ -223,13 +239,6 @@ async fn wait_for_room(shared: &RefCell<Shared>) -> bool {
     })
     .await;
     stood
-}
-
-/// Lets a promise settle as it may: without this, a failure would be reported as unhandled.
-pub(crate) fn ignore(promise: Promise) {
-    spawn_local(async move {
-        let _ = JsFuture::from(promise).await;
-    });
 }
 
 pub(crate) fn wake(waker: Option<Waker>) {

@@ -150,6 +150,17 @@ impl Shaper {
     }
 }
 
+impl Shaper {
+    /// How long what has been written is given to leave the pipe before the socket is closed, which
+    /// throws away the rest: 24 ms, and up to 2 s where the pipe drained slowly.
+    pub(crate) fn last_pause(&self) -> Duration {
+        if self.total == 0 {
+            return Duration::ZERO;
+        }
+        self.pause * 8
+    }
+}
+
 impl Default for Shaper {
     fn default() -> Self {
         Self {
@@ -300,6 +311,19 @@ mod tests {
         assert_eq!(shaper.next(4096, capacity, next), Step::Wait(later));
         // Meanwhile, more was queued.
         assert_eq!(shaper.next(100_000, capacity, next), Step::Write);
+    }
+
+    #[test]
+    fn closing_gives_what_was_written_time_to_leave() {
+        let mut shaper = Shaper::default();
+        let mut capacity = Capacity::default();
+        let now = Instant::now();
+        assert_eq!(shaper.last_pause(), Duration::ZERO);
+        shaper.wrote(10, true, (now, now), &mut capacity);
+        assert_eq!(shaper.last_pause(), Duration::from_millis(24));
+        let slowly = now + Duration::from_secs(1);
+        shaper.wrote(70_000, false, (now, slowly), &mut capacity);
+        assert_eq!(shaper.last_pause(), Duration::from_secs(2));
     }
 
     #[test]

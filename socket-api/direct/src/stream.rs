@@ -17,10 +17,13 @@ use crate::writer::Writing;
 /// A TCP connection of the browser's.
 ///
 /// It can't be half-closed, and may lose bytes without an error: see the [crate's](crate) own page.
-/// Shutting it down sends all that was written; reading goes on, and the peer sees the end when it
-/// has ended too, or when this is dropped. Dropping it closes both directions in order, even where
-/// it was not shut down, after what was written has been sent, for which it gets 10 s: Chrome has
-/// no way to reset a connection.
+/// Shutting it down sends all that was written, then ends both directions; reading on gives what had
+/// come by then, and fails with [`Closed`](jackfield_socket::ErrorKind::Closed). Dropping it does the
+/// same, and gives what was written 10 s to leave: the peer sees an end in either case, since
+/// Chrome has no way to reset a connection.
+///
+/// Up to 4 MiB are read ahead of whoever reads it, and up to 512 KiB wait to be sent. Flushing it is
+/// ready at once: what was written is sent without being asked.
 pub struct DirectStream {
     halves: SendWrapper<(Reading, Writing)>,
     info: StreamInfo,
@@ -30,8 +33,9 @@ impl DirectStream {
     /// A connection that has opened; `local` is where it was accepted, which it doesn't know itself.
     pub(crate) fn new(opened: &Opened, local: Option<SocketAddr>) -> Self {
         // First of all, since what arrives unread may be lost.
-        let reading = Reading::new(opened.readable().get_reader());
-        let writing = Writing::new(opened.writable().get_writer());
+        let reader = opened.readable().get_reader();
+        let reading = Reading::new(reader.clone());
+        let writing = Writing::new(opened.writable().get_writer(), reader);
         let own = address(opened.local_address(), opened.local_port());
         let peer = address(opened.remote_address(), opened.remote_port());
         let mut info = StreamInfo::new(own.or(local), peer);
@@ -74,7 +78,10 @@ impl AsyncWrite for DirectStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.halves.1.poll_shutdown(cx)
+        let (reading, writing) = &*self.halves;
+        let ended = std::task::ready!(writing.poll_shutdown(cx));
+        reading.close();
+        Poll::Ready(ended)
     }
 }
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use jackfield_socket::ErrorKind;
 use jackfield_socket::time::{self, Sleep};
-use js_sys::{Promise, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use crate::bindings::{Chain, Writer};
+use crate::bindings::{Reader, Writer};
 use crate::error::Failure;
-use crate::reader::{ignore, wake};
+use crate::promise::{ignore, settle};
+use crate::reader::wake;
 use crate::shaper::{Capacity, Outcome, Shaper, Step};
 
 /// How large a queue's buffer is at first, in bytes; it grows up to the largest chunk.
@@ -27,10 +28,6 @@ const LINGER: Duration = Duration::from_secs(10);
 /// may have been taken from the full pipe.
 const FIRST_RETRY: Duration = Duration::from_millis(1);
 const LONGEST_RETRY: Duration = Duration::from_millis(64);
-/// A promise that was settled when it was made calls back within three microtasks; one that settles
-/// in a later task, after all of them.
-const MICROTASKS: usize = 8;
-
 thread_local! {
     /// What the streams of this window or worker have learned.
     static CAPACITY: Cell<Capacity> = Cell::default();
@@ -70,14 +67,15 @@ struct Buffer {
 }
 
 impl Writing {
-    pub(crate) fn new(writer: Writer) -> Self {
+    /// Writes, and in the end closes both directions.
+    pub(crate) fn new(writer: Writer, reader: Reader) -> Self {
         let shared = Rc::new(RefCell::new(Shared {
             queue: Buffer::default(),
             state: State::Open,
             waiting: None,
             pump: None,
         }));
-        spawn_local(pump(writer, shared.clone()));
+        spawn_local(pump(writer, reader, shared.clone()));
         Self { shared }
     }
 
@@ -155,9 +153,10 @@ enum Next {
     Close,
 }
 
-async fn pump(writer: Writer, shared: Rc<RefCell<Shared>>) {
+async fn pump(writer: Writer, reader: Reader, shared: Rc<RefCell<Shared>>) {
+    let mut shaper = Shaper::default();
     let sent = {
-        let mut sending = pin!(send_all(&writer, &shared));
+        let mut sending = pin!(send_all(&writer, &mut shaper, &shared));
         // A dropped stream has nobody left but this pump, and gets only so much time.
         let mut linger: Option<Sleep> = None;
         poll_fn(|cx| {
@@ -172,6 +171,10 @@ async fn pump(writer: Writer, shared: Rc<RefCell<Shared>>) {
         })
         .await
     };
+    let pause = match sent {
+        Some(Ok(())) => shaper.last_pause(),
+        _ => Duration::ZERO,
+    };
     let state = match sent {
         Some(Ok(())) => State::Closed,
         Some(Err(thrown)) => State::Failed(Failure::of_stream(&thrown)),
@@ -180,19 +183,30 @@ async fn pump(writer: Writer, shared: Rc<RefCell<Shared>>) {
             State::Closed
         }
     };
-    let mut shared = shared.borrow_mut();
-    shared.state = state;
-    let waiting = shared.waiting.take();
-    drop(shared);
+    let failed = matches!(state, State::Failed(_));
+    let waiting = {
+        let mut shared = shared.borrow_mut();
+        shared.state = state;
+        shared.waiting.take()
+    };
     wake(waiting);
+    if !failed {
+        // With both directions closed, the browser closes the socket, and throws away what hasn't
+        // left the pipe.
+        time::sleep(pause).await;
+        ignore(reader.cancel());
+    }
 }
 
 /// Sends what is queued until the stream is closed, then closes it.
-async fn send_all(writer: &Writer, shared: &RefCell<Shared>) -> Result<(), JsValue> {
-    let mut shaper = Shaper::default();
+async fn send_all(
+    writer: &Writer,
+    shaper: &mut Shaper,
+    shared: &RefCell<Shared>,
+) -> Result<(), JsValue> {
     let mut chunk = Buffer::default();
     loop {
-        match next(shared, &mut shaper).await {
+        match next(shared, shaper).await {
             Next::Close => {
                 JsFuture::from(writer.close()).await?;
                 return Ok(());
@@ -206,7 +220,7 @@ async fn send_all(writer: &Writer, shared: &RefCell<Shared>) -> Result<(), JsVal
             drop(shared);
             wake(waiting);
         }
-        send(writer, &mut shaper, &chunk).await?;
+        send(writer, shaper, &chunk).await?;
         chunk.len = 0;
     }
 }
@@ -245,7 +259,9 @@ async fn send(writer: &Writer, shaper: &mut Shaper, chunk: &Buffer) -> Result<()
     let mut retry = FIRST_RETRY;
     loop {
         let began = time::now();
-        let at_once = write(writer, chunk).await?;
+        // No other write is pending, so this one begins at once.
+        let (written, at_once) = settle(writer.write(&chunk.view())).await;
+        written?;
         let mut capacity = CAPACITY.get();
         let outcome = shaper.wrote(chunk.len, at_once, (began, time::now()), &mut capacity);
         CAPACITY.set(capacity);
@@ -256,25 +272,6 @@ async fn send(writer: &Writer, shaper: &mut Shaper, chunk: &Buffer) -> Result<()
                 retry = (retry * 2).min(LONGEST_RETRY);
             }
         }
-    }
-}
-
-/// Writes a chunk while no other write is pending, and says whether it was accepted at once.
-async fn write(writer: &Writer, chunk: &Buffer) -> Result<bool, JsValue> {
-    let mut written = JsFuture::from(writer.write(&chunk.view()));
-    let mut later = Promise::resolve(&JsValue::UNDEFINED);
-    for _ in 0..MICROTASKS {
-        later = later.unchecked_ref::<Chain>().then();
-    }
-    let mut later = JsFuture::from(later);
-    let at_once = poll_fn(|cx| match Pin::new(&mut written).poll(cx) {
-        Poll::Ready(result) => Poll::Ready(Some(result)),
-        Poll::Pending => Pin::new(&mut later).poll(cx).map(|_| None),
-    })
-    .await;
-    match at_once {
-        Some(result) => result.map(|_| true),
-        None => written.await.map(|_| false),
     }
 }
 

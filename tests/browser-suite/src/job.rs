@@ -20,11 +20,29 @@ pub struct Job {
 pub enum Over {
     /// Direct Sockets.
     Direct,
+    /// A relay, of this address and with this token.
+    Relay(String, String),
 }
 
 /// What to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Task {
+    /// Runs a case of the conformance suite.
+    Case {
+        /// Its name.
+        name: String,
+        /// Where the suite's peer is, for byte streams.
+        tcp: SocketAddr,
+        /// Where it is for datagrams.
+        udp: SocketAddr,
+    },
+    /// Connects, reads nothing for so long, and then no more.
+    Stall {
+        /// Who sends.
+        from: SocketAddr,
+        /// In milliseconds.
+        stall: u64,
+    },
     /// Sends so much of the pattern in writes of this size, then shuts down.
     Send {
         /// Who takes it.

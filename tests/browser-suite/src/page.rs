@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use jackfield_conformance::{PeerAddresses, Target};
 use jackfield_direct::Direct;
+use jackfield_relay::{Relay, RelayConfig};
 use jackfield_socket::{
     AnyNetwork, AnyStream, Error, ErrorKind, Result, TcpConnect as _, TcpOptions, time,
 };
 use jackfield_tls::{Certificates, Tls, TlsConfig, TlsConnector};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::spawn_local;
 
 use crate::job::{Job, Outcome, Over, Task};
 use crate::pattern::Pattern;
@@ -46,6 +49,26 @@ pub async fn run(job: String) -> String {
 
 async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
     match job.task {
+        Task::Case { ref name, tcp, udp } => {
+            let mut target = Target::new(network(job)?, PeerAddresses::new(tcp, udp));
+            target.name = Some("localhost".parse()?);
+            target.capabilities.listen = Some(tcp.ip());
+            target.capabilities.udp_bound = Some(tcp.ip());
+            if let Over::Direct = job.over {
+                target.capabilities.half_close = false;
+                target.capabilities.may_truncate = true;
+                target.capabilities.empty_datagrams = false;
+            }
+            jackfield_conformance::run(name, &target)
+                .await
+                .map_err(|failure| Error::new(ErrorKind::Other, failure.to_string()))
+        }
+        Task::Stall { from, stall } => {
+            let stream = connect(job, from).await?;
+            time::sleep(Duration::from_millis(stall)).await;
+            drop(stream);
+            Ok(())
+        }
         Task::Send {
             to,
             bytes,
@@ -130,10 +153,20 @@ async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
     }
 }
 
-async fn connect(job: &Job, to: std::net::SocketAddr) -> Result<AnyStream> {
-    let network = match job.over {
+fn network(job: &Job) -> Result<AnyNetwork> {
+    Ok(match &job.over {
         Over::Direct => AnyNetwork::new(Direct),
-    };
+        Over::Relay(url, token) => {
+            let config = RelayConfig::new(url)?.with_token(token.as_str())?;
+            let (relay, connection) = Relay::new(config);
+            spawn_local(connection);
+            AnyNetwork::new(relay)
+        }
+    })
+}
+
+async fn connect(job: &Job, to: std::net::SocketAddr) -> Result<AnyStream> {
+    let network = network(job)?;
     let options = TcpOptions::default();
     let Some(root) = &job.tls_root else {
         return network.connect(&to.into(), &options).await;

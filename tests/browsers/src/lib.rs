@@ -23,7 +23,8 @@ pub struct Suite {
     pub page: Page,
     /// The browser.
     pub browser: Chromium,
-    _site: Site,
+    /// Where its files come from.
+    pub site: Site,
 }
 
 /// Where in the page a job runs.
@@ -68,7 +69,7 @@ impl Suite {
         Ok(Self {
             page: page.with_deadline(JOB),
             browser,
-            _site: site,
+            site,
         })
     }
 

@@ -185,11 +185,20 @@ async fn datagrams_of_all_sizes(target: &Target) -> Result<(), Failure> {
     };
     let largest = target.capabilities.largest_datagram;
     let mut buffer = vec![0; 65_536];
-    for size in [0, 1, 2, 512, 1472, 1473, 9000, largest - 1, largest] {
+    if target.capabilities.empty_datagrams {
+        exchange(&mut socket, None, &[], &mut buffer).await?;
+    } else {
+        let refused = socket.send(&[], None).await.map_err(Error::from);
+        ensure!(
+            refused
+                .as_ref()
+                .is_err_and(|error| error.kind() == ErrorKind::Unsupported),
+            "an empty one was not refused: {refused:?}"
+        );
+    }
+    for size in [1, 2, 512, 1472, 1473, 9000, largest - 1, largest] {
         let mut data = Pattern::new(30).bytes(0, size);
-        if let Some(first) = data.first_mut() {
-            *first = request::ECHO;
-        }
+        data[0] = request::ECHO;
         let received = exchange(&mut socket, None, &data, &mut buffer).await?;
         ensure!(
             buffer[..received.len] == data && !received.truncated,
