@@ -105,9 +105,13 @@ async fn talk(ada: &mut User, bob: &mut User, channel: &ChannelName, offers: Off
     sent.expect("sent");
     for (reader, own) in [(&mut *ada, false), (&mut *bob, true)] {
         // What a server takes from the ends of lines can't be missed in the text.
-        let comparable = |text: &str| match offers.final_spaces || own {
-            true => text.to_owned(),
-            false => text.replace(' ', ""),
+        let whole = offers.final_spaces || own;
+        let comparable = |text: &str| {
+            if whole {
+                text.to_owned()
+            } else {
+                text.replace(' ', "")
+            }
         };
         let expected = comparable(&long);
         let mut text = String::new();

@@ -116,14 +116,11 @@ impl User {
                 let _ = self.news.changed().await;
             }
         };
-        match timeout(LONG, search).await {
-            Ok(Some(found)) => found,
-            Ok(None) => panic!(
-                "ended while waiting {what}; since then:\n{}",
-                self.since(from)
-            ),
-            Err(_elapsed) => panic!("waited in vain {what}; since then:\n{}", self.since(from)),
-        }
+        let result = timeout(LONG, search).await;
+        result
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| panic!("waited in vain {what}; since then:\n{}", self.since(from)))
     }
 
     /// The same for an event of the session.
