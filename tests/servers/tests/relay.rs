@@ -139,6 +139,8 @@ async fn the_relay_neither_receives_nor_sends_a_word_of_it() {
         .into_iter()
         .chain(base64.iter().map(|it| &**it))
         .collect();
+    // What a client sends in a WebSocket is masked (RFC 6455, section 5.3), so that direction proves
+    // little by itself; the same bytes leave the relay unmasked on the server's side.
     for (side, proxy) in [("client", &recorded.front), ("server", &back)] {
         let recordings = proxy.recordings();
         assert!(!recordings.is_empty(), "{side}: nothing was recorded");
