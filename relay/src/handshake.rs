@@ -4,7 +4,8 @@
 //! page can reach it by rebinding a name of its own), path and method are right, `Origin` is one
 //! of those allowed (RFC 6455, section 10.2), it asks for this WebSocket, and its token is good.
 //! What doesn't pass gets a short plain answer, which a program can show; browsers keep it from
-//! the page.
+//! the page. So a client whose token alone is not good gets its WebSocket, with nothing in it but
+//! why: a page that may be here learns that it needs another token.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::{fmt, io};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jackfield_relay_wire::auth;
+use jackfield_relay_wire::{Code, Reason, auth};
 use ring::digest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -55,6 +56,12 @@ pub(crate) struct Admitted {
     /// When the token ends, and the session with it.
     pub(crate) expires: Option<SystemTime>,
     pub(crate) origin: Option<String>,
+    pub(crate) upgrade: Upgrade,
+}
+
+/// The answer that makes a WebSocket of the connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Upgrade {
     accept: String,
 }
 
@@ -64,6 +71,7 @@ enum Verdict {
     Admitted(Admitted),
     Healthy,
     Refused(Refused),
+    Denied(Upgrade, Reason),
 }
 
 /// Why a client was not let in.
@@ -76,13 +84,11 @@ pub(crate) struct Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     BadRequest,
-    Unauthorized,
     Forbidden,
     NotFound,
     MethodNotAllowed,
     UpgradeRequired,
     TooLarge,
-    Unavailable,
 }
 
 impl Gate {
@@ -128,8 +134,8 @@ impl Gate {
             found = Some((Arc::clone(grant), expires));
         }
         let (grant, expires) = found.ok_or(TokenError::Unknown)?;
-        if expires.is_some_and(|expires| expires <= now) {
-            return Err(TokenError::Expired);
+        if let Some(expires) = expires.filter(|expires| *expires <= now) {
+            return Err(TokenError::Expired(expires));
         }
         Ok((grant, expires))
     }
@@ -220,24 +226,31 @@ impl Gate {
             (None, _) => Err(TokenError::Missing),
             (Some(_), Some(_)) => Err(TokenError::Unknown),
         };
-        let (grant, expires) = token
-            .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
-            .and_then(|token| self.check_token(&token, now))?;
-        Ok(Verdict::Admitted(Admitted {
-            grant,
-            expires,
-            origin: origin.map(str::to_owned),
+        let upgrade = Upgrade {
             accept: accept_key(key),
-        }))
+        };
+        let granted = token
+            .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
+            .and_then(|token| self.check_token(&token, now));
+        Ok(match granted {
+            Ok((grant, expires)) => Verdict::Admitted(Admitted {
+                grant,
+                expires,
+                origin: origin.map(str::to_owned),
+                upgrade,
+            }),
+            Err(error) => Verdict::Denied(upgrade, Reason::new(Code::DENIED, &error.to_string())),
+        })
     }
 }
 
-/// Reads the request, and answers it unless the client is let in; then
-/// [`Admitted::welcome`] does.
+/// Reads the request, and answers it unless a WebSocket is to come of it; then
+/// [`Upgrade::send`] does.
 ///
 /// # Errors
 /// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Healthy`] where it
-/// asked for no more, and [`Outcome::Failed`] where it went away.
+/// asked for no more, [`Outcome::Denied`] where it is to learn why in its WebSocket, and
+/// [`Outcome::Failed`] where it went away.
 pub(crate) async fn receive<S>(stream: &mut S, gate: &Gate) -> Result<Admitted, Outcome>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -256,6 +269,7 @@ where
             refused.send(stream).await?;
             Err(Outcome::Refused(refused))
         }
+        Verdict::Denied(upgrade, reason) => Err(Outcome::Denied(upgrade, reason)),
     }
 }
 
@@ -264,6 +278,7 @@ where
 pub(crate) enum Outcome {
     Healthy,
     Refused(Refused),
+    Denied(Upgrade, Reason),
     Failed(io::Error),
 }
 
@@ -273,9 +288,9 @@ impl From<io::Error> for Outcome {
     }
 }
 
-impl Admitted {
-    /// Tells the client that it is in.
-    pub(crate) async fn welcome<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
+impl Upgrade {
+    /// Tells the client that this is a WebSocket from here on.
+    pub(crate) async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
         let response = format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
              Upgrade: websocket\r\n\
@@ -299,7 +314,6 @@ impl Refused {
     pub(crate) async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
         let (line, header) = match self.status {
             Status::BadRequest => ("400 Bad Request", ""),
-            Status::Unauthorized => ("401 Unauthorized", ""),
             Status::Forbidden => ("403 Forbidden", ""),
             Status::NotFound => ("404 Not Found", ""),
             Status::MethodNotAllowed => ("405 Method Not Allowed", "Allow: GET\r\n"),
@@ -308,20 +322,8 @@ impl Refused {
                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             ),
             Status::TooLarge => ("431 Request Header Fields Too Large", ""),
-            Status::Unavailable => ("503 Service Unavailable", ""),
         };
         answer(stream, line, header, self.text).await
-    }
-}
-
-impl From<TokenError> for Refused {
-    fn from(error: TokenError) -> Self {
-        let text = match error {
-            TokenError::Missing => "a token is missing",
-            TokenError::Unknown => "the token is not good",
-            TokenError::Expired => "the token has expired",
-        };
-        Self::new(Status::Unauthorized, text)
     }
 }
 
@@ -477,6 +479,13 @@ mod tests {
         }
     }
 
+    fn denied(request: &str) -> String {
+        match judge(request) {
+            Verdict::Denied(_, reason) if reason.code() == Code::DENIED => reason.text().to_owned(),
+            other => panic!("{request}\n{other:?}"),
+        }
+    }
+
     fn admitted(request: &str) -> Admitted {
         match judge(request) {
             Verdict::Admitted(admitted) => admitted,
@@ -491,25 +500,13 @@ mod tests {
         assert_eq!(admitted.expires, None);
         assert_eq!(admitted.origin.as_deref(), Some("https://app.example"));
         // RFC 6455, section 1.3, has this pair.
-        assert_eq!(admitted.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(admitted.upgrade.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
     fn what_is_wrong_is_refused_with_its_status() {
-        use Status::{
-            BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthorized, UpgradeRequired,
-        };
+        use Status::{BadRequest, Forbidden, MethodNotAllowed, NotFound, UpgradeRequired};
         let only_token = auth::token_subprotocol(SECRET);
-        let wrong = format!(
-            "jackfield.v1, {}",
-            auth::token_subprotocol("not-this-secret")
-        );
-        let plain = format!("jackfield.v1, jackfield.token.{SECRET}");
-        let twice = format!("jackfield.v1, {only_token}, {only_token}");
-        let old = format!(
-            "jackfield.v1, {}",
-            auth::token_subprotocol("an-old-and-tired-secret")
-        );
         for (name, value, expected) in [
             ("", Some("GET /relay HTTP/1.0"), BadRequest),
             ("", Some("GET /relay"), BadRequest),
@@ -554,17 +551,34 @@ mod tests {
             ("Sec-WebSocket-Key", Some("c2hvcnQ="), BadRequest),
             ("Sec-WebSocket-Protocol", None, BadRequest),
             ("Sec-WebSocket-Protocol", Some(&*only_token), BadRequest),
-            ("Sec-WebSocket-Protocol", Some("jackfield.v1"), Unauthorized),
-            ("Sec-WebSocket-Protocol", Some(&wrong), Unauthorized),
-            ("Sec-WebSocket-Protocol", Some(&plain), Unauthorized),
-            ("Sec-WebSocket-Protocol", Some(&twice), Unauthorized),
-            ("Sec-WebSocket-Protocol", Some(&old), Unauthorized),
         ] {
             let request = request(&[(name, value)]);
             assert_eq!(refused(&request), expected, "{request}");
         }
         let many = request(&[("X", Some(&"a\r\nX: ".repeat(80)))]);
         assert_eq!(refused(&many), Status::TooLarge);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_token_is_told_in_the_websocket() {
+        let good = auth::token_subprotocol(SECRET);
+        let other = auth::token_subprotocol("not-this-secret");
+        let old = auth::token_subprotocol("an-old-and-tired-secret");
+        let expired = "the token has expired at Fri, 15 Jan 2027 08:00:01 GMT";
+        for (tokens, expected) in [
+            (String::new(), "the relay asks for a token"),
+            (format!(", {other}"), "the token is not accepted"),
+            (
+                format!(", jackfield.token.{SECRET}"),
+                "the token is not accepted",
+            ),
+            (format!(", {good}, {good}"), "the token is not accepted"),
+            (format!(", {old}"), expired),
+        ] {
+            let protocols = format!("jackfield.v1{tokens}");
+            let request = request(&[("Sec-WebSocket-Protocol", Some(&protocols))]);
+            assert_eq!(denied(&request), expected, "{request}");
+        }
     }
 
     #[test]
@@ -595,8 +609,8 @@ mod tests {
         let admitted = admitted(&at("signed", later));
         assert_eq!(admitted.grant.token.name, "signed");
         assert_eq!(admitted.expires, Some(UNIX_EPOCH + later));
-        assert_eq!(refused(&at("signed", NOW)), Status::Unauthorized);
-        assert_eq!(refused(&at("static", later)), Status::Unauthorized);
+        assert!(denied(&at("signed", NOW)).contains("expired"));
+        assert!(denied(&at("static", later)).contains("not accepted"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jackfield_relay_wire::{Code, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -14,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
-use crate::handshake::{self, Gate, Outcome, Refused, Status};
+use crate::handshake::{self, Gate, Outcome};
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
@@ -185,7 +186,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiv
     while sessions.join_next().await.is_some() {}
 }
 
-/// A place among those who are in the middle of a handshake.
+/// A place among those who are in the middle of a handshake, or are told why they can't come in: what
+/// nobody has vouched for takes no session away from others.
 struct Handshaking {
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
@@ -232,14 +234,17 @@ async fn shake_hands<S>(
         Ok(Err(Outcome::Refused(refused))) => {
             return info!(%peer, reason = %refused, "refused a client");
         }
+        Ok(Err(Outcome::Denied(upgrade, reason))) => {
+            info!(%peer, %reason, "denied a client");
+            return session::deny(stream, &upgrade, reason).await;
+        }
         Ok(Err(Outcome::Failed(error))) => {
             return debug!(%peer, %error, "went away during the handshake");
         }
         Err(_) => return info!(%peer, "the handshake took too long"),
     };
-    drop(handshaking);
 
-    let full = |text| Refused::new(Status::Unavailable, text);
+    let full = |text| Reason::new(Code::LIMIT_EXCEEDED, text);
     let slots = shared
         .sessions
         .try_acquire()
@@ -251,13 +256,13 @@ async fn shake_hands<S>(
         });
     let _slots = match slots {
         Ok(slots) => slots,
-        Err(refused) => {
-            info!(%peer, token = admitted.grant.token.name, reason = %refused, "refused a client");
-            let _ = timeout(shared.handshake_deadline, refused.send(&mut stream)).await;
-            return;
+        Err(reason) => {
+            info!(%peer, token = admitted.grant.token.name, %reason, "denied a client");
+            return session::deny(stream, &admitted.upgrade, reason).await;
         }
     };
-    if let Err(error) = admitted.welcome(&mut stream).await {
+    drop(handshaking);
+    if let Err(error) = admitted.upgrade.send(&mut stream).await {
         return debug!(%peer, %error, "went away during the handshake");
     }
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed);

@@ -26,7 +26,9 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime};
 
-use jackfield_relay_wire::{Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings};
+use jackfield_relay_wire::{
+    Capabilities, Code, Config, Event, Frame, Id, Mux, Reason, Role, Settings,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -39,7 +41,7 @@ use self::open::{Opened, Opening};
 use self::ready::{Place, Ready};
 use self::tcp::TcpPump;
 use self::udp::UdpPump;
-use crate::handshake::{Admitted, Grant};
+use crate::handshake::{Admitted, Grant, Upgrade};
 use crate::limits::LimitReached;
 use crate::policy::Transport;
 
@@ -93,6 +95,22 @@ pub(crate) async fn run<S>(
     }
     .instrument(span)
     .await;
+}
+
+/// Tells a client in its WebSocket why it isn't let in. Nothing that it sends is looked at, and it
+/// has [`CLOSE_DEADLINE`] to read this.
+pub(crate) async fn deny<S>(mut stream: S, upgrade: &Upgrade, reason: Reason)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let telling = async {
+        upgrade.send(&mut stream).await?;
+        let mut carrier = Carrier::new(stream);
+        carrier.send(Frame::GoAway(reason.clone()).encode());
+        carrier.close(&reason).await;
+        io::Result::Ok(())
+    };
+    let _ = timeout(CLOSE_DEADLINE, telling).await;
 }
 
 struct Session<'a, S> {

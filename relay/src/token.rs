@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use httpdate::HttpDate;
 use ring::hmac;
 
 /// The fewest bytes that a secret or a key may have: 128 bits where each is random.
@@ -45,16 +46,15 @@ pub(crate) enum Life {
     Until(SystemTime),
 }
 
-/// Why a token was not accepted. The client learns only that it wasn't.
+/// Why a token was not accepted, as the client may know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenError {
+pub(crate) enum TokenError {
     /// No token came.
     Missing,
     /// The relay knows no such token.
     Unknown,
-    /// Its time is over.
-    Expired,
+    /// Its time was over then. Only whoever has the token learns that.
+    Expired(SystemTime),
 }
 
 impl Secret {
@@ -142,15 +142,16 @@ impl fmt::Debug for Secret {
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "no token was given",
-            Self::Unknown => "the token is not known",
-            Self::Expired => "the token has expired",
-        })
+        match *self {
+            Self::Missing => f.write_str("the relay asks for a token"),
+            Self::Unknown => f.write_str("the token is not accepted"),
+            Self::Expired(when) => {
+                let when = HttpDate::from(when.max(UNIX_EPOCH));
+                write!(f, "the token has expired at {when}")
+            }
+        }
     }
 }
-
-impl std::error::Error for TokenError {}
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{Client, ORIGIN, SECRET, TestRelay, config, headers, request, token, within};
-use jackfield_relay_wire::{Capabilities, Code, Frame};
+use jackfield_relay_wire::{Capabilities, Code, Frame, Reason};
 use jackfield_relayd::resolve::{Resolve, Resolving};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Token};
@@ -45,14 +45,6 @@ async fn only_who_has_origin_host_and_token_comes_in() {
         ("GET / HTTP/1.1", &host, Some("null"), good, "403"),
         ("GET / HTTP/1.1", &host, None, good, "403"),
         ("GET / HTTP/1.1", "evil.example", Some(ORIGIN), good, "403"),
-        ("GET / HTTP/1.1", &host, Some(ORIGIN), None, "401"),
-        (
-            "GET / HTTP/1.1",
-            &host,
-            Some(ORIGIN),
-            Some("not-this-secret-but-another"),
-            "401",
-        ),
         ("GET /else HTTP/1.1", &host, Some(ORIGIN), good, "404"),
         ("POST / HTTP/1.1", &host, Some(ORIGIN), good, "405"),
         ("\u{7f} HTTP/1.1", &host, Some(ORIGIN), good, "400"),
@@ -79,6 +71,52 @@ async fn only_who_has_origin_host_and_token_comes_in() {
         answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nok\n"),
         "{answer}"
     );
+}
+
+/// Tells the relay what a client tells it at once, and returns the only thing that it answers.
+async fn only_word(relay: &TestRelay, token: Option<&str>) -> Reason {
+    let mut client = Client::upgrade(relay.address, ORIGIN, token)
+        .await
+        .expect("a WebSocket all the same");
+    client.ask("127.0.0.1:2000", 1024).await;
+    let reason = match client.frame().await {
+        Frame::GoAway(reason) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(client.next_frame().await, None, "nothing follows");
+    reason
+}
+
+#[tokio::test]
+async fn a_client_learns_in_its_websocket_that_its_token_is_not_good() {
+    let relay = TestRelay::start(config(token())).await;
+    for (token, expected) in [
+        (None, "the relay asks for a token"),
+        (
+            Some("not-this-secret-but-another"),
+            "the token is not accepted",
+        ),
+    ] {
+        let reason = only_word(&relay, token).await;
+        assert_eq!((reason.code(), reason.text()), (Code::DENIED, expected));
+    }
+    // From elsewhere, nobody learns even that.
+    let stranger = Client::upgrade(relay.address, "https://evil.example", None).await;
+    assert!(stranger.expect_err("403").starts_with("HTTP/1.1 403 "));
+}
+
+#[tokio::test]
+async fn a_client_that_is_denied_and_stays_is_cut() {
+    let relay = TestRelay::start(config(token())).await;
+    let headers = headers(&relay.address.to_string(), Some(ORIGIN), None);
+    let (mut stream, answer) = request(relay.address, "GET / HTTP/1.1", &headers).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    // It never answers the close, nor closes.
+    let mut rest = Vec::new();
+    let began = Instant::now();
+    within(stream.read_to_end(&mut rest)).await.expect("an end");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(rest.len() < 100, "GOAWAY and the close: {rest:?}");
 }
 
 #[tokio::test]
@@ -247,11 +285,11 @@ async fn a_session_ends_with_its_token() {
     let now = SystemTime::now();
 
     let old = key.sign("tests", now - Duration::from_secs(5));
-    let refused = Client::open(relay.address, ORIGIN, Some(&old)).await;
+    let reason = only_word(&relay, Some(&old)).await;
+    assert_eq!(reason.code(), Code::DENIED);
     assert!(
-        refused
-            .expect_err("it is over")
-            .starts_with("HTTP/1.1 401 ")
+        reason.text().starts_with("the token has expired at "),
+        "{reason}"
     );
 
     // Whole seconds stand in it: between one and two from now.

@@ -49,8 +49,9 @@ async fn the_log_has_sessions_and_refusals_but_no_payload_and_no_token() {
         .init();
 
     let mut relay = TestRelay::start(config(token())).await;
-    let refused = Client::open(relay.address, ORIGIN, Some(WRONG)).await;
-    refused.expect_err("not let in");
+    let denied = Client::upgrade(relay.address, ORIGIN, Some(WRONG)).await;
+    let reason = denied.expect("a WebSocket").last_word().await;
+    reason.expect("not let in");
     let refused = Client::open(relay.address, "https://evil.example", Some(SECRET)).await;
     refused.expect_err("not let in");
     let (address, echo) = target(|mut stream| async move {
@@ -79,7 +80,7 @@ async fn the_log_has_sessions_and_refusals_but_no_payload_and_no_token() {
     for expected in [
         "a session begins",
         "a session ends",
-        "the token is not good",
+        "the token is not accepted",
         "this Origin may not use the relay",
         "10.0.0.1:8080",
         "forbidden.example:80",

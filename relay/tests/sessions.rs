@@ -94,10 +94,9 @@ async fn sessions_are_limited() {
     config.max_sessions = 3;
     let relay = TestRelay::start(config).await;
     let _two = (relay.client().await, relay.client().await);
-    let answer = Client::open(relay.address, ORIGIN, Some(SECRET)).await;
-    let answer = answer.expect_err("two at the most");
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("limit sessions"), "{answer}");
+    let third = Client::upgrade(relay.address, ORIGIN, Some(SECRET)).await;
+    let reason = third.expect("a WebSocket").last_word().await;
+    names(&reason.expect("a reason"), "limit sessions");
 }
 
 #[tokio::test]

@@ -159,8 +159,22 @@ pub struct Client {
 }
 
 impl Client {
-    /// Goes through the handshake; an error is the relay's answer.
+    /// Goes through the handshake, and waits for the relay's `HELLO`; an error is its answer.
     pub async fn open(
+        relay: SocketAddr,
+        origin: &str,
+        token: Option<&str>,
+    ) -> Result<Self, String> {
+        let mut client = Self::upgrade(relay, origin, token).await?;
+        match client.frame().await {
+            Frame::Hello(settings) => client.settings = settings,
+            other => panic!("{other:?}"),
+        }
+        Ok(client)
+    }
+
+    /// Goes through the handshake, and says `HELLO`.
+    pub async fn upgrade(
         relay: SocketAddr,
         origin: &str,
         token: Option<&str>,
@@ -176,16 +190,11 @@ impl Client {
             .take_over(stream);
         let hello = Frame::Hello(Settings::default()).encode();
         socket.send(Message::binary(hello)).await.expect("open");
-        let mut client = Self {
+        Ok(Self {
             socket,
             settings: Settings::default(),
             next: 1,
-        };
-        match client.frame().await {
-            Frame::Hello(settings) => client.settings = settings,
-            other => panic!("{other:?}"),
-        }
-        Ok(client)
+        })
     }
 
     pub async fn send(&mut self, frame: &Frame) {

@@ -237,6 +237,31 @@ fn datagrams_beyond_the_credit_are_dropped_and_counted() {
 }
 
 #[test]
+fn who_is_not_let_in_learns_why_instead_of_a_greeting() {
+    let now = time::now();
+    let denied = Reason::new(Code::DENIED, "not you");
+    let mut client = Mux::new(Role::Client, Config::default(), now);
+    let id = client
+        .connect(there(), TcpOptions::default())
+        .expect("room for a stream");
+    client.receive(now, Frame::GoAway(denied.clone()).encode().freeze());
+    assert_eq!(client.closed(), Some(&denied));
+    assert_eq!(client.poll_event(), Some(Event::GoAway(denied.clone())));
+    let reset = Event::Reset {
+        id,
+        reason: denied.clone(),
+    };
+    assert_eq!(client.poll_event(), Some(reset));
+    assert_eq!(client.connect(there(), TcpOptions::default()), Err(denied));
+    // One that lets what is open live on has nothing to say it of.
+    let mut client = Mux::new(Role::Client, Config::default(), now);
+    let early = Frame::GoAway(Reason::new(Code::GOING_AWAY, ""));
+    client.receive(now, early.encode().freeze());
+    let reason = client.closed().expect("a breach");
+    assert_eq!(reason.code(), Code::PROTOCOL_ERROR);
+}
+
+#[test]
 fn going_away_keeps_what_is_open() {
     let mut pair = Pair::new(&Config::default());
     let id = pair.connect();

@@ -79,6 +79,12 @@ pub(crate) async fn carry(
     let mut timer = time::sleep_until(time::now());
     let moved = poll_fn(|cx| {
         let moved = move_messages(&session, carrier.as_mut(), &mut timer, cx);
+        if let Poll::Ready(Err(_)) = moved {
+            // Whatever failed, the relay's last word may be here already: it says why.
+            while let Poll::Ready(Ok(message)) = carrier.poll_receive(cx) {
+                session.act(|state| state.mux.receive(time::now(), message));
+            }
+        }
         match moved {
             Poll::Pending if idle(&session) => Poll::Ready(Ok(())),
             moved => moved,

@@ -113,8 +113,6 @@ impl Session {
                 state.failure = Some((error.kind(), error.to_string()));
             }
             state.mux.carrier_lost(&error.to_string());
-            let greeting = std::mem::take(&mut state.greeting);
-            state.to_wake.extend(greeting);
         });
     }
 
@@ -219,10 +217,6 @@ impl State {
     fn dispatch(&mut self) {
         while let Some(event) = self.mux.poll_event() {
             match event {
-                Event::Hello => {
-                    let greeting = std::mem::take(&mut self.greeting);
-                    self.to_wake.extend(greeting);
-                }
                 Event::Opened { id, local, remote } => {
                     self.answer(id, Ok(Addresses { local, remote }));
                 }
@@ -256,6 +250,9 @@ impl State {
                 // The rest a relay does; or, of GOAWAY, the next opening finds it.
                 _ => {}
             }
+        }
+        if self.mux.peer_settings().is_some() || self.mux.closed().is_some() {
+            self.to_wake.append(&mut self.greeting);
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
             return Ok(());
         }
         (Frame::Hello(_), Some(_)) => return violation("HELLO came twice"),
+        // The peer doesn't even let this end in, and says why.
+        (Frame::GoAway(reason), None) if reason.code() != Code::GOING_AWAY => {}
         (_, None) => return violation("the first frame is not HELLO"),
         (_, Some(_)) => {}
     }

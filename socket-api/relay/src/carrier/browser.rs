@@ -6,7 +6,7 @@
 //! looking at `bufferedAmount`.
 //!
 //! A page learns nothing of why a WebSocket did not open: the status of the handshake is hidden
-//! from it.
+//! from it. So the relay says what is wrong with a token in the WebSocket itself.
 
 mod plain;
 mod stream;
@@ -63,8 +63,8 @@ fn to_js(message: &BytesMut) -> js_sys::Uint8Array {
 fn not_opened() -> Error {
     Error::new(
         ErrorKind::Unreachable,
-        "the WebSocket to the relay did not open: the relay is not there, or does not accept the \
-         token or this page's origin (a browser doesn't say which)",
+        "the WebSocket to the relay did not open: the relay is not there, or does not accept this \
+         page's origin (a browser doesn't say which)",
     )
 }
 
