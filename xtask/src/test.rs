@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::fuzz;
 use crate::needs::{self, ATHEME, CHROMIUM, CLANG, CURL, CXX, INSPIRCD, NGIRCD, Need};
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root};
-use crate::{fuzz, web};
 
 /// The packages whose tests need other programs.
 const SERVERS: &str = "jackfield-server-tests";
@@ -66,7 +66,9 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "browsers",
         needs: &[Need::WasmTarget, CLANG, CHROMIUM, INSPIRCD],
-        run: browsers,
+        run: |context| {
+            context.cargo_test("browsers", &["--package", BROWSERS, "--package", SUPPORT])
+        },
     },
     Stage {
         name: "fuzz",
@@ -180,11 +182,6 @@ fn integration(context: &Context, title: &str, conformance: bool) -> Result<Coun
         bail!("there are no such tests");
     }
     context.cargo_test(title, &arguments)
-}
-
-fn browsers(context: &Context) -> Result<Count> {
-    web::build()?;
-    context.cargo_test("browsers", &["--package", BROWSERS, "--package", SUPPORT])
 }
 
 fn fuzz_all() -> Result<Count> {

@@ -99,6 +99,24 @@ impl Suite {
     }
 }
 
+/// The folder of the IRC page, built once in a process.
+///
+/// # Errors
+/// Where it can't be built.
+pub fn irc_page() -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let xtask = ["run", "--quiet", "--package=xtask", "--", "web"];
+    let built = BUILT.get_or_init(|| cargo(&xtask).map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)?;
+    Ok(workspace().join("dist/irc"))
+}
+
+/// Where tests leave what a person may want to look at.
+pub fn output() -> PathBuf {
+    env::var_os("JACKFIELD_TEST_OUTPUT")
+        .map_or_else(|| workspace().join("target/test-output"), PathBuf::from)
+}
+
 /// Whether the long tests run.
 pub fn soak() -> bool {
     env::var_os("JACKFIELD_SOAK").is_some_and(|value| !value.is_empty() && value != "0")
