@@ -77,6 +77,10 @@ pub struct Capabilities {
     /// [`StreamInfo::may_truncate`](jackfield_socket::StreamInfo::may_truncate). A reset, or the
     /// tail that a late reader missed, may then look like an end.
     pub may_truncate: bool,
+    /// Whether what was written arrives though the stream is dropped right after its shutdown. Not
+    /// so with TLS 1.3 over TCP: the server's tickets, sent to a stream that is gone, make TCP cut
+    /// what is still on its way. The peer must then see that it was cut.
+    pub arrives_after_drop: bool,
     /// Whether a stream knows its own address.
     pub local_address: bool,
     /// The most bytes that are accepted in one direction while nobody reads on the other side:
@@ -98,6 +102,9 @@ pub struct Capabilities {
     pub listen: Option<IpAddr>,
     /// Whether `backlog` is honoured.
     pub backlog: bool,
+    /// Whether a connection stands for whoever makes it before it is accepted. Not so where the two
+    /// ends have something to settle first, as with TLS: it then waits as well, but unfinished.
+    pub stands_before_accept: bool,
     /// Whether connected UDP sockets can be opened.
     pub udp_connected: bool,
     /// The address to bind a UDP socket to so that it reaches the peer, where that is possible.
@@ -162,6 +169,7 @@ impl Default for Capabilities {
         Self {
             half_close: true,
             may_truncate: false,
+            arrives_after_drop: true,
             local_address: true,
             buffered: 16 << 20,
             refused: ErrorKind::Refused,
@@ -171,6 +179,7 @@ impl Default for Capabilities {
             family: true,
             listen: None,
             backlog: true,
+            stands_before_accept: true,
             udp_connected: true,
             udp_bound: None,
             empty_datagrams: true,

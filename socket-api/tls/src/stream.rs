@@ -4,11 +4,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use jackfield_socket::{ByteStream, Error, ErrorKind, StreamInfo};
 use rustls::ProtocolVersion;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::TlsVersion;
 use crate::error::in_stream;
@@ -30,13 +30,19 @@ pub(crate) const WRITE_BUFFER: usize = 64 * 1024;
 ///   say (RFC 5246, section 7.2.1), though many do not.
 /// - **[`may_truncate`](StreamInfo::may_truncate)** is false: a stream below that loses bytes makes
 ///   this one fail.
-/// - Dropping it without `poll_shutdown` looks to the peer like a stream that was cut.
+/// - **Dropping it** without `poll_shutdown` looks to the peer like a stream that was cut. After
+///   `poll_shutdown`, what was written still arrives, as far as the stream below keeps that promise;
+///   but a TLS 1.3 server that has something to say first (a session ticket), and says it to a
+///   stream that is gone, makes TCP cut what is still on its way. Where that matters, read to the
+///   peer's end before dropping.
 ///
 /// At most 64 KiB are taken from the writer ahead of the stream below, and on the reader's side no
 /// more than one read's worth is kept.
 pub struct TlsStream<S> {
     tls: tokio_rustls::TlsStream<Transport<S>>,
     read_side: ReadSide,
+    /// Whoever waits for bytes.
+    reader: Option<Waker>,
     write_shut: bool,
 }
 
@@ -54,6 +60,7 @@ impl<S: ByteStream> TlsStream<S> {
         Self {
             tls,
             read_side: ReadSide::Open,
+            reader: None,
             write_shut: false,
         }
     }
@@ -87,6 +94,15 @@ impl<S: ByteStream> TlsStream<S> {
         chain.first().map(AsRef::as_ref)
     }
 
+    /// The stream below, as it stands, to reset it rather than to end it. The peer is told nothing
+    /// by this; what was read ahead of the reader, or not yet written below, is lost.
+    pub fn into_inner(self) -> S {
+        match self.tls {
+            tokio_rustls::TlsStream::Client(tls) => tls.into_inner().0.stream,
+            tokio_rustls::TlsStream::Server(tls) => tls.into_inner().0.stream,
+        }
+    }
+
     /// Ends the stream below, where the peer ended after us and nothing else would.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let transport = self.tls.get_mut().0;
@@ -96,6 +112,28 @@ impl<S: ByteStream> TlsStream<S> {
             let _ = ready!(Pin::new(transport).poll_shutdown(cx));
         }
         Poll::Ready(())
+    }
+
+    /// Takes what of TLS's own the peer has sent and nobody has read, such as session tickets: a TCP
+    /// stream that is dropped with bytes unread resets, and what was written last would be lost.
+    fn read_tickets(&mut self) {
+        if !matches!(self.read_side, ReadSide::Open) {
+            return;
+        }
+        // The waker of whoever reads, which another's would replace.
+        let waker = self.reader.clone();
+        let mut cx = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
+        match Pin::new(&mut self.tls).poll_fill_buf(&mut cx) {
+            Poll::Pending => return,
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                let error = in_stream(error);
+                self.read_side = ReadSide::Failed(Failure::from(&error));
+            }
+        }
+        if let Some(waker) = self.reader.take() {
+            waker.wake();
+        }
     }
 
     fn check_open(&self) -> io::Result<()> {
@@ -119,7 +157,11 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
             match &self.read_side {
                 ReadSide::Open => {
                     let before = buf.filled().len();
-                    match ready!(Pin::new(&mut self.tls).poll_read(cx, buf)) {
+                    let Poll::Ready(read) = Pin::new(&mut self.tls).poll_read(cx, buf) else {
+                        self.reader = Some(cx.waker().clone());
+                        return Poll::Pending;
+                    };
+                    match read {
                         Ok(()) if buf.filled().len() > before => return Poll::Ready(Ok(())),
                         Ok(()) => self.read_side = ReadSide::Ending,
                         Err(error) => {
@@ -175,9 +217,9 @@ impl<S: ByteStream> AsyncWrite for TlsStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.write_shut = true;
-        Pin::new(&mut self.tls)
-            .poll_shutdown(cx)
-            .map_err(|error| in_stream(error).into())
+        ready!(Pin::new(&mut self.tls).poll_shutdown(cx)).map_err(in_stream)?;
+        self.read_tickets();
+        Poll::Ready(Ok(()))
     }
 }
 

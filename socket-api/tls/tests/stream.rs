@@ -40,6 +40,61 @@ async fn much_both_ways_at_once() {
 }
 
 #[tokio::test]
+async fn tickets_that_nobody_read_cut_nothing() {
+    // More than the server's system keeps for it.
+    const SIZE: usize = 1_000_000;
+    let mut world = World::new();
+    let certificate = world.authority.server(&["127.0.0.1"]);
+    world.server = TlsServerConfig::new(common::identity(&certificate));
+    let at = "127.0.0.1:0".parse().expect("an address");
+    let listener = Native.listen(at, &ListenOptions::default()).await;
+    let acceptor = TlsAcceptor::new(world.server.clone()).expect("an acceptor");
+    let mut listener = TlsListener::new(listener.expect("a listener"), acceptor);
+    let to = Endpoint::from(listener.local_addr().expect("an address"));
+    let connector = TlsConnector::new(world.client.clone()).expect("a connector");
+    let network = Tls::new(Native, connector);
+    let options = TcpOptions::default();
+
+    // Once the server has accepted, its tickets are there.
+    let (client, server) = tokio::join!(network.connect(&to, &options), listener.accept());
+    let mut client = client.expect("connected");
+    let mut server = server.expect("accepted");
+    // Connecting waits for the system's events, and theirs comes along.
+    let at = "127.0.0.1:0".parse().expect("an address");
+    let other = Native.listen(at, &ListenOptions::default()).await;
+    let at = other.expect("a listener").local_addr();
+    let closed = Endpoint::from(at.expect("an address"));
+    let refused = Native.connect(&closed, &options).await;
+    refused.expect_err("nothing listens there any more");
+    let data = pattern(SIZE);
+    client.write_all(&data).await.expect("written");
+    client.shutdown().await.expect("ended");
+    drop(client);
+
+    let mut got = Vec::new();
+    server.read_to_end(&mut got).await.expect("an end");
+    assert!(got == data, "{} bytes of {SIZE}", got.len());
+}
+
+#[tokio::test]
+async fn a_reader_in_another_task_outlives_our_end() {
+    let (client, mut server) = World::new().connect(pipe(4096)).await;
+    let (mut read, mut write) = tokio::io::split(client);
+    let reading = tokio::spawn(async move {
+        let mut answer = String::new();
+        read.read_to_string(&mut answer).await.expect("an end");
+        answer
+    });
+    // It waits before we end.
+    tokio::task::yield_now().await;
+    write.shutdown().await.expect("ended");
+    server.write_all(b"answer").await.expect("written");
+    server.shutdown().await.expect("ended");
+    let answer = tokio::time::timeout(Duration::from_secs(10), reading).await;
+    assert_eq!(answer.expect("it was woken").expect("no panic"), "answer");
+}
+
+#[tokio::test]
 async fn over_the_operating_systems_sockets() {
     const SIZE: usize = 8 << 20;
     let mut world = World::new();
