@@ -25,3 +25,8 @@ pub use jackfield_sim as sim;
 pub use jackfield_socket as socket;
 #[cfg(feature = "tls")]
 pub use jackfield_tls as tls;
+
+/// The examples of the README, so that they stay true.
+#[cfg(all(doctest, feature = "irc", feature = "native", feature = "tls"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
