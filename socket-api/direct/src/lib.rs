@@ -1,6 +1,6 @@
 //! The socket API on Chrome's [Direct Sockets]: TCP and UDP from a page, with no relay.
 //!
-//! They exist in Isolated Web Apps only, in windows and in workers: [`Direct::is_available`] tells.
+//! They exist in Isolated Web Apps only, in windows and in workers: `Direct::is_available` tells.
 //! Off the browser this crate is empty.
 //!
 //! [Direct Sockets]: https://wicg.github.io/direct-sockets/
