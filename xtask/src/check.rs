@@ -22,6 +22,9 @@ const IN_A_PAGE: &[&str] = &[
     "--package=jackfield-irc",
 ];
 
+/// The packages of which there is nothing anywhere else.
+const ONLY_IN_A_PAGE: [&str; 2] = ["jackfield-direct", "jackfield-web"];
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {}
 
@@ -40,6 +43,7 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
         quietly(
             "documentation",
             cargo(&["doc", "--workspace", "--no-deps", "--all-features"])
+                .args(ONLY_IN_A_PAGE.map(|package| format!("--exclude={package}")))
                 .env("RUSTDOCFLAGS", "-D warnings"),
         ),
     ];
@@ -51,6 +55,12 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
                 cargo(&["clippy", "--target", WASM])
                     .args(IN_A_PAGE)
                     .args(deny),
+            ),
+            quietly(
+                "documentation, for the browser",
+                cargo(&["doc", "--no-deps", "--target", WASM])
+                    .args(ONLY_IN_A_PAGE.map(|package| format!("--package={package}")))
+                    .env("RUSTDOCFLAGS", "-D warnings"),
             ),
             quietly(
                 "compiling to WebAssembly",
