@@ -1,6 +1,6 @@
 //! The reading half of a stream: a pump that always has a read pending.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -62,9 +62,10 @@ enum End {
 }
 
 impl Reading {
-    pub(crate) fn new(reader: Reader) -> Self {
+    /// `has_written` says whether this side has ever said anything.
+    pub(crate) fn new(reader: Reader, has_written: Rc<Cell<bool>>) -> Self {
         let shared = Rc::new(RefCell::new(Shared::default()));
-        spawn_local(pump(reader, shared.clone()));
+        spawn_local(pump(reader, shared.clone(), has_written));
         Self { shared }
     }
 
@@ -170,8 +171,9 @@ impl Shared {
     }
 }
 
-async fn pump(reader: Reader, shared: Rc<RefCell<Shared>>) {
+async fn pump(reader: Reader, shared: Rc<RefCell<Shared>>, has_written: Rc<Cell<bool>>) {
     let mut first = true;
+    let mut silent = true;
     let end = loop {
         let stood = first | wait_for_room(&shared).await;
         let (result, at_once) = if stood {
@@ -194,17 +196,19 @@ async fn pump(reader: Reader, shared: Rc<RefCell<Shared>>) {
                 let result = result.unchecked_into::<ReadResult>();
                 if result.done() {
                     // An end at once came before the read: whether something was in the pipe
-                    // then can't be known.
-                    break if at_once {
+                    // then can't be known. And where neither side has said a word, what the
+                    // peer said first has often been overtaken by its end.
+                    break if at_once || (silent && !has_written.get()) {
                         End::Failed(Failure::new(
                             ErrorKind::UnexpectedEof,
-                            "the peer ended the stream while nothing took from the browser's \
-                             pipe: the last 64 KiB may have been thrown away",
+                            "the peer ended the stream when the browser may have had bytes of it \
+                             that it then threw away",
                         ))
                     } else {
                         End::InOrder
                     };
                 }
+                silent = false;
                 now.put(result.value().unchecked_into());
                 let reading = now.reading.take();
                 drop(now);

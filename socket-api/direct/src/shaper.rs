@@ -32,6 +32,9 @@ const FIRST_CHUNK: usize = 79_999;
 /// How long the network process is given at least to drain a pipe that may be full, and at the most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(3);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How long a full pipe is presumed to need where nothing was measured. Small writes that come faster
+/// than that are gathered into large ones: 640 kB/s is the limit.
+const PRESUMED_DRAIN: Duration = Duration::from_millis(100);
 
 /// What is known of the pipe's size. It is the same for all streams, so they share it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,16 +44,16 @@ pub(crate) struct Capacity {
 }
 
 /// One stream's pipe, as far as it can be known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Shaper {
     /// All bytes ever written.
     total: u64,
     /// Whether a write has ever had to wait.
     has_waited: bool,
-    /// What was written since the pipe last had time to drain.
+    /// What may still be in the pipe, when the last write ended.
     recent: usize,
-    /// How long it is given for that.
-    pause: Duration,
+    /// How long the pipe is given after a write, where its rate was measured.
+    pause: Option<Duration>,
     /// When the last write ended.
     last: Option<Instant>,
 }
@@ -93,23 +96,22 @@ impl Shaper {
         let Some(last) = self.last else {
             return Step::Write;
         };
-        let drained = last + self.pause;
-        if drained <= now {
-            // A pipe that drains slowly may be nearly full still: then one write is all it gets
-            // until the next pause.
-            if self.pause == SHORTEST_PAUSE {
-                self.recent = 0;
-            }
-            return Step::Write;
-        }
         let loss_would_show = match capacity.exceeded_by {
             Some(_) => capacity.is_exceeded_by(queued),
             None => queued > PIPE,
         };
-        if loss_would_show || self.recent + queued < PIPE {
+        if loss_would_show {
+            return Step::Write;
+        }
+        let wait = self.pause.unwrap_or_else(|| {
+            let too_many = (self.recent + queued + 1).saturating_sub(PIPE);
+            drain(too_many.min(self.recent))
+        });
+        let room_at = last + wait;
+        if room_at <= now {
             Step::Write
         } else {
-            Step::Wait(drained)
+            Step::Wait(room_at)
         }
     }
 
@@ -122,6 +124,9 @@ impl Shaper {
         (began, now): (Instant, Instant),
         capacity: &mut Capacity,
     ) -> Outcome {
+        let since = self
+            .last
+            .map_or(Duration::MAX, |last| began.saturating_duration_since(last));
         self.last = Some(now);
         if at_once && capacity.is_exceeded_by(len) {
             self.recent = PIPE;
@@ -129,13 +134,20 @@ impl Shaper {
         }
         self.total += len as u64;
         if at_once {
-            self.recent = (self.recent + len).min(PIPE);
-            self.pause = (self.pause / 2).max(SHORTEST_PAUSE);
+            // A pipe that drained slowly may be nearly full still, and gets one small write at a
+            // time until it has had several pauses.
+            let slow = self.pause.filter(|pause| *pause > SHORTEST_PAUSE);
+            let left = match self.pause {
+                Some(_) => 0,
+                None => self.recent.saturating_sub(drained(since)),
+            };
+            self.recent = (left + len).min(PIPE);
+            self.pause = slow.map(|pause| (pause / 2).max(SHORTEST_PAUSE));
         } else {
             self.recent = PIPE;
             // Twice as long as it would take to empty the pipe at the rate of this write.
             let full = (now - began) * (2 * PIPE) as u32 / len.max(1) as u32;
-            self.pause = full.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            self.pause = Some(full.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
             if !self.has_waited {
                 self.has_waited = true;
                 let proven = usize::try_from(self.total).unwrap_or(usize::MAX);
@@ -148,29 +160,26 @@ impl Shaper {
         }
         Outcome::Accepted
     }
-}
 
-impl Shaper {
     /// How long what has been written is given to leave the pipe before the socket is closed, which
     /// throws away the rest: 24 ms, and up to 2 s where the pipe drained slowly.
     pub(crate) fn last_pause(&self) -> Duration {
         if self.total == 0 {
             return Duration::ZERO;
         }
-        self.pause * 8
+        self.pause.unwrap_or(SHORTEST_PAUSE) * 8
     }
 }
 
-impl Default for Shaper {
-    fn default() -> Self {
-        Self {
-            total: 0,
-            has_waited: false,
-            recent: 0,
-            pause: SHORTEST_PAUSE,
-            last: None,
-        }
-    }
+/// How long so many bytes are presumed to need to leave the pipe.
+fn drain(bytes: usize) -> Duration {
+    PRESUMED_DRAIN * bytes as u32 / PIPE as u32
+}
+
+/// How many bytes are presumed to leave the pipe in this time.
+fn drained(time: Duration) -> usize {
+    let time = time.min(PRESUMED_DRAIN).as_micros();
+    (time * PIPE as u128 / PRESUMED_DRAIN.as_micros()) as usize
 }
 
 #[cfg(test)]
@@ -337,6 +346,13 @@ mod tests {
             written += 1024;
         }
         assert_eq!(written, PIPE - 1024);
+        // Gathered instead, until there is presumed to be room, or enough to see a loss.
+        let Step::Wait(until) = shaper.next(1024, capacity, now) else {
+            panic!("there is no room");
+        };
+        assert!(until > now && until < now + PAUSE);
+        assert_eq!(shaper.next(1024, capacity, until), Step::Write);
+        assert_eq!(shaper.next(PIPE + 1, capacity, now), Step::Write);
     }
 
     #[test]

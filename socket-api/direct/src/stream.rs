@@ -1,9 +1,11 @@
 //! TCP streams.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use jackfield_socket::{ByteStream, StreamInfo};
@@ -26,6 +28,7 @@ use crate::writer::Writing;
 /// ready at once: what was written is sent without being asked.
 pub struct DirectStream {
     halves: SendWrapper<(Reading, Writing)>,
+    has_written: SendWrapper<Rc<Cell<bool>>>,
     info: StreamInfo,
 }
 
@@ -34,7 +37,8 @@ impl DirectStream {
     pub(crate) fn new(opened: &Opened, local: Option<SocketAddr>) -> Self {
         // First of all, since what arrives unread may be lost.
         let reader = opened.readable().get_reader();
-        let reading = Reading::new(reader.clone());
+        let has_written = Rc::default();
+        let reading = Reading::new(reader.clone(), Rc::clone(&has_written));
         let writing = Writing::new(opened.writable().get_writer(), reader);
         let own = address(opened.local_address(), opened.local_port());
         let peer = address(opened.remote_address(), opened.remote_port());
@@ -43,6 +47,7 @@ impl DirectStream {
         info.may_truncate = true;
         Self {
             halves: SendWrapper::new((reading, writing)),
+            has_written: SendWrapper::new(has_written),
             info,
         }
     }
@@ -70,6 +75,7 @@ impl AsyncWrite for DirectStream {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.has_written.set(true);
         self.halves.1.poll_write(cx, data)
     }
 

@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jackfield_browser_suite::pattern::Pattern;
+use jackfield_native::Native;
+use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _};
+use jackfield_testing::certs::Authority;
+use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -145,6 +149,41 @@ pub async fn source(bytes: u64, piece: usize) -> Server {
         let _ = stream.read_to_end(&mut rest).await;
     })
     .await
+}
+
+/// Sends so much of the pattern over TLS, and ends in order; gives the root to trust as well.
+///
+/// # Panics
+/// Where there is no free port.
+pub async fn secure_source(bytes: usize) -> (Server, String) {
+    let authority = Authority::new();
+    let certificate = authority.server(&["127.0.0.1"]);
+    let identity = Identity::from_pem(
+        certificate.pem().as_bytes(),
+        certificate.key_pem().as_bytes(),
+    )
+    .expect("a certificate");
+    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("a configuration");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = Native.listen(any, &ListenOptions::default()).await;
+    let listener = listener.expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let mut listener = TlsListener::new(listener, acceptor);
+    let task = tokio::spawn(async move {
+        // A handshake that fails is the client's to tell.
+        loop {
+            let Ok(mut stream) = listener.accept().await else {
+                continue;
+            };
+            tokio::spawn(async move {
+                let data = Pattern::new().take(bytes);
+                if stream.write_all(&data).await.is_ok() {
+                    let _ = stream.shutdown().await;
+                }
+            });
+        }
+    });
+    (Server { address, task }, authority.pem().to_owned())
 }
 
 /// Sends the pattern without end, and counts what the system has taken.

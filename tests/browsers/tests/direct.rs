@@ -1,5 +1,7 @@
 //! Direct Sockets in Chromium: what goes in comes out, or an error says that it didn't.
 
+use std::sync::atomic::Ordering;
+
 use jackfield_browser_suite::job::{Job, Outcome, Over, Task};
 use jackfield_browser_tests::peers::{self, Reader};
 use jackfield_browser_tests::{Place, Suite, soak};
@@ -156,7 +158,46 @@ async fn replies_that_end_at_once_are_whole_or_say_that_they_are_not() {
         });
         let outcome = suite.run(place, &job).await.unwrap();
         eprintln!("replies of {bytes} bytes, {at_once} at once in {place:?}: {outcome:?}");
-        assert_eq!(outcome.wrong, None, "{outcome:?}");
+        assert_eq!((outcome.wrong, outcome.cut), (None, 0), "{outcome:?}");
+        assert!(outcome.whole > 0, "{outcome:?}");
+    }
+    suite.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn with_tls_no_reply_is_cut_in_silence() {
+    let suite = Suite::app().await.unwrap();
+    for (place, at_once, bytes) in [(Place::Window, 10, 3), (Place::Worker, 10, 100_000)] {
+        let (server, root) = peers::secure_source(bytes).await;
+        let mut job = direct(Task::Replies {
+            from: server.address(),
+            count: 500,
+            at_once,
+            bytes: bytes as u64,
+        });
+        job.tls_root = Some(root);
+        let outcome = suite.run(place, &job).await.unwrap();
+        eprintln!("with TLS, replies of {bytes} bytes in {place:?}: {outcome:?}");
+        assert_eq!((outcome.wrong, outcome.cut), (None, 0), "{outcome:?}");
+        assert!(outcome.whole > 0, "{outcome:?}");
+    }
+    suite.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_that_stalls_stalls_the_sender() {
+    let suite = Suite::app().await.unwrap();
+    for place in [Place::Window, Place::Worker] {
+        let (server, sent) = peers::flood().await;
+        let job = direct(Task::Stall {
+            from: server.address(),
+            stall: 6000,
+        });
+        suite.run(place, &job).await.unwrap();
+        let sent = sent.load(Ordering::Relaxed);
+        eprintln!("while {place:?} read nothing: {sent} bytes");
+        // What is read ahead, and what the system's own buffers take.
+        assert!((4 * MIB..16 * MIB).contains(&sent), "{sent}");
     }
     suite.close().await.unwrap();
 }
