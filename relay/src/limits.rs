@@ -26,6 +26,10 @@ pub struct Limits {
     pub dial_deadline: Duration,
     /// `idle_seconds`: how long a session may have nothing open. Default: 600 s.
     pub idle_deadline: Duration,
+    /// `buffer_bytes`: how many bytes of payload may wait in the relay for one session, each way;
+    /// each stream may have 32 KiB, and each datagram socket 80 KiB, besides. The more is open, the
+    /// less of it a new stream gets. Default: 32 MiB.
+    pub buffer_bytes: u32,
     /// `session_bytes`: how many bytes of payload one session may carry, both ways together.
     /// Default: no limit.
     pub session_bytes: Option<u64>,
@@ -40,6 +44,7 @@ impl Default for Limits {
             dials_per_second: 50,
             dial_deadline: Duration::from_secs(15),
             idle_deadline: Duration::from_mins(10),
+            buffer_bytes: 32 * 1024 * 1024,
             session_bytes: None,
         }
     }

@@ -8,7 +8,8 @@
 //! Everything is pulled. The WebSocket asks the multiplexer for a message when it can take one, the
 //! multiplexer asks a stream for data when there is room and credit, and only then the stream reads
 //! its socket. So what the relay holds of a stream is bounded by its window and
-//! [`Mux::SEND_QUEUE`], however fast either side pushes.
+//! [`Mux::SEND_QUEUE`], however fast either side pushes; and what it holds of a session by the
+//! limit `buffer_bytes`, however many streams stall.
 
 mod carrier;
 mod listen;
@@ -204,6 +205,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         });
         let mut config = Config::default();
         config.settings = settings(&grant);
+        config.budget = grant.token.limits.buffer_bytes;
         Self {
             carrier,
             mux: Mux::new(Role::Relay, config, now.into_std()),

@@ -100,6 +100,21 @@ async fn sessions_are_limited() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_session_is_limited() {
+    let relay = TestRelay::start(config(limited(|limits| limits.buffer_bytes = 1_000_000))).await;
+    let address = keeper().await;
+    let mut client = relay.client().await;
+    let mut credits = Vec::new();
+    for _ in 0..20 {
+        credits.push(client.connect(&address, 1024).await.1);
+    }
+    assert_eq!(credits[0], 1_000_000 / 16);
+    assert_eq!(credits[19], 32 * 1024, "the least");
+    let all: u32 = credits.iter().sum();
+    assert!(all <= 1_000_000 + 20 * 32 * 1024, "{credits:?}");
+}
+
+#[tokio::test]
 async fn bytes_are_limited() {
     let relay = TestRelay::start(config(limited(|limits| {
         limits.session_bytes = Some(100_000);

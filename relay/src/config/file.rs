@@ -73,6 +73,7 @@ struct FileLimits {
     dials_per_second: Option<u32>,
     dial_seconds: Option<u32>,
     idle_seconds: Option<u32>,
+    buffer_bytes: Option<u32>,
     session_bytes: Option<u64>,
 }
 
@@ -253,6 +254,7 @@ impl FileLimits {
             dials_per_second: self.dials_per_second.unwrap_or(defaults.dials_per_second),
             dial_deadline: seconds(self.dial_seconds, defaults.dial_deadline),
             idle_deadline: seconds(self.idle_seconds, defaults.idle_deadline),
+            buffer_bytes: self.buffer_bytes.unwrap_or(defaults.buffer_bytes),
             session_bytes: self.session_bytes.or(defaults.session_bytes),
         }
     }

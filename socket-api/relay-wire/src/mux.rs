@@ -8,9 +8,10 @@
 //! | what | bound | beyond it |
 //! |---|---|---|
 //! | bytes received and not consumed, a stream | [`Config::window`] | the peer must wait; if it doesn't, the connection fails |
-//! | bytes to send, a stream | [`Mux::SEND_QUEUE`], and never more than the peer's credit | [`Mux::capacity`] is 0 |
-//! | datagrams received, a socket | [`Config::datagram_window`] | the relay drops, and counts |
-//! | datagrams to send, a socket | the peer's credit | the client waits, the relay drops |
+//! | bytes to send, a stream | [`Mux::SEND_QUEUE`], and never more than the peer's credit or this side's window | [`Mux::capacity`] is 0 |
+//! | datagrams received, a socket | [`Config::datagram_window`] | the client waits, the relay drops |
+//! | datagrams to send, a socket | the peer's credit, and this side's window | the client waits, the relay drops and counts |
+//! | all of these at a relay, each way | [`Config::budget`], and [`Config::MIN_WINDOW`] a stream or [`Config::MIN_DATAGRAM_WINDOW`] a socket | later streams and sockets have smaller windows |
 //! | connections not accepted, a listener | [`Config::accept_window`] | they wait in the relay's system |
 //! | streams, listeners and sockets | [`Config::max_open`] | refused, one by one |
 //! | small frames waiting to be sent | twice `max_open` + 1024 | new local openings fail; a peer that causes more without reading fails the connection |
@@ -63,6 +64,21 @@ pub struct Config {
     pub datagram_window: u32,
     /// How many connections a listener of the client may hold that nobody has accepted. Default: 16.
     pub accept_window: u32,
+    /// Relay: how many bytes all streams and sockets together may hold, each way.
+    ///
+    /// A new one has a window of a sixteenth of what is left of it, as far as that lies between the
+    /// smallest window and that of above. So each can always go on by itself, however many others
+    /// stall. Default: 32 MiB.
+    pub budget: u32,
+}
+
+impl Config {
+    /// The smallest window that the [`budget`](Self::budget) leaves a stream.
+    pub const MIN_WINDOW: u32 = 32 * 1024;
+    /// The smallest that it leaves a UDP socket; a datagram of any length fits.
+    pub const MIN_DATAGRAM_WINDOW: u32 = 80 * 1024;
+    /// One of so many parts is given to a new stream.
+    const SHARES: u64 = 16;
 }
 
 impl Default for Config {
@@ -72,6 +88,7 @@ impl Default for Config {
             window: 1024 * 1024,
             datagram_window: 256 * 1024,
             accept_window: 16,
+            budget: 32 * 1024 * 1024,
         }
     }
 }
@@ -434,7 +451,7 @@ impl Mux {
         let Some(Channel::Opening(opening)) = self.channels.get(&id) else {
             return Err(self.gone(id));
         };
-        let (channel, credit) = opening.open_at_relay(&self.config);
+        let (channel, credit) = opening.open_at_relay(&self.config, self.share());
         self.channels.insert(id, channel);
         self.control.push_back(Frame::Opened {
             id,
@@ -472,6 +489,7 @@ impl Mux {
         remote: SocketAddr,
     ) -> Result<Id, Reason> {
         let id = self.new_id(Role::Relay)?;
+        let window = self.config.stream_window(self.share());
         let Some(Channel::Listener(state)) = self.channels.get_mut(&listener) else {
             return Err(self.gone(listener));
         };
@@ -481,13 +499,13 @@ impl Mux {
                 "the client holds as many connections as it can accept",
             ));
         }
-        let stream = Stream::new(state.stream_credit, self.config.window);
+        let stream = Stream::new(state.stream_credit, window);
         self.last_local = id.get();
         self.channels.insert(id, Channel::Stream(stream));
         self.control.push_back(Frame::Inbound {
             id,
             listener,
-            credit: self.config.window,
+            credit: window,
             local,
             remote,
         });
@@ -655,6 +673,18 @@ impl Mux {
             self.last_local = id.get();
         }
         Ok(id)
+    }
+
+    /// What the budget has for one more stream or socket.
+    fn share(&self) -> u32 {
+        let windows = self.channels.values().map(|channel| match channel {
+            Channel::Stream(stream) => u64::from(stream.grant.window()),
+            Channel::Udp(udp) => u64::from(udp.grant.window()),
+            Channel::Opening(_) | Channel::Listener(_) => 0,
+        });
+        let left = u64::from(self.config.budget).saturating_sub(windows.sum());
+        // Less than the budget, which fits.
+        (left / Config::SHARES) as u32
     }
 
     /// Takes a channel away, and out of the queues that it may stand in: they would grow with every

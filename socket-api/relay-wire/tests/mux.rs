@@ -188,6 +188,81 @@ fn who_sends_without_credit_is_given_up() {
 }
 
 #[test]
+fn many_stalled_streams_hold_no_more_than_the_budget_and_each_goes_on() {
+    let mut config = Config::default();
+    config.budget = 8 * 1024 * 1024;
+    let mut pair = Pair::new(&config);
+    let ids: Vec<_> = (0..config.settings.max_open)
+        .map(|_| pair.connect())
+        .collect();
+    let bound = config.budget as usize + ids.len() * Config::MIN_WINDOW as usize;
+    let data = vec![7; 65_536];
+    // As much as each takes, in both directions, while nobody reads.
+    let mut up: Vec<usize> = Vec::new();
+    for &id in &ids {
+        let mut sent = 0;
+        while let Ok(count @ 1..) = pair.client.write(id, &data) {
+            sent += count;
+            pair.exchange();
+        }
+        up.push(sent);
+    }
+    assert!(up.iter().sum::<usize>() <= bound);
+    assert!(up.iter().all(|sent| *sent >= Config::MIN_WINDOW as usize));
+    assert_eq!(up[0], config.budget as usize / 16, "the first has most");
+    let down: usize = ids
+        .iter()
+        .map(|&id| {
+            let written = std::iter::from_fn(|| pair.relay.write(id, &data).ok());
+            written.take_while(|count| *count > 0).sum::<usize>()
+        })
+        .sum();
+    assert!(down <= bound, "{down}");
+    // The last goes on by itself, as far as it likes.
+    let last = ids[ids.len() - 1];
+    for _ in 0..100 {
+        while let Ok(Read::Data(data)) = pair.relay.read(last) {
+            pair.relay.consume(last, data.len());
+        }
+        pair.exchange();
+        assert!(pair.client.write(last, &data).expect("open") > 0);
+        pair.exchange();
+    }
+    // What is closed leaves room for others.
+    for id in ids {
+        pair.client.close(id);
+        pair.exchange();
+        pair.relay.close(id);
+    }
+    let id = pair.connect();
+    let mut again = 0;
+    while let Ok(count @ 1..) = pair.client.write(id, &data) {
+        again += count;
+        pair.exchange();
+    }
+    assert_eq!(again, up[0]);
+}
+
+#[test]
+fn datagrams_for_a_client_that_does_not_read_are_bounded_whatever_credit_it_gives() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair
+        .client
+        .open_udp(UdpTarget::Connected(there()), UdpOptions::default())
+        .expect("room for a socket");
+    pair.exchange();
+    pair.relay.accept(id, here(), here()).expect("asked for");
+    pair.exchange();
+    let more = u32::MAX - Config::default().datagram_window;
+    let credit = Frame::Credit { id, more };
+    pair.relay.receive(pair.now, credit.encode().freeze());
+    let sent = (0..1000)
+        .filter(|_| pair.relay.send_datagram(id, None, &[7; 9_936], false) == Ok(true))
+        .count();
+    assert_eq!(sent, 26);
+}
+
+#[test]
 fn an_answer_may_cross_a_cancellation() {
     let mut pair = Pair::new(&Config::default());
     let id = pair

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Chunk, Config, ReceivedDatagram};
+use super::{Chunk, Config, Mux, ReceivedDatagram};
 use crate::{MAX_DATAGRAM, Reason, datagram_cost};
 
 /// Received pieces shorter than this are gathered in one buffer, so that many small ones don't each
@@ -70,6 +70,8 @@ pub(super) struct Listener {
 pub(super) struct Udp {
     pub(super) allowance: Allowance,
     pub(super) send_queue: VecDeque<Queued>,
+    /// What is in the queue, counted as datagrams are.
+    pub(super) queued: u32,
     pub(super) grant: Grant,
     pub(super) received: VecDeque<ReceivedDatagram>,
     pub(super) dropped: u64,
@@ -130,6 +132,7 @@ impl Channel {
             Self::Listener(listener) => (&mut listener.reset, false),
             Self::Udp(udp) => {
                 udp.send_queue.clear();
+                udp.queued = 0;
                 (&mut udp.reset, udp.orphan.is_some())
             }
             Self::Stream(stream) => {
@@ -163,39 +166,49 @@ pub(super) enum AfterCut {
 
 impl Opening {
     /// The relay opens it; also, the credit that goes to the client.
-    pub(super) fn open_at_relay(&self, config: &Config) -> (Channel, u32) {
-        let channel = self.open(config, None);
-        let credit = match self {
-            Self::Connect { .. } => config.window,
-            Self::Listen { .. } => 0,
-            Self::Udp { .. } => config.datagram_window,
-        };
-        (channel, credit)
-    }
-
-    /// The client learns that it is open, with credit from the relay.
-    pub(super) fn open_at_client(&self, config: &Config, credit: u32) -> Channel {
-        self.open(config, Some(credit))
-    }
-
-    fn open(&self, config: &Config, given: Option<u32>) -> Channel {
+    pub(super) fn open_at_relay(&self, config: &Config, share: u32) -> (Channel, u32) {
         match *self {
             Self::Connect { credit } => {
-                Channel::Stream(Stream::new(given.unwrap_or(credit), config.window))
+                let window = config.stream_window(share);
+                (Channel::Stream(Stream::new(credit, window)), window)
             }
             Self::Listen {
                 credit,
                 stream_credit,
-            } => Channel::Listener(Listener {
-                announce: Allowance::new(given.unwrap_or(credit)),
-                stream_credit,
-                inbound: Grant::new(config.accept_window, config.accept_window / 4),
-                reset: None,
-            }),
+            } => (Listener::channel(config, credit, stream_credit), 0),
             Self::Udp { credit } => {
-                Channel::Udp(Udp::new(given.unwrap_or(credit), config.datagram_window))
+                let least = Config::MIN_DATAGRAM_WINDOW.min(config.datagram_window);
+                let window = share.clamp(least, config.datagram_window);
+                (Channel::Udp(Udp::new(credit, window)), window)
             }
         }
+    }
+
+    /// The client learns that it is open, with credit from the relay.
+    pub(super) fn open_at_client(&self, config: &Config, credit: u32) -> Channel {
+        match self {
+            Self::Connect { .. } => Channel::Stream(Stream::new(credit, config.window)),
+            Self::Listen { .. } => Listener::channel(config, credit, 0),
+            Self::Udp { .. } => Channel::Udp(Udp::new(credit, config.datagram_window)),
+        }
+    }
+}
+
+impl Listener {
+    fn channel(config: &Config, announce: u32, stream_credit: u32) -> Channel {
+        Channel::Listener(Self {
+            announce: Allowance::new(announce),
+            stream_credit,
+            inbound: Grant::new(config.accept_window, config.accept_window / 4),
+            reset: None,
+        })
+    }
+}
+
+impl Config {
+    /// The window of a stream for which the budget has this share.
+    pub(super) fn stream_window(&self, share: u32) -> u32 {
+        share.clamp(Self::MIN_WINDOW.min(self.window), self.window)
     }
 }
 
@@ -215,6 +228,12 @@ impl Stream {
         }
     }
 
+    /// How many bytes may wait to be sent: no more than may wait to be consumed, so that both
+    /// ways keep within the budget.
+    pub(super) fn max_queued(&self) -> usize {
+        Mux::SEND_QUEUE.min(self.grant.window as usize)
+    }
+
     /// Whether a turn would send something.
     pub(super) fn has_work(&self) -> bool {
         !self.send_queue.is_empty() || (self.sending == Sending::Finishing && self.reset.is_none())
@@ -229,6 +248,7 @@ impl Udp {
         Self {
             allowance: Allowance::new(credit),
             send_queue: VecDeque::new(),
+            queued: 0,
             grant: Grant::new(window, threshold),
             received: VecDeque::new(),
             dropped: 0,
@@ -241,6 +261,12 @@ impl Udp {
 
     pub(super) fn has_work(&self) -> bool {
         !self.send_queue.is_empty() || self.dropped_untold
+    }
+
+    /// Whether a datagram of this cost may be queued: there is credit, and room.
+    pub(super) fn has_room(&self, cost: u32) -> bool {
+        let room = self.grant.window.saturating_sub(self.queued);
+        cost <= self.allowance.available() && (cost <= room || self.send_queue.is_empty())
     }
 
     pub(super) fn count_dropped(&mut self, more: u64) {
@@ -305,6 +331,11 @@ impl Grant {
             threshold: threshold.max(1),
             returning: false,
         }
+    }
+
+    /// What the peer may send that is not consumed.
+    pub(super) fn window(&self) -> u32 {
+        self.window
     }
 
     /// The peer has sent so much; false where it may not.

@@ -1,7 +1,7 @@
 //! What must hold inside at any time; the oracle asks.
 
 use super::channel::{Channel, Sending};
-use super::{Mux, Role};
+use super::{Config, Mux, Role};
 use crate::{Frame, Id};
 
 impl Mux {
@@ -49,19 +49,23 @@ impl Mux {
         let open = self.channels.len();
         assert!(self.credits.len() <= open, "who has gone returns no credit");
         assert!(self.turns.len() <= open, "who has gone has no turn");
+        let mut windows = 0;
         for (id, channel) in &self.channels {
             match channel {
                 Channel::Opening(_) => {}
                 Channel::Stream(stream) => {
                     let queued: usize = stream.send_queue.iter().map(super::Chunk::len).sum();
                     assert_eq!(queued, stream.queued, "{id}");
-                    assert!(queued <= Self::SEND_QUEUE, "{id}");
+                    assert!(queued <= stream.max_queued(), "{id}");
+                    windows += u64::from(stream.grant.window().saturating_sub(Config::MIN_WINDOW));
                     let held: usize = stream.send_queue.iter().map(super::Chunk::capacity).sum();
                     assert!(held <= 8 * Self::SEND_QUEUE, "{id}: {held} bytes held");
                     let waiting = stream.received.len();
-                    assert!(waiting <= self.config.window as usize, "{id}");
+                    let window = stream.grant.window();
+                    assert!(waiting <= window as usize, "{id}");
+                    assert!(window <= self.config.window, "{id}");
                     if !stream.orphan && stream.reset.is_none() {
-                        assert_eq!(stream.grant.total(waiting), self.config.window, "{id}");
+                        assert_eq!(stream.grant.total(waiting), window, "{id}");
                     }
                     assert!(stream.orphan || stream.sending != Sending::Finished || queued == 0);
                 }
@@ -77,15 +81,20 @@ impl Mux {
                         .iter()
                         .map(|datagram| crate::datagram_cost(datagram.data.len()) as usize);
                     let waiting = costs.sum();
+                    let window = udp.grant.window();
+                    windows += u64::from(window.saturating_sub(Config::MIN_DATAGRAM_WINDOW));
                     if udp.orphan.is_none() && udp.reset.is_none() {
-                        assert_eq!(
-                            udp.grant.total(waiting),
-                            self.config.datagram_window,
-                            "{id}"
-                        );
+                        assert_eq!(udp.grant.total(waiting), window, "{id}");
                     }
+                    let costs = udp.send_queue.iter();
+                    let costs = costs.map(|message| crate::datagram_cost(message.0.len()));
+                    assert_eq!(costs.sum::<u32>(), udp.queued, "{id}");
+                    assert!(udp.queued <= window || udp.send_queue.len() == 1, "{id}");
                 }
             }
+        }
+        if self.role == Role::Relay {
+            assert!(windows <= u64::from(self.config.budget), "{windows}");
         }
     }
 }

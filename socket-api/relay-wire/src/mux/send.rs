@@ -1,5 +1,6 @@
 //! What goes to the peer.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -34,7 +35,7 @@ pub(super) fn transmit(mux: &mut Mux) -> Option<BytesMut> {
     while let Some(id) = mux.turns.next() {
         let message = match mux.channels.get_mut(&id) {
             Some(Channel::Stream(stream)) => stream_turn(stream, id, &mut mux.events),
-            Some(Channel::Udp(udp)) => udp_turn(udp, id),
+            Some(Channel::Udp(udp)) => udp_turn(udp, id, &mut mux.events),
             _ => None,
         };
         let Some(message) = message else {
@@ -49,11 +50,7 @@ pub(super) fn transmit(mux: &mut Mux) -> Option<BytesMut> {
 }
 
 /// The next frame of a stream.
-fn stream_turn(
-    stream: &mut Stream,
-    id: Id,
-    events: &mut std::collections::VecDeque<Event>,
-) -> Option<BytesMut> {
+fn stream_turn(stream: &mut Stream, id: Id, events: &mut VecDeque<Event>) -> Option<BytesMut> {
     let message = match stream.send_queue.pop_front() {
         Some(chunk) => {
             stream.queued -= chunk.len();
@@ -73,12 +70,17 @@ fn stream_turn(
 }
 
 /// The next frame of a UDP socket.
-fn udp_turn(udp: &mut Udp, id: Id) -> Option<BytesMut> {
+fn udp_turn(udp: &mut Udp, id: Id, events: &mut VecDeque<Event>) -> Option<BytesMut> {
     if std::mem::take(&mut udp.dropped_untold) {
         let total = udp.dropped;
         return Some(Frame::Dropped { id, total }.encode());
     }
-    udp.send_queue.pop_front().map(|message| message.0)
+    let Queued(message) = udp.send_queue.pop_front()?;
+    udp.queued -= datagram_cost(message.len());
+    if udp.allowance.available() > 0 && std::mem::take(&mut udp.allowance.asked) {
+        events.push_back(Event::Writable(id));
+    }
+    Some(message)
 }
 
 /// Forgets what nobody uses and has said its last.
@@ -129,7 +131,8 @@ pub(super) fn capacity(mux: &mut Mux, id: Id) -> Result<usize, Reason> {
 }
 
 fn room(stream: &mut Stream) -> usize {
-    let room = Mux::SEND_QUEUE.saturating_sub(stream.queued).min(MAX_DATA);
+    let room = stream.max_queued().saturating_sub(stream.queued);
+    let room = room.min(MAX_DATA);
     let capacity = room.min(stream.allowance.available() as usize);
     stream.allowance.asked |= capacity == 0;
     capacity
@@ -274,7 +277,7 @@ pub(super) fn datagram_capacity(mux: &mut Mux, id: Id, len: usize) -> Result<boo
             &format!("a datagram of {len} bytes is too large for the relay"),
         ));
     }
-    let fits = cost <= udp.allowance.available();
+    let fits = udp.has_room(cost);
     udp.allowance.asked |= !fits;
     Ok(fits)
 }
@@ -298,7 +301,9 @@ pub(super) fn datagram(
             truncated,
             data: Bytes::copy_from_slice(data),
         };
-        udp.send_queue.push_back(Queued(frame.encode()));
+        let message = frame.encode();
+        udp.queued += datagram_cost(message.len());
+        udp.send_queue.push_back(Queued(message));
     } else if relay {
         udp.count_dropped(1);
     }

@@ -94,6 +94,8 @@ impl End {
             settings,
             window,
             accept_window: 2,
+            // Not enough for all streams, where windows are large.
+            budget: 4_000_000,
             ..Config::default()
         };
         Self {

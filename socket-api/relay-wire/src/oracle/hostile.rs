@@ -34,6 +34,7 @@ pub fn hostile(data: &[u8]) {
         window: WINDOW,
         datagram_window: 150_000,
         accept_window: 3,
+        budget: 10 * WINDOW,
     };
     let start = time::now();
     let mut world = World {
