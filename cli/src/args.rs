@@ -24,7 +24,7 @@ Exit codes:
   3  the host has no address
   4  no connection: refused, unreachable, or it took too long
   5  the certificate was not accepted, or what was spoken is not TLS
-  6  a rule forbids it: the relay's policy, or the system's rights
+  6  it is forbidden: by the relay's policy, the system's rights, or the server's login
   7  the connection was cut";
 
 #[derive(Debug, Subcommand)]

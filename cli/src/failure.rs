@@ -1,7 +1,7 @@
 //! What failed, and at which step.
 
 use std::error::Error as StdError;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::process::ExitCode;
 
 use jackfield_socket::{Error, ErrorKind};
@@ -23,13 +23,20 @@ impl Failure {
 
     /// Tells it on standard error: the step, the error, its causes. Returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("jackfield: {}: {}", self.step, self.error);
+        eprintln!("jackfield: {self}");
+        ExitCode::from(exit_code(self.error.kind()))
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step, self.error)?;
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            eprintln!("  because: {error}");
+            write!(f, "\n  because: {error}")?;
             cause = error.source();
         }
-        ExitCode::from(exit_code(self.error.kind()))
+        Ok(())
     }
 }
 
@@ -54,5 +61,26 @@ fn exit_code(kind: ErrorKind) -> u8 {
         ErrorKind::Denied => 6,
         ErrorKind::Reset | ErrorKind::UnexpectedEof | ErrorKind::Closed => 7,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_step_and_its_causes() {
+        let error = Error::new(
+            ErrorKind::HostNotFound,
+            "can't find an address of host.invalid",
+        )
+        .with_source("Name or service not known");
+        let failure = Failure::new("connecting to host.invalid:80", error);
+        assert_eq!(
+            failure.to_string(),
+            "connecting to host.invalid:80: can't find an address of host.invalid\n  \
+             because: Name or service not known"
+        );
+        assert_eq!(failure.report(), ExitCode::from(3));
     }
 }

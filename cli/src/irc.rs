@@ -3,10 +3,10 @@
 use std::env;
 use std::error::Error as _;
 
-use jackfield_irc::RequestError;
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError};
 use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
 use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Sasl, Whois};
+use jackfield_irc::{RequestError, SessionError};
 use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
 use jackfield_tls::Tls;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -18,8 +18,9 @@ use crate::secure;
 
 /// Where the account's password is: not on the command line, which everyone here can read.
 const PASSWORD_VARIABLE: &str = "JACKFIELD_PASSWORD";
-const HELP: &str = "/join #channel · /part [reason] · /msg whom text · /me text · /nick name · \
-                    /topic [text] · /names · /whois name · /quit [reason]";
+const HELP: &str = "/join #channel · /part [#channel] [reason] · /msg whom text · /me text · \
+                    /nick name · /topic [text] · /names · /whois name · /away [text] · \
+                    /quit [reason]";
 
 pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Failure> {
     let config = config(args).step("preparing to register")?;
@@ -84,6 +85,11 @@ fn failed(error: &ConnectionError) -> Error {
     let kind = match error {
         ConnectionError::Connect(error) | ConnectionError::Stream(error) => error.kind(),
         ConnectionError::ConnectTimedOut => ErrorKind::TimedOut,
+        ConnectionError::Session(
+            SessionError::PasswordRefused(_)
+            | SessionError::Banned(_)
+            | SessionError::SaslRefused(_),
+        ) => ErrorKind::Denied,
         _ => ErrorKind::Other,
     };
     let told = Error::new(kind, error.to_string());
@@ -97,8 +103,8 @@ fn failed(error: &ConnectionError) -> Error {
 async fn type_in(client: Client, mut here: Option<ChannelName>) {
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = input.next_line().await {
-        if let Some(reason) = line.strip_prefix("/quit") {
-            client.quit(Text::new(reason.trim()).ok()).await;
+        if let ("quit", reason) = split(&line) {
+            client.quit(Text::new(reason).ok()).await;
             return;
         }
         let told = match act(&client, &mut here, &line).await {
@@ -114,18 +120,27 @@ async fn type_in(client: Client, mut here: Option<ChannelName>) {
     client.quit(None).await;
 }
 
+/// A line's command and what follows it; text without a slash is to be said as it stands.
+fn split(line: &str) -> (&str, &str) {
+    match line.strip_prefix('/') {
+        Some(line) => {
+            let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+            (command, rest.trim())
+        }
+        None => ("say", line),
+    }
+}
+
 /// Does one line, and returns what there is to tell that no event tells.
 async fn act(
     client: &Client,
     here: &mut Option<ChannelName>,
     line: &str,
 ) -> Result<Vec<String>, RequestError> {
-    let (command, rest) = match line.strip_prefix('/') {
-        Some(line) => line.split_once(' ').unwrap_or((line, "")),
-        None if line.is_empty() => return Ok(Vec::new()),
-        None => ("say", line),
-    };
-    let rest = rest.trim();
+    if line.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (command, rest) = split(line);
     let current = here.clone();
     let no_channel = || Ok(vec!["! no channel here: /join one first".to_owned()]);
     match (command, current) {
@@ -135,8 +150,18 @@ async fn act(
             *here = Some(channel);
         }
         ("msg", _) => {
-            let (whom, text) = rest.split_once(' ').unwrap_or((rest, ""));
+            let Some((whom, text)) = rest.split_once(' ') else {
+                return Ok(vec!["! nothing to send: /msg whom text".to_owned()]);
+            };
             client.send_message(&Target::new(whom)?, text).await?;
+        }
+        ("away", _) if rest.is_empty() => {
+            client.set_away(None).await?;
+            return Ok(vec!["-- no longer away".to_owned()]);
+        }
+        ("away", _) => {
+            client.set_away(Some(Text::new(rest)?)).await?;
+            return Ok(vec![format!("-- away: {rest}")]);
         }
         ("nick", _) => client.set_nick(&Nickname::new(rest)?).await?,
         ("whois", _) => {
@@ -147,14 +172,22 @@ async fn act(
         }
         ("say", Some(channel)) => client.send_message(&channel.into(), rest).await?,
         ("me", Some(channel)) => client.send_action(&channel.into(), rest).await?,
-        ("part", Some(channel)) => {
-            let reason = if rest.is_empty() {
-                None
-            } else {
-                Some(Text::new(rest)?)
+        ("part", current) => {
+            let (first, after) = rest.split_once(' ').unwrap_or((rest, ""));
+            // A reason that is no channel's name is for the channel here.
+            let (channel, reason) = match (ChannelName::new(first), current.clone()) {
+                (Ok(channel), _) => (channel, after.trim()),
+                (Err(_), Some(channel)) => (channel, rest),
+                (Err(_), None) => return no_channel(),
+            };
+            let reason = match reason {
+                "" => None,
+                reason => Some(Text::new(reason)?),
             };
             client.part(&channel, reason).await?;
-            *here = None;
+            if current.is_some_and(|here| here.as_str().eq_ignore_ascii_case(channel.as_str())) {
+                *here = None;
+            }
         }
         ("topic", Some(channel)) if rest.is_empty() => {
             let topic = client.topic(&channel).await?;
@@ -170,7 +203,7 @@ async fn act(
                 .collect();
             return Ok(vec![format!("[{channel}] -- {}", names.join(" "))]);
         }
-        ("say" | "me" | "part" | "topic" | "names", None) => return no_channel(),
+        ("say" | "me" | "topic" | "names", None) => return no_channel(),
         _ => return Ok(vec![HELP.to_owned()]),
     }
     Ok(Vec::new())

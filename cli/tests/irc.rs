@@ -1,77 +1,127 @@
-//! `jackfield irc` on the embedded server: two people meet.
+//! `jackfield irc` on the embedded server: people meet, log in, and are refused.
 
 mod common;
+
+use std::net::SocketAddr;
 
 use common::{command, listener, run, start};
 use jackfield_irc::server::{ServerConfig, serve};
 use jackfield_testing::certs::Authority;
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
+use tempfile::TempDir;
 
+/// A server with TLS, and the file with the root that vouches for it.
+async fn secured(config: ServerConfig) -> (SocketAddr, TempDir, String) {
+    let (listener, at) = listener().await;
+    let authority = Authority::new();
+    let certificate = authority.server(&["127.0.0.1"]);
+    let chain = certificate.pem().as_bytes();
+    let identity = Identity::from_pem(chain, certificate.key_pem().as_bytes()).expect("a pair");
+    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
+    tokio::spawn(serve(TlsListener::new(listener, acceptor), config));
+    let directory = tempfile::tempdir().expect("a directory");
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("written");
+    let ca = ca.to_str().expect("text").to_owned();
+    (at, directory, ca)
+}
+
+/// Nobody here sends more than five lines: what goes beyond is sent at the pace that servers ask
+/// for, one in 2 s, and these tests have no time for that.
 #[tokio::test]
-async fn two_people_talk() {
+async fn three_people_talk() {
     let (listener, at) = listener().await;
     tokio::spawn(serve(listener, ServerConfig::new()));
     let port = at.port().to_string();
-    let args = |nick| {
-        [
-            "irc",
-            "--plain",
-            "--nick",
-            nick,
-            "--join",
-            "#here",
-            "127.0.0.1",
-            &port,
-        ]
+    let enter = |nick| {
+        let args = ["irc", "--plain", "--nick", nick, "--join", "#here"];
+        start(command(&[&args[..], &["127.0.0.1", &port]].concat()))
     };
 
-    let mut ada = start(command(&args("ada")));
+    let mut ada = enter("ada");
     ada.prints("[#here] -> ada").await;
-    let mut bob = start(command(&args("bob")));
+    let mut bob = enter("bob");
     bob.prints("[#here] -> bob").await;
     ada.prints("[#here] -> bob").await;
-    bob.give(b"hello \x1b[31mada\n/me waves\n/msg ada psst\n/names\n")
+    bob.give(b"  hello \x1b[31mada\n/me waves\n/msg ada psst\n/names\n")
         .await;
     for line in [
-        "[#here] <bob> hello [31mada",
+        "[#here] <bob>   hello [31mada",
         "[#here] * bob waves",
         "[bob] <bob> psst",
     ] {
         ada.prints(line).await;
     }
     bob.prints("[#here] -- @ada bob").await;
-    ada.give(b"/topic tea\n").await;
-    bob.prints("[#here] -- topic: tea").await;
     for (typed, printed) in [
-        ("/whois ada\n", "-- ada is ~ada@127.0.0.1"),
-        ("/nick bobby\n", "-- bob is now bobby"),
-        ("/nick not a nick\n", "! a nickname can't contain ' '"),
-        ("/part\n", "[#here] <- bobby"),
-        ("anyone?\n", "! no channel here"),
+        ("/topic tea\n", "[#here] -- topic: tea"),
+        ("/away gone for tea\n", "-- away: gone for tea"),
+        ("/away\n", "-- no longer away"),
+        ("/whois bob\n", "-- bob is ~bob@127.0.0.1"),
     ] {
-        bob.give(typed.as_bytes()).await;
-        bob.prints(printed).await;
+        ada.give(typed.as_bytes()).await;
+        ada.prints(printed).await;
     }
-    let outcome = bob.finish(b"/quit bye\n").await;
+    bob.prints("[#here] -- topic: tea").await;
+
+    let mut eve = enter("eve");
+    for (typed, printed) in [
+        ("/nick adam\n", "-- eve is now adam"),
+        ("/nick not a nick\n", "! a nickname can't contain ' '"),
+        ("/msg ada\n", "! nothing to send"),
+        ("/quitter\n", "/join #channel"),
+        ("/join #there\n", "[#there] -> adam"),
+        // The other channel, and not the one that is typed into.
+        ("/part #here too loud\n", "[#here] <- adam (too loud)"),
+        ("/part good night\n", "[#there] <- adam (good night)"),
+        ("anyone?\n", "! no channel here"),
+        ("/part\n", "! no channel here"),
+    ] {
+        eve.give(typed.as_bytes()).await;
+        eve.prints(printed).await;
+    }
+    ada.prints("[#here] <- adam (too loud)").await;
+    let outcome = eve.finish(b"/quit bye\n").await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
-    let outcome = ada.finish(b"").await;
+    for person in [ada, bob] {
+        let outcome = person.finish(b"").await;
+        assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    }
+}
+
+#[tokio::test]
+async fn logging_in() {
+    let mut config = ServerConfig::new();
+    config.add_account("countess", "correct horse");
+    let (at, _directory, ca) = secured(config).await;
+    let port = at.port().to_string();
+    let args = ["irc", "--nick", "ada", "--account", "countess", "--ca", &ca];
+    let args = [&args[..], &["127.0.0.1", &port]].concat();
+    let with = |password| {
+        let mut command = command(&args);
+        command.env("JACKFIELD_PASSWORD", password);
+        start(command)
+    };
+
+    let mut ada = with("correct horse");
+    ada.prints("-- on Jackfield as ada").await;
+    ada.give(b"/whois ada\n").await;
+    ada.prints("-- ada is ~ada@127.0.0.1 (ada), logged in as countess")
+        .await;
+    let outcome = ada.finish(b"/quit\n").await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+
+    let outcome = with("wrong donkey").finish(b"").await;
+    assert_eq!(outcome.code, Some(6), "{}", outcome.errors);
+    let expected = format!("jackfield: talking to {at}: ");
+    assert!(outcome.errors.starts_with(&expected), "{}", outcome.errors);
+    assert!(!outcome.errors.contains("donkey"), "{}", outcome.errors);
 }
 
 #[tokio::test]
 async fn a_wrong_certificate_is_refused() {
-    let (listener, at) = listener().await;
-    let certificate = Authority::new().server(&["127.0.0.1"]);
-    let chain = certificate.pem().as_bytes();
-    let identity = Identity::from_pem(chain, certificate.key_pem().as_bytes()).expect("a pair");
-    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
-    tokio::spawn(serve(
-        TlsListener::new(listener, acceptor),
-        ServerConfig::new(),
-    ));
-
-    let directory = tempfile::tempdir().expect("a directory");
-    let ca = directory.path().join("ca.pem");
+    let (at, directory, _) = secured(ServerConfig::new()).await;
+    let ca = directory.path().join("another.pem");
     std::fs::write(&ca, Authority::new().pem()).expect("written");
     let (ca, port) = (ca.to_str().expect("text"), at.port().to_string());
     let args = ["irc", "--nick", "ada", "--ca", ca, "127.0.0.1", &port];

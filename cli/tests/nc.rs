@@ -54,15 +54,6 @@ async fn a_refused_connection() {
 }
 
 #[tokio::test]
-async fn a_host_without_an_address() {
-    let outcome = run(&["nc", "host.invalid", "80"], b"").await;
-    assert_eq!(outcome.code, Some(3), "{}", outcome.errors);
-    let expected =
-        "jackfield: connecting to host.invalid:80: can't find an address of host.invalid";
-    assert!(outcome.errors.starts_with(expected), "{}", outcome.errors);
-}
-
-#[tokio::test]
 async fn a_wrong_command_line() {
     for args in [
         &["nc", "127.1", "80"][..],

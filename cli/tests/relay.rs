@@ -5,6 +5,7 @@ mod common;
 use std::net::SocketAddr;
 
 use common::{command, listener, start};
+use jackfield_irc::server::{ServerConfig, serve};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_socket::TcpListener;
@@ -91,6 +92,36 @@ async fn listening_names_who_connects_to_the_relay() {
     assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
     assert_eq!(outcome.output, b"GET / HTTP/1.0\r\n\r\n");
     assert_eq!(answer, b"HTTP/1.0 204 none\r\n\r\n");
+}
+
+/// One types the protocol itself, the other has a client do it; each has a session of its own with
+/// the relay, and both are in one room of one server.
+#[tokio::test]
+async fn two_commands_on_one_server() {
+    let relay = relay().await;
+    let (listener, at) = listener().await;
+    tokio::spawn(serve(listener, ServerConfig::new()));
+    let port = at.port().to_string();
+    let args = ["irc", "--plain", "--nick", "ada", "--join", "#here"];
+    let args = [&args[..], &["127.0.0.1", &port]].concat();
+    let mut ada = start(through(relay, SECRET, &args));
+    ada.prints("[#here] -> ada").await;
+
+    let mut bob = start(through(relay, SECRET, &["nc", "127.0.0.1", &port]));
+    bob.give(b"NICK bob\r\nUSER bob 0 * :Bob\r\nJOIN #here\r\n")
+        .await;
+    bob.prints(":bob!~bob@127.0.0.1 JOIN #here").await;
+    ada.prints("[#here] -> bob").await;
+    ada.give(b"hello bob\n").await;
+    bob.prints(":ada!~ada@127.0.0.1 PRIVMSG #here :hello bob")
+        .await;
+    bob.give(b"PRIVMSG #here :hello ada\r\n").await;
+    ada.prints("[#here] <bob> hello ada").await;
+
+    let outcome = ada.finish(b"/quit\n").await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    let outcome = bob.finish(b"QUIT\r\n").await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
 }
 
 #[tokio::test]
