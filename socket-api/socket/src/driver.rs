@@ -83,6 +83,8 @@ pub trait StreamCore {
     fn receive_end(&mut self, now: Instant) -> Result<(), Self::Error>;
 
     /// Appends what is to be sent now to `out`.
+    ///
+    /// While the peer does not read and 64 KiB wait for it already, this is not called.
     fn transmit(&mut self, now: Instant, out: &mut Vec<u8>);
 
     /// The next event.
@@ -93,8 +95,14 @@ pub trait StreamCore {
         None
     }
 
-    /// Acts on a deadline that has come. Afterwards [`deadline`](Self::deadline) must lie in the
-    /// future, or be none.
+    /// Acts on a deadline that has come. Afterwards [`deadline`](Self::deadline) must lie after
+    /// `now`, or be none: otherwise the driver would call this again at once, and for ever. With
+    /// debug assertions it panics instead.
+    ///
+    /// It must not leave that to [`transmit`](Self::transmit), which is not called while the peer
+    /// stalls. Where the deadline means that something may be sent now, such as the next line
+    /// after a pause, move it here to what `transmit` will take, so that the deadline moves with
+    /// it.
     ///
     /// # Errors
     /// Where the deadline ends the connection.
@@ -278,7 +286,12 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
         ready!(Pin::new(timer).poll(cx));
         self.timer = None;
         let now = time::now().max(deadline);
-        Poll::Ready(self.core.handle_deadline(now).map_err(DriverError::Core))
+        let handled = self.core.handle_deadline(now).map_err(DriverError::Core);
+        debug_assert!(
+            handled.is_err() || self.core.deadline().is_none_or(|next| next > now),
+            "after `handle_deadline` the core's deadline still does not lie in the future"
+        );
+        Poll::Ready(handled)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DriverError<C::Error>>> {
@@ -479,5 +492,71 @@ mod tests {
         }
         drop(peer);
         assert_eq!(driver.next().await.expect("the end"), None);
+    }
+
+    /// Says something every second; with `waits`, only [`StreamCore::transmit`] moves the deadline.
+    struct Paced {
+        next: Instant,
+        may_go: u32,
+        waits: bool,
+    }
+
+    impl StreamCore for Paced {
+        type Event = std::convert::Infallible;
+        type Error = std::convert::Infallible;
+
+        fn receive(&mut self, _now: Instant, _bytes: &[u8]) -> Result<(), Self::Error> {
+            Ok(())
+        }
+        fn receive_end(&mut self, _now: Instant) -> Result<(), Self::Error> {
+            Ok(())
+        }
+        fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
+            if self.waits && self.next <= now {
+                self.next = now + Duration::from_secs(1);
+                self.may_go += 1;
+            }
+            out.resize(out.len() + WRITE_HIGH_WATER * self.may_go as usize, b'a');
+            self.may_go = 0;
+        }
+        fn poll_event(&mut self) -> Option<Self::Event> {
+            None
+        }
+        fn deadline(&self) -> Option<Instant> {
+            Some(self.next)
+        }
+        fn handle_deadline(&mut self, now: Instant) -> Result<(), Self::Error> {
+            if !self.waits {
+                self.next = now + Duration::from_secs(1);
+                self.may_go += 1;
+            }
+            Ok(())
+        }
+    }
+
+    async fn pace_a_peer_that_stalls(waits: bool) {
+        let (_peer, stream) = tokio::io::duplex(64);
+        let core = Paced {
+            next: time::now() + Duration::from_secs(1),
+            may_go: 0,
+            waits,
+        };
+        let mut driver = Driver::new(stream, core);
+        let minute = tokio::time::timeout(Duration::from_mins(1), driver.next());
+        minute.await.expect_err("the peer says nothing");
+        // The first was taken and did not fit; the others wait in the core.
+        assert_eq!(driver.core().may_go, 58);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_stalls_stops_no_clock() {
+        pace_a_peer_that_stalls(false).await;
+    }
+
+    #[cfg(debug_assertions)]
+    #[tokio::test(start_paused = true)]
+    #[should_panic(expected = "deadline still does not lie in the future")]
+    async fn a_deadline_that_stays_is_a_mistake() {
+        pace_a_peer_that_stalls(true).await;
     }
 }
