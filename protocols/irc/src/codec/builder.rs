@@ -81,6 +81,6 @@ impl MessageBuilder {
             line.push(' ');
         }
         line.push_str(&body);
-        Message(line.into())
+        Message::of_checked_parts(line)
     }
 }

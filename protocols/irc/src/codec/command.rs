@@ -32,7 +32,8 @@ macro_rules! commands {
                     upper.copy_from_slice(bytes);
                     upper.make_ascii_uppercase();
                     match &*upper {
-                        $(name if name == $text.as_bytes() => return Some(Self::$variant),)*
+                        // Patterns rather than guards: a tree of comparisons, not a list.
+                        $($text => return Some(Self::$variant),)*
                         _ => {}
                     }
                 }
@@ -41,7 +42,7 @@ macro_rules! commands {
 
             fn word(&self) -> Option<&'a str> {
                 match self {
-                    $(Self::$variant => Some($text),)*
+                    $(Self::$variant => const { Some(ascii($text)) },)*
                     Self::Unknown(verb) => Some(verb.0),
                     Self::Numeric(_) => None,
                 }
@@ -50,76 +51,98 @@ macro_rules! commands {
     };
 }
 
+const fn ascii(word: &'static [u8]) -> &'static str {
+    match str::from_utf8(word) {
+        Ok(word) => word,
+        Err(_) => panic!("a command's word is ASCII"),
+    }
+}
+
 /// The longest word below.
 const LONGEST: usize = 12;
 
 commands! {
     /// Sets or lifts the away text.
-    Away = "AWAY",
+    Away = b"AWAY",
     /// Carries SASL's exchange (IRCv3 sasl).
-    Authenticate = "AUTHENTICATE",
+    Authenticate = b"AUTHENTICATE",
     /// Tells the account that someone logged in to (IRCv3 account-notify).
-    Account = "ACCOUNT",
+    Account = b"ACCOUNT",
     /// Answers a labelled command that has no other answer (IRCv3 labeled-response).
-    Ack = "ACK",
+    Ack = b"ACK",
     /// Begins or ends a batch (IRCv3 batch).
-    Batch = "BATCH",
+    Batch = b"BATCH",
     /// Negotiates capabilities (IRCv3).
-    Cap = "CAP",
+    Cap = b"CAP",
     /// Tells that someone's user name or host changed (IRCv3 chghost).
-    Chghost = "CHGHOST",
+    Chghost = b"CHGHOST",
     /// The server ends the connection.
-    Error = "ERROR",
+    Error = b"ERROR",
     /// A command failed (IRCv3 standard-replies).
-    Fail = "FAIL",
+    Fail = b"FAIL",
     /// Invites someone to a channel.
-    Invite = "INVITE",
+    Invite = b"INVITE",
     /// Enters a channel.
-    Join = "JOIN",
+    Join = b"JOIN",
     /// Removes someone from a channel.
-    Kick = "KICK",
+    Kick = b"KICK",
     /// Lists channels.
-    List = "LIST",
+    List = b"LIST",
     /// Changes or asks modes.
-    Mode = "MODE",
+    Mode = b"MODE",
     /// Asks for the message of the day.
-    Motd = "MOTD",
+    Motd = b"MOTD",
     /// Asks who is in a channel.
-    Names = "NAMES",
+    Names = b"NAMES",
     /// Chooses a nickname.
-    Nick = "NICK",
+    Nick = b"NICK",
     /// The server tells something (IRCv3 standard-replies).
-    Note = "NOTE",
+    Note = b"NOTE",
     /// A message that must not be answered automatically.
-    Notice = "NOTICE",
+    Notice = b"NOTICE",
     /// Leaves a channel.
-    Part = "PART",
+    Part = b"PART",
     /// The connection's password.
-    Pass = "PASS",
+    Pass = b"PASS",
     /// Asks for a sign of life.
-    Ping = "PING",
+    Ping = b"PING",
     /// Gives a sign of life.
-    Pong = "PONG",
+    Pong = b"PONG",
     /// A message.
-    Privmsg = "PRIVMSG",
+    Privmsg = b"PRIVMSG",
     /// Ends the connection.
-    Quit = "QUIT",
+    Quit = b"QUIT",
     /// Changes the real name (IRCv3 setname).
-    Setname = "SETNAME",
+    Setname = b"SETNAME",
     /// Tags without a text (IRCv3 message-tags).
-    Tagmsg = "TAGMSG",
+    Tagmsg = b"TAGMSG",
     /// Asks or sets a channel's topic.
-    Topic = "TOPIC",
+    Topic = b"TOPIC",
     /// Names the user while registering.
-    User = "USER",
+    User = b"USER",
     /// The server warns (IRCv3 standard-replies).
-    Warn = "WARN",
+    Warn = b"WARN",
     /// Asks about users that match.
-    Who = "WHO",
+    Who = b"WHO",
     /// Asks about a user.
-    Whois = "WHOIS",
+    Whois = b"WHOIS",
     /// Asks about a user who has left.
-    Whowas = "WHOWAS",
+    Whowas = b"WHOWAS",
+}
+
+impl Command<'_> {
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.word().map_or("000".len(), str::len)
+    }
+
+    /// Appends it as it is written.
+    pub(super) fn push_to(&self, out: &mut String) {
+        match (self, self.word()) {
+            (Self::Numeric(numeric), _) => numeric.push_to(out),
+            (_, word) => out.push_str(word.unwrap_or_default()),
+        }
+    }
 }
 
 impl fmt::Display for Command<'_> {

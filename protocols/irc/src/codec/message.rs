@@ -35,7 +35,13 @@ pub struct MessageRef<'a> {
 /// # Ok::<(), jackfield_irc::codec::InvalidValue>(())
 /// ```
 #[derive(Clone)]
-pub struct Message(pub(super) Box<str>);
+pub struct Message {
+    line: String,
+    /// How long its parts are, so that [`view`](Self::view) need not look for them.
+    tags: usize,
+    source: usize,
+    command: usize,
+}
 
 /// A message's parameters, in order.
 #[derive(Clone, Debug)]
@@ -109,7 +115,45 @@ impl<'a> MessageRef<'a> {
 
     /// An owned copy.
     pub fn to_message(&self) -> Message {
-        Message(self.to_string().into())
+        Message {
+            line: self.to_line(),
+            tags: self.tags.len(),
+            source: self.source.len(),
+            command: self.command.len(),
+        }
+    }
+
+    /// The message as one line, without CR LF, and with one space between its parts.
+    fn to_line(self) -> String {
+        // Exact for a line that has its spaces as this writes them.
+        let around = if self.tags.is_empty() { 0 } else { "@ ".len() }
+            + if self.source.is_empty() {
+                0
+            } else {
+                ": ".len()
+            };
+        let parts = self.tags.len() + self.source.len() + self.command.len() + self.params.len();
+        let mut line = String::with_capacity(parts + around);
+        if !self.tags.is_empty() {
+            line.push('@');
+            line.push_str(self.tags);
+            line.push(' ');
+        }
+        if !self.source.is_empty() {
+            line.push(':');
+            line.push_str(self.source);
+            line.push(' ');
+        }
+        self.command.push_to(&mut line);
+        let mut params = self.params();
+        while let Some(param) = params.next() {
+            let is_last = params.0.is_empty() || params.0.bytes().all(|byte| byte == b' ');
+            let needs_colon =
+                is_last && (param.is_empty() || param.starts_with(':') || param.contains(' '));
+            line.push_str(if needs_colon { " :" } else { " " });
+            line.push_str(param);
+        }
+        line
     }
 }
 
@@ -151,47 +195,70 @@ impl Message {
         MessageRef::parse(line).map(|message| message.to_message())
     }
 
+    /// Takes a line that the builder made.
+    pub(super) fn of_checked_parts(line: String) -> Self {
+        let Ok(parts) = MessageRef::split(&line) else {
+            unreachable!("the builder begins each message with a command");
+        };
+        Self {
+            tags: parts.tags.len(),
+            source: parts.source.len(),
+            command: parts.command.len(),
+            line,
+        }
+    }
+
     /// Its parts.
     pub fn view(&self) -> MessageRef<'_> {
-        MessageRef::split(&self.0).unwrap_or_else(|error| {
-            // Made by the builder, or of a `MessageRef`: neither makes what can't be parsed.
-            unreachable!("a message that does not parse: {error}")
-        })
+        let (tags, rest) = split_framed(&self.line, self.tags);
+        let (source, rest) = split_framed(rest, self.source);
+        let (command, params) = rest.split_at_checked(self.command).unwrap_or((rest, ""));
+        let Some(command) = Command::parse(command) else {
+            unreachable!("a message is made of one that has a command");
+        };
+        MessageRef {
+            tags,
+            source,
+            command,
+            params,
+        }
     }
 
     /// The line, without CR LF.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.line
     }
 
     /// How many bytes it has without tags and CR LF: what servers limit.
     pub fn length_without_tags(&self) -> usize {
-        let tags = self.view().tags.len();
-        let framed = if tags == 0 { 0 } else { tags + "@ ".len() };
-        self.0.len() - framed
+        let framed = match self.tags {
+            0 => 0,
+            tags => tags + "@ ".len(),
+        };
+        self.line.len() - framed
     }
 
     /// The same message, to add tags to.
     pub(crate) fn into_builder(self) -> MessageBuilder {
         let tags = self.view().tags;
         let body = if tags.is_empty() {
-            &*self.0
+            &*self.line
         } else {
-            self.0.split_once(' ').map_or("", |(_, body)| body)
+            self.line.split_once(' ').map_or("", |(_, body)| body)
         };
         MessageBuilder::from_parts(tags, body)
     }
 
     /// The line with its CR LF, as it is sent.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() + 2);
+        let mut bytes = Vec::with_capacity(self.line.len() + 2);
         self.write_to(&mut bytes);
         bytes
     }
 
     /// Appends the line with its CR LF.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.0.as_bytes());
+        out.extend_from_slice(self.line.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -199,28 +266,13 @@ impl Message {
 /// As one line, without CR LF, and with one space between its parts.
 impl fmt::Display for MessageRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.tags.is_empty() {
-            write!(f, "{} ", self.tags())?;
-        }
-        if !self.source.is_empty() {
-            write!(f, ":{} ", self.source)?;
-        }
-        self.command.fmt(f)?;
-        let mut params = self.params();
-        let mut next = params.next();
-        while let Some(param) = next {
-            next = params.next();
-            let last = next.is_none();
-            let colon = last && (param.is_empty() || param.starts_with(':') || param.contains(' '));
-            write!(f, " {}{param}", if colon { ":" } else { "" })?;
-        }
-        Ok(())
+        f.write_str(&self.to_line())
     }
 }
 
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.line)
     }
 }
 
@@ -285,6 +337,15 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
+
+/// Takes tags or a source of this length, and what stands around it, from the front of a line.
+fn split_framed(line: &str, length: usize) -> (&str, &str) {
+    if length == 0 {
+        return ("", line);
+    }
+    let part = line.get(1..=length).unwrap_or_default();
+    (part, line.get(length + "@ ".len()..).unwrap_or_default())
+}
 
 fn tags(input: &str) -> IResult<&str, &str> {
     terminated(preceded(tag("@"), until_space), spaces).parse(input)

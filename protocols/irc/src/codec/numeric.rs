@@ -36,6 +36,13 @@ impl Numeric {
     pub const fn is_error(self) -> bool {
         matches!(self.0, 400..=599 | 691 | 696 | 723 | 734 | 902 | 904..=907)
     }
+
+    /// Appends its three digits.
+    pub(super) fn push_to(self, out: &mut String) {
+        for power in [100, 10, 1] {
+            out.extend(char::from_digit(u32::from(self.0 / power % 10), 10));
+        }
+    }
 }
 
 impl fmt::Display for Numeric {
