@@ -25,10 +25,7 @@ async fn a_life_on_inspircd() {
     let authority = Authority::new();
     let server = Inspircd::start(&authority.server(&NAMES)).await;
     let server = server.expect("the server");
-    let offers = Offers {
-        server_time: true,
-        final_spaces: true,
-    };
+    let offers = Offers { server_time: true };
     play(&trusting(&authority), &at(server.tls()), offers).await;
 }
 
@@ -37,10 +34,7 @@ async fn a_life_on_ngircd() {
     let authority = Authority::new();
     let server = Ngircd::start(&authority.server(&NAMES)).await;
     let server = server.expect("the server");
-    let offers = Offers {
-        server_time: false,
-        final_spaces: false,
-    };
+    let offers = Offers { server_time: false };
     play(&trusting(&authority), &at(server.tls()), offers).await;
 }
 
@@ -48,10 +42,7 @@ async fn a_life_on_ngircd() {
 async fn a_life_on_the_embedded_server() {
     let authority = Authority::new();
     let server = Embedded::start(&authority.server(&NAMES), ServerConfig::new()).await;
-    let offers = Offers {
-        server_time: true,
-        final_spaces: true,
-    };
+    let offers = Offers { server_time: true };
     play(&trusting(&authority), &at(server.address()), offers).await;
 }
 

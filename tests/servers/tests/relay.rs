@@ -86,10 +86,7 @@ async fn a_life_on_inspircd_through_the_relay() {
     let server = Inspircd::start(&authority.server(&NAMES)).await;
     let server = server.expect("the server");
     let recorded = Recorded::start().await;
-    let offers = Offers {
-        server_time: true,
-        final_spaces: true,
-    };
+    let offers = Offers { server_time: true };
     play(&recorded.secured(&authority), &at(server.tls()), offers).await;
 }
 
