@@ -156,9 +156,14 @@ pub(crate) fn to_object(event: &Event) -> Option<Object> {
                 ("prefix", text(symbols)),
             ],
         ),
-        Event::AwayChanged { nick, text: away } => timed(
+        Event::AwayChanged {
+            nick,
+            text: away,
+            time,
+            ..
+        } => timed(
             "away",
-            None,
+            *time,
             [("nick", text(nick)), ("away", away.is_some().into())],
         ),
         Event::Invited { channel, by, .. } => timed(

@@ -426,16 +426,47 @@ fn show(event: &Event) -> String {
             nick,
             symbols,
         } => format!("rank {channel} {symbols}{nick}"),
-        Event::AwayChanged { nick, text } => format!("away {nick}{}", tail(text)),
-        Event::AccountChanged { nick, account } => format!("account {nick}{}", tail(account)),
-        Event::HostChanged { nick, user, host } => format!("host {nick} {user}@{host}"),
-        Event::RealNameChanged { nick, real_name } => format!("real name {nick}: {real_name}"),
+        Event::AwayChanged {
+            nick,
+            own,
+            text,
+            time,
+        } => format!("{}away {nick}{}{}", own_mark(own), at(time), tail(text)),
+        Event::AccountChanged {
+            nick,
+            own,
+            account,
+            time,
+        } => format!(
+            "{}account {nick}{}{}",
+            own_mark(own),
+            at(time),
+            tail(account)
+        ),
+        Event::HostChanged {
+            nick,
+            own,
+            user,
+            host,
+            time,
+        } => format!("{}host {nick} {user}@{host}{}", own_mark(own), at(time)),
+        Event::RealNameChanged {
+            nick,
+            own,
+            real_name,
+            time,
+        } => format!("{}real name {nick}{}: {real_name}", own_mark(own), at(time)),
         Event::Invited {
             channel,
             nick,
             own,
             by,
-        } => format!("{}invited {nick} {channel} by {by}", own_mark(own)),
+            time,
+        } => format!(
+            "{}invited {nick} {channel} by {by}{}",
+            own_mark(own),
+            at(time)
+        ),
         Event::Lag(lag) => format!("lag {}s", lag.as_secs()),
         Event::Refused { about, refusal } => format!("refused {}: {refusal}", list(about)),
         Event::StandardReply {

@@ -160,31 +160,47 @@ pub enum Event {
     AwayChanged {
         /// Who.
         nick: Nickname,
+        /// Whether it is this client.
+        own: bool,
         /// The away text; none for someone who is back.
         text: Option<String>,
+        /// When.
+        time: Option<Timestamp>,
     },
     /// Someone logged in to an account or out of it (IRCv3 account-notify).
     AccountChanged {
         /// Who.
         nick: Nickname,
+        /// Whether it is this client.
+        own: bool,
         /// The account; none for someone who logged out.
         account: Option<String>,
+        /// When.
+        time: Option<Timestamp>,
     },
     /// Someone's user name or host changed (IRCv3 chghost).
     HostChanged {
         /// Who.
         nick: Nickname,
+        /// Whether it is this client.
+        own: bool,
         /// The user name now.
         user: String,
         /// The host now.
         host: String,
+        /// When.
+        time: Option<Timestamp>,
     },
     /// Someone's real name changed (IRCv3 setname).
     RealNameChanged {
         /// Who.
         nick: Nickname,
+        /// Whether it is this client.
+        own: bool,
         /// The name now.
         real_name: String,
+        /// When.
+        time: Option<Timestamp>,
     },
     /// Someone was invited to a channel.
     Invited {
@@ -196,6 +212,8 @@ pub enum Event {
         own: bool,
         /// Who invited.
         by: String,
+        /// When.
+        time: Option<Timestamp>,
     },
     /// The server's answer to a request of its sign of life took this long.
     Lag(Duration),
