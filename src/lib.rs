@@ -30,3 +30,8 @@ pub use jackfield_tls as tls;
 #[cfg(all(doctest, feature = "irc", feature = "native", feature = "tls"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The examples of the guide, so that they compile.
+#[cfg(all(doctest, feature = "native", feature = "relay", feature = "tls"))]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;

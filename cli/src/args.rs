@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_has_the_same_exit_codes() {
+        let reference = include_str!("../../docs/cli.md");
+        for line in EXIT_CODES.lines().skip(1) {
+            let (code, meaning) = line.trim().split_once("  ").expect("a code");
+            assert!(
+                reference.contains(&format!("| {code} | {meaning} |")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
     fn places_to_listen() {
         for (text, at) in [
             ("80", "127.0.0.1:80"),
