@@ -218,6 +218,10 @@ fn configure(config: &mut Config, setting: &str) {
         }
         "sasl-external" => config.sasl = Some(Sasl::External),
         "queued-lines" => config.limits.queued_lines = value.parse().expect("a number"),
+        "pending-requests" => config.limits.pending_requests = value.parse().expect("a number"),
+        "ping-interval" => {
+            config.ping_interval = Duration::from_secs(value.parse().expect("seconds"));
+        }
         "reply-items" => config.limits.reply_items = value.parse().expect("a number"),
         other => panic!("{other:?} is no setting"),
     }

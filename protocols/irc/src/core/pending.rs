@@ -3,6 +3,12 @@
 //! An answer finds its request in one of three ways: by its label (IRCv3 labeled-response), by
 //! what it is and whom it is about, or, where success may be silent, because the answer to a PING
 //! that was sent behind the request (a *fence*) came first.
+//!
+//! Without labels, the second way goes by order alone: a server answers in the order it was asked.
+//! So an answer that comes in several lines keeps its place after its request is over, until the
+//! line that ends it, and what comes too late is not taken for a later request's. The place is given
+//! up when the server answers a PING that was sent behind the request, for then nothing comes any
+//! more; or when room is needed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -45,13 +51,33 @@ struct Pending {
     kind: Kind,
     labelled: bool,
     /// None while it waits to be sent.
-    deadline: Option<Instant>,
+    sent: Option<Instant>,
+    state: State,
+    /// The server has answered a PING that was sent behind it.
+    overtaken: bool,
     /// Its answer passed the limit; the rest of it is still arriving.
     too_large: bool,
     items: usize,
 }
 
+/// Who waits for the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The user.
+    Open,
+    /// Nobody: the user was told that it timed out. All of the answer may still come.
+    TimedOut,
+    /// Nobody: it was refused. The answer's end may still come (`RPL_ENDOFWHOIS` follows
+    /// `ERR_NOSUCHNICK`).
+    Refused,
+}
+
 impl Kind {
+    /// Whether the answer comes in several lines, the last of which says that it is the last.
+    fn has_end(&self) -> bool {
+        matches!(self, Self::Names(..) | Self::Who(..) | Self::Whois(..))
+    }
+
     /// The command's word, as `ERR_UNKNOWNCOMMAND` and the like repeat it.
     fn command(&self) -> Option<&'static str> {
         Some(match self {
@@ -92,6 +118,7 @@ impl Kind {
 
 #[derive(Debug)]
 pub(super) struct PendingRequests {
+    /// In the order they were made.
     requests: VecDeque<Pending>,
     limit: usize,
     item_limit: usize,
@@ -113,7 +140,10 @@ impl PendingRequests {
     /// A name for the next request, if there is room for it.
     pub(super) fn next_id(&mut self) -> Result<RequestId, RequestError> {
         if self.requests.len() >= self.limit {
-            return Err(RequestError::TooManyPending);
+            let is_over = |pending: &Pending| pending.state != State::Open;
+            let at = self.requests.iter().position(is_over);
+            self.requests
+                .remove(at.ok_or(RequestError::TooManyPending)?);
         }
         let id = RequestId(self.next_id);
         self.next_id += 1;
@@ -125,7 +155,9 @@ impl PendingRequests {
             id,
             kind,
             labelled,
-            deadline: None,
+            sent: None,
+            state: State::Open,
+            overtaken: false,
             too_large: false,
             items: 0,
         });
@@ -134,7 +166,7 @@ impl PendingRequests {
     /// The last line of a request was sent. Returns it if it is thereby done.
     pub(super) fn sent(&mut self, now: Instant, id: RequestId) -> Option<SessionEvent> {
         let pending = self.requests.iter_mut().find(|pending| pending.id == id)?;
-        pending.deadline = Some(now + self.timeout);
+        pending.sent = Some(now);
         match pending.kind {
             Kind::Raw
             | Kind::Message {
@@ -145,20 +177,25 @@ impl PendingRequests {
         }
     }
 
+    /// The server has answered a PING that was sent then.
+    pub(super) fn overtake(&mut self, ping_sent: Instant) {
+        let is_before = |pending: &Pending| pending.sent.is_some_and(|sent| sent < ping_sent);
+        for pending in &mut self.requests {
+            pending.overtaken |= is_before(pending);
+        }
+        self.requests
+            .retain(|pending| pending.state == State::Open || !pending.overtaken);
+    }
+
     /// The first request that was sent, is of this kind, and whose label does not contradict.
     fn find(
         &mut self,
         label: Option<RequestId>,
         wanted: impl Fn(&Kind) -> bool,
     ) -> Option<&mut Pending> {
-        self.requests.iter_mut().find(|pending| {
-            pending.deadline.is_some()
-                && match label {
-                    Some(label) => pending.id == label,
-                    None => !pending.labelled,
-                }
-                && wanted(&pending.kind)
-        })
+        self.requests
+            .iter_mut()
+            .find(|pending| pending.may_be_meant(label, &wanted))
     }
 
     /// Ends the first such request with this reply.
@@ -182,9 +219,19 @@ impl PendingRequests {
         add: impl FnOnce(&mut Kind),
     ) -> bool {
         let limit = self.item_limit;
+        // A later answer has begun: the end of one that was refused does not come.
+        let meant = |pending: &Pending| pending.may_be_meant(label, &wanted);
+        while let Some(at) = self.requests.iter().position(meant)
+            && self.requests.get(at).is_some_and(Pending::was_refused)
+        {
+            self.requests.remove(at);
+        }
         let Some(pending) = self.find(label, wanted) else {
             return false;
         };
+        if pending.state == State::TimedOut {
+            return true;
+        }
         pending.items = pending.items.saturating_add(items);
         pending.too_large |= pending.items > limit;
         if !pending.too_large {
@@ -214,6 +261,9 @@ impl PendingRequests {
     pub(super) fn answered(&mut self, id: RequestId) -> Option<SessionEvent> {
         let at = self.requests.iter().position(|pending| pending.id == id)?;
         let pending = self.requests.remove(at)?;
+        if pending.state != State::Open {
+            return None;
+        }
         let outcome = match pending.kind {
             _ if pending.too_large => Err(RequestError::ReplyTooLarge),
             Kind::Names(_, members) => Ok(Reply::Members(members)),
@@ -242,14 +292,23 @@ impl PendingRequests {
                         .is_some_and(|command| command.eq_ignore_ascii_case(subject))
             })
         };
-        let found = self.requests.iter().find(|pending| {
-            pending.deadline.is_some()
+        let found = self.requests.iter_mut().find(|pending| {
+            pending.sent.is_some()
+                && !pending.was_refused()
                 && match label {
                     Some(label) => pending.id == label,
                     None => about(pending),
                 }
         })?;
-        self.complete(found.id, Err(RequestError::Refused(refusal.clone())))
+        let id = found.id;
+        let was_open = found.state == State::Open;
+        if found.keeps_its_place() {
+            found.state = State::Refused;
+        } else {
+            self.requests.retain(|pending| pending.id != id);
+        }
+        let outcome = Err(RequestError::Refused(refusal.clone()));
+        was_open.then_some(SessionEvent::Completed(id, outcome))
     }
 
     /// Ends a request.
@@ -259,25 +318,32 @@ impl PendingRequests {
         outcome: Result<Reply, RequestError>,
     ) -> Option<SessionEvent> {
         let at = self.requests.iter().position(|pending| pending.id == id)?;
-        self.requests.remove(at);
-        Some(SessionEvent::Completed(id, outcome))
+        let pending = self.requests.remove(at)?;
+        (pending.state == State::Open).then_some(SessionEvent::Completed(id, outcome))
     }
 
     /// When the next one is overdue.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.requests
             .iter()
-            .filter_map(|pending| pending.deadline)
+            .filter(|pending| pending.state == State::Open)
+            .filter_map(|pending| Some(pending.sent? + self.timeout))
             .min()
     }
 
     /// Ends one that is overdue.
     pub(super) fn expire(&mut self, now: Instant) -> Option<SessionEvent> {
-        let overdue = self
-            .requests
-            .iter()
-            .find(|pending| pending.deadline.is_some_and(|deadline| deadline <= now))?;
-        self.complete(overdue.id, Err(RequestError::TimedOut))
+        let timeout = self.timeout;
+        let overdue = self.requests.iter_mut().find(|pending| {
+            pending.state == State::Open && pending.sent.is_some_and(|sent| sent + timeout <= now)
+        })?;
+        let id = overdue.id;
+        if overdue.keeps_its_place() {
+            overdue.state = State::TimedOut;
+        } else {
+            self.requests.retain(|pending| pending.id != id);
+        }
+        Some(SessionEvent::Completed(id, Err(RequestError::TimedOut)))
     }
 
     /// Ends all.
@@ -285,6 +351,30 @@ impl PendingRequests {
         let lost = |pending: Pending| {
             SessionEvent::Completed(pending.id, Err(RequestError::ConnectionLost))
         };
-        self.requests.drain(..).map(lost).collect()
+        self.requests
+            .drain(..)
+            .filter(|pending| pending.state == State::Open)
+            .map(lost)
+            .collect()
+    }
+}
+
+impl Pending {
+    /// Whether an answer with this label may be its.
+    fn may_be_meant(&self, label: Option<RequestId>, wanted: impl Fn(&Kind) -> bool) -> bool {
+        let by_label = match label {
+            Some(label) => self.id == label,
+            None => !self.labelled,
+        };
+        self.sent.is_some() && by_label && wanted(&self.kind)
+    }
+
+    fn was_refused(&self) -> bool {
+        self.state == State::Refused
+    }
+
+    /// Whether lines of its answer could be taken for a later request's once it is over.
+    fn keeps_its_place(&self) -> bool {
+        !self.labelled && !self.overtaken && self.kind.has_end()
     }
 }

@@ -198,6 +198,7 @@ impl Session {
         } else if let Some((waiting, since)) = self.ping.waiting
             && number(LAG_PREFIX) == Some(waiting)
         {
+            self.pending.overtake(since);
             self.ping.waiting = None;
             self.ping.next = Some(now + self.config.ping_interval);
             if matches!(self.phase, Phase::Welcomed) {
