@@ -100,3 +100,19 @@ async fn an_isolated_web_app_has_sockets() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_page_that_crashes_fails_what_was_asked_of_it() {
+    let site = Site::builder().file("/index.html", PAGE).start().await;
+    let site = site.unwrap();
+    let browser = Chromium::launch().await.unwrap();
+    let page = browser.open(&site.url()).await.unwrap();
+    let (asked, crash) = tokio::join!(
+        page.evaluate::<u32>("new Promise(() => {})"),
+        page.call("Page.crash", serde_json::json!({})),
+    );
+    assert!(crash.is_err());
+    let error = format!("{:#}", asked.unwrap_err());
+    assert!(error.contains("the page crashed"), "{error}");
+    browser.close().await.unwrap();
+}

@@ -26,11 +26,17 @@ pub(super) struct Connection {
 struct State {
     last_call: u64,
     /// Calls whose answer hasn't come. `None` once the pipe is closed.
-    waiting: Option<HashMap<u64, oneshot::Sender<Value>>>,
+    waiting: Option<HashMap<u64, Waiting>>,
     /// What each session's page has said.
     consoles: HashMap<String, VecDeque<String>>,
     /// A worker's session, and the page's that it belongs to.
     parents: HashMap<String, String>,
+}
+
+/// A call whose answer hasn't come.
+struct Waiting {
+    session: Option<String>,
+    answer: oneshot::Sender<Value>,
 }
 
 impl Connection {
@@ -77,7 +83,7 @@ impl Connection {
         let answer = timeout(deadline, answer)
             .await
             .map_err(|_| anyhow!("{method} took longer than {deadline:?}"))?
-            .map_err(|_| anyhow!("the browser ended during {method}"))?;
+            .map_err(|_| anyhow!("the browser or its page ended during {method}"))?;
         if let Some(error) = answer.get("error") {
             bail!(
                 "{method}: {} {}",
@@ -110,6 +116,10 @@ impl Connection {
         parameters: &Value,
     ) -> Result<oneshot::Receiver<Value>> {
         let (sender, answer) = oneshot::channel();
+        let waiting = Waiting {
+            session: session.map(str::to_owned),
+            answer: sender,
+        };
         let mut state = self.state();
         state.last_call += 1;
         let id = state.last_call;
@@ -117,7 +127,7 @@ impl Connection {
             .waiting
             .as_mut()
             .with_context(|| format!("the browser has ended; {method} was not called"))?
-            .insert(id, sender);
+            .insert(id, waiting);
         let mut call = json!({"id": id, "method": method, "params": parameters});
         if let Some(session) = session {
             call["sessionId"] = session.into();
@@ -135,7 +145,7 @@ impl Connection {
             let waiting = state.waiting.as_mut().and_then(|all| all.remove(&id));
             if let Some(waiting) = waiting {
                 // The caller may have given up.
-                let _ = waiting.send(message);
+                let _ = waiting.answer.send(message);
             }
             return;
         }
@@ -166,7 +176,13 @@ impl Connection {
                     entry["url"].as_str().unwrap_or_default(),
                 )
             }
-            "Inspector.targetCrashed" => "the page crashed".to_owned(),
+            "Inspector.targetCrashed" => {
+                // It answers nothing any more, and whoever waits for it learns that.
+                if let Some(waiting) = &mut state.waiting {
+                    waiting.retain(|_, call| call.session.as_ref() != Some(&page));
+                }
+                "the page crashed".to_owned()
+            }
             "Target.attachedToTarget" if !page.is_empty() => {
                 let worker = parameters["sessionId"].as_str().unwrap_or_default();
                 let worker = worker.to_owned();

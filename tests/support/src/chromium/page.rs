@@ -66,6 +66,7 @@ impl Page {
         page.call("Runtime.enable", json!({})).await?;
         page.call("Log.enable", json!({})).await?;
         page.call("Page.enable", json!({})).await?;
+        page.call("Inspector.enable", json!({})).await?;
         // The consoles of a page's workers are heard too.
         page.call(
             "Target.setAutoAttach",
