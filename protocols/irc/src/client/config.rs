@@ -8,6 +8,18 @@ use crate::codec::ChannelName;
 use crate::core::Config;
 
 /// How to connect, and what to do when the connection is lost.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use jackfield_irc::client::ClientConfig;
+/// use jackfield_irc::core::Config;
+///
+/// let mut config = ClientConfig::new(Config::new("ada".parse()?));
+/// config.channels = vec!["#rust".parse()?];
+/// config.connect_timeout = Duration::from_secs(10);
+/// # Ok::<(), jackfield_irc::codec::InvalidValue>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -53,6 +65,15 @@ impl From<Config> for ClientConfig {
 
 /// How to try again: after a delay that doubles with each failure in a row, less up to half of it
 /// by chance, so that a server that restarts is not met by all its clients at once.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use jackfield_irc::client::Reconnect;
+///
+/// let mut reconnect = Reconnect::default();
+/// reconnect.longest_delay = Duration::from_secs(30);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconnect {

@@ -54,6 +54,17 @@ pub struct Events(pub(super) mpsc::Receiver<ClientEvent>);
 impl Events {
     /// The next event; none when the client has ended.
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::{ClientEvent, Events};
+    /// # async fn example(mut events: Events) {
+    /// while let Some(event) = events.next().await {
+    ///     if let ClientEvent::Disconnected { error, retry_in } = event {
+    ///         println!("{error}; next attempt in {retry_in:?}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<ClientEvent> {

@@ -37,6 +37,18 @@ pub struct Client {
 impl Client {
     /// Does any [`Request`].
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::core::{Reply, Request};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let modes = client.request(Request::Modes("#rust".parse()?)).await?;
+    /// if let Reply::Modes { modes, .. } = modes {
+    ///     println!("#rust has {modes}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As the [type](Self) says.
     ///
@@ -51,6 +63,15 @@ impl Client {
     }
 
     /// Enters a channel; done when its members are known.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let joined = client.join(&"#rust".parse()?, None).await?;
+    /// println!("{} are there", joined.members.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RequestError::Refused`] where the channel is full, asks for an invitation or a key, or
@@ -73,6 +94,15 @@ impl Client {
 
     /// Leaves a channel.
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::codec::Text;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.part(&"#rust".parse()?, Some(Text::new("good night")?)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As the [type](Self) says.
     ///
@@ -91,6 +121,15 @@ impl Client {
     /// it says so, and otherwise when it was sent: a refusal that comes later is an
     /// [`Event::Refused`](crate::core::Event::Refused).
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.send_message(&"#rust".parse()?, "good morning").await?;
+    /// client.send_message(&"ada".parse()?, "a word in private").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RequestError::Invalid`] where the text holds CR, LF or NUL.
     ///
@@ -102,6 +141,14 @@ impl Client {
     }
 
     /// The same as [`send_message`](Self::send_message), as a notice.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.send_notice(&"#rust".parse()?, "the build is green").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As there.
@@ -115,6 +162,14 @@ impl Client {
 
     /// The same as [`send_message`](Self::send_message), as an action (`/me`).
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.send_action(&"#rust".parse()?, "waves").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As there.
     ///
@@ -126,6 +181,16 @@ impl Client {
     }
 
     /// A channel's topic.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let Some(topic) = client.topic(&"#rust".parse()?).await? {
+    ///     println!("about {topic}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As the [type](Self) says.
@@ -140,6 +205,14 @@ impl Client {
     }
 
     /// Changes a channel's topic; an empty one removes it.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.set_topic(&"#rust".parse()?, "sockets in web apps").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RequestError::Refused`] for who may not.
@@ -157,6 +230,16 @@ impl Client {
 
     /// A channel's members, as the server lists them now.
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// for member in client.names(&"#rust".parse()?).await? {
+    ///     println!("{}{}", member.symbols, member.nick);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As the [type](Self) says.
     ///
@@ -170,6 +253,16 @@ impl Client {
     }
 
     /// The users in a channel, or that match a mask.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// for user in client.who(&"#rust".parse()?).await? {
+    ///     println!("{} is {}", user.nick, user.real_name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As the [type](Self) says.
@@ -185,6 +278,16 @@ impl Client {
 
     /// What the server tells about a user; none where it tells nothing.
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let Some(whois) = client.whois(&"ada".parse()?).await? {
+    ///     println!("{} is in {:?}", whois.user, whois.channels);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RequestError::Refused`] where there is no such user.
     ///
@@ -198,6 +301,15 @@ impl Client {
     }
 
     /// Changes modes of a channel or of oneself.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (channel, voice) = ("#rust".parse()?, "+v".parse()?);
+    /// client.set_mode(&channel, &voice, &["ada".parse()?]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RequestError::Refused`] for who may not.
@@ -219,6 +331,16 @@ impl Client {
     }
 
     /// Removes someone from a channel.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::codec::Text;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let reason = Text::new("enough for today")?;
+    /// client.kick(&"#rust".parse()?, &"mallory".parse()?, Some(reason)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RequestError::Refused`] for who may not.
@@ -242,6 +364,14 @@ impl Client {
 
     /// Invites someone to a channel.
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.invite(&"ada".parse()?, &"#rust".parse()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`RequestError::Refused`] for who may not.
     ///
@@ -254,6 +384,16 @@ impl Client {
 
     /// Goes away, with a text, or comes back.
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::codec::Text;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.set_away(Some(Text::new("at tea")?)).await?;
+    /// client.set_away(None).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As the [type](Self) says.
     ///
@@ -264,6 +404,14 @@ impl Client {
     }
 
     /// Takes another nickname.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.set_nick(&"ada_".parse()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`RequestError::Refused`] where it is taken or not allowed.
@@ -276,6 +424,15 @@ impl Client {
 
     /// Sends any other message; done when it was sent. What the server answers comes as events.
     ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::codec::Message;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.send_raw(Message::parse("VERSION")?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As the [type](Self) says.
     ///
@@ -287,6 +444,15 @@ impl Client {
 
     /// Ends the client in order: it takes leave of the server, and its connection future ends.
     /// Events that nobody reads by then may be lost. Done at once where it has ended already.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::codec::Text;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.quit(Some(Text::new("good night")?)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     /// Dropping the future may leave the client running, or not.

@@ -259,8 +259,15 @@ checked_string! {
 }
 
 checked_string! {
-    /// A tag's key (IRCv3 message-tags): letters, digits, `-`, `.`, `/`, and `+` in front of one
-    /// that clients may set.
+    /// A tag's key (IRCv3 message-tags): ASCII letters, digits, `-`, `_`, `.`, `/`, and `+` in
+    /// front of one that clients may set.
+    ///
+    /// ```
+    /// use jackfield_irc::codec::TagKey;
+    ///
+    /// assert!(TagKey::new("+example.com/colour").is_ok());
+    /// assert!(TagKey::new("a;b").is_err());
+    /// ```
     TagKey, "a tag key", |text| {
         refuse_empty(text)?;
         let body = text.strip_prefix('+').unwrap_or(text);
@@ -277,6 +284,13 @@ checked_string! {
 
 checked_string! {
     /// A tag's value: anything but NUL; the rest is escaped when it is written.
+    ///
+    /// ```
+    /// use jackfield_irc::codec::TagValue;
+    ///
+    /// assert!(TagValue::new("a; b\r\n").is_ok());
+    /// assert!(TagValue::new("\0").is_err());
+    /// ```
     TagValue, "a tag value", |text| refuse_characters(text, &['\0'])
 }
 

@@ -37,8 +37,25 @@ struct Line {
 impl Session {
     /// Takes a request. Its outcome comes as [`SessionEvent::Completed`].
     ///
+    /// ```
+    /// # use jackfield_irc::core::{Config, Request, Session};
+    /// # use jackfield_socket::driver::StreamCore;
+    /// # use jackfield_socket::time::Instant;
+    /// # let now = Instant::now();
+    /// # let mut session = Session::new(Config::new("ada".parse()?));
+    /// # session.transmit(now, &mut Vec::new());
+    /// # session.receive(now, b":a.example 001 ada :Welcome\r\n:a.example 422 ada :No MOTD\r\n")?;
+    /// # session.transmit(now, &mut Vec::new());
+    /// let id = session.request(Request::Topic("#rust".parse()?))?;
+    /// let mut sent = Vec::new();
+    /// session.transmit(now, &mut sent);
+    /// assert_eq!(sent, b"TOPIC #rust\r\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RequestError::NotConnected`] before the registration is complete,
+    /// [`Closed`](RequestError::Closed) after [`quit`](Self::quit) and after the session's end,
     /// [`QueueFull`](RequestError::QueueFull), [`TooManyPending`](RequestError::TooManyPending),
     /// [`TooLong`](RequestError::TooLong), or [`Unsupported`](RequestError::Unsupported).
     pub fn request(&mut self, request: Request) -> Result<RequestId, RequestError> {

@@ -131,7 +131,8 @@ impl Session {
         matches!(self.phase, Phase::Registered)
     }
 
-    /// Ends the session in order: what waits to be sent is dropped, `QUIT` goes out, and
+    /// Ends the session in order: requests that wait fail with
+    /// [`RequestError::ConnectionLost`](crate::RequestError::ConnectionLost), what waits to be sent is dropped, `QUIT` goes out, and
     /// [`SessionEvent::QuitDone`] comes when the server closes, or 5 s later.
     pub fn quit(&mut self, reason: Option<Text>) {
         match self.phase {
