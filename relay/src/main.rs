@@ -85,11 +85,11 @@ fn keep_freed_memory() {
     const KEPT: libc::c_int = 8 * 1024 * 1024;
     /// How much more than is needed is taken at a time, in bytes.
     const AHEAD: libc::c_int = 1024 * 1024;
-    // SAFETY: called before other threads run; both take any value, and only tune.
     #[expect(
         unsafe_code,
         reason = "the C library's allocator has no safe interface"
     )]
+    // SAFETY: called before other threads run; both take any value, and only tune.
     unsafe {
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         libc::mallopt(libc::M_TOP_PAD, AHEAD);
