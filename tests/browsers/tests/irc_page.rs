@@ -7,11 +7,14 @@ use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::chromium::{Chromium, Page, Viewport};
+use jackfield_testing::command_line::jackfield;
 use jackfield_testing::inspircd::Inspircd;
 use jackfield_testing::process::free_addresses;
 use jackfield_testing::proxy::Proxy;
 use jackfield_testing::site::Site;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
 
 /// The server's name for the page, and for the relay that looks it up.
 const HOST: &str = "localhost";
@@ -22,6 +25,8 @@ const SAID: &str = "a sentence that only the two of them know";
 /// Everything between a browser and an IRC server.
 struct Stage {
     site: Site,
+    relay: SocketAddr,
+    authority: Authority,
     browser: Chromium,
     /// Between the relay, or the page itself, and the server.
     proxy: Proxy,
@@ -59,6 +64,8 @@ impl Stage {
         let browser = Chromium::launch().await.unwrap();
         Self {
             site,
+            relay,
+            authority,
             browser,
             proxy,
             _server: server,
@@ -87,6 +94,8 @@ async fn relay(page: SocketAddr, port: u16) -> SocketAddr {
     let mut config = Config::default();
     config.listen = vec!["127.0.0.1:0".parse().unwrap()];
     config.origins = vec![format!("http://{page}").parse().unwrap()];
+    // A program sends none.
+    config.allow_without_origin = true;
     config.tokens = vec![token];
     let relay = Relayd::bind(config).await.unwrap();
     let address = relay.local_addrs()[0];
@@ -199,6 +208,73 @@ async fn two_people_talk_through_a_relay_that_reads_nothing() {
     ada.wait_for_text("#lock.secure", "TLS to localhost")
         .await
         .unwrap();
+    stage.browser.close().await.unwrap();
+}
+
+/// What a developer reaches for when something doesn't connect takes the page's own way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_and_a_command_meet_through_one_relay() {
+    let stage = Stage::start(HOST).await;
+    let page = stage.connect("ada").await;
+    joined(&page).await;
+
+    let folder = output();
+    std::fs::create_dir_all(&folder).unwrap();
+    let (root, token) = (
+        folder.join("irc-page-root.pem"),
+        folder.join("irc-page-token"),
+    );
+    std::fs::write(&root, stage.authority.pem()).unwrap();
+    std::fs::write(&token, SECRET).unwrap();
+    let mut command = Command::new(jackfield().await.unwrap())
+        .args([
+            "nc",
+            HOST,
+            &stage.proxy.address().port().to_string(),
+            "--tls",
+        ])
+        .args(["--relay", &format!("ws://{}/", stage.relay)])
+        .arg("--ca")
+        .arg(&root)
+        .arg("--token-file")
+        .arg(&token)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut input = command.stdin.take().unwrap();
+    let mut lines = BufReader::new(command.stdout.take().unwrap()).lines();
+    input
+        .write_all(b"NICK nora\r\nUSER nora 0 * :Nora\r\n")
+        .await
+        .unwrap();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if let Some(cookie) = line.strip_prefix("PING ") {
+            input
+                .write_all(format!("PONG {cookie}\r\n").as_bytes())
+                .await
+                .unwrap();
+        } else if line.contains(" 001 ") {
+            break;
+        }
+    }
+    input
+        .write_all(b"JOIN #jackfield\r\nPRIVMSG #jackfield :by hand\r\n")
+        .await
+        .unwrap();
+    page.wait_for_text("#log", "by hand").await.unwrap();
+    say(&page, SAID).await;
+    let heard = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.ends_with(SAID) {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(heard.await, "the command's connection ended first");
+    drop(input);
     stage.browser.close().await.unwrap();
 }
 

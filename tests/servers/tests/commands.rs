@@ -1,12 +1,12 @@
 //! The command line against programs that others wrote.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_testing::command_line::jackfield;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -14,22 +14,6 @@ use tokio::time::timeout;
 const TOKEN: &str = "a-token-of-these-tests";
 /// Nothing here takes so long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The `jackfield` binary, built as this test is.
-async fn jackfield() -> PathBuf {
-    let mut build = std::process::Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", "jackfield-cli"]);
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    let status = Command::from(build).status().await.expect("cargo");
-    assert!(status.success(), "the command line does not build");
-    // Tests are in a folder `deps` beside the binaries.
-    let test = std::env::current_exe().expect("this test's path");
-    let folder = test.parent().and_then(|deps| deps.parent());
-    folder.expect("a target folder").join("jackfield")
-}
 
 /// A relay that lets its users listen at loopback.
 async fn relay() -> SocketAddr {
@@ -50,7 +34,7 @@ async fn relay() -> SocketAddr {
 
 #[tokio::test]
 async fn curl_reaches_a_listener_at_the_relay() {
-    let binary = jackfield().await;
+    let binary = jackfield().await.expect("the binary");
     let url = format!("ws://{}", relay().await);
     let mut listening = Command::new(binary)
         .args(["listen", "--relay", &url, "127.0.0.1:0"])

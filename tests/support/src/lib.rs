@@ -7,6 +7,7 @@
 pub mod atheme;
 pub mod certs;
 pub mod chromium;
+pub mod command_line;
 pub mod inspircd;
 pub mod ngircd;
 pub mod process;
