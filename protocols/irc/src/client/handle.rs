@@ -295,7 +295,8 @@ impl Client {
     /// As the [type](Self) says.
     pub async fn whois(&self, nick: &Nickname) -> Result<Option<Whois>, RequestError> {
         match self.request(Request::Whois(nick.clone())).await? {
-            Reply::Whois(whois) => Ok(Some(*whois)),
+            // RPL_WHOISUSER comes first (RFC 2812, section 3.6.2): without it, nothing was told.
+            Reply::Whois(whois) if !whois.user.name.is_empty() => Ok(Some(*whois)),
             _ => Ok(None),
         }
     }
