@@ -62,18 +62,9 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
                     .args(ONLY_IN_A_PAGE.map(|package| format!("--package={package}")))
                     .env("RUSTDOCFLAGS", "-D warnings"),
             ),
-            quietly(
-                "compiling to WebAssembly",
-                &mut cargo(&["build", "--package=jackfield-web", "--target", WASM]),
-            ),
             // An import from `env` is a C function that nobody supplies: the page would not load.
-            web::tool(
-                "imports of the WebAssembly",
-                &[
-                    "imports",
-                    &format!("target/{WASM}/debug/jackfield_web.wasm"),
-                ],
-            ),
+            web::compile(web::QUICK)
+                .and_then(|module| web::tool("imports of the WebAssembly", &["imports", &module])),
         ]),
     }
     let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();

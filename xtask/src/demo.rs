@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("building the demo");
-    web::build()?;
+    web::build(web::QUICK)?;
     quietly(
         "building relay, server and bot",
         &mut cargo(&["build", "--package=jackfield-demo"]),

@@ -9,12 +9,25 @@ use crate::needs;
 use crate::run::{cargo, command, quietly, step};
 use crate::workspace::{WASM, root};
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {}
+/// The profile of what is shipped: small.
+const SHIPPED: &str = "web";
+/// The profile of what is worked on: it compiles in less than half the time. The demo, the checks
+/// and the tests share it, so that nothing is compiled twice.
+pub(crate) const QUICK: &str = "dev";
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Compile fast instead of small, and pack nothing
+    #[arg(long)]
+    quick: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("building the pages");
-    build()?;
+    if arguments.quick {
+        return build(QUICK);
+    }
+    build(SHIPPED)?;
     bundle()?;
     println!(
         "dist/irc is the page: serve it from any web server, or install it in Chromium as an \
@@ -23,21 +36,11 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Builds the pages: `dist/irc` is a folder that any server can serve.
-pub(crate) fn build() -> Result<()> {
+/// Builds the pages with this profile: `dist/irc` is a folder that any server can serve.
+pub(crate) fn build(profile: &str) -> Result<()> {
     needs::ensure(needs::PAGE)?;
-    quietly(
-        "compiling to WebAssembly",
-        &mut cargo(&[
-            "build",
-            "--package=jackfield-web",
-            "--target",
-            WASM,
-            "--profile=web",
-        ]),
-    )?;
+    let module = compile(profile)?;
     let dist = root().join("dist/irc");
-    let module = format!("target/{WASM}/web/jackfield_web.wasm");
     if dist.exists() {
         // Nothing of an older build may stay among the new.
         fs::remove_dir_all(&dist).with_context(|| format!("could not empty {}", dist.display()))?;
@@ -48,7 +51,7 @@ pub(crate) fn build() -> Result<()> {
         "binding it to JavaScript",
         &["bindgen", &module, &generated.to_string_lossy()],
     )?;
-    if needs::is_installed(needs::WASM_OPT) {
+    if profile == SHIPPED && needs::is_installed(needs::WASM_OPT) {
         let wasm = generated.join("jackfield_web_bg.wasm");
         let wasm = wasm.to_string_lossy();
         quietly(
@@ -63,6 +66,17 @@ pub(crate) fn build() -> Result<()> {
         copy(&root().join("examples/irc"), &dist)?;
         copy(&root().join("web/js"), &dist.join("jackfield"))
     })
+}
+
+/// Compiles with this profile; gives the module's path.
+pub(crate) fn compile(profile: &str) -> Result<String> {
+    let build = ["build", "--package=jackfield-web", "--target", WASM];
+    quietly(
+        "compiling to WebAssembly",
+        cargo(&build).args(["--profile", profile]),
+    )?;
+    let folder = if profile == QUICK { "debug" } else { profile };
+    Ok(format!("target/{WASM}/{folder}/jackfield_web.wasm"))
 }
 
 /// Packs the page as an Isolated Web App, signed with a key of this machine's own.

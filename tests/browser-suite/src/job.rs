@@ -81,6 +81,23 @@ pub enum Task {
         /// How long each one is.
         bytes: u64,
     },
+    /// Reads so much of anything from one who sends without end.
+    Drain {
+        /// Who sends.
+        from: SocketAddr,
+        /// How much.
+        bytes: u64,
+    },
+    /// Sends so much of anything to one who answers each mebibyte with a byte, and waits for the
+    /// last answer.
+    Push {
+        /// Who answers.
+        to: SocketAddr,
+        /// How much, in mebibytes.
+        mebibytes: u32,
+        /// In a write, in bytes.
+        chunk: usize,
+    },
     /// Sends one line after the other, each of which must come back before the next.
     PingPong {
         /// Who sends them back.

@@ -1,5 +1,6 @@
 //! The page's side: it runs jobs.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -19,6 +20,9 @@ use crate::pattern::Pattern;
 
 /// How much is read at once.
 const READ: usize = 64 * 1024;
+
+/// How much the last job that sends has written so far, in bytes.
+static SENT: AtomicU64 = AtomicU64::new(0);
 
 #[wasm_bindgen]
 extern "C" {
@@ -45,6 +49,13 @@ pub async fn run(job: String) -> String {
     }
     outcome.milliseconds = (time::now() - started).as_secs_f64() * 1000.0;
     serde_json::to_string(&outcome).unwrap_or_default()
+}
+
+/// How much the last job that sends has written so far, in bytes.
+#[wasm_bindgen]
+#[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers")]
+pub fn sent() -> f64 {
+    SENT.load(Ordering::Relaxed) as f64
 }
 
 async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
@@ -130,6 +141,37 @@ async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
             }
             Ok(())
         }
+        Task::Drain { from, bytes } => {
+            let mut stream = connect(job, from).await?;
+            let mut buffer = vec![0; READ];
+            while outcome.received < bytes {
+                let len = stream.read(&mut buffer).await?;
+                if len == 0 {
+                    let what = "the server has ended";
+                    return Err(Error::new(ErrorKind::UnexpectedEof, what));
+                }
+                outcome.received += len as u64;
+            }
+            Ok(())
+        }
+        Task::Push {
+            to,
+            mebibytes,
+            chunk,
+        } => {
+            let mut stream = connect(job, to).await?;
+            let data = vec![7; chunk];
+            let bytes = u64::from(mebibytes) << 20;
+            while outcome.sent < bytes {
+                let len = (chunk as u64).min(bytes - outcome.sent);
+                stream.write_all(&data[..len as usize]).await?;
+                outcome.sent += len;
+            }
+            stream.flush().await?;
+            let mut answers = vec![0; mebibytes as usize];
+            stream.read_exact(&mut answers).await?;
+            Ok(())
+        }
         Task::PingPong { with, count, bytes } => {
             let mut stream = connect(job, with).await?;
             let ping = Pattern::new().take(bytes);
@@ -194,6 +236,7 @@ async fn send(
             time::sleep(Duration::from_millis(pause)).await;
         }
         *sent += len as u64;
+        SENT.store(*sent, Ordering::Relaxed);
     }
     Ok(())
 }

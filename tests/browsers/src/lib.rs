@@ -105,7 +105,7 @@ impl Suite {
 /// Where it can't be built.
 pub fn irc_page() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
-    let xtask = ["run", "--quiet", "--package=xtask", "--", "web"];
+    let xtask = ["run", "--quiet", "--package=xtask", "--", "web", "--quick"];
     let built = BUILT.get_or_init(|| cargo(&xtask).map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)?;
     Ok(workspace().join("dist/irc"))
@@ -135,18 +135,25 @@ fn site() -> Result<SiteBuilder> {
 
 fn build() -> Result<PathBuf> {
     const TARGET: &str = "wasm32-unknown-unknown";
+    // Benchmarks, which are optimised themselves, measure what would be shipped.
+    let [profile, folder] = if cfg!(debug_assertions) {
+        ["dev", "debug"]
+    } else {
+        ["web", "web"]
+    };
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
     let out = target.join("browser-suite");
     cargo(&[
         "build",
         "--quiet",
-        "--release",
         "--package=jackfield-browser-suite",
         "--target",
         TARGET,
+        "--profile",
+        profile,
     ])?;
-    let module = target.join(format!("{TARGET}/release/jackfield_browser_suite.wasm"));
+    let module = target.join(format!("{TARGET}/{folder}/jackfield_browser_suite.wasm"));
     cargo(&[
         "run",
         "--quiet",

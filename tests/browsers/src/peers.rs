@@ -85,6 +85,8 @@ pub enum Reader {
     Halting,
     /// 64 KiB each 50 ms, with little room to wait in before.
     Slow,
+    /// Not at all for so long, with little room to wait in before; then as fast as it can.
+    Late(Duration),
 }
 
 /// Takes the pattern, each connection to its end, and tells what it saw.
@@ -94,20 +96,22 @@ pub enum Reader {
 pub fn sink(reader: Reader) -> (Server, mpsc::UnboundedReceiver<Taken>) {
     let (sender, taken) = mpsc::unbounded_channel();
     let (burst, pause) = match reader {
-        Reader::Fast => (u64::MAX, Duration::ZERO),
+        Reader::Fast | Reader::Late(_) => (u64::MAX, Duration::ZERO),
         Reader::Halting => (1_000_000, Duration::from_millis(2)),
         Reader::Slow => (PIECE as u64, Duration::from_millis(50)),
     };
+    let late = match reader {
+        Reader::Late(late) => late,
+        _ => Duration::ZERO,
+    };
     let socket = TcpSocket::new_v4().expect("a socket");
-    if matches!(reader, Reader::Slow) {
+    if matches!(reader, Reader::Slow | Reader::Late(_)) {
         socket.set_recv_buffer_size(16 * 1024).expect("a small one");
     }
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    socket.bind(any).expect("a free port");
-    let listener = socket.listen(64).expect("it can listen");
-    let server = Server::serve(listener, move |mut stream| {
+    let server = Server::serve(listen(socket), move |mut stream| {
         let sender = sender.clone();
         async move {
+            tokio::time::sleep(late).await;
             let mut pattern = Pattern::new();
             let mut buffer = vec![0; PIECE];
             let mut next_pause = burst;
@@ -143,10 +147,7 @@ pub async fn source(bytes: u64, piece: usize) -> Server {
                 return;
             }
         }
-        let _ = stream.shutdown().await;
-        // What the client still sends must not reset what it hasn't read.
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest).await;
+        end(stream).await;
     })
     .await
 }
@@ -186,22 +187,46 @@ pub async fn secure_source(bytes: usize) -> (Server, String) {
     (Server { address, task }, authority.pem().to_owned())
 }
 
-/// Sends the pattern without end, and counts what the system has taken.
-pub async fn flood() -> (Server, Arc<AtomicU64>) {
+/// Sends so much of the pattern and ends; counts what the system has taken. Its own buffer is small,
+/// so that little waits in it.
+///
+/// # Panics
+/// Where there is no free port.
+pub fn flood(bytes: u64) -> (Server, Arc<AtomicU64>) {
     let sent = Arc::new(AtomicU64::new(0));
     let counter = sent.clone();
-    let server = Server::start(move |mut stream| {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_send_buffer_size(16 * 1024).expect("a small one");
+    let server = Server::serve(listen(socket), move |mut stream| {
         let counter = counter.clone();
         async move {
             let mut pattern = Pattern::new();
-            while let Ok(len) = stream.write(pattern.next(PIECE)).await {
+            while pattern.place() < bytes {
+                let len = (PIECE as u64).min(bytes - pattern.place()) as usize;
+                let Ok(len) = stream.write(pattern.next(len)).await else {
+                    return;
+                };
                 pattern.skip(len);
                 counter.fetch_add(len as u64, Ordering::Relaxed);
             }
+            end(stream).await;
         }
-    })
-    .await;
+    });
     (server, sent)
+}
+
+async fn end(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    // What the client still sends must not reset what it hasn't read.
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+}
+
+/// Listens at a free port of this machine.
+fn listen(socket: TcpSocket) -> TcpListener {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(any).expect("a free port");
+    socket.listen(64).expect("it can listen")
 }
 
 /// Sends everything back.

@@ -188,7 +188,7 @@ async fn with_tls_no_reply_is_cut_in_silence() {
 async fn a_reader_that_stalls_stalls_the_sender() {
     let suite = Suite::app().await.unwrap();
     for place in [Place::Window, Place::Worker] {
-        let (server, sent) = peers::flood().await;
+        let (server, sent) = peers::flood(u64::MAX);
         let job = direct(Task::Stall {
             from: server.address(),
             stall: 6000,
