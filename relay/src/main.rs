@@ -78,7 +78,7 @@ fn main() -> anyhow::Result<()> {
 ///
 /// A frame's buffer is 64 KiB and lives for less than a millisecond. By its defaults glibc returns
 /// 128 KiB of free memory to the system at once, and takes it back, zeroed page by page, for the
-/// next frame: a quarter of the processor time of a bulk transfer.
+/// next frame: some 30 % of the processor time of a bulk download.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_freed_memory() {
     /// Free memory at the end of an arena beyond which it is returned, in bytes.
