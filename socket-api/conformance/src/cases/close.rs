@@ -9,7 +9,7 @@ use super::case;
 use crate::client::{check, poll_once, read_line, soon, write_pattern};
 use crate::failure::{Step, ensure};
 use crate::peer::command::Command;
-use crate::peer::record::State;
+use crate::peer::record::{Record, State};
 use crate::{Case, Failure, Target};
 
 pub(super) const CASES: &[Case] = &[
@@ -255,6 +255,19 @@ async fn drop_closes(target: &Target) -> Result<(), Failure> {
     };
     let mut stream = target.start(command).await?;
     write_pattern(&mut stream, 14, 0, 100).await?;
+    // A drop may be a reset, which may pass what was written: the peer would never hear whose it is.
+    soon("the peer takes what was written", async {
+        while target
+            .ask::<Record>(Command::Progress { ticket })
+            .await?
+            .bytes
+            < 100
+        {
+            time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok::<_, Failure>(())
+    })
+    .await??;
     // A read that waits must not keep it open.
     let _ = poll_once(stream.read(&mut [0; 16])).await;
     drop(stream);
