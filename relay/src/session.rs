@@ -54,6 +54,8 @@ const ROUNDS: usize = 16;
 const MESSAGES_A_ROUND: usize = 16;
 /// How long the last message may take to leave, and the client to close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// How long targets may take nothing of what a client had ended before its connection was over.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Sets what a connection should have that carries a WebSocket.
 pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
@@ -229,6 +231,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             let mut worked = self.take_messages(cx);
             worked |= self.handle_events();
             worked |= self.take_turns();
+            worked |= self.check_bytes();
             worked |= self.handle_events();
             worked |= self.send_messages(cx);
             worked |= self.keep_time(cx);
@@ -394,7 +397,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 }
             }
         }
-        worked |= self.check_bytes();
         worked
     }
 
@@ -488,8 +490,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     async fn end(mut self) {
         let reason = self.mux.closed().cloned();
         let reason = reason.unwrap_or_else(|| Reason::new(Code::CLOSED, ""));
-        // Everything that is open is cut: its sockets close here.
-        self.items.clear();
+        // Everything that is open is cut: its sockets close here. What the client had ended is whole,
+        // and was promised.
+        let mux = &mut self.mux;
+        self.items
+            .retain(|id, entry| matches!(entry.item, Item::Stream(_)) && mux.read(*id).is_ok());
         let closing = async {
             while let Some(message) = self.mux.transmit() {
                 poll_fn(|cx| self.carrier.poll_ready(cx)).await;
@@ -498,10 +503,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             self.carrier.close(&reason).await;
         };
         let closed = timeout(CLOSE_DEADLINE, closing).await.is_ok();
+        let drained = self.drain().await;
         info!(
             code = %reason.code(),
             reason = reason.text(),
             closed,
+            drained,
             opened = self.counters.opened,
             refused = self.counters.refused,
             bytes_up = self.counters.bytes_up,
@@ -509,6 +516,29 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             datagrams_dropped = self.counters.datagrams_dropped,
             "a session ends"
         );
+    }
+
+    /// Writes what clients had sent and ended before the connection was over, as long as the targets
+    /// take something every [`DRAIN_DEADLINE`]. Whether all of it went out.
+    async fn drain(&mut self) -> bool {
+        for entry in self.items.values() {
+            entry.place.queue();
+        }
+        while !self.items.is_empty() {
+            let turns = poll_fn(|cx| {
+                self.ready.register(cx.waker());
+                if self.take_turns() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+            if timeout(DRAIN_DEADLINE, turns).await.is_err() {
+                self.items.clear();
+                return false;
+            }
+        }
+        true
     }
 }
 

@@ -1,6 +1,7 @@
 //! Through a real relay, natively: this backend, `jackfield-relayd`, and the suite's peer.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 
 use jackfield_conformance::{Peer, Target, run_all};
 use jackfield_native::{Native, NativeStream};
@@ -8,6 +9,7 @@ use jackfield_relay::{Relay, RelayConfig};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_socket::{AnyNetwork, ErrorKind, TcpConnect, TcpOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SECRET: &str = "the-secret-of-the-suite";
 
@@ -50,6 +52,41 @@ async fn through_a_relay() {
     tokio::spawn(peer.run());
     let report = run_all(&target).await;
     assert!(report.passed(), "{report}");
+}
+
+/// What was written and ended is on its way, whatever becomes of the connection to the relay: here
+/// nobody is left who holds it, while the target has read nothing.
+#[tokio::test]
+async fn what_was_ended_arrives_though_nobody_holds_the_relay() {
+    // More than the small buffers below hold, and less than the relay takes for a stream at once.
+    const SENT: usize = 512 * 1024;
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let at = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(at).expect("a free port");
+    let listener = socket.listen(1).expect("listening");
+    let to = listener.local_addr().expect("an address").into();
+
+    let config = RelayConfig::new(&start_relay().await)
+        .and_then(|config| config.with_token(SECRET))
+        .expect("a good configuration");
+    let (relay, connection) = Relay::over(Native, config);
+    let connection = tokio::spawn(connection);
+    let mut options = TcpOptions::default();
+    options.send_buffer = NonZeroU32::new(4096);
+    let mut stream = relay.connect(&to, &options).await.expect("connected");
+    let (mut target, _) = listener.accept().await.expect("a connection");
+    stream.write_all(&vec![7; SENT]).await.expect("taken");
+    stream.shutdown().await.expect("ended");
+    drop((stream, relay));
+    connection.await.expect("the connection has ended");
+
+    let mut arrived = Vec::new();
+    target
+        .read_to_end(&mut arrived)
+        .await
+        .expect("an end in order");
+    assert_eq!(arrived.len(), SENT);
 }
 
 #[tokio::test]
