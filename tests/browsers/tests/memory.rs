@@ -24,7 +24,8 @@ const MEASURED: Duration = Duration::from_secs(4);
 /// used, on each connection between the page and the server, and the browser's pipes.
 const SYSTEM: u64 = 20 * MIB;
 
-/// `RelayConfig::window`, by default.
+/// [`RelayConfig::window`](jackfield_relay::RelayConfig::window), by default; the relay's own, of
+/// what a page sends, is the same.
 const RELAY_WINDOW: u64 = MIB;
 /// What `jackfield-direct` reads ahead.
 const DIRECT_WINDOW: u64 = 4 * MIB;
@@ -33,6 +34,12 @@ const DIRECT_WINDOW: u64 = 4 * MIB;
 async fn a_stalled_reader_over_a_relay() {
     let (suite, over, _relay) = over_a_relay().await;
     stalled_reader(suite, over, RELAY_WINDOW).await;
+}
+
+#[tokio::test]
+async fn a_stalled_writer_over_a_relay() {
+    let (suite, over, _relay) = over_a_relay().await;
+    stalled_writer(suite, over, RELAY_WINDOW).await;
 }
 
 #[tokio::test]
