@@ -6,6 +6,7 @@
 mod child;
 mod irc;
 mod machine;
+mod page;
 mod relay;
 mod report;
 mod socket;
@@ -54,6 +55,9 @@ fn main() -> Result<()> {
     }
     if wanted("irc") {
         irc::run(&mut report);
+    }
+    if wanted("page") {
+        page::run(&mut report)?;
     }
     if wanted("relay") {
         let peers = Peers {

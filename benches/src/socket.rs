@@ -79,13 +79,9 @@ async fn raw() -> Result<(f64, f64)> {
 
 async fn ours() -> Result<(f64, f64)> {
     let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut listener = Native::default()
-        .listen(at, &ListenOptions::default())
-        .await?;
+    let mut listener = Native.listen(at, &ListenOptions::default()).await?;
     let to = Endpoint::from(listener.local_addr().unwrap_or(at));
-    let client = Native::default()
-        .connect(&to, &TcpOptions::default())
-        .await?;
+    let client = Native.connect(&to, &TcpOptions::default()).await?;
     let server = listener.accept().await?;
     measure(client, server).await
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, Need};
+use crate::needs::{self, CHROMIUM, CLANG, Need};
 use crate::run::{cargo, command, quietly};
 use crate::workspace::root;
 
@@ -15,19 +15,25 @@ const MANIFEST: &str = "benches/Cargo.toml";
 const NPM_PEERS: &[&str] = &["@mercuryworkshop/wisp-js@0.5.0"];
 const PYTHON_PEERS: &[&str] = &["wisp-python==0.9.0", "websockify==0.13.0"];
 
-const NODE: Need = Need::Program("node", "nodejs");
-const NPM: Need = Need::Program("npm", "npm");
-const PYTHON: Need = Need::Program("python3", "python3-venv");
+/// A page and a browser for it; what the peers run on.
+const NEEDS: &[Need] = &[
+    Need::WasmTarget,
+    CLANG,
+    CHROMIUM,
+    Need::Program("node", "nodejs"),
+    Need::Program("npm", "npm"),
+    Need::Program("python3", "python3-venv"),
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only this (socket, irc or relay) and print it, instead of writing the page
+    /// Measure only this (socket, irc, page or relay) and print it, instead of writing the page
     only: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("preparing what is measured");
-    needs::ensure(&[NODE, NPM, PYTHON])?;
+    needs::ensure(NEEDS)?;
     quietly(
         "building the relay",
         &mut cargo(&["build", "--release", "--package=jackfield-relayd"]),

@@ -57,7 +57,7 @@ pub(crate) enum Receiver {
 impl Dialect {
     pub(crate) async fn jackfield(port: u16) -> Result<Self> {
         let config = RelayConfig::new(&format!("ws://127.0.0.1:{port}/"))?.with_token(TOKEN)?;
-        let (relay, connection) = Relay::over(Native::default(), config);
+        let (relay, connection) = Relay::over(Native, config);
         tokio::spawn(connection);
         relay.ready().await?;
         Ok(Self::Jackfield(relay))

@@ -1,0 +1,103 @@
+//! Direct Sockets through WebAssembly against plain JavaScript, in the same window.
+
+use anyhow::{Result, ensure};
+use jackfield_browser_suite::job::{Job, Over, Task};
+use jackfield_browser_tests::{Place, Suite};
+
+use crate::child;
+use crate::report::Report;
+use crate::stats::median;
+
+const MEBIBYTES: u32 = 64;
+const BYTES: u64 = (MEBIBYTES as u64) << 20;
+/// What is written at once, in bytes. A prime: Chrome drops what plain JavaScript writes while the
+/// pipe to the network process is exactly full, as it is after chunks of round lengths all the time.
+const CHUNK: usize = 262_139;
+/// How many runs count. As many may be repeated, since the browser lost some of the script's bytes.
+const RUNS: usize = 9;
+const SCRIPT: &str = include_str!("page.js");
+
+pub(crate) fn run(report: &mut Report) -> Result<()> {
+    report.heading(
+        "In the page",
+        "An Isolated Web App in Chromium without a display; 64 MiB over one TCP connection on \
+         loopback, from connecting to the last byte, which for the way up is the server's word that \
+         it has everything. jackfield-direct in WebAssembly, as it is shipped, against a script with \
+         the same sockets: `await read()`, and `await write()` of 262,139 bytes. Chrome loses some \
+         of what a script writes so; runs in which it did don't count. Median of 9 runs that do, \
+         alternating. Aim: at least 0.9 times the script's rate.",
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let rows = runtime.block_on(measure())?;
+    report.table(
+        &[
+            "",
+            "JavaScript",
+            "jackfield-direct",
+            "rate, ratio",
+            "runs the script lost",
+        ],
+        &rows,
+    );
+    Ok(())
+}
+
+async fn measure() -> Result<Vec<Vec<String>>> {
+    let targets = child::targets()?;
+    let suite = Suite::app().await?;
+    let address = |port| ([127, 0, 0, 1], port).into();
+    let down = Task::Drain {
+        from: address(targets.source),
+        bytes: BYTES,
+    };
+    let up = Task::Push {
+        to: address(targets.sink),
+        mebibytes: MEBIBYTES,
+        chunk: CHUNK,
+    };
+    let down_script = ("drain", vec![targets.source.into(), BYTES.into()]);
+    let up_script = (
+        "push",
+        vec![targets.sink.into(), MEBIBYTES.into(), CHUNK.into()],
+    );
+    let mut rows = Vec::new();
+    for (name, task, (function, arguments)) in [("down", down, down_script), ("up", up, up_script)]
+    {
+        let job = Job {
+            over: Over::Direct,
+            tls_root: None,
+            task,
+        };
+        let function = format!("{SCRIPT}.{function}");
+        let (mut plain, mut ours, mut lost) = (Vec::new(), Vec::new(), 0);
+        // The first of each compiles and learns.
+        while ours.len() <= RUNS {
+            let milliseconds: Option<f64> = suite.page.invoke(&function, &arguments).await?;
+            let Some(milliseconds) = milliseconds else {
+                lost += 1;
+                ensure!(lost <= RUNS, "{name}: the script lost bytes {lost} times");
+                continue;
+            };
+            plain.push(milliseconds);
+            let outcome = suite.run(Place::Window, &job).await?;
+            ensure!(outcome.error.is_none(), "{name}: {outcome:?}");
+            ours.push(outcome.milliseconds);
+        }
+        let rate = |times: &mut Vec<f64>| {
+            let times = times.split_off(1);
+            f64::from(MEBIBYTES) * 1000.0 / median(times)
+        };
+        let (plain, ours) = (rate(&mut plain), rate(&mut ours));
+        rows.push(vec![
+            name.into(),
+            format!("{plain:.0} MiB/s"),
+            format!("{ours:.0} MiB/s"),
+            format!("{:.2}", ours / plain),
+            lost.to_string(),
+        ]);
+    }
+    suite.close().await?;
+    Ok(rows)
+}
