@@ -11,6 +11,9 @@ use crate::{MAX_DATAGRAM, Reason, datagram_cost};
 /// Received pieces shorter than this are gathered in one buffer, so that many small ones don't each
 /// hold a large message in memory.
 const GATHER_BELOW: usize = 16 * 1024;
+/// What stands ahead of a datagram's data in its message, at the most, in bytes: the header, the
+/// flags, and an IPv6 address with its port.
+const DATAGRAM_HEAD: u32 = 32;
 
 #[derive(Debug)]
 pub(super) enum Channel {
@@ -265,7 +268,11 @@ impl Udp {
 
     /// Whether a datagram of this cost may be queued: there is credit, and room.
     pub(super) fn has_room(&self, cost: u32) -> bool {
-        let room = self.grant.window.saturating_sub(self.queued);
+        // The queue counts whole messages, so there must be room for what stands ahead of the data.
+        let room = self
+            .grant
+            .window
+            .saturating_sub(self.queued + DATAGRAM_HEAD);
         cost <= self.allowance.available() && (cost <= room || self.send_queue.is_empty())
     }
 
