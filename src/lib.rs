@@ -10,12 +10,23 @@
 //! | `relay` | `relay` | any page, through a relay that its owner hosts |
 //! | `sim` | `sim` | a seeded network in memory, for tests |
 //! | `tls` | `tls` | TLS over any of them |
+//! | `dtls` | `dtls` | DTLS over UDP |
+//! | `websocket` | `websocket` | WebSockets as carriers |
+//! | `store` | `store` | what must outlive a process or a tab |
 //! | `irc` | `irc` | an IRC client |
+//! | `mqtt` | `mqtt` | an MQTT client |
+//! | `coap` | `coap` | a CoAP client |
 
+#[cfg(feature = "coap")]
+pub use jackfield_coap as coap;
 #[cfg(all(feature = "direct", target_family = "wasm"))]
 pub use jackfield_direct as direct;
+#[cfg(feature = "dtls")]
+pub use jackfield_dtls as dtls;
 #[cfg(feature = "irc")]
 pub use jackfield_irc as irc;
+#[cfg(feature = "mqtt")]
+pub use jackfield_mqtt as mqtt;
 #[cfg(all(feature = "native", not(target_family = "wasm")))]
 pub use jackfield_native as native;
 #[cfg(feature = "relay")]
@@ -23,8 +34,12 @@ pub use jackfield_relay as relay;
 #[cfg(feature = "sim")]
 pub use jackfield_sim as sim;
 pub use jackfield_socket as socket;
+#[cfg(feature = "store")]
+pub use jackfield_store as store;
 #[cfg(feature = "tls")]
 pub use jackfield_tls as tls;
+#[cfg(feature = "websocket")]
+pub use jackfield_websocket as websocket;
 
 /// The examples of the README, so that they stay true.
 #[cfg(all(doctest, feature = "irc", feature = "native", feature = "tls"))]

@@ -27,6 +27,16 @@ const BACKENDS: &[&str] = &[
     "jackfield-relay",
     "jackfield-sim",
 ];
+/// What stands below protocols and knows no backend either.
+const FOUNDATION: &[&str] = &[
+    "jackfield-socket",
+    "jackfield-client",
+    "jackfield-dtls",
+    "jackfield-relay-wire",
+    "jackfield-store",
+    "jackfield-tls",
+    "jackfield-websocket",
+];
 /// What has no business in a page: they ask the operating system for sockets.
 const SYSTEM: &[&str] = &["mio", "socket2", "signal-hook-registry"];
 /// What tokio may be asked for where no operating system is; the last are its own helpers.
@@ -85,13 +95,8 @@ fn has_rules(package: &str, target: Target) -> bool {
         Target::Native => {
             PROTOCOLS.contains(&package)
                 || BACKENDS.contains(&package)
-                || [
-                    "jackfield-socket",
-                    "jackfield-relay-wire",
-                    "jackfield-relayd",
-                    "jackfield-tls",
-                ]
-                .contains(&package)
+                || FOUNDATION.contains(&package)
+                || package == "jackfield-relayd"
         }
         // The page itself, whose graph holds all that a page can hold, and what else is made for it.
         Target::Browser => {
@@ -139,8 +144,7 @@ fn parse(tree: &str) -> BTreeSet<Dependency> {
 /// The rules.
 fn violations(package: &str, target: Target, graph: &BTreeSet<Dependency>) -> Vec<String> {
     let protocol = PROTOCOLS.contains(&package);
-    let core = protocol
-        || ["jackfield-socket", "jackfield-relay-wire", "jackfield-tls"].contains(&package);
+    let core = protocol || FOUNDATION.contains(&package);
     let server = package == "jackfield-relayd";
     let backend = BACKENDS.contains(&package);
     let mut broken = Vec::new();

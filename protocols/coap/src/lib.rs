@@ -1,0 +1,1 @@
+//! A CoAP client: codec, sans-IO core, and an async client over Jackfield's socket API.

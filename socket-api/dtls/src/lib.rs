@@ -1,0 +1,1 @@
+//! DTLS over any UDP socket of the socket API.

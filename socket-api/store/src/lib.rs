@@ -1,0 +1,1 @@
+//! A small durable store for what must outlive a process or a tab.

@@ -1,0 +1,1 @@
+//! WebSockets as carriers: whole messages or a byte stream, natively and the page's own.
