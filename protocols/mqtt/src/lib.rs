@@ -1,1 +1,12 @@
 //! An MQTT client, 3.1.1 and 5: codec, sans-IO core, and an async client over Jackfield's socket API.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`core`] | a session as a state machine that outlives connections: bytes and time in, bytes and events out |
+//! | [`codec`] | packets, and what they are made of |
+
+pub mod codec;
+pub mod core;
+mod error;
+
+pub use error::{Refusal, RequestError, RestoreError, SessionError};
