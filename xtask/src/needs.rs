@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, anyhow, bail};
 
 use crate::run::{captured, command, quietly, read};
-use crate::workspace::WASM;
+use crate::workspace::{WASM, root};
 
 /// Something that must be there.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,10 @@ pub(crate) enum Need {
     WasmTarget,
     /// A program, and Debian's package that has it.
     Program(&'static str, &'static str),
+    /// The packages that `tests/support/node` lists, in `target/node`.
+    NodePackages,
+    /// Those of `tests/support/python`, in `target/python`.
+    PythonPackages,
 }
 
 /// ring's C code is compiled for WebAssembly by clang; gcc can't.
@@ -29,6 +33,12 @@ pub(crate) const INSPIRCD: Need = Need::Program("inspircd", "inspircd");
 pub(crate) const ATHEME: Need = Need::Program("atheme-services", "atheme-services");
 /// An IRC server with nothing modern.
 pub(crate) const NGIRCD: Need = Need::Program("ngircd", "ngircd");
+/// An MQTT broker.
+pub(crate) const MOSQUITTO: Need = Need::Program("mosquitto", "mosquitto");
+/// A CoAP server.
+pub(crate) const LIBCOAP: Need = Need::Program("coap-server-openssl", "libcoap3-bin");
+/// Sets up the interfaces of a network namespace.
+pub(crate) const IP: Need = Need::Program("ip", "iproute2");
 /// A foreign client for listeners.
 pub(crate) const CURL: Need = Need::Program("curl", "curl");
 /// libFuzzer is C++.
@@ -52,6 +62,8 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
                     install(program, package)?;
                 }
             }
+            Need::NodePackages => node_packages()?,
+            Need::PythonPackages => python_packages()?,
         }
     }
     Ok(())
@@ -86,11 +98,17 @@ fn wasm_target() -> Result<()> {
 }
 
 fn install(program: &str, package: &str) -> Result<()> {
-    let by_hand = || {
-        anyhow!(
-            "{program} is not installed; on Debian or Ubuntu, type\n\n    sudo apt-get install {package}\n"
-        )
-    };
+    install_package(package)
+        .map_err(|error| error.context(format!("{program} is not installed")))?;
+    if is_installed(program) {
+        Ok(())
+    } else {
+        bail!("the package {package} has no program {program}")
+    }
+}
+
+fn install_package(package: &str) -> Result<()> {
+    let by_hand = || anyhow!("on Debian or Ubuntu, type\n\n    sudo apt-get install {package}\n");
     if !is_installed("apt-get") || !is_root() {
         return Err(by_hand());
     }
@@ -103,11 +121,79 @@ fn install(program: &str, package: &str) -> Result<()> {
         quietly("updating the list of packages", &mut apt(&["update"]))?;
         quietly(&title, &mut install).map_err(|error| error.context(by_hand()))?;
     }
-    if is_installed(program) {
-        Ok(())
-    } else {
-        bail!("the package {package} has no program {program}")
+    Ok(())
+}
+
+/// Servers and clients in JavaScript, at the versions of a list that stands in the repository.
+fn node_packages() -> Result<()> {
+    const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
+    let from = root().join("tests/support/node");
+    let to = root().join("target/node");
+    let current = to.join("node_modules").is_dir()
+        && LISTS
+            .iter()
+            .all(|list| same(&from.join(list), &to.join(list)));
+    for program in ["node", "npm"] {
+        if !is_installed(program) {
+            install(program, if program == "node" { "nodejs" } else { "npm" })?;
+        }
     }
+    if current {
+        return Ok(());
+    }
+    // What a broken installation leaves has no list beside it: the list is copied here, and taken
+    // away again when npm fails.
+    fs::create_dir_all(&to)?;
+    for list in LISTS {
+        fs::copy(from.join(list), to.join(list))?;
+    }
+    let mut npm = command(
+        "npm",
+        &["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+    );
+    let installed = quietly("installing JavaScript packages", npm.current_dir(&to));
+    if installed.is_err() {
+        fs::remove_file(to.join(LISTS[1]))?;
+    }
+    installed
+}
+
+/// Servers and clients in Python, at the versions of a list that stands in the repository.
+fn python_packages() -> Result<()> {
+    const LIST: &str = "requirements.txt";
+    let from = root().join("tests/support/python").join(LIST);
+    let to = root().join("target/python");
+    if same(&from, &to.join(LIST)) {
+        return Ok(());
+    }
+    let make = || {
+        let folder = to.display().to_string();
+        captured(
+            "making a Python environment",
+            &mut command("python3", &["-m", "venv", "--clear", &folder]),
+        )
+    };
+    // Debian has Python without what a virtual environment needs, and Python itself may be missing.
+    if !make().is_ok_and(|made| made.status.success()) {
+        install_package("python3-venv")?;
+        let made = make()?;
+        if !made.status.success() {
+            bail!("{}", made.output);
+        }
+    }
+    let pip = to.join("bin/pip").display().to_string();
+    let list = from.display().to_string();
+    quietly(
+        "installing Python packages",
+        &mut command(&pip, &["install", "--quiet", "--requirement", &list]),
+    )?;
+    fs::copy(&from, to.join(LIST))?;
+    Ok(())
+}
+
+/// Whether two files hold the same.
+fn same(one: &Path, other: &Path) -> bool {
+    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn apt(arguments: &[&str]) -> Command {

@@ -8,7 +8,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::fuzz;
-use crate::needs::{self, ATHEME, CHROMIUM, CLANG, CURL, CXX, INSPIRCD, NGIRCD, Need};
+use crate::needs::{
+    self, ATHEME, CHROMIUM, CLANG, CURL, CXX, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD, Need,
+};
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root};
 
@@ -60,7 +62,17 @@ const STAGES: &[Stage] = &[
     },
     Stage {
         name: "servers",
-        needs: &[INSPIRCD, ATHEME, NGIRCD, CURL],
+        needs: &[
+            INSPIRCD,
+            ATHEME,
+            NGIRCD,
+            CURL,
+            MOSQUITTO,
+            LIBCOAP,
+            IP,
+            Need::NodePackages,
+            Need::PythonPackages,
+        ],
         run: |context| context.cargo_test("servers", &["--package", SERVERS]),
     },
     Stage {

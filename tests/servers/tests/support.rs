@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use jackfield_server_tests::NAMES;
+use jackfield_testing::aedes::Aedes;
+use jackfield_testing::aiocoap::Aiocoap;
 use jackfield_testing::atheme::{Account, Atheme};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::inspircd::Inspircd;
+use jackfield_testing::libcoap::Libcoap;
+use jackfield_testing::mosquitto::{Mosquitto, Settings, User};
+use jackfield_testing::mqtt_broker::Broker;
 use jackfield_testing::ngircd::Ngircd;
+use jackfield_testing::node_coap::NodeCoap;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -48,4 +54,68 @@ async fn services_link_and_load_their_accounts() {
     };
     let services = Atheme::start(&server, &[account]).await.expect("services");
     assert!(!services.process().has_ended());
+}
+
+#[tokio::test]
+async fn mosquitto_starts_again_where_it_was() {
+    let certificate = Authority::new().server(&NAMES);
+    let users = vec![User {
+        name: "alice".into(),
+        password: "wonderland".into(),
+        access: vec!["readwrite own/#".into(), "deny own/secret".into()],
+    }];
+    let settings = Settings {
+        users,
+        ..Settings::default()
+    };
+    let mut server = Mosquitto::start(&certificate, &settings)
+        .await
+        .expect("it starts");
+    let (plain, before) = (server.plain(), server.process().id());
+    server.restart().await.expect("it starts again");
+    assert_eq!(server.plain(), plain);
+    assert_ne!(server.process().id(), before);
+}
+
+#[tokio::test]
+async fn aedes_and_the_embedded_broker_start() {
+    let aedes = Aedes::start().await.expect("it starts");
+    let broker = Broker::start().await.expect("it starts");
+    let addresses = [
+        aedes.tcp(),
+        aedes.websocket(),
+        broker.tcp(),
+        broker.websocket(),
+    ];
+    for address in addresses {
+        let stream = tokio::net::TcpStream::connect(address).await;
+        stream.expect("it listens");
+    }
+}
+
+#[tokio::test]
+async fn coap_servers_start() {
+    let libcoap = Libcoap::start().await.expect("it starts");
+    let aiocoap = Aiocoap::start(None).await.expect("it starts");
+    let node = NodeCoap::start().await.expect("it starts");
+    for address in [libcoap.plain(), libcoap.secure(), aiocoap.websocket()] {
+        let stream = tokio::net::TcpStream::connect(address).await;
+        stream.expect("it listens");
+    }
+    // An empty confirmable message, "ping", is answered by a reset (RFC 7252 section 4.3);
+    // node-coap takes it for a request, and says that it has no such resource.
+    for address in [libcoap.plain(), aiocoap.plain(), node.address()] {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await;
+        let socket = socket.expect("a socket");
+        socket
+            .send_to(&[0x40, 0, 0x12, 0x34], address)
+            .await
+            .expect("sent");
+        let mut answer = [0; 16];
+        let received = tokio::time::timeout(LONG, socket.recv_from(&mut answer)).await;
+        let (length, from) = received.expect("in time").expect("an answer");
+        assert_eq!(from, address);
+        let (reset, not_found) = ([0x70, 0, 0x12, 0x34], [0x60, 0x84, 0x12, 0x34]);
+        assert!([reset, not_found].contains(&answer[..length].try_into().expect("a header")));
+    }
 }

@@ -4,12 +4,20 @@
 //! Everything here listens on loopback only, takes free ports, keeps its files in a directory of
 //! its own, and is gone when its value is dropped, also when a test panics or is killed.
 
+pub mod aedes;
+pub mod aiocoap;
 pub mod atheme;
 pub mod certs;
 pub mod chromium;
 pub mod command_line;
 pub mod inspircd;
+pub mod libcoap;
+pub mod mosquitto;
+#[cfg(feature = "mqtt-broker")]
+pub mod mqtt_broker;
 pub mod ngircd;
+pub mod node_coap;
 pub mod process;
 pub mod proxy;
+pub mod runtimes;
 pub mod site;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -156,6 +156,24 @@ impl Process {
                 &format!("does not listen at {address} within {within:?}"),
             )),
         }
+    }
+
+    /// Asks it to end, as an operator does, and waits until it has.
+    ///
+    /// # Errors
+    /// `TimedOut`, with what it wrote.
+    pub async fn terminate(&mut self, within: Duration) -> io::Result<()> {
+        if let Some(id) = i32::try_from(self.id()).ok().and_then(Pid::from_raw) {
+            kill_process(id, Signal::TERM)?;
+        }
+        let mut news = self.news.clone();
+        let ended = async { while news.changed().await.is_ok() {} };
+        timeout(within, ended).await.map_err(|_| {
+            self.error(
+                io::ErrorKind::TimedOut,
+                &format!("has not ended within {within:?}"),
+            )
+        })
     }
 
     /// Whether it has closed its output, as a process does that ends.

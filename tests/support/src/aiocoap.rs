@@ -1,0 +1,119 @@
+//! aiocoap: CoAP over UDP, TCP and WebSocket in Python, with OSCORE and a few resources.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::process::{self, Process};
+use crate::runtimes;
+
+const SOURCE: &str = include_str!("../python/aiocoap_server.py");
+/// Where it puts its WebSocket listener, relative to the others.
+const WEBSOCKET: u16 = 3000;
+const START: Duration = Duration::from_secs(30);
+
+/// What both sides of an OSCORE security context know.
+#[derive(Clone, Debug)]
+pub struct Oscore {
+    /// The master secret.
+    pub secret: Vec<u8>,
+    /// The master salt.
+    pub salt: Vec<u8>,
+    /// The server's sender id: the client's recipient id.
+    pub server_id: Vec<u8>,
+    /// The server's recipient id: the client's sender id.
+    pub client_id: Vec<u8>,
+}
+
+/// A running aiocoap, with these resources:
+///
+/// | path | |
+/// |---|---|
+/// | `/hello` | GET: `hello`, as text |
+/// | `/value` | GET, PUT, DELETE: what was put; observable |
+/// | `/ticks` | counts ten times a second while observed |
+/// | `/echo` | POST, FETCH, PATCH, iPATCH: the method's name and the payload |
+/// | `/slow` | GET: answers after half a second, separately |
+/// | `/large` | GET, PUT: 100,000 bytes, of value index mod 251, until something else is put |
+/// | `/forbidden` | GET: 4.03 with a diagnostic |
+#[derive(Debug)]
+pub struct Aiocoap {
+    process: Process,
+    plain: SocketAddr,
+    websocket: SocketAddr,
+    _directory: TempDir,
+}
+
+impl Aiocoap {
+    /// Starts a server; with a security context, it answers what that protects too.
+    ///
+    /// # Errors
+    /// When it isn't installed or doesn't get ready; the text shows what it wrote.
+    pub async fn start(oscore: Option<&Oscore>) -> io::Result<Self> {
+        process::with_retries(|| Self::start_once(oscore)).await
+    }
+
+    async fn start_once(oscore: Option<&Oscore>) -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let [plain] = process::free_addresses()?;
+        let port = plain.port().checked_add(WEBSOCKET);
+        let port = port.ok_or(io::ErrorKind::BrokenPipe)?;
+        let websocket = SocketAddr::new(plain.ip(), port);
+        let mut command = runtimes::python(SOURCE)?;
+        command
+            .arg(plain.ip().to_string())
+            .arg(plain.port().to_string());
+        if let Some(oscore) = oscore {
+            oscore.write_to(directory.path())?;
+            command.arg(directory.path());
+        }
+        let process = Process::start(command)?;
+        process.wait_for_line("listening", START).await?;
+        Ok(Self {
+            process,
+            plain,
+            websocket,
+            _directory: directory,
+        })
+    }
+
+    /// Where it listens for UDP and TCP.
+    pub fn plain(&self) -> SocketAddr {
+        self.plain
+    }
+
+    /// Where it listens for WebSockets, at the path `/.well-known/coap`.
+    pub fn websocket(&self) -> SocketAddr {
+        self.websocket
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl Oscore {
+    /// Writes the context as aiocoap reads it.
+    fn write_to(&self, directory: &Path) -> io::Result<()> {
+        let settings = serde_json::json!({
+            "secret_hex": hex(&self.secret),
+            "salt_hex": hex(&self.salt),
+            "sender-id_hex": hex(&self.server_id),
+            "recipient-id_hex": hex(&self.client_id),
+        });
+        fs::write(directory.join("settings.json"), settings.to_string())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
