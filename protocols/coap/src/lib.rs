@@ -1,1 +1,3 @@
 //! A CoAP client: codec, sans-IO core, and an async client over Jackfield's socket API.
+
+pub mod codec;
