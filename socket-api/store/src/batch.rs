@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Error, ErrorKind, Records, Result};
+use crate::{Error, ErrorKind, Records, Result, record_size};
 
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 1024;
 /// The longest value, in bytes: 16 MiB.
 pub const MAX_VALUE: usize = 16 * 1024 * 1024;
-/// The largest batch: the bytes of its keys and values, 64 MiB.
+/// The largest batch, by its [size](Batch::size): 64 MiB.
 pub const MAX_BATCH: usize = 64 * 1024 * 1024;
 
 /// Changes to a store that are made together.
@@ -70,10 +70,10 @@ impl Batch {
         self.changes.len()
     }
 
-    /// The bytes of its keys and values together.
-    pub fn size(&self) -> usize {
+    /// Its size in bytes, counted as in [`DEFAULT_CAPACITY`](crate::DEFAULT_CAPACITY).
+    pub fn size(&self) -> u64 {
         self.iter()
-            .map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len))
+            .map(|(key, value)| record_size(key, value.map_or(0, <[u8]>::len)))
             .sum()
     }
 
@@ -99,8 +99,8 @@ impl Batch {
     /// # Errors
     /// [`TooLarge`](ErrorKind::TooLarge), where a key, a value or the batch is too long.
     pub fn check(&self) -> Result<()> {
-        let longest = |part: &str, bytes: usize, limit: usize| {
-            if bytes <= limit {
+        let longest = |part: &str, bytes: u64, limit: usize| {
+            if bytes <= limit as u64 {
                 return Ok(());
             }
             Err(Error::new(
@@ -109,8 +109,8 @@ impl Batch {
             ))
         };
         for (key, value) in self.iter() {
-            longest("key", key.len(), MAX_KEY)?;
-            longest("value", value.map_or(0, <[u8]>::len), MAX_VALUE)?;
+            longest("key", key.len() as u64, MAX_KEY)?;
+            longest("value", value.map_or(0, <[u8]>::len) as u64, MAX_VALUE)?;
         }
         longest("batch", self.size(), MAX_BATCH)
     }

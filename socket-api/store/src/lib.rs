@@ -8,6 +8,7 @@
 //! What the records mean is their owner's affair; a store has one owner at a time.
 //!
 //! - [`MemoryStore`] keeps them for as long as it lives: for tests, and for those who need no more.
+//! - `FileStore` keeps them in a file, natively, with the feature `file`.
 //!
 //! ```
 //! use jackfield_store::{Batch, MemoryStore, Store};
@@ -34,6 +35,8 @@
 mod batch;
 mod boxed;
 mod error;
+#[cfg(all(feature = "file", not(wasm_browser)))]
+mod file;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -42,13 +45,35 @@ use std::future::Future;
 pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE};
 pub use boxed::BoxStore;
 pub use error::{Error, ErrorKind, Result};
+#[cfg(all(feature = "file", not(wasm_browser)))]
+pub use file::FileStore;
 pub use memory::MemoryStore;
 
 /// What a store holds: values by their keys, in the keys' order.
 pub type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// How many bytes of keys and values a store holds, unless told otherwise.
+/// How many bytes a store holds, unless told otherwise: its keys and values, each record counted
+/// with 64 bytes on top.
 pub const DEFAULT_CAPACITY: u64 = 256 * 1024 * 1024;
+/// What a record takes beside its key and value, roughly.
+const RECORD_OVERHEAD: u64 = 64;
+
+/// What a record counts.
+fn record_size(key: &[u8], value_len: usize) -> u64 {
+    (key.len() + value_len) as u64 + RECORD_OVERHEAD
+}
+
+/// Whether a store may grow from one size to another.
+fn check_room(before: u64, after: u64, capacity: u64) -> Result<()> {
+    // One that was given less room than it took can still shrink.
+    if after <= capacity || after <= before {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Full,
+        format!("the store holds {capacity} bytes at the most"),
+    ))
+}
 
 /// A durable store of records.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Batch, DEFAULT_CAPACITY, Error, ErrorKind, Records, Result, Store};
+use crate::{Batch, DEFAULT_CAPACITY, Records, Result, Store, check_room, record_size};
 
 /// Keeps records in memory.
 ///
@@ -31,7 +31,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Held {
     records: Records,
-    /// The bytes of all keys and values.
+    /// Of all records.
     size: u64,
 }
 
@@ -44,8 +44,8 @@ impl MemoryStore {
         }
     }
 
-    /// How many bytes of keys and values it holds; a batch beyond that is
-    /// [`Full`](ErrorKind::Full). Default: 256 MiB.
+    /// How many bytes it holds, counted as in [`DEFAULT_CAPACITY`], which is the default. A batch
+    /// beyond that is [`Full`](crate::ErrorKind::Full).
     #[must_use]
     pub fn with_capacity(mut self, bytes: u64) -> Self {
         self.capacity = bytes;
@@ -65,18 +65,13 @@ impl Store for MemoryStore {
     async fn commit(&mut self, batch: Batch) -> Result<()> {
         batch.check()?;
         let mut held = self.lock();
-        let of = |key: &[u8], value: &[u8]| (key.len() + value.len()) as u64;
         let mut size = held.size;
         for (key, value) in batch.iter() {
-            size -= held.records.get(key).map_or(0, |old| of(key, old));
-            size += value.map_or(0, |new| of(key, new));
+            let old = held.records.get(key);
+            size -= old.map_or(0, |old| record_size(key, old.len()));
+            size += value.map_or(0, |new| record_size(key, new.len()));
         }
-        if size > self.capacity {
-            return Err(Error::new(
-                ErrorKind::Full,
-                format!("the store holds {} bytes at the most", self.capacity),
-            ));
-        }
+        check_room(held.size, size, self.capacity)?;
         batch.apply(&mut held.records);
         held.size = size;
         Ok(())
@@ -100,10 +95,11 @@ impl fmt::Debug for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[tokio::test]
     async fn what_is_deleted_or_replaced_makes_room() {
-        let mut store = MemoryStore::new().with_capacity(10);
+        let mut store = MemoryStore::new().with_capacity(74);
         let put = |key: &str, bytes| {
             let mut batch = Batch::new();
             batch.put(key, vec![0; bytes]);
