@@ -1,0 +1,41 @@
+//! What a session is set up with.
+
+use std::time::Duration;
+
+use crate::Psk;
+
+/// How to set up sessions.
+///
+/// ```
+/// use std::time::Duration;
+/// use jackfield_dtls::{DtlsConfig, Psk};
+///
+/// let mut config = DtlsConfig::new(Psk::new("lamp-7", &[0x42; 16])?);
+/// config.handshake_timeout = Duration::from_secs(10);
+/// # Ok::<(), jackfield_socket::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DtlsConfig {
+    /// The key that is shared with the server.
+    pub psk: Psk,
+    /// How long a handshake may take, retransmissions included: at least a millisecond, at most a
+    /// day. Default: 30 s.
+    pub handshake_timeout: Duration,
+    /// The largest datagram that is sent, in bytes, DTLS's own included: at least 256, at most
+    /// 16,384. The handshake's messages are fragmented to fit; what is sent through the socket may
+    /// have [29 bytes](crate::DtlsSocket::OVERHEAD) less. Default: 1,232, which every path of IPv6
+    /// carries whole.
+    pub mtu: usize,
+}
+
+impl DtlsConfig {
+    /// Sessions with this key.
+    pub fn new(psk: Psk) -> Self {
+        Self {
+            psk,
+            handshake_timeout: Duration::from_secs(30),
+            mtu: 1_232,
+        }
+    }
+}
