@@ -1,8 +1,13 @@
 //! A TCP proxy on loopback that records what passes, and can cut or stall it.
 
+mod cut;
+
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,10 +15,16 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use cut::Gauge;
+pub use cut::{After, Cut, Way};
 
 /// How many bytes of each direction of a connection are kept; the rest passes and is counted.
 const MAX_RECORDED: usize = 16 * 1024 * 1024;
 const BUFFER: usize = 16 * 1024;
+/// How long one side of a connection that was cut may take to end its own.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A proxy between clients and one server.
 ///
@@ -54,12 +65,16 @@ pub struct Direction {
     pub count: u64,
 }
 
-#[derive(Debug)]
 struct Shared {
     target: SocketAddr,
     control: watch::Sender<Control>,
     recordings: Mutex<Vec<Recording>>,
+    plan: Mutex<Plan>,
+    cuts: AtomicUsize,
 }
+
+/// Says of each connection, by its number, where it is cut.
+type Plan = Box<dyn FnMut(usize) -> Option<Cut> + Send>;
 
 /// What all connections are to do now.
 #[derive(Clone, Debug, Default)]
@@ -72,8 +87,8 @@ struct Control {
     cut_after: [Option<u64>; 2],
 }
 
-const TO_SERVER: usize = 0;
-const TO_CLIENT: usize = 1;
+const TO_SERVER: usize = Way::ToServer as usize;
+const TO_CLIENT: usize = Way::ToClient as usize;
 
 impl Proxy {
     /// A proxy to this server, on a free port of 127.0.0.1.
@@ -87,6 +102,8 @@ impl Proxy {
             target,
             control: watch::Sender::default(),
             recordings: Mutex::default(),
+            plan: Mutex::new(Box::new(|_| None)),
+            cuts: AtomicUsize::new(0),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -124,6 +141,18 @@ impl Proxy {
     /// Cuts each connection once it has carried this many bytes to the client.
     pub fn cut_after_to_client(&self, bytes: Option<u64>) {
         self.control(|control| control.cut_after[TO_CLIENT] = bytes);
+    }
+
+    /// Cuts each new connection where this function says; it is given the connection's number, from
+    /// 0. What passed before the cut arrives, followed by the stream's end; the side that sent it
+    /// sees a reset. So the one has handled something of which the other knows nothing.
+    pub fn cut_by(&self, plan: impl FnMut(usize) -> Option<Cut> + Send + 'static) {
+        *lock(&self.shared.plan) = Box::new(plan);
+    }
+
+    /// How many connections were cut so.
+    pub fn cuts(&self) -> usize {
+        self.shared.cuts.load(Ordering::Relaxed)
     }
 
     /// Lets nothing pass in either direction, or lets it go on. What is in the proxy's hands
@@ -165,10 +194,21 @@ impl Direction {
 
 impl Shared {
     fn recordings(&self) -> MutexGuard<'_, Vec<Recording>> {
-        self.recordings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.recordings)
     }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("target", &self.target)
+            .field("cuts", &self.cuts)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -196,6 +236,9 @@ async fn carry(mut client: TcpStream, number: usize, shared: Arc<Shared>) {
     };
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
+    let plan = (lock(&shared.plan))(number);
+    let [mut to_server_gauge, mut to_client_gauge] =
+        [Way::ToServer, Way::ToClient].map(|way| Gauge::new(plan.as_ref(), way));
 
     let result = {
         let (from_client, to_client) = client.split();
@@ -208,25 +251,43 @@ async fn carry(mut client: TcpStream, number: usize, shared: Arc<Shared>) {
             () = cut => Err(io::ErrorKind::ConnectionReset.into()),
             result = async {
                 tokio::try_join!(
-                    pump(from_client, to_server, TO_SERVER, number, &shared),
-                    pump(from_server, to_client, TO_CLIENT, number, &shared),
+                    pump(from_client, to_server, &mut to_server_gauge, number, &shared),
+                    pump(from_server, to_client, &mut to_client_gauge, number, &shared),
                 )
             } => result,
         }
     };
-    if result.is_err() {
-        reset(&client);
-        reset(&server);
+    if result.is_ok() {
+        return;
+    }
+    // Whoever received up to a planned cut reads all of it before the stream's end: a reset could
+    // overtake it, so that side ends the connection itself.
+    let (sender, mut receiver) = match (to_server_gauge.is_full(), to_client_gauge.is_full()) {
+        (true, _) => (client, server),
+        (_, true) => (server, client),
+        _ => {
+            reset(&client);
+            reset(&server);
+            return;
+        }
+    };
+    shared.cuts.fetch_add(1, Ordering::Relaxed);
+    reset(&sender);
+    drop(sender);
+    if receiver.shutdown().await.is_ok() {
+        let mut nowhere = tokio::io::sink();
+        let _ = timeout(LINGER, tokio::io::copy(&mut receiver, &mut nowhere)).await;
     }
 }
 
 async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    direction: usize,
+    gauge: &mut Gauge,
     number: usize,
     shared: &Shared,
 ) -> io::Result<()> {
+    let direction = gauge.way() as usize;
     let mut control = shared.control.subscribe();
     let mut buffer = vec![0; BUFFER];
     let mut passed = 0_u64;
@@ -246,8 +307,8 @@ async fn pump(
             _ = control.changed() => continue,
             read = from.read(&mut buffer[..room]) => read?,
         };
-        let bytes = &buffer[..count];
-        if bytes.is_empty() {
+        let bytes = &buffer[..gauge.pass(&buffer[..count])];
+        if count == 0 {
             return to.shutdown().await;
         }
         {
@@ -258,14 +319,17 @@ async fn pump(
                 _ => recording.to_client.record(bytes),
             }
         }
-        passed += count as u64;
+        passed += bytes.len() as u64;
         to.write_all(bytes).await?;
+        if gauge.is_full() {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
     }
 }
 
 /// Makes the coming close of a stream a reset.
 fn reset(stream: &TcpStream) {
-    let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 #[cfg(test)]
@@ -332,6 +396,29 @@ mod tests {
         let mut stream = connect(&proxy).await;
         stream.read_u8().await.expect_err("a reset");
         assert_eq!(proxy.connections(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_passed_before_a_planned_cut_arrives() {
+        let proxy = echo().await;
+        proxy.cut_by(|number| {
+            (number == 0).then_some(Cut {
+                way: Way::ToClient,
+                after: After::Bytes(3),
+            })
+        });
+        let mut stream = connect(&proxy).await;
+        stream.write_all(b"hello").await.expect("sent");
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).await.expect("an end");
+        assert_eq!((back.as_slice(), proxy.cuts()), (&b"hel"[..], 1));
+
+        let mut stream = connect(&proxy).await;
+        stream.write_all(b"hello").await.expect("sent");
+        stream.shutdown().await.expect("ended");
+        back.clear();
+        stream.read_to_end(&mut back).await.expect("an end");
+        assert_eq!((back.as_slice(), proxy.cuts()), (&b"hello"[..], 1));
     }
 
     #[tokio::test]
