@@ -1,12 +1,14 @@
 //! What the tests of this package share: the servers, ready to be connected to.
 //!
-//! The tests need `inspircd`, `atheme-services` and `ngircd`; `cargo xtask test` installs them, or
-//! says that they are skipped.
+//! The tests need the servers of `jackfield_testing`; `cargo xtask test` installs them, or says that
+//! they are skipped.
 
 pub mod scenario;
+pub mod second;
 pub mod user;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jackfield_irc::server::{ServerConfig, serve};
 use jackfield_native::Native;
@@ -17,6 +19,8 @@ use jackfield_tls::{
 };
 use tokio::task::JoinHandle;
 
+/// How long anything here may take. Generous: it is reached only when something is broken.
+pub const LONG: Duration = Duration::from_secs(20);
 /// The names in the certificates of all servers here.
 pub const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 

@@ -9,7 +9,8 @@ use jackfield_irc::core::{ChatKind, ChatMessage, Event};
 use jackfield_socket::{Endpoint, TcpConnect};
 use jackfield_testing::proxy::Proxy;
 
-use crate::user::{LONG, User, config, name};
+use crate::LONG;
+use crate::user::{User, config, name};
 
 /// What the server offers beyond the ordinary.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError};
 use jackfield_irc::codec::Nickname;
@@ -12,8 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long anything here may take. Generous: it is reached only when something is broken.
-pub const LONG: Duration = Duration::from_secs(20);
+use crate::LONG;
 
 /// A client that runs, and what has happened to it.
 #[derive(Debug)]

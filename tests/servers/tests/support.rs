@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jackfield_server_tests::NAMES;
+use jackfield_server_tests::second::{QoS, Second};
 use jackfield_testing::aedes::Aedes;
 use jackfield_testing::aiocoap::Aiocoap;
 use jackfield_testing::atheme::{Account, Atheme};
@@ -117,5 +118,30 @@ async fn coap_servers_start() {
         assert_eq!(from, address);
         let (reset, not_found) = ([0x70, 0, 0x12, 0x34], [0x60, 0x84, 0x12, 0x34]);
         assert!([reset, not_found].contains(&answer[..length].try_into().expect("a header")));
+    }
+}
+
+/// What the scenarios take for granted: the second client itself works with each broker.
+#[tokio::test]
+async fn the_second_client_speaks_with_itself() {
+    let certificate = Authority::new().server(&NAMES);
+    let mosquitto = Mosquitto::start(&certificate, &Settings::default()).await;
+    let mosquitto = mosquitto.expect("it starts");
+    let aedes = Aedes::start().await.expect("it starts");
+    let embedded = Broker::start().await.expect("it starts");
+    for mut client in [
+        Second::v3(mosquitto.plain(), "older").await,
+        Second::v5(mosquitto.plain(), "newer").await,
+        Second::v3(aedes.tcp(), "older").await,
+        Second::v3(embedded.tcp(), "older").await,
+        Second::v5(embedded.tcp(), "newer").await,
+    ] {
+        client.subscribe("a/+", QoS::ExactlyOnce).await;
+        for (qos, payload) in [(QoS::AtLeastOnce, "one"), (QoS::ExactlyOnce, "two")] {
+            client.publish("a/b", qos, false, payload).await;
+            let message = client.message().await;
+            assert_eq!((message.topic.as_str(), message.qos), ("a/b", qos));
+            assert_eq!(message.payload, payload);
+        }
     }
 }

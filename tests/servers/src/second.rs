@@ -1,0 +1,232 @@
+//! A second MQTT client beside ours, of another hand: rumqttc, MQTT 3.1.1 and 5.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::{mqttbytes, v5};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub use rumqttc::v5::mqttbytes::QoS;
+pub use rumqttc::v5::mqttbytes::v5::PublishProperties;
+
+use crate::LONG;
+
+/// How many requests may wait in it, and how many messages may be under way.
+const REQUESTS: u16 = 100;
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
+
+/// A connected client, until it is dropped.
+#[derive(Debug)]
+pub struct Second {
+    handle: Handle,
+    events: mpsc::UnboundedReceiver<SecondEvent>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+enum Handle {
+    V3(rumqttc::AsyncClient),
+    V5(v5::AsyncClient),
+}
+
+/// What happened to it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecondEvent {
+    /// The broker has let it in.
+    Connected,
+    /// A message came.
+    Message(Box<Received>),
+    /// A message of its own was taken: PUBACK, or PUBCOMP.
+    Taken,
+    /// The broker has answered SUBSCRIBE.
+    Subscribed,
+}
+
+/// A message that came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// The topic.
+    pub topic: String,
+    /// The payload.
+    pub payload: Bytes,
+    /// The quality of service.
+    pub qos: QoS,
+    /// Whether it was kept for those who subscribe later.
+    pub retain: bool,
+    /// MQTT 5's properties.
+    pub properties: PublishProperties,
+}
+
+impl Second {
+    /// Connects with MQTT 3.1.1.
+    pub async fn v3(broker: SocketAddr, id: &str) -> Self {
+        let mut options = rumqttc::MqttOptions::new(id, broker.ip().to_string(), broker.port());
+        options.set_keep_alive(KEEP_ALIVE).set_inflight(REQUESTS);
+        let (client, mut event_loop) = rumqttc::AsyncClient::new(options, REQUESTS.into());
+        let (tell, events) = mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            use mqttbytes::v4::Packet;
+            use rumqttc::Event;
+            loop {
+                let event = event_loop.poll().await.expect("the second client goes on");
+                let event = match event {
+                    Event::Incoming(Packet::ConnAck(_)) => SecondEvent::Connected,
+                    Event::Incoming(Packet::SubAck(_)) => SecondEvent::Subscribed,
+                    Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)) => SecondEvent::Taken,
+                    Event::Incoming(Packet::Publish(publish)) => {
+                        SecondEvent::Message(Box::new(Received {
+                            topic: publish.topic,
+                            payload: publish.payload,
+                            qos: match publish.qos {
+                                mqttbytes::QoS::AtMostOnce => QoS::AtMostOnce,
+                                mqttbytes::QoS::AtLeastOnce => QoS::AtLeastOnce,
+                                mqttbytes::QoS::ExactlyOnce => QoS::ExactlyOnce,
+                            },
+                            retain: publish.retain,
+                            properties: PublishProperties::default(),
+                        }))
+                    }
+                    _ => continue,
+                };
+                if tell.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self::connected(Handle::V3(client), events, task).await
+    }
+
+    /// Connects with MQTT 5.
+    pub async fn v5(broker: SocketAddr, id: &str) -> Self {
+        let mut options = v5::MqttOptions::new(id, broker.ip().to_string(), broker.port());
+        options
+            .set_keep_alive(KEEP_ALIVE)
+            .set_outgoing_inflight_upper_limit(REQUESTS);
+        let (client, mut event_loop) = v5::AsyncClient::new(options, REQUESTS.into());
+        let (tell, events) = mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            use v5::Event;
+            use v5::mqttbytes::v5::Packet;
+            loop {
+                let event = event_loop.poll().await.expect("the second client goes on");
+                let event = match event {
+                    Event::Incoming(Packet::ConnAck(_)) => SecondEvent::Connected,
+                    Event::Incoming(Packet::SubAck(_)) => SecondEvent::Subscribed,
+                    Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)) => SecondEvent::Taken,
+                    Event::Incoming(Packet::Publish(publish)) => {
+                        SecondEvent::Message(Box::new(Received {
+                            topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                            payload: publish.payload,
+                            qos: publish.qos,
+                            retain: publish.retain,
+                            properties: publish.properties.unwrap_or_default(),
+                        }))
+                    }
+                    _ => continue,
+                };
+                if tell.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self::connected(Handle::V5(client), events, task).await
+    }
+
+    async fn connected(
+        handle: Handle,
+        events: mpsc::UnboundedReceiver<SecondEvent>,
+        task: JoinHandle<()>,
+    ) -> Self {
+        let mut second = Self {
+            handle,
+            events,
+            task,
+        };
+        second.wait("to be let in", SecondEvent::Connected).await;
+        second
+    }
+
+    /// Subscribes, and waits until that stands.
+    pub async fn subscribe(&mut self, filter: &str, qos: QoS) {
+        match &self.handle {
+            Handle::V3(client) => client.subscribe(filter, older(qos)).await.expect("asked"),
+            Handle::V5(client) => client.subscribe(filter, qos).await.expect("asked"),
+        }
+        self.wait("to be subscribed", SecondEvent::Subscribed).await;
+    }
+
+    /// Publishes, without waiting for anything.
+    pub async fn publish(&self, topic: &str, qos: QoS, retain: bool, payload: impl Into<Bytes>) {
+        let payload = payload.into();
+        match &self.handle {
+            Handle::V3(client) => {
+                let sent = client.publish(topic, older(qos), retain, payload).await;
+                sent.expect("asked");
+            }
+            Handle::V5(client) => {
+                let sent = client.publish(topic, qos, retain, payload).await;
+                sent.expect("asked");
+            }
+        }
+    }
+
+    /// Publishes with properties; MQTT 5 only.
+    pub async fn publish_with(
+        &self,
+        topic: &str,
+        qos: QoS,
+        payload: impl Into<Bytes>,
+        properties: PublishProperties,
+    ) {
+        let Handle::V5(client) = &self.handle else {
+            panic!("MQTT 3.1.1 has no properties");
+        };
+        let sent = client
+            .publish_with_properties(topic, qos, false, payload.into(), properties)
+            .await;
+        sent.expect("asked");
+    }
+
+    /// The next message; what else happens before is passed over.
+    pub async fn message(&mut self) -> Received {
+        loop {
+            if let SecondEvent::Message(message) = self.next("for a message").await {
+                return *message;
+            }
+        }
+    }
+
+    /// Waits until a message of its own was taken.
+    pub async fn taken(&mut self) {
+        self.wait("for an acknowledgement", SecondEvent::Taken)
+            .await;
+    }
+
+    async fn wait(&mut self, what: &str, wanted: SecondEvent) {
+        while self.next(what).await != wanted {}
+    }
+
+    async fn next(&mut self, what: &str) -> SecondEvent {
+        let event = timeout(LONG, self.events.recv()).await;
+        event
+            .unwrap_or_else(|_| panic!("the second client waits in vain {what}"))
+            .expect("the second client runs")
+    }
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn older(qos: QoS) -> mqttbytes::QoS {
+    match qos {
+        QoS::AtMostOnce => mqttbytes::QoS::AtMostOnce,
+        QoS::AtLeastOnce => mqttbytes::QoS::AtLeastOnce,
+        QoS::ExactlyOnce => mqttbytes::QoS::ExactlyOnce,
+    }
+}
