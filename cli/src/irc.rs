@@ -49,10 +49,13 @@ pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Fail
             ClientEvent::Irc(Event::Registered { .. }) => {
                 registered.take().map(|registered| registered.send(()));
             }
-            ClientEvent::Disconnected {
-                error,
-                retry_in: None,
-            } => lost = Some(failed(error)),
+            // Before it has ever worked, whoever typed the command wants to know that it does not.
+            ClientEvent::Disconnected { error, retry_in }
+                if retry_in.is_none() || registered.is_some() =>
+            {
+                lost = Some(failed(error));
+                break;
+            }
             _ => {}
         }
         if let Some(line) = describe(&event) {

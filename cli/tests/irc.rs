@@ -119,6 +119,18 @@ async fn logging_in() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_there_is_not_waited_for() {
+    let (listener, at) = listener().await;
+    drop(listener);
+    let port = at.port().to_string();
+    let args = ["irc", "--plain", "--nick", "ada", "127.0.0.1", &port];
+    let outcome = run(&args, b"").await;
+    assert_eq!(outcome.code, Some(4), "{}", outcome.errors);
+    let expected = format!("jackfield: talking to {at}: could not connect: ");
+    assert!(outcome.errors.starts_with(&expected), "{}", outcome.errors);
+}
+
+#[tokio::test]
 async fn a_wrong_certificate_is_refused() {
     let (at, directory, _) = secured(ServerConfig::new()).await;
     let ca = directory.path().join("another.pem");

@@ -70,6 +70,16 @@ impl fmt::Display for SessionError {
 
 impl std::error::Error for SessionError {}
 
+impl jackfield_client::Failure for SessionError {
+    fn ended() -> Self {
+        Self::Ended
+    }
+
+    fn is_permanent(&self) -> bool {
+        self.is_permanent()
+    }
+}
+
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -232,6 +232,13 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
         }
     }
 
+    /// Writes what the core has to send, as far as the stream takes it, and does nothing else: for
+    /// who has no room for another event now, and has something to say all the same. Nothing is
+    /// read, no deadline is kept, and a failure is told by [`next`](Self::next).
+    pub fn poll_send(&mut self, cx: &mut Context<'_>) {
+        self.poll_write(cx);
+    }
+
     /// Moves what it can from the core to the stream. A failure is kept, not returned.
     fn poll_write(&mut self, cx: &mut Context<'_>) {
         if !matches!(self.write_side, WriteSide::Open) {
@@ -468,6 +475,23 @@ mod tests {
             read = peer.read_exact(&mut got) => { read.expect("all of it"); }
         }
         assert_eq!(got, long);
+    }
+
+    #[tokio::test]
+    async fn sending_alone_reads_nothing() {
+        let (mut peer, mut driver) = pair();
+        peer.write_all(b"one\n").await.expect("the pipe has room");
+        driver.core_mut().send.extend_from_slice(b"hello\n");
+        poll_fn(|cx| {
+            driver.poll_send(cx);
+            Poll::Ready(())
+        })
+        .await;
+        let mut got = [0; 6];
+        peer.read_exact(&mut got).await.expect("what was said");
+        assert_eq!(&got, b"hello\n");
+        assert!(driver.core_mut().poll_event().is_none());
+        assert_eq!(driver.next().await.expect("a line").as_deref(), Some("one"));
     }
 
     #[tokio::test]

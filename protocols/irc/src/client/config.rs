@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jackfield_client::Reconnect;
 use jackfield_socket::TcpOptions;
 
 use crate::codec::ChannelName;
@@ -60,38 +61,5 @@ impl ClientConfig {
 impl From<Config> for ClientConfig {
     fn from(session: Config) -> Self {
         Self::new(session)
-    }
-}
-
-/// How to try again: after a delay that doubles with each failure in a row, less up to half of it
-/// by chance, so that a server that restarts is not met by all its clients at once.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use jackfield_irc::client::Reconnect;
-///
-/// let mut reconnect = Reconnect::default();
-/// reconnect.longest_delay = Duration::from_secs(30);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Reconnect {
-    /// The first delay. Default: 2 s.
-    pub first_delay: Duration,
-    /// The longest delay. Default: 5 min.
-    pub longest_delay: Duration,
-    /// How long a session must have lasted for the next delay to be the first one again. Default:
-    /// 1 min.
-    pub stable_after: Duration,
-}
-
-impl Default for Reconnect {
-    fn default() -> Self {
-        Self {
-            first_delay: Duration::from_secs(2),
-            longest_delay: Duration::from_mins(5),
-            stable_after: Duration::from_mins(1),
-        }
     }
 }

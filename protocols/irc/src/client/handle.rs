@@ -1,6 +1,7 @@
 //! The handle.
 
-use tokio::sync::{mpsc, oneshot};
+use jackfield_client::Actions;
+use tokio::sync::oneshot;
 
 use crate::codec::{ChannelName, InvalidValue, Message, Nickname, Target, Text, Word};
 use crate::core::{Joined, Member, Reply, Request, WhoEntry, Whois};
@@ -31,7 +32,7 @@ pub(super) enum Action {
 /// Every request may fail with any [`RequestError`]; the methods name only what is particular.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(super) actions: mpsc::Sender<Action>,
+    pub(super) actions: Actions<Action>,
 }
 
 impl Client {

@@ -41,13 +41,14 @@
 //!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 
-mod backoff;
 mod config;
 mod connection;
 mod event;
 mod handle;
+mod rejoin;
 
-pub use config::{ClientConfig, Reconnect};
+pub use config::ClientConfig;
 pub use connection::{Connection, connect};
 pub use event::{ClientEvent, ConnectionError, Events};
 pub use handle::{Client, IntoText};
+pub use jackfield_client::Reconnect;

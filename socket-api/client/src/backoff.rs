@@ -2,17 +2,48 @@
 
 use std::time::Duration;
 
-use super::Reconnect;
+/// How to try again: after a delay that doubles with each failure in a row, less up to half of it
+/// by chance, so that a server that restarts is not met by all its clients at once.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use jackfield_client::Reconnect;
+///
+/// let mut reconnect = Reconnect::default();
+/// reconnect.longest_delay = Duration::from_secs(30);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// The first delay. Default: 2 s.
+    pub first_delay: Duration,
+    /// The longest delay. Default: 5 min.
+    pub longest_delay: Duration,
+    /// How long a session must have lasted for the next delay to be the first one again. Default:
+    /// 1 min.
+    pub stable_after: Duration,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first_delay: Duration::from_secs(2),
+            longest_delay: Duration::from_mins(5),
+            stable_after: Duration::from_mins(1),
+        }
+    }
+}
 
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     policy: Reconnect,
     random: fastrand::Rng,
     delay: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(policy: Reconnect, seed: Option<u64>) -> Self {
+    pub(crate) fn new(policy: Reconnect, seed: Option<u64>) -> Self {
         // Without randomness from the system, the delays are the same everywhere: no reason to fail.
         let seed = seed.or_else(|| getrandom::u64().ok()).unwrap_or_default();
         Self {
@@ -23,7 +54,7 @@ impl Backoff {
     }
 
     /// The delay after a session that lasted this long.
-    pub(super) fn next(&mut self, lasted: Duration) -> Duration {
+    pub(crate) fn next(&mut self, lasted: Duration) -> Duration {
         if lasted >= self.policy.stable_after {
             self.delay = self.policy.first_delay;
         }

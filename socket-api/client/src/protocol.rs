@@ -1,0 +1,167 @@
+//! What a protocol's client adds to the loop.
+
+use std::future::{self, Future};
+use std::time::Duration;
+
+use jackfield_socket::Endpoint;
+use jackfield_socket::driver::StreamCore;
+
+use crate::{ConnectionError, Failure, Outbox};
+
+/// What a protocol's client adds to the loop that [`connect`](crate::connect) runs.
+///
+/// The core is there all the time, with a connection or without. Where a protocol's sessions end
+/// with their connections, [`opened`](Self::opened) puts a new core in the old one's place; where
+/// they outlive them, it tells the core of the new connection, and [`ended`](Self::ended) tells it
+/// of the end. While there is no connection, the core's events are taken as always, and its
+/// deadlines rest.
+pub trait Protocol: Send + 'static {
+    /// The protocol's state machine.
+    type Core: StreamCore<Event: Send, Error: Into<Self::Error> + Send> + Send + 'static;
+    /// What the handle asks for.
+    type Action: Send + 'static;
+    /// What the client tells.
+    type Event: From<Progress<Self::Error>> + Send + 'static;
+    /// How a session fails.
+    type Error: Failure;
+    /// What [`prepare`](Self::prepare) found out for [`opened`](Self::opened).
+    type Prepared: Send + 'static;
+
+    /// Finds out where the next attempt goes, and whatever else it needs, such as credentials that
+    /// are still good. It may take its time: meanwhile, actions are taken as they are without a
+    /// connection, and quitting drops the future.
+    ///
+    /// # Errors
+    /// Where there can be no attempt now; [`ended`](Self::ended) is called with it, as with an
+    /// attempt that failed.
+    fn prepare(
+        &mut self,
+        attempt: u32,
+    ) -> impl Future<Output = Result<(Endpoint, Self::Prepared), ConnectionError<Self::Error>>>
+    + Send
+    + 'static;
+
+    /// A stream is open, and the core is about to be driven over it.
+    fn opened(
+        &mut self,
+        core: &mut Self::Core,
+        prepared: Self::Prepared,
+        outbox: &mut Outbox<Self::Event>,
+    );
+
+    /// Does what the handle asks for.
+    fn act(
+        &mut self,
+        core: &mut Self::Core,
+        action: Self::Action,
+        link: Link,
+        outbox: &mut Outbox<Self::Event>,
+    ) -> Flow;
+
+    /// The last handle is gone: nobody can say any more, so it is time to go. With a connection,
+    /// the core takes leave of its peer, as after an action that quits.
+    fn abandoned(&mut self, core: &mut Self::Core, link: Link);
+
+    /// Takes an event of the core. While it is at it, nothing is read, written or asked for: the
+    /// place to make durable what must be so before anything else happens. It is not cancelled
+    /// unless the connection future is dropped.
+    ///
+    /// # Errors
+    /// Where the connection can't go on.
+    fn take(
+        &mut self,
+        core: &mut Self::Core,
+        event: <Self::Core as StreamCore>::Event,
+        outbox: &mut Outbox<Self::Event>,
+    ) -> impl Future<Output = Result<Flow, ConnectionError<Self::Error>>> + Send;
+
+    /// Moves what was received to where it is read, where that is not the [`Outbox`]. As with the
+    /// outbox, nothing more is read from the peer until it is done; actions and writing go on.
+    ///
+    /// # Cancel safety
+    /// It is cancelled whenever something else happens, and must lose nothing by it.
+    fn deliver(&mut self) -> impl Future<Output = ()> + Send {
+        future::ready(())
+    }
+
+    /// An attempt has ended, whether or not it came to a connection: with this error, or because
+    /// the client quits. Says whether there is another.
+    fn ended(
+        &mut self,
+        core: &mut Self::Core,
+        error: Option<&ConnectionError<Self::Error>>,
+        outbox: &mut Outbox<Self::Event>,
+    ) -> Ended;
+}
+
+/// Whether there is a connection when an action is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// A stream is open, though the session may not have begun.
+    Up,
+    /// There is none.
+    Down,
+}
+
+/// How it goes on after an action or an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// As before.
+    Continue,
+    /// The client quits: the core takes leave of its peer, and no further action is taken. With a
+    /// connection, that ends with [`Left`](Self::Left), with the stream, or after 10 s.
+    Quit,
+    /// The core has taken leave; the stream gets 1 s to end in order.
+    Left,
+}
+
+/// What [`Protocol::ended`] says of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by protocols, and complete")]
+pub struct Ended {
+    /// How long the session stood: zero where it never did.
+    pub lasted: Duration,
+    /// Whether there is another attempt.
+    pub again: Again,
+}
+
+impl Ended {
+    /// Another attempt after a delay, unless the error is permanent.
+    pub fn after<E: Failure>(lasted: Duration, error: Option<&ConnectionError<E>>) -> Self {
+        let again = match error {
+            Some(error) if !error.is_permanent() => Again::Later,
+            _ => Again::No,
+        };
+        Self { lasted, again }
+    }
+}
+
+/// Whether there is another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// None: it would fail in the same way.
+    No,
+    /// After a delay, if [`Options::reconnect`](crate::Options::reconnect) has one.
+    Later,
+    /// At once, and in any case: the peer has named another server.
+    AtOnce,
+}
+
+/// What the loop itself has to tell.
+#[derive(Clone, Debug)]
+pub enum Progress<E> {
+    /// An attempt to connect begins.
+    Connecting {
+        /// Which one in a row, from 1.
+        attempt: u32,
+    },
+    /// The stream is open.
+    Connected,
+    /// The connection was lost, or could not be made.
+    Disconnected {
+        /// Why.
+        error: ConnectionError<E>,
+        /// When the next attempt begins; none for never.
+        retry_in: Option<Duration>,
+    },
+}

@@ -1,0 +1,482 @@
+//! The loop with a protocol of lines, against a server in the test's hand, on the simulation.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jackfield_client::{
+    Actions, Again, ConnectionError, Ended, Events, Failure, Flow, Link, Options, Outbox, Poster,
+    Progress, Protocol, connect,
+};
+use jackfield_sim::{Network, SimHost, SimListener, SimStream};
+use jackfield_socket::driver::StreamCore;
+use jackfield_socket::time::{self, Instant};
+use jackfield_socket::{Endpoint, ListenOptions, TcpListen, TcpListener};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// Lines in, lines out. `bye` from the server means that it has understood that we go.
+#[derive(Default)]
+struct Lines {
+    out: Vec<u8>,
+    partial: Vec<u8>,
+    events: Vec<Said>,
+    finished: bool,
+}
+
+enum Said {
+    Line(String),
+    /// A line was given, and waits for the protocol to note it before it may go.
+    Given(String),
+}
+
+impl StreamCore for Lines {
+    type Event = Said;
+    type Error = Infallible;
+
+    fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), Infallible> {
+        self.partial.extend_from_slice(bytes);
+        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.partial.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line[..end]).into_owned();
+            self.events.push(Said::Line(line));
+        }
+        Ok(())
+    }
+    fn receive_end(&mut self, _now: Instant) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn transmit(&mut self, _now: Instant, out: &mut Vec<u8>) {
+        out.append(&mut self.out);
+    }
+    fn poll_event(&mut self) -> Option<Said> {
+        (!self.events.is_empty()).then(|| self.events.remove(0))
+    }
+    fn is_finished(&self) -> bool {
+        self.finished && self.events.is_empty() && self.out.is_empty()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Gone {
+    Ended,
+    /// The journal can't be written.
+    Journal,
+}
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Gone {}
+
+impl Failure for Gone {
+    fn ended() -> Self {
+        Self::Ended
+    }
+    fn is_permanent(&self) -> bool {
+        *self == Self::Journal
+    }
+}
+
+impl From<Infallible> for Gone {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[derive(Debug)]
+enum Told {
+    Line(String),
+    Progress(Progress<Gone>),
+}
+
+impl From<Progress<Gone>> for Told {
+    fn from(progress: Progress<Gone>) -> Self {
+        Self::Progress(progress)
+    }
+}
+
+#[derive(Debug)]
+enum Action {
+    Say(String),
+    Quit,
+}
+
+/// Sends lines when they stand in the journal; waits with what is given while it is offline.
+struct Test {
+    server: Endpoint,
+    /// What each attempt waits for before it begins, and where it then goes.
+    prepare: Option<Arc<Notify>>,
+    journal: Arc<Mutex<Vec<String>>>,
+    /// While it has a permit less than lines, the journal is slow.
+    pen: Option<Arc<Notify>>,
+    /// The server has named another one.
+    moved: bool,
+    stood: Option<Instant>,
+}
+
+impl Protocol for Test {
+    type Core = Lines;
+    type Action = Action;
+    type Event = Told;
+    type Error = Gone;
+    type Prepared = ();
+
+    fn prepare(
+        &mut self,
+        _attempt: u32,
+    ) -> impl Future<Output = Result<(Endpoint, ()), ConnectionError<Gone>>> + Send + 'static {
+        let (server, wait) = (self.server.clone(), self.prepare.clone());
+        let ready: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async move {
+            if let Some(wait) = wait {
+                wait.notified().await;
+            }
+            Ok((server, ()))
+        });
+        ready
+    }
+
+    fn opened(&mut self, core: &mut Lines, (): (), _outbox: &mut Outbox<Told>) {
+        core.partial.clear();
+        self.stood = Some(time::now());
+    }
+
+    fn act(
+        &mut self,
+        core: &mut Lines,
+        action: Action,
+        _link: Link,
+        _outbox: &mut Outbox<Told>,
+    ) -> Flow {
+        match action {
+            Action::Say(line) => core.events.push(Said::Given(line)),
+            Action::Quit => {
+                core.out.extend_from_slice(b"quit\n");
+                return Flow::Quit;
+            }
+        }
+        Flow::Continue
+    }
+
+    fn abandoned(&mut self, core: &mut Lines, _link: Link) {
+        core.finished = true;
+    }
+
+    async fn take(
+        &mut self,
+        core: &mut Lines,
+        event: Said,
+        outbox: &mut Outbox<Told>,
+    ) -> Result<Flow, ConnectionError<Gone>> {
+        match event {
+            Said::Given(line) => {
+                if line == "unwritable" {
+                    return Err(ConnectionError::Session(Gone::Journal));
+                }
+                if let Some(pen) = &self.pen {
+                    pen.notified().await;
+                }
+                core.out.extend_from_slice(line.as_bytes());
+                core.out.push(b'\n');
+                self.journal.lock().expect("no panic").push(line);
+            }
+            Said::Line(line) if line == "bye" => return Ok(Flow::Left),
+            Said::Line(line) => {
+                if let Some(server) = line.strip_prefix("move to ") {
+                    self.server = server.parse().expect("an endpoint");
+                    self.moved = true;
+                }
+                outbox.push(Told::Line(line));
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn ended(
+        &mut self,
+        _core: &mut Lines,
+        error: Option<&ConnectionError<Gone>>,
+        _outbox: &mut Outbox<Told>,
+    ) -> Ended {
+        let stood = self.stood.take();
+        let lasted = stood.map_or(Duration::ZERO, |since| time::now() - since);
+        let mut ended = Ended::after(lasted, error);
+        if std::mem::take(&mut self.moved) {
+            ended.again = Again::AtOnce;
+        }
+        ended
+    }
+}
+
+struct World {
+    there: SimHost,
+    listener: SimListener,
+    actions: Option<Actions<Action>>,
+    events: Events<Told>,
+    journal: Arc<Mutex<Vec<String>>>,
+    connection: JoinHandle<Result<(), ConnectionError<Gone>>>,
+}
+
+async fn listen(host: &SimHost, at: &str) -> SimListener {
+    let at = at.parse().expect("an address");
+    host.listen(at, &ListenOptions::default())
+        .await
+        .expect("a listener")
+}
+
+async fn world(configure: impl FnOnce(&mut Test, &mut Options)) -> World {
+    let network = Network::new(7);
+    let here = network.host("here.example", ["192.0.2.1".parse().expect("an address")]);
+    let there = network.host("there.example", ["192.0.2.2".parse().expect("an address")]);
+    let listener = listen(&there, "192.0.2.2:7").await;
+    let journal = Arc::<Mutex<Vec<String>>>::default();
+    let mut test = Test {
+        server: "there.example:7".parse().expect("an endpoint"),
+        prepare: None,
+        journal: Arc::clone(&journal),
+        pen: None,
+        moved: false,
+        stood: None,
+    };
+    let mut options = Options::default();
+    options.seed = Some(1);
+    configure(&mut test, &mut options);
+    let (actions, events, connection) = connect(here, test, Lines::default(), options);
+    World {
+        there,
+        listener,
+        actions: Some(actions),
+        events,
+        journal,
+        connection: tokio::spawn(connection),
+    }
+}
+
+impl World {
+    async fn server(&mut self) -> BufReader<SimStream> {
+        BufReader::new(self.listener.accept().await.expect("a connection"))
+    }
+
+    async fn act(&self, action: Action) {
+        let actions = self.actions.as_ref().expect("not dropped yet");
+        actions.send(action).await.expect("the client goes on");
+    }
+
+    async fn say(&self, line: &str) {
+        self.act(Action::Say(line.to_owned())).await;
+    }
+
+    fn poster(&self) -> Poster<Action> {
+        self.actions.as_ref().expect("not dropped yet").poster()
+    }
+
+    async fn event(&mut self) -> Told {
+        self.events.next().await.expect("the client goes on")
+    }
+
+    async fn disconnected(&mut self) -> (ConnectionError<Gone>, Option<Duration>) {
+        loop {
+            if let Told::Progress(Progress::Disconnected { error, retry_in }) = self.event().await {
+                return (error, retry_in);
+            }
+        }
+    }
+
+    async fn connected(&mut self) {
+        while !matches!(self.event().await, Told::Progress(Progress::Connected)) {}
+    }
+
+    async fn line(&mut self) -> String {
+        loop {
+            if let Told::Line(line) = self.event().await {
+                return line;
+            }
+        }
+    }
+
+    async fn ended(self) -> Result<(), ConnectionError<Gone>> {
+        self.connection.await.expect("no panic")
+    }
+}
+
+async fn heard(server: &mut BufReader<SimStream>) -> String {
+    let mut line = String::new();
+    server.read_line(&mut line).await.expect("a line");
+    line.trim_end().to_owned()
+}
+
+async fn tell(server: &mut BufReader<SimStream>, line: &str) {
+    let line = format!("{line}\n");
+    server.write_all(line.as_bytes()).await.expect("it reads");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_without_a_connection_goes_with_the_next() {
+    let mut world = world(|_, _| {}).await;
+    let server = world.server().await;
+    drop(server);
+    let (error, retry_in) = world.disconnected().await;
+    assert!(matches!(error, ConnectionError::Session(Gone::Ended)) || !error.is_permanent());
+    assert!(retry_in.is_some());
+
+    world.say("one").await;
+    world.say("two").await;
+    let mut server = world.server().await;
+    assert_eq!(heard(&mut server).await, "one");
+    assert_eq!(heard(&mut server).await, "two");
+    // It was taken at once, not when the connection stood.
+    assert_eq!(*world.journal.lock().expect("no panic"), ["one", "two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_waits_for_what_it_needs_and_actions_do_not() {
+    let ready = Arc::new(Notify::new());
+    let wait = Arc::clone(&ready);
+    let mut world = world(|test, _| test.prepare = Some(wait)).await;
+    let accepted = time::timeout(Duration::from_mins(5), world.listener.accept()).await;
+    assert!(accepted.is_err(), "it was not ready");
+    world.say("early").await;
+    ready.notify_one();
+    let mut server = world.server().await;
+    assert_eq!(heard(&mut server).await, "early");
+
+    // And it can quit meanwhile.
+    drop(server);
+    world.disconnected().await;
+    world.actions = None;
+    world.ended().await.expect("an orderly end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_or_sent_before_the_journal_is_written() {
+    let pen = Arc::new(Notify::new());
+    let slow = Arc::clone(&pen);
+    let mut world = world(|test, _| test.pen = Some(slow)).await;
+    let mut server = world.server().await;
+    tell(&mut server, "first").await;
+    assert_eq!(world.line().await, "first");
+
+    world.say("hello").await;
+    let silence = time::timeout(Duration::from_secs(1), heard(&mut server)).await;
+    assert!(silence.is_err(), "it stands in no journal");
+    tell(&mut server, "second").await;
+    let silence = time::timeout(Duration::from_secs(1), world.line()).await;
+    assert!(silence.is_err(), "the journal comes first");
+    pen.notify_one();
+    assert_eq!(heard(&mut server).await, "hello");
+    assert_eq!(world.line().await, "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_fails_ends_the_client() {
+    let mut world = world(|_, _| {}).await;
+    let _server = world.server().await;
+    world.say("unwritable").await;
+    let (error, retry_in) = world.disconnected().await;
+    assert!(matches!(error, ConnectionError::Session(Gone::Journal)));
+    assert_eq!(retry_in, None);
+    assert!(world.events.next().await.is_none());
+    world.ended().await.expect_err("the same error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_server_is_gone_to_at_once() {
+    let mut world = world(|_, options| options.reconnect = None).await;
+    let mut other = listen(&world.there, "192.0.2.2:8").await;
+    let mut server = world.server().await;
+    tell(&mut server, "move to there.example:8").await;
+    drop(server);
+    let (_, retry_in) = world.disconnected().await;
+    assert_eq!(retry_in, Some(Duration::ZERO));
+    let mut server = BufReader::new(other.accept().await.expect("a connection"));
+    tell(&mut server, "welcome").await;
+    assert_eq!(world.line().await, "welcome");
+    // Without another one, there is no other attempt.
+    drop(server);
+    let (_, retry_in) = world.disconnected().await;
+    assert_eq!(retry_in, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nobody_reads_only_writing_goes_on() {
+    let mut world = world(|_, options| options.event_capacity = 4).await;
+    let mut server = world.server().await;
+    let flood = async {
+        loop {
+            tell(&mut server, "all work and no play").await;
+        }
+    };
+    let flooded = time::timeout(Duration::from_secs(30), flood).await;
+    assert!(flooded.is_err(), "the server could send for ever");
+    world.say("enough").await;
+    assert_eq!(heard(&mut server).await, "enough");
+    for _ in 0..100 {
+        world.line().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_never_pauses_keeps_nobody_from_reading() {
+    let mut world = world(|_, _| {}).await;
+    let mut server = world.server().await;
+    let poster = world.poster();
+    // All of it is there at once, and more than one turn takes.
+    for _ in 0..10_000 {
+        poster.post(Action::Say("flood".to_owned()));
+    }
+    tell(&mut server, "ping").await;
+    let heard = tokio::spawn(async move {
+        for _ in 0..10_000 {
+            assert_eq!(heard(&mut server).await, "flood");
+        }
+    });
+    assert_eq!(world.line().await, "ping");
+    heard.await.expect("all of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn quitting_takes_leave_and_waits_for_the_server() {
+    let mut polite = world(|_, _| {}).await;
+    let mut server = polite.server().await;
+    polite.connected().await;
+    polite.act(Action::Quit).await;
+    assert_eq!(heard(&mut server).await, "quit");
+    tell(&mut server, "bye").await;
+    drop(server);
+    polite.ended().await.expect("an orderly end");
+
+    // Not for ever, and not for who reads events.
+    let mut silent = world(|_, options| options.event_capacity = 1).await;
+    let mut server = silent.server().await;
+    silent.connected().await;
+    for _ in 0..20 {
+        tell(&mut server, "hello").await;
+    }
+    let begin = time::now();
+    silent.act(Action::Quit).await;
+    assert_eq!(heard(&mut server).await, "quit");
+    silent.ended().await.expect("an orderly end");
+    assert!(time::now() - begin <= Duration::from_secs(12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poster_keeps_no_client_running() {
+    let mut world = world(|_, _| {}).await;
+    let mut server = world.server().await;
+    world.connected().await;
+    let poster = world.poster();
+    poster.post(Action::Say("last words".to_owned()));
+    world.actions = None;
+    assert_eq!(heard(&mut server).await, "last words");
+    assert_eq!(heard(&mut server).await, "", "the end");
+    drop(server);
+    world.ended().await.expect("an orderly end");
+    poster.post(Action::Quit);
+}
