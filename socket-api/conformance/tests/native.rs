@@ -47,52 +47,15 @@ async fn over_ipv6() {
 /// runs in a network namespace with a pair of virtual interfaces, which nothing leaves.
 #[cfg(target_os = "linux")]
 mod multicast_in_a_namespace {
-    use std::process::Command;
+    use jackfield_testing::namespace::{self, V4, V6};
 
     use super::*;
 
-    const INSIDE: &str = "JACKFIELD_TEST_NAMESPACE";
-    const V4: Ipv4Addr = Ipv4Addr::new(10, 71, 0, 1);
-    const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x71, 0, 0, 0, 0, 0, 1);
-
     #[test]
     fn over_ipv4_and_ipv6() {
-        if std::env::var_os(INSIDE).is_some() {
-            return inside();
+        if namespace::enter("multicast_in_a_namespace::over_ipv4_and_ipv6") {
+            inside();
         }
-        let unshare = |arguments: &[&str]| {
-            let mut command = Command::new("unshare");
-            command.args(["--map-root-user", "--net"]).args(arguments);
-            command
-        };
-        let set_up = format!(
-            "ip link set lo up && ip link add v0 type veth peer name v1 \
-             && ip link set v1 up && ip link set v0 up \
-             && ip addr add {V4}/24 dev v0 && ip -6 addr add {V6}/64 dev v0 nodad"
-        );
-        let tried = unshare(&["sh", "-c", &set_up]).output();
-        if !tried.is_ok_and(|output| output.status.success()) {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "network namespaces and virtual interfaces are needed here"
-            );
-            eprintln!("SKIPPED: this system allows no network namespace with interfaces");
-            return;
-        }
-        let test = std::env::current_exe().expect("this test's path");
-        let output = unshare(&["sh", "-c", &format!("{set_up} && exec \"$0\" \"$@\"")])
-            .arg(test)
-            .args(["--exact", "multicast_in_a_namespace::over_ipv4_and_ipv6"])
-            .arg("--nocapture")
-            .env(INSIDE, "1")
-            .output()
-            .expect("unshare runs");
-        assert!(
-            output.status.success(),
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
     }
 
     #[tokio::main(flavor = "current_thread")]

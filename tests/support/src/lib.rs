@@ -15,6 +15,7 @@ pub mod libcoap;
 pub mod mosquitto;
 #[cfg(feature = "mqtt-broker")]
 pub mod mqtt_broker;
+pub mod namespace;
 pub mod ngircd;
 pub mod node_coap;
 pub mod process;
