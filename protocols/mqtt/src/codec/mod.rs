@@ -3,15 +3,25 @@
 //! One set of types serves both versions: what only MQTT 5 has is `None`, empty or the default on
 //! 3.1.1.
 
+mod decode;
+mod encode;
+mod error;
 mod packet;
+mod properties;
 mod qos;
+mod read;
 mod reason;
 mod text;
 mod topic;
 mod version;
+mod write;
 
 use std::fmt;
 
+pub use decode::Decoder;
+pub use encode::Encoder;
+pub(crate) use encode::PublishRef;
+pub use error::{DecodeError, EncodeError};
 pub use packet::{
     Auth, Authentication, ConnAck, Connect, Disconnect, MessageProperties, NEVER_EXPIRES, Packet,
     PacketId, Password, PubAck, Publish, Release, RetainHandling, SubAck, Subscribe,

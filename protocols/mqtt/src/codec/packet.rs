@@ -13,6 +13,9 @@ use super::{
 /// A packet identifier: never 0 (MQTT 5, section 2.2.1).
 pub type PacketId = NonZeroU16;
 
+/// The largest packet that MQTT can carry, in bytes: 268,435,455 behind five bytes in front.
+pub(super) const MAX_PACKET: u32 = 268_435_455 + 5;
+
 /// Any packet of MQTT 3.1.1 or 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

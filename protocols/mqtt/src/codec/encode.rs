@@ -1,0 +1,698 @@
+//! Packets, written (MQTT 5, sections 2 and 3).
+
+use std::num::NonZeroU16;
+
+use super::packet::MAX_PACKET;
+use super::properties::{id, write_authentication, write_message, write_text, write_user};
+use super::write::{Counter, Sink};
+use super::{
+    Auth, AuthReason, ConnAck, Connect, ConnectReason, Disconnect, DisconnectReason, EncodeError,
+    InvalidValue, MessageProperties, Packet, PacketId, PubAck, Publish, PublishReason, QoS,
+    Release, ReleaseReason, SubAck, Subscribe, SubscribeOptions, SubscriptionId, Text, UnsubAck,
+    Unsubscribe, UserProperties, Version, Will,
+};
+
+/// Writes packets.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoder {
+    version: Version,
+    limit: u32,
+}
+
+impl Encoder {
+    /// Writes packets of this version. CONNECT is written in its own.
+    pub fn new(version: Version) -> Self {
+        Self {
+            version,
+            limit: MAX_PACKET,
+        }
+    }
+
+    /// The same with the largest packet that is written, in bytes.
+    #[must_use]
+    pub fn with_limit(self, limit: u32) -> Self {
+        Self {
+            limit: limit.min(MAX_PACKET),
+            ..self
+        }
+    }
+
+    /// Appends a packet to `out`.
+    ///
+    /// # Errors
+    /// Where the packet is too large, or holds what it can't in this version. Nothing is appended
+    /// then.
+    pub fn encode(&self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match packet {
+            Packet::Publish(publish) => return self.publish(&publish.as_ref(), out),
+            Packet::Auth(_) if self.version == Version::V311 => {
+                return Err(invalid("MQTT 3.1.1 has no AUTH"));
+            }
+            _ => {}
+        }
+        check(packet, self.version)?;
+        let (first, version) = match packet {
+            Packet::Connect(connect) => (0x10, connect.version),
+            Packet::ConnAck(_) => (0x20, self.version),
+            Packet::Publish(_) => (0x30, self.version),
+            Packet::PubAck(_) => (0x40, self.version),
+            Packet::PubRec(_) => (0x50, self.version),
+            Packet::PubRel(_) => (0x62, self.version),
+            Packet::PubComp(_) => (0x70, self.version),
+            Packet::Subscribe(_) => (0x82, self.version),
+            Packet::SubAck(_) => (0x90, self.version),
+            Packet::Unsubscribe(_) => (0xA2, self.version),
+            Packet::UnsubAck(_) => (0xB0, self.version),
+            Packet::PingReq => (0xC0, self.version),
+            Packet::PingResp => (0xD0, self.version),
+            Packet::Disconnect(_) => (0xE0, self.version),
+            Packet::Auth(_) => (0xF0, self.version),
+        };
+        let mut length = Counter::default();
+        body(&mut length, packet, version);
+        self.head(first, length.0, out)?;
+        body(out, packet, version);
+        Ok(())
+    }
+
+    /// Appends a PUBLISH to `out`.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    #[inline]
+    pub(crate) fn publish(
+        &self,
+        publish: &PublishRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        publish.check(self.version)?;
+        let properties = publish.properties_length(self.version);
+        let length = publish.length(properties);
+        self.head(publish.first_byte(), length, out)?;
+        out.binary(publish.topic.as_bytes());
+        if let Some(packet_id) = publish.packet_id {
+            out.u16(packet_id.get());
+        }
+        if let Some(length) = properties {
+            out.variable(length);
+            if length > 0 {
+                publish.write_properties(out);
+            }
+        }
+        out.bytes(publish.payload);
+        Ok(())
+    }
+
+    #[inline]
+    fn head(self, first: u8, length: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let total = 1 + variable_length(length) + length;
+        if total > self.limit as usize {
+            return Err(EncodeError::TooLarge { limit: self.limit });
+        }
+        out.reserve(total);
+        out.u8(first);
+        out.variable(length);
+        Ok(())
+    }
+}
+
+/// A PUBLISH that borrows what it carries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PublishRef<'a> {
+    pub(crate) dup: bool,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Empty where the alias stands for it.
+    pub(crate) topic: &'a str,
+    pub(crate) packet_id: Option<PacketId>,
+    pub(crate) topic_alias: Option<NonZeroU16>,
+    pub(crate) subscription_ids: &'a [SubscriptionId],
+    pub(crate) properties: &'a MessageProperties,
+    pub(crate) payload: &'a [u8],
+}
+
+impl Publish {
+    pub(crate) fn as_ref(&self) -> PublishRef<'_> {
+        PublishRef {
+            dup: self.dup,
+            qos: self.qos,
+            retain: self.retain,
+            topic: self.topic.as_deref().unwrap_or_default(),
+            packet_id: self.packet_id,
+            topic_alias: self.topic_alias,
+            subscription_ids: &self.subscription_ids,
+            properties: &self.properties,
+            payload: &self.payload,
+        }
+    }
+}
+
+impl PublishRef<'_> {
+    /// How many bytes it takes.
+    pub(crate) fn encoded_length(&self, version: Version) -> usize {
+        let length = self.length(self.properties_length(version));
+        1 + variable_length(length) + length
+    }
+
+    fn first_byte(&self) -> u8 {
+        0x30 | u8::from(self.dup) << 3 | (self.qos as u8) << 1 | u8::from(self.retain)
+    }
+
+    fn length(&self, properties: Option<usize>) -> usize {
+        let packet_id = if self.packet_id.is_some() { 2 } else { 0 };
+        let properties = properties.map_or(0, |length| variable_length(length) + length);
+        2 + self.topic.len() + packet_id + properties + self.payload.len()
+    }
+
+    fn properties_length(&self, version: Version) -> Option<usize> {
+        if version == Version::V311 {
+            return None;
+        }
+        if self.has_no_properties() {
+            return Some(0);
+        }
+        let mut counter = Counter::default();
+        self.write_properties(&mut counter);
+        Some(counter.0)
+    }
+
+    fn has_no_properties(&self) -> bool {
+        self.topic_alias.is_none() && self.subscription_ids.is_empty() && self.properties.is_empty()
+    }
+
+    fn write_properties<S: Sink>(&self, sink: &mut S) {
+        if let Some(alias) = self.topic_alias {
+            sink.u8(id::TOPIC_ALIAS);
+            sink.u16(alias.get());
+        }
+        for subscription in self.subscription_ids {
+            sink.u8(id::SUBSCRIPTION_ID);
+            sink.variable(subscription.get() as usize);
+        }
+        write_message(sink, self.properties);
+    }
+
+    #[inline]
+    fn check(&self, version: Version) -> Result<(), EncodeError> {
+        if (self.qos == QoS::AtMostOnce) != self.packet_id.is_none() {
+            return Err(invalid(
+                "a message of QoS 0 has a packet identifier, or another has none",
+            ));
+        }
+        if self.dup && self.qos == QoS::AtMostOnce {
+            return Err(invalid("a message of QoS 0 is marked as a duplicate"));
+        }
+        if self.topic.is_empty() && self.topic_alias.is_none() {
+            return Err(invalid("a message has neither topic nor topic alias"));
+        }
+        if version == Version::V311 && !self.has_no_properties() {
+            return Err(invalid("MQTT 3.1.1 has no properties"));
+        }
+        check_message(self.properties)
+    }
+}
+
+fn invalid(text: &'static str) -> EncodeError {
+    EncodeError::Invalid(InvalidValue(text))
+}
+
+/// How many bytes a variable byte integer takes.
+fn variable_length(value: usize) -> usize {
+    match value {
+        0..=0x7F => 1,
+        0x80..=0x3FFF => 2,
+        0x4000..=0x1F_FFFF => 3,
+        _ => 4,
+    }
+}
+
+/// What the types allow, and this packet or version doesn't.
+fn check(packet: &Packet, version: Version) -> Result<(), EncodeError> {
+    let v311 = version == Version::V311;
+    match packet {
+        Packet::Connect(connect) => check_connect(connect),
+        Packet::ConnAck(ack) => {
+            if ack.session_present && ack.reason.is_error() {
+                return Err(invalid("a session is present on a refused connection"));
+            }
+            if v311 && return_code(ack.reason).is_none() {
+                return Err(invalid("MQTT 3.1.1 has no return code for this reason"));
+            }
+            if ack.maximum_qos == QoS::ExactlyOnce || !v311 {
+                check_authentication(ack.authentication.as_ref())
+            } else {
+                Err(invalid("MQTT 3.1.1 has no properties"))
+            }
+        }
+        Packet::PubAck(ack) | Packet::PubRec(ack) if v311 => {
+            let plain = ack.reason == PublishReason::Success;
+            plain_words(plain, ack.reason_string.as_ref(), &ack.user_properties)
+        }
+        Packet::PubRel(ack) | Packet::PubComp(ack) if v311 => {
+            let plain = ack.reason == ReleaseReason::Success;
+            plain_words(plain, ack.reason_string.as_ref(), &ack.user_properties)
+        }
+        Packet::Subscribe(subscribe) => {
+            if subscribe.filters.is_empty() {
+                return Err(invalid("a subscription has no topic filter"));
+            }
+            for (filter, options) in &subscribe.filters {
+                if options.no_local && filter.share_name().is_some() {
+                    return Err(invalid("a shared subscription is marked as no local"));
+                }
+                if v311 && *options != SubscribeOptions::qos(options.qos) {
+                    return Err(invalid("MQTT 3.1.1 has no subscription options but QoS"));
+                }
+            }
+            let plain = subscribe.subscription_id.is_none() || !v311;
+            plain_words(
+                plain,
+                None,
+                if v311 {
+                    &subscribe.user_properties
+                } else {
+                    EMPTY
+                },
+            )
+        }
+        Packet::Unsubscribe(unsubscribe) => {
+            if unsubscribe.filters.is_empty() {
+                return Err(invalid("an unsubscription has no topic filter"));
+            }
+            plain_words(
+                true,
+                None,
+                if v311 {
+                    &unsubscribe.user_properties
+                } else {
+                    EMPTY
+                },
+            )
+        }
+        Packet::SubAck(ack) => {
+            let known = ack
+                .reasons
+                .iter()
+                .all(|reason| !v311 || reason.granted().is_some() || reason.code() == 0x80);
+            if !known || ack.reasons.is_empty() {
+                return Err(invalid(
+                    "a SUBACK has a reason that it can't carry, or none",
+                ));
+            }
+            let words = (ack.reason_string.as_ref(), &ack.user_properties);
+            if v311 {
+                plain_words(true, words.0, words.1)
+            } else {
+                Ok(())
+            }
+        }
+        Packet::UnsubAck(ack) => {
+            if !v311 && ack.reasons.is_empty() {
+                return Err(invalid("an UNSUBACK has no reason code"));
+            }
+            let words = (ack.reason_string.as_ref(), &ack.user_properties);
+            if v311 {
+                plain_words(true, words.0, words.1)
+            } else {
+                Ok(())
+            }
+        }
+        Packet::Disconnect(disconnect) if v311 => {
+            let plain = *disconnect == Disconnect::new(DisconnectReason::Success);
+            plain_words(plain, None, EMPTY)
+        }
+        Packet::Auth(auth) => {
+            if auth.authentication.is_none()
+                && (auth.reason != AuthReason::Success
+                    || auth.reason_string.is_some()
+                    || !auth.user_properties.is_empty())
+            {
+                return Err(invalid("an AUTH has no method"));
+            }
+            check_authentication(auth.authentication.as_ref())
+        }
+        _ => Ok(()),
+    }
+}
+
+const EMPTY: &UserProperties = &Vec::new();
+
+fn plain_words(
+    plain: bool,
+    reason_string: Option<&Text>,
+    user_properties: &UserProperties,
+) -> Result<(), EncodeError> {
+    if plain && reason_string.is_none() && user_properties.is_empty() {
+        Ok(())
+    } else {
+        Err(invalid("MQTT 3.1.1 has neither reasons nor properties"))
+    }
+}
+
+fn check_connect(connect: &Connect) -> Result<(), EncodeError> {
+    if let Some(will) = &connect.will {
+        check_binary(&will.payload, "a will is longer than 65,535 bytes")?;
+        check_message(&will.properties)?;
+    }
+    check_authentication(connect.authentication.as_ref())?;
+    if connect.version == Version::V5 {
+        return Ok(());
+    }
+    if connect.password.is_some() && connect.username.is_none() {
+        return Err(invalid("MQTT 3.1.1 has no password without a user name"));
+    }
+    if connect.client_id.is_empty() && !connect.clean_start {
+        return Err(invalid(
+            "MQTT 3.1.1 keeps no session for a client without an identifier",
+        ));
+    }
+    let mut plain = Connect::new(Version::V311, connect.client_id.clone());
+    plain.clean_start = connect.clean_start;
+    plain.keep_alive = connect.keep_alive;
+    plain.username.clone_from(&connect.username);
+    plain.password.clone_from(&connect.password);
+    plain.will.clone_from(&connect.will);
+    let plain_will = plain
+        .will
+        .as_ref()
+        .is_none_or(|will| will.delay == 0 && will.properties.is_empty());
+    if plain == *connect && plain_will {
+        Ok(())
+    } else {
+        Err(invalid("MQTT 3.1.1 has no properties"))
+    }
+}
+
+fn check_authentication(authentication: Option<&super::Authentication>) -> Result<(), EncodeError> {
+    match authentication.and_then(|authentication| authentication.data.as_ref()) {
+        Some(data) => check_binary(data, "authentication data are longer than 65,535 bytes"),
+        None => Ok(()),
+    }
+}
+
+#[inline]
+fn check_message(properties: &MessageProperties) -> Result<(), EncodeError> {
+    match &properties.correlation_data {
+        Some(data) => check_binary(data, "correlation data are longer than 65,535 bytes"),
+        None => Ok(()),
+    }
+}
+
+fn check_binary(bytes: &[u8], text: &'static str) -> Result<(), EncodeError> {
+    if bytes.len() > usize::from(u16::MAX) {
+        Err(invalid(text))
+    } else {
+        Ok(())
+    }
+}
+
+/// MQTT 3.1.1, table 3.1.
+fn return_code(reason: ConnectReason) -> Option<u8> {
+    Some(match reason {
+        ConnectReason::Success => 0,
+        ConnectReason::UnsupportedProtocolVersion => 1,
+        ConnectReason::ClientIdentifierNotValid => 2,
+        ConnectReason::ServerUnavailable => 3,
+        ConnectReason::BadUserNameOrPassword => 4,
+        ConnectReason::NotAuthorized => 5,
+        _ => return None,
+    })
+}
+
+/// Everything behind the packet's length.
+fn body<S: Sink>(sink: &mut S, packet: &Packet, version: Version) {
+    match packet {
+        Packet::Connect(packet) => connect(sink, packet),
+        Packet::ConnAck(packet) => conn_ack(sink, packet, version),
+        // Written by `Encoder::publish`.
+        Packet::Publish(_) | Packet::PingReq | Packet::PingResp => {}
+        Packet::PubAck(packet) | Packet::PubRec(packet) => pub_ack(sink, packet),
+        Packet::PubRel(packet) | Packet::PubComp(packet) => release(sink, packet),
+        Packet::Subscribe(packet) => subscribe(sink, packet, version),
+        Packet::SubAck(packet) => sub_ack(sink, packet, version),
+        Packet::Unsubscribe(packet) => unsubscribe(sink, packet, version),
+        Packet::UnsubAck(packet) => unsub_ack(sink, packet, version),
+        Packet::Disconnect(packet) => disconnect(sink, packet),
+        Packet::Auth(packet) => auth(sink, packet),
+    }
+}
+
+fn connect<S: Sink>(sink: &mut S, packet: &Connect) {
+    let v5 = packet.version == Version::V5;
+    sink.binary(b"MQTT");
+    sink.u8(packet.version as u8);
+    let mut flags = u8::from(packet.clean_start) << 1
+        | u8::from(packet.password.is_some()) << 6
+        | u8::from(packet.username.is_some()) << 7;
+    if let Some(will) = &packet.will {
+        flags |= 4 | (will.qos as u8) << 3 | u8::from(will.retain) << 5;
+    }
+    sink.u8(flags);
+    sink.u16(packet.keep_alive);
+    if v5 {
+        sink.properties(|mut sink| connect_properties(&mut sink, packet));
+    }
+    sink.binary(packet.client_id.as_bytes());
+    if let Some(will) = &packet.will {
+        if v5 {
+            sink.properties(|mut sink| will_properties(&mut sink, will));
+        }
+        sink.binary(will.topic.as_bytes());
+        sink.binary(&will.payload);
+    }
+    if let Some(username) = &packet.username {
+        sink.binary(username.as_bytes());
+    }
+    if let Some(password) = &packet.password {
+        sink.binary(password.as_bytes());
+    }
+}
+
+fn connect_properties<S: Sink>(sink: &mut S, packet: &Connect) {
+    if let Some(seconds) = packet.session_expiry {
+        sink.u8(id::SESSION_EXPIRY);
+        sink.u32(seconds);
+    }
+    if let Some(maximum) = packet.receive_maximum {
+        sink.u8(id::RECEIVE_MAXIMUM);
+        sink.u16(maximum.get());
+    }
+    if let Some(maximum) = packet.maximum_packet_size {
+        sink.u8(id::MAXIMUM_PACKET_SIZE);
+        sink.u32(maximum.get());
+    }
+    if packet.topic_alias_maximum > 0 {
+        sink.u8(id::TOPIC_ALIAS_MAXIMUM);
+        sink.u16(packet.topic_alias_maximum);
+    }
+    if packet.request_response_information {
+        sink.u8(id::REQUEST_RESPONSE_INFORMATION);
+        sink.u8(1);
+    }
+    if !packet.request_problem_information {
+        sink.u8(id::REQUEST_PROBLEM_INFORMATION);
+        sink.u8(0);
+    }
+    write_authentication(sink, packet.authentication.as_ref());
+    write_user(sink, &packet.user_properties);
+}
+
+fn will_properties<S: Sink>(sink: &mut S, will: &Will) {
+    if will.delay > 0 {
+        sink.u8(id::WILL_DELAY);
+        sink.u32(will.delay);
+    }
+    write_message(sink, &will.properties);
+}
+
+fn conn_ack<S: Sink>(sink: &mut S, packet: &ConnAck, version: Version) {
+    sink.u8(packet.session_present.into());
+    if version == Version::V311 {
+        sink.u8(return_code(packet.reason).unwrap_or_default());
+        return;
+    }
+    sink.u8(packet.reason.code());
+    sink.properties(|mut sink| conn_ack_properties(&mut sink, packet));
+}
+
+fn conn_ack_properties<S: Sink>(sink: &mut S, packet: &ConnAck) {
+    if let Some(seconds) = packet.session_expiry {
+        sink.u8(id::SESSION_EXPIRY);
+        sink.u32(seconds);
+    }
+    if let Some(maximum) = packet.receive_maximum {
+        sink.u8(id::RECEIVE_MAXIMUM);
+        sink.u16(maximum.get());
+    }
+    if packet.maximum_qos < QoS::ExactlyOnce {
+        sink.u8(id::MAXIMUM_QOS);
+        sink.u8(packet.maximum_qos as u8);
+    }
+    if !packet.retain_available {
+        sink.u8(id::RETAIN_AVAILABLE);
+        sink.u8(0);
+    }
+    if let Some(maximum) = packet.maximum_packet_size {
+        sink.u8(id::MAXIMUM_PACKET_SIZE);
+        sink.u32(maximum.get());
+    }
+    write_text(
+        sink,
+        id::ASSIGNED_CLIENT_ID,
+        packet.assigned_client_id.as_ref(),
+    );
+    if packet.topic_alias_maximum > 0 {
+        sink.u8(id::TOPIC_ALIAS_MAXIMUM);
+        sink.u16(packet.topic_alias_maximum);
+    }
+    write_text(sink, id::REASON_STRING, packet.reason_string.as_ref());
+    for (id, available) in [
+        (id::WILDCARD_SUBSCRIPTIONS, packet.wildcard_subscriptions),
+        (id::SUBSCRIPTION_IDS, packet.subscription_ids),
+        (id::SHARED_SUBSCRIPTIONS, packet.shared_subscriptions),
+    ] {
+        if !available {
+            sink.u8(id);
+            sink.u8(0);
+        }
+    }
+    if let Some(seconds) = packet.server_keep_alive {
+        sink.u8(id::SERVER_KEEP_ALIVE);
+        sink.u16(seconds);
+    }
+    write_text(
+        sink,
+        id::RESPONSE_INFORMATION,
+        packet.response_information.as_ref(),
+    );
+    write_text(sink, id::SERVER_REFERENCE, packet.server_reference.as_ref());
+    write_authentication(sink, packet.authentication.as_ref());
+    write_user(sink, &packet.user_properties);
+}
+
+fn pub_ack<S: Sink>(sink: &mut S, packet: &PubAck) {
+    sink.u16(packet.packet_id.get());
+    let silent = packet.reason == PublishReason::Success;
+    let words = (packet.reason_string.as_ref(), &packet.user_properties);
+    short_words(sink, packet.reason.code(), silent, words);
+}
+
+fn release<S: Sink>(sink: &mut S, packet: &Release) {
+    sink.u16(packet.packet_id.get());
+    let silent = packet.reason == ReleaseReason::Success;
+    let words = (packet.reason_string.as_ref(), &packet.user_properties);
+    short_words(sink, packet.reason.code(), silent, words);
+}
+
+/// A reason and its words, as far as there is something to say. On 3.1.1 there is not.
+fn short_words<S: Sink>(
+    sink: &mut S,
+    code: u8,
+    silent: bool,
+    (reason_string, user_properties): (Option<&Text>, &UserProperties),
+) {
+    let wordless = reason_string.is_none() && user_properties.is_empty();
+    if silent && wordless {
+        return;
+    }
+    sink.u8(code);
+    if !wordless {
+        words(sink, reason_string, user_properties);
+    }
+}
+
+fn words<S: Sink>(sink: &mut S, reason_string: Option<&Text>, user_properties: &UserProperties) {
+    sink.properties(|mut sink| {
+        write_text(&mut sink, id::REASON_STRING, reason_string);
+        write_user(&mut sink, user_properties);
+    });
+}
+
+fn subscribe<S: Sink>(sink: &mut S, packet: &Subscribe, version: Version) {
+    sink.u16(packet.packet_id.get());
+    if version == Version::V5 {
+        sink.properties(|mut sink| {
+            if let Some(subscription) = packet.subscription_id {
+                sink.u8(id::SUBSCRIPTION_ID);
+                sink.variable(subscription.get() as usize);
+            }
+            write_user(&mut sink, &packet.user_properties);
+        });
+    }
+    for (filter, options) in &packet.filters {
+        sink.binary(filter.as_bytes());
+        sink.u8(options.qos as u8
+            | u8::from(options.no_local) << 2
+            | u8::from(options.retain_as_published) << 3
+            | (options.retain_handling as u8) << 4);
+    }
+}
+
+fn sub_ack<S: Sink>(sink: &mut S, packet: &SubAck, version: Version) {
+    sink.u16(packet.packet_id.get());
+    if version == Version::V5 {
+        words(sink, packet.reason_string.as_ref(), &packet.user_properties);
+    }
+    for reason in &packet.reasons {
+        sink.u8(reason.code());
+    }
+}
+
+fn unsubscribe<S: Sink>(sink: &mut S, packet: &Unsubscribe, version: Version) {
+    sink.u16(packet.packet_id.get());
+    if version == Version::V5 {
+        words(sink, None, &packet.user_properties);
+    }
+    for filter in &packet.filters {
+        sink.binary(filter.as_bytes());
+    }
+}
+
+fn unsub_ack<S: Sink>(sink: &mut S, packet: &UnsubAck, version: Version) {
+    sink.u16(packet.packet_id.get());
+    if version == Version::V5 {
+        words(sink, packet.reason_string.as_ref(), &packet.user_properties);
+        for reason in &packet.reasons {
+            sink.u8(reason.code());
+        }
+    }
+}
+
+fn disconnect<S: Sink>(sink: &mut S, packet: &Disconnect) {
+    let plain = packet.session_expiry.is_none()
+        && packet.reason_string.is_none()
+        && packet.user_properties.is_empty()
+        && packet.server_reference.is_none();
+    if plain && packet.reason == DisconnectReason::Success {
+        return;
+    }
+    sink.u8(packet.reason.code());
+    if plain {
+        return;
+    }
+    sink.properties(|mut sink| {
+        if let Some(seconds) = packet.session_expiry {
+            sink.u8(id::SESSION_EXPIRY);
+            sink.u32(seconds);
+        }
+        write_text(&mut sink, id::REASON_STRING, packet.reason_string.as_ref());
+        write_text(
+            &mut sink,
+            id::SERVER_REFERENCE,
+            packet.server_reference.as_ref(),
+        );
+        write_user(&mut sink, &packet.user_properties);
+    });
+}
+
+fn auth<S: Sink>(sink: &mut S, packet: &Auth) {
+    if packet.authentication.is_none() {
+        return;
+    }
+    sink.u8(packet.reason.code());
+    sink.properties(|mut sink| {
+        write_authentication(&mut sink, packet.authentication.as_ref());
+        write_text(&mut sink, id::REASON_STRING, packet.reason_string.as_ref());
+        write_user(&mut sink, &packet.user_properties);
+    });
+}
