@@ -7,6 +7,8 @@
 //! the page. So a client whose token alone is not good gets its WebSocket, with nothing in it but
 //! why: a page that may be here learns that it needs another token.
 
+mod http;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,9 +17,9 @@ use std::{fmt, io};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jackfield_relay_wire::{Code, Reason, auth};
-use ring::digest;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use self::http::{Headers, accept_key, answer, read_head};
 use crate::config::{Config, HostHeader, Token};
 use crate::limits::Usage;
 use crate::token::{Life, TokenError};
@@ -25,12 +27,8 @@ use crate::token::{Life, TokenError};
 /// Answers `GET` with 200 while the relay runs; for load balancers, so whatever `Host` says.
 pub(crate) const HEALTH_PATH: &str = "/healthz";
 
-/// The longest request that is read, in bytes. A token of [`auth::MAX_TOKEN`] fits in it.
-const MAX_REQUEST: usize = 16 * 1024;
 /// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
-/// What RFC 6455 has every server append to the client's key.
-const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A token with what its bearers use of it.
 #[derive(Debug)]
@@ -333,81 +331,6 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Reads up to the empty line. What a client sends beyond it, before it was answered, belongs to no
-/// WebSocket.
-async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Result<Vec<u8>, Refused>> {
-    let mut head = Vec::with_capacity(2048);
-    loop {
-        let before = head.len().saturating_sub(3);
-        if stream.read_buf(&mut head).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Some(at) = head[before..]
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-        {
-            if before + at + 4 == head.len() {
-                return Ok(Ok(head));
-            }
-            let text = "something follows the request";
-            return Ok(Err(Refused::new(Status::BadRequest, text)));
-        }
-        if head.len() >= MAX_REQUEST {
-            return Ok(Err(Refused::new(
-                Status::TooLarge,
-                "the request is too long",
-            )));
-        }
-    }
-}
-
-async fn answer<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    status: &str,
-    header: &str,
-    text: &str,
-) -> io::Result<()> {
-    let response = format!(
-        "HTTP/1.1 {status}\r\n{header}Connection: close\r\nCache-Control: no-store\r\n\
-         Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{text}\n",
-        text.len() + 1
-    );
-    stream.write_all(response.as_bytes()).await?;
-    stream.shutdown().await
-}
-
-fn accept_key(key: &str) -> String {
-    let joined = format!("{key}{ACCEPT_SUFFIX}");
-    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes());
-    BASE64_STANDARD.encode(hash)
-}
-
-/// A request's headers.
-struct Headers<'a>(&'a [httparse::Header<'a>]);
-
-impl<'a> Headers<'a> {
-    /// The values of every header with this name; those that aren't ASCII are empty.
-    fn all(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |header| header.name.eq_ignore_ascii_case(name))
-            .map(|header| std::str::from_utf8(header.value).unwrap_or("").trim())
-    }
-
-    /// The value of the one header with this name; `None` where there is none, or several.
-    fn only(&self, name: &'static str) -> Option<&'a str> {
-        let mut all = self.all(name);
-        all.next().filter(|_| all.next().is_none())
-    }
-
-    /// The items of a list, which several headers may hold together.
-    fn list(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
-        self.all(name)
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -643,7 +566,7 @@ mod tests {
         assert!(head.ends_with(b"\r\n\r\n"));
         drop(sent);
 
-        let mut long = io::Cursor::new(vec![b'a'; 2 * MAX_REQUEST]);
+        let mut long = io::Cursor::new(vec![b'a'; 2 * http::MAX_REQUEST]);
         let refused = read_head(&mut long)
             .await
             .expect("read")

@@ -1,0 +1,296 @@
+//! The rules themselves: what may stand in one, how it is read and written, and what it fits.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use jackfield_socket::HostName;
+
+use crate::address::Network;
+
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Streams.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// Which hosts at which ports: `HOST:PORTS`, and `/udp` behind it for datagrams.
+///
+/// The host is a name (`irc.example.org`), all names below one (`*.example.org`), an address or a
+/// network (`192.0.2.0/24`, `[2001:db8::/32]`), or `*` for every public host. The ports are a
+/// comma-separated list of ports and ranges (`993`, `443,8000-8100`), or `*`.
+///
+/// ```
+/// use jackfield_relayd::policy::Rule;
+///
+/// for text in ["irc.example.org:6697", "*.example.org:443,8000-8100", "[2001:db8::/32]:5683/udp"] {
+///     assert_eq!(text.parse::<Rule>()?.to_string(), text);
+/// }
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub(super) hosts: Hosts,
+    pub(super) ports: Ports,
+    pub(super) transport: Transport,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Hosts {
+    Any,
+    Name(HostName),
+    Below(HostName),
+    Network(Network),
+}
+
+/// Where a client may listen, or bind a datagram socket: `ADDRESS:PORTS` or `NETWORK:PORTS`, and
+/// `/udp` behind it for datagrams. `*` as ports, or the port 0 among them, lets the system choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenRule {
+    pub(super) network: Network,
+    pub(super) ports: Ports,
+    pub(super) transport: Transport,
+}
+
+/// Ports, in ranges; `None` for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ports(Option<Vec<RangeInclusive<u16>>>);
+
+impl Hosts {
+    /// Whether a host of this name, or without one, might fit; networks are for the caller, who
+    /// has the address.
+    pub(super) fn match_name(&self, name: Option<&HostName>) -> bool {
+        match (self, name) {
+            (Self::Any | Self::Network(_), _) => true,
+            (Self::Name(rule), Some(name)) => rule == name,
+            (Self::Below(rule), Some(name)) => name
+                .as_str()
+                .strip_suffix(rule.as_str())
+                .is_some_and(|rest| rest.ends_with('.')),
+            (Self::Name(_) | Self::Below(_), None) => false,
+        }
+    }
+}
+
+impl Ports {
+    pub(super) fn contains(&self, port: u16) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|ranges| ranges.iter().any(|range| range.contains(&port)))
+    }
+
+    /// Whether this port stands there by itself, not only within a range.
+    pub(super) fn list(&self, port: u16) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|ranges| ranges.contains(&(port..=port)))
+    }
+
+    /// What to try when any port will do.
+    pub(super) fn candidates(&self) -> Vec<u16> {
+        match &self.0 {
+            Some(ranges) if !self.list(0) => ranges.iter().cloned().flatten().collect(),
+            _ => vec![0],
+        }
+    }
+}
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let number = |part: &str| {
+            // `u16::from_str` would take a sign.
+            (part.bytes().all(|byte| byte.is_ascii_digit()))
+                .then(|| part.parse::<u16>().ok())
+                .flatten()
+                .ok_or_else(|| format!("{part:?} is not a port"))
+        };
+        let range = |part: &str| match part.split_once('-') {
+            None => number(part).map(|port| port..=port),
+            Some((first, last)) => {
+                let range = number(first)?..=number(last)?;
+                if range.is_empty() || range.start() == range.end() {
+                    return Err(format!("{part:?} is not a range of ports"));
+                }
+                Ok(range)
+            }
+        };
+        let ranges = text.split(',').map(range).collect::<Result<_, _>>()?;
+        Ok(Self(Some(ranges)))
+    }
+}
+
+/// Takes `HOST:PORTS/TRANSPORT` apart.
+fn parts(text: &str) -> Result<(&str, Ports, Transport), String> {
+    let (rest, transport) = match (text.strip_suffix("/udp"), text.strip_suffix("/tcp")) {
+        (Some(rest), _) => (rest, Transport::Udp),
+        (None, Some(rest)) => (rest, Transport::Tcp),
+        (None, None) => (text, Transport::Tcp),
+    };
+    let (host, ports) = rest
+        .rsplit_once(':')
+        .ok_or_else(|| format!("{text:?} has no port: expected HOST:PORTS"))?;
+    Ok((host, ports.parse()?, transport))
+}
+
+fn network(host: &str) -> Result<Network, String> {
+    match host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(v6) if v6.contains(':') => v6.parse(),
+        Some(_) => Err(format!(
+            "{host:?}: brackets are for IPv6 addresses and networks"
+        )),
+        None if host.contains(':') => Err(format!("{host:?}: an IPv6 address stands in brackets")),
+        None => host.parse(),
+    }
+}
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, ports, transport) = parts(text)?;
+        let hosts = if host == "*" {
+            Hosts::Any
+        } else if let Some(parent) = host.strip_prefix("*.") {
+            Hosts::Below(
+                parent
+                    .parse()
+                    .map_err(|error: jackfield_socket::Error| error.to_string())?,
+            )
+        } else if host.starts_with('[') || host.contains(['/', ':']) {
+            Hosts::Network(network(host)?)
+        } else if let Ok(network) = host.parse() {
+            Hosts::Network(network)
+        } else {
+            Hosts::Name(
+                host.parse()
+                    .map_err(|error: jackfield_socket::Error| error.to_string())?,
+            )
+        };
+        if let Hosts::Network(network) = &hosts {
+            network.as_written()?;
+        }
+        Ok(Self {
+            hosts,
+            ports,
+            transport,
+        })
+    }
+}
+
+impl FromStr for ListenRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, ports, transport) = parts(text)?;
+        let network = network(host)?;
+        network.as_written()?;
+        Ok(Self {
+            network,
+            ports,
+            transport,
+        })
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hosts {
+            Hosts::Any => f.write_str("*")?,
+            Hosts::Name(name) => name.fmt(f)?,
+            Hosts::Below(name) => write!(f, "*.{name}")?,
+            Hosts::Network(network) => write_network(f, network)?,
+        }
+        write!(f, ":{}{}", self.ports, self.transport.suffix())
+    }
+}
+
+impl fmt::Display for ListenRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_network(f, &self.network)?;
+        write!(f, ":{}{}", self.ports, self.transport.suffix())
+    }
+}
+
+fn write_network(f: &mut fmt::Formatter<'_>, network: &Network) -> fmt::Result {
+    if network.is_ipv4() {
+        write!(f, "{network}")
+    } else {
+        write!(f, "[{network}]")
+    }
+}
+
+impl Transport {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Tcp => "",
+            Self::Udp => "/udp",
+        }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(ranges) = &self.0 else {
+            return f.write_str("*");
+        };
+        for (index, range) in ranges.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            if range.start() == range.end() {
+                write!(f, "{}", range.start())?;
+            } else {
+                write!(f, "{}-{}", range.start(), range.end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in [
+            "",
+            "*",
+            "host",
+            "host:",
+            "host:http",
+            "host:1-",
+            "host:2-1",
+            "host:+1",
+            "host:65536",
+            "host:1,",
+            "host:1/sctp",
+            "*.:1",
+            "a.*.b:1",
+            "*a.b:1",
+            "2001:db8::1:443",
+            "[10.0.0.1]:1",
+            "10.0.0.1/8:1",
+            "127.1:80",
+            "[::ffff:127.0.0.1]:80",
+            "[::ffff:0:0/96]:80",
+            "[2002::/16]:80",
+        ] {
+            assert!(text.parse::<Rule>().is_err(), "{text:?}");
+        }
+        for text in ["localhost:1", "*:1", "[::ffff:127.0.0.1]:80", "127.0.0.1"] {
+            assert!(text.parse::<ListenRule>().is_err(), "{text:?}");
+        }
+    }
+}
