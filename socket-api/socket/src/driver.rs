@@ -1,8 +1,9 @@
-//! Runs any sans-IO stream core over any byte stream.
+//! Runs any sans-IO core over any byte stream or datagram socket.
 //!
 //! A [`StreamCore`] is a protocol without clock and socket: bytes and `now` go in; bytes, events
 //! and the next deadline come out. [`Driver`] does the rest, and is the one place where reading,
 //! writing, timers and cancellation meet, so that no protocol has to get them right again.
+//! [`DatagramCore`] and [`DatagramDriver`] are the same for datagrams.
 //!
 //! ```
 //! use jackfield_socket::driver::{Driver, StreamCore};
@@ -41,6 +42,8 @@
 //! # fn main() {}
 //! ```
 
+mod datagram;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -51,6 +54,8 @@ use tokio::io::ReadBuf;
 
 use crate::ByteStream;
 use crate::time::{self, Instant, Sleep};
+
+pub use datagram::{DatagramCore, DatagramDriver, Peer};
 
 /// How many bytes one read takes at the most.
 const READ_SIZE: usize = 16 * 1024;
@@ -282,17 +287,7 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
     }
 
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DriverError<C::Error>>> {
-        let Some(deadline) = self.core.deadline() else {
-            self.timer = None;
-            return Poll::Pending;
-        };
-        let timer = self
-            .timer
-            .get_or_insert_with(|| time::sleep_until(deadline));
-        timer.reset(deadline);
-        ready!(Pin::new(timer).poll(cx));
-        self.timer = None;
-        let now = time::now().max(deadline);
+        let now = ready!(poll_timer(&mut self.timer, self.core.deadline(), cx));
         let handled = self.core.handle_deadline(now).map_err(DriverError::Core);
         debug_assert!(
             handled.is_err() || self.core.deadline().is_none_or(|next| next > now),
@@ -323,13 +318,30 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
     }
 }
 
-/// How a [`Driver`] fails.
+/// Waits for a deadline, if there is one; ready with the time at which it has come.
+fn poll_timer(
+    timer: &mut Option<Sleep>,
+    deadline: Option<Instant>,
+    cx: &mut Context<'_>,
+) -> Poll<Instant> {
+    let Some(deadline) = deadline else {
+        *timer = None;
+        return Poll::Pending;
+    };
+    let sleep = timer.get_or_insert_with(|| time::sleep_until(deadline));
+    sleep.reset(deadline);
+    ready!(Pin::new(sleep).poll(cx));
+    *timer = None;
+    Poll::Ready(time::now().max(deadline))
+}
+
+/// How a [`Driver`] or a [`DatagramDriver`] fails.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DriverError<E> {
-    /// The stream failed.
+    /// The stream or the socket failed.
     Io(io::Error),
-    /// The core says that the connection is over.
+    /// The core says that it is over.
     Core(E),
 }
 
