@@ -1,17 +1,16 @@
 //! What carries the messages: one WebSocket, natively or the page's own.
 
-#[cfg(wasm_browser)]
-pub(crate) mod browser;
-#[cfg(not(wasm_browser))]
-pub(crate) mod native;
-
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+#[cfg(not(wasm_browser))]
+use jackfield_socket::{AnyStream, TcpConnect, TcpOptions};
 use jackfield_socket::{Error, ErrorKind, Result, time};
+#[cfg(not(wasm_browser))]
+use jackfield_tls::{TlsConfig, TlsConnector};
+use jackfield_websocket::WebSocket;
 
 use crate::RelayConfig;
 use crate::session::Session;
@@ -19,32 +18,45 @@ use crate::session::Session;
 /// How many messages are moved each way before other tasks have a turn.
 const BATCH: usize = 64;
 
-/// A WebSocket that is open.
-pub(crate) trait Carrier: Send + Unpin + 'static {
-    /// Ready when the WebSocket can take a message: what it holds unsent is short.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
-
-    /// Takes a message, after `poll_ready`.
-    fn send(&mut self, message: BytesMut) -> Result<()>;
-
-    /// Moves along what was sent.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>>;
-
-    /// The next message; an error when the WebSocket is closed, in order or not.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>>;
-
-    /// Closes it in order, as far as that needs no answer.
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()>;
-}
-
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Opens WebSockets.
-pub(crate) type Connector = Box<dyn Fn() -> BoxFuture<Result<Box<dyn Carrier>>> + Send + Sync>;
+pub(crate) type Connector = Box<dyn Fn() -> BoxFuture<Result<WebSocket>> + Send + Sync>;
+
+/// Opens WebSockets over streams of this network, with TLS where the address says so.
+#[cfg(not(wasm_browser))]
+pub(crate) fn connector(network: impl TcpConnect, config: &RelayConfig) -> Connector {
+    let network = Arc::new(network);
+    let config = config.clone();
+    Box::new(move || {
+        let (network, config) = (network.clone(), config.clone());
+        Box::pin(async move {
+            let to = config.url.endpoint();
+            let stream = network.connect(to, &TcpOptions::default()).await?;
+            let stream = if config.url.is_secure() {
+                let tls = match config.tls.clone() {
+                    Some(tls) => tls,
+                    None => TlsConnector::new(TlsConfig::new())?,
+                };
+                AnyStream::new(tls.connect(stream, to.host()).await?)
+            } else {
+                AnyStream::new(stream)
+            };
+            WebSocket::over(stream, &config.url, &config.websocket()).await
+        })
+    })
+}
+
+/// Opens WebSockets in the page.
+#[cfg(wasm_browser)]
+pub(crate) fn connector(config: &RelayConfig) -> Connector {
+    let config = config.clone();
+    Box::new(move || Box::pin(WebSocket::open(&config.url, &config.websocket())))
+}
 
 /// Opens a WebSocket and moves a session's messages until it is over, or `idle` says that nobody
 /// needs it any more.
 pub(crate) async fn carry(
-    opening: BoxFuture<Result<Box<dyn Carrier>>>,
+    opening: BoxFuture<Result<WebSocket>>,
     session: Arc<Session>,
     config: RelayConfig,
     idle: impl Fn(&Session) -> bool + Unpin,
@@ -71,17 +83,17 @@ pub(crate) async fn carry(
                 ErrorKind::TimedOut,
                 format!(
                     "the relay at {} did not answer within {limit} s",
-                    config.url.host()
+                    config.url.endpoint().host()
                 ),
             ));
         }
     };
     let mut timer = time::sleep_until(time::now());
     let moved = poll_fn(|cx| {
-        let moved = move_messages(&session, carrier.as_mut(), &mut timer, cx);
+        let moved = move_messages(&session, &mut carrier, &mut timer, cx);
         if let Poll::Ready(Err(_)) = moved {
             // Whatever failed, the relay's last word may be here already: it says why.
-            while let Poll::Ready(Ok(message)) = carrier.poll_receive(cx) {
+            while let Poll::Ready(Ok(Some(message))) = carrier.poll_receive(cx) {
                 session.act(|state| state.mux.receive(time::now(), message));
             }
         }
@@ -94,14 +106,17 @@ pub(crate) async fn carry(
     if let Err(error) = moved {
         session.fail(&error);
     }
-    // The last word, a GOAWAY among others, and the close.
+    // The last word, a GOAWAY among others, and the close; natively its answer is waited for, so
+    // that nothing of it is lost.
     let closing = poll_fn(|cx| {
         while let Some(message) = session.act(|state| state.mux.transmit()) {
             if carrier.send(message).is_err() {
                 break;
             }
         }
-        carrier.poll_close(cx)
+        ready!(carrier.poll_close(cx))?;
+        while ready!(carrier.poll_receive(cx))?.is_some() {}
+        Poll::Ready(Ok::<_, Error>(()))
     });
     let _ = time::timeout(config.handshake_timeout, closing).await;
     session.fail(&Error::new(ErrorKind::Closed, "the relay was closed"));
@@ -110,7 +125,7 @@ pub(crate) async fn carry(
 /// Moves messages both ways, until neither way has one or the session is over.
 fn move_messages(
     session: &Session,
-    carrier: &mut dyn Carrier,
+    carrier: &mut WebSocket,
     timer: &mut time::Sleep,
     cx: &mut Context<'_>,
 ) -> Poll<Result<()>> {
@@ -128,6 +143,10 @@ fn move_messages(
             moved += 1;
         }
         if let Poll::Ready(message) = carrier.poll_receive(cx)? {
+            // In order or not: the relay says in a message of its own that it is going.
+            let message = message.ok_or_else(|| {
+                Error::new(ErrorKind::Reset, "the relay has closed the WebSocket")
+            })?;
             session.act(|state| state.mux.receive(time::now(), message));
             moving = true;
             moved += 1;

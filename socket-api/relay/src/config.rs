@@ -1,11 +1,11 @@
 //! Where the relay is, and how it is used.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use jackfield_relay_wire::auth;
-use jackfield_socket::{Endpoint, Error, ErrorKind, Host, Result};
+use jackfield_relay_wire::{MAX_MESSAGE, auth};
+use jackfield_socket::{Error, ErrorKind, Result};
+use jackfield_websocket::{WebSocketOptions, WebSocketUrl};
 
 /// Where the relay is, and how it is used.
 ///
@@ -20,7 +20,7 @@ use jackfield_socket::{Endpoint, Error, ErrorKind, Host, Result};
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RelayConfig {
-    pub(crate) url: RelayUrl,
+    pub(crate) url: WebSocketUrl,
     pub(crate) token: Option<String>,
     #[cfg(not(wasm_browser))]
     pub(crate) tls: Option<jackfield_tls::TlsConnector>,
@@ -85,13 +85,13 @@ impl RelayConfig {
         self
     }
 
-    /// The subprotocols that the handshake offers.
-    pub(crate) fn subprotocols(&self) -> Vec<String> {
+    /// How the WebSocket is opened.
+    pub(crate) fn websocket(&self) -> WebSocketOptions {
+        let mut options = WebSocketOptions::new().with_subprotocol(auth::SUBPROTOCOL);
         let token = self.token.as_deref().map(auth::token_subprotocol);
-        [auth::SUBPROTOCOL.to_owned()]
-            .into_iter()
-            .chain(token)
-            .collect()
+        options.offered_beside.extend(token);
+        options.max_message = MAX_MESSAGE;
+        options
     }
 
     pub(crate) fn mux(&self) -> jackfield_relay_wire::Config {
@@ -107,110 +107,12 @@ impl RelayConfig {
 impl fmt::Debug for RelayConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RelayConfig")
-            .field("url", &self.url.text)
+            .field("url", &self.url.as_str())
             .field("token", &self.token.as_ref().map(|_| "…"))
             .finish_non_exhaustive()
     }
 }
 
-/// A relay's address, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RelayUrl {
-    pub(crate) text: String,
-    pub(crate) secure: bool,
-    pub(crate) endpoint: Endpoint,
-}
-
-impl FromStr for RelayUrl {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (secure, rest) = if let Some(rest) = text.strip_prefix("wss://") {
-            (true, rest)
-        } else if let Some(rest) = text.strip_prefix("ws://") {
-            (false, rest)
-        } else {
-            return Err(invalid("a relay's address begins with wss:// or ws://"));
-        };
-        // What else a URL may hold is for the carrier to read; what could end the request's line,
-        // or a password that would be written into logs, may not come this far.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains('#') {
-            return Err(invalid(
-                "only visible ASCII, and no '#', may stand in a relay's address",
-            ));
-        }
-        let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-        if authority.contains('@') {
-            return Err(invalid(
-                "a relay's address holds no user or password: the token has a place of its own",
-            ));
-        }
-        let has_port = match authority.rfind(']') {
-            Some(bracket) => authority[bracket..].contains(':'),
-            None => authority.contains(':'),
-        };
-        let endpoint = if has_port {
-            authority.parse()?
-        } else {
-            let port = if secure { 443 } else { 80 };
-            format!("{authority}:{port}").parse()?
-        };
-        Ok(Self {
-            text: text.to_owned(),
-            secure,
-            endpoint,
-        })
-    }
-}
-
-impl RelayUrl {
-    /// What names the relay in an error.
-    pub(crate) fn host(&self) -> &Host {
-        self.endpoint.host()
-    }
-}
-
 fn invalid(what: &'static str) -> Error {
     Error::new(ErrorKind::InvalidInput, what)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_taken_apart() {
-        for (text, secure, endpoint) in [
-            ("ws://localhost", false, "localhost:80"),
-            ("wss://relay.example", true, "relay.example:443"),
-            ("wss://relay.example:8443/a?b=c", true, "relay.example:8443"),
-            ("ws://[::1]/x", false, "[::1]:80"),
-            ("ws://[::1]:9000", false, "[::1]:9000"),
-            ("ws://127.0.0.1:9000?q", false, "127.0.0.1:9000"),
-        ] {
-            let url: RelayUrl = text.parse().expect(text);
-            assert_eq!(
-                (url.secure, url.endpoint.to_string().as_str()),
-                (secure, endpoint)
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_address_is_refused() {
-        for text in [
-            "",
-            "http://relay.example",
-            "relay.example",
-            "wss://",
-            "wss://user:password@relay.example",
-            "wss://relay.example/a b",
-            "wss://relay.example/\r\nX: y",
-            "wss://relay.example/#part",
-            "wss://relay.example:99999",
-        ] {
-            let error = text.parse::<RelayUrl>().expect_err(text);
-            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
-        }
-    }
 }

@@ -63,14 +63,14 @@ impl Relay {
     /// A relay that is reached over this network; for `wss://`, with TLS over it.
     #[cfg(not(wasm_browser))]
     pub fn over(network: impl TcpConnect, config: RelayConfig) -> (Self, Connection) {
-        let connector = carrier::native::connector(network, &config);
+        let connector = carrier::connector(network, &config);
         Self::with(connector, config)
     }
 
     /// A relay that is reached over the page's own WebSocket.
     #[cfg(wasm_browser)]
     pub fn new(config: RelayConfig) -> (Self, Connection) {
-        let connector = carrier::browser::connector(&config);
+        let connector = carrier::connector(&config);
         Self::with(connector, config)
     }
 

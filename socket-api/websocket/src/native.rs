@@ -1,0 +1,184 @@
+//! A WebSocket over any byte stream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Sink as _, Stream as _};
+use http::{HeaderValue, StatusCode, header};
+use jackfield_socket::{AnyStream, ByteStream, Error, ErrorKind, Host, Result};
+use tokio::io::AsyncWrite as _;
+use tokio_websockets::upgrade::Error as UpgradeError;
+use tokio_websockets::{ClientBuilder, CloseCode, Limits, Message, WebSocketStream};
+
+use crate::{WebSocketOptions, WebSocketUrl};
+
+/// An open WebSocket.
+pub(crate) struct Socket {
+    stream: WebSocketStream<AnyStream>,
+    /// For errors.
+    host: Host,
+    /// This side has sent its close.
+    closed: bool,
+    /// The server has sent its own, with this code.
+    peer_closed: Option<u16>,
+}
+
+/// Shakes hands.
+pub(crate) async fn open(
+    stream: impl ByteStream,
+    url: &WebSocketUrl,
+    options: &WebSocketOptions,
+) -> Result<Socket> {
+    let host = url.endpoint().host();
+    let limits = Limits::default().max_payload_len(Some(options.max_message));
+    let mut builder = ClientBuilder::new()
+        .uri(url.as_str())
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("a WebSocket's address is not a URL: {error}"),
+            )
+        })?
+        .limits(limits);
+    let offered = options.offered()?;
+    if !offered.is_empty() {
+        let mut offered = HeaderValue::try_from(offered.join(", "))
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))?;
+        offered.set_sensitive(true);
+        builder = builder
+            .add_header(header::SEC_WEBSOCKET_PROTOCOL, offered)
+            .map_err(|error| failed(host, error))?;
+    }
+    let (stream, response) = builder
+        .connect_on(AnyStream::new(stream))
+        .await
+        .map_err(|error| match error {
+            tokio_websockets::Error::Upgrade(UpgradeError::DidNotSwitchProtocols(status)) => {
+                refused(host, status)
+            }
+            tokio_websockets::Error::Upgrade(error) => Error::new(
+                ErrorKind::Protocol,
+                format!("what answers at {host} opens no WebSockets: {error}"),
+            ),
+            error => failed(host, error),
+        })?;
+    let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+    let chosen = chosen.and_then(|chosen| chosen.to_str().ok());
+    options.check_chosen(host, chosen.unwrap_or_default())?;
+    Ok(Socket {
+        stream,
+        host: host.clone(),
+        closed: false,
+        peer_closed: None,
+    })
+}
+
+impl Socket {
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream)
+            .poll_ready(cx)
+            .map_err(|error| failed(&self.host, error))
+    }
+
+    pub(crate) fn send(&mut self, message: BytesMut) -> Result<()> {
+        Pin::new(&mut self.stream)
+            .start_send(Message::binary(message))
+            .map_err(|error| failed(&self.host, error))
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream)
+            .poll_flush(cx)
+            .map_err(|error| failed(&self.host, error))
+    }
+
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        while self.peer_closed.is_none() {
+            let Some(message) = ready!(Pin::new(&mut self.stream).poll_next(cx)) else {
+                return Poll::Ready(Err(lost(&self.host, "cut")));
+            };
+            let message = message.map_err(|error| failed(&self.host, error))?;
+            if message.is_binary() {
+                return Poll::Ready(Ok(Some(message.into_payload().into())));
+            }
+            if message.is_text() {
+                return Poll::Ready(Err(Error::new(
+                    ErrorKind::Protocol,
+                    format!("{} sent a text message", self.host),
+                )));
+            }
+            self.peer_closed = message.as_close().map(|(code, _)| code.into());
+            // Pings are answered below this.
+        }
+        // The answer to the server's close; it needs nothing of us any more.
+        let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        Poll::Ready(match self.peer_closed {
+            _ if self.closed => Err(Error::new(
+                ErrorKind::Closed,
+                format!("the WebSocket to {} was closed here", self.host),
+            )),
+            Some(code) if code != u16::from(CloseCode::NORMAL_CLOSURE) => {
+                Err(lost(&self.host, &format!("closed with code {code}")))
+            }
+            _ => Ok(None),
+        })
+    }
+
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut stream = Pin::new(&mut self.stream);
+        let failed = |error| failed(&self.host, error);
+        if self.peer_closed.is_none() && !self.closed {
+            let close = Message::close(Some(CloseCode::NORMAL_CLOSURE), "");
+            stream.as_mut().start_send(close).map_err(failed)?;
+            self.closed = true;
+        }
+        ready!(stream.as_mut().poll_flush(cx)).map_err(failed)?;
+        if self.peer_closed.is_some() {
+            // Nothing comes any more: with TLS below, that ends in order, too.
+            return Pin::new(self.stream.get_mut())
+                .poll_shutdown(cx)
+                .map_err(Error::from);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn refused(host: &Host, status: u16) -> Error {
+    let kind = match status {
+        401 | 403 => ErrorKind::Denied,
+        408 | 504 => ErrorKind::TimedOut,
+        429 | 503 => ErrorKind::LimitExceeded,
+        _ => ErrorKind::Protocol,
+    };
+    let name = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("no name");
+    Error::new(
+        kind,
+        format!("{host} refused the WebSocket: {status} {name}"),
+    )
+}
+
+fn failed(host: &Host, error: tokio_websockets::Error) -> Error {
+    match error {
+        tokio_websockets::Error::Io(error) => Error::from(error),
+        tokio_websockets::Error::AlreadyClosed => lost(host, "closed already"),
+        tokio_websockets::Error::PayloadTooLong { len, max_len } => Error::new(
+            ErrorKind::LimitExceeded,
+            format!("{host} sent a message of {len} bytes, where {max_len} are the most"),
+        ),
+        error => Error::new(
+            ErrorKind::Protocol,
+            format!("{host} broke the rules of WebSockets: {error}"),
+        ),
+    }
+}
+
+fn lost(host: &Host, how: &str) -> Error {
+    Error::new(
+        ErrorKind::Reset,
+        format!("the WebSocket to {host} was {how}"),
+    )
+}
