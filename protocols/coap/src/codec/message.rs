@@ -161,13 +161,13 @@ impl Message {
     }
 
     /// How many bytes token, options, marker and payload take.
-    pub(super) fn body_len(&self) -> usize {
+    pub(crate) fn body_len(&self) -> usize {
         let marker = usize::from(!self.payload.is_empty());
         self.token.len() + self.options.as_bytes().len() + marker + self.payload.len()
     }
 
     /// Appends token, options, marker and payload.
-    pub(super) fn push_body(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push_body(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.token.as_bytes());
         out.extend_from_slice(self.options.as_bytes());
         if !self.payload.is_empty() {
@@ -177,7 +177,7 @@ impl Message {
     }
 
     /// Takes token, options, marker and payload, which are all of `bytes` from `at` on.
-    pub(super) fn decode_body(
+    pub(crate) fn decode_body(
         code: Code,
         token_length: u8,
         bytes: &[u8],

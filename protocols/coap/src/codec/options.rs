@@ -239,7 +239,7 @@ impl Options {
     }
 
     /// Adds one whose value has been checked, or is not to be.
-    pub(super) fn insert(&mut self, number: OptionNumber, value: &[u8]) {
+    pub(crate) fn insert(&mut self, number: OptionNumber, value: &[u8]) {
         self.count += 1;
         if number.0 >= self.last {
             push_option(&mut self.bytes, number.0 - self.last, value);
