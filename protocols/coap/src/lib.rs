@@ -1,5 +1,8 @@
-//! A CoAP client: codec, sans-IO core, and an async client over Jackfield's socket API.
+//! A CoAP client: codec, sans-IO core, and an async client over the socket API.
 
 pub mod codec;
 pub mod core;
+mod error;
 pub mod oscore;
+
+pub use error::{Refusal, RequestError};

@@ -2,11 +2,26 @@
 //!
 //! Two message layers carry requests and responses: one over datagrams (RFC 7252, section 4), one
 //! over streams (RFC 8323). Both are a [`MessageLayer`], so that what stands above them need not
-//! know which it has.
+//! know which it has: [`Exchanges`], which finds the request that a response belongs to.
+//! [`blockwise`] has bodies in blocks, and [`Cache`] the responses that may be used again.
 
+pub mod blockwise;
+mod cache;
+mod config;
+mod exchanges;
 mod layer;
+mod observe;
+mod random;
+mod request;
+mod response;
 
+pub use cache::{Cache, Cached};
+pub use config::Config;
+pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict};
 pub use layer::{
     Delivery, LayerError, LayerEvent, MessageLayer, Received, Reception, SendError,
     TransmissionError, TransmissionId,
 };
+pub use observe::NotificationOrder;
+pub use request::{NoResponse, Request};
+pub use response::Response;

@@ -1,0 +1,270 @@
+//! The client's side of Block2.
+
+use super::BlockError;
+use crate::codec::{Block, BlockSize, Message, OptionNumber};
+
+/// How often a body that changes while it is fetched is fetched from its beginning.
+const MAX_RESTARTS: u32 = 4;
+
+/// Takes a response's body, block by block (RFC 7959, section 2.4; RFC 8323, section 6).
+///
+/// ```
+/// use jackfield_coap::codec::{Block, BlockSize, Code, Message};
+/// use jackfield_coap::core::blockwise::{Download, DownloadStep};
+///
+/// let mut download = Download::new(None, 1 << 20);
+/// let mut body = Vec::new();
+/// for (number, more) in [(0, true), (1, false)] {
+///     let mut request = Message::new(Code::GET);
+///     download.prepare(&mut request)?;
+///
+///     let mut response = Message::new(Code::CONTENT);
+///     response.set_block2(Block::new(number, more, BlockSize::B16).expect("a small number"));
+///     response.set_payload([0; 16]);
+///     let step = download.answered(&response)?;
+///     body.extend_from_slice(response.payload());
+///     assert_eq!(step == DownloadStep::Last, !more);
+/// }
+/// assert_eq!(body.len(), 32);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Download {
+    size: Option<BlockSize>,
+    limit: u64,
+    offset: u64,
+    total: Option<u64>,
+    etag: Option<Vec<u8>>,
+    restarts: u32,
+    /// Whether what came may still be thrown away.
+    passed_on: bool,
+}
+
+/// What is to be done with a response's payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownloadStep {
+    /// It is the next part of the body, and more follow.
+    More,
+    /// It is the last part of the body, or all of it.
+    Last,
+    /// It is none: the body has changed, and is to be fetched from its beginning. What has come of
+    /// it is to be thrown away.
+    Restart,
+}
+
+impl Download {
+    /// A body of which at most `limit` bytes are taken, in blocks of this size where the server can
+    /// choose freely.
+    pub fn new(size: Option<BlockSize>, limit: u64) -> Self {
+        Self {
+            size,
+            limit,
+            offset: 0,
+            total: None,
+            etag: None,
+            restarts: 0,
+            passed_on: false,
+        }
+    }
+
+    /// The same, for a body whose parts are passed on as they come: when it changes, that is an
+    /// error, and no new beginning.
+    #[must_use]
+    pub fn passed_on(mut self) -> Self {
+        self.passed_on = true;
+        self
+    }
+
+    /// How many bytes have come.
+    pub fn received(&self) -> u64 {
+        self.offset
+    }
+
+    /// How many bytes there are in all, where the server has said so (Size2).
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// Makes a request ask for the next block.
+    ///
+    /// # Errors
+    /// [`BlockError::TooManyBlocks`].
+    pub fn prepare(&self, request: &mut Message) -> Result<(), BlockError> {
+        let Some(size) = self.size else {
+            return Ok(());
+        };
+        let number = self.offset / size.bytes() as u64;
+        let block = u32::try_from(number)
+            .ok()
+            .and_then(|number| Block::new(number, false, size))
+            .ok_or(BlockError::TooManyBlocks)?;
+        request.set_block2(block);
+        Ok(())
+    }
+
+    /// Judges a response; says what its payload is. A response that is no success is always the
+    /// last, and has the whole body.
+    ///
+    /// # Errors
+    /// Where it is not the block that was asked for, or the body is too large or changes too often.
+    pub fn answered(&mut self, response: &Message) -> Result<DownloadStep, BlockError> {
+        let length = response.payload().len();
+        let begun = self.offset > 0;
+        let Some(block) = response.block2() else {
+            if begun && response.code().is_success() {
+                // The whole body, which is small now.
+                return self.restart();
+            }
+            self.grow(length)?;
+            return Ok(DownloadStep::Last);
+        };
+        if !response.code().is_success() {
+            self.grow(length)?;
+            return Ok(DownloadStep::Last);
+        }
+        let etag = response.etags().next();
+        if begun && self.etag.as_deref() != etag {
+            return self.restart();
+        }
+        if block.offset() != self.offset {
+            return Err(BlockError::WrongBlock {
+                expected: self.offset,
+                got: block.offset(),
+            });
+        }
+        let unit = block.size().bytes();
+        let fits = match (block.size(), block.more()) {
+            (BlockSize::Bert, true) => length > 0 && length.is_multiple_of(unit),
+            (BlockSize::Bert, false) => true,
+            (_, true) => length == unit,
+            (_, false) => length <= unit,
+        };
+        if !fits {
+            return Err(BlockError::WrongLength);
+        }
+        if !begun {
+            self.etag = etag.map(<[u8]>::to_vec);
+        }
+        if let Some(total) = response.options().uint(OptionNumber::SIZE2) {
+            self.total = Some(total.into());
+        }
+        // What is announced may be wrong, but what is too large by its own word need not be fetched.
+        if self.total.is_some_and(|total| total > self.limit) {
+            return Err(BlockError::TooLarge { limit: self.limit });
+        }
+        self.grow(length)?;
+        // The server may have chosen a smaller size, and then it stays with that.
+        self.size = Some(match self.size {
+            Some(size) => size.min(block.size()),
+            None => block.size(),
+        });
+        Ok(if block.more() {
+            DownloadStep::More
+        } else {
+            DownloadStep::Last
+        })
+    }
+
+    fn grow(&mut self, by: usize) -> Result<(), BlockError> {
+        let limit = self.limit;
+        match self.offset.checked_add(by as u64) {
+            Some(offset) if offset <= limit => {
+                self.offset = offset;
+                Ok(())
+            }
+            _ => Err(BlockError::TooLarge { limit }),
+        }
+    }
+
+    fn restart(&mut self) -> Result<DownloadStep, BlockError> {
+        self.restarts += 1;
+        if self.passed_on || self.restarts > MAX_RESTARTS {
+            return Err(BlockError::Changed);
+        }
+        self.offset = 0;
+        self.total = None;
+        self.etag = None;
+        Ok(DownloadStep::Restart)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Code;
+
+    fn block(number: u32, more: bool, size: BlockSize, length: usize, etag: &[u8]) -> Message {
+        let mut response = Message::new(Code::CONTENT);
+        response.set_block2(Block::new(number, more, size).expect("a small number"));
+        response.set_payload(vec![0; length]);
+        if !etag.is_empty() {
+            let options = response.options_mut();
+            options
+                .add(OptionNumber::ETAG, etag)
+                .expect("an entity-tag");
+        }
+        response
+    }
+
+    #[test]
+    fn a_body_that_changes_is_fetched_anew_but_not_for_ever() {
+        let mut download = Download::new(None, 1000);
+        for restart in 0..5 {
+            let first = block(0, true, BlockSize::B16, 16, &[restart]);
+            assert_eq!(download.answered(&first), Ok(DownloadStep::More));
+            let changed = block(1, true, BlockSize::B16, 16, &[restart + 1]);
+            let expected = if restart < 4 {
+                Ok(DownloadStep::Restart)
+            } else {
+                Err(BlockError::Changed)
+            };
+            assert_eq!(download.answered(&changed), expected);
+        }
+        let mut passed_on = Download::new(None, 1000).passed_on();
+        let first = block(0, true, BlockSize::B16, 16, b"a");
+        assert_eq!(passed_on.answered(&first), Ok(DownloadStep::More));
+        let changed = block(1, true, BlockSize::B16, 16, b"");
+        assert_eq!(passed_on.answered(&changed), Err(BlockError::Changed));
+    }
+
+    #[test]
+    fn blocks_must_be_those_that_are_due() {
+        for (response, what) in [
+            (block(1, true, BlockSize::B16, 16, b""), "the second"),
+            (block(0, true, BlockSize::B16, 15, b""), "too short"),
+            (block(0, true, BlockSize::B16, 0, b""), "empty"),
+            (block(0, false, BlockSize::B16, 17, b""), "too long"),
+            (block(0, true, BlockSize::Bert, 1025, b""), "no whole units"),
+            (block(0, true, BlockSize::Bert, 0, b""), "no unit at all"),
+        ] {
+            Download::new(None, 5000)
+                .answered(&response)
+                .expect_err(what);
+        }
+    }
+
+    #[test]
+    fn a_smaller_size_is_kept_to() {
+        let mut download = Download::new(Some(BlockSize::B1024), 5000);
+        let first = block(0, true, BlockSize::B64, 64, b"");
+        assert_eq!(download.answered(&first), Ok(DownloadStep::More));
+        let mut request = Message::new(Code::GET);
+        download.prepare(&mut request).expect("a block");
+        let asked = request.block2().map(|block| block.to_string());
+        assert_eq!(asked.as_deref(), Some("1/0/64"));
+    }
+
+    #[test]
+    fn nothing_beyond_the_limit_is_taken() {
+        let mut download = Download::new(None, 31);
+        let first = block(0, true, BlockSize::B16, 16, b"");
+        assert_eq!(download.answered(&first), Ok(DownloadStep::More));
+        let second = block(1, false, BlockSize::B16, 16, b"");
+        let too_large = Err(BlockError::TooLarge { limit: 31 });
+        assert_eq!(download.answered(&second), too_large);
+        let mut announced = block(0, true, BlockSize::B16, 16, b"");
+        let size = announced.options_mut().set_uint(OptionNumber::SIZE2, 32);
+        size.expect("a size");
+        assert_eq!(Download::new(None, 31).answered(&announced), too_large);
+    }
+}

@@ -1,0 +1,560 @@
+//! The request layer (RFC 7252, section 5): which response belongs to which request.
+//!
+//! It gives each request a token that can't be guessed, and takes for its response only what comes
+//! with that token from the server that was asked. It knows nothing of how messages get there: what
+//! is to be sent comes out of [`Exchanges::poll_outgoing`], and whoever sends it says what became of
+//! it.
+
+mod exchange;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use jackfield_socket::driver::Peer;
+use jackfield_socket::time::Instant;
+
+use super::observe::max_age;
+use super::random::Random;
+use super::{Config, Delivery};
+use crate::codec::{Code, Message, OptionNumber, Token};
+use crate::error::RequestError;
+use exchange::{Exchange, Observation, Phase};
+
+/// The options that a response may have to be understood (RFC 7252, section 5.4.1).
+const KNOWN_IN_RESPONSES: [OptionNumber; 3] = [
+    OptionNumber::BLOCK1,
+    OptionNumber::BLOCK2,
+    OptionNumber::OSCORE,
+];
+/// How long after a notification's Max-Age a client waits before it asks again: so long at the
+/// least, and up to twice that (RFC 7641, section 3.3.1, has 5 to 15 s).
+const REFRESH_DELAY: Duration = Duration::from_secs(5);
+/// How long the last word to a server that is no longer observed may wait for its answer.
+const LEAVING: Duration = Duration::from_secs(93);
+
+/// Names a request or an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(u64);
+
+/// What kind of exchange is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A request that has one response.
+    Single,
+    /// A request that is done when it was delivered: it asks for no response (RFC 7967).
+    Told,
+    /// A request whose responses are notifications (RFC 7641).
+    Observe,
+    /// A request to a group, whose members' answers are taken for this long (RFC 7252, section 8).
+    Group(Duration),
+}
+
+/// What the layer below is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outgoing {
+    /// Send a message, and say what becomes of it under this name.
+    Send {
+        /// For which exchange.
+        id: ExchangeId,
+        /// To whom.
+        to: Peer,
+        /// What.
+        message: Message,
+        /// How.
+        delivery: Delivery,
+    },
+    /// Stop repeating what was sent for an exchange: nobody waits for it any more.
+    Stop(ExchangeId),
+}
+
+/// What an exchange tells.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExchangeEvent {
+    /// A response.
+    Response {
+        /// To what.
+        id: ExchangeId,
+        /// From whom.
+        from: Peer,
+        /// The response itself; where it is in blocks, the first of them.
+        message: Message,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// Something failed.
+    Failed {
+        /// What.
+        id: ExchangeId,
+        /// Why.
+        error: RequestError,
+        /// Whether it is over. An observation whose server is silent is tried again.
+        last: bool,
+    },
+    /// It is done without a response: what was told was delivered, or a group's time is over.
+    Done(ExchangeId),
+}
+
+/// Whether a response was waited for. One that was not is rejected with a Reset, by which a server
+/// learns that it is no longer observed (RFC 7641, section 3.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was.
+    Accept,
+    /// It was not, or it can't be understood.
+    Reject,
+}
+
+/// The exchanges under way.
+#[derive(Debug)]
+pub struct Exchanges {
+    config: Config,
+    random: Random,
+    last_id: u64,
+    under_way: BTreeMap<ExchangeId, Exchange>,
+    by_token: HashMap<Token, ExchangeId>,
+    outgoing: VecDeque<Outgoing>,
+    events: VecDeque<ExchangeEvent>,
+    /// What servers want to hear with the next request (RFC 9175, section 2.2.1): as many as there
+    /// may be exchanges.
+    echoes: BTreeMap<Peer, Vec<u8>>,
+    connected: bool,
+    is_reliable: bool,
+}
+
+impl Exchanges {
+    /// No exchanges yet; nothing goes out until [`connected`](Self::connected). Where messages
+    /// arrive in order, `is_reliable`, notifications are as new as they are late (RFC 8323, section
+    /// 7.1).
+    pub fn new(config: Config, is_reliable: bool) -> Self {
+        let random = Random::new(config.seed);
+        Self {
+            config,
+            random,
+            last_id: 0,
+            under_way: BTreeMap::new(),
+            by_token: HashMap::new(),
+            outgoing: VecDeque::new(),
+            events: VecDeque::new(),
+            echoes: BTreeMap::new(),
+            connected: false,
+            is_reliable,
+        }
+    }
+
+    /// Begins an exchange; its token and Observe are set here.
+    ///
+    /// # Errors
+    /// [`RequestError::TooManyPending`].
+    pub fn begin(
+        &mut self,
+        now: Instant,
+        to: Peer,
+        mut message: Message,
+        delivery: Delivery,
+        kind: Kind,
+        timeout: Option<Duration>,
+    ) -> Result<ExchangeId, RequestError> {
+        if self.under_way.len() >= self.config.max_exchanges {
+            return Err(RequestError::TooManyPending);
+        }
+        self.last_id += 1;
+        let id = ExchangeId(self.last_id);
+        let timeout = timeout.unwrap_or(self.config.response_timeout);
+        let phase = match kind {
+            Kind::Single => Phase::Single,
+            Kind::Told => Phase::Told,
+            Kind::Observe => {
+                message.set_observe(0);
+                Phase::Observing(Observation::default())
+            }
+            Kind::Group(_) => Phase::Group(Vec::new()),
+        };
+        let wait = match kind {
+            Kind::Group(window) => window,
+            _ => timeout,
+        };
+        let exchange = Exchange {
+            to,
+            message,
+            delivery,
+            phase,
+            timeout,
+            deadline: now + wait,
+            echoed: false,
+            sent: false,
+        };
+        self.under_way.insert(id, exchange);
+        self.send(id);
+        Ok(id)
+    }
+
+    /// Nobody waits for an exchange any more: nothing more is told of it. A server that is observed
+    /// is told so (RFC 7641, section 3.6).
+    pub fn cancel(&mut self, now: Instant, id: ExchangeId) {
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return;
+        };
+        if exchange.sent {
+            self.outgoing.push_back(Outgoing::Stop(id));
+        }
+        // What has not gone out yet need not.
+        let connected = self.connected;
+        if connected && exchange.sent && matches!(exchange.phase, Phase::Observing(_)) {
+            exchange.phase = Phase::Leaving;
+            exchange.deadline = now + LEAVING;
+            exchange.message.set_observe(1);
+            self.resend(id);
+        } else {
+            self.remove(id);
+        }
+    }
+
+    /// Takes a response, and says whether it was waited for.
+    pub fn received(&mut self, now: Instant, from: Peer, response: Message) -> Verdict {
+        let Some(&id) = self.by_token.get(&response.token()) else {
+            return Verdict::Reject;
+        };
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return Verdict::Reject;
+        };
+        // A token is its server's alone, so that nobody else can answer (RFC 7252, section 5.3.2);
+        // in a group, whoever knows it was asked.
+        if exchange.to != from && !matches!(exchange.phase, Phase::Group(_)) {
+            return Verdict::Reject;
+        }
+        let options = response.options();
+        let knows = |number| KNOWN_IN_RESPONSES.contains(&number);
+        let bad_option = options.first_unacceptable(knows);
+        if let Some(echo) = options.get(OptionNumber::ECHO)
+            && bad_option.is_none()
+            && (self.echoes.len() < self.config.max_exchanges || self.echoes.contains_key(&from))
+        {
+            self.echoes.insert(from, echo.to_vec());
+        }
+        match &mut exchange.phase {
+            Phase::Leaving => {
+                // A notification may have been on its way; the answer is without Observe.
+                if response.observe().is_none() {
+                    self.remove(id);
+                }
+                return Verdict::Accept;
+            }
+            Phase::Group(answered) => {
+                let is_new = !answered.contains(&from);
+                if bad_option.is_some() || !is_new || answered.len() >= self.config.max_answers {
+                    return Verdict::Accept;
+                }
+                answered.push(from);
+                self.tell_response(id, from, response, false);
+                return Verdict::Accept;
+            }
+            Phase::Single | Phase::Told | Phase::Observing(_) => {}
+        }
+        if let Some(number) = bad_option {
+            self.fail(id, RequestError::BadOption(number));
+            return Verdict::Reject;
+        }
+        if response.code() == Code::UNAUTHORIZED
+            && response.options().contains(OptionNumber::ECHO)
+            && !exchange.echoed
+        {
+            // It wants to know whether the request is fresh (RFC 9175, section 2.2.1).
+            exchange.echoed = true;
+            exchange.deadline = now + exchange.timeout;
+            self.outgoing.push_back(Outgoing::Stop(id));
+            self.resend(id);
+            return Verdict::Accept;
+        }
+        if let Phase::Observing(_) = exchange.phase {
+            self.notified(now, id, from, response);
+        } else {
+            self.remove(id);
+            self.tell_response(id, from, response, true);
+        }
+        Verdict::Accept
+    }
+
+    /// What was sent for an exchange has been acknowledged, or was given to a carrier that is
+    /// reliable. The response is still to come.
+    pub fn delivered(&mut self, id: ExchangeId) {
+        let exchange = self.under_way.get(&id);
+        if exchange.is_some_and(|exchange| matches!(exchange.phase, Phase::Told)) {
+            self.remove(id);
+            self.events.push_back(ExchangeEvent::Done(id));
+        }
+    }
+
+    /// What was sent for an exchange was not delivered: it was rejected, or not acknowledged in
+    /// time, or is too large.
+    pub fn undelivered(&mut self, now: Instant, id: ExchangeId, error: RequestError) {
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return;
+        };
+        match &mut exchange.phase {
+            Phase::Observing(observation) if observation.is_established => {
+                self.stale(now, id, error);
+            }
+            // Some members may have got it.
+            Phase::Group(_) => {}
+            Phase::Leaving => self.remove(id),
+            Phase::Single | Phase::Told | Phase::Observing(_) => self.fail(id, error),
+        }
+    }
+
+    /// There is a connection: what waited for one goes out.
+    pub fn connected(&mut self, now: Instant) {
+        self.connected = true;
+        let ids: Vec<ExchangeId> = self.under_way.keys().copied().collect();
+        for id in ids {
+            if let Some(exchange) = self.under_way.get_mut(&id) {
+                if let Phase::Observing(observation) = &mut exchange.phase {
+                    observation.retries = 0;
+                    exchange.deadline = now + exchange.timeout;
+                }
+                self.send(id);
+            }
+        }
+    }
+
+    /// The connection is gone. Requests that have gone out fail, those that have not wait for the
+    /// next connection, and so do observations.
+    pub fn disconnected(&mut self) {
+        self.connected = false;
+        self.outgoing.clear();
+        self.echoes.clear();
+        let sent = |(id, exchange): (&ExchangeId, &Exchange)| exchange.sent.then_some(*id);
+        let ids: Vec<ExchangeId> = self.under_way.iter().filter_map(sent).collect();
+        for id in ids {
+            let Some(exchange) = self.under_way.get_mut(&id) else {
+                continue;
+            };
+            exchange.sent = false;
+            match &mut exchange.phase {
+                Phase::Observing(observation) if observation.is_established => {
+                    *observation = Observation {
+                        is_established: true,
+                        is_offline: true,
+                        ..Observation::default()
+                    };
+                    let error = RequestError::ConnectionLost;
+                    let last = false;
+                    self.events
+                        .push_back(ExchangeEvent::Failed { id, error, last });
+                }
+                Phase::Leaving => self.remove(id),
+                _ => self.fail(id, RequestError::ConnectionLost),
+            }
+        }
+    }
+
+    /// There will be no connection any more: all that waits fails.
+    pub fn close(&mut self, error: &RequestError) {
+        let ids: Vec<ExchangeId> = self.under_way.keys().copied().collect();
+        for id in ids {
+            self.fail(id, error.clone());
+        }
+    }
+
+    /// What the layer below is to do next.
+    pub fn poll_outgoing(&mut self) -> Option<Outgoing> {
+        self.outgoing.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<ExchangeEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_deadline`](Self::handle_deadline) wants to be called next.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.under_way.values().filter_map(Exchange::deadline).min()
+    }
+
+    /// Acts on deadlines that have come.
+    pub fn handle_deadline(&mut self, now: Instant) {
+        let due = |(id, exchange): (&ExchangeId, &Exchange)| {
+            let is_due = exchange.deadline().is_some_and(|deadline| deadline <= now);
+            is_due.then_some(*id)
+        };
+        let ids: Vec<ExchangeId> = self.under_way.iter().filter_map(due).collect();
+        for id in ids {
+            self.time_is_up(now, id);
+        }
+    }
+
+    /// How many requests and observations are under way.
+    pub fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    fn time_is_up(&mut self, now: Instant, id: ExchangeId) {
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return;
+        };
+        match &mut exchange.phase {
+            Phase::Group(_) => {
+                self.remove(id);
+                self.events.push_back(ExchangeEvent::Done(id));
+            }
+            Phase::Leaving => {
+                self.outgoing.push_back(Outgoing::Stop(id));
+                self.remove(id);
+            }
+            Phase::Observing(observation) if observation.is_established => {
+                if observation.is_waiting {
+                    self.outgoing.push_back(Outgoing::Stop(id));
+                    self.stale(now, id, RequestError::TimedOut);
+                } else {
+                    // Its last notification is not fresh any more (RFC 7641, section 3.3.1), or
+                    // it is time to try again.
+                    observation.is_waiting = true;
+                    exchange.deadline = now + exchange.timeout;
+                    exchange.echoed = false;
+                    self.outgoing.push_back(Outgoing::Stop(id));
+                    self.resend(id);
+                }
+            }
+            Phase::Single | Phase::Told | Phase::Observing(_) => {
+                let was_sent = exchange.sent;
+                if was_sent {
+                    self.outgoing.push_back(Outgoing::Stop(id));
+                }
+                let error = if was_sent {
+                    RequestError::TimedOut
+                } else {
+                    RequestError::NotConnected
+                };
+                self.fail(id, error);
+            }
+        }
+    }
+
+    fn notified(&mut self, now: Instant, id: ExchangeId, from: Peer, response: Message) {
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return;
+        };
+        let Phase::Observing(observation) = &mut exchange.phase else {
+            return;
+        };
+        let Some(value) = response.observe().filter(|_| response.code().is_success()) else {
+            // An error, or a response of a server that does not, or no longer, have it observed.
+            self.remove(id);
+            self.tell_response(id, from, response, true);
+            return;
+        };
+        if !self.is_reliable && !observation.order.accepts(value, now) {
+            return;
+        }
+        observation.is_established = true;
+        observation.is_waiting = false;
+        observation.retries = 0;
+        exchange.echoed = false;
+        let delay = REFRESH_DELAY + self.random.below(2 * REFRESH_DELAY);
+        let fresh = max_age(&response) + delay;
+        exchange.deadline = now.checked_add(fresh).unwrap_or(now + LEAVING);
+        self.tell_response(id, from, response, false);
+    }
+
+    /// An observation's server was silent: tells so once, and tries again later.
+    fn stale(&mut self, now: Instant, id: ExchangeId, error: RequestError) {
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return;
+        };
+        let Phase::Observing(observation) = &mut exchange.phase else {
+            return;
+        };
+        let retries = observation.retries;
+        observation.retries = retries.saturating_add(1);
+        observation.is_waiting = false;
+        let delay = self.config.first_retry.saturating_mul(1 << retries.min(16));
+        exchange.deadline = now + delay.min(self.config.longest_retry);
+        if retries == 0 {
+            let last = false;
+            self.events
+                .push_back(ExchangeEvent::Failed { id, error, last });
+        }
+    }
+
+    /// Sends an exchange's message, if there is a connection and it was not sent.
+    fn send(&mut self, id: ExchangeId) {
+        if !self.connected {
+            return;
+        }
+        if let Some(exchange) = self.under_way.get_mut(&id)
+            && !exchange.sent
+        {
+            let mut token = self.random.token();
+            while self.by_token.contains_key(&token) {
+                token = self.random.token();
+            }
+            self.by_token.remove(&exchange.message.token());
+            self.by_token.insert(token, id);
+            exchange.message.set_token(token);
+            self.resend(id);
+        }
+    }
+
+    /// Sends an exchange's message with the token that it has.
+    fn resend(&mut self, id: ExchangeId) {
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return;
+        };
+        exchange.sent = true;
+        let mut message = exchange.message.clone();
+        if let Some(echo) = self.echoes.remove(&exchange.to) {
+            // An Echo of the user's own goes before.
+            let options = message.options_mut();
+            if !options.contains(OptionNumber::ECHO) {
+                let done = options.set(OptionNumber::ECHO, &echo);
+                debug_assert!(done.is_ok(), "it was an option's value");
+            }
+        }
+        self.outgoing.push_back(Outgoing::Send {
+            id,
+            to: exchange.to,
+            message,
+            delivery: exchange.delivery,
+        });
+    }
+
+    fn fail(&mut self, id: ExchangeId, error: RequestError) {
+        let exchange = self.remove_entry(id);
+        if exchange.is_some_and(|exchange| !matches!(exchange.phase, Phase::Leaving)) {
+            let last = true;
+            self.events
+                .push_back(ExchangeEvent::Failed { id, error, last });
+        }
+    }
+
+    fn tell_response(&mut self, id: ExchangeId, from: Peer, message: Message, last: bool) {
+        self.events.push_back(ExchangeEvent::Response {
+            id,
+            from,
+            message,
+            last,
+        });
+    }
+
+    fn remove(&mut self, id: ExchangeId) {
+        self.remove_entry(id);
+    }
+
+    fn remove_entry(&mut self, id: ExchangeId) -> Option<Exchange> {
+        let exchange = self.under_way.remove(&id)?;
+        // One that was never sent has no token, and the empty one is nobody's.
+        if self.by_token.get(&exchange.message.token()) == Some(&id) {
+            self.by_token.remove(&exchange.message.token());
+        }
+        Some(exchange)
+    }
+}

@@ -1,0 +1,76 @@
+//! What a server answers.
+
+use std::fmt;
+
+use crate::codec::{Code, ContentFormat, Message, OptionNumber, Options};
+
+/// A response, its whole body included.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    message: Message,
+}
+
+impl Response {
+    /// The response that a message is.
+    pub fn new(message: Message) -> Self {
+        Self { message }
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.message.code()
+    }
+
+    /// The body.
+    pub fn payload(&self) -> &[u8] {
+        self.message.payload()
+    }
+
+    /// The body, taken out.
+    pub fn into_payload(mut self) -> Vec<u8> {
+        self.message.take_payload()
+    }
+
+    /// The body, where it is UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        str::from_utf8(self.payload()).ok()
+    }
+
+    /// What the body is, where the server says so.
+    pub fn content_format(&self) -> Option<ContentFormat> {
+        self.message.content_format()
+    }
+
+    /// For how long it is fresh, in seconds: 60 where the server doesn't say (RFC 7252, section
+    /// 5.10.5).
+    pub fn max_age(&self) -> u32 {
+        self.message.max_age().unwrap_or(60)
+    }
+
+    /// What tells this representation of the resource from others.
+    pub fn etag(&self) -> Option<&[u8]> {
+        self.message.etags().next()
+    }
+
+    /// Where the resource is that was created (RFC 7252, section 5.10.7), as segments of a path.
+    pub fn location_path(&self) -> impl Iterator<Item = &str> {
+        self.message.options().texts(OptionNumber::LOCATION_PATH)
+    }
+
+    /// All options.
+    pub fn options(&self) -> &Options {
+        self.message.options()
+    }
+
+    /// The message, with the body as its payload.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+}
+
+/// Without the body, of which it says the length.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message.fmt(f)
+    }
+}

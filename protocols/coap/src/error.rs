@@ -1,0 +1,150 @@
+//! How a request fails.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::codec::{Code, InvalidLinks, InvalidOption, InvalidUri, OptionNumber};
+use crate::core::Response;
+use crate::core::blockwise::BlockError;
+
+/// Why a request was not done.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The server refused it: the response's code is 4.xx or 5.xx.
+    Refused(Refusal),
+    /// The server did not acknowledge it, or not answer it, in time; whether it did it is not
+    /// known.
+    TimedOut,
+    /// The server rejected the message with a Reset: it does not understand it, or has forgotten
+    /// what it was about.
+    Rejected,
+    /// There is no connection at the moment.
+    NotConnected,
+    /// The connection was lost before the answer; whether the server did it is not known.
+    ConnectionLost,
+    /// As many requests as [`Config::max_exchanges`](crate::core::Config::max_exchanges) allows
+    /// are under way.
+    TooManyPending,
+    /// The target is none.
+    InvalidTarget(InvalidUri),
+    /// An option of the request can't be sent.
+    InvalidOption(InvalidOption),
+    /// The request does not fit together: the text says why.
+    InvalidRequest(&'static str),
+    /// The message is larger than the server, or what carries it, takes.
+    TooLarge {
+        /// How many bytes it may have.
+        limit: usize,
+    },
+    /// A body in blocks could not be transferred.
+    Blocks(BlockError),
+    /// The response has an option that must be understood, and is not.
+    BadOption(OptionNumber),
+    /// The response is not the list of links it should be.
+    BadLinks(InvalidLinks),
+    /// What was to be sent could not be read.
+    Body(Arc<io::Error>),
+    /// The response was not protected as the request was, or could not be opened; the text says
+    /// why.
+    Security(Arc<str>),
+    /// The client was closed, or its connection future is gone.
+    Closed,
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::TimedOut => f.write_str("the server did not answer in time"),
+            Self::Rejected => f.write_str("the server rejected the message"),
+            Self::NotConnected => f.write_str("not connected"),
+            Self::ConnectionLost => f.write_str("the connection was lost before the answer"),
+            Self::TooManyPending => f.write_str("too many requests wait for an answer"),
+            Self::InvalidTarget(invalid) => invalid.fmt(f),
+            Self::InvalidOption(invalid) => invalid.fmt(f),
+            Self::InvalidRequest(why) => f.write_str(why),
+            Self::TooLarge { limit } => write!(f, "the message is larger than {limit} bytes"),
+            Self::Blocks(error) => error.fmt(f),
+            Self::BadOption(number) => {
+                write!(
+                    f,
+                    "the response has an option that is not understood: {number}"
+                )
+            }
+            Self::BadLinks(invalid) => invalid.fmt(f),
+            Self::Body(error) => write!(f, "what was to be sent could not be read: {error}"),
+            Self::Security(why) => write!(f, "the response can't be trusted: {why}"),
+            Self::Closed => f.write_str("the client is closed"),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // Its text is part of this one's, so its cause is this one's cause.
+            Self::Body(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<InvalidUri> for RequestError {
+    fn from(invalid: InvalidUri) -> Self {
+        Self::InvalidTarget(invalid)
+    }
+}
+
+impl From<InvalidOption> for RequestError {
+    fn from(invalid: InvalidOption) -> Self {
+        Self::InvalidOption(invalid)
+    }
+}
+
+impl From<BlockError> for RequestError {
+    fn from(error: BlockError) -> Self {
+        Self::Blocks(error)
+    }
+}
+
+/// A server's refusal: a response whose code is 4.xx or 5.xx.
+#[derive(Clone, Debug)]
+pub struct Refusal(Box<Response>);
+
+impl Refusal {
+    /// The refusal that a response is.
+    pub fn new(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.0.code()
+    }
+
+    /// What the server says to a person (RFC 7252, section 5.5.2).
+    pub fn diagnostic(&self) -> Option<&str> {
+        if self.0.content_format().is_some() {
+            return None;
+        }
+        self.0.text().filter(|text| !text.is_empty())
+    }
+
+    /// The whole response.
+    pub fn response(&self) -> &Response {
+        &self.0
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.code())?;
+        match self.diagnostic() {
+            // What a server says may be anything; a terminal is not to act on it.
+            Some(text) => write!(f, ": {}", text.escape_debug()),
+            None => Ok(()),
+        }
+    }
+}
