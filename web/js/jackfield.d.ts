@@ -1,5 +1,7 @@
 /**
- * Jackfield for web pages: protocol clients over TCP, in any page.
+ * Jackfield for web pages: protocol clients over TCP and UDP, in any page.
+ *
+ * A chat:
  *
  * ```js
  * import { open } from './jackfield/jackfield.js';
@@ -10,13 +12,32 @@
  *   if (event.type === 'message') console.log(event.from, event.text);
  * }
  * ```
+ *
+ * A live topic:
+ *
+ * ```js
+ * const broker = await network.mqtt('mqtts://broker.example.org');
+ * for await (const message of broker.subscribe('kitchen/+')) {
+ *   console.log(message.topic, message.text());
+ * }
+ * ```
+ *
+ * An observed sensor, and a lamp:
+ *
+ * ```js
+ * const device = await network.coap('coap://192.168.1.20');
+ * await device.put('/light', 'on');
+ * for await (const reading of device.observe('/temperature')) {
+ *   console.log(reading.text());
+ * }
+ * ```
  */
 
 /** How to reach the network. */
 export interface OpenOptions {
   /**
    * The WebSocket address of a relay, `wss://…`. Needed where there are no Direct Sockets, that is,
-   * anywhere but in an Isolated Web App.
+   * anywhere but in an Isolated Web App; not for servers that speak WebSocket themselves.
    */
   relay?: string;
   /** What the relay's owner gave you, to be let in. */
@@ -31,15 +52,18 @@ export interface OpenOptions {
 /**
  * Opens the way to the network: Direct Sockets where they exist, the relay elsewhere.
  *
- * @throws {JackfieldError} `invalid-input` for an address that can't be one, `unsupported` where
- *   there are neither Direct Sockets nor a relay.
+ * @throws {JackfieldError} `invalid-input` for an address that can't be one.
  */
-export function open(options: OpenOptions): Promise<Network>;
+export function open(options?: OpenOptions): Promise<Network>;
 
 /** A way to the network. */
 export interface Network {
-  /** Which way was taken. */
-  readonly kind: 'direct' | 'relay';
+  /**
+   * Which way was taken. Null where there are neither Direct Sockets nor a relay: then only servers
+   * that speak WebSocket themselves can be reached (`ws:`, `wss:`, `coap+ws:`, `coaps+ws:`), and
+   * everything else is `unsupported`.
+   */
+  readonly kind: 'direct' | 'relay' | null;
   /**
    * An IRC client. It connects as soon as its events are asked for, and again whenever the
    * connection is lost, until `quit()` or `close()`.
@@ -47,6 +71,25 @@ export interface Network {
    * @throws {JackfieldError} `invalid-input` for a value that can't be sent, with its name.
    */
   irc(options: IrcOptions): Promise<Irc>;
+  /**
+   * An MQTT client. It connects at once, and again whenever the connection is lost, until
+   * `disconnect()` or `close()`.
+   *
+   * @param url `mqtts://host` (port 8883) and `mqtt://host` (1883, not encrypted) through this
+   *   network; `wss://host/mqtt` and `ws://host/mqtt` over the page's own WebSocket, for brokers
+   *   that offer it.
+   * @throws {JackfieldError} `invalid-input` for a value that can't be sent, with its name.
+   */
+  mqtt(url: string, options?: MqttOptions): Promise<Mqtt>;
+  /**
+   * A CoAP client for one server.
+   *
+   * @param url `coap://host` (UDP, port 5683), `coap+tcp://host` (TCP, 5683), `coaps+tcp://host`
+   *   (TLS, 5684) through this network; `coaps+ws://host` and `coap+ws://host` over the page's own
+   *   WebSocket, for servers that offer it.
+   * @throws {JackfieldError} `invalid-input` for an address that can't be one.
+   */
+  coap(url: string, options?: CoapOptions): Promise<Coap>;
 }
 
 /** Where to, and as whom. */
@@ -95,7 +138,7 @@ export interface Irc extends AsyncIterable<IrcEvent> {
 export interface Security {
   /** The server's address, where it is known. */
   peer?: string;
-  /** Missing where the connection is not encrypted. */
+  /** Missing where the connection is not encrypted, and where the browser itself speaks TLS. */
   tls?: {
     /** `TLS 1.3` or `TLS 1.2`. */
     version: string;
@@ -103,6 +146,8 @@ export interface Security {
     /** The server's certificate in DER, verified. */
     certificate: Uint8Array<ArrayBuffer>;
   };
+  /** The page's own WebSocket: with `wss` the browser speaks TLS, and tells nothing of it. */
+  webSocket?: 'ws' | 'wss';
 }
 
 /** Someone in a channel. */
@@ -159,6 +204,289 @@ export type IrcEvent = Timed &
     | { type: 'info'; text: string }
     | { type: 'lag'; milliseconds: number }
   );
+
+/** How an MQTT client connects, and what it keeps. */
+export interface MqttOptions {
+  /** Default: `5`. With `3.1.1`, what only version 5 has is refused as `unsupported`. */
+  version?: '5' | '3.1.1';
+  /** Default: a random one. A session that is to be found again needs one of its own. */
+  clientId?: string;
+  username?: string;
+  password?: string | Uint8Array;
+  /**
+   * Asked before each attempt to connect, for credentials that expire. What it returns replaces
+   * `username` and `password`; if it fails, so does the attempt.
+   */
+  renew?: () => Promise<{ username?: string; password?: string | Uint8Array }>;
+  /** What the broker publishes for this client once it is gone without a word. */
+  will?: MqttWill;
+  /** Begins with an empty session. Default: true without `store`, else false. */
+  cleanStart?: boolean;
+  /**
+   * For how long the broker keeps the session after the connection is lost, in seconds; `Infinity`
+   * for always. Default: 0 without `store`, else a day.
+   */
+  sessionExpiry?: number;
+  /** The longest silence, in seconds; 0 for any. Default: 60. */
+  keepAlive?: number;
+  /**
+   * Keeps the session in this origin's IndexedDB, under this name: messages in flight outlive the
+   * tab, and are finished by the next one that opens the same name. One tab at a time can.
+   */
+  store?: string;
+  /** Messages wait for `acknowledge()`. Default: false, acknowledged when they are taken. */
+  manualAcknowledgement?: boolean;
+}
+
+/** A message that the broker publishes in a client's place. */
+export interface MqttWill {
+  topic: string;
+  payload?: MqttPayload;
+  qos?: 0 | 1 | 2;
+  retain?: boolean;
+  /** How long the client may be away before, in seconds. Default: 0. Version 5. */
+  delay?: number;
+}
+
+/** A text is sent as UTF-8. */
+export type MqttPayload = string | Uint8Array | ArrayBuffer;
+
+/**
+ * An MQTT client. Iterating takes its events. While nobody takes events or messages, the broker is
+ * held back, so that memory stays bounded: keep a loop going for each.
+ */
+export interface Mqtt extends AsyncIterable<MqttEvent> {
+  /** The next event, or null after the end. Ask again only when the last promise has settled. */
+  next(): Promise<MqttEvent | null>;
+  /**
+   * Publishes; settles when the delivery is complete: with QoS 0 when it is sent, with 1 and 2 when
+   * the broker has confirmed it. Also while there is no connection: then it is kept until there is
+   * one.
+   *
+   * @throws {JackfieldError} `refused` with the broker's reason, `limit-exceeded` when too much
+   *   waits, `invalid-input` for a topic that can't be one.
+   */
+  publish(topic: string, payload?: MqttPayload, options?: MqttPublishOptions): Promise<MqttReply>;
+  /**
+   * Subscribes, now and after each reconnection that lost the session. Iterating the result takes
+   * its messages; leaving the loop unsubscribes. If the broker refuses, the loop throws.
+   */
+  subscribe(filter: string, options?: MqttSubscribeOptions): MqttSubscription;
+  /** Asks, and waits for the answer that correlates. Version 5. */
+  request(topic: string, payload?: MqttPayload, options?: MqttRequestOptions): Promise<MqttMessage>;
+  /**
+   * Goes in order: without the will, unless `will` says to publish it all the same (version 5). The
+   * events end when it is done.
+   */
+  disconnect(options?: { will?: boolean }): Promise<void>;
+  /** Closes at once. The broker publishes the will, and keeps the session. */
+  close(): void;
+}
+
+export interface MqttPublishOptions {
+  /** 0 at most once, 1 at least once, 2 exactly once. Default: 0. */
+  qos?: 0 | 1 | 2;
+  /** Kept by the broker for those who subscribe later. An empty payload removes what is kept. */
+  retain?: boolean;
+  /** How long it is worth delivering, in seconds. Version 5. */
+  expiry?: number;
+  /** A media type. Version 5. */
+  contentType?: string;
+  /** Version 5. */
+  userProperties?: readonly (readonly [string, string])[];
+  responseTopic?: string;
+  correlationData?: Uint8Array;
+}
+
+export interface MqttRequestOptions extends MqttPublishOptions {
+  /** Default: 30 seconds, in milliseconds. */
+  timeout?: number;
+}
+
+export interface MqttSubscribeOptions {
+  /** The most that messages come with. Default: 1. */
+  qos?: 0 | 1 | 2;
+  /** Leaves out what this client publishes. Version 5. */
+  noLocal?: boolean;
+  /** Which kept messages come first. Default: `always`. Version 5. */
+  retained?: 'always' | 'new' | 'never';
+}
+
+/** What the other side said. */
+export interface MqttReply {
+  /** The reason code: below 128 for success. Version 3.1.1 knows only 0 and, for QoS, 0 to 2. */
+  code: number;
+  /** The code's name, and what the broker adds. */
+  reason: string;
+}
+
+/** The messages of one filter. */
+export interface MqttSubscription extends AsyncIterable<MqttMessage> {
+  readonly filter: string;
+  /** Settles when the broker has answered; `code` is the QoS that it grants. */
+  readonly granted: Promise<MqttReply>;
+  /** The next message, or null after the end. */
+  next(): Promise<MqttMessage | null>;
+  unsubscribe(): Promise<MqttReply>;
+}
+
+export interface MqttMessage {
+  topic: string;
+  payload: Uint8Array<ArrayBuffer>;
+  qos: 0 | 1 | 2;
+  /** It was kept by the broker, and says how things stood when this page subscribed. */
+  retained: boolean;
+  /** It may have come before: QoS 1 after a reconnection. */
+  duplicate: boolean;
+  /**
+   * Grows over the session's life. A message that is delivered again after a restart has the same
+   * number, so that remembering the last one handled is enough to handle each once.
+   */
+  serial: number;
+  contentType?: string;
+  responseTopic?: string;
+  correlationData?: Uint8Array<ArrayBuffer>;
+  userProperties: [string, string][];
+  /** When it came, in milliseconds since 1970. */
+  time: number;
+  /** The payload as UTF-8. */
+  text(): string;
+  /** The payload as JSON. @throws {SyntaxError} if it is none. */
+  json(): unknown;
+  /** With `manualAcknowledgement`: done with it; `code` refuses it (128 and more, version 5). */
+  acknowledge(code?: number): Promise<void>;
+}
+
+/** What happens. Events of types that are not listed here may come with later versions. */
+export type MqttEvent = Timed &
+  (
+    | { type: 'connecting' }
+    | {
+        type: 'connected';
+        security: Security;
+        /** The broker had kept the session: nothing that was meant for it is lost. */
+        sessionPresent: boolean;
+        /** As it is in force, in case the broker changed it. */
+        clientId: string;
+      }
+    /** `retryIn` is in milliseconds; null where trying again can't help: then the events end. */
+    | { type: 'disconnected'; error: JackfieldError; retryIn: number | null }
+    /** A message that none of this page's subscriptions takes, such as a kept session's. */
+    | { type: 'message'; message: MqttMessage }
+  );
+
+export interface CoapOptions {
+  /** Protects requests end to end, through proxies too (RFC 8613). */
+  oscore?: OscoreOptions;
+}
+
+/** What both sides of OSCORE were given beforehand. */
+export interface OscoreOptions {
+  masterSecret: Uint8Array;
+  masterSalt?: Uint8Array;
+  senderId: Uint8Array;
+  recipientId: Uint8Array;
+  idContext?: Uint8Array;
+  /** Where the numbers used are kept, in this origin's IndexedDB: none may ever be used twice. */
+  store: string;
+}
+
+/**
+ * A CoAP client for one server. A path may carry a query, `/history?n=10`; without one it is the
+ * path of the address that the client was made with. An answer is an answer: what the server refuses
+ * is told by `ok` and `code`, and only what prevents an answer is thrown.
+ */
+export interface Coap {
+  get(path?: string, options?: CoapRequestOptions): Promise<CoapResponse>;
+  put(path: string, payload?: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
+  post(path: string, payload?: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
+  delete(path: string, options?: CoapRequestOptions): Promise<CoapResponse>;
+  /** As GET, with a payload that says what is asked for (RFC 8132). */
+  fetch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
+  patch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
+  iPatch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
+  /**
+   * The resource's state now, and whenever it changes (RFC 7641). Leaving the loop cancels. It
+   * throws when the connection is lost or the server ends it.
+   */
+  observe(path?: string, options?: CoapRequestOptions): CoapObservation;
+  /** What the server offers: `/.well-known/core`, narrowed by a query such as `rt=temperature*`. */
+  discover(query?: string, options?: CoapRequestOptions): Promise<CoapLink[]>;
+  /** How long an empty question takes to be answered, in milliseconds. */
+  ping(): Promise<number>;
+  /** What stands between this page and the server; null before there was a connection. */
+  readonly security: Security | null;
+  /** Closes at once; whatever waits fails as `closed`. */
+  close(): void;
+}
+
+/** A text is sent as UTF-8. */
+export type CoapPayload = string | Uint8Array | ArrayBuffer;
+
+export interface CoapRequestOptions {
+  /** Aborts the request, and a transfer in the middle. */
+  signal?: AbortSignal;
+  /** The payload's Content-Format: its number or its media type. */
+  format?: number | string;
+  /** The Content-Formats that are welcome. */
+  accept?: number | string;
+  /** Only if the resource is still this one. */
+  ifMatch?: Uint8Array;
+  /** Only if there is no resource yet. */
+  ifNoneMatch?: boolean;
+  /** Sent without asking for an acknowledgement, over UDP. Default: true, confirmed. */
+  confirmable?: boolean;
+  /** Told how far a block-wise transfer is, in bytes; `total` is null while unknown. */
+  progress?: (done: number, total: number | null) => void;
+}
+
+export interface CoapResponse {
+  /** Whether the code is of class 2. */
+  ok: boolean;
+  /** Such as `2.05`. */
+  code: string;
+  /** The code's name and, of a refusal, what the server adds: `Not Found`. */
+  reason: string;
+  payload: Uint8Array<ArrayBuffer>;
+  /** The Content-Format's number; null if there is none. */
+  format: number | null;
+  /** For how long it may be taken to be true, in seconds. */
+  maxAge: number;
+  etag: Uint8Array<ArrayBuffer> | null;
+  /** Where a POST has put what it made. */
+  location: string | null;
+  /** When it came, in milliseconds since 1970. */
+  time: number;
+  /** The payload as UTF-8. */
+  text(): string;
+  /** The payload as JSON. @throws {SyntaxError} if it is none. */
+  json(): unknown;
+}
+
+export interface CoapObservation extends AsyncIterable<CoapResponse> {
+  /** The next state, or null after the end. */
+  next(): Promise<CoapResponse | null>;
+  /** Ends it. */
+  cancel(): void;
+}
+
+/** A link of the CoRE Link Format (RFC 6690). */
+export interface CoapLink {
+  /** The target, as a path of this server or a whole address. */
+  href: string;
+  /** `rt`, resource types. */
+  types: string[];
+  /** `if`, interface descriptions. */
+  interfaces: string[];
+  /** `ct`, Content-Formats. */
+  formats: number[];
+  title: string | null;
+  observable: boolean;
+  /** `sz`, the estimated size in bytes. */
+  size: number | null;
+  /** All attributes as they stand; those without a value are empty. */
+  attributes: [string, string][];
+}
 
 /** What sort of thing went wrong. */
 export type ErrorKind =

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     )?;
     let mut demo = crate::run::command(
         &root().join("target/debug/jackfield-demo").to_string_lossy(),
-        &["--site", "dist/irc", "--port", &arguments.port.to_string()],
+        &["--site", "dist", "--port", &arguments.port.to_string()],
     );
     if arguments.embedded {
         demo.arg("--embedded");

@@ -46,8 +46,11 @@ pub(crate) const CXX: Need = Need::Program("c++", "g++");
 /// Shrinks WebAssembly; used where it is there.
 pub(crate) const WASM_OPT: &str = "wasm-opt";
 
+/// Where the pages' charts come from.
+const NPM: Need = Need::Program("npm", "npm");
+
 /// What a page is built with.
-pub(crate) const PAGE: &[Need] = &[Need::WasmTarget, CLANG];
+pub(crate) const PAGE: &[Need] = &[Need::WasmTarget, CLANG, NPM];
 
 /// Sees to it that everything is there.
 ///

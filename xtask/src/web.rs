@@ -1,7 +1,7 @@
 //! `cargo xtask web`: the pages, in `dist/`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -14,6 +14,31 @@ const SHIPPED: &str = "web";
 /// The profile of what is worked on: it compiles in less than half the time. The demo, the checks
 /// and the tests share it, so that nothing is compiled twice.
 pub(crate) const QUICK: &str = "dev";
+
+/// A page, in `dist` under its name.
+struct Page {
+    name: &'static str,
+    source: &'static str,
+    /// What it takes from npm: a file, and the folder where the page looks for it.
+    packages: &'static [(&'static str, &'static str)],
+}
+
+const PAGES: &[Page] = &[
+    Page {
+        name: "irc",
+        source: "examples/irc",
+        packages: &[],
+    },
+    Page {
+        name: "iot",
+        source: "examples/iot-dashboard",
+        packages: &[
+            ("uplot/dist/uPlot.esm.js", "uplot"),
+            ("uplot/dist/uPlot.min.css", "uplot"),
+            ("uplot/LICENSE", "uplot"),
+        ],
+    },
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -30,23 +55,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     build(SHIPPED)?;
     bundle()?;
     println!(
-        "dist/irc is the page: serve it from any web server, or install it in Chromium as an \
-         Isolated Web App;\ndist/irc.swbn is the same as a signed web bundle"
+        "Each folder in dist is a page: serve it from any web server, or install it in Chromium as \
+         an Isolated\nWeb App; the .swbn beside it is the same as a signed web bundle"
     );
     Ok(())
 }
 
-/// Builds the pages with this profile: `dist/irc` is a folder that any server can serve.
+/// Builds the pages with this profile: each is a folder in `dist` that any server can serve.
 pub(crate) fn build(profile: &str) -> Result<()> {
     needs::ensure(needs::PAGE)?;
     let module = compile(profile)?;
-    let dist = root().join("dist/irc");
-    if dist.exists() {
-        // Nothing of an older build may stay among the new.
-        fs::remove_dir_all(&dist).with_context(|| format!("could not empty {}", dist.display()))?;
-    }
-    let generated = dist.join("jackfield/generated");
-    fs::create_dir_all(&generated)?;
+    let generated = root().join("target/web-generated");
+    empty(&generated)?;
     tool(
         "binding it to JavaScript",
         &["bindgen", &module, &generated.to_string_lossy()],
@@ -62,10 +82,43 @@ pub(crate) fn build(profile: &str) -> Result<()> {
             ),
         )?;
     }
-    step("putting the page together", || {
-        copy(&root().join("examples/irc"), &dist)?;
-        copy(&root().join("web/js"), &dist.join("jackfield"))
+    let packages = npm()?;
+    step("putting the pages together", || {
+        let dist = root().join("dist");
+        empty(&dist)?;
+        copy(&root().join("examples/index.html"), &dist)?;
+        copy(&root().join("examples/shared"), &dist.join("shared"))?;
+        for page in PAGES {
+            let to = dist.join(page.name);
+            copy(&root().join(page.source), &to)?;
+            copy(&root().join("examples/shared"), &to.join("shared"))?;
+            copy(&root().join("web/js"), &to.join("jackfield"))?;
+            copy(&generated, &to.join("jackfield/generated"))?;
+            for (file, folder) in page.packages {
+                copy(&packages.join(file), &to.join(folder))?;
+            }
+        }
+        Ok(())
     })
+}
+
+/// Installs what the pages take from npm, as the lock file says; gives the folder.
+fn npm() -> Result<PathBuf> {
+    let lock = root().join("examples/npm/package-lock.json");
+    let folder = root().join("target/npm");
+    let packages = folder.join("node_modules");
+    let there = folder.join("package-lock.json");
+    // What was installed from the same lock file is what would be installed.
+    if packages.exists() && fs::read(&lock)? == fs::read(&there).unwrap_or_default() {
+        return Ok(packages);
+    }
+    empty(&folder)?;
+    copy(&root().join("examples/npm"), &folder)?;
+    quietly(
+        "installing what the pages take from npm",
+        command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder),
+    )?;
+    Ok(packages)
 }
 
 /// Compiles with this profile; gives the module's path.
@@ -79,19 +132,23 @@ pub(crate) fn compile(profile: &str) -> Result<String> {
     Ok(format!("target/{WASM}/{folder}/jackfield_web.wasm"))
 }
 
-/// Packs the page as an Isolated Web App, signed with a key of this machine's own.
+/// Packs each page as an Isolated Web App, signed with a key of this machine's own. The key decides
+/// the app's origin, so each has one.
 fn bundle() -> Result<()> {
-    let key = root().join("target/iwa-key.pk8");
-    tool(
-        "signing the bundle",
-        &[
-            "bundle",
-            "dist/irc",
-            "dist/irc.swbn",
-            "--key",
-            &key.to_string_lossy(),
-        ],
-    )
+    for Page { name, .. } in PAGES {
+        let key = root().join(format!("target/iwa-key-{name}.pk8"));
+        tool(
+            &format!("signing the bundle of {name}"),
+            &[
+                "bundle",
+                &format!("dist/{name}"),
+                &format!("dist/{name}.swbn"),
+                "--key",
+                &key.to_string_lossy(),
+            ],
+        )?;
+    }
+    Ok(())
 }
 
 /// Runs the helper that knows WebAssembly.
@@ -100,16 +157,30 @@ pub(crate) fn tool(title: &str, arguments: &[&str]) -> Result<()> {
     quietly(title, run.args(arguments))
 }
 
+/// Nothing of an older build may stay among the new.
+fn empty(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("could not empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))
+}
+
+/// Copies a file into a folder, or what a folder holds.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
+    if from.is_file() {
+        let name = from.file_name().unwrap_or_default();
+        fs::copy(from, to.join(name))?;
+        return Ok(());
+    }
     let entries = fs::read_dir(from).with_context(|| format!("no folder {}", from.display()))?;
     for entry in entries {
         let entry = entry?;
-        let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
         } else {
-            fs::copy(entry.path(), target)?;
+            copy(&entry.path(), to)?;
         }
     }
     Ok(())

@@ -2,10 +2,11 @@
 /** The page: asks where to, connects, and carries events to the screen and lines to the server. */
 
 import { open } from '../jackfield/jackfield.js';
+import { explain, sentence, showConnection } from '../shared/js/connection.js';
+import { $, field } from '../shared/js/dom.js';
 import { asChannel, perform } from './commands.js';
-import { explain, sentence, showConnection } from './connection.js';
 import { State } from './state.js';
-import { $, View } from './view.js';
+import { View } from './view.js';
 
 /** @import { Irc, IrcOptions, Network, Security } from '../jackfield/jackfield.js' */
 /** @import { Buffer } from './state.js' */
@@ -22,11 +23,10 @@ import { $, View } from './view.js';
  * @property {string} [nick]
  */
 
+/** Which ports servers use, for whoever mistook one. */
+const PORTS = '6697 is usual with TLS, 6667 without';
 /** How many lines one typed can be called back. */
 const HISTORY = 100;
-
-/** @param {string} id */
-const field = (id) => /** @type {HTMLInputElement} */ ($(id));
 
 const direct = 'TCPSocket' in globalThis;
 /** @type {Config} */
@@ -295,7 +295,7 @@ async function connect() {
   $('connect-error').hidden = true;
   field('connect-button').disabled = true;
   $('connect-button').textContent = 'Connecting…';
-  const way = { host, server: `${host}:${port}`, relay };
+  const way = { host, server: `${host}:${port}`, relay, ports: PORTS };
   const account = field('account').value.trim();
   try {
     const network = await open({ relay, token: field('token').value, roots: config.roots });

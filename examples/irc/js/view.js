@@ -1,6 +1,8 @@
 // @ts-check
 /** Draws the state. All text goes in as text. */
 
+import { drawLock } from '../shared/js/connection.js';
+import { $, button, drawers, icon, span } from '../shared/js/dom.js';
 import { appendText, fold, hue } from './text.js';
 import { SCROLLBACK } from './state.js';
 
@@ -9,20 +11,6 @@ import { SCROLLBACK } from './state.js';
 
 /** Messages of one person within this time stand together, in milliseconds. */
 const TOGETHER = 5 * 60_000;
-
-/**
- * The element with this id, which index.html has.
- * @template {Element} [T=HTMLElement]
- * @param {string} id
- * @returns {T}
- */
-export function $(id) {
-  const element = document.getElementById(id);
-  if (!element) {
-    throw new Error(`the page has no #${id}`);
-  }
-  return /** @type {T} */ (/** @type {unknown} */ (element));
-}
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const longDay = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
@@ -43,7 +31,7 @@ export class View {
     this.shown = undefined;
     /** @type {Line | undefined} */
     this.last = undefined;
-    this.#drawers();
+    this.closeDrawers = drawers(['sidebar', 'members']);
     $('to-end').addEventListener('click', () => this.toEnd());
     this.log.addEventListener('scroll', () => {
       if (this.#atEnd()) {
@@ -88,7 +76,7 @@ export class View {
       }
       item.append(open);
       if (buffer.kind !== 'server') {
-        const leave = button('leave', () => this.actions.leave(buffer));
+        const leave = button('remove', () => this.actions.leave(buffer));
         leave.setAttribute('aria-label', `Leave ${buffer.name}`);
         leave.append(icon('close'));
         item.append(leave);
@@ -187,25 +175,12 @@ export class View {
   }
 
   /**
-   * The lock: what stands between this page and the server.
+   * What stands between this page and the server.
    * @param {Security | null} security Null while there is no connection.
    * @param {string} server
    */
   lock(security, server) {
-    const lock = $('lock');
-    lock.classList.toggle('secure', security?.tls !== undefined);
-    lock.classList.toggle('plain', security !== null && !security.tls);
-    let text = 'not connected';
-    if (security) {
-      text = security.tls ? `TLS to ${server}` : 'not encrypted';
-    }
-    $('lock-text').textContent = text;
-    lock.title = 'How this page is connected';
-    $('lock').querySelector('use')?.setAttribute('href', security?.tls ? '#icon-lock' : '#icon-unlocked');
-  }
-
-  closeDrawers() {
-    this.#open(undefined);
+    drawLock($('lock'), security, server);
   }
 
   /** @param {Line} line */
@@ -253,59 +228,4 @@ export class View {
     this.following = scrollHeight - scrollTop - clientHeight < 40;
     return this.following;
   }
-
-  #drawers() {
-    for (const id of ['sidebar', 'members']) {
-      $(`open-${id}`).addEventListener('click', () => this.#open($(id).classList.contains('open') ? undefined : id));
-    }
-    $('scrim').addEventListener('click', () => this.closeDrawers());
-    document.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') {
-        this.closeDrawers();
-      }
-    });
-  }
-
-  /** @param {string | undefined} wanted */
-  #open(wanted) {
-    for (const id of ['sidebar', 'members']) {
-      const open = id === wanted;
-      const was = $(id).classList.contains('open');
-      $(id).classList.toggle('open', open);
-      $(`open-${id}`).setAttribute('aria-expanded', String(open));
-      if (open) {
-        /** @type {HTMLElement | null} */ ($(id).querySelector('button, input'))?.focus();
-      } else if (was && $(id).contains(document.activeElement)) {
-        $(`open-${id}`).focus();
-      }
-    }
-    $('scrim').hidden = wanted === undefined;
-  }
-}
-
-/** @param {string} name @param {string} text */
-export function span(name, text) {
-  const element = document.createElement('span');
-  element.className = name;
-  element.textContent = text;
-  return element;
-}
-
-/** @param {string} name @param {() => void} press */
-function button(name, press) {
-  const element = document.createElement('button');
-  element.type = 'button';
-  element.className = name;
-  element.addEventListener('click', press);
-  return element;
-}
-
-/** @param {string} name */
-function icon(name) {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', `#icon-${name}`);
-  svg.setAttribute('aria-hidden', 'true');
-  svg.append(use);
-  return svg;
 }

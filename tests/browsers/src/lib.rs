@@ -99,16 +99,16 @@ impl Suite {
     }
 }
 
-/// The folder of the IRC page, built once in a process.
+/// The folder of a page as `cargo xtask web` names it, built once in a process.
 ///
 /// # Errors
 /// Where it can't be built.
-pub fn irc_page() -> Result<PathBuf> {
+pub fn page(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let xtask = ["run", "--quiet", "--package=xtask", "--", "web", "--quick"];
     let built = BUILT.get_or_init(|| cargo(&xtask).map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)?;
-    Ok(workspace().join("dist/irc"))
+    Ok(workspace().join("dist").join(name))
 }
 
 /// Where tests leave what a person may want to look at.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use jackfield_browser_tests::{irc_page, output};
+use jackfield_browser_tests::{output, page};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_testing::certs::Authority;
@@ -36,7 +36,7 @@ struct Stage {
 impl Stage {
     /// With a server whose certificate is for this name.
     async fn start(certified: &str) -> Self {
-        let page = tokio::task::spawn_blocking(irc_page).await;
+        let page = tokio::task::spawn_blocking(|| page("irc")).await;
         let page = page.unwrap().unwrap();
         let authority = Authority::new();
         let server = Inspircd::start(&authority.server(&[certified])).await;

@@ -114,6 +114,9 @@ fn files(folder: &Path) -> Result<Vec<Resource>> {
 }
 
 fn media_type(path: &str) -> Option<&'static str> {
+    if path.ends_with("/LICENSE") {
+        return Some("text/plain");
+    }
     Some(match path.rsplit_once('.')?.1 {
         "css" => "text/css",
         "html" => "text/html",

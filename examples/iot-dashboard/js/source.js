@@ -1,0 +1,158 @@
+// @ts-check
+/** What brokers and devices have in common: a connection that comes and goes, and resources to show. */
+
+import { explain } from '../shared/js/connection.js';
+import { Series } from './series.js';
+
+/** @import { Network, Security } from '../jackfield/jackfield.js' */
+/** @import { Pin, SavedSource } from './saved.js' */
+/** @import { Reading } from './reading.js' */
+
+/** How many tiles appear by themselves. */
+const OWN_TILES = 8;
+/** How many topics or resources are remembered; of more, the page says that there are more. */
+export const MAX_ITEMS = 500;
+
+/**
+ * @typedef {object} Surroundings
+ * @property {() => Promise<Network>} network
+ * @property {string} relay
+ * @property {boolean} ownRoots
+ * @property {() => void} changed Something is to be drawn again.
+ * @property {() => void} keep What is saved has changed.
+ * @property {(text: string) => void} announce
+ */
+
+/** A topic, or a resource. */
+export class Item {
+  /** @type {Reading | null} */
+  reading = null;
+  /** When it was measured, or came. */
+  time = 0;
+  count = 0;
+  retained = false;
+  qos = 0;
+  /** The value asked for, while the other side has not confirmed it. @type {boolean | null} */
+  wanted = null;
+  error = '';
+  series = new Series();
+
+  /** @param {string} key */
+  constructor(key) {
+    this.key = key;
+  }
+
+  /** @param {Reading} reading @param {number} time When it came. */
+  take(reading, time) {
+    this.reading = reading;
+    this.time = reading.time ?? time;
+    this.count += 1;
+    this.error = '';
+    if (reading.kind === 'number' && reading.number !== undefined) {
+      this.series.add(this.time, reading.number);
+    }
+    if (this.wanted === reading.on) {
+      this.wanted = null;
+    }
+  }
+}
+
+/** @typedef {'connecting' | 'connected' | 'waiting' | 'failed' | 'closed'} State */
+
+export class Source {
+  /** @type {State} */
+  state = 'connecting';
+  /** What went wrong last, as a sentence. */
+  problem = '';
+  /** When the next attempt is made, in milliseconds since 1970. @type {number | null} */
+  retryAt = null;
+  /** @type {Security | null} */
+  security = null;
+  /** @type {Network['kind']} */
+  networkKind = null;
+  /** @type {Map<string, Item>} */
+  items = new Map();
+  /** What the last connection means for what came meanwhile. */
+  note = '';
+
+  /** @param {SavedSource} saved @param {Surroundings} around */
+  constructor(saved, around) {
+    this.saved = saved;
+    this.around = around;
+    const { host } = new URL(saved.url.replace(/^[a-z+]+:/u, 'http:'));
+    this.host = host;
+  }
+
+  get name() {
+    return this.saved.name || this.host;
+  }
+
+  /** @returns {'mqtt' | 'coap'} */
+  get kind() {
+    return this.saved.url.startsWith('coap') ? 'coap' : 'mqtt';
+  }
+
+  /** @param {string} key */
+  item(key) {
+    let item = this.items.get(key);
+    if (!item && this.items.size < MAX_ITEMS) {
+      item = new Item(key);
+      this.items.set(key, item);
+    }
+    return item;
+  }
+
+  /** @param {string} key @returns {Pin | undefined} */
+  pin(key) {
+    return this.saved.pins.find((pin) => pin.key === key);
+  }
+
+  /** Puts a tile on the dashboard, or takes it off. @param {string} key @param {boolean} wanted */
+  setPinned(key, wanted) {
+    const { saved } = this;
+    saved.pins = saved.pins.filter((pin) => pin.key !== key);
+    saved.unpinned = saved.unpinned.filter((unpinned) => unpinned !== key);
+    if (wanted) {
+      saved.pins.push({ key });
+    } else {
+      saved.unpinned.push(key);
+    }
+    this.around.keep();
+    this.around.changed();
+  }
+
+  /** Puts something new on the dashboard by itself, while there is little there. @param {string} key */
+  suggest(key) {
+    const { pins, unpinned } = this.saved;
+    if (pins.length < OWN_TILES && !this.pin(key) && !unpinned.includes(key)) {
+      pins.push({ key });
+      this.around.keep();
+    }
+  }
+
+  /** @param {State} state @param {string} [problem] */
+  become(state, problem = '') {
+    const was = this.state;
+    this.state = state;
+    this.problem = problem;
+    const now = Date.now();
+    if (state === 'connected') {
+      this.retryAt = null;
+      this.items.forEach((item) => item.series.back(now));
+      this.around.announce(`${this.name} is connected.`);
+    } else if (was === 'connected') {
+      this.items.forEach((item) => item.series.lost(now));
+      this.around.announce(`${this.name} is not connected. ${problem}`);
+    } else if (state === 'failed') {
+      this.around.announce(`${this.name}: ${problem}`);
+    }
+    this.around.changed();
+  }
+
+  /** @param {unknown} error */
+  explain(error) {
+    return explain(error, { server: this.host, relay: this.around.relay, ports: this.ports });
+  }
+
+  ports = '';
+}
