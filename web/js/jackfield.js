@@ -22,7 +22,7 @@ export async function open(options) {
   await loaded;
   const network = WasmNetwork.open(options);
   return {
-    kind: network.kind,
+    kind: /** @type {Api.Network['kind']} */ (network.kind),
     irc: async (to) => new Irc(network.irc(to)),
   };
 }

@@ -17,8 +17,11 @@ pub(crate) enum Need {
     WasmTarget,
     /// A program, and Debian's package that has it.
     Program(&'static str, &'static str),
-    /// The packages that `tests/support/node` lists, in `target/node`.
-    NodePackages,
+    /// The npm packages that a folder's lists name, in a folder of their own.
+    NodePackages {
+        lists: &'static str,
+        to: &'static str,
+    },
     /// Those of `tests/support/python`, in `target/python`.
     PythonPackages,
 }
@@ -46,11 +49,21 @@ pub(crate) const CXX: Need = Need::Program("c++", "g++");
 /// Shrinks WebAssembly; used where it is there.
 pub(crate) const WASM_OPT: &str = "wasm-opt";
 
-/// Where the pages' charts come from.
-const NPM: Need = Need::Program("npm", "npm");
+/// Servers and clients in JavaScript.
+pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
+    lists: "tests/support/node",
+    to: "target/node",
+};
+/// Where `PAGE_PACKAGES` are installed.
+pub(crate) const PAGE_PACKAGES_FOLDER: &str = "target/npm";
+/// What the pages take from npm.
+const PAGE_PACKAGES: Need = Need::NodePackages {
+    lists: "examples/npm",
+    to: PAGE_PACKAGES_FOLDER,
+};
 
 /// What a page is built with.
-pub(crate) const PAGE: &[Need] = &[Need::WasmTarget, CLANG, NPM];
+pub(crate) const PAGE: &[Need] = &[Need::WasmTarget, CLANG, PAGE_PACKAGES];
 
 /// Sees to it that everything is there.
 ///
@@ -65,7 +78,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
                     install(program, package)?;
                 }
             }
-            Need::NodePackages => node_packages()?,
+            Need::NodePackages { lists, to } => node_packages(lists, to)?,
             Need::PythonPackages => python_packages()?,
         }
     }
@@ -127,11 +140,10 @@ fn install_package(package: &str) -> Result<()> {
     Ok(())
 }
 
-/// Servers and clients in JavaScript, at the versions of a list that stands in the repository.
-fn node_packages() -> Result<()> {
+/// Packages at the versions of a list that stands in the repository.
+fn node_packages(lists: &str, to: &str) -> Result<()> {
     const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
-    let from = root().join("tests/support/node");
-    let to = root().join("target/node");
+    let (from, to) = (root().join(lists), root().join(to));
     let current = to.join("node_modules").is_dir()
         && LISTS
             .iter()

@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 
 use crate::fuzz;
 use crate::needs::{
-    self, ATHEME, CHROMIUM, CLANG, CURL, CXX, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD, Need,
+    self, ATHEME, CHROMIUM, CLANG, CURL, CXX, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD,
+    NODE_SERVERS, Need,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root};
@@ -70,7 +71,7 @@ const STAGES: &[Stage] = &[
             MOSQUITTO,
             LIBCOAP,
             IP,
-            Need::NodePackages,
+            NODE_SERVERS,
             Need::PythonPackages,
         ],
         run: |context| context.cargo_test("servers", &["--package", SERVERS]),

@@ -1,7 +1,7 @@
 //! `cargo xtask web`: the pages, in `dist/`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
@@ -82,7 +82,9 @@ pub(crate) fn build(profile: &str) -> Result<()> {
             ),
         )?;
     }
-    let packages = npm()?;
+    let packages = root()
+        .join(needs::PAGE_PACKAGES_FOLDER)
+        .join("node_modules");
     step("putting the pages together", || {
         let dist = root().join("dist");
         empty(&dist)?;
@@ -100,25 +102,6 @@ pub(crate) fn build(profile: &str) -> Result<()> {
         }
         Ok(())
     })
-}
-
-/// Installs what the pages take from npm, as the lock file says; gives the folder.
-fn npm() -> Result<PathBuf> {
-    let lock = root().join("examples/npm/package-lock.json");
-    let folder = root().join("target/npm");
-    let packages = folder.join("node_modules");
-    let there = folder.join("package-lock.json");
-    // What was installed from the same lock file is what would be installed.
-    if packages.exists() && fs::read(&lock)? == fs::read(&there).unwrap_or_default() {
-        return Ok(packages);
-    }
-    empty(&folder)?;
-    copy(&root().join("examples/npm"), &folder)?;
-    quietly(
-        "installing what the pages take from npm",
-        command("npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder),
-    )?;
-    Ok(packages)
 }
 
 /// Compiles with this profile; gives the module's path.

@@ -27,8 +27,8 @@ const CHANNEL: &str = "#jackfield";
 /// Starts the relay, an IRC server and the page, on this machine alone.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The folder of the page, as `cargo xtask web` makes it
-    #[arg(long, default_value = "dist/irc")]
+    /// The folder of the pages, as `cargo xtask web` makes it
+    #[arg(long, default_value = "dist")]
     site: PathBuf,
     /// The port of the page
     #[arg(long, default_value_t = 8000)]
@@ -62,7 +62,7 @@ async fn main() -> Result<()> {
     });
     let site = Site::builder()
         .dir(&arguments.site)
-        .file("/config.json", config.to_string())
+        .file("/irc/config.json", config.to_string())
         .port(arguments.port)
         .start()
         .await

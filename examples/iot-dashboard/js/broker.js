@@ -143,13 +143,11 @@ export class Broker extends Source {
     if (!this.client || this.filters.has(filter)) {
       return;
     }
-    let subscription;
+    const subscription = this.client.subscribe(filter, { qos: this.saved.qos ?? 1 });
     /** @type {Filter} */
-    let known;
+    const known = { filter, subscription, answer: '', refused: false };
+    this.filters.set(filter, known);
     try {
-      subscription = this.client.subscribe(filter, { qos: this.saved.qos ?? 1 });
-      known = { filter, subscription, answer: '', refused: false };
-      this.filters.set(filter, known);
       subscription.granted.then(({ code, reason }) => {
         known.answer = code < 3 ? `QoS ${code}` : reason;
         this.around.changed();
@@ -158,11 +156,12 @@ export class Broker extends Source {
         this.#message(message);
       }
     } catch (error) {
-      if (subscription && this.filters.get(filter)?.subscription !== subscription) {
+      // Whoever has left doesn't want to know.
+      if (this.filters.get(filter) !== known) {
         return;
       }
-      const answer = sentence(error instanceof Error ? error.message : String(error));
-      this.filters.set(filter, { ...known, filter, answer, refused: true });
+      known.answer = sentence(error instanceof Error ? error.message : String(error));
+      known.refused = true;
       this.around.changed();
     }
   }

@@ -145,7 +145,12 @@ export class Chart {
   }
 }
 
-/** A little room above and below, and some even where the value never changes. @param {number} least @param {number} greatest */
+/**
+ * A little room above and below, and some even where the value never changes.
+ * @param {number} least
+ * @param {number} greatest
+ * @returns {[number, number]}
+ */
 function around(least, greatest) {
   if (!Number.isFinite(least) || !Number.isFinite(greatest)) {
     return [0, 1];
