@@ -16,7 +16,8 @@ pub(crate) fn explain(error: &dimpl::Error) -> (ErrorKind, String) {
     match error {
         dimpl::Error::Timeout(_) => (
             ErrorKind::TimedOut,
-            "the server did not complete it in time (a port without DTLS?)".into(),
+            // OpenSSL, for one, drops in silence what a wrong key made.
+            "the server did not complete it in time (another key, or no DTLS there?)".into(),
         ),
         dimpl::Error::ConnectionClosed => (ErrorKind::Closed, "the session is closed".into()),
         dimpl::Error::SecurityError(dimpl::SecurityError::FatalAlert { description }) => {

@@ -15,7 +15,7 @@ pub const KEY: &str = "sesame";
 pub const HINT: &str = "CoAP";
 /// How many resources clients may create.
 const RESOURCES: &str = "16";
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(10);
 
 /// A running server, with `/`, `/time` (observable), `/async` (`?2` answers after two seconds) and
 /// `/example_data`; a PUT anywhere else creates a resource.
@@ -41,11 +41,7 @@ impl Libcoap {
     }
 
     async fn start_once() -> io::Result<Self> {
-        let [plain] = process::free_addresses()?;
-        // It takes the next port too; where that is in use, it says so and ends.
-        let next = plain.port().checked_add(1);
-        let next = next.ok_or(io::ErrorKind::BrokenPipe)?;
-        let secure = SocketAddr::new(plain.ip(), next);
+        let [plain, secure] = process::free_pair()?;
         let mut command = Command::new(process::require_program(PROGRAM)?);
         command
             .arg("-A")
@@ -54,9 +50,13 @@ impl Libcoap {
             .arg(plain.port().to_string())
             .args(["-k", KEY, "-h", HINT, "-d", RESOURCES, "-v", "5"]);
         let process = Process::start(command)?;
-        process.wait_for_port(plain, START).await?;
-        // TLS is the last that it listens for; UDP and DTLS stand by then.
-        process.wait_for_port(secure, START).await?;
+        // TLS is the last that it listens for; the others stand by then. Where one of its ports is
+        // taken, it goes on with the rest.
+        let listening = process.wait_for_port(secure, START).await;
+        if listening.is_err() || process.output().contains("already in use") {
+            let output = process.output();
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, output));
+        }
         Ok(Self {
             process,
             plain,

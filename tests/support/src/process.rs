@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -275,6 +275,29 @@ pub fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
         held.push(listener);
     }
     Ok(addresses)
+}
+
+/// Two such addresses whose ports follow each other, free for UDP too.
+///
+/// # Errors
+/// When the system has no such ports.
+pub fn free_pair() -> io::Result<[SocketAddr; 2]> {
+    const ATTEMPTS: usize = 100;
+    for _ in 0..ATTEMPTS {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = first.local_addr()?;
+        let Some(port) = address.port().checked_add(1) else {
+            continue;
+        };
+        let next = SocketAddr::new(address.ip(), port);
+        let free = TcpListener::bind(next).is_ok()
+            && UdpSocket::bind(next).is_ok()
+            && UdpSocket::bind(address).is_ok();
+        if free {
+            return Ok([address, next]);
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 /// Starts a server again when another process took one of its ports first.

@@ -1,0 +1,76 @@
+//! DTLS with a pre-shared key against OpenSSL, in libcoap's server.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jackfield_coap::codec::{Code, Datagram, Message, MessageId, MessageType, OptionNumber, Token};
+use jackfield_dtls::{Dtls, DtlsConfig, DtlsSocket, Psk};
+use jackfield_native::{Native, NativeDatagramSocket};
+use jackfield_server_tests::LONG;
+use jackfield_socket::{DatagramSocket, Error, ErrorKind, UdpOpen, UdpOptions};
+use jackfield_testing::libcoap::{KEY, Libcoap};
+use tokio::time::timeout;
+
+type Socket = DtlsSocket<NativeDatagramSocket>;
+
+async fn open(server: SocketAddr, key: &[u8]) -> Result<Socket, Error> {
+    let mut config = DtlsConfig::new(Psk::new("device-1", key)?);
+    config.handshake_timeout = Duration::from_secs(3);
+    let network = Dtls::new(Native, config)?;
+    network
+        .open_connected(&server.into(), &UdpOptions::default())
+        .await
+}
+
+/// Sends a request, and gives the answer that comes with the acknowledgement.
+async fn get(socket: &mut Socket, id: u16, path: &str) -> Message {
+    let mut request = Message::new(Code::GET);
+    request.set_token(Token::new(&id.to_be_bytes()).expect("a token"));
+    request
+        .options_mut()
+        .add_text(OptionNumber::URI_PATH, path)
+        .expect("a path");
+    let token = request.token();
+    let datagram = Datagram::new(MessageType::Confirmable, MessageId(id), request);
+    socket.send(&datagram.to_bytes(), None).await.expect("sent");
+
+    let mut buffer = vec![0; 2048];
+    let received = timeout(LONG, socket.recv(&mut buffer)).await;
+    let received = received.expect("in time").expect("an answer");
+    let answer = Datagram::decode(&buffer[..received.len]).expect("a message");
+    assert_eq!(answer.id, MessageId(id));
+    assert_eq!(answer.message.token(), token);
+    answer.message
+}
+
+#[tokio::test]
+async fn requests_are_answered_in_a_session() {
+    let server = Libcoap::start().await.expect("the server");
+    let mut socket = open(server.secure(), KEY.as_bytes())
+        .await
+        .expect("a session");
+    let nothing = get(&mut socket, 1, "nothing").await;
+    assert_eq!(nothing.code(), Code::NOT_FOUND);
+    for id in 2..50 {
+        let time = get(&mut socket, id, "time").await;
+        assert_eq!(time.code(), Code::CONTENT);
+        assert!(!time.payload().is_empty());
+    }
+    drop(socket);
+
+    // The server has room for another session, and is not confused by the one that ended.
+    let mut socket = open(server.secure(), KEY.as_bytes())
+        .await
+        .expect("a session");
+    assert_eq!(get(&mut socket, 1, "time").await.code(), Code::CONTENT);
+}
+
+#[tokio::test]
+async fn another_key_gets_no_session() {
+    let server = Libcoap::start().await.expect("the server");
+    let error = open(server.secure(), b"another").await;
+    let error = error.expect_err("no session");
+    // OpenSSL drops in silence what another key made.
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert!(error.to_string().contains("another key"), "{error}");
+}
