@@ -69,7 +69,6 @@ impl Default for Options {
 pub fn connect<N: TcpConnect, P: Protocol>(
     network: N,
     protocol: P,
-    core: P::Core,
     options: Options,
 ) -> (Actions<P::Action>, Events<P::Event>, Connection<P::Error>) {
     let (actions, inbox) = channel::actions(options.action_capacity);
@@ -80,7 +79,7 @@ pub fn connect<N: TcpConnect, P: Protocol>(
         outbox,
         actions_in_a_row: 0,
     };
-    let connection = Connection(Box::pin(worker.run(network, core, options)));
+    let connection = Connection(Box::pin(worker.run(network, options)));
     (actions, events, connection)
 }
 
@@ -122,24 +121,31 @@ impl<P: Protocol> Worker<P> {
     async fn run<N: TcpConnect>(
         mut self,
         network: N,
-        mut core: P::Core,
         options: Options,
     ) -> Result<(), ConnectionError<P::Error>> {
         let mut backoff = options
             .reconnect
             .map(|policy| Backoff::new(policy, options.seed));
+        let mut core = match self.protocol.begin().await {
+            Ok(core) => core,
+            Err(error) => {
+                let retry_in = None;
+                let told = error.clone();
+                self.outbox.push(Progress::Disconnected { error, retry_in });
+                self.outbox.flush().await;
+                return Err(told);
+            }
+        };
         let mut attempt: u32 = 0;
         loop {
             attempt = attempt.saturating_add(1);
             let (returned, end) = self.attempt(&network, &options, core, attempt).await;
             core = returned;
             let End::Failed(error) = end else {
-                self.protocol.ended(&mut core, None, &mut self.outbox);
+                self.protocol.ended(&mut core, None);
                 return self.finish(&mut core).await;
             };
-            let ended = self
-                .protocol
-                .ended(&mut core, Some(&error), &mut self.outbox);
+            let ended = self.protocol.ended(&mut core, Some(&error));
             if !ended.lasted.is_zero() {
                 attempt = 0;
             }
@@ -192,7 +198,9 @@ impl<P: Protocol> Worker<P> {
             Err(end) => return (core, end),
         };
         self.outbox.push(Progress::Connected);
-        self.protocol.opened(&mut core, prepared, &mut self.outbox);
+        if let Err(error) = self.protocol.opened(&mut core, prepared) {
+            return (core, End::Failed(error));
+        }
         let mut driver = Driver::new(stream, core);
         let end = match self.drive(&mut driver).await {
             Ok(end) => self.drain(&mut driver, &end).await.map(|()| end),
@@ -336,7 +344,7 @@ impl<P: Protocol> Worker<P> {
 
     fn act(&mut self, core: &mut P::Core, action: Option<P::Action>, link: Link) -> Flow {
         if let Some(action) = action {
-            self.protocol.act(core, action, link, &mut self.outbox)
+            self.protocol.act(core, action, link)
         } else {
             self.protocol.abandoned(core, link);
             Flow::Quit

@@ -110,16 +110,20 @@
 //!     type Error = Gone;
 //!     type Prepared = ();
 //!
+//!     async fn begin(&mut self) -> Result<Lines, ConnectionError<Gone>> {
+//!         Ok(Lines::default())
+//!     }
 //!     fn prepare(
 //!         &mut self,
 //!         _attempt: u32,
 //!     ) -> impl Future<Output = Result<(Endpoint, ()), ConnectionError<Gone>>> + Send + 'static {
 //!         ready(Ok((self.server.clone(), ())))
 //!     }
-//!     fn opened(&mut self, core: &mut Lines, (): (), _outbox: &mut Outbox<Told>) {
+//!     fn opened(&mut self, core: &mut Lines, (): ()) -> Result<(), ConnectionError<Gone>> {
 //!         core.partial.clear();
+//!         Ok(())
 //!     }
-//!     fn act(&mut self, core: &mut Lines, line: String, _: Link, _: &mut Outbox<Told>) -> Flow {
+//!     fn act(&mut self, core: &mut Lines, line: String, _link: Link) -> Flow {
 //!         core.out.push_str(&line);
 //!         core.out.push('\n');
 //!         Flow::Continue
@@ -136,12 +140,7 @@
 //!         outbox.push(Told::Line(line));
 //!         Ok(Flow::Continue)
 //!     }
-//!     fn ended(
-//!         &mut self,
-//!         _core: &mut Lines,
-//!         error: Option<&ConnectionError<Gone>>,
-//!         _outbox: &mut Outbox<Told>,
-//!     ) -> Ended {
+//!     fn ended(&mut self, _core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
 //!         Ended::after(Duration::ZERO, error)
 //!     }
 //! }
@@ -163,8 +162,7 @@
 //! #     }
 //! # });
 //! let client = Client { server: "there.example:7".parse().expect("an endpoint") };
-//! let (actions, mut events, connection) =
-//!     connect(here, client, Lines::default(), Options::default());
+//! let (actions, mut events, connection) = connect(here, client, Options::default());
 //! tokio::spawn(connection);
 //!
 //! actions.send("good morning".to_owned()).await.expect("it runs");

@@ -27,6 +27,14 @@ pub trait Protocol: Send + 'static {
     /// What [`prepare`](Self::prepare) found out for [`opened`](Self::opened).
     type Prepared: Send + 'static;
 
+    /// The core to begin with, from a store perhaps. Actions wait until it is there.
+    ///
+    /// # Errors
+    /// Where there can be none: the client ends with it.
+    fn begin(
+        &mut self,
+    ) -> impl Future<Output = Result<Self::Core, ConnectionError<Self::Error>>> + Send;
+
     /// Finds out where the next attempt goes, and whatever else it needs, such as credentials that
     /// are still good. It may take its time: meanwhile, actions are taken as they are without a
     /// connection, and quitting drops the future.
@@ -42,21 +50,17 @@ pub trait Protocol: Send + 'static {
     + 'static;
 
     /// A stream is open, and the core is about to be driven over it.
+    ///
+    /// # Errors
+    /// Where the core can't begin with what was prepared.
     fn opened(
         &mut self,
         core: &mut Self::Core,
         prepared: Self::Prepared,
-        outbox: &mut Outbox<Self::Event>,
-    );
+    ) -> Result<(), ConnectionError<Self::Error>>;
 
     /// Does what the handle asks for.
-    fn act(
-        &mut self,
-        core: &mut Self::Core,
-        action: Self::Action,
-        link: Link,
-        outbox: &mut Outbox<Self::Event>,
-    ) -> Flow;
+    fn act(&mut self, core: &mut Self::Core, action: Self::Action, link: Link) -> Flow;
 
     /// The last handle is gone: nobody can say any more, so it is time to go. With a connection,
     /// the core takes leave of its peer, as after an action that quits.
@@ -90,7 +94,6 @@ pub trait Protocol: Send + 'static {
         &mut self,
         core: &mut Self::Core,
         error: Option<&ConnectionError<Self::Error>>,
-        outbox: &mut Outbox<Self::Event>,
     ) -> Ended;
 }
 

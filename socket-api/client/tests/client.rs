@@ -117,6 +117,8 @@ struct Test {
     journal: Arc<Mutex<Vec<String>>>,
     /// While it has a permit less than lines, the journal is slow.
     pen: Option<Arc<Notify>>,
+    /// There is no core to begin with.
+    broken: bool,
     /// The server has named another one.
     moved: bool,
     stood: Option<Instant>,
@@ -128,6 +130,13 @@ impl Protocol for Test {
     type Event = Told;
     type Error = Gone;
     type Prepared = ();
+
+    async fn begin(&mut self) -> Result<Lines, ConnectionError<Gone>> {
+        if self.broken {
+            return Err(ConnectionError::Session(Gone::Journal));
+        }
+        Ok(Lines::default())
+    }
 
     fn prepare(
         &mut self,
@@ -143,18 +152,13 @@ impl Protocol for Test {
         ready
     }
 
-    fn opened(&mut self, core: &mut Lines, (): (), _outbox: &mut Outbox<Told>) {
+    fn opened(&mut self, core: &mut Lines, (): ()) -> Result<(), ConnectionError<Gone>> {
         core.partial.clear();
         self.stood = Some(time::now());
+        Ok(())
     }
 
-    fn act(
-        &mut self,
-        core: &mut Lines,
-        action: Action,
-        _link: Link,
-        _outbox: &mut Outbox<Told>,
-    ) -> Flow {
+    fn act(&mut self, core: &mut Lines, action: Action, _link: Link) -> Flow {
         match action {
             Action::Say(line) => core.events.push(Said::Given(line)),
             Action::Quit => {
@@ -199,12 +203,7 @@ impl Protocol for Test {
         Ok(Flow::Continue)
     }
 
-    fn ended(
-        &mut self,
-        _core: &mut Lines,
-        error: Option<&ConnectionError<Gone>>,
-        _outbox: &mut Outbox<Told>,
-    ) -> Ended {
+    fn ended(&mut self, _core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
         let stood = self.stood.take();
         let lasted = stood.map_or(Duration::ZERO, |since| time::now() - since);
         let mut ended = Ended::after(lasted, error);
@@ -242,13 +241,14 @@ async fn world(configure: impl FnOnce(&mut Test, &mut Options)) -> World {
         prepare: None,
         journal: Arc::clone(&journal),
         pen: None,
+        broken: false,
         moved: false,
         stood: None,
     };
     let mut options = Options::default();
     options.seed = Some(1);
     configure(&mut test, &mut options);
-    let (actions, events, connection) = connect(here, test, Lines::default(), options);
+    let (actions, events, connection) = connect(here, test, options);
     World {
         there,
         listener,
@@ -381,6 +381,15 @@ async fn a_journal_that_fails_ends_the_client() {
     world.say("unwritable").await;
     let (error, retry_in) = world.disconnected().await;
     assert!(matches!(error, ConnectionError::Session(Gone::Journal)));
+    assert_eq!(retry_in, None);
+    assert!(world.events.next().await.is_none());
+    world.ended().await.expect_err("the same error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_core_there_is_no_client() {
+    let mut world = world(|test, _| test.broken = true).await;
+    let (_, retry_in) = world.disconnected().await;
     assert_eq!(retry_in, None);
     assert!(world.events.next().await.is_none());
     world.ended().await.expect_err("the same error");

@@ -40,7 +40,6 @@ pub fn connect<N: TcpConnect>(
     options.action_capacity = COMMAND_CAPACITY;
     options.event_capacity = config.event_capacity;
     options.seed = config.seed;
-    let session = Session::new(config.session.clone());
     let irc = Irc {
         server,
         config: config.session,
@@ -49,7 +48,7 @@ pub fn connect<N: TcpConnect>(
         to_join: VecDeque::new(),
         registered: None,
     };
-    let (actions, events, connection) = jackfield_client::connect(network, irc, session, options);
+    let (actions, events, connection) = jackfield_client::connect(network, irc, options);
     (Client { actions }, events, connection)
 }
 
@@ -83,6 +82,10 @@ impl Protocol for Irc {
     type Error = SessionError;
     type Prepared = ();
 
+    async fn begin(&mut self) -> Result<Session, ConnectionError> {
+        Ok(Session::new(self.config.clone()))
+    }
+
     fn prepare(
         &mut self,
         _attempt: u32,
@@ -90,17 +93,12 @@ impl Protocol for Irc {
         future::ready(Ok((self.server.clone(), ())))
     }
 
-    fn opened(&mut self, core: &mut Session, _prepared: (), _outbox: &mut Outbox<ClientEvent>) {
+    fn opened(&mut self, core: &mut Session, (): ()) -> Result<(), ConnectionError> {
         *core = Session::new(self.config.clone());
+        Ok(())
     }
 
-    fn act(
-        &mut self,
-        core: &mut Session,
-        action: Action,
-        link: Link,
-        _outbox: &mut Outbox<ClientEvent>,
-    ) -> Flow {
+    fn act(&mut self, core: &mut Session, action: Action, link: Link) -> Flow {
         match action {
             Action::Quit(reason) => {
                 core.quit(reason);
@@ -159,12 +157,7 @@ impl Protocol for Irc {
         Ok(Flow::Continue)
     }
 
-    fn ended(
-        &mut self,
-        _core: &mut Session,
-        error: Option<&ConnectionError>,
-        _outbox: &mut Outbox<ClientEvent>,
-    ) -> Ended {
+    fn ended(&mut self, _core: &mut Session, error: Option<&ConnectionError>) -> Ended {
         // Dropped when the client has quit: then they fail with `Closed`.
         for (_, asked) in std::mem::take(&mut self.asked) {
             if let (Asked::Client(done), Some(_)) = (asked, error) {
