@@ -29,6 +29,12 @@ pub enum SessionError {
     Ended,
     /// The stream ended in the middle of a packet.
     Truncated,
+    /// What the session has to keep could not be loaded or stored.
+    Store(String),
+    /// [`renew_with`](crate::client::ClientConfig::renew_with)'s function failed.
+    NotRenewed(String),
+    /// The connection can't begin with these options.
+    Options(RequestError),
 }
 
 impl SessionError {
@@ -52,6 +58,7 @@ impl SessionError {
                     | ReasonCode::AdministrativeAction
                     | ReasonCode::ServerMoved
             ),
+            Self::Store(_) | Self::Options(_) => true,
             _ => false,
         }
     }
@@ -86,11 +93,26 @@ impl fmt::Display for SessionError {
             Self::PingTimedOut => f.write_str("the server gave no sign of life in time"),
             Self::Ended => f.write_str("the connection ended without a word from the server"),
             Self::Truncated => f.write_str("the connection ended in the middle of a packet"),
+            Self::Store(text) => write!(f, "the session can't be kept: {text}"),
+            Self::NotRenewed(text) => {
+                write!(f, "the connection's options could not be renewed: {text}")
+            }
+            Self::Options(error) => write!(f, "the connection's options can't be sent: {error}"),
         }
     }
 }
 
 impl std::error::Error for SessionError {}
+
+impl jackfield_client::Failure for SessionError {
+    fn ended() -> Self {
+        Self::Ended
+    }
+
+    fn is_permanent(&self) -> bool {
+        self.is_permanent()
+    }
+}
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +133,8 @@ pub enum RequestError {
     Dropped,
     /// The message's expiry came before it could be sent.
     Expired,
+    /// No response came in time.
+    TimedOut,
     /// The server takes no packet of this size.
     TooLarge {
         /// How many bytes a packet may have.
@@ -140,6 +164,7 @@ impl fmt::Display for RequestError {
                 f.write_str("dropped from the full queue in favour of a newer message")
             }
             Self::Expired => f.write_str("the message expired before it could be sent"),
+            Self::TimedOut => f.write_str("no response came in time"),
             Self::TooLarge { limit } => {
                 write!(f, "larger than the {limit} bytes that the server takes")
             }

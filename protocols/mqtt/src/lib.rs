@@ -2,9 +2,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`client`] | the client: connects, keeps its session, comes back when cut |
 //! | [`core`] | a session as a state machine that outlives connections: bytes and time in, bytes and events out |
 //! | [`codec`] | packets, and what they are made of |
 
+pub mod client;
 pub mod codec;
 pub mod core;
 mod error;

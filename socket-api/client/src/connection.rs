@@ -14,8 +14,8 @@ use jackfield_socket::{ByteStream, TcpConnect, TcpOptions};
 use crate::backoff::Backoff;
 use crate::channel::{self, Inbox};
 use crate::{
-    Actions, Again, ConnectionError, Events, Failure, Flow, Link, Outbox, Progress, Protocol,
-    Reconnect,
+    Actions, Again, ConnectionError, Events, Failure, Flow, Link, Outbox, Poster, Progress,
+    Protocol, Reconnect,
 };
 
 /// How long a core may take to take leave.
@@ -79,7 +79,8 @@ pub fn connect<N: TcpConnect, P: Protocol>(
         outbox,
         actions_in_a_row: 0,
     };
-    let connection = Connection(Box::pin(worker.run(network, options)));
+    let work = worker.run(network, options, actions.poster());
+    let connection = Connection(Box::pin(work));
     (actions, events, connection)
 }
 
@@ -122,11 +123,12 @@ impl<P: Protocol> Worker<P> {
         mut self,
         network: N,
         options: Options,
+        poster: Poster<P::Action>,
     ) -> Result<(), ConnectionError<P::Error>> {
         let mut backoff = options
             .reconnect
             .map(|policy| Backoff::new(policy, options.seed));
-        let mut core = match self.protocol.begin().await {
+        let mut core = match self.protocol.begin(poster).await {
             Ok(core) => core,
             Err(error) => {
                 let retry_in = None;

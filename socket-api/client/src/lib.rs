@@ -28,7 +28,7 @@
 //! use std::time::Duration;
 //!
 //! use jackfield_client::{ConnectionError, Ended, Failure, Flow, Link, Options, Outbox};
-//! use jackfield_client::{Progress, Protocol, connect};
+//! use jackfield_client::{Poster, Progress, Protocol, connect};
 //! use jackfield_socket::Endpoint;
 //! use jackfield_socket::driver::StreamCore;
 //! use jackfield_socket::time::Instant;
@@ -110,7 +110,7 @@
 //!     type Error = Gone;
 //!     type Prepared = ();
 //!
-//!     async fn begin(&mut self) -> Result<Lines, ConnectionError<Gone>> {
+//!     async fn begin(&mut self, _: Poster<String>) -> Result<Lines, ConnectionError<Gone>> {
 //!         Ok(Lines::default())
 //!     }
 //!     fn prepare(

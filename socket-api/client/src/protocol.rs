@@ -6,7 +6,7 @@ use std::time::Duration;
 use jackfield_socket::Endpoint;
 use jackfield_socket::driver::StreamCore;
 
-use crate::{ConnectionError, Failure, Outbox};
+use crate::{ConnectionError, Failure, Outbox, Poster};
 
 /// What a protocol's client adds to the loop that [`connect`](crate::connect) runs.
 ///
@@ -27,12 +27,14 @@ pub trait Protocol: Send + 'static {
     /// What [`prepare`](Self::prepare) found out for [`opened`](Self::opened).
     type Prepared: Send + 'static;
 
-    /// The core to begin with, from a store perhaps. Actions wait until it is there.
+    /// The core to begin with, from a store perhaps. Actions wait until it is there. With the
+    /// poster, the protocol can ask itself for something later.
     ///
     /// # Errors
     /// Where there can be none: the client ends with it.
     fn begin(
         &mut self,
+        poster: Poster<Self::Action>,
     ) -> impl Future<Output = Result<Self::Core, ConnectionError<Self::Error>>> + Send;
 
     /// Finds out where the next attempt goes, and whatever else it needs, such as credentials that

@@ -131,7 +131,7 @@ impl Protocol for Test {
     type Error = Gone;
     type Prepared = ();
 
-    async fn begin(&mut self) -> Result<Lines, ConnectionError<Gone>> {
+    async fn begin(&mut self, _poster: Poster<Action>) -> Result<Lines, ConnectionError<Gone>> {
         if self.broken {
             return Err(ConnectionError::Session(Gone::Journal));
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::{self, Future};
 use std::time::Duration;
 
-use jackfield_client::{Ended, Flow, Link, Options, Outbox, Protocol};
+use jackfield_client::{Ended, Flow, Link, Options, Outbox, Poster, Protocol};
 use jackfield_socket::{Endpoint, TcpConnect, time};
 use tokio::sync::oneshot;
 
@@ -82,7 +82,7 @@ impl Protocol for Irc {
     type Error = SessionError;
     type Prepared = ();
 
-    async fn begin(&mut self) -> Result<Session, ConnectionError> {
+    async fn begin(&mut self, _poster: Poster<Action>) -> Result<Session, ConnectionError> {
         Ok(Session::new(self.config.clone()))
     }
 

@@ -1,0 +1,161 @@
+//! What a client is given.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use jackfield_client::Reconnect;
+use jackfield_socket::TcpOptions;
+use jackfield_store::{BoxStore, Store};
+
+use crate::core::{Config, Connect};
+
+/// How to connect, what to keep, and what to do when the connection is lost.
+///
+/// ```
+/// use jackfield_mqtt::client::ClientConfig;
+/// use jackfield_mqtt::core::Connect;
+///
+/// let mut connect = Connect::new("lamp-17".parse()?);
+/// connect.session_expiry = 3600;
+/// let mut config = ClientConfig::new(connect);
+/// config.session.limits.queued_messages = 100;
+/// # Ok::<(), jackfield_mqtt::codec::InvalidValue>(())
+/// ```
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// What each connection begins with; see [`renew_with`](Self::renew_with).
+    pub connect: Connect,
+    /// How the session behaves, over all connections. [`Config::durable`] follows the store.
+    pub session: Config,
+    /// When a message of QoS 1 or 2 is acknowledged. Default: when it was taken.
+    pub acknowledge: Acknowledge,
+    /// How to try again; none for never. Default: [`Reconnect::default`].
+    pub reconnect: Option<Reconnect>,
+    /// How many times in a row a server's reference to another one is followed (MQTT 5, section
+    /// 4.11); 0 for never. Beyond, the client begins again with the server that it was given,
+    /// after a delay. Default: 3.
+    pub redirects: u32,
+    /// How long opening the stream may take, TLS included. Default: 30 s.
+    pub connect_timeout: Duration,
+    /// How to open the stream.
+    pub tcp: TcpOptions,
+    /// How many events may wait to be read, at least 1. When they do, the client stops reading from
+    /// the server. Default: 256.
+    pub event_capacity: usize,
+    /// The same for each [`Subscription`](super::Subscription). Default: 256.
+    pub subscription_capacity: usize,
+    /// How many [requests](super::Requester) may wait for their responses. Default: 1,000.
+    pub pending_calls: usize,
+    /// What the jitter of reconnecting begins with: the same seed gives the same delays. Default:
+    /// none, for another one each time.
+    pub seed: Option<u64>,
+    pub(super) store: Option<BoxStore>,
+    pub(super) renew: Option<Renew>,
+}
+
+/// When a message of QoS 1 or 2 is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Acknowledge {
+    /// When it was read from [`Events`](super::Events) or from each
+    /// [`Subscription`](super::Subscription) that it came to, or they were dropped. What waits there
+    /// unread when the process ends comes again.
+    WhenTaken,
+    /// With [`Client::acknowledge`](super::Client::acknowledge).
+    ByHand,
+}
+
+pub(super) type Renewed =
+    Pin<Box<dyn Future<Output = Result<Connect, Box<dyn std::error::Error + Send + Sync>>> + Send>>;
+pub(super) type Renew = Box<dyn FnMut(u32, Connect) -> Renewed + Send>;
+
+impl ClientConfig {
+    /// The defaults, with these options for each connection.
+    pub fn new(connect: Connect) -> Self {
+        Self {
+            connect,
+            session: Config::default(),
+            acknowledge: Acknowledge::WhenTaken,
+            reconnect: Some(Reconnect::default()),
+            redirects: 3,
+            connect_timeout: Duration::from_secs(30),
+            tcp: TcpOptions::default(),
+            event_capacity: 256,
+            subscription_capacity: 256,
+            pending_calls: 1000,
+            seed: None,
+            store: None,
+            renew: None,
+        }
+    }
+
+    /// The same with a store for the session: what is in flight or queued when the process or the
+    /// tab ends is finished by the next client that is given the same store and name.
+    ///
+    /// For the server to keep its side, [`Connect::session_expiry`] must be long enough, and the
+    /// name chosen by the client or assigned in the same session.
+    ///
+    /// ```
+    /// use jackfield_mqtt::client::ClientConfig;
+    /// use jackfield_mqtt::core::Connect;
+    /// use jackfield_store::MemoryStore;
+    ///
+    /// let mut connect = Connect::new("lamp-17".parse()?);
+    /// connect.session_expiry = 24 * 3600;
+    /// let config = ClientConfig::new(connect).with_store(MemoryStore::new());
+    /// # Ok::<(), jackfield_mqtt::codec::InvalidValue>(())
+    /// ```
+    #[must_use]
+    pub fn with_store(mut self, store: impl Store) -> Self {
+        self.store = Some(BoxStore::new(store));
+        self
+    }
+
+    /// The same with a function that renews [`connect`](Self::connect) before each attempt: it is
+    /// given the attempt's number in a row, from 1, and what the last one had. Where it fails, the
+    /// attempt does, and another one follows as [`reconnect`](Self::reconnect) says.
+    ///
+    /// ```
+    /// use jackfield_mqtt::client::ClientConfig;
+    /// use jackfield_mqtt::codec::Password;
+    /// use jackfield_mqtt::core::Connect;
+    ///
+    /// # async fn fetch_token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let connect = Connect::new("lamp-17".parse()?);
+    /// let config = ClientConfig::new(connect).renew_with(|_attempt, mut connect| async move {
+    ///     connect.password = Some(Password::new(fetch_token().await?)?);
+    ///     Ok(connect)
+    /// });
+    /// # Ok::<(), jackfield_mqtt::codec::InvalidValue>(())
+    /// ```
+    #[must_use]
+    pub fn renew_with<F, R>(mut self, mut renew: F) -> Self
+    where
+        F: FnMut(u32, Connect) -> R + Send + 'static,
+        R: Future<Output = Result<Connect, Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        self.renew = Some(Box::new(move |attempt, connect| {
+            Box::pin(renew(attempt, connect))
+        }));
+        self
+    }
+}
+
+impl From<Connect> for ClientConfig {
+    fn from(connect: Connect) -> Self {
+        Self::new(connect)
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("connect", &self.connect)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}

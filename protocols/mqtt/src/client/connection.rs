@@ -1,0 +1,572 @@
+//! What MQTT adds to the loop that every stream client has: a session that outlives connections and
+//! perhaps the process, a router, and redirection.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jackfield_client::{Again, Ended, Flow, Link, Options, Outbox, Poster, Protocol};
+use jackfield_socket::{Endpoint, TcpConnect, time};
+use jackfield_store::{Batch, BoxStore, Store};
+use tokio::sync::mpsc;
+
+use super::config::{Acknowledge, ClientConfig, Renew};
+use super::event::{ClientEvent, ConnectionError, Events, Receipt, Routed, Told};
+use super::handle::{ACTION_CAPACITY, Action, Client, Done};
+use super::router::{Router, Sink};
+use crate::codec::{
+    Disconnect, DisconnectReason, ReasonCode, SubscribeOptions, TopicFilter, Version,
+};
+use crate::core::{
+    Change, Config, Connect, Delivery, Event, Message, Reply, RequestId, Session, SessionEvent,
+    Subscribe, Subscribed, Unsubscribe, Unsubscribed,
+};
+use crate::error::{Refusal, RequestError, SessionError};
+
+/// How many bytes of correlation data a request carries.
+const CORRELATION: usize = 16;
+
+/// Prepares a client for a server. Nothing happens before the [`Connection`] is polled.
+///
+/// See the [module](super) for an example.
+pub fn connect<N: TcpConnect>(
+    network: N,
+    server: Endpoint,
+    config: impl Into<ClientConfig>,
+) -> (Client, Events, Connection) {
+    let mut config = config.into();
+    config.session.durable = config.store.is_some();
+    let mut options = Options::default();
+    options.reconnect = config.reconnect;
+    options.connect_timeout = config.connect_timeout;
+    options.tcp = config.tcp;
+    options.action_capacity = ACTION_CAPACITY;
+    options.event_capacity = config.event_capacity;
+    options.seed = config.seed;
+    let mqtt = Mqtt {
+        target: server.clone(),
+        server,
+        redirects: config.redirects,
+        redirects_left: config.redirects,
+        session: config.session,
+        connect: config.connect,
+        renew: config.renew,
+        store: config.store,
+        by_hand: config.acknowledge == Acknowledge::ByHand,
+        poster: None,
+        asked: HashMap::new(),
+        queued: Vec::new(),
+        router: Router::default(),
+        undelivered: VecDeque::new(),
+        to_unsubscribe: VecDeque::new(),
+        calls: HashMap::new(),
+        pending_calls: config.pending_calls,
+        connected: None,
+    };
+    let (actions, events, connection) = jackfield_client::connect(network, mqtt, options);
+    let client = Client {
+        actions,
+        subscription_capacity: config.subscription_capacity,
+    };
+    (client, Events(events), connection)
+}
+
+/// A client's work. It ends when the client quits, or when it has lost its connection for good.
+///
+/// Dropping it closes the connection, and the server publishes the will; the handle's requests then
+/// fail with [`RequestError::Closed`], and the events end.
+pub type Connection = jackfield_client::Connection<SessionError>;
+
+struct Mqtt {
+    /// Where the client was told to connect.
+    server: Endpoint,
+    /// Where it connects next.
+    target: Endpoint,
+    redirects: u32,
+    redirects_left: u32,
+    session: Config,
+    connect: Connect,
+    renew: Option<Renew>,
+    store: Option<BoxStore>,
+    by_hand: bool,
+    /// Given when it begins.
+    poster: Option<Poster<Action>>,
+    asked: HashMap<RequestId, Asked>,
+    /// Those who wait until what they gave is durable.
+    queued: Vec<Done<()>>,
+    router: Router,
+    /// Messages that wait for room in their subscriptions: those of one read, and no more.
+    undelivered: VecDeque<(mpsc::Sender<Routed>, Routed)>,
+    /// Filters that nobody reads any more, for which there was no room among the requests.
+    to_unsubscribe: VecDeque<TopicFilter>,
+    /// Who waits for responses, by correlation data.
+    calls: HashMap<Bytes, Done<Message>>,
+    pending_calls: usize,
+    connected: Option<time::Instant>,
+}
+
+type Prepare = Pin<Box<dyn Future<Output = Result<(Endpoint, Connect), ConnectionError>> + Send>>;
+
+/// Who asked.
+enum Asked {
+    Client(Done<Reply>),
+    Route(u64, Done<u64>),
+    Unroute(Option<Done<Option<Unsubscribed>>>),
+    Call(Bytes),
+}
+
+impl Protocol for Mqtt {
+    type Core = Session;
+    type Action = Action;
+    type Event = Told;
+    type Error = SessionError;
+    type Prepared = Connect;
+
+    async fn begin(&mut self, poster: Poster<Action>) -> Result<Session, ConnectionError> {
+        self.poster = Some(poster);
+        let Some(store) = &mut self.store else {
+            return Ok(Session::new(self.session.clone()));
+        };
+        let records = store.load().await.map_err(|error| stored(&error))?;
+        Session::restore(self.session.clone(), records)
+            .map_err(|error| ConnectionError::Session(SessionError::Store(error.to_string())))
+    }
+
+    fn prepare(
+        &mut self,
+        attempt: u32,
+    ) -> impl Future<Output = Result<(Endpoint, Connect), ConnectionError>> + Send + 'static {
+        let target = self.target.clone();
+        let connect = self.connect.clone();
+        let Some(renew) = &mut self.renew else {
+            return Box::pin(ready(Ok((target, connect)))) as Prepare;
+        };
+        let renewed = renew(attempt, connect);
+        Box::pin(async move {
+            match renewed.await {
+                Ok(connect) => Ok((target, connect)),
+                Err(error) => {
+                    let error = SessionError::NotRenewed(error.to_string());
+                    Err(ConnectionError::Session(error))
+                }
+            }
+        })
+    }
+
+    fn opened(&mut self, core: &mut Session, connect: Connect) -> Result<(), ConnectionError> {
+        self.connect = connect.clone();
+        core.connect(time::now(), connect)
+            .map_err(|error| ConnectionError::Session(SessionError::Options(error)))
+    }
+
+    fn act(&mut self, core: &mut Session, action: Action, link: Link) -> Flow {
+        match action {
+            Action::Disconnect(disconnect, done) => {
+                if link == Link::Up
+                    && let Err(error) = core.disconnect(disconnect)
+                {
+                    let _ = done.send(Err(error));
+                    return Flow::Continue;
+                }
+                let _ = done.send(Ok(()));
+                return Flow::Quit;
+            }
+            Action::Publish {
+                message,
+                queued,
+                done,
+            } => self.publish(core, message, queued, done),
+            Action::Subscribe(_, done) | Action::Unsubscribe(_, done) if done.is_closed() => {}
+            Action::Subscribe(subscribe, done) => {
+                self.ask(core.subscribe(subscribe), done);
+            }
+            Action::Unsubscribe(unsubscribe, done) => {
+                self.ask(core.unsubscribe(unsubscribe), done);
+            }
+            Action::Reauthenticate(data, done) => self.ask(core.reauthenticate(data), done),
+            Action::Authenticate(data, done) => {
+                let _ = done.send(core.authenticate(data));
+            }
+            Action::Route { done, .. } if done.is_closed() => {}
+            Action::Route {
+                filter,
+                options,
+                sink,
+                done,
+            } => self.route(core, filter, options, sink, done),
+            Action::Unroute(id, done) => self.unroute(core, id, done),
+            Action::Call { response, .. } if response.is_closed() => {}
+            Action::Call { message, response } => self.call(core, *message, response),
+            Action::Acknowledge {
+                serial,
+                reason,
+                done,
+            } => {
+                let outcome = core.acknowledge(serial, reason);
+                match (outcome, done) {
+                    (Ok(()), Some(done)) => self.when_durable(done),
+                    (Err(error), Some(done)) => {
+                        let _ = done.send(Err(error));
+                    }
+                    // Taken by the application after the server has forgotten the session.
+                    (_, None) => {}
+                }
+            }
+        }
+        Flow::Continue
+    }
+
+    fn abandoned(&mut self, core: &mut Session, link: Link) {
+        if link == Link::Up {
+            let normally = Disconnect::new(DisconnectReason::Success);
+            let _ = core.disconnect(normally);
+        }
+    }
+
+    async fn take(
+        &mut self,
+        core: &mut Session,
+        event: SessionEvent,
+        outbox: &mut Outbox<Told>,
+    ) -> Result<Flow, ConnectionError> {
+        match event {
+            SessionEvent::Event(Event::Message(delivery)) => self.deliver_to(delivery, outbox),
+            SessionEvent::Event(event) => {
+                if let Event::Connected(_) = event {
+                    self.connected = Some(time::now());
+                    self.redirects_left = self.redirects;
+                }
+                outbox.push(ClientEvent::Mqtt(event));
+            }
+            SessionEvent::Completed(id, outcome) => self.completed(core, id, outcome),
+            SessionEvent::Store(id, changes) => {
+                if let Some(store) = &mut self.store {
+                    let committed = store.commit(batch(changes)).await;
+                    committed.map_err(|error| stored(&error))?;
+                }
+                core.stored(id);
+                for queued in self.queued.drain(..) {
+                    let _ = queued.send(Ok(()));
+                }
+            }
+            SessionEvent::DisconnectDone => return Ok(Flow::Left),
+        }
+        Ok(Flow::Continue)
+    }
+
+    async fn deliver(&mut self) {
+        while let Some((to, _)) = self.undelivered.front() {
+            let room = to.clone().reserve_owned().await;
+            if let (Ok(room), Some((_, routed))) = (room, self.undelivered.pop_front()) {
+                room.send(routed);
+            }
+        }
+    }
+
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+        core.disconnected(time::now());
+        let connected = self.connected.take();
+        let lasted = connected.map_or(Duration::ZERO, |since| {
+            // Long enough to have been one.
+            let lasted = time::now().saturating_duration_since(since);
+            lasted.max(Duration::from_nanos(1))
+        });
+        let mut ended = Ended::after(lasted, error);
+        if let Some((target, moved)) = error.and_then(|error| self.redirected(error)) {
+            if moved {
+                self.server = target.clone();
+            }
+            self.target = target;
+            ended.again = Again::AtOnce;
+        } else {
+            // Back to the server that may name another one.
+            self.redirects_left = self.redirects;
+            self.target = self.server.clone();
+        }
+        ended
+    }
+}
+
+impl Mqtt {
+    fn publish(
+        &mut self,
+        core: &mut Session,
+        message: Message,
+        queued: Option<Done<()>>,
+        done: Done<Reply>,
+    ) {
+        if done.is_closed() {
+            return;
+        }
+        let qos = message.qos;
+        match (core.publish(time::now(), message), queued) {
+            (Ok(id), queued) => {
+                self.asked.insert(id, Asked::Client(done));
+                match queued {
+                    Some(queued) if qos > crate::codec::QoS::AtMostOnce => {
+                        self.when_durable(queued);
+                    }
+                    Some(queued) => {
+                        let _ = queued.send(Ok(()));
+                    }
+                    None => {}
+                }
+            }
+            (Err(error), Some(queued)) => {
+                let _ = queued.send(Err(error));
+            }
+            (Err(error), None) => {
+                let _ = done.send(Err(error));
+            }
+        }
+    }
+
+    /// Answers when the changes that the session has just made are durable.
+    fn when_durable(&mut self, done: Done<()>) {
+        if self.store.is_some() {
+            self.queued.push(done);
+        } else {
+            let _ = done.send(Ok(()));
+        }
+    }
+
+    fn ask(&mut self, asked: Result<RequestId, RequestError>, done: Done<Reply>) {
+        match asked {
+            Ok(id) => {
+                self.asked.insert(id, Asked::Client(done));
+            }
+            Err(error) => {
+                let _ = done.send(Err(error));
+            }
+        }
+    }
+
+    fn route(
+        &mut self,
+        core: &mut Session,
+        filter: TopicFilter,
+        options: SubscribeOptions,
+        sink: Sink,
+        done: Done<u64>,
+    ) {
+        let mut subscribe = Subscribe::new(filter.clone(), options);
+        let numbered = core.server().is_none_or(|server| server.subscription_ids);
+        if self.session.version == Version::V5 && numbered {
+            subscribe.subscription_id = self.router.number(&filter);
+        }
+        let route = self.router.add(filter, sink);
+        match core.subscribe(subscribe) {
+            Ok(id) => {
+                self.asked.insert(id, Asked::Route(route, done));
+            }
+            Err(error) => {
+                self.router.remove(route);
+                let _ = done.send(Err(error));
+            }
+        }
+    }
+
+    fn routed(
+        &mut self,
+        core: &mut Session,
+        route: u64,
+        outcome: Result<Reply, RequestError>,
+        done: Done<u64>,
+    ) {
+        let outcome = match outcome {
+            Ok(Reply::Subscribed(subscribed)) => granted(subscribed),
+            Ok(_) => Err(RequestError::Closed),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => {
+                if done.send(Ok(route)).is_err() {
+                    self.unroute(core, route, None);
+                }
+            }
+            Err(error) => {
+                self.router.remove(route);
+                let _ = done.send(Err(error));
+            }
+        }
+    }
+
+    fn unroute(
+        &mut self,
+        core: &mut Session,
+        route: u64,
+        done: Option<Done<Option<Unsubscribed>>>,
+    ) {
+        let Some(filter) = self.router.remove(route) else {
+            if let Some(done) = done {
+                let _ = done.send(Ok(None));
+            }
+            return;
+        };
+        match (core.unsubscribe(Unsubscribe::new(filter.clone())), done) {
+            (Ok(id), done) => {
+                self.asked.insert(id, Asked::Unroute(done));
+            }
+            (Err(error), Some(done)) => {
+                let _ = done.send(Err(error));
+            }
+            (Err(_), None) => self.to_unsubscribe.push_back(filter),
+        }
+    }
+
+    fn call(&mut self, core: &mut Session, mut message: Message, response: Done<Message>) {
+        if self.calls.len() >= self.pending_calls {
+            self.calls.retain(|_, response| !response.is_closed());
+        }
+        if self.calls.len() >= self.pending_calls {
+            let _ = response.send(Err(RequestError::QueueFull));
+            return;
+        }
+        let mut correlation = [0; CORRELATION];
+        if getrandom::fill(&mut correlation).is_err() {
+            let without = RequestError::Unsupported("requests without randomness from the system");
+            let _ = response.send(Err(without));
+            return;
+        }
+        let correlation = Bytes::copy_from_slice(&correlation);
+        message.properties.correlation_data = Some(correlation.clone());
+        match core.publish(time::now(), message) {
+            Ok(id) => {
+                self.asked.insert(id, Asked::Call(correlation.clone()));
+                self.calls.insert(correlation, response);
+            }
+            Err(error) => {
+                let _ = response.send(Err(error));
+            }
+        }
+    }
+
+    fn completed(
+        &mut self,
+        core: &mut Session,
+        id: RequestId,
+        outcome: Result<Reply, RequestError>,
+    ) {
+        // None asked for what an earlier process had begun.
+        match self.asked.remove(&id) {
+            Some(Asked::Client(done)) => {
+                let _ = done.send(outcome);
+            }
+            Some(Asked::Route(route, done)) => self.routed(core, route, outcome, done),
+            Some(Asked::Unroute(done)) => {
+                let outcome = outcome.map(|reply| match reply {
+                    Reply::Unsubscribed(unsubscribed) => Some(unsubscribed),
+                    _ => None,
+                });
+                if let Some(done) = done {
+                    let _ = done.send(outcome);
+                }
+            }
+            Some(Asked::Call(correlation)) => {
+                if let Err(error) = outcome
+                    && let Some(response) = self.calls.remove(&correlation)
+                {
+                    let _ = response.send(Err(error));
+                }
+            }
+            None => {}
+        }
+        while let Some(filter) = self.to_unsubscribe.pop_front() {
+            match core.unsubscribe(Unsubscribe::new(filter.clone())) {
+                Ok(id) => {
+                    self.asked.insert(id, Asked::Unroute(None));
+                }
+                Err(_) => return self.to_unsubscribe.push_front(filter),
+            }
+        }
+    }
+
+    fn deliver_to(&mut self, delivery: Delivery, outbox: &mut Outbox<Told>) {
+        let sinks = self.router.sinks(&delivery);
+        let responses = sinks.iter().any(|sink| matches!(sink, Sink::Responses));
+        // Nobody else can acknowledge a response.
+        let serial = delivery.serial.filter(|_| responses || !self.by_hand);
+        let poster = self.poster.clone();
+        let receipt = serial.zip(poster).map(|(serial, poster)| {
+            let receipt = Receipt { serial, poster };
+            Arc::new(receipt)
+        });
+        if sinks.is_empty() {
+            outbox.push(Told {
+                event: ClientEvent::Mqtt(Event::Message(delivery)),
+                _receipt: receipt,
+            });
+            return;
+        }
+        if responses
+            && let Some(correlation) = &delivery.message.properties.correlation_data
+            && let Some(response) = self.calls.remove(correlation)
+        {
+            let _ = response.send(Ok(delivery.message.clone()));
+        }
+        for sink in sinks {
+            if let Sink::Messages(to) = sink {
+                let routed = Routed {
+                    delivery: delivery.clone(),
+                    _receipt: receipt.clone(),
+                };
+                self.undelivered.push_back((to, routed));
+            }
+        }
+    }
+
+    /// Where the server sends the client, if it may still be sent somewhere, and whether for good.
+    fn redirected(&mut self, error: &ConnectionError) -> Option<(Endpoint, bool)> {
+        let ConnectionError::Session(error) = error else {
+            return None;
+        };
+        let reference = error.server_reference()?;
+        // Several may be named, the best first.
+        let first = reference.split_ascii_whitespace().next()?;
+        let port = self.target.port();
+        let target = first.parse().or_else(|_| {
+            let host: Result<jackfield_socket::Host, _> = first.parse();
+            host.map(|host| Endpoint::new(host, port))
+        });
+        let target = target.ok()?;
+        self.redirects_left = self.redirects_left.checked_sub(1)?;
+        let moved = matches!(
+            error,
+            SessionError::Refused(refusal) | SessionError::DisconnectedByServer(refusal)
+                if refusal.reason == ReasonCode::ServerMoved
+        );
+        Some((target, moved))
+    }
+}
+
+/// Whether the only filter of a subscription was granted.
+fn granted(subscribed: Subscribed) -> Result<(), RequestError> {
+    match subscribed.reasons.first() {
+        Some(reason) if reason.granted().is_some() => Ok(()),
+        Some(reason) => {
+            let mut refusal = Refusal::new(*reason);
+            refusal.text = subscribed.text;
+            refusal.user_properties = subscribed.user_properties;
+            Err(RequestError::Refused(Box::new(refusal)))
+        }
+        None => Err(RequestError::Closed),
+    }
+}
+
+fn batch(changes: Vec<Change>) -> Batch {
+    let mut batch = Batch::new();
+    for change in changes {
+        match change {
+            Change::Put(key, value) => batch.put(key, value),
+            Change::Delete(key) => batch.delete(key),
+        }
+    }
+    batch
+}
+
+fn stored(error: &jackfield_store::Error) -> ConnectionError {
+    ConnectionError::Session(SessionError::Store(error.to_string()))
+}

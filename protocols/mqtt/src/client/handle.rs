@@ -1,0 +1,444 @@
+//! The handle.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use jackfield_client::Actions;
+use tokio::sync::{mpsc, oneshot};
+
+use super::requester::Requester;
+use super::router::Sink;
+use super::subscription::{Route, Subscription};
+use crate::codec::{
+    Disconnect, DisconnectReason, PublishReason, QoS, SubscribeOptions, TopicFilter, TopicName,
+};
+use crate::core::{Acknowledged, Message, Reply, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
+use crate::error::RequestError;
+
+/// Actions that wait for the connection future to take them; further ones wait to be passed on.
+pub(super) const ACTION_CAPACITY: usize = 64;
+
+pub(super) type Done<T> = oneshot::Sender<Result<T, RequestError>>;
+
+/// What a client passes to its connection.
+#[derive(Debug)]
+pub(super) enum Action {
+    Publish {
+        message: Message,
+        /// Learns that the message is queued.
+        queued: Option<Done<()>>,
+        done: Done<Reply>,
+    },
+    Subscribe(Subscribe, Done<Reply>),
+    Unsubscribe(Unsubscribe, Done<Reply>),
+    /// Subscribes, and routes what comes to a subscription of its own.
+    Route {
+        filter: TopicFilter,
+        options: SubscribeOptions,
+        sink: Sink,
+        done: Done<u64>,
+    },
+    /// A subscription is no longer read; who wants to know how the server took it is told.
+    Unroute(u64, Option<Done<Option<Unsubscribed>>>),
+    /// Publishes a request, whose response goes to `response`.
+    Call {
+        message: Box<Message>,
+        response: Done<Message>,
+    },
+    Acknowledge {
+        serial: u64,
+        reason: PublishReason,
+        done: Option<Done<()>>,
+    },
+    Authenticate(Option<Bytes>, Done<()>),
+    Reauthenticate(Option<Bytes>, Done<Reply>),
+    Disconnect(Disconnect, Done<()>),
+}
+
+/// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
+///
+/// Requests are taken at any time: without a connection, they wait for the next one, within the
+/// session's [limits](crate::core::Limits).
+///
+/// When the last clone is dropped, the client disconnects.
+///
+/// # Cancel safety
+/// Dropping the future of a request before the connection took it withdraws it. Afterwards it is
+/// done all the same, and its outcome is discarded.
+///
+/// # Errors
+/// Every request may fail with any [`RequestError`]; the methods name only what is particular.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(super) actions: Actions<Action>,
+    pub(super) subscription_capacity: usize,
+}
+
+impl Client {
+    /// Publishes a message; done when it was sent (QoS 0), or when the server has taken it.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::QoS;
+    /// # use jackfield_mqtt::core::Message;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let message = Message::new("lamp/17/state".parse()?, "on").qos(QoS::AtLeastOnce);
+    /// let taken = client.publish(message).await?;
+    /// println!("{:?}", taken.reason);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] with the server's reason; [`RequestError::QueueFull`];
+    /// [`RequestError::SessionLost`] where the server forgot the session while the message was in
+    /// flight.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn publish(&self, message: Message) -> Result<Acknowledged, RequestError> {
+        let (done, outcome) = oneshot::channel();
+        let queued = None;
+        self.act(Action::Publish {
+            message,
+            queued,
+            done,
+        })
+        .await?;
+        Publication(outcome).await
+    }
+
+    /// Publishes a message; done when it is queued, and durable where the client has a store. What
+    /// comes of it then, the [`Publication`] tells.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::QoS;
+    /// # use jackfield_mqtt::core::Message;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut publications = Vec::new();
+    /// for reading in ["20.5", "20.6", "20.8"] {
+    ///     let message = Message::new("room/temperature".parse()?, reading).qos(QoS::AtLeastOnce);
+    ///     publications.push(client.enqueue(message).await?);
+    /// }
+    /// for publication in publications {
+    ///     publication.await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::QueueFull`], and what shows that the message can't be sent at all.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn enqueue(&self, message: Message) -> Result<Publication, RequestError> {
+        let (queued, is_queued) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
+        let queued = Some(queued);
+        self.act(Action::Publish {
+            message,
+            queued,
+            done,
+        })
+        .await?;
+        answered(is_queued).await?;
+        Ok(Publication(outcome))
+    }
+
+    /// Subscribes; done when the server has answered. The messages come as
+    /// [events](super::ClientEvent::Mqtt).
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::{QoS, SubscribeOptions};
+    /// # use jackfield_mqtt::core::Subscribe;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = SubscribeOptions::qos(QoS::AtLeastOnce);
+    /// let subscribed = client.subscribe(Subscribe::new("room/#".parse()?, options)).await?;
+    /// println!("{:?}", subscribed.reasons);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As the [type](Self) says. A filter that the server refuses is no error: it is among
+    /// [`Subscribed::reasons`].
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn subscribe(&self, subscribe: Subscribe) -> Result<Subscribed, RequestError> {
+        match self.ask(|done| Action::Subscribe(subscribe, done)).await? {
+            Reply::Subscribed(subscribed) => Ok(subscribed),
+            _ => Err(RequestError::Closed),
+        }
+    }
+
+    /// Unsubscribes; done when the server has answered.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::core::Unsubscribe;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.unsubscribe(Unsubscribe::new("room/#".parse()?)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn unsubscribe(
+        &self,
+        unsubscribe: Unsubscribe,
+    ) -> Result<Unsubscribed, RequestError> {
+        let asked = self.ask(|done| Action::Unsubscribe(unsubscribe, done));
+        match asked.await? {
+            Reply::Unsubscribed(unsubscribed) => Ok(unsubscribed),
+            _ => Err(RequestError::Closed),
+        }
+    }
+
+    /// Subscribes to a filter, and gives the messages that match it a place of their own; done when
+    /// the server has agreed. See [`Subscription`].
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::{QoS, SubscribeOptions};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = SubscribeOptions::qos(QoS::AtMostOnce);
+    /// let mut temperatures = client.messages("+/temperature".parse()?, options).await?;
+    /// while let Some(delivery) = temperatures.next().await {
+    ///     println!("{}: {:?}", delivery.message.topic, delivery.message.payload);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] with the server's reason.
+    ///
+    /// # Cancel safety
+    /// Dropping the future unsubscribes, if it has come to that.
+    pub async fn messages(
+        &self,
+        filter: TopicFilter,
+        options: SubscribeOptions,
+    ) -> Result<Subscription, RequestError> {
+        let (messages, received) = mpsc::channel(self.subscription_capacity.max(1));
+        let (done, outcome) = oneshot::channel();
+        self.act(Action::Route {
+            filter: filter.clone(),
+            options,
+            sink: Sink::Messages(messages),
+            done,
+        })
+        .await?;
+        let route = Route::new(answered(outcome).await?, self.actions.poster());
+        Ok(Subscription::new(filter, received, route))
+    }
+
+    /// Prepares for requests whose responses come to this topic: it should be one that nobody else
+    /// uses, such as one with this client's name, or below
+    /// [`Server::response_information`](crate::core::Server::response_information). Done when the
+    /// server has agreed to the subscription. See [`Requester`].
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::core::Message;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let requester = client.requester("replies/lamp-17".parse()?).await?;
+    /// let request = Message::new("lamp/17/ask".parse()?, "brightness");
+    /// let patience = std::time::Duration::from_secs(5);
+    /// let response = requester.call(request, patience).await?;
+    /// println!("{:?}", response.payload);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] with the server's reason.
+    ///
+    /// # Cancel safety
+    /// As [`messages`](Self::messages).
+    pub async fn requester(&self, response_topic: TopicName) -> Result<Requester, RequestError> {
+        let filter = TopicFilter::from_text(response_topic.as_text().clone())?;
+        let route = self.ask(|done| Action::Route {
+            filter,
+            options: SubscribeOptions::qos(QoS::ExactlyOnce),
+            sink: Sink::Responses,
+            done,
+        });
+        let route = Route::new(route.await?, self.actions.poster());
+        Ok(Requester::new(self.clone(), response_topic, route))
+    }
+
+    /// Acknowledges a message, with [`Acknowledge::ByHand`](super::Acknowledge::ByHand): from now on
+    /// it is the application's. `serial` is its [`Delivery::serial`](crate::core::Delivery::serial);
+    /// a reason that is a failure tells the server that it was not taken (MQTT 5). Done when the
+    /// acknowledgement is queued, and durable where the client has a store.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::PublishReason;
+    /// # use jackfield_mqtt::core::Delivery;
+    /// # async fn example(client: Client, delivery: Delivery) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let Some(serial) = delivery.serial {
+    ///     client.acknowledge(serial, PublishReason::Success).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::UnknownSerial`] where no such message waits for it.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn acknowledge(
+        &self,
+        serial: u64,
+        reason: PublishReason,
+    ) -> Result<(), RequestError> {
+        self.ask(|done| Action::Acknowledge {
+            serial,
+            reason,
+            done: Some(done),
+        })
+        .await
+    }
+
+    /// Answers an [`Event::Challenge`](crate::core::Event::Challenge) with the method's data; done
+    /// when it is queued.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.authenticate(Some("proof".into())).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::NotConnected`] where no challenge waits.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn authenticate(&self, data: Option<Bytes>) -> Result<(), RequestError> {
+        self.ask(|done| Action::Authenticate(data, done)).await
+    }
+
+    /// Authenticates again on this connection, with the method that it began with (MQTT 5, section
+    /// 4.12.1); done when the server has accepted.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.reauthenticate(Some("a fresh token".into())).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::NotConnected`]; [`RequestError::ConnectionLost`] where the server ends the
+    /// connection instead.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn reauthenticate(&self, data: Option<Bytes>) -> Result<(), RequestError> {
+        self.ask(|done| Action::Reauthenticate(data, done))
+            .await
+            .map(|_| ())
+    }
+
+    /// Ends the client in order: the server is told so, publishes no will, and the connection
+    /// future ends. What is queued is not waited for; with a store it is sent by the next client.
+    /// Events that nobody reads by then may be lost. Done at once where it has ended already.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # async fn example(client: Client) {
+    /// client.quit().await;
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the client running, or not.
+    pub async fn quit(&self) {
+        let normally = Disconnect::new(DisconnectReason::Success);
+        let _ = self.disconnect(normally).await;
+    }
+
+    /// [`quit`](Self::quit) with a reason of one's own, such as one for which the will is published.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::{Disconnect, DisconnectReason};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.disconnect(Disconnect::new(DisconnectReason::DisconnectWithWill)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where a client can't give this reason; the client goes on.
+    ///
+    /// # Cancel safety
+    /// As [`quit`](Self::quit).
+    pub async fn disconnect(&self, disconnect: Disconnect) -> Result<(), RequestError> {
+        let asked = self.ask(|done| Action::Disconnect(disconnect, done));
+        match asked.await {
+            Ok(()) | Err(RequestError::Closed) => {}
+            Err(error) => return Err(error),
+        }
+        self.actions.closed().await;
+        Ok(())
+    }
+
+    pub(super) async fn act(&self, action: Action) -> Result<(), RequestError> {
+        let sent = self.actions.send(action).await;
+        sent.map_err(|_| RequestError::Closed)
+    }
+
+    async fn ask<T>(&self, action: impl FnOnce(Done<T>) -> Action) -> Result<T, RequestError> {
+        let (done, outcome) = oneshot::channel();
+        self.act(action(done)).await?;
+        answered(outcome).await
+    }
+}
+
+/// What the connection answers, which may be gone.
+pub(super) async fn answered<T>(
+    outcome: oneshot::Receiver<Result<T, RequestError>>,
+) -> Result<T, RequestError> {
+    outcome.await.unwrap_or(Err(RequestError::Closed))
+}
+
+/// What comes of a message that was [queued](Client::enqueue): a future, done when it was sent
+/// (QoS 0), or when the server has taken it.
+///
+/// # Errors
+/// As [`Client::publish`].
+///
+/// # Cancel safety
+/// Dropping it changes nothing.
+#[derive(Debug)]
+#[must_use = "whether the message arrives is known when this is awaited"]
+pub struct Publication(oneshot::Receiver<Result<Reply, RequestError>>);
+
+impl Future for Publication {
+    type Output = Result<Acknowledged, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|outcome| match outcome {
+            Ok(Ok(Reply::Published(acknowledged))) => Ok(acknowledged),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) | Err(_) => Err(RequestError::Closed),
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! An MQTT client over any [`TcpConnect`].
+//!
+//! [`connect`] gives three things: a [`Client`] to act with, [`Events`] to read, and a
+//! [`Connection`], a future that does the work. It is the caller who runs it, with whatever spawns
+//! futures there; nothing happens while nobody polls it. It connects, and connects again when the
+//! connection is lost, until it is told to quit or finds that trying again can't help. The session
+//! outlives its connections: what is published or subscribed meanwhile waits, what was in flight is
+//! sent again, and subscriptions are made again where the server has lost them.
+//!
+//! TLS comes by wrapping the network: `jackfield_tls::Tls` is a `TcpConnect` too, and so is
+//! `jackfield_websocket::WebSocketNetwork`.
+//!
+//! ```no_run
+//! use jackfield_mqtt::client;
+//! use jackfield_mqtt::codec::{QoS, SubscribeOptions};
+//! use jackfield_mqtt::core::{Connect, Message};
+//! use jackfield_socket::TcpConnect;
+//!
+//! async fn lamp(network: impl TcpConnect) -> Result<(), Box<dyn std::error::Error>> {
+//!     let server = "mqtt.example.org:8883".parse()?;
+//!     let connect = Connect::new("lamp-17".parse()?);
+//!     let (client, _events, connection) = client::connect(network, server, connect);
+//!     tokio::spawn(connection);
+//!
+//!     let on = Message::new("lamp/17/state".parse()?, "on").qos(QoS::AtLeastOnce).retained();
+//!     client.publish(on).await?;
+//!
+//!     let options = SubscribeOptions::qos(QoS::ExactlyOnce);
+//!     let mut orders = client.messages("lamp/17/set".parse()?, options).await?;
+//!     while let Some(order) = orders.next().await {
+//!         println!("{:?}", order.message.payload);
+//!     }
+//!     Ok(())
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! # Delivery
+//! With QoS 1 and 2 a message is acknowledged when the application has taken it, or, with
+//! [`Acknowledge::ByHand`], when it says so. With a [store](ClientConfig::with_store) that holds
+//! beyond the end of the process, in both directions. A message that the application had taken but
+//! not acknowledged comes again after a restart, with the same
+//! [`serial`](crate::core::Delivery::serial).
+//!
+//! [`TcpConnect`]: jackfield_socket::TcpConnect
+
+mod config;
+mod connection;
+mod event;
+mod handle;
+mod requester;
+mod router;
+mod subscription;
+
+pub use config::{Acknowledge, ClientConfig};
+pub use connection::{Connection, connect};
+pub use event::{ClientEvent, ConnectionError, Events};
+pub use handle::{Client, Publication};
+pub use jackfield_client::Reconnect;
+pub use requester::Requester;
+pub use subscription::Subscription;

@@ -1,0 +1,117 @@
+//! The messages of one filter.
+
+use std::task::{Context, Poll};
+
+use jackfield_client::Poster;
+use tokio::sync::{mpsc, oneshot};
+
+use super::event::Routed;
+use super::handle::{Action, answered};
+use crate::codec::TopicFilter;
+use crate::core::{Delivery, Unsubscribed};
+use crate::error::RequestError;
+
+/// The messages that match a filter, in order; made by
+/// [`Client::messages`](super::Client::messages).
+///
+/// A message that matches several subscriptions comes to each of them. Where the server numbers
+/// them (MQTT 5), each has its own copy; elsewhere a server may send a message once for each filter
+/// that it matches, and then it comes as often.
+///
+/// Messages wait here until they are read, up to
+/// [`subscription_capacity`](super::ClientConfig::subscription_capacity). Then the client reads
+/// nothing more from the server, for any subscription: none is lost, and the server is the one who
+/// waits. It is the same client, so that whoever can't keep up should read on and drop.
+///
+/// Dropping this unsubscribes, unless another one has the same filter, and acknowledges what waits
+/// unread.
+#[derive(Debug)]
+pub struct Subscription {
+    filter: TopicFilter,
+    received: mpsc::Receiver<Routed>,
+    route: Route,
+}
+
+/// Ends the route when dropped.
+#[derive(Debug)]
+pub(super) struct Route {
+    id: Option<u64>,
+    poster: Poster<Action>,
+}
+
+impl Subscription {
+    pub(super) fn new(filter: TopicFilter, received: mpsc::Receiver<Routed>, route: Route) -> Self {
+        Self {
+            filter,
+            received,
+            route,
+        }
+    }
+
+    /// What it subscribes to.
+    pub fn filter(&self) -> &TopicFilter {
+        &self.filter
+    }
+
+    /// The next message; none when the client has ended.
+    ///
+    /// ```no_run
+    /// # async fn example(mut subscription: jackfield_mqtt::client::Subscription) {
+    /// while let Some(delivery) = subscription.next().await {
+    ///     println!("{}: {:?}", delivery.message.topic, delivery.message.payload);
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no message.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        self.received.recv().await.map(|routed| routed.delivery)
+    }
+
+    /// [`next`](Self::next), polled.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let received = self.received.poll_recv(cx);
+        received.map(|routed| routed.map(|routed| routed.delivery))
+    }
+
+    /// Unsubscribes, and waits for the server's answer; none where another subscription has the
+    /// same filter, which then goes on.
+    ///
+    /// ```no_run
+    /// # async fn example(
+    /// #     subscription: jackfield_mqtt::client::Subscription,
+    /// # ) -> Result<(), Box<dyn std::error::Error>> {
+    /// subscription.unsubscribe().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Client`](super::Client) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future discards the answer.
+    pub async fn unsubscribe(mut self) -> Result<Option<Unsubscribed>, RequestError> {
+        let (done, outcome) = oneshot::channel();
+        if let Some(id) = self.route.id.take() {
+            self.route.poster.post(Action::Unroute(id, Some(done)));
+        }
+        answered(outcome).await
+    }
+}
+
+impl Route {
+    pub(super) fn new(id: u64, poster: Poster<Action>) -> Self {
+        let id = Some(id);
+        Self { id, poster }
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.poster.post(Action::Unroute(id, None));
+        }
+    }
+}
