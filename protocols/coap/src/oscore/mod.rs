@@ -55,6 +55,8 @@ mod context;
 mod crypto;
 mod error;
 mod option;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 mod protect;
 mod sequence;
 mod window;
