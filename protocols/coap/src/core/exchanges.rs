@@ -10,6 +10,7 @@ mod exchange;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use jackfield_socket::driver::Peer;
@@ -20,14 +21,11 @@ use super::random::Random;
 use super::{Config, Delivery};
 use crate::codec::{Code, Message, OptionNumber, Token};
 use crate::error::RequestError;
-use exchange::{Exchange, Observation, Phase};
+use crate::oscore;
+use exchange::{Bindings, Exchange, Observation, Phase};
 
 /// The options that a response may have to be understood (RFC 7252, section 5.4.1).
-const KNOWN_IN_RESPONSES: [OptionNumber; 3] = [
-    OptionNumber::BLOCK1,
-    OptionNumber::BLOCK2,
-    OptionNumber::OSCORE,
-];
+const KNOWN_IN_RESPONSES: [OptionNumber; 2] = [OptionNumber::BLOCK1, OptionNumber::BLOCK2];
 /// How long after a notification's Max-Age a client waits before it asks again: so long at the
 /// least, and up to twice that (RFC 7641, section 3.3.1, has 5 to 15 s).
 const REFRESH_DELAY: Duration = Duration::from_secs(5);
@@ -124,6 +122,8 @@ pub struct Exchanges {
     echoes: BTreeMap<Peer, Vec<u8>>,
     connected: bool,
     is_reliable: bool,
+    /// What protects all of it, if anything does.
+    security: Option<oscore::Context>,
 }
 
 impl Exchanges {
@@ -143,13 +143,30 @@ impl Exchanges {
             echoes: BTreeMap::new(),
             connected: false,
             is_reliable,
+            security: None,
+        }
+    }
+
+    /// Protects every request by OSCORE, and takes no response that isn't. The context must be the
+    /// one that the server shares; a group can't be asked then.
+    pub fn protect(&mut self, context: oscore::Context) {
+        self.security = Some(context);
+    }
+
+    /// Has OSCORE reserve sequence numbers: to be called along with the rest, and pending while its
+    /// store is busy ([`oscore::Context::poll_reserve`]).
+    pub fn poll_reserve(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        match &mut self.security {
+            Some(context) => context.poll_reserve(cx),
+            None => Poll::Ready(()),
         }
     }
 
     /// Begins an exchange; its token and Observe are set here.
     ///
     /// # Errors
-    /// [`RequestError::TooManyPending`].
+    /// [`RequestError::TooManyPending`]; [`RequestError::InvalidRequest`], where a group is asked
+    /// under OSCORE.
     pub fn begin(
         &mut self,
         now: Instant,
@@ -161,6 +178,10 @@ impl Exchanges {
     ) -> Result<ExchangeId, RequestError> {
         if self.under_way.len() >= self.config.max_exchanges {
             return Err(RequestError::TooManyPending);
+        }
+        if self.security.is_some() && matches!(kind, Kind::Group(_)) {
+            let why = "a group can't be asked under OSCORE, which has one server";
+            return Err(RequestError::InvalidRequest(why));
         }
         self.last_id += 1;
         let id = ExchangeId(self.last_id);
@@ -187,6 +208,7 @@ impl Exchanges {
             deadline: now + wait,
             echoed: false,
             sent: false,
+            bindings: Bindings::default(),
         };
         self.under_way.insert(id, exchange);
         self.send(id);
@@ -227,6 +249,19 @@ impl Exchanges {
         if exchange.to != from && !matches!(exchange.phase, Phase::Group(_)) {
             return Verdict::Reject;
         }
+        let response = match &mut self.security {
+            None => response,
+            Some(context) => match exchange.bindings.unprotect(context, &response) {
+                Ok(response) => response,
+                Err(error) => {
+                    self.untrusted(id, &error);
+                    return Verdict::Accept;
+                }
+            },
+        };
+        let Some(exchange) = self.under_way.get_mut(&id) else {
+            return Verdict::Reject;
+        };
         let options = response.options();
         let knows = |number| KNOWN_IN_RESPONSES.contains(&number);
         let bad_option = options.first_unacceptable(knows);
@@ -277,6 +312,24 @@ impl Exchanges {
             self.tell_response(id, from, response, true);
         }
         Verdict::Accept
+    }
+
+    /// A response could not be verified. Mostly the real one is still to come, for anyone may send
+    /// us anything; but where a server says that it could not verify the request, which it can't say
+    /// protected, waiting is in vain. It ends no observation (RFC 8613, section 8.4.2), and makes no
+    /// Reset, which would.
+    fn untrusted(&mut self, id: ExchangeId, error: &oscore::Error) {
+        let Some(exchange) = self.under_way.get(&id) else {
+            return;
+        };
+        let is_established = match &exchange.phase {
+            Phase::Observing(observation) => observation.is_established,
+            Phase::Leaving => true,
+            Phase::Single | Phase::Told | Phase::Group(_) => false,
+        };
+        if error.kind() == oscore::ErrorKind::Unprotected && !is_established {
+            self.fail(id, RequestError::Security(error.to_string().into()));
+        }
     }
 
     /// What was sent for an exchange has been acknowledged, or was given to a carrier that is
@@ -334,6 +387,7 @@ impl Exchanges {
                 continue;
             };
             exchange.sent = false;
+            exchange.bindings = Bindings::default();
             match &mut exchange.phase {
                 Phase::Observing(observation) if observation.is_established => {
                     *observation = Observation {
@@ -517,6 +571,18 @@ impl Exchanges {
             if !options.contains(OptionNumber::ECHO) {
                 let done = options.set(OptionNumber::ECHO, &echo);
                 debug_assert!(done.is_ok(), "it was an option's value");
+            }
+        }
+        if let Some(context) = &mut self.security {
+            match context.protect_request(&message) {
+                Ok((protected, binding)) => {
+                    message = protected;
+                    exchange.bindings.add(binding);
+                }
+                Err(error) => {
+                    self.fail(id, RequestError::Security(error.to_string().into()));
+                    return;
+                }
             }
         }
         self.outgoing.push_back(Outgoing::Send {

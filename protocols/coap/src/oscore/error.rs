@@ -57,6 +57,14 @@ impl Error {
         }))
     }
 
+    /// A response came where no request was protected.
+    pub(crate) fn unasked() -> Self {
+        Self::new(
+            ErrorKind::Replay,
+            "no request that was protected waits for the response",
+        )
+    }
+
     pub(super) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,

@@ -25,6 +25,13 @@ pub struct ClientExchange {
     answered: bool,
 }
 
+impl ClientExchange {
+    /// Whether a response or notification was accepted.
+    pub fn is_answered(&self) -> bool {
+        self.nonce_used || self.answered || self.notification.is_some()
+    }
+}
+
 /// What a server keeps of a request that it has verified, to protect what answers it: one response,
 /// or, where it was asked to observe, one notification after the other.
 #[derive(Debug)]
@@ -373,12 +380,17 @@ impl Context {
         if has(plain.options(), OptionNumber::OSCORE) {
             return Err(undecodable());
         }
-        for (number, value) in message.options() {
-            // What is inside too, was put there by who knows the key.
-            let stays = is_outer(number) && number != OptionNumber::OSCORE;
-            if stays && !has(plain.options(), number) {
-                plain.options_mut().insert(number, value);
-            }
+        // What is inside too, was put there by who knows the key.
+        let stays = |number| {
+            is_outer(number) && number != OptionNumber::OSCORE && !has(plain.options(), number)
+        };
+        let outside: Vec<_> = message
+            .options()
+            .iter()
+            .filter(|(number, _)| stays(*number))
+            .collect();
+        for (number, value) in outside {
+            plain.options_mut().insert(number, value);
         }
         plain.set_token(message.token());
         Ok(plain)

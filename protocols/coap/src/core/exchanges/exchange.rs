@@ -8,6 +8,7 @@ use jackfield_socket::time::Instant;
 use crate::codec::Message;
 use crate::core::Delivery;
 use crate::core::observe::NotificationOrder;
+use crate::oscore;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -23,6 +24,8 @@ pub(super) struct Exchange {
     pub(super) echoed: bool,
     /// Whether it was sent on this connection.
     pub(super) sent: bool,
+    /// To verify its responses, where they are protected.
+    pub(super) bindings: Bindings,
 }
 
 #[derive(Debug)]
@@ -55,5 +58,51 @@ impl Exchange {
             Phase::Observing(observation) if observation.is_offline && !self.sent => None,
             _ => Some(self.deadline),
         }
+    }
+}
+
+/// What responses are bound to (RFC 8613, section 7.1): the request as it was sent last, and, until
+/// a response to that shows that it arrived, as it was sent when one did. Those to an observation's
+/// older registration go on where the newer one was lost.
+#[derive(Debug, Default)]
+pub(super) struct Bindings {
+    answered: Option<oscore::ClientExchange>,
+    newest: Option<oscore::ClientExchange>,
+}
+
+impl Bindings {
+    /// The request was protected once more.
+    pub(super) fn add(&mut self, binding: oscore::ClientExchange) {
+        let before = self.newest.replace(binding);
+        if before
+            .as_ref()
+            .is_some_and(oscore::ClientExchange::is_answered)
+        {
+            self.answered = before;
+        }
+    }
+
+    /// Verifies a response to any of them.
+    pub(super) fn unprotect(
+        &mut self,
+        context: &mut oscore::Context,
+        response: &Message,
+    ) -> Result<Message, oscore::Error> {
+        let mut result = None;
+        if let Some(newest) = &mut self.newest {
+            let verified = context.unprotect_response(newest, response);
+            if verified.is_ok() {
+                self.answered = None;
+                return verified;
+            }
+            result = Some(verified);
+        }
+        if let Some(answered) = &mut self.answered {
+            let verified = context.unprotect_response(answered, response);
+            if verified.is_ok() {
+                return verified;
+            }
+        }
+        result.unwrap_or_else(|| Err(oscore::Error::unasked()))
     }
 }

@@ -328,3 +328,143 @@ fn what_is_told_is_done_when_it_was_delivered() {
         Some("the server rejected the message.")
     );
 }
+
+/// A play whose requests are protected, and the server's side of that.
+fn secured() -> (Play, Secured) {
+    let parameters = |ours: &[u8], theirs: &[u8]| {
+        oscore::Parameters::new(&[0x5a; 16], ours, theirs).expect("parameters")
+    };
+    let mut play = Play::new();
+    let context = oscore::Context::ephemeral(&parameters(b"c", b"s"));
+    play.exchanges.protect(context);
+    (
+        play,
+        Secured(oscore::Context::ephemeral(&parameters(b"s", b"c"))),
+    )
+}
+
+struct Secured(oscore::Context);
+
+impl Secured {
+    fn take(&mut self, request: &Message) -> (Message, oscore::ServerExchange) {
+        self.0.unprotect_request(request).expect("it is protected")
+    }
+
+    fn answer(&mut self, exchange: &mut oscore::ServerExchange, observe: Option<u32>) -> Message {
+        let mut response = Message::new(Code::CONTENT);
+        if let Some(observe) = observe {
+            response.set_observe(observe);
+        }
+        self.0
+            .protect_response(exchange, &response)
+            .expect("it can be protected")
+    }
+}
+
+#[test]
+fn a_protected_request_takes_its_protected_response_and_no_other() {
+    let (mut play, mut server) = secured();
+    play.begin(Kind::Single);
+    let request = play.sent();
+    assert_eq!(request.code(), Code::POST);
+    let (plain, mut exchange) = server.take(&request);
+    assert_eq!(plain.code(), Code::GET);
+    let response = server.answer(&mut exchange, None);
+    let mut forged = response.clone();
+    forged.set_payload([0; 20]);
+    assert_eq!(play.answer(SERVER, &request, forged), Verdict::Accept);
+    assert_eq!(play.told(), None);
+    assert_eq!(play.answer(SERVER, &request, response), Verdict::Accept);
+    assert_eq!(play.told().as_deref(), Some("2.05 from 1."));
+}
+
+#[test]
+fn a_server_that_does_not_know_the_context_is_believed_at_once() {
+    let (mut play, _) = secured();
+    play.begin(Kind::Single);
+    let request = play.sent();
+    play.answer(SERVER, &request, Message::new(Code::UNAUTHORIZED));
+    let told = play.told().expect("it failed");
+    assert!(
+        told.contains("not protected") && told.contains("4.01"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_protected_observation_goes_on_through_a_registration_that_was_lost() {
+    let (mut play, mut server) = secured();
+    play.begin(Kind::Observe);
+    let request = play.sent();
+    assert_eq!(request.observe(), Some(0));
+    let (_, mut first) = server.take(&request);
+    let notification = server.answer(&mut first, Some(9));
+    play.answer(SERVER, &request, notification);
+    assert_eq!(play.told().as_deref(), Some("2.05 from 1"));
+    // Its Max-Age is over: it is asked for again, and that is lost.
+    play.pass();
+    assert!(matches!(
+        play.exchanges.poll_outgoing(),
+        Some(Outgoing::Stop(_))
+    ));
+    let again = play.sent();
+    assert_eq!(again.token(), request.token());
+    let older = server.answer(&mut first, Some(10));
+    let notification = server.answer(&mut first, Some(11));
+    play.answer(SERVER, &request, notification);
+    assert_eq!(play.told().as_deref(), Some("2.05 from 1"));
+    // What arrives late is not news, and what is not protected ends nothing.
+    play.answer(SERVER, &request, older);
+    play.answer(SERVER, &request, Message::new(Code::NOT_FOUND));
+    assert_eq!(play.told(), None);
+    // Now it arrives.
+    let (_, mut second) = server.take(&again);
+    let notification = server.answer(&mut second, Some(12));
+    play.answer(SERVER, &request, notification);
+    assert_eq!(play.told().as_deref(), Some("2.05 from 1"));
+}
+
+#[test]
+fn a_challenge_of_a_server_that_started_again_is_answered() {
+    let (mut play, mut server) = secured();
+    play.begin(Kind::Single);
+    let request = play.sent();
+    let (_, mut exchange) = server.take(&request);
+    let mut challenge = Message::new(Code::UNAUTHORIZED);
+    let options = challenge.options_mut();
+    options
+        .set(OptionNumber::ECHO, b"fresh?")
+        .expect("an option");
+    let challenge = server
+        .0
+        .protect_response(&mut exchange, &challenge)
+        .expect("it can be");
+    play.answer(SERVER, &request, challenge);
+    assert!(matches!(
+        play.exchanges.poll_outgoing(),
+        Some(Outgoing::Stop(_))
+    ));
+    let again = play.sent();
+    let (plain, mut exchange) = server.take(&again);
+    assert_eq!(
+        plain.options().get(OptionNumber::ECHO),
+        Some(&b"fresh?"[..])
+    );
+    let response = server.answer(&mut exchange, None);
+    play.answer(SERVER, &again, response);
+    assert_eq!(play.told().as_deref(), Some("2.05 from 1."));
+}
+
+#[test]
+fn a_group_can_not_be_asked_under_oscore() {
+    let (mut play, _) = secured();
+    let begun = play.exchanges.begin(
+        play.now,
+        SERVER,
+        Message::new(Code::GET),
+        Delivery::NonConfirmable,
+        Kind::Group(Duration::from_secs(5)),
+        None,
+    );
+    assert!(matches!(begun, Err(RequestError::InvalidRequest(_))));
+}
