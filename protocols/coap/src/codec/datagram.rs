@@ -61,15 +61,12 @@ impl Datagram {
     /// [`DecodeError::header`] gives (sections 4.2 and 4.3).
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let error = |kind, at| Err(DecodeError::new(kind, at));
-        let Some(&[first, code, high, low]) = bytes.first_chunk::<HEADER>() else {
+        let Some(&[first, code, ..]) = bytes.first_chunk::<HEADER>() else {
             return error(DecodeErrorKind::Truncated, bytes.len());
         };
-        let version = first >> 6;
-        if version != VERSION {
-            return error(DecodeErrorKind::Version(version), 0);
-        }
-        let message_type = MessageType::from_bits(first >> 4);
-        let id = MessageId(u16::from_be_bytes([high, low]));
+        let Some((message_type, id)) = header(bytes) else {
+            return error(DecodeErrorKind::Version(first >> 6), 0);
+        };
         let code = Code::from_byte(code);
         let message = if matches!(code.class(), 1 | 6 | 7) {
             Err(DecodeError::new(DecodeErrorKind::ReservedCode(code), 1))
@@ -101,6 +98,13 @@ impl Datagram {
         self.encode(&mut bytes);
         bytes
     }
+}
+
+/// The type and id of what begins like a message, whatever follows.
+pub(crate) fn header(bytes: &[u8]) -> Option<(MessageType, MessageId)> {
+    let &[first, _, high, low] = bytes.first_chunk::<HEADER>()?;
+    let id = MessageId(u16::from_be_bytes([high, low]));
+    (first >> 6 == VERSION).then(|| (MessageType::from_bits(first >> 4), id))
 }
 
 /// Appends a message, as it is sent in a datagram.

@@ -44,6 +44,7 @@ pub use block::{Block, BlockSize};
 pub use code::Code;
 pub use content_format::ContentFormat;
 pub use datagram::{Datagram, MessageId, MessageType};
+pub(crate) use datagram::{encode as encode_datagram, header as datagram_header};
 pub use error::{DecodeError, DecodeErrorKind, InvalidOption};
 pub use link_format::{InvalidLinks, Link, Links};
 pub use message::Message;

@@ -73,6 +73,9 @@ pub trait MessageLayer {
     /// Ends in order: what waits goes out, and nothing new is taken.
     fn close(&mut self, now: Instant);
 
+    /// Whether, after [`close`](Self::close), all is done.
+    fn is_finished(&self) -> bool;
+
     /// How many bytes a message may have, for this peer, as it is encoded there.
     fn max_message_size(&self, peer: Peer) -> usize;
 

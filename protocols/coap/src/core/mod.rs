@@ -9,6 +9,7 @@ pub mod blockwise;
 mod cache;
 mod config;
 mod exchanges;
+mod datagram;
 mod layer;
 mod observe;
 mod random;
@@ -18,6 +19,7 @@ mod response;
 pub use cache::{Cache, Cached};
 pub use config::Config;
 pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict};
+pub use datagram::{DatagramConfig, DatagramLayer, TransmissionParameters};
 pub use layer::{
     Delivery, LayerError, LayerEvent, MessageLayer, Received, Reception, SendError,
     TransmissionError, TransmissionId,

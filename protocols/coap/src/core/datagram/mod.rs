@@ -1,0 +1,610 @@
+//! The message layer over datagrams (RFC 7252, section 4).
+
+mod config;
+mod message_ids;
+mod parameters;
+mod receive;
+mod receptions;
+mod transmission;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::time::Duration;
+
+use jackfield_socket::driver::{DatagramCore, Peer};
+use jackfield_socket::time::Instant;
+
+use crate::codec::{self, Code, Datagram, Message, MessageId, MessageType, Token};
+
+use super::layer::ReceptionKind;
+use super::{
+    Delivery, LayerError, LayerEvent, MessageLayer, Reception, SendError, TransmissionError,
+    TransmissionId,
+};
+
+pub use config::DatagramConfig;
+pub use parameters::TransmissionParameters;
+
+use receptions::Receptions;
+use transmission::{PeerState, State, Transmission};
+
+/// How many datagrams wait for the socket, at the most. While it takes nothing, replies beyond that
+/// are lost, as datagrams may be, and nothing more is sent.
+const MAX_OUT: usize = 1024;
+/// How many messages are open or wait for their turn or leisure, with all peers, at the most; more
+/// are refused.
+const MAX_TRANSMISSIONS: usize = 16 * 1024;
+
+/// The message layer over datagrams: confirmable messages are repeated until they are acknowledged,
+/// what arrives twice is told once, and answered in the same way again.
+///
+/// It serves clients and servers, with one peer or many. What is malformed is rejected or ignored,
+/// as RFC 7252 says in sections 4.2 and 4.3; nothing that a peer sends ends it.
+#[derive(Debug)]
+pub struct DatagramLayer {
+    config: DatagramConfig,
+    random: fastrand::Rng,
+    last_id: u64,
+    peers: HashMap<Peer, PeerState>,
+    transmissions: HashMap<u64, Transmission>,
+    /// What an acknowledgement or reset may name: confirmable messages that are not acknowledged,
+    /// and non-confirmable ones in their lifetime.
+    by_message_id: HashMap<(Peer, MessageId), u64>,
+    /// When the ids of non-confirmable messages expire.
+    non_confirmable: VecDeque<(Instant, (Peer, MessageId))>,
+    /// Requests that a response would end: from the peer, and for groups, from anyone.
+    by_token: HashMap<(Peer, Token), u64>,
+    to_groups: Vec<(Token, u64)>,
+    receptions: Receptions,
+    timers: BTreeSet<(Instant, Timer)>,
+    out: VecDeque<(Peer, Outgoing)>,
+    /// What was given to the socket last.
+    given: Option<u64>,
+    events: VecDeque<LayerEvent>,
+    closing: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// A transmission is to be sent, sent again, or given up.
+    Transmission(u64),
+    /// A reception is to be acknowledged.
+    Acknowledgement(u64),
+    /// A peer's message ids are free again.
+    MessageIds(Peer),
+}
+
+#[derive(Debug)]
+enum Outgoing {
+    Transmission(u64),
+    /// The answer to a reception, and the transmission that it is.
+    Answer(u64, Option<u64>),
+    Bytes(Vec<u8>),
+}
+
+impl DatagramLayer {
+    /// A layer that has spoken with nobody. Its chances come from `seed`, which must be one that
+    /// nobody can guess: message ids begin with it.
+    pub fn new(config: DatagramConfig, seed: u64) -> Self {
+        Self {
+            receptions: Receptions::new(config.remembered_messages, config.remembered_bytes),
+            config,
+            random: fastrand::Rng::with_seed(seed),
+            last_id: 0,
+            peers: HashMap::new(),
+            transmissions: HashMap::new(),
+            by_message_id: HashMap::new(),
+            non_confirmable: VecDeque::new(),
+            by_token: HashMap::new(),
+            to_groups: Vec::new(),
+            timers: BTreeSet::new(),
+            out: VecDeque::new(),
+            given: None,
+            events: VecDeque::new(),
+            closing: false,
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn enqueue(
+        &mut self,
+        now: Instant,
+        to: Peer,
+        message: &Message,
+        delivery: Delivery,
+        delay: Option<Duration>,
+    ) -> Result<TransmissionId, SendError> {
+        if self.closing {
+            return Err(SendError::Closing);
+        }
+        if delivery == Delivery::Confirmable && to.is_multicast() {
+            return Err(SendError::ConfirmableToGroup);
+        }
+        let mut bytes = Vec::new();
+        let message_type = match delivery {
+            Delivery::Confirmable => MessageType::Confirmable,
+            Delivery::NonConfirmable => MessageType::NonConfirmable,
+        };
+        codec::encode_datagram(message_type, MessageId(0), message, &mut bytes);
+        self.check_size(bytes.len())?;
+        let waiting = self.peer(now, to)?.waiting.len();
+        for (length, limit) in [
+            (waiting, self.config.queue.max(1)),
+            (self.transmissions.len(), MAX_TRANSMISSIONS),
+            (self.out.len(), MAX_OUT),
+        ] {
+            if length >= limit {
+                return Err(SendError::QueueFull(limit));
+            }
+        }
+        let id = self.next_id();
+        let transmission = Transmission::new(to, message, delivery, bytes);
+        let takes_turns = transmission.takes_turns();
+        self.transmissions.insert(id, transmission);
+        if let Some(delay) = delay {
+            self.set_timer(id, now + delay);
+        } else if let Some(peer) = self.peers.get_mut(&to) {
+            if takes_turns {
+                peer.waiting.push_back(id);
+            } else {
+                peer.waiting.push_front(id);
+            }
+            self.start_waiting(now, to);
+        }
+        Ok(TransmissionId(id))
+    }
+
+    fn check_size(&self, length: usize) -> Result<(), SendError> {
+        let limit = self.config.max_message_size;
+        if length > limit {
+            return Err(SendError::TooLarge { length, limit });
+        }
+        Ok(())
+    }
+
+    /// What is known about a peer, which is known from now on.
+    fn peer(&mut self, now: Instant, peer: Peer) -> Result<&mut PeerState, SendError> {
+        if !self.peers.contains_key(&peer) && self.peers.len() >= self.config.peers {
+            let lifetime = self.config.transmission.exchange_lifetime();
+            let idle = self
+                .peers
+                .iter()
+                .filter(|(_, state)| state.is_idle())
+                // One whose ids may still mean something is forgotten only if all others are too;
+                // chance then chooses ids that it is unlikely to have had.
+                .max_by_key(|(_, state)| {
+                    let forgettable = state.message_ids.is_forgettable(now, lifetime);
+                    (forgettable, now.saturating_duration_since(state.last_used))
+                })
+                .map(|(peer, _)| *peer);
+            let Some(idle) = idle else {
+                return Err(SendError::TooManyPeers(self.config.peers));
+            };
+            self.peers.remove(&idle);
+        }
+        let random = &mut self.random;
+        let state = self
+            .peers
+            .entry(peer)
+            .or_insert_with(|| PeerState::new(now, random.u16(..)));
+        state.last_used = now;
+        Ok(state)
+    }
+
+    /// Starts what may start with a peer.
+    fn start_waiting(&mut self, now: Instant, to: Peer) {
+        let nstart = self.config.transmission.nstart.max(1);
+        let lifetime = self.config.transmission.exchange_lifetime();
+        self.forget_non_confirmable(now);
+        while let Some(peer) = self.peers.get_mut(&to) {
+            let Some(id) = peer.waiting.front().copied() else {
+                break;
+            };
+            let Some(transmission) = self.transmissions.get_mut(&id) else {
+                peer.waiting.pop_front();
+                continue;
+            };
+            if transmission.takes_turns() && peer.outstanding >= nstart {
+                break;
+            }
+            let message_id = match peer.message_ids.next(now, lifetime) {
+                Ok(message_id) => message_id,
+                Err(free) => {
+                    self.timers.insert((free, Timer::MessageIds(to)));
+                    break;
+                }
+            };
+            peer.waiting.pop_front();
+            if transmission.takes_turns() {
+                peer.outstanding += 1;
+            }
+            transmission.start(message_id);
+            self.by_message_id.insert((to, message_id), id);
+            let until = match transmission.delivery {
+                Delivery::Confirmable => {
+                    let chance = self.random.f64();
+                    transmission.timeout = self.config.transmission.first_timeout(chance);
+                    Some(now + transmission.timeout)
+                }
+                Delivery::NonConfirmable => {
+                    let expires = now + self.config.transmission.non_lifetime();
+                    self.non_confirmable.push_back((expires, (to, message_id)));
+                    let bytes = transmission.bytes.len();
+                    let pause = self.config.transmission.probing_pause(bytes);
+                    transmission.code.is_request().then(|| now + pause)
+                }
+            };
+            if transmission.code.is_request() {
+                let token = transmission.token;
+                if to.is_multicast() {
+                    self.to_groups.push((token, id));
+                } else {
+                    self.by_token.insert((to, token), id);
+                }
+            }
+            if let Some(until) = until {
+                self.set_timer(id, until);
+            }
+            self.out.push_back((to, Outgoing::Transmission(id)));
+        }
+    }
+
+    /// Forgets the ids of non-confirmable messages whose time is over, and makes room for one more.
+    fn forget_non_confirmable(&mut self, now: Instant) {
+        let limit = self.config.remembered_messages.max(1);
+        while let Some((expires, key)) = self.non_confirmable.front().copied()
+            && (expires <= now || self.non_confirmable.len() >= limit)
+        {
+            self.non_confirmable.pop_front();
+            self.by_message_id.remove(&key);
+        }
+    }
+
+    fn set_timer(&mut self, id: u64, at: Instant) {
+        if let Some(transmission) = self.transmissions.get_mut(&id) {
+            if let Some(before) = transmission.timer.replace(at) {
+                self.timers.remove(&(before, Timer::Transmission(id)));
+            }
+            self.timers.insert((at, Timer::Transmission(id)));
+        }
+    }
+
+    /// Takes a transmission out: nothing more happens with it, and the next may start.
+    fn end(&mut self, now: Instant, id: u64) -> Option<Transmission> {
+        let transmission = self.transmissions.remove(&id)?;
+        let to = transmission.to;
+        if let Some(at) = transmission.timer {
+            self.timers.remove(&(at, Timer::Transmission(id)));
+        }
+        if self.by_token.get(&(to, transmission.token)) == Some(&id) {
+            self.by_token.remove(&(to, transmission.token));
+        }
+        self.to_groups.retain(|(_, other)| *other != id);
+        if transmission.delivery == Delivery::Confirmable
+            && let State::Started(message_id) = transmission.state
+        {
+            self.by_message_id.remove(&(to, message_id));
+        }
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.last_used = now;
+            match transmission.state {
+                State::Started(_) if transmission.takes_turns() => peer.outstanding -= 1,
+                State::Started(_) => {}
+                State::Waiting => peer.waiting.retain(|other| *other != id),
+            }
+        }
+        self.start_waiting(now, to);
+        Some(transmission)
+    }
+
+    fn acknowledged(&mut self, now: Instant, id: u64) {
+        self.end(now, id);
+        self.events
+            .push_back(LayerEvent::Acknowledged(TransmissionId(id)));
+    }
+
+    fn fail(&mut self, now: Instant, id: u64, error: TransmissionError) {
+        self.end(now, id);
+        self.events
+            .push_back(LayerEvent::Failed(TransmissionId(id), error));
+    }
+
+    /// The time of a transmission has come.
+    fn transmission_due(&mut self, now: Instant, id: u64) {
+        let Some(transmission) = self.transmissions.get_mut(&id) else {
+            return;
+        };
+        transmission.timer = None;
+        let to = transmission.to;
+        match (transmission.state, transmission.delivery) {
+            (State::Waiting, _) => {
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.waiting.push_front(id);
+                }
+                self.start_waiting(now, to);
+            }
+            // A request that nobody answered has had its share of PROBING_RATE.
+            (State::Started(_), Delivery::NonConfirmable) if transmission.sent => {
+                self.end(now, id);
+            }
+            (State::Started(_), Delivery::NonConfirmable) => {
+                // The socket has not taken it yet.
+                let pause = self
+                    .config
+                    .transmission
+                    .probing_pause(transmission.bytes.len());
+                self.set_timer(id, now + pause.max(Duration::from_millis(1)));
+            }
+            (State::Started(_), Delivery::Confirmable) => {
+                if transmission.retransmits >= self.config.transmission.retransmits() {
+                    let error = match transmission.send_error {
+                        Some(kind) => TransmissionError::Unsendable(kind),
+                        None => TransmissionError::TimedOut,
+                    };
+                    self.fail(now, id, error);
+                    return;
+                }
+                transmission.retransmits += 1;
+                transmission.timeout *= 2;
+                let next = now + transmission.timeout;
+                // While the socket takes nothing, one that waits for it stands for both.
+                if !std::mem::replace(&mut transmission.queued, true) {
+                    self.out.push_back((to, Outgoing::Transmission(id)));
+                }
+                self.set_timer(id, next);
+            }
+        }
+    }
+
+    /// Answers a confirmable message, if that has not been done yet.
+    fn answer(&mut self, id: u64, answer: Vec<u8>, transmission: Option<u64>) -> bool {
+        let (Some(at), Some((from, _))) =
+            (self.receptions.acknowledge_at(id), self.receptions.key(id))
+        else {
+            return false;
+        };
+        self.timers.remove(&(at, Timer::Acknowledgement(id)));
+        self.receptions.set_answer(id, answer);
+        if self.out.len() < MAX_OUT || transmission.is_some() {
+            self.out
+                .push_back((from, Outgoing::Answer(id, transmission)));
+        }
+        true
+    }
+
+    fn acknowledge_id(&mut self, id: u64) {
+        if let Some((_, message_id)) = self.receptions.key(id) {
+            let empty = Datagram::empty(MessageType::Acknowledgement, message_id);
+            self.answer(id, empty.to_bytes(), None);
+        }
+    }
+
+    /// Writes what is to be sent; none if it is of no use any more.
+    fn write(&mut self, outgoing: Outgoing, datagram: &mut Vec<u8>) -> Option<()> {
+        self.given = None;
+        match outgoing {
+            Outgoing::Bytes(bytes) => datagram.extend_from_slice(&bytes),
+            Outgoing::Answer(id, transmission) => {
+                datagram.extend_from_slice(self.receptions.answer(id)?);
+                if let Some(transmission) = transmission {
+                    let event = LayerEvent::Sent(TransmissionId(transmission));
+                    self.events.push_back(event);
+                }
+            }
+            Outgoing::Transmission(id) => {
+                let transmission = self.transmissions.get_mut(&id)?;
+                transmission.queued = false;
+                transmission.send_error = None;
+                datagram.extend_from_slice(&transmission.bytes);
+                if !std::mem::replace(&mut transmission.sent, true) {
+                    let event = LayerEvent::Sent(TransmissionId(id));
+                    self.events.push_back(event);
+                }
+                self.given = Some(id);
+                if !transmission.takes_turns() {
+                    // Its id is known for a while; the rest is done with.
+                    self.transmissions.remove(&id);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+impl MessageLayer for DatagramLayer {
+    fn send(
+        &mut self,
+        now: Instant,
+        to: Peer,
+        message: Message,
+        delivery: Delivery,
+    ) -> Result<TransmissionId, SendError> {
+        let code = message.code();
+        if !code.is_request() && !code.is_response() {
+            return Err(SendError::Code(code));
+        }
+        self.enqueue(now, to, &message, delivery, None)
+    }
+
+    fn respond(
+        &mut self,
+        now: Instant,
+        to: &Reception,
+        mut response: Message,
+    ) -> Result<TransmissionId, SendError> {
+        if !response.code().is_response() {
+            return Err(SendError::Code(response.code()));
+        }
+        response.set_token(to.token);
+        if to.kind == ReceptionKind::NonConfirmable {
+            let leisure = self.config.leisure;
+            let delay = leisure.map(|leisure| leisure.mul_f64(self.random.f64()));
+            return self.enqueue(now, to.from, &response, Delivery::NonConfirmable, delay);
+        }
+        if self.receptions.acknowledge_at(to.id).is_none() {
+            return self.enqueue(now, to.from, &response, Delivery::Confirmable, None);
+        }
+        let mut bytes = Vec::new();
+        let message_type = MessageType::Acknowledgement;
+        codec::encode_datagram(message_type, to.message_id, &response, &mut bytes);
+        self.check_size(bytes.len())?;
+        let id = self.next_id();
+        self.answer(to.id, bytes, Some(id));
+        Ok(TransmissionId(id))
+    }
+
+    fn acknowledge(&mut self, _now: Instant, reception: &Reception) {
+        self.acknowledge_id(reception.id);
+    }
+
+    fn reject(&mut self, _now: Instant, reception: &Reception) {
+        let id = reception.message_id;
+        match reception.kind {
+            ReceptionKind::Confirmable => {
+                let reset = Datagram::empty(MessageType::Reset, id).to_bytes();
+                self.answer(reception.id, reset, None);
+            }
+            ReceptionKind::NonConfirmable => {
+                self.push_empty(reception.from, MessageType::Reset, id);
+            }
+            ReceptionKind::Piggybacked | ReceptionKind::Stream => {}
+        }
+    }
+
+    fn cancel(&mut self, now: Instant, transmission: TransmissionId) {
+        self.end(now, transmission.0);
+    }
+
+    fn ping(&mut self, now: Instant, to: Peer) -> Result<TransmissionId, SendError> {
+        let empty = Message::new(Code::EMPTY);
+        self.enqueue(now, to, &empty, Delivery::Confirmable, None)
+    }
+
+    fn close(&mut self, _now: Instant) {
+        self.closing = true;
+        while let Some((_, Timer::Acknowledgement(id))) = self
+            .timers
+            .iter()
+            .find(|(_, timer)| matches!(timer, Timer::Acknowledgement(_)))
+            .copied()
+        {
+            self.acknowledge_id(id);
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.closing && self.out.is_empty() && self.transmissions.is_empty()
+    }
+
+    fn max_message_size(&self, _peer: Peer) -> usize {
+        self.config.max_message_size
+    }
+
+    fn allows_bert(&self, _peer: Peer) -> bool {
+        false
+    }
+
+    fn is_reliable(&self) -> bool {
+        false
+    }
+
+    fn poll_event(&mut self) -> Option<LayerEvent> {
+        self.events.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
+        while let Some((at, timer)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.pop_first();
+            match timer {
+                Timer::Transmission(id) => self.transmission_due(now, id),
+                Timer::Acknowledgement(id) => self.acknowledge_id(id),
+                Timer::MessageIds(peer) => self.start_waiting(now, peer),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DatagramCore for DatagramLayer {
+    type Event = LayerEvent;
+    type Error = LayerError;
+
+    fn receive(&mut self, now: Instant, from: Peer, datagram: &[u8]) -> Result<(), LayerError> {
+        match Datagram::decode(datagram) {
+            Err(error) => self.receive_malformed(from, error.header()),
+            Ok(datagram) => match datagram.message_type {
+                MessageType::Confirmable | MessageType::NonConfirmable => {
+                    self.receive_new(now, from, datagram);
+                }
+                MessageType::Acknowledgement => self.receive_acknowledgement(now, from, datagram),
+                MessageType::Reset => self.receive_reset(now, from, &datagram),
+            },
+        }
+        Ok(())
+    }
+
+    fn receive_truncated(
+        &mut self,
+        _now: Instant,
+        from: Peer,
+        beginning: &[u8],
+    ) -> Result<(), LayerError> {
+        self.receive_malformed(from, codec::datagram_header(beginning));
+        Ok(())
+    }
+
+    fn transmit(&mut self, _now: Instant, datagram: &mut Vec<u8>) -> Option<Peer> {
+        loop {
+            let (to, outgoing) = self.out.pop_front()?;
+            if self.write(outgoing, datagram).is_some() {
+                return Some(to);
+            }
+        }
+    }
+
+    fn send_failed(&mut self, now: Instant, _to: Peer, error: &io::Error) {
+        let Some(id) = self.given.take() else {
+            return;
+        };
+        let failed = TransmissionError::Unsendable(error.kind());
+        match self.transmissions.get_mut(&id) {
+            // Too long, and so it would be the next time. What else fails may pass.
+            Some(transmission)
+                if transmission.delivery == Delivery::Confirmable
+                    && error.kind() != io::ErrorKind::InvalidInput =>
+            {
+                transmission.send_error = Some(error.kind());
+            }
+            _ => self.fail(now, id, failed),
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<LayerEvent> {
+        MessageLayer::poll_event(self)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        MessageLayer::deadline(self)
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
+        MessageLayer::handle_deadline(self, now)
+    }
+
+    fn is_finished(&self) -> bool {
+        MessageLayer::is_finished(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;
