@@ -36,8 +36,8 @@ pub enum DecodeErrorKind {
     TooManyOptions,
     /// A payload marker without a payload.
     NoPayload,
-    /// Longer than the receiver takes.
-    TooLarge,
+    /// A length in a WebSocket message, which has its own (RFC 8323, section 4.2).
+    Length,
 }
 
 impl DecodeError {
@@ -81,7 +81,7 @@ impl fmt::Display for DecodeError {
             DecodeErrorKind::OptionLength => f.write_str("an option is cut short")?,
             DecodeErrorKind::TooManyOptions => f.write_str("too many options")?,
             DecodeErrorKind::NoPayload => f.write_str("a payload marker without payload")?,
-            DecodeErrorKind::TooLarge => f.write_str("the message is too large")?,
+            DecodeErrorKind::Length => f.write_str("a length in a WebSocket message")?,
         }
         write!(f, ", at byte {}", self.at)
     }

@@ -8,18 +8,19 @@
 pub mod blockwise;
 mod cache;
 mod config;
-mod exchanges;
 mod datagram;
+mod exchanges;
 mod layer;
 mod observe;
 mod random;
 mod request;
 mod response;
+mod stream;
 
 pub use cache::{Cache, Cached};
 pub use config::Config;
-pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict};
 pub use datagram::{DatagramConfig, DatagramLayer, TransmissionParameters};
+pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict};
 pub use layer::{
     Delivery, LayerError, LayerEvent, MessageLayer, Received, Reception, SendError,
     TransmissionError, TransmissionId,
@@ -27,3 +28,4 @@ pub use layer::{
 pub use observe::NotificationOrder;
 pub use request::{NoResponse, Request};
 pub use response::Response;
+pub use stream::{StreamConfig, StreamLayer};
