@@ -20,8 +20,14 @@ pub(crate) struct Socket {
     host: Host,
     /// This side has sent its close.
     closed: bool,
-    /// The server has sent its own, with this code.
-    peer_closed: Option<u16>,
+    /// Nothing more comes.
+    end: Option<End>,
+}
+
+/// Why nothing more comes.
+enum End {
+    InOrder,
+    Failed(ErrorKind, String),
 }
 
 /// Shakes hands.
@@ -70,7 +76,7 @@ pub(crate) async fn open(
         stream,
         host: host.clone(),
         closed: false,
-        peer_closed: None,
+        end: None,
     })
 }
 
@@ -94,53 +100,72 @@ impl Socket {
     }
 
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-        while self.peer_closed.is_none() {
-            let Some(message) = ready!(Pin::new(&mut self.stream).poll_next(cx)) else {
-                return Poll::Ready(Err(lost(&self.host, "cut")));
+        loop {
+            match &self.end {
+                None => {}
+                Some(End::InOrder) => return Poll::Ready(Ok(None)),
+                Some(End::Failed(kind, text)) => {
+                    return Poll::Ready(Err(Error::new(*kind, text.clone())));
+                }
+            }
+            let end = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+                Some(Ok(message)) if message.is_binary() => {
+                    return Poll::Ready(Ok(Some(message.into_payload().into())));
+                }
+                Some(Ok(message)) if message.is_text() => {
+                    let close = Message::close(Some(CloseCode::UNSUPPORTED_DATA), "");
+                    let _ = Pin::new(&mut self.stream).start_send(close);
+                    let text = format!("{} sent a text message", self.host);
+                    End::Failed(ErrorKind::Protocol, text)
+                }
+                Some(Ok(message)) => match message.as_close() {
+                    Some((code, _)) => self.closed_with(code),
+                    // A pong, or a ping, which is answered below this.
+                    None => continue,
+                },
+                Some(Err(error)) => failed(&self.host, error).into(),
+                None => lost(&self.host, "cut").into(),
             };
-            let message = message.map_err(|error| failed(&self.host, error))?;
-            if message.is_binary() {
-                return Poll::Ready(Ok(Some(message.into_payload().into())));
-            }
-            if message.is_text() {
-                return Poll::Ready(Err(Error::new(
-                    ErrorKind::Protocol,
-                    format!("{} sent a text message", self.host),
-                )));
-            }
-            self.peer_closed = message.as_close().map(|(code, _)| code.into());
-            // Pings are answered below this.
+            self.end = Some(end);
+            // What is to be answered to that; it needs nothing of us any more.
+            let _ = Pin::new(&mut self.stream).poll_flush(cx);
         }
-        // The answer to the server's close; it needs nothing of us any more.
-        let _ = Pin::new(&mut self.stream).poll_flush(cx);
-        Poll::Ready(match self.peer_closed {
-            _ if self.closed => Err(Error::new(
-                ErrorKind::Closed,
-                format!("the WebSocket to {} was closed here", self.host),
-            )),
-            Some(code) if code != u16::from(CloseCode::NORMAL_CLOSURE) => {
-                Err(lost(&self.host, &format!("closed with code {code}")))
-            }
-            _ => Ok(None),
-        })
+    }
+
+    /// The server has closed.
+    fn closed_with(&self, code: CloseCode) -> End {
+        if self.closed {
+            let text = format!("the WebSocket to {} was closed here", self.host);
+            End::Failed(ErrorKind::Closed, text)
+        } else if code == CloseCode::NORMAL_CLOSURE {
+            End::InOrder
+        } else {
+            lost(&self.host, &format!("closed with code {}", u16::from(code))).into()
+        }
     }
 
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let mut stream = Pin::new(&mut self.stream);
         let failed = |error| failed(&self.host, error);
-        if self.peer_closed.is_none() && !self.closed {
+        if self.end.is_none() && !self.closed {
             let close = Message::close(Some(CloseCode::NORMAL_CLOSURE), "");
             stream.as_mut().start_send(close).map_err(failed)?;
             self.closed = true;
         }
         ready!(stream.as_mut().poll_flush(cx)).map_err(failed)?;
-        if self.peer_closed.is_some() {
+        if self.end.is_some() {
             // Nothing comes any more: with TLS below, that ends in order, too.
             return Pin::new(self.stream.get_mut())
                 .poll_shutdown(cx)
                 .map_err(Error::from);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.kind(), error.to_string())
     }
 }
 

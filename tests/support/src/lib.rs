@@ -22,3 +22,4 @@ pub mod process;
 pub mod proxy;
 pub mod runtimes;
 pub mod site;
+pub mod websocket;
