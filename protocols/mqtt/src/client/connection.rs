@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jackfield_client::{Again, Ended, Flow, Link, Options, Outbox, Poster, Protocol};
 use jackfield_socket::{Endpoint, TcpConnect, time};
-use jackfield_store::{Batch, BoxStore, Store};
+use jackfield_store::{BoxStore, Store};
 use tokio::sync::mpsc;
 
 use super::config::{Acknowledge, ClientConfig, Renew};
@@ -21,8 +21,8 @@ use crate::codec::{
     Disconnect, DisconnectReason, ReasonCode, SubscribeOptions, TopicFilter, Version,
 };
 use crate::core::{
-    Change, Config, Connect, Delivery, Event, Message, Reply, RequestId, Session, SessionEvent,
-    Subscribe, Subscribed, Unsubscribe, Unsubscribed,
+    Config, Connect, Delivery, Event, Message, Reply, RequestId, Session, SessionEvent, Subscribe,
+    Subscribed, Unsubscribe, Unsubscribed,
 };
 use crate::error::{Refusal, RequestError, SessionError};
 
@@ -244,7 +244,7 @@ impl Protocol for Mqtt {
             SessionEvent::Completed(id, outcome) => self.completed(core, id, outcome),
             SessionEvent::Store(id, changes) => {
                 if let Some(store) = &mut self.store {
-                    let committed = store.commit(batch(changes)).await;
+                    let committed = store.commit(changes).await;
                     committed.map_err(|error| stored(&error))?;
                 }
                 core.stored(id);
@@ -554,17 +554,6 @@ fn granted(subscribed: Subscribed) -> Result<(), RequestError> {
         }
         None => Err(RequestError::Closed),
     }
-}
-
-fn batch(changes: Vec<Change>) -> Batch {
-    let mut batch = Batch::new();
-    for change in changes {
-        match change {
-            Change::Put(key, value) => batch.put(key, value),
-            Change::Delete(key) => batch.delete(key),
-        }
-    }
-    batch
 }
 
 fn stored(error: &jackfield_store::Error) -> ConnectionError {

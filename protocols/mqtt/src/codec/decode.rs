@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::properties::{PartialAuthentication, PropertyReader, id};
+use super::properties::{PartialAuthentication, PropertyReader, UNKNOWN_PROPERTY, id};
 use super::read::{Reader, malformed, protocol_error, variable_byte_integer};
 use super::{
     Auth, AuthReason, ConnAck, Connect, ConnectReason, DecodeError, Disconnect, DisconnectReason,
@@ -19,10 +19,10 @@ use crate::codec::{MessageProperties, packet::MAX_PACKET};
 /// use jackfield_mqtt::codec::{Decoder, Packet, Version};
 ///
 /// let decoder = Decoder::new(Version::V5);
-/// let mut bytes = BytesMut::from(&b"\x30\x09\x00\x03a/b\x00hi\xC0\x00\xC0"[..]);
+/// let mut bytes = BytesMut::from(&b"\x30\x08\x00\x03a/b\x00hi\xC0\x00\xC0"[..]);
 /// let Some(Packet::Publish(publish)) = decoder.decode(&mut bytes)? else { panic!() };
 /// assert_eq!(publish.topic.as_deref(), Some("a/b"));
-/// assert_eq!(publish.payload, "hi!".as_bytes()[..2]);
+/// assert_eq!(publish.payload, b"hi".as_slice());
 /// assert_eq!(decoder.decode(&mut bytes)?, Some(Packet::PingReq));
 /// assert_eq!(decoder.decode(&mut bytes)?, None);
 /// # Ok::<(), jackfield_mqtt::codec::DecodeError>(())
@@ -249,9 +249,9 @@ impl Decoder {
                         subscribe.subscription_id = Some(properties.subscription_id()?);
                     }
                     id::USER_PROPERTY => {
-                        subscribe.user_properties.push(properties.user_property()?)
+                        subscribe.user_properties.push(properties.user_property()?);
                     }
-                    _ => return Err(properties.unknown()),
+                    _ => return Err(UNKNOWN_PROPERTY),
                 }
             }
         }
@@ -327,7 +327,7 @@ impl Decoder {
                             .user_properties
                             .push(properties.user_property()?);
                     }
-                    _ => return Err(properties.unknown()),
+                    _ => return Err(UNKNOWN_PROPERTY),
                 }
             }
         }
@@ -440,7 +440,7 @@ fn read_publish_properties(
             id::TOPIC_ALIAS => publish.topic_alias = Some(properties.topic_alias()?),
             id::SUBSCRIPTION_ID => publish.subscription_ids.push(properties.subscription_id()?),
             _ if properties.message(id, &mut publish.properties)? => {}
-            _ => return Err(properties.unknown()),
+            _ => return Err(UNKNOWN_PROPERTY),
         }
     }
     Ok(())
@@ -506,7 +506,7 @@ fn will(
             match id {
                 id::WILL_DELAY => delay = properties.u32()?,
                 _ if properties.message(id, &mut of_message)? => {}
-                _ => return Err(properties.unknown()),
+                _ => return Err(UNKNOWN_PROPERTY),
             }
         }
     }
@@ -541,7 +541,7 @@ fn read_connect_properties(
             }
             id::USER_PROPERTY => connect.user_properties.push(properties.user_property()?),
             _ if properties.authentication(id, &mut authentication)? => {}
-            _ => return Err(properties.unknown()),
+            _ => return Err(UNKNOWN_PROPERTY),
         }
     }
     connect.authentication = authentication.finish()?;
@@ -575,7 +575,7 @@ fn read_conn_ack_properties(reader: &mut Reader<'_>, ack: &mut ConnAck) -> Resul
             id::RESPONSE_INFORMATION => ack.response_information = Some(properties.text()?),
             id::SERVER_REFERENCE => ack.server_reference = Some(properties.text()?),
             _ if properties.authentication(id, &mut authentication)? => {}
-            _ => return Err(properties.unknown()),
+            _ => return Err(UNKNOWN_PROPERTY),
         }
     }
     ack.authentication = authentication.finish()?;
@@ -596,7 +596,7 @@ fn words(reader: &mut Reader<'_>) -> Result<Words, DecodeError> {
         match id {
             id::REASON_STRING => words.reason_string = Some(properties.text()?),
             id::USER_PROPERTY => words.user_properties.push(properties.user_property()?),
-            _ => return Err(properties.unknown()),
+            _ => return Err(UNKNOWN_PROPERTY),
         }
     }
     Ok(words)
@@ -615,7 +615,7 @@ fn disconnect(reader: &mut Reader<'_>) -> Result<Disconnect, DecodeError> {
             id::REASON_STRING => disconnect.reason_string = Some(properties.text()?),
             id::SERVER_REFERENCE => disconnect.server_reference = Some(properties.text()?),
             id::USER_PROPERTY => disconnect.user_properties.push(properties.user_property()?),
-            _ => return Err(properties.unknown()),
+            _ => return Err(UNKNOWN_PROPERTY),
         }
     }
     Ok(disconnect)
@@ -635,7 +635,7 @@ fn auth(reader: &mut Reader<'_>) -> Result<Auth, DecodeError> {
             id::REASON_STRING => auth.reason_string = Some(properties.text()?),
             id::USER_PROPERTY => auth.user_properties.push(properties.user_property()?),
             _ if properties.authentication(id, &mut authentication)? => {}
-            _ => return Err(properties.unknown()),
+            _ => return Err(UNKNOWN_PROPERTY),
         }
     }
     auth.authentication = authentication.finish()?;

@@ -81,7 +81,7 @@ impl Encoder {
     /// As [`encode`](Self::encode).
     #[inline]
     pub(crate) fn publish(
-        &self,
+        self,
         publish: &PublishRef<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
@@ -193,7 +193,7 @@ impl PublishRef<'_> {
     }
 
     #[inline]
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
         if (self.qos == QoS::AtMostOnce) != self.packet_id.is_none() {
             return Err(invalid(
                 "a message of QoS 0 has a packet identifier, or another has none",

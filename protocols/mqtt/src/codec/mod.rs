@@ -22,6 +22,7 @@ pub use decode::Decoder;
 pub use encode::Encoder;
 pub(crate) use encode::PublishRef;
 pub use error::{DecodeError, EncodeError};
+pub(crate) use packet::MAX_PACKET;
 pub use packet::{
     Auth, Authentication, ConnAck, Connect, Disconnect, MessageProperties, NEVER_EXPIRES, Packet,
     PacketId, Password, PubAck, Publish, Release, RetainHandling, SubAck, Subscribe,

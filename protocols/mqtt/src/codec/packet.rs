@@ -14,7 +14,7 @@ use super::{
 pub type PacketId = NonZeroU16;
 
 /// The largest packet that MQTT can carry, in bytes: 268,435,455 behind five bytes in front.
-pub(super) const MAX_PACKET: u32 = 268_435_455 + 5;
+pub(crate) const MAX_PACKET: u32 = 268_435_455 + 5;
 
 /// Any packet of MQTT 3.1.1 or 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,6 +275,7 @@ impl fmt::Debug for Authentication {
 
 /// CONNACK (MQTT 5, section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the specification's")]
 pub struct ConnAck {
     /// Whether the server has kept a session.
     pub session_present: bool,
@@ -399,6 +400,14 @@ impl Default for SubscribeOptions {
 }
 
 impl SubscribeOptions {
+    /// As in SUBSCRIBE.
+    pub(crate) const fn to_byte(self) -> u8 {
+        self.qos as u8
+            | (self.no_local as u8) << 2
+            | (self.retain_as_published as u8) << 3
+            | (self.retain_handling as u8) << 4
+    }
+
     /// This quality of service, and the defaults.
     pub const fn qos(qos: QoS) -> Self {
         Self {

@@ -63,7 +63,10 @@ impl<'a> PropertyReader<'a> {
         }
         // A variable byte integer, but all that are defined take one byte.
         let id = self.reader.variable()?;
-        let id = u8::try_from(id).ok().filter(|id| *id < 64).ok_or(UNKNOWN)?;
+        let id = u8::try_from(id)
+            .ok()
+            .filter(|id| *id < 64)
+            .ok_or(UNKNOWN_PROPERTY)?;
         // Whether a subscription identifier may be repeated depends on the packet.
         if id != id::USER_PROPERTY && id != id::SUBSCRIPTION_ID {
             self.once(id)?;
@@ -79,11 +82,6 @@ impl<'a> PropertyReader<'a> {
         }
         self.seen |= bit;
         Ok(())
-    }
-
-    /// For an identifier that this packet can't carry.
-    pub(super) fn unknown(&self) -> DecodeError {
-        UNKNOWN
     }
 
     pub(super) fn bool(&mut self) -> Result<bool, DecodeError> {
@@ -167,7 +165,9 @@ impl<'a> PropertyReader<'a> {
     }
 }
 
-const UNKNOWN: DecodeError = malformed("a packet holds a property that it can't have");
+/// For an identifier that a packet can't carry.
+pub(super) const UNKNOWN_PROPERTY: DecodeError =
+    malformed("a packet holds a property that it can't have");
 
 /// Method and data, as they come in.
 #[derive(Default)]

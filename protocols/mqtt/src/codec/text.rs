@@ -34,10 +34,6 @@ impl Text {
         let text = ByteString::try_from(bytes).ok()?;
         (!has_nul(&text)).then_some(Self(text))
     }
-
-    pub(super) const fn from_static(text: &'static str) -> Self {
-        Self(ByteString::from_static(text))
-    }
 }
 
 pub(super) fn check(text: &str) -> Result<(), InvalidValue> {

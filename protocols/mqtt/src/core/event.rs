@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Batch, Message, Reply, RequestId, StoreId};
+use jackfield_store::Batch;
+
+use super::{Message, Reply, RequestId, StoreId};
 use crate::codec::{
     Authentication, QoS, SubscribeReason, SubscriptionId, Text, TopicFilter, UserProperties,
 };
@@ -66,6 +68,7 @@ pub struct Delivery {
 /// What the server said of itself when it let the client in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "the specification's")]
 pub struct Server {
     /// Whether it has kept the session.
     pub session_present: bool,

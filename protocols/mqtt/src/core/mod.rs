@@ -4,15 +4,28 @@
 //! what the specification calls session state (MQTT 5, section 4.1) and the messages that wait to be
 //! sent.
 
+mod aliases;
+mod checks;
 mod config;
+mod durable;
 mod event;
+mod incoming;
+mod outgoing;
+mod packet_ids;
+mod receiving;
+pub mod records;
 mod request;
+mod router;
+mod sending;
 mod session;
+mod subscriptions;
 
 pub use config::{Config, Limits, QueuePolicy};
+pub use durable::StoreId;
 pub use event::{Challenge, Delivery, Event, Server, SessionEvent};
 pub use request::{
-    Acknowledged, Connect, Message, Reply, RequestId, Subscribe, Subscribed, Unsubscribe,
-    Unsubscribed,
+    Acknowledged, CleanStart, Connect, Message, Reply, RequestId, Subscribe, Subscribed,
+    Unsubscribe, Unsubscribed,
 };
-pub use session::{Batch, Change, Session, StoreId};
+pub use router::{Router, RouterFull};
+pub use session::Session;

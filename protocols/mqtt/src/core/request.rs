@@ -20,14 +20,17 @@ pub struct Connect {
     /// there is one; otherwise the server is asked to give one.
     pub client_id: Text,
     /// Whether both sides forget the session first. Messages that have not been sent yet stay.
-    /// Default: no.
-    pub clean_start: bool,
+    /// Default: only where this session is new.
+    pub clean_start: CleanStart,
     /// The longest pause of this side, in seconds; 0 for any. The server may choose another.
     /// Default: 60.
     pub keep_alive: u16,
     /// How long the server keeps the session after the connection, in seconds
-    /// ([`NEVER_EXPIRES`](crate::codec::NEVER_EXPIRES) for ever). Default: 0, which on 3.1.1 means
-    /// `Clean Session`, and any other value that the server keeps it.
+    /// ([`NEVER_EXPIRES`](crate::codec::NEVER_EXPIRES) for ever). Default: 300, so that a connection
+    /// that was cut can be resumed.
+    ///
+    /// MQTT 3.1.1 knows only two: 0 becomes `Clean Session`, and anything else, with a name, that the
+    /// server keeps the session until it is told otherwise.
     pub session_expiry: u32,
     /// What the server publishes when this client is gone.
     pub will: Option<Will>,
@@ -48,9 +51,9 @@ impl Connect {
     pub fn new(client_id: Text) -> Self {
         Self {
             client_id,
-            clean_start: false,
+            clean_start: CleanStart::IfNew,
             keep_alive: 60,
-            session_expiry: 0,
+            session_expiry: 300,
             will: None,
             username: None,
             password: None,
@@ -59,6 +62,24 @@ impl Connect {
             authentication: None,
         }
     }
+}
+
+/// Whether a connection begins with a session that both sides know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CleanStart {
+    /// The server is to forget what it has kept under this name where this session is new: neither
+    /// restored from a store nor connected before. Otherwise the session goes on.
+    #[default]
+    IfNew,
+    /// Both sides forget the session. Messages that were in flight with QoS 2 fail with
+    /// [`RequestError::SessionLost`](crate::RequestError::SessionLost).
+    Always,
+    /// What the server has kept goes on even where this session is new: a client that has no store
+    /// gets what was sent to it while it was away. A message of QoS 2 that an earlier process had in
+    /// flight to the server makes one of this process with the same packet identifier look like a
+    /// duplicate, which is why [`IfNew`](Self::IfNew) is the default (MQTT-3.2.2-4).
+    Never,
 }
 
 /// An application's message.
@@ -116,7 +137,11 @@ impl Message {
     pub fn response(&self, payload: impl Into<Bytes>) -> Option<Self> {
         let mut response = Self::new(self.properties.response_topic.clone()?, payload);
         response.qos = self.qos;
-        response.properties.correlation_data = self.properties.correlation_data.clone();
+        let correlation_data = &self.properties.correlation_data;
+        response
+            .properties
+            .correlation_data
+            .clone_from(correlation_data);
         Some(response)
     }
 }
@@ -184,8 +209,8 @@ pub enum Reply {
     Subscribed(Subscribed),
     /// The server has answered the unsubscription.
     Unsubscribed(Unsubscribed),
-    /// The authentication was renewed.
-    Reauthenticated,
+    /// The authentication was renewed; the server's last data.
+    Reauthenticated(Option<Bytes>),
 }
 
 /// How the server took a message.

@@ -1,57 +1,171 @@
-//! The session itself.
+//! The session itself: what it is asked, and its life over connections.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use jackfield_socket::driver::StreamCore;
 use jackfield_socket::time::Instant;
 
-use super::{Config, Connect, Message, RequestId, Server, SessionEvent, Subscribe, Unsubscribe};
-use crate::codec::{Disconnect, PublishReason};
+use super::aliases::{IncomingAliases, OutgoingAliases};
+use super::durable::{After, Durable};
+use super::incoming::IncomingMessages;
+use super::outgoing::OutgoingMessages;
+use super::packet_ids::PacketIds;
+use super::records::{self, Restored};
+use super::subscriptions::{Asked, Subscriptions};
+use super::{
+    Config, Connect, Event, Message, RequestId, Server, SessionEvent, StoreId, Subscribe,
+    Unsubscribe,
+};
+use crate::codec::{
+    self, Auth, AuthReason, Authentication, DecodeError, Decoder, Disconnect, DisconnectReason,
+    Encoder, InvalidValue, Packet, PublishReason, Text, Version,
+};
 use crate::error::{RequestError, RestoreError, SessionError};
 
-/// Names a batch of changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StoreId(u64);
+/// The largest message that a store keeps, in bytes, its properties included.
+const MAX_STORED: usize = 15 << 20;
 
-/// Changes that belong together.
-pub type Batch = Vec<Change>;
-
-/// A change of what is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Keep this value under this key, instead of what may be there.
-    Put(Vec<u8>, Vec<u8>),
-    /// Forget what is under this key.
-    Delete(Vec<u8>),
-}
-
-/// A client's session.
+/// A client's session: it outlives connections.
+///
+/// It is [connected](Self::connect), driven as a [`StreamCore`] over a stream until that ends,
+/// [disconnected](Self::disconnected), and connected again. What it is asked in between waits.
+/// Its events are to be [polled](StreamCore::poll_event) while it is not connected, too.
 #[derive(Debug)]
 pub struct Session {
-    config: Config,
-    events: VecDeque<SessionEvent>,
+    pub(super) config: Config,
+    pub(super) durable: Durable,
+    pub(super) ids: PacketIds,
+    pub(super) outgoing: OutgoingMessages,
+    pub(super) incoming: IncomingMessages,
+    pub(super) subscriptions: Subscriptions,
+    /// The client identifier that the server assigned.
+    pub(super) assigned_client_id: Option<Text>,
+    /// Whether there may be a session that the server has kept for this one.
+    pub(super) resumable: bool,
+    next_request: u64,
+    events: VecDeque<(After, SessionEvent)>,
+    pub(super) phase: Phase,
+    /// What holds for the present connection.
+    pub(super) connection: PerConnection,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// There is no connection.
+    Offline,
+    /// CONNECT is to be sent.
+    ToConnect(Box<codec::Connect>),
+    /// CONNACK is to come.
+    Connecting {
+        until: Instant,
+    },
+    Connected,
+    /// This side has said all it will.
+    Done,
+}
+
+#[derive(Debug)]
+pub(super) struct PerConnection {
+    pub(super) input: BytesMut,
+    pub(super) encoder: Encoder,
+    pub(super) decoder: Decoder,
+    /// What was asked for in CONNECT.
+    pub(super) asked: Option<Box<codec::Connect>>,
+    pub(super) server: Option<Box<Server>>,
+    /// Acknowledgements and the like, in order.
+    pub(super) answers: VecDeque<(After, Packet)>,
+    /// The last packet, and whether the user asked for it.
+    pub(super) disconnect: Option<(Disconnect, bool)>,
+    pub(super) incoming_aliases: IncomingAliases,
+    pub(super) outgoing_aliases: OutgoingAliases,
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) last_sent: Option<Instant>,
+    pub(super) last_received: Option<Instant>,
+    /// PINGREQ is to be sent.
+    pub(super) ping_due: bool,
+    /// Since when PINGRESP is waited for.
+    pub(super) ping: Option<Instant>,
+    /// Whether the server waits for an answer to its challenge.
+    pub(super) challenged: bool,
+    pub(super) reauthenticating: Option<RequestId>,
+}
+
+impl PerConnection {
+    fn new(config: &Config) -> Self {
+        let limit = config.maximum_packet_size.get();
+        Self {
+            input: BytesMut::new(),
+            encoder: Encoder::new(config.version),
+            decoder: Decoder::new(config.version).with_limit(limit),
+            asked: None,
+            server: None,
+            answers: VecDeque::new(),
+            disconnect: None,
+            incoming_aliases: IncomingAliases::new(config.topic_alias_maximum),
+            outgoing_aliases: OutgoingAliases::new(0),
+            keep_alive: None,
+            last_sent: None,
+            last_received: None,
+            ping_due: false,
+            ping: None,
+            challenged: false,
+            reauthenticating: None,
+        }
+    }
+
+    pub(super) fn method(&self) -> Option<&Text> {
+        let asked = self.asked.as_ref()?.authentication.as_ref()?;
+        Some(&asked.method)
+    }
 }
 
 impl Session {
     /// A new session, not connected.
     pub fn new(config: Config) -> Self {
+        let connection = PerConnection::new(&config);
         Self {
-            config,
+            durable: Durable::new(config.durable),
+            ids: PacketIds::new(),
+            outgoing: OutgoingMessages::new(),
+            incoming: IncomingMessages::new(),
+            subscriptions: Subscriptions::new(config.limits.subscriptions),
+            assigned_client_id: None,
+            resumable: false,
+            next_request: 1,
             events: VecDeque::new(),
+            phase: Phase::Offline,
+            connection,
+            config,
         }
     }
 
-    /// A session of which these records are left: pairs of key and value, in any order.
+    /// A session of which these records are left in its store, in any order. Without any, it is a
+    /// new one.
+    ///
+    /// Messages that wait in it have no [`RequestId`] that anyone knows; they are sent all the same.
+    /// How long a message with an expiry has waited is not known: it begins anew.
     ///
     /// # Errors
-    /// Where they are not what a session had stored.
+    /// Where they are not what a session had stored. None of them is used then.
     pub fn restore(
         config: Config,
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, RestoreError> {
-        let _ = records.into_iter().count();
-        Ok(Self::new(config))
+        let restored = Restored::read(records)?;
+        let mut session = Self::new(config);
+        session.resumable = restored.serials.is_some();
+        session.assigned_client_id = restored.client_id;
+        session
+            .incoming
+            .restore(restored.serials.unwrap_or_default(), restored.incoming);
+        session.subscriptions.restore(restored.subscriptions);
+        let highest = session
+            .outgoing
+            .restore(restored.outgoing, &mut session.ids);
+        session.next_request = highest + 1;
+        Ok(session)
     }
 
     /// What the session was made with.
@@ -61,117 +175,387 @@ impl Session {
 
     /// What the server said of itself; none while not connected.
     pub fn server(&self) -> Option<&Server> {
-        None
+        match self.phase {
+            Phase::Connected => self.connection.server.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Messages that wait to be sent or to be acknowledged by the server.
+    pub fn waiting_messages(&self) -> usize {
+        self.outgoing.len()
     }
 
     /// Begins a connection: the next bytes to and from the session are those of a new stream.
     ///
     /// # Errors
-    /// Where MQTT 3.1.1 has no room for something that is asked for.
+    /// Where MQTT 3.1.1 has no room for something that is asked for. The session is not connected
+    /// then.
     pub fn connect(&mut self, now: Instant, connect: Connect) -> Result<(), RequestError> {
-        let _ = (now, connect);
+        self.disconnected(now);
+        let packet = Packet::Connect(Box::new(self.connect_packet(connect)?));
+        let mut trial = Vec::new();
+        self.connection.encoder.encode(&packet, &mut trial)?;
+        let Packet::Connect(packet) = packet else {
+            return Ok(());
+        };
+        self.phase = Phase::ToConnect(packet);
         Ok(())
     }
 
-    /// The stream is gone: what was in flight waits for the next one.
+    /// The stream is gone, or was never there: what was in flight waits for the next one.
     pub fn disconnected(&mut self, now: Instant) {
         let _ = now;
+        if let Some(request) = self.connection.reauthenticating.take() {
+            self.complete(request, Err(RequestError::ConnectionLost));
+        }
+        self.phase = Phase::Offline;
+        self.connection = PerConnection::new(&self.config);
+        self.outgoing.disconnected();
+        self.incoming.disconnected();
+        self.subscriptions.disconnected(&mut self.ids);
     }
 
     /// Publishes a message: now, or, while not connected, when next connected.
     ///
-    /// # Errors
-    /// Where the queue is full, or where the server, if connected, would not take it.
-    pub fn publish(&mut self, now: Instant, message: Message) -> Result<RequestId, RequestError> {
-        let _ = (now, message);
-        Err(RequestError::NotConnected)
-    }
-
-    /// Whether [`publish`](Self::publish) would have room for this message.
-    pub fn has_room(&self, message: &Message) -> bool {
-        let _ = message;
-        true
-    }
-
-    /// Subscribes: now, or, while not connected, when next connected.
+    /// It is done when it was sent (QoS 0), or when the server has acknowledged it (QoS 1 and 2),
+    /// on whichever connection that is.
     ///
     /// # Errors
-    /// Where too many requests wait, or where the server, if connected, would not take it.
+    /// Where the queue is full ([`RequestError::QueueFull`]), or where the message is none that this
+    /// version or, while connected, this server takes. Nothing of it is sent then.
+    pub fn publish(&mut self, now: Instant, message: Message) -> Result<RequestId, RequestError> {
+        self.check_message(&message)?;
+        if self.durable.is_enabled() && message.size() > MAX_STORED {
+            return Err(InvalidValue("a message is larger than a store keeps").into());
+        }
+        let size = message.size();
+        let room = self
+            .outgoing
+            .room(size, &self.config.limits, self.config.when_full);
+        for _ in 0..room.ok_or(RequestError::QueueFull)? {
+            if let Some(dropped) = self.outgoing.drop_oldest(&mut self.durable) {
+                self.complete(dropped, Err(RequestError::Dropped));
+            }
+        }
+        let request = self.new_request();
+        self.outgoing.push(now, request, message, &mut self.durable);
+        Ok(request)
+    }
+
+    /// Whether [`publish`](Self::publish) would take this message as far as
+    /// [`Limits`](super::Limits) go.
+    pub fn has_room(&self, message: &Message) -> bool {
+        let size = message.size();
+        self.outgoing
+            .room(size, &self.config.limits, self.config.when_full)
+            .is_some()
+    }
+
+    /// Subscribes: now, or, while not connected, when next connected. Done when the server has
+    /// answered; where the connection is lost before, it is asked again.
+    ///
+    /// Subscribing again to the same filter replaces the subscription.
+    ///
+    /// # Errors
+    /// Where too much waits or is remembered ([`RequestError::QueueFull`]), or where the subscription
+    /// is none that this version or, while connected, this server takes.
     pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<RequestId, RequestError> {
-        let _ = subscribe;
-        Err(RequestError::NotConnected)
+        self.check_subscribe(&subscribe)?;
+        self.check_pending()?;
+        if !self.subscriptions.has_room(subscribe.filters.len()) {
+            return Err(RequestError::QueueFull);
+        }
+        let request = self.new_request();
+        self.subscriptions.ask(request, Asked::Subscribe(subscribe));
+        Ok(request)
     }
 
     /// Unsubscribes: now, or, while not connected, when next connected.
     ///
     /// # Errors
-    /// Where too many requests wait.
+    /// Where too many requests wait ([`RequestError::QueueFull`]), or there is no filter.
     pub fn unsubscribe(&mut self, unsubscribe: Unsubscribe) -> Result<RequestId, RequestError> {
-        let _ = unsubscribe;
-        Err(RequestError::NotConnected)
+        if unsubscribe.filters.is_empty() {
+            return Err(InvalidValue("an unsubscription has no topic filter").into());
+        }
+        if self.config.version == Version::V311 && !unsubscribe.user_properties.is_empty() {
+            return Err(RequestError::Unsupported("properties on MQTT 3.1.1"));
+        }
+        self.check_pending()?;
+        let request = self.new_request();
+        self.subscriptions
+            .ask(request, Asked::Unsubscribe(unsubscribe));
+        Ok(request)
     }
 
     /// Acknowledges a message of QoS 1 or 2 ([`Delivery::serial`](super::Delivery::serial)): from
     /// now on it is the application's. A reason that is a failure tells the server that it was not
-    /// taken (MQTT 5).
+    /// taken (MQTT 5); the message is done with all the same.
+    ///
+    /// The server is told in the order in which the messages came (MQTT 5, section 4.6): an
+    /// acknowledgement waits for those of earlier messages with the same quality of service.
     ///
     /// # Errors
-    /// [`RequestError::UnknownSerial`] where no such message waits.
+    /// [`RequestError::UnknownSerial`] where no such message waits: it is acknowledged already, or
+    /// the server has lost the session. [`RequestError::Unsupported`] for a failure on 3.1.1.
     pub fn acknowledge(&mut self, serial: u64, reason: PublishReason) -> Result<(), RequestError> {
-        let _ = (serial, reason);
-        Err(RequestError::UnknownSerial)
+        if self.config.version == Version::V311 && reason != PublishReason::Success {
+            return Err(RequestError::Unsupported("reasons on MQTT 3.1.1"));
+        }
+        if !self.incoming.acknowledge(serial, reason) {
+            return Err(RequestError::UnknownSerial);
+        }
+        self.answer_acknowledged();
+        Ok(())
     }
 
-    /// Answers an [`Event::Challenge`](super::Event::Challenge) with the method's data.
+    /// Answers an [`Event::Challenge`] with the method's data.
     ///
     /// # Errors
-    /// Where no challenge waits.
+    /// Where no challenge waits, or the data are longer than 65,535 bytes.
     pub fn authenticate(&mut self, data: Option<Bytes>) -> Result<(), RequestError> {
-        let _ = data;
-        Err(RequestError::NotConnected)
+        if !self.connection.challenged {
+            return Err(InvalidValue("no challenge waits for an answer").into());
+        }
+        self.auth(AuthReason::ContinueAuthentication, data)?;
+        self.connection.challenged = false;
+        Ok(())
     }
 
     /// Authenticates again on this connection, with the method that it began with (MQTT 5,
     /// section 4.12.1).
     ///
     /// # Errors
-    /// Where not connected, or the connection was begun without a method.
+    /// Where not connected, the connection was begun without a method, or an authentication is
+    /// going on.
     pub fn reauthenticate(&mut self, data: Option<Bytes>) -> Result<RequestId, RequestError> {
-        let _ = data;
-        Err(RequestError::NotConnected)
+        if !matches!(self.phase, Phase::Connected) {
+            return Err(RequestError::NotConnected);
+        }
+        if self.connection.reauthenticating.is_some() {
+            return Err(InvalidValue("an authentication is going on already").into());
+        }
+        self.auth(AuthReason::ReAuthenticate, data)?;
+        let request = self.new_request();
+        self.connection.reauthenticating = Some(request);
+        Ok(request)
     }
 
-    /// Ends the connection, with these words. Afterwards comes
-    /// [`SessionEvent::DisconnectDone`].
+    fn auth(&mut self, reason: AuthReason, data: Option<Bytes>) -> Result<(), RequestError> {
+        let Some(method) = self.connection.method().cloned() else {
+            return Err(InvalidValue("the connection was begun without a method").into());
+        };
+        let auth = Packet::Auth(Auth {
+            reason,
+            authentication: Some(Authentication { method, data }),
+            reason_string: None,
+            user_properties: Vec::new(),
+        });
+        self.connection.encoder.encode(&auth, &mut Vec::new())?;
+        self.connection.answers.push_back((0, auth));
+        Ok(())
+    }
+
+    /// Ends the connection with these words, once what can be sent was sent. Afterwards comes
+    /// [`SessionEvent::DisconnectDone`]; what is not done waits for the next connection.
     ///
     /// # Errors
-    /// Where the server must not be told this.
+    /// Where there is no connection, or a client, or a client of this version, can't say this.
     pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), RequestError> {
-        let _ = disconnect;
+        match &self.phase {
+            Phase::Offline | Phase::Done => return Err(RequestError::NotConnected),
+            Phase::ToConnect(_) => {
+                self.phase = Phase::Done;
+                self.emit_now(SessionEvent::DisconnectDone);
+                return Ok(());
+            }
+            Phase::Connecting { .. } | Phase::Connected => {}
+        }
+        if !disconnect.reason.from_client() || disconnect.server_reference.is_some() {
+            return Err(InvalidValue("a client can't say this in DISCONNECT").into());
+        }
+        let kept = self.connection.asked.as_ref();
+        let kept = kept.and_then(|asked| asked.session_expiry).unwrap_or(0);
+        if kept == 0 && disconnect.session_expiry.is_some_and(|expiry| expiry > 0) {
+            return Err(InvalidValue(
+                "a session that was to end with the connection can't be kept",
+            )
+            .into());
+        }
+        let packet = Packet::Disconnect(disconnect.clone());
+        self.connection.encoder.encode(&packet, &mut Vec::new())?;
+        self.connection.disconnect = Some((disconnect, true));
         Ok(())
     }
 
     /// The batch is durable: what waited for it goes on.
     pub fn stored(&mut self, id: StoreId) {
-        let _ = id;
+        self.durable.stored(id);
+    }
+
+    pub(super) fn new_request(&mut self) -> RequestId {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        request
+    }
+
+    /// Tells something, once what was changed so far is durable.
+    pub(super) fn emit(&mut self, event: Event) {
+        self.emit_now(SessionEvent::Event(event));
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        request: RequestId,
+        outcome: Result<super::Reply, RequestError>,
+    ) {
+        self.emit_now(SessionEvent::Completed(request, outcome));
+    }
+
+    fn emit_now(&mut self, event: SessionEvent) {
+        self.events.push_back((self.durable.after(), event));
+    }
+
+    pub(super) fn tell_disconnected(&mut self) {
+        self.emit_now(SessionEvent::DisconnectDone);
+    }
+
+    /// The connection is over, and the server is told why.
+    pub(super) fn fail(&mut self, error: &DecodeError) -> SessionError {
+        let reason = DisconnectReason::from_u8(error.reason().code())
+            .filter(|reason| reason.from_client())
+            .unwrap_or(DisconnectReason::ProtocolError);
+        let told = matches!(self.phase, Phase::Connected | Phase::Connecting { .. });
+        self.phase = Phase::Done;
+        self.connection.disconnect =
+            (told && self.config.version == Version::V5).then(|| (Disconnect::new(reason), false));
+        SessionError::Protocol {
+            reason: error.reason(),
+            text: error.text(),
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn end(&mut self, error: SessionError) -> SessionError {
+        self.phase = Phase::Done;
+        self.connection.disconnect = None;
+        error
+    }
+
+    /// What is stored of the session as a whole.
+    pub(super) fn store_meta(&mut self) {
+        let serials = self.incoming.stored_serials();
+        let client_id = self.assigned_client_id.as_ref();
+        self.durable
+            .put(records::meta_key(), || records::meta(serials, client_id));
+    }
+
+    fn silence(&mut self, now: Instant) -> Result<(), SessionError> {
+        let Some(since) = self.connection.ping else {
+            return Ok(());
+        };
+        let until = self.pong_deadline(since);
+        if now < until {
+            return Ok(());
+        }
+        if now - until > LATE {
+            // Nobody asked for a while: the answer may have come, and just not been read.
+            self.connection.ping = Some(now);
+            return Ok(());
+        }
+        Err(self.end(SessionError::PingTimedOut))
+    }
+
+    /// Any sign of life counts.
+    fn pong_deadline(&self, since: Instant) -> Instant {
+        let heard = self.connection.last_received.unwrap_or(since);
+        since.max(heard) + self.config.ping_timeout.max(Duration::from_millis(1))
     }
 }
+
+/// When a deadline is noticed so late, the program or the machine was asleep.
+const LATE: Duration = Duration::from_secs(1);
 
 impl StreamCore for Session {
     type Event = SessionEvent;
     type Error = SessionError;
 
-    fn receive(&mut self, _now: Instant, _bytes: &[u8]) -> Result<(), SessionError> {
+    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
+        self.connection.last_received = Some(now);
+        self.connection.input.extend_from_slice(bytes);
+        while !matches!(self.phase, Phase::Done | Phase::Offline) {
+            let decoder = self.connection.decoder;
+            let packet = match decoder.decode(&mut self.connection.input) {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break,
+                Err(error) => return Err(self.fail(&error)),
+            };
+            self.take(now, packet)?;
+        }
+        if self.connection.input.is_empty() || matches!(self.phase, Phase::Done) {
+            // An idle connection keeps no buffer.
+            self.connection.input = BytesMut::new();
+        }
         Ok(())
     }
 
     fn receive_end(&mut self, _now: Instant) -> Result<(), SessionError> {
-        Err(SessionError::Ended)
+        match self.phase {
+            Phase::Done | Phase::Offline => Ok(()),
+            _ if !self.connection.input.is_empty() => Err(self.end(SessionError::Truncated)),
+            _ => Err(self.end(SessionError::Ended)),
+        }
     }
 
-    fn transmit(&mut self, _now: Instant, _out: &mut Vec<u8>) {}
+    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let before = out.len();
+        self.send(now, out);
+        if out.len() > before {
+            self.connection.last_sent = Some(now);
+        }
+    }
 
     fn poll_event(&mut self) -> Option<SessionEvent> {
-        self.events.pop_front()
+        if let Some((id, batch)) = self.durable.take() {
+            return Some(SessionEvent::Store(id, batch));
+        }
+        let (after, _) = self.events.front()?;
+        if !self.durable.is_reached(*after) {
+            return None;
+        }
+        self.events.pop_front().map(|(_, event)| event)
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Done) && self.connection.disconnect.is_none()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Offline | Phase::ToConnect(_) | Phase::Done => None,
+            Phase::Connecting { until } => Some(until),
+            Phase::Connected => match self.connection.ping {
+                Some(since) => Some(self.pong_deadline(since)),
+                None => Some(self.connection.last_sent? + self.connection.keep_alive?),
+            },
+        }
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
+        match self.phase {
+            Phase::Connecting { until } if until <= now => {
+                Err(self.end(SessionError::ConnectTimedOut))
+            }
+            Phase::Connected if self.connection.ping.is_some() => self.silence(now),
+            Phase::Connected => {
+                if self.deadline().is_some_and(|deadline| deadline <= now) {
+                    self.connection.ping = Some(now);
+                    self.connection.ping_due = true;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 }
