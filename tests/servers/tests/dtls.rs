@@ -14,8 +14,14 @@ use tokio::time::timeout;
 type Socket = DtlsSocket<NativeDatagramSocket>;
 
 async fn open(server: SocketAddr, key: &[u8]) -> Result<Socket, Error> {
+    open_narrow(server, key, 1_232).await
+}
+
+/// The same over a path that carries no larger datagrams.
+async fn open_narrow(server: SocketAddr, key: &[u8], mtu: usize) -> Result<Socket, Error> {
     let mut config = DtlsConfig::new(Psk::new("device-1", key)?);
     config.handshake_timeout = Duration::from_secs(3);
+    config.mtu = mtu;
     let network = Dtls::new(Native, config)?;
     network
         .open_connected(&server.into(), &UdpOptions::default())
@@ -73,4 +79,24 @@ async fn another_key_gets_no_session() {
     // OpenSSL drops in silence what another key made.
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     assert!(error.to_string().contains("another key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_narrow_path_is_enough() {
+    let server = Libcoap::start().await.expect("the server");
+    let mut socket = open_narrow(server.secure(), KEY.as_bytes(), 256)
+        .await
+        .expect("a session");
+    assert_eq!(get(&mut socket, 1, "time").await.code(), Code::CONTENT);
+    let refused = socket.send(&[0; 256 - Socket::OVERHEAD + 1], None).await;
+    let error = Error::from(refused.expect_err("it fits no more"));
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_port_without_dtls_is_not_waited_for_for_ever() {
+    let server = Libcoap::start().await.expect("the server");
+    let error = open(server.plain(), KEY.as_bytes()).await;
+    let error = error.expect_err("no session");
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
 }

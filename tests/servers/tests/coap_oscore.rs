@@ -1,0 +1,205 @@
+//! OSCORE against aiocoap, message by message: what one protects, the other verifies.
+
+use std::time::Duration;
+
+use jackfield_coap::codec::{
+    Block, BlockSize, Code, Datagram, Message, MessageId, MessageType, OptionNumber, Token,
+};
+use jackfield_coap::oscore::{ClientExchange, Context, ErrorKind, Parameters};
+use jackfield_native::{Native, NativeDatagramSocket};
+use jackfield_socket::{DatagramSocket, UdpOpen, UdpOptions};
+use jackfield_testing::aiocoap::{Aiocoap, Oscore};
+use tokio::time::timeout;
+
+/// Nothing here takes so long, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn shared() -> Oscore {
+    Oscore {
+        secret: (1..=16).collect(),
+        salt: vec![0x9e, 0x7c, 0xa9, 0x22],
+        server_id: vec![1],
+        client_id: vec![],
+    }
+}
+
+fn context(oscore: &Oscore) -> Context {
+    let parameters = Parameters::new(&oscore.secret, &oscore.client_id, &oscore.server_id)
+        .expect("parameters")
+        .with_master_salt(&oscore.salt);
+    Context::ephemeral(&parameters)
+}
+
+/// A client of one request at a time. Loopback loses nothing.
+struct Client {
+    socket: NativeDatagramSocket,
+    context: Context,
+    last: u16,
+}
+
+impl Client {
+    async fn new(server: &Aiocoap, context: Context) -> Self {
+        let socket = Native
+            .open_connected(&server.plain().into(), &UdpOptions::default())
+            .await;
+        Self {
+            socket: socket.expect("a socket"),
+            context,
+            last: 0,
+        }
+    }
+
+    /// Protects and sends a request.
+    async fn send(&mut self, mut request: Message) -> ClientExchange {
+        self.last += 1;
+        request.set_token(Token::new(&self.last.to_be_bytes()).expect("a token"));
+        let (protected, exchange) = self.context.protect_request(&request).expect("a number");
+        self.send_as_it_is(protected).await;
+        exchange
+    }
+
+    async fn send_as_it_is(&mut self, message: Message) {
+        let datagram = Datagram::new(MessageType::Confirmable, MessageId(self.last), message);
+        self.socket
+            .send(&datagram.to_bytes(), None)
+            .await
+            .expect("sent");
+    }
+
+    /// The next message that is not empty; a confirmable one is acknowledged.
+    async fn receive(&mut self) -> Message {
+        loop {
+            let mut buffer = [0; 2048];
+            let received = timeout(PATIENCE, self.socket.recv(&mut buffer)).await;
+            let received = received.expect("in time").expect("a datagram");
+            let datagram = Datagram::decode(&buffer[..received.len]).expect("a message");
+            if datagram.message_type == MessageType::Confirmable {
+                let empty = Datagram::empty(MessageType::Acknowledgement, datagram.id);
+                self.socket
+                    .send(&empty.to_bytes(), None)
+                    .await
+                    .expect("sent");
+            }
+            if !datagram.message.code().is_empty() {
+                return datagram.message;
+            }
+        }
+    }
+
+    async fn ask(&mut self, request: Message) -> Message {
+        let mut exchange = self.send(request).await;
+        let response = self.receive().await;
+        self.context
+            .unprotect_response(&mut exchange, &response)
+            .expect("it is the server's")
+    }
+}
+
+fn request(code: Code, path: &str) -> Message {
+    let mut request = Message::new(code);
+    let options = request.options_mut();
+    options
+        .add_text(OptionNumber::URI_PATH, path)
+        .expect("a path");
+    request
+}
+
+#[tokio::test]
+async fn requests_and_responses_of_all_kinds() {
+    let server = Aiocoap::start(Some(&shared())).await.expect("the server");
+    let mut client = Client::new(&server, context(&shared())).await;
+    let hello = client.ask(request(Code::GET, "hello")).await;
+    assert_eq!(
+        (hello.code(), hello.payload()),
+        (Code::CONTENT, &b"hello"[..])
+    );
+    for (code, name) in [
+        (Code::POST, "POST"),
+        (Code::FETCH, "FETCH"),
+        (Code::IPATCH, "iPATCH"),
+    ] {
+        let mut request = request(code, "echo");
+        request.set_payload("this");
+        let answer = client.ask(request).await;
+        assert_eq!(answer.payload(), format!("{name} this").as_bytes());
+    }
+    let refused = client.ask(request(Code::GET, "forbidden")).await;
+    assert_eq!(refused.code(), Code::FORBIDDEN);
+    let slow = client.ask(request(Code::GET, "slow")).await;
+    assert_eq!(slow.payload(), b"at last");
+}
+
+#[tokio::test]
+async fn a_body_in_blocks_inside() {
+    let server = Aiocoap::start(Some(&shared())).await.expect("the server");
+    let mut client = Client::new(&server, context(&shared())).await;
+    let mut body = Vec::new();
+    for number in 0.. {
+        let mut request = request(Code::GET, "large");
+        request.set_block2(Block::new(number, false, BlockSize::at_most(512)).expect("a block"));
+        let response = client.ask(request).await;
+        body.extend_from_slice(response.payload());
+        if !response.block2().expect("a block").more() {
+            break;
+        }
+    }
+    let expected: Vec<u8> = (0..100_000_u32).map(|index| (index % 251) as u8).collect();
+    assert!(body == expected, "{} bytes that are others", body.len());
+}
+
+#[tokio::test]
+async fn notifications_in_their_order() {
+    let server = Aiocoap::start(Some(&shared())).await.expect("the server");
+    let mut client = Client::new(&server, context(&shared())).await;
+    let mut observe = request(Code::GET, "ticks");
+    observe.set_observe(0);
+    let mut exchange = client.send(observe).await;
+    let mut order = 0;
+    let mut tick = None;
+    for _ in 0..5 {
+        let received = client.receive().await;
+        let notification = client
+            .context
+            .unprotect_response(&mut exchange, &received)
+            .expect("it is the server's");
+        let again = client.context.unprotect_response(&mut exchange, &received);
+        assert_eq!(
+            again.expect_err("it was there before").kind(),
+            ErrorKind::Replay
+        );
+        assert!(notification.observe() > Some(order));
+        order = notification.observe().expect("a notification");
+        let text = str::from_utf8(notification.payload()).expect("text");
+        let now: u32 = text.parse().expect("a number");
+        assert!(Some(now) > tick, "{now} after {tick:?}");
+        tick = Some(now);
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_can_not_verify_it_refuses() {
+    let server = Aiocoap::start(Some(&shared())).await.expect("the server");
+    let mut others = shared();
+    others.secret[0] ^= 1;
+    let mut client = Client::new(&server, context(&others)).await;
+    let mut exchange = client.send(request(Code::GET, "hello")).await;
+    let response = client.receive().await;
+    assert_eq!(response.code(), Code::BAD_REQUEST);
+    let error = client.context.unprotect_response(&mut exchange, &response);
+    assert_eq!(
+        error.expect_err("nobody's word").kind(),
+        ErrorKind::Unprotected
+    );
+
+    let mut client = Client::new(&server, context(&shared())).await;
+    let (protected, _) = client
+        .context
+        .protect_request(&request(Code::GET, "hello"))
+        .expect("a number");
+    // Sent twice: the second time it is a replay, though its Message ID is new.
+    client.send_as_it_is(protected.clone()).await;
+    assert_eq!(client.receive().await.code(), Code::CHANGED);
+    client.last += 1;
+    client.send_as_it_is(protected).await;
+    assert_eq!(client.receive().await.code(), Code::UNAUTHORIZED);
+}
