@@ -65,7 +65,8 @@ pub enum Outgoing {
         /// How.
         delivery: Delivery,
     },
-    /// Stop repeating what was sent for an exchange: nobody waits for it any more.
+    /// Stop repeating what was sent for an exchange, and forget it: it is over, or something else
+    /// follows.
     Stop(ExchangeId),
 }
 
@@ -221,15 +222,13 @@ impl Exchanges {
         let Some(exchange) = self.under_way.get_mut(&id) else {
             return;
         };
-        if exchange.sent {
-            self.outgoing.push_back(Outgoing::Stop(id));
-        }
         // What has not gone out yet need not.
         let connected = self.connected;
         if connected && exchange.sent && matches!(exchange.phase, Phase::Observing(_)) {
             exchange.phase = Phase::Leaving;
             exchange.deadline = now + LEAVING;
             exchange.message.set_observe(1);
+            self.outgoing.push_back(Outgoing::Stop(id));
             self.resend(id);
         } else {
             self.remove(id);
@@ -407,7 +406,7 @@ impl Exchanges {
     }
 
     /// There will be no connection any more: all that waits fails.
-    pub fn close(&mut self, error: &RequestError) {
+    pub fn end(&mut self, error: &RequestError) {
         let ids: Vec<ExchangeId> = self.under_way.keys().copied().collect();
         for id in ids {
             self.fail(id, error.clone());
@@ -441,6 +440,12 @@ impl Exchanges {
         }
     }
 
+    /// Whether an exchange's message is repeated until it is acknowledged.
+    pub fn is_confirmable(&self, id: ExchangeId) -> bool {
+        let exchange = self.under_way.get(&id);
+        exchange.is_some_and(|exchange| exchange.delivery == Delivery::Confirmable)
+    }
+
     /// How many requests and observations are under way.
     pub fn len(&self) -> usize {
         self.under_way.len()
@@ -460,10 +465,7 @@ impl Exchanges {
                 self.remove(id);
                 self.events.push_back(ExchangeEvent::Done(id));
             }
-            Phase::Leaving => {
-                self.outgoing.push_back(Outgoing::Stop(id));
-                self.remove(id);
-            }
+            Phase::Leaving => self.remove(id),
             Phase::Observing(observation) if observation.is_established => {
                 if observation.is_waiting {
                     self.outgoing.push_back(Outgoing::Stop(id));
@@ -479,11 +481,7 @@ impl Exchanges {
                 }
             }
             Phase::Single | Phase::Told | Phase::Observing(_) => {
-                let was_sent = exchange.sent;
-                if was_sent {
-                    self.outgoing.push_back(Outgoing::Stop(id));
-                }
-                let error = if was_sent {
+                let error = if exchange.sent {
                     RequestError::TimedOut
                 } else {
                     RequestError::NotConnected
@@ -620,6 +618,9 @@ impl Exchanges {
         // One that was never sent has no token, and the empty one is nobody's.
         if self.by_token.get(&exchange.message.token()) == Some(&id) {
             self.by_token.remove(&exchange.message.token());
+        }
+        if exchange.sent {
+            self.outgoing.push_back(Outgoing::Stop(id));
         }
         Some(exchange)
     }

@@ -9,6 +9,7 @@ pub mod blockwise;
 mod cache;
 mod config;
 mod datagram;
+mod endpoint;
 mod exchanges;
 mod layer;
 mod observe;
@@ -20,6 +21,7 @@ mod stream;
 pub use cache::{Cache, Cached};
 pub use config::Config;
 pub use datagram::{DatagramConfig, DatagramLayer, TransmissionParameters};
+pub use endpoint::{Endpoint, EndpointEvent};
 pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict};
 pub use layer::{
     Delivery, LayerError, LayerEvent, MessageLayer, Received, Reception, SendError,

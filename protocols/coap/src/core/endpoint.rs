@@ -1,0 +1,458 @@
+//! A message layer with the request layer on top: everything but the socket.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::time::Duration;
+
+use jackfield_socket::driver::{DatagramCore, Peer, StreamCore};
+use jackfield_socket::time::Instant;
+
+use super::{
+    Config, Delivery, ExchangeEvent, ExchangeId, Exchanges, Kind, LayerError, LayerEvent,
+    MessageLayer, Outgoing, Received, Reception, SendError, TransmissionError, TransmissionId,
+    Verdict,
+};
+use crate::codec::Message;
+use crate::error::RequestError;
+
+/// Of how many messages that were sent the outcome is waited for.
+const MAX_TRANSMISSIONS: usize = 4096;
+
+/// An endpoint: it makes requests and, if it [serves](Self::serving), takes them.
+///
+/// Over a layer for datagrams it is a [`DatagramCore`], over one for streams a [`StreamCore`].
+#[derive(Debug)]
+pub struct Endpoint<L> {
+    layer: L,
+    exchanges: Exchanges,
+    serves: bool,
+    /// What is on its way, and for whom.
+    transmissions: BTreeMap<TransmissionId, Purpose>,
+    by_exchange: BTreeMap<ExchangeId, TransmissionId>,
+    events: VecDeque<EndpointEvent>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Exchange(ExchangeId),
+    /// A ping, or what a server sends.
+    Own,
+}
+
+/// What an endpoint tells.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EndpointEvent {
+    /// Something about a request that was made.
+    Exchange(ExchangeEvent),
+    /// A request, to be answered with [`Endpoint::respond`].
+    Request(Received),
+    /// The peer has a message that was sent with [`Endpoint::notify`], or answered a
+    /// [`ping`](Endpoint::ping).
+    Delivered(TransmissionId),
+    /// Such a message was not delivered.
+    Undelivered(TransmissionId, TransmissionError),
+    /// The peer of a stream has said what it can do.
+    Ready,
+    /// The peer of a stream is about to close it.
+    Released {
+        /// How long to wait before connecting again.
+        hold_off: Duration,
+    },
+}
+
+impl<L: MessageLayer> Endpoint<L> {
+    /// An endpoint that makes requests. None goes out before [`connected`](Self::connected).
+    pub fn new(layer: L, config: Config) -> Self {
+        let is_reliable = layer.is_reliable();
+        Self {
+            layer,
+            exchanges: Exchanges::new(config, is_reliable),
+            serves: false,
+            transmissions: BTreeMap::new(),
+            by_exchange: BTreeMap::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The same, which takes requests too.
+    #[must_use]
+    pub fn serving(mut self) -> Self {
+        self.serves = true;
+        self
+    }
+
+    /// The message layer.
+    pub fn layer(&self) -> &L {
+        &self.layer
+    }
+
+    /// Begins a request, an observation, or a request to a group.
+    ///
+    /// # Errors
+    /// [`RequestError::TooManyPending`].
+    pub fn begin(
+        &mut self,
+        now: Instant,
+        to: Peer,
+        message: Message,
+        delivery: Delivery,
+        kind: Kind,
+        timeout: Option<Duration>,
+    ) -> Result<ExchangeId, RequestError> {
+        let begun = self
+            .exchanges
+            .begin(now, to, message, delivery, kind, timeout)?;
+        self.pump(now);
+        Ok(begun)
+    }
+
+    /// Nobody waits for an exchange any more.
+    pub fn cancel(&mut self, now: Instant, id: ExchangeId) {
+        self.exchanges.cancel(now, id);
+        self.pump(now);
+    }
+
+    /// Asks a peer whether it is there; [`EndpointEvent::Delivered`] or
+    /// [`EndpointEvent::Undelivered`] follows.
+    ///
+    /// # Errors
+    /// As [`SendError`] says.
+    pub fn ping(&mut self, now: Instant, to: Peer) -> Result<TransmissionId, SendError> {
+        let id = self.layer.ping(now, to)?;
+        self.remember(id);
+        Ok(id)
+    }
+
+    /// Answers a request. What becomes of the answer is told as for [`notify`](Self::notify).
+    ///
+    /// # Errors
+    /// As [`SendError`] says.
+    pub fn respond(
+        &mut self,
+        now: Instant,
+        to: &Reception,
+        response: Message,
+    ) -> Result<TransmissionId, SendError> {
+        let id = self.layer.respond(now, to, response)?;
+        self.remember(id);
+        Ok(id)
+    }
+
+    /// Says that a request was taken and that its response will follow, or that there is none.
+    pub fn acknowledge(&mut self, now: Instant, reception: &Reception) {
+        self.layer.acknowledge(now, reception);
+    }
+
+    /// Says that a request is of no use.
+    pub fn reject(&mut self, now: Instant, reception: &Reception) {
+        self.layer.reject(now, reception);
+    }
+
+    /// Sends a response to one who observes.
+    ///
+    /// # Errors
+    /// As [`SendError`] says.
+    pub fn notify(
+        &mut self,
+        now: Instant,
+        to: Peer,
+        notification: Message,
+        delivery: Delivery,
+    ) -> Result<TransmissionId, SendError> {
+        let id = self.layer.send(now, to, notification, delivery)?;
+        self.remember(id);
+        Ok(id)
+    }
+
+    /// Forgets what was sent with [`notify`](Self::notify): it is not repeated any more.
+    pub fn cancel_transmission(&mut self, now: Instant, id: TransmissionId) {
+        if self.transmissions.remove(&id).is_some() {
+            self.layer.cancel(now, id);
+        }
+    }
+
+    /// Ends in order: what waits goes out.
+    pub fn close(&mut self, now: Instant) {
+        self.layer.close(now);
+    }
+
+    /// There is a connection, with this layer, which is a new one.
+    pub fn connected(&mut self, now: Instant, layer: L) {
+        self.layer = layer;
+        self.transmissions.clear();
+        self.by_exchange.clear();
+        self.exchanges.connected(now);
+        self.pump(now);
+    }
+
+    /// The connection is gone: requests that have gone out fail, the others and observations wait
+    /// for the next one.
+    pub fn disconnected(&mut self) {
+        self.transmissions.clear();
+        self.by_exchange.clear();
+        self.exchanges.disconnected();
+    }
+
+    /// There will be no connection any more: whatever waits for one fails.
+    pub fn end(&mut self, error: &RequestError) {
+        self.exchanges.end(error);
+    }
+
+    /// Acts on the deadlines of requests, and on no other: for when there is no connection.
+    pub fn handle_request_deadline(&mut self, now: Instant) {
+        self.exchanges.handle_deadline(now);
+        self.pump(now);
+    }
+
+    /// When [`handle_request_deadline`](Self::handle_request_deadline) wants to be called next.
+    pub fn request_deadline(&self) -> Option<Instant> {
+        self.exchanges.deadline()
+    }
+
+    fn next_event(&mut self) -> Option<EndpointEvent> {
+        if let Some(event) = self.exchanges.poll_event() {
+            return Some(EndpointEvent::Exchange(event));
+        }
+        self.events.pop_front()
+    }
+
+    /// Moves between the layers until both are at rest.
+    fn pump(&mut self, now: Instant) {
+        loop {
+            while let Some(outgoing) = self.exchanges.poll_outgoing() {
+                self.send(now, outgoing);
+            }
+            let Some(event) = self.layer.poll_event() else {
+                return;
+            };
+            self.take(now, event);
+        }
+    }
+
+    fn send(&mut self, now: Instant, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Send {
+                id,
+                to,
+                message,
+                delivery,
+            } => match self.layer.send(now, to, message, delivery) {
+                Ok(transmission) => {
+                    self.transmissions
+                        .insert(transmission, Purpose::Exchange(id));
+                    self.by_exchange.insert(id, transmission);
+                }
+                Err(error) => self.exchanges.undelivered(now, id, error.into()),
+            },
+            Outgoing::Stop(id) => {
+                if let Some(transmission) = self.by_exchange.remove(&id) {
+                    self.transmissions.remove(&transmission);
+                    self.layer.cancel(now, transmission);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, now: Instant, event: LayerEvent) {
+        match event {
+            LayerEvent::Received(received) if received.message.code().is_response() => {
+                let Received { reception, message } = received;
+                match self.exchanges.received(now, reception.from(), message) {
+                    Verdict::Accept => self.layer.acknowledge(now, &reception),
+                    Verdict::Reject => self.layer.reject(now, &reception),
+                }
+            }
+            LayerEvent::Received(received) if self.serves => {
+                self.events.push_back(EndpointEvent::Request(received));
+            }
+            LayerEvent::Received(received) => self.layer.reject(now, &received.reception),
+            LayerEvent::Sent(id) => {
+                // What is sent once, or on a stream, is as delivered as it will be.
+                if let Some(Purpose::Exchange(exchange)) = self.transmissions.get(&id)
+                    && (self.layer.is_reliable() || !self.exchanges.is_confirmable(*exchange))
+                {
+                    self.exchanges.delivered(*exchange);
+                }
+            }
+            LayerEvent::Acknowledged(id) => match self.forget(id) {
+                Some(Purpose::Exchange(exchange)) => self.exchanges.delivered(exchange),
+                Some(Purpose::Own) => self.events.push_back(EndpointEvent::Delivered(id)),
+                None => {}
+            },
+            LayerEvent::Failed(id, error) => match self.forget(id) {
+                Some(Purpose::Exchange(exchange)) => {
+                    self.exchanges.undelivered(now, exchange, error.into());
+                }
+                Some(Purpose::Own) => {
+                    let event = EndpointEvent::Undelivered(id, error);
+                    self.events.push_back(event);
+                }
+                None => {}
+            },
+            LayerEvent::Ready => self.events.push_back(EndpointEvent::Ready),
+            LayerEvent::Released { hold_off, .. } => {
+                self.events.push_back(EndpointEvent::Released { hold_off });
+            }
+        }
+    }
+
+    /// Of what a server sends, the end is not always told: a message that is sent once may be
+    /// rejected at any time, or never.
+    fn remember(&mut self, id: TransmissionId) {
+        self.transmissions.insert(id, Purpose::Own);
+        if self.transmissions.len() > MAX_TRANSMISSIONS {
+            let is_own = |(_, purpose): &(&TransmissionId, &Purpose)| **purpose == Purpose::Own;
+            let oldest = self.transmissions.iter().find(is_own).map(|(id, _)| *id);
+            if let Some(oldest) = oldest {
+                self.transmissions.remove(&oldest);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: TransmissionId) -> Option<Purpose> {
+        let purpose = self.transmissions.remove(&id);
+        if let Some(Purpose::Exchange(exchange)) = purpose
+            && self.by_exchange.get(&exchange) == Some(&id)
+        {
+            self.by_exchange.remove(&exchange);
+        }
+        purpose
+    }
+
+    fn earliest(&self) -> Option<Instant> {
+        let deadlines = [self.layer.deadline(), self.exchanges.deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn act_on_deadlines(&mut self, now: Instant) -> Result<(), LayerError> {
+        if self
+            .layer
+            .deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.layer.handle_deadline(now)?;
+        }
+        self.pump(now);
+        self.exchanges.handle_deadline(now);
+        self.pump(now);
+        Ok(())
+    }
+}
+
+impl<L> DatagramCore for Endpoint<L>
+where
+    L: MessageLayer + DatagramCore<Event = LayerEvent, Error: Into<LayerError>>,
+{
+    type Event = EndpointEvent;
+    type Error = LayerError;
+
+    fn receive(&mut self, now: Instant, from: Peer, datagram: &[u8]) -> Result<(), LayerError> {
+        let received = DatagramCore::receive(&mut self.layer, now, from, datagram);
+        self.pump(now);
+        received.map_err(Into::into)
+    }
+
+    fn receive_truncated(
+        &mut self,
+        now: Instant,
+        from: Peer,
+        beginning: &[u8],
+    ) -> Result<(), LayerError> {
+        let received = self.layer.receive_truncated(now, from, beginning);
+        self.pump(now);
+        received.map_err(Into::into)
+    }
+
+    fn transmit(&mut self, now: Instant, datagram: &mut Vec<u8>) -> Option<Peer> {
+        let to = DatagramCore::transmit(&mut self.layer, now, datagram);
+        self.pump(now);
+        to
+    }
+
+    fn send_failed(&mut self, now: Instant, to: Peer, error: &io::Error) {
+        self.layer.send_failed(now, to, error);
+        self.pump(now);
+    }
+
+    fn poll_event(&mut self) -> Option<EndpointEvent> {
+        self.next_event()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.earliest()
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
+        self.act_on_deadlines(now)
+    }
+
+    fn is_finished(&self) -> bool {
+        DatagramCore::is_finished(&self.layer)
+    }
+}
+
+impl<L> StreamCore for Endpoint<L>
+where
+    L: MessageLayer + StreamCore<Event = LayerEvent, Error: Into<LayerError>>,
+{
+    type Event = EndpointEvent;
+    type Error = LayerError;
+
+    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), LayerError> {
+        let received = StreamCore::receive(&mut self.layer, now, bytes);
+        self.pump(now);
+        received.map_err(Into::into)
+    }
+
+    fn receive_end(&mut self, now: Instant) -> Result<(), LayerError> {
+        let received = self.layer.receive_end(now);
+        self.pump(now);
+        received.map_err(Into::into)
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
+        StreamCore::transmit(&mut self.layer, now, out);
+        self.pump(now);
+    }
+
+    fn poll_event(&mut self) -> Option<EndpointEvent> {
+        self.next_event()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.earliest()
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
+        self.act_on_deadlines(now)
+    }
+
+    fn is_finished(&self) -> bool {
+        StreamCore::is_finished(&self.layer)
+    }
+}
+
+impl From<SendError> for RequestError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::QueueFull(_) | SendError::TooManyPeers(_) => Self::TooManyPending,
+            SendError::TooLarge { limit, .. } => Self::TooLarge { limit },
+            SendError::ConfirmableToGroup => {
+                Self::InvalidRequest("a confirmable message to a multicast group")
+            }
+            SendError::Code(_) => Self::InvalidRequest("the code is no method's"),
+            SendError::Closing => Self::NotConnected,
+        }
+    }
+}
+
+impl From<TransmissionError> for RequestError {
+    fn from(error: TransmissionError) -> Self {
+        match error {
+            TransmissionError::TimedOut => Self::TimedOut,
+            TransmissionError::Reset => Self::Rejected,
+            TransmissionError::Unsendable(kind) => Self::Unsendable(kind),
+        }
+    }
+}
