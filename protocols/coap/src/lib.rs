@@ -1,5 +1,6 @@
 //! A CoAP client: codec, sans-IO core, and an async client over the socket API.
 
+pub mod client;
 pub mod codec;
 pub mod core;
 mod error;

@@ -35,15 +35,17 @@ impl Default for Reconnect {
     }
 }
 
+/// The delays that a [`Reconnect`] describes.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     policy: Reconnect,
     random: fastrand::Rng,
     delay: Duration,
 }
 
 impl Backoff {
-    pub(crate) fn new(policy: Reconnect, seed: Option<u64>) -> Self {
+    /// The delays from the first on; the same seed gives the same ones.
+    pub fn new(policy: Reconnect, seed: Option<u64>) -> Self {
         // Without randomness from the system, the delays are the same everywhere: no reason to fail.
         let seed = seed.or_else(|| getrandom::u64().ok()).unwrap_or_default();
         Self {
@@ -53,8 +55,8 @@ impl Backoff {
         }
     }
 
-    /// The delay after a session that lasted this long.
-    pub(crate) fn next(&mut self, lasted: Duration) -> Duration {
+    /// The next delay, after a session that lasted this long.
+    pub fn next(&mut self, lasted: Duration) -> Duration {
         if lasted >= self.policy.stable_after {
             self.delay = self.policy.first_delay;
         }

@@ -107,8 +107,11 @@ impl<E> Outbox<E> {
         self.waiting.push_back(event.into());
     }
 
-    /// Moves events to where they are read. Cancelled, it has lost none.
-    pub(crate) async fn flush(&mut self) {
+    /// Moves events to where they are read; the loop does, and a protocol need not.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no event.
+    pub async fn flush(&mut self) {
         while !self.waiting.is_empty() {
             match (self.events.reserve().await, self.waiting.pop_front()) {
                 (Ok(room), Some(event)) => room.send(event),
@@ -119,7 +122,7 @@ impl<E> Outbox<E> {
     }
 
     /// [`flush`](Self::flush) for a client that quits: what finds no room is lost.
-    pub(crate) fn flush_now(&mut self) {
+    pub fn flush_now(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             if self.events.try_send(event).is_err() {
                 self.waiting.clear();
@@ -130,14 +133,17 @@ impl<E> Outbox<E> {
 
 /// The connection's end of [`Actions`] and [`Poster`].
 #[derive(Debug)]
-pub(crate) struct Inbox<A> {
+pub struct Inbox<A> {
     bounded: mpsc::Receiver<A>,
     posted: mpsc::UnboundedReceiver<A>,
 }
 
 impl<A> Inbox<A> {
-    /// The next action; none when the last handle is gone. Cancelled, it has lost none.
-    pub(crate) async fn recv(&mut self) -> Option<A> {
+    /// The next action; none when the last handle is gone.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no action.
+    pub async fn recv(&mut self) -> Option<A> {
         tokio::select! {
             biased;
             Some(action) = self.posted.recv() => Some(action),
@@ -146,7 +152,9 @@ impl<A> Inbox<A> {
     }
 }
 
-pub(crate) fn actions<A>(capacity: usize) -> (Actions<A>, Inbox<A>) {
+/// A way to pass actions, of which so many may wait: for a client whose carrier is no stream, and
+/// that has a loop of its own.
+pub fn actions<A>(capacity: usize) -> (Actions<A>, Inbox<A>) {
     let (bounded, taken) = mpsc::channel(capacity.max(1));
     let (posted, past) = mpsc::unbounded_channel();
     let inbox = Inbox {
@@ -156,7 +164,8 @@ pub(crate) fn actions<A>(capacity: usize) -> (Actions<A>, Inbox<A>) {
     (Actions { bounded, posted }, inbox)
 }
 
-pub(crate) fn events<E>(capacity: usize) -> (Outbox<E>, Events<E>) {
+/// A way to tell events, of which so many may wait to be read; as [`actions`].
+pub fn events<E>(capacity: usize) -> (Outbox<E>, Events<E>) {
     let (events, read) = mpsc::channel(capacity.max(1));
     let outbox = Outbox {
         events,

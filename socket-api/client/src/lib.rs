@@ -181,8 +181,8 @@ mod connection;
 mod error;
 mod protocol;
 
-pub use backoff::Reconnect;
-pub use channel::{Actions, Events, Outbox, Poster};
+pub use backoff::{Backoff, Reconnect};
+pub use channel::{Actions, Events, Inbox, Outbox, Poster, actions, events};
 pub use connection::{Connection, Options, connect};
 pub use error::{ConnectionError, Failure};
 pub use protocol::{Again, Ended, Flow, Link, Progress, Protocol};

@@ -75,6 +75,18 @@ impl Download {
         self
     }
 
+    /// Takes at most this many bytes from now on.
+    ///
+    /// # Errors
+    /// [`BlockError::TooLarge`] where more have come already, or are announced.
+    pub fn set_limit(&mut self, limit: u64) -> Result<(), BlockError> {
+        self.limit = limit;
+        if self.offset.max(self.total.unwrap_or(0)) > limit {
+            return Err(BlockError::TooLarge { limit });
+        }
+        Ok(())
+    }
+
     /// How many bytes have come.
     pub fn received(&self) -> u64 {
         self.offset

@@ -1,0 +1,82 @@
+//! What a client is given.
+
+use std::time::Duration;
+
+use jackfield_client::Reconnect;
+use jackfield_socket::{TcpOptions, UdpOptions};
+
+use crate::codec::BlockSize;
+use crate::core::{Config, DatagramConfig};
+
+/// How a client connects, and how it asks.
+///
+/// ```
+/// use jackfield_coap::client::ClientConfig;
+/// use jackfield_coap::codec::BlockSize;
+///
+/// let mut config = ClientConfig::default();
+/// config.block_size = BlockSize::B256;
+/// config.cache = 64 * 1024;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// How requests are made.
+    pub requests: Config,
+    /// How messages are sent over UDP and DTLS.
+    pub datagrams: DatagramConfig,
+    /// How to try again when the socket or stream fails; none for never. Default:
+    /// [`Reconnect::default`].
+    pub reconnect: Option<Reconnect>,
+    /// How long opening the socket or stream may take, a handshake included. Default: 30 s.
+    pub connect_timeout: Duration,
+    /// How to open a UDP socket.
+    pub udp: UdpOptions,
+    /// How to open a stream.
+    pub tcp: TcpOptions,
+    /// What is given as Uri-Host with each request; the server's name, where it was given by name,
+    /// if this is none. Default: none.
+    pub uri_host: Option<String>,
+    /// The largest blocks that bodies are sent in, and are asked for if that is less than 1024
+    /// bytes. Default: 1024 bytes. [`BlockSize::Bert`] has the same effect: where a stream allows
+    /// it, blocks are larger in any case.
+    pub block_size: BlockSize,
+    /// How many bytes a response's body may have that is collected. Default: 16 MiB.
+    pub max_body: u64,
+    /// How often a block is asked for, or sent, again that was not answered, after the message
+    /// layer has given up; for a request that may be repeated without harm. Default: 4.
+    pub block_retries: u32,
+    /// How many bytes of responses are kept to be used again while they are fresh, or for as long as
+    /// the server says that they hold. Default: 0: every request goes to the server.
+    pub cache: usize,
+    /// How many notifications or answers wait to be read. When there are more, the oldest is
+    /// dropped, since the newest is what counts. At least 1; default: 16.
+    pub notification_capacity: usize,
+    /// How many events may wait to be read, at least 1. Beyond it the client waits for them to be
+    /// read. Default: 64.
+    pub event_capacity: usize,
+    /// What the jitter of reconnecting, and of repeating messages, begins with. Default: none, for
+    /// another one each time.
+    pub seed: Option<u64>,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            requests: Config::default(),
+            datagrams: DatagramConfig::default(),
+            reconnect: Some(Reconnect::default()),
+            connect_timeout: Duration::from_secs(30),
+            udp: UdpOptions::default(),
+            tcp: TcpOptions::default(),
+            uri_host: None,
+            block_size: BlockSize::B1024,
+            max_body: 16 * 1024 * 1024,
+            block_retries: 4,
+            cache: 0,
+            notification_capacity: 16,
+            event_capacity: 64,
+            seed: None,
+        }
+    }
+}

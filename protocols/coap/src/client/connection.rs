@@ -1,0 +1,130 @@
+//! Making a client: a handle, its events, and the future that does the work.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::task::{Context, Poll};
+
+use jackfield_client as shared;
+use jackfield_socket::{Endpoint, Host, MulticastOptions, UdpOpen};
+use tokio::sync::watch;
+
+use super::ClientConfig;
+use super::datagram::{To, Worker};
+use super::desk::{Carrier, Desk};
+use super::event::{ClientEvent, ConnectionError, Events};
+use super::group::Multicast;
+use super::handle::Client;
+
+/// Actions that wait for the connection future to take them; further ones wait to be passed on.
+pub(super) const ACTION_CAPACITY: usize = 64;
+
+/// Prepares a client for a server over UDP, or, where the network is `jackfield_dtls`'s, over DTLS.
+/// Nothing happens before the [`Connection`] is polled.
+///
+/// See the [module](super) for an example.
+pub fn connect<N: UdpOpen>(
+    network: N,
+    server: Endpoint,
+    config: ClientConfig,
+) -> (Client, Events, Connection) {
+    let uri_host = name_of(&server);
+    let options = config.udp.clone();
+    let (actions, inbox) = shared::actions(ACTION_CAPACITY);
+    let (outbox, events) = shared::events::<ClientEvent>(config.event_capacity);
+    let (carrier, carried) = watch::channel(Carrier::UNKNOWN);
+    let worker = Worker {
+        network,
+        to: To::Server(server),
+        config: config.clone(),
+        options,
+        inbox,
+        outbox,
+        desk: Desk::new(carrier),
+    };
+    let client = Client::new(actions, config, uri_host, carried);
+    (client, events, Connection(Box::pin(worker.run())))
+}
+
+/// Prepares to ask groups by UDP multicast, from a local address: port 0 takes a free one, and the
+/// address's family is that of the groups. Nothing happens before the [`Connection`] is polled.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use jackfield_coap::client::{self, ALL_COAP_NODES_V4, ClientConfig};
+/// use jackfield_socket::UdpOpen;
+///
+/// async fn who_is_there(network: impl UdpOpen) -> Result<(), Box<dyn std::error::Error>> {
+///     let here = "0.0.0.0:0".parse()?;
+///     let (multicast, _events, connection) =
+///         client::multicast(network, here, ClientConfig::default());
+///     tokio::spawn(connection);
+///     let mut answers = multicast.discover(ALL_COAP_NODES_V4, Duration::from_secs(10)).await?;
+///     while let Some(answer) = answers.next().await {
+///         println!("{}", answer?.0);
+///     }
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+pub fn multicast<N: UdpOpen>(
+    network: N,
+    local: SocketAddr,
+    config: ClientConfig,
+) -> (Multicast, Events, Connection) {
+    let mut options = config.udp.clone();
+    options
+        .multicast
+        .get_or_insert_with(MulticastOptions::default);
+    let (actions, inbox) = shared::actions(ACTION_CAPACITY);
+    let (outbox, events) = shared::events::<ClientEvent>(config.event_capacity);
+    let (carrier, _) = watch::channel(Carrier::UNKNOWN);
+    let multicast = Multicast {
+        actions,
+        last_key: Arc::new(AtomicU64::new(0)),
+        answer_capacity: config.requests.max_answers,
+    };
+    let worker = Worker {
+        network,
+        to: To::Anyone(local),
+        config,
+        options,
+        inbox,
+        outbox,
+        desk: Desk::new(carrier),
+    };
+    (multicast, events, Connection(Box::pin(worker.run())))
+}
+
+/// A client's work. It ends when the client is closed, or when it has lost its connection for good.
+///
+/// Dropping it closes the connection; the handle's requests then fail with
+/// [`RequestError::Closed`](crate::RequestError::Closed), and the events end.
+#[must_use = "a connection does nothing unless it is polled"]
+pub struct Connection(pub(super) Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>);
+
+impl Future for Connection {
+    type Output = Result<(), ConnectionError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+/// What goes into Uri-Host: a name, and not an address (RFC 7252, section 6.4, step 5).
+pub(super) fn name_of(server: &Endpoint) -> Option<String> {
+    match server.host() {
+        Host::Name(name) => Some(name.as_str().to_owned()),
+        Host::Ip(_) => None,
+    }
+}

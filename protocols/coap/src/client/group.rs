@@ -1,0 +1,119 @@
+//! Asking many servers at once, by multicast (RFC 7252, section 8).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jackfield_client::Actions;
+
+use super::desk::{Action, Answered};
+use super::handle::{Guard, IntoRequest, ask};
+use super::mailbox::{Mailbox, mailbox};
+use crate::codec::{IntoTarget, Message};
+use crate::core::Response;
+use crate::error::RequestError;
+
+/// All CoAP servers of this network, over IPv4, at the default port (RFC 7252, section 12.8).
+pub const ALL_COAP_NODES_V4: SocketAddr = SocketAddr::new(
+    std::net::IpAddr::V4(std::net::Ipv4Addr::new(224, 0, 1, 187)),
+    5683,
+);
+/// All CoAP servers on this link, over IPv6, at the default port (RFC 7252, section 12.8). A
+/// program with several interfaces names one in the address's scope.
+pub const ALL_COAP_NODES_V6: SocketAddr = SocketAddr::new(
+    std::net::IpAddr::V6(std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfd)),
+    5683,
+);
+
+/// Asks groups; see [`multicast`](super::multicast). Clones ask by the same socket. When the last
+/// one is dropped, it ends.
+#[derive(Clone, Debug)]
+pub struct Multicast {
+    pub(super) actions: Actions<Action>,
+    pub(super) last_key: Arc<AtomicU64>,
+    pub(super) answer_capacity: usize,
+}
+
+impl Multicast {
+    /// Asks everyone in a group, and takes their answers for as long as `window`. The request goes
+    /// out once, as a non-confirmable message; members answer after a while of their own choosing,
+    /// so that 5 s and more are wise (RFC 7252, section 8.2).
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use jackfield_coap::client::{ALL_COAP_NODES_V4, Multicast};
+    /// # async fn example(network: Multicast) -> Result<(), Box<dyn std::error::Error>> {
+    /// let window = Duration::from_secs(10);
+    /// let mut answers = network.ask(ALL_COAP_NODES_V4, "/.well-known/core", window).await?;
+    /// while let Some(answer) = answers.next().await {
+    ///     let (from, response) = answer?;
+    ///     println!("{from}: {}", response.text().unwrap_or("?"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As the [`Client`](super::Client) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the request up.
+    pub async fn ask(
+        &self,
+        group: SocketAddr,
+        what: impl IntoRequest,
+        window: Duration,
+    ) -> Result<Answers, RequestError> {
+        let request = what.into_request()?.non_confirmable();
+        let key = self.last_key.fetch_add(1, Ordering::Relaxed);
+        let guard = Guard::new(key, self.actions.poster());
+        let (slot, mailbox) = mailbox(self.answer_capacity);
+        let ask = ask(key, &request, request.message.clone());
+        let action = Action::Group(ask, group, window, slot);
+        let passed = self.actions.send(action).await;
+        passed.map_err(|_| RequestError::Closed)?;
+        Ok(Answers {
+            mailbox,
+            _guard: guard,
+        })
+    }
+
+    /// [`ask`](Self::ask) for the resources that each member has.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn discover(
+        &self,
+        group: SocketAddr,
+        window: Duration,
+    ) -> Result<Answers, RequestError> {
+        let target = "/.well-known/core".into_target()?;
+        self.ask(group, target, window).await
+    }
+}
+
+/// The answers to a request that went to a group. Dropping it ends the taking of answers.
+#[derive(Debug)]
+pub struct Answers {
+    mailbox: Mailbox<Answered>,
+    _guard: Guard,
+}
+
+impl Answers {
+    /// The next answer, and whose it is: a response of any code, the first block of it where it has
+    /// several. None when the time is over. Of each member, the first answer counts.
+    ///
+    /// # Errors
+    /// Where the request could not be sent.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<(SocketAddr, Response), RequestError>> {
+        let answer = self.mailbox.next().await?;
+        Some(answer.map(|(from, message): (SocketAddr, Message)| (from, Response::new(message))))
+    }
+}

@@ -1,0 +1,141 @@
+//! A bounded queue whose newest entries count: beyond its bound, the oldest is dropped.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Both ends of a queue of at most `capacity` entries, and at least 1.
+pub(super) fn mailbox<T>(capacity: usize) -> (Slot<T>, Mailbox<T>) {
+    let shared = Arc::new(Mutex::new(Shared {
+        queue: VecDeque::new(),
+        capacity: capacity.max(1),
+        reader: None,
+        closed: false,
+        unread: false,
+    }));
+    (Slot(Arc::clone(&shared)), Mailbox(shared))
+}
+
+/// The end that entries go into. When it is dropped, what is there can still be read.
+pub(super) struct Slot<T>(Arc<Mutex<Shared<T>>>);
+
+/// The end that entries come out of.
+pub(super) struct Mailbox<T>(Arc<Mutex<Shared<T>>>);
+
+struct Shared<T> {
+    queue: VecDeque<T>,
+    capacity: usize,
+    reader: Option<Waker>,
+    /// Nothing comes any more.
+    closed: bool,
+    /// Nobody reads any more.
+    unread: bool,
+}
+
+impl<T> Slot<T> {
+    pub(super) fn put(&self, entry: T) {
+        let mut shared = lock(&self.0);
+        if shared.unread {
+            return;
+        }
+        if shared.queue.len() == shared.capacity {
+            shared.queue.pop_front();
+        }
+        shared.queue.push_back(entry);
+        wake(shared);
+    }
+
+    /// Whether nobody reads any more.
+    pub(super) fn is_unread(&self) -> bool {
+        lock(&self.0).unread
+    }
+}
+
+impl<T> Drop for Slot<T> {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.0);
+        shared.closed = true;
+        wake(shared);
+    }
+}
+
+impl<T> Mailbox<T> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut shared = lock(&self.0);
+        if let Some(entry) = shared.queue.pop_front() {
+            return Poll::Ready(Some(entry));
+        }
+        if shared.closed {
+            return Poll::Ready(None);
+        }
+        shared.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The next entry; none when nothing comes any more. Cancelled, it has lost none.
+    pub(super) async fn next(&mut self) -> Option<T> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+}
+
+impl<T> Drop for Mailbox<T> {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.0);
+        shared.unread = true;
+        shared.queue.clear();
+    }
+}
+
+impl<T> fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Mailbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes the reader outside the lock.
+fn wake<T>(mut shared: MutexGuard<'_, Shared<T>>) {
+    let reader = shared.reader.take();
+    drop(shared);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_are_kept() {
+        let (slot, mut mailbox) = mailbox(2);
+        for entry in 1..=3 {
+            slot.put(entry);
+        }
+        assert_eq!(mailbox.next().await, Some(2));
+        drop(slot);
+        assert_eq!(mailbox.next().await, Some(3));
+        assert_eq!(mailbox.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_waits_is_woken() {
+        let (slot, mut waiting) = mailbox(1);
+        let reader = tokio::spawn(async move { waiting.next().await });
+        tokio::task::yield_now().await;
+        slot.put(7);
+        assert_eq!(reader.await.expect("it reads"), Some(7));
+        assert!(slot.is_unread());
+    }
+}

@@ -1,0 +1,52 @@
+//! A CoAP client over UDP, and over whatever else carries CoAP.
+//!
+//! [`connect`] gives three things: a [`Client`] to ask with, [`Events`] that tell of the
+//! connection, and a [`Connection`], a future that does the work. It is the caller who runs it, with
+//! whatever spawns futures there; nothing happens while nobody polls it.
+//!
+//! | carrier | how |
+//! |---|---|
+//! | `coap`: UDP | [`connect`], with any [`UdpOpen`](jackfield_socket::UdpOpen) |
+//! | `coaps`: DTLS | the same, with `jackfield_dtls::Dtls` |
+//!
+//! ```no_run
+//! use jackfield_coap::client::{self, ClientConfig};
+//! use jackfield_coap::codec::ContentFormat;
+//! use jackfield_socket::UdpOpen;
+//!
+//! async fn evening(network: impl UdpOpen) -> Result<(), Box<dyn std::error::Error>> {
+//!     let server = "light.example.org:5683".parse()?;
+//!     let (light, _events, connection) = client::connect(network, server, ClientConfig::default());
+//!     tokio::spawn(connection);
+//!
+//!     light.put("/lamp", "on", ContentFormat::TEXT_PLAIN).await?;
+//!     let mut brightness = light.observe("/brightness").await?;
+//!     while let Some(change) = brightness.next().await {
+//!         println!("{}", change?.text().unwrap_or("?"));
+//!     }
+//!     Ok(())
+//! }
+//! # fn main() {}
+//! ```
+
+mod config;
+mod connection;
+mod datagram;
+mod desk;
+mod download;
+mod event;
+mod group;
+mod handle;
+mod mailbox;
+mod observation;
+mod upload;
+
+pub use config::ClientConfig;
+pub use connection::{Connection, connect, multicast};
+pub use download::Download;
+pub use event::{ClientEvent, ConnectionError, Events, SessionError};
+pub use group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6, Answers, Multicast};
+pub use handle::{Client, IntoRequest};
+pub use jackfield_client::Reconnect;
+pub use observation::Observation;
+pub use upload::Progress;
