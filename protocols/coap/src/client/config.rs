@@ -7,6 +7,7 @@ use jackfield_socket::{TcpOptions, UdpOptions};
 
 use crate::codec::BlockSize;
 use crate::core::{Config, DatagramConfig};
+use crate::oscore;
 
 /// How a client connects, and how it asks.
 ///
@@ -18,7 +19,7 @@ use crate::core::{Config, DatagramConfig};
 /// config.block_size = BlockSize::B256;
 /// config.cache = 64 * 1024;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// How requests are made.
@@ -34,6 +35,9 @@ pub struct ClientConfig {
     pub udp: UdpOptions,
     /// How to open a stream.
     pub tcp: TcpOptions,
+    /// What OSCORE protects requests with (RFC 8613), from one end to the other; it must be the
+    /// context that the server shares. Default: none.
+    pub oscore: Option<oscore::Context>,
     /// What is given as Uri-Host with each request; the server's name, where it was given by name,
     /// if this is none. Default: none.
     pub uri_host: Option<String>,
@@ -69,6 +73,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(30),
             udp: UdpOptions::default(),
             tcp: TcpOptions::default(),
+            oscore: None,
             uri_host: None,
             block_size: BlockSize::B1024,
             max_body: 16 * 1024 * 1024,

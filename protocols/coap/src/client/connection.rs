@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 
 use jackfield_client as shared;
-use jackfield_socket::{Endpoint, Host, MulticastOptions, UdpOpen};
+use jackfield_socket::{Endpoint, MulticastOptions, UdpOpen};
 use tokio::sync::watch;
 
 use super::ClientConfig;
@@ -17,7 +17,7 @@ use super::datagram::{To, Worker};
 use super::desk::{Carrier, Desk};
 use super::event::{ClientEvent, ConnectionError, Events};
 use super::group::Multicast;
-use super::handle::Client;
+use super::handle::{Client, Settings};
 
 /// Actions that wait for the connection future to take them; further ones wait to be passed on.
 pub(super) const ACTION_CAPACITY: usize = 64;
@@ -31,7 +31,7 @@ pub fn connect<N: UdpOpen>(
     server: Endpoint,
     config: ClientConfig,
 ) -> (Client, Events, Connection) {
-    let uri_host = name_of(&server);
+    let settings = Settings::new(&config, &server);
     let options = config.udp.clone();
     let (actions, inbox) = shared::actions(ACTION_CAPACITY);
     let (outbox, events) = shared::events::<ClientEvent>(config.event_capacity);
@@ -39,13 +39,13 @@ pub fn connect<N: UdpOpen>(
     let worker = Worker {
         network,
         to: To::Server(server),
-        config: config.clone(),
+        config,
         options,
         inbox,
         outbox,
         desk: Desk::new(carrier),
     };
-    let client = Client::new(actions, config, uri_host, carried);
+    let client = Client::new(actions, settings, carried);
     (client, events, Connection(Box::pin(worker.run())))
 }
 
@@ -118,13 +118,5 @@ impl Future for Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").finish_non_exhaustive()
-    }
-}
-
-/// What goes into Uri-Host: a name, and not an address (RFC 7252, section 6.4, step 5).
-pub(super) fn name_of(server: &Endpoint) -> Option<String> {
-    match server.host() {
-        Host::Name(name) => Some(name.as_str().to_owned()),
-        Host::Ip(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The connection of a client over UDP, or over DTLS: a socket, and what is done with it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -44,6 +44,9 @@ impl<N: UdpOpen> Worker<N> {
         let policy = self.config.reconnect;
         let mut backoff = policy.map(|policy| Backoff::new(policy, self.config.seed));
         let mut endpoint = Endpoint::new(self.layer(), self.config.requests.clone());
+        if let Some(context) = self.config.oscore.take() {
+            endpoint = endpoint.protected(context);
+        }
         let mut attempt: u32 = 0;
         let outcome = loop {
             attempt = attempt.saturating_add(1);
@@ -139,6 +142,8 @@ impl<N: UdpOpen> Worker<N> {
         driver: &mut DatagramDriver<N::Socket, Endpoint<DatagramLayer>>,
     ) -> End {
         loop {
+            // What goes out needs a sequence number, where OSCORE protects it.
+            poll_fn(|cx| driver.core_mut().poll_reserve(cx)).await;
             let (outbox, inbox) = (&mut self.outbox, &mut self.inbox);
             let next = async {
                 outbox.flush().await;
@@ -160,14 +165,13 @@ impl<N: UdpOpen> Worker<N> {
                 Ok(Some(event)) => {
                     self.desk.take(driver.core(), event);
                 }
-                Ok(None) => return End::Failed(Error::Session(SessionError::ended())),
                 Err(DriverError::Core(error)) => {
                     return End::Failed(Error::Session(error.into()));
                 }
                 Err(DriverError::Io(error)) => {
                     return End::Failed(Error::Stream(Arc::new(error.into())));
                 }
-                Err(_) => return End::Failed(Error::Session(SessionError::ended())),
+                Ok(None) | Err(_) => return End::Failed(Error::Session(SessionError::ended())),
             }
         }
     }
@@ -196,6 +200,7 @@ async fn offline<T>(
 ) -> Option<T> {
     let mut work = pin!(work);
     loop {
+        poll_fn(|cx| endpoint.poll_reserve(cx)).await;
         let deadline = endpoint.request_deadline();
         let passed = async {
             match deadline {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jackfield_client::{Actions, Poster};
-use jackfield_socket::time;
+use jackfield_socket::{Endpoint, Host, time};
 use tokio::io::AsyncRead;
 use tokio::sync::{oneshot, watch};
 
@@ -15,7 +16,9 @@ use super::download::Download;
 use super::mailbox::mailbox;
 use super::observation::Observation;
 use super::upload::{Progress, Source, upload};
-use crate::codec::{Code, ContentFormat, IntoTarget, Links, Message, OptionNumber, Target};
+use crate::codec::{
+    BlockSize, Code, ContentFormat, IntoTarget, Links, Message, OptionNumber, Target,
+};
 use crate::core::{Cache, Cached, Delivery, NoResponse, Request, Response};
 use crate::error::{Refusal, RequestError};
 
@@ -46,25 +49,52 @@ pub struct Client {
 
 pub(super) struct Inner {
     pub(super) actions: Actions<Action>,
-    pub(super) config: ClientConfig,
-    /// The server's name, where it has one.
-    pub(super) uri_host: Option<String>,
+    pub(super) config: Settings,
     pub(super) carrier: watch::Receiver<Carrier>,
     pub(super) last_key: AtomicU64,
     pub(super) cache: Option<Mutex<Cache>>,
 }
 
+/// What a handle needs to know of its [`ClientConfig`].
+pub(super) struct Settings {
+    /// The server's name, where it has one.
+    pub(super) uri_host: Option<String>,
+    pub(super) block_size: BlockSize,
+    pub(super) max_body: u64,
+    pub(super) block_retries: u32,
+    pub(super) cache: usize,
+    pub(super) notification_capacity: usize,
+    pub(super) response_timeout: Duration,
+}
+
+impl Settings {
+    pub(super) fn new(config: &ClientConfig, server: &Endpoint) -> Self {
+        // A name, and not an address (RFC 7252, section 6.4, step 5).
+        let name = match server.host() {
+            Host::Name(name) => Some(name.as_str().to_owned()),
+            Host::Ip(_) => None,
+        };
+        Self {
+            uri_host: config.uri_host.clone().or(name),
+            block_size: config.block_size,
+            max_body: config.max_body,
+            block_retries: config.block_retries,
+            cache: config.cache,
+            notification_capacity: config.notification_capacity,
+            response_timeout: config.requests.response_timeout,
+        }
+    }
+}
+
 impl Client {
     pub(super) fn new(
         actions: Actions<Action>,
-        config: ClientConfig,
-        uri_host: Option<String>,
+        config: Settings,
         carrier: watch::Receiver<Carrier>,
     ) -> Self {
         let cache = (config.cache > 0).then(|| Mutex::new(Cache::new(config.cache)));
         let inner = Inner {
             actions,
-            uri_host: config.uri_host.clone().or(uri_host),
             config,
             carrier,
             last_key: AtomicU64::new(0),
@@ -485,7 +515,7 @@ impl Client {
         let (done, outcome) = oneshot::channel();
         self.pass(Action::Ping(done)).await?;
         let answer = async { outcome.await.unwrap_or(Err(RequestError::Closed)) };
-        time::timeout(self.inner.config.requests.response_timeout, answer)
+        time::timeout(self.inner.config.response_timeout, answer)
             .await
             .unwrap_or(Err(RequestError::TimedOut))
     }
@@ -511,7 +541,7 @@ impl Client {
     /// Adds what each request to this server has.
     fn complete(&self, mut request: Request) -> Result<Request, RequestError> {
         let options = request.message.options_mut();
-        if let Some(name) = &self.inner.uri_host
+        if let Some(name) = &self.inner.config.uri_host
             && !options.contains(OptionNumber::URI_HOST)
             && !options.contains(OptionNumber::PROXY_URI)
         {
@@ -580,7 +610,7 @@ impl Client {
     pub(super) async fn carrier(&self) -> Result<(usize, bool), RequestError> {
         let mut carrier = self.inner.carrier.clone();
         let known = carrier.wait_for(|carrier| carrier.max_message.is_some());
-        let timeout = self.inner.config.requests.response_timeout;
+        let timeout = self.inner.config.response_timeout;
         match time::timeout(timeout, known).await {
             Ok(Ok(known)) => Ok((known.max_message.unwrap_or_default(), known.bert)),
             Ok(Err(_)) => Err(RequestError::Closed),
@@ -592,7 +622,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("uri_host", &self.inner.uri_host)
+            .field("uri_host", &self.inner.config.uri_host)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jackfield_socket::driver::{DatagramCore, Peer, StreamCore};
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::codec::Message;
 use crate::error::RequestError;
+use crate::oscore;
 
 /// Of how many messages that were sent the outcome is waited for.
 const MAX_TRANSMISSIONS: usize = 4096;
@@ -80,6 +82,19 @@ impl<L: MessageLayer> Endpoint<L> {
     pub fn serving(mut self) -> Self {
         self.serves = true;
         self
+    }
+
+    /// The same, which protects its requests by OSCORE ([`Exchanges::protect`]).
+    #[must_use]
+    pub fn protected(mut self, context: oscore::Context) -> Self {
+        self.exchanges.protect(context);
+        self
+    }
+
+    /// Has OSCORE reserve sequence numbers ([`Exchanges::poll_reserve`]): no request should be
+    /// begun while this is pending.
+    pub fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.exchanges.poll_reserve(cx)
     }
 
     /// The message layer.
