@@ -205,14 +205,10 @@ impl Protocol for Mqtt {
                 reason,
                 done,
             } => {
+                // Without anyone who asks, it may be that the server has lost the session since.
                 let outcome = core.acknowledge(serial, reason);
-                match (outcome, done) {
-                    (Ok(()), Some(done)) => self.when_durable(done),
-                    (Err(error), Some(done)) => {
-                        let _ = done.send(Err(error));
-                    }
-                    // Taken by the application after the server has forgotten the session.
-                    (_, None) => {}
+                if let Some(done) = done {
+                    let _ = done.send(outcome);
                 }
             }
         }

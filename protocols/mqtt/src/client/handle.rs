@@ -281,7 +281,8 @@ impl Client {
     /// Acknowledges a message, with [`Acknowledge::ByHand`](super::Acknowledge::ByHand): from now on
     /// it is the application's. `serial` is its [`Delivery::serial`](crate::core::Delivery::serial);
     /// a reason that is a failure tells the server that it was not taken (MQTT 5). Done when the
-    /// acknowledgement is queued, and durable where the client has a store.
+    /// acknowledgement is queued; where the process ends before it is durable, the message comes
+    /// again, with the same serial.
     ///
     /// ```no_run
     /// # use jackfield_mqtt::client::Client;
