@@ -8,6 +8,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use jackfield_irc::codec::{ChannelName, Nickname};
 use jackfield_socket::Host;
 
+use crate::mqtt::args::MqttCommand;
+
 /// Bytes over TCP, UDP and TLS, on the system's own sockets or through a relay.
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, after_help = EXIT_CODES)]
@@ -35,6 +37,9 @@ pub(crate) enum Command {
     Listen(ListenArgs),
     /// Chats on IRC: a line for each thing that happens; /help tells what can be typed
     Irc(IrcArgs),
+    /// Publishes and subscribes over MQTT, as mosquitto_pub and mosquitto_sub do
+    #[command(subcommand)]
+    Mqtt(Box<MqttCommand>),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -166,7 +171,7 @@ pub(crate) enum StartTls {
     Smtp,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),

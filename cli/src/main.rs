@@ -8,6 +8,7 @@ mod backend;
 mod failure;
 mod irc;
 mod listen;
+mod mqtt;
 mod nc;
 mod pump;
 mod secure;
@@ -49,12 +50,14 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Nc(nc) => &nc.backend,
         Command::Listen(listen) => &listen.backend,
         Command::Irc(irc) => &irc.backend,
+        Command::Mqtt(mqtt) => mqtt.backend(),
     };
     let backend = backend::open(backend).await?;
     let result = match &args.command {
         Command::Nc(nc) => nc::run(nc, &backend.network).await,
         Command::Listen(listen) => listen::run(listen, &backend.network).await,
         Command::Irc(irc) => irc::run(irc, &backend.network).await,
+        Command::Mqtt(mqtt) => mqtt::run(mqtt, &backend.network).await,
     };
     backend.close().await;
     result

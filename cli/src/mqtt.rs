@@ -1,0 +1,260 @@
+//! `jackfield mqtt`: publishes and subscribes, in the manner of `mosquitto_pub` and `mosquitto_sub`.
+
+pub(crate) mod args;
+mod format;
+mod publish;
+mod subscribe;
+
+use std::env;
+use std::error::Error as _;
+
+use jackfield_mqtt::client::{
+    self, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events,
+};
+use jackfield_mqtt::codec::{Password, ReasonCode, Will};
+use jackfield_mqtt::core::{Connect, Event};
+use jackfield_mqtt::{RequestError, SessionError};
+use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result, TcpConnect};
+use jackfield_store::FileStore;
+use jackfield_tls::{Tls, TlsConfig, TlsConnector};
+use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
+use tokio::task::JoinHandle;
+
+use self::args::{BrokerArgs, MqttCommand};
+use crate::args::BackendArgs;
+use crate::backend::{read, read_roots};
+use crate::failure::{Failure, Step};
+use crate::secure::identity;
+
+/// Where the user's password is, unless a file is named: not on the command line, which everyone
+/// here can read.
+const PASSWORD_VARIABLE: &str = "JACKFIELD_PASSWORD";
+
+impl MqttCommand {
+    pub(crate) fn backend(&self) -> &BackendArgs {
+        match self {
+            Self::Pub(args) => &args.broker.backend,
+            Self::Sub(args) => &args.broker.backend,
+        }
+    }
+}
+
+pub(crate) async fn run(command: &MqttCommand, network: &AnyNetwork) -> Result<(), Failure> {
+    match command {
+        MqttCommand::Pub(args) => publish::run(args, network).await,
+        MqttCommand::Sub(args) => subscribe::run(args, network).await,
+    }
+}
+
+/// A client that is connecting, and what is known of it.
+struct Broker {
+    client: Client,
+    events: Events,
+    connection: JoinHandle<Result<(), ConnectionError>>,
+    server: Endpoint,
+    debug: bool,
+    /// Whether the broker has ever let us in.
+    stood: bool,
+}
+
+impl Broker {
+    async fn open(args: &BrokerArgs, network: &AnyNetwork) -> Result<Self, Failure> {
+        let config = config(args).await.step("preparing to connect")?;
+        let port = args.port.unwrap_or(match (args.tls, &args.websocket) {
+            (false, None) => 1883,
+            (true, None) => 8883,
+            (false, Some(_)) => 80,
+            (true, Some(_)) => 443,
+        });
+        let server = Endpoint::new(args.host.clone(), port);
+        let (client, events, connection) =
+            connect(args, network, server.clone(), config).step("setting up the connection")?;
+        Ok(Self {
+            client,
+            events,
+            connection: tokio::spawn(connection),
+            server,
+            debug: args.debug,
+            stood: false,
+        })
+    }
+
+    /// The next event; none when the client has ended in order. What goes wrong before the broker
+    /// has ever let us in is an error; what goes wrong later is told, and tried again.
+    async fn next(&mut self) -> Result<Option<ClientEvent>, Failure> {
+        let Some(event) = self.events.next().await else {
+            return Ok(None);
+        };
+        match &event {
+            ClientEvent::Mqtt(Event::Connected(server)) => {
+                self.stood = true;
+                self.say(&format!("connected as {}", server.client_id));
+            }
+            ClientEvent::Disconnected { error, retry_in } => match retry_in {
+                Some(delay) if self.stood || delay.is_zero() => {
+                    eprintln!("jackfield: {error}; trying again in {} s", delay.as_secs());
+                }
+                _ => return Err(self.failure(error)),
+            },
+            ClientEvent::Mqtt(Event::ResubscribeFailed { filter, reason }) => {
+                eprintln!("jackfield: {filter} was not subscribed again: {reason:?}");
+            }
+            ClientEvent::Connecting { attempt } => {
+                self.say(&format!("connecting to {}, attempt {attempt}", self.server));
+            }
+            _ => {}
+        }
+        Ok(Some(event))
+    }
+
+    fn say(&self, text: &str) {
+        if self.debug {
+            eprintln!("jackfield: {text}");
+        }
+    }
+
+    fn failure(&self, error: &ConnectionError) -> Failure {
+        Failure::new(format!("talking to {}", self.server), failed(error))
+    }
+
+    /// Takes leave, and waits until that is done.
+    async fn close(self) -> Result<(), Failure> {
+        let Self {
+            client,
+            events,
+            connection,
+            server,
+            ..
+        } = self;
+        drop(events);
+        client.quit().await;
+        match connection.await {
+            Ok(Err(error)) => Err(Failure::new(format!("leaving {server}"), failed(&error))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn connect(
+    args: &BrokerArgs,
+    network: &AnyNetwork,
+    server: Endpoint,
+    config: ClientConfig,
+) -> Result<(Client, Events, Connection)> {
+    let network = network.clone();
+    if !args.tls {
+        return Ok(connect_over(args, network, server, config));
+    }
+    let mut tls = TlsConfig::new();
+    if let Some(path) = &args.ca {
+        tls = tls.with_roots(read_roots(path)?);
+    }
+    if let Some(identity) = identity(&args.identity)? {
+        tls = tls.with_identity(identity);
+    }
+    let network = Tls::new(network, TlsConnector::new(tls)?);
+    Ok(connect_over(args, network, server, config))
+}
+
+fn connect_over(
+    args: &BrokerArgs,
+    network: impl TcpConnect,
+    server: Endpoint,
+    config: ClientConfig,
+) -> (Client, Events, Connection) {
+    let Some(path) = &args.websocket else {
+        return client::connect(network, server, config);
+    };
+    let options = WebSocketOptions::new()
+        .with_path(path.as_str())
+        .with_subprotocol("mqtt");
+    client::connect(WebSocketNetwork::over(network, options), server, config)
+}
+
+async fn config(args: &BrokerArgs) -> Result<ClientConfig> {
+    let mut connect = Connect::new(args.id.clone());
+    connect.keep_alive = args.keepalive;
+    connect.session_expiry = args.session_expiry;
+    connect.username.clone_from(&args.username);
+    if args.username.is_some() {
+        connect.password = password(args)?;
+    }
+    if let Some(topic) = &args.will.will_topic {
+        let mut will = Will::new(topic.clone(), args.will.will_payload.clone());
+        will.qos = args.will.will_qos;
+        will.retain = args.will.will_retain;
+        connect.will = Some(will);
+    }
+    let mut config = ClientConfig::new(connect);
+    config.session.version = args.mqtt_version.into();
+    if let Some(path) = &args.store {
+        let store = FileStore::open(path).await.map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
+        })?;
+        config = config.with_store(store);
+    }
+    Ok(config)
+}
+
+fn password(args: &BrokerArgs) -> Result<Option<Password>> {
+    let password = match &args.password_file {
+        Some(path) => {
+            let mut password = read(path)?;
+            password.truncate(password.trim_ascii_end().len());
+            password
+        }
+        None => match env::var(PASSWORD_VARIABLE) {
+            Ok(password) => password.into_bytes(),
+            Err(_) => return Ok(None),
+        },
+    };
+    let password = Password::new(password);
+    password
+        .map(Some)
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))
+}
+
+fn failed(error: &ConnectionError) -> Error {
+    let kind = match error {
+        ConnectionError::Connect(error) | ConnectionError::Stream(error) => error.kind(),
+        ConnectionError::ConnectTimedOut => ErrorKind::TimedOut,
+        ConnectionError::Session(error) => match error {
+            SessionError::Refused(refusal) | SessionError::DisconnectedByServer(refusal) => {
+                refused(refusal.reason)
+            }
+            SessionError::Protocol { .. } => ErrorKind::Protocol,
+            SessionError::ConnectTimedOut | SessionError::PingTimedOut => ErrorKind::TimedOut,
+            SessionError::Ended | SessionError::Truncated => ErrorKind::UnexpectedEof,
+            SessionError::Options(_) => ErrorKind::InvalidInput,
+            _ => ErrorKind::Other,
+        },
+        _ => ErrorKind::Other,
+    };
+    let told = Error::new(kind, error.to_string());
+    match error.source() {
+        Some(source) => told.with_source(source.to_string()),
+        None => told,
+    }
+}
+
+/// A request that failed.
+fn not_done(error: &RequestError) -> Error {
+    let kind = match error {
+        RequestError::Refused(refusal) => refused(refusal.reason),
+        RequestError::Unsupported(_) => ErrorKind::Unsupported,
+        RequestError::Invalid(_) | RequestError::TooLarge { .. } => ErrorKind::InvalidInput,
+        _ => ErrorKind::Other,
+    };
+    Error::new(kind, error.to_string())
+}
+
+fn refused(reason: ReasonCode) -> ErrorKind {
+    match reason {
+        ReasonCode::NotAuthorized
+        | ReasonCode::BadUserNameOrPassword
+        | ReasonCode::Banned
+        | ReasonCode::BadAuthenticationMethod
+        | ReasonCode::ClientIdentifierNotValid => ErrorKind::Denied,
+        _ => ErrorKind::Other,
+    }
+}

@@ -1,0 +1,95 @@
+//! `jackfield mqtt pub`.
+
+use std::collections::VecDeque;
+
+use jackfield_mqtt::RequestError;
+use jackfield_mqtt::client::{Client, Publication};
+use jackfield_mqtt::core::Message;
+use jackfield_socket::AnyNetwork;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+use super::args::PubArgs;
+use super::{Broker, not_done};
+use crate::backend::read;
+use crate::failure::{Failure, Step};
+
+/// Messages on their way at once.
+const IN_FLIGHT: usize = 100;
+/// The largest message that is read from standard input: the protocol's limit, roughly.
+const MAX_INPUT: u64 = 256 * 1024 * 1024;
+
+pub(super) async fn run(args: &PubArgs, network: &AnyNetwork) -> Result<(), Failure> {
+    let mut broker = Broker::open(&args.broker, network).await?;
+    let client = broker.client.clone();
+    let publish = publish(args, &client);
+    tokio::pin!(publish);
+    loop {
+        tokio::select! {
+            biased;
+            event = broker.next() => match event? {
+                Some(_) => {}
+                None => return Ok(()),
+            },
+            published = &mut publish => {
+                published?;
+                break;
+            }
+        }
+    }
+    broker.close().await
+}
+
+async fn publish(args: &PubArgs, client: &Client) -> Result<(), Failure> {
+    let payload = match (&args.message, &args.file) {
+        (Some(message), _) => message.clone().into_bytes(),
+        (_, Some(path)) => read(path).step("reading the message")?,
+        _ if args.null_message => Vec::new(),
+        _ if args.stdin_line => return publish_lines(args, client).await,
+        _ => {
+            let mut payload = Vec::new();
+            let mut input = tokio::io::stdin().take(MAX_INPUT);
+            let read = input.read_to_end(&mut payload).await;
+            read.step("reading the message")?;
+            payload
+        }
+    };
+    let published = client.publish(message(args, payload)).await;
+    told(published.map(|_| ()))
+}
+
+/// Publishes a message for each line, in their order, not waiting for each.
+async fn publish_lines(args: &PubArgs, client: &Client) -> Result<(), Failure> {
+    let mut input = BufReader::new(tokio::io::stdin()).split(b'\n');
+    let mut waiting: VecDeque<Publication> = VecDeque::new();
+    while let Some(mut line) = input.next_segment().await.step("reading the messages")? {
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if waiting.len() >= IN_FLIGHT
+            && let Some(oldest) = waiting.pop_front()
+        {
+            told(oldest.await.map(|_| ()))?;
+        }
+        match client.enqueue(message(args, line)).await {
+            Ok(publication) => waiting.push_back(publication),
+            Err(error) => return told(Err(error)),
+        }
+    }
+    for publication in waiting {
+        told(publication.await.map(|_| ()))?;
+    }
+    Ok(())
+}
+
+fn message(args: &PubArgs, payload: Vec<u8>) -> Message {
+    let message = Message::new(args.topic.clone(), payload).qos(args.broker.qos);
+    if args.retain {
+        message.retained()
+    } else {
+        message
+    }
+}
+
+fn told(published: Result<(), RequestError>) -> Result<(), Failure> {
+    published.map_err(|error| Failure::new("publishing", not_done(&error)))
+}

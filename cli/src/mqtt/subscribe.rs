@@ -1,0 +1,94 @@
+//! `jackfield mqtt sub`.
+
+use jackfield_mqtt::client::{Client, ClientEvent};
+use jackfield_mqtt::codec::SubscribeOptions;
+use jackfield_mqtt::core::{Event, Subscribe, Subscribed};
+use jackfield_socket::{AnyNetwork, time};
+use tokio::io::AsyncWriteExt;
+
+use super::args::SubArgs;
+use super::format::Format;
+use super::{Broker, not_done, refused};
+use crate::failure::{Failure, Step};
+
+pub(super) async fn run(args: &SubArgs, network: &AnyNetwork) -> Result<(), Failure> {
+    let mut broker = Broker::open(&args.broker, network).await?;
+    let follow = follow(args, &mut broker);
+    let followed = match args.wait {
+        Some(wait) => time::timeout(wait, follow).await.unwrap_or(Ok(())),
+        None => follow.await,
+    };
+    followed?;
+    broker.close().await
+}
+
+async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
+    let format = args
+        .format
+        .clone()
+        .unwrap_or_else(|| Format::plain(args.verbose));
+    let client = broker.client.clone();
+    let subscribe = subscribe(args, &client);
+    tokio::pin!(subscribe);
+    let mut subscribed = false;
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut output = tokio::io::stdout();
+    while left > 0 {
+        let event = tokio::select! {
+            biased;
+            outcome = &mut subscribe, if !subscribed => {
+                outcome?;
+                subscribed = true;
+                broker.say("subscribed");
+                continue;
+            }
+            event = broker.next() => event?,
+        };
+        let message = match event {
+            Some(ClientEvent::Mqtt(Event::Message(delivery))) => delivery.message,
+            Some(_) => continue,
+            None => return Ok(()),
+        };
+        let mut line = Vec::new();
+        format.write(&message, &mut line);
+        if !args.no_newline {
+            line.push(b'\n');
+        }
+        output.write_all(&line).await.step("writing a message")?;
+        output.flush().await.step("writing a message")?;
+        left -= 1;
+    }
+    Ok(())
+}
+
+async fn subscribe(args: &SubArgs, client: &Client) -> Result<(), Failure> {
+    let options = SubscribeOptions::qos(args.broker.qos);
+    let filters = args.topic.iter().cloned();
+    let subscribe = Subscribe::all(filters.map(|filter| (filter, options)).collect());
+    match client.subscribe(subscribe).await {
+        Ok(subscribed) => granted(args, &subscribed),
+        Err(error) => Err(Failure::new("subscribing", not_done(&error))),
+    }
+}
+
+/// Whoever asks for several and gets some is told of the others; who gets none has failed.
+fn granted(args: &SubArgs, subscribed: &Subscribed) -> Result<(), Failure> {
+    let mut granted = false;
+    let mut failure = None;
+    for (filter, reason) in args.topic.iter().zip(&subscribed.reasons) {
+        if reason.granted().is_some() {
+            granted = true;
+            continue;
+        }
+        let reason = (*reason).into();
+        let text = format!("refused: {reason}");
+        let error = jackfield_socket::Error::new(refused(reason), text);
+        let refused = Failure::new(format!("subscribing to {filter}"), error);
+        eprintln!("jackfield: {refused}");
+        failure = Some(refused);
+    }
+    match failure {
+        Some(failure) if !granted => Err(failure),
+        _ => Ok(()),
+    }
+}

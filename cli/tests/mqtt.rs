@@ -1,0 +1,128 @@
+//! `jackfield mqtt` on a broker in this process: messages come and go, and what fails is told.
+
+mod common;
+
+use std::net::SocketAddr;
+
+use common::{command, listener, run, start};
+use jackfield_testing::mqtt_broker::Broker;
+use tokio::process::Command;
+
+/// A command, with where the broker is.
+fn mqtt(verb: &str, at: SocketAddr, args: &[&str]) -> Command {
+    let port = at.port().to_string();
+    let all = [&["mqtt", verb, "-h", "127.0.0.1", "-p", &port], args].concat();
+    let mut command = command(&all);
+    command.env_remove("JACKFIELD_PASSWORD");
+    command
+}
+
+/// Subscribes, and returns when the broker has agreed.
+async fn subscribed(at: SocketAddr, args: &[&str]) -> common::Running {
+    let mut running = start(mqtt("sub", at, &[&["-d"], args].concat()));
+    running.said("jackfield: subscribed").await;
+    running
+}
+
+async fn published(at: SocketAddr, args: &[&str], input: &[u8]) {
+    let outcome = start(mqtt("pub", at, args)).finish(input).await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    assert!(outcome.output.is_empty());
+}
+
+#[tokio::test]
+async fn messages_come_and_go() {
+    let broker = Broker::start().await.expect("a broker");
+    let at = broker.tcp();
+    for version in ["5", "311"] {
+        for qos in ["0", "1", "2"] {
+            let version_and_qos = ["-V", version, "-q", qos];
+            let with = |args: &[&'static str]| [&version_and_qos[..], args].concat();
+            let sub = with(&["-t", "a/+", "-t", "b", "-v", "-C", "3"]);
+            let sub = subscribed(at, &sub).await;
+            published(at, &with(&["-t", "a/one", "-m", "first"]), b"").await;
+            published(at, &with(&["-t", "b", "-l"]), b"second\nthird\r\n").await;
+            let outcome = sub.finish(b"").await;
+            assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+            let output = String::from_utf8_lossy(&outcome.output);
+            assert_eq!(output, "a/one first\nb second\nb third\n");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_formatted_and_removed() {
+    let broker = Broker::start().await.expect("a broker");
+    let at = broker.tcp();
+    published(at, &["-t", "kept", "-q", "1", "-r", "-s"], b"all\nof it").await;
+    let format = ["-t", "kept", "-C", "1", "-N", "-F", r"%t|%l|%x|%r\n"];
+    let outcome = start(mqtt("sub", at, &format)).finish(b"").await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    let output = String::from_utf8_lossy(&outcome.output);
+    assert_eq!(output, "kept|9|616c6c0a6f66206974|1\n");
+    published(at, &["-t", "kept", "-q", "1", "-r", "-n"], b"").await;
+    let outcome = start(mqtt("sub", at, &["-t", "kept", "-W", "0.5"]))
+        .finish(b"")
+        .await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    assert!(outcome.output.is_empty());
+}
+
+#[tokio::test]
+async fn over_websocket() {
+    let broker = Broker::start().await.expect("a broker");
+    let at = broker.websocket();
+    let sub = subscribed(at, &["--websocket", "-t", "#", "-C", "1"]).await;
+    published(at, &["--websocket=/mqtt", "-t", "a", "-m", "hello"], b"").await;
+    let outcome = sub.finish(b"").await;
+    assert_eq!(outcome.output, b"hello\n", "{}", outcome.errors);
+}
+
+#[tokio::test]
+async fn a_will_is_published_when_it_is_killed() {
+    let broker = Broker::start().await.expect("a broker");
+    let at = broker.tcp();
+    let watching = subscribed(at, &["-t", "gone", "-C", "1"]).await;
+    let will = ["--will-topic", "gone", "--will-payload", "ada", "-t", "x"];
+    drop(subscribed(at, &will).await);
+    let outcome = watching.finish(b"").await;
+    assert_eq!(outcome.output, b"ada\n", "{}", outcome.errors);
+}
+
+#[tokio::test]
+async fn what_came_while_it_was_away_comes_later() {
+    let broker = Broker::start().await.expect("a broker");
+    let at = broker.tcp();
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = directory.path().join("session");
+    let store = store.to_str().expect("text");
+    let session = ["-i", "ada", "-x", "60", "--store", store, "-q", "1"];
+    let sub = |args: &[&'static str]| [&session[..], &["-t", "news"], args].concat();
+    drop(subscribed(at, &sub(&[])).await);
+    published(at, &["-t", "news", "-q", "1", "-m", "late"], b"").await;
+    let outcome = start(mqtt("sub", at, &sub(&["-C", "1"]))).finish(b"").await;
+    assert_eq!(outcome.output, b"late\n", "{}", outcome.errors);
+}
+
+#[tokio::test]
+async fn what_fails_is_told() {
+    let (silent, at) = listener().await;
+    drop(silent);
+    let outcome = start(mqtt("pub", at, &["-t", "a", "-m", "x"]))
+        .finish(b"")
+        .await;
+    assert_eq!(outcome.code, Some(4), "{}", outcome.errors);
+    let expected = format!("jackfield: talking to {at}: could not connect: ");
+    assert!(outcome.errors.starts_with(&expected), "{}", outcome.errors);
+
+    for args in [
+        &["pub", "-t", "a/#", "-m", "x"][..],
+        &["pub", "-t", "a"],
+        &["sub", "-t", "a/#/b"],
+        &["sub", "-t", "a", "-q", "3"],
+        &["sub", "-t", "a", "-x", "60"],
+    ] {
+        let outcome = run(&[&["mqtt"], args].concat(), b"").await;
+        assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.errors);
+    }
+}
