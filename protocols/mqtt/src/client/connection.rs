@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::config::{Acknowledge, ClientConfig, Renew};
 use super::event::{ClientEvent, ConnectionError, Events, Receipt, Routed, Told};
 use super::handle::{ACTION_CAPACITY, Action, Client, Done};
-use super::router::{Router, Sink};
+use super::routes::{Routes, Sink};
 use crate::codec::{
     Disconnect, DisconnectReason, ReasonCode, SubscribeOptions, TopicFilter, Version,
 };
@@ -51,6 +51,7 @@ pub fn connect<N: TcpConnect>(
         server,
         redirects: config.redirects,
         redirects_left: config.redirects,
+        routes: Routes::new(config.session.limits.subscriptions),
         session: config.session,
         connect: config.connect,
         renew: config.renew,
@@ -59,7 +60,6 @@ pub fn connect<N: TcpConnect>(
         poster: None,
         asked: HashMap::new(),
         queued: Vec::new(),
-        router: Router::default(),
         undelivered: VecDeque::new(),
         to_unsubscribe: VecDeque::new(),
         calls: HashMap::new(),
@@ -97,7 +97,7 @@ struct Mqtt {
     asked: HashMap<RequestId, Asked>,
     /// Those who wait until what they gave is durable.
     queued: Vec<Done<()>>,
-    router: Router,
+    routes: Routes,
     /// Messages that wait for room in their subscriptions: those of one read, and no more.
     undelivered: VecDeque<(mpsc::Sender<Routed>, Routed)>,
     /// Filters that nobody reads any more, for which there was no room among the requests.
@@ -196,7 +196,7 @@ impl Protocol for Mqtt {
                 options,
                 sink,
                 done,
-            } => self.route(core, filter, options, sink, done),
+            } => self.route(core, &filter, options, sink, done),
             Action::Unroute(id, done) => self.unroute(core, id, done),
             Action::Call { response, .. } if response.is_closed() => {}
             Action::Call { message, response } => self.call(core, *message, response),
@@ -343,23 +343,29 @@ impl Mqtt {
     fn route(
         &mut self,
         core: &mut Session,
-        filter: TopicFilter,
+        filter: &TopicFilter,
         options: SubscribeOptions,
         sink: Sink,
         done: Done<u64>,
     ) {
         let mut subscribe = Subscribe::new(filter.clone(), options);
+        let route = match self.routes.add(filter.clone(), sink) {
+            Ok(route) => route,
+            Err(error) => {
+                let _ = done.send(Err(error));
+                return;
+            }
+        };
         let numbered = core.server().is_none_or(|server| server.subscription_ids);
         if self.session.version == Version::V5 && numbered {
-            subscribe.subscription_id = self.router.number(&filter);
+            subscribe.subscription_id = self.routes.number(filter);
         }
-        let route = self.router.add(filter, sink);
         match core.subscribe(subscribe) {
             Ok(id) => {
                 self.asked.insert(id, Asked::Route(route, done));
             }
             Err(error) => {
-                self.router.remove(route);
+                self.routes.remove(route);
                 let _ = done.send(Err(error));
             }
         }
@@ -384,7 +390,7 @@ impl Mqtt {
                 }
             }
             Err(error) => {
-                self.router.remove(route);
+                self.routes.remove(route);
                 let _ = done.send(Err(error));
             }
         }
@@ -396,7 +402,7 @@ impl Mqtt {
         route: u64,
         done: Option<Done<Option<Unsubscribed>>>,
     ) {
-        let Some(filter) = self.router.remove(route) else {
+        let Some(filter) = self.routes.remove(route) else {
             if let Some(done) = done {
                 let _ = done.send(Ok(None));
             }
@@ -481,7 +487,7 @@ impl Mqtt {
     }
 
     fn deliver_to(&mut self, delivery: Delivery, outbox: &mut Outbox<Told>) {
-        let sinks = self.router.sinks(&delivery);
+        let sinks = self.routes.sinks(&delivery);
         let responses = sinks.iter().any(|sink| matches!(sink, Sink::Responses));
         // Nobody else can acknowledge a response.
         let serial = delivery.serial.filter(|_| responses || !self.by_hand);

@@ -9,7 +9,7 @@ use jackfield_client::Actions;
 use tokio::sync::{mpsc, oneshot};
 
 use super::requester::Requester;
-use super::router::Sink;
+use super::routes::Sink;
 use super::subscription::{Route, Subscription};
 use crate::codec::{
     Disconnect, DisconnectReason, PublishReason, QoS, SubscribeOptions, TopicFilter, TopicName,

@@ -49,7 +49,7 @@ mod connection;
 mod event;
 mod handle;
 mod requester;
-mod router;
+mod routes;
 mod subscription;
 
 pub use config::{Acknowledge, ClientConfig};

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use super::event::Routed;
 use crate::codec::{SubscriptionId, TopicFilter};
-use crate::core::Delivery;
+use crate::core::{Delivery, Router};
+use crate::error::RequestError;
 
 /// Where a route leads.
 #[derive(Clone, Debug)]
@@ -18,10 +19,11 @@ pub(super) enum Sink {
 }
 
 /// The routes of a client: from filters to sinks.
-#[derive(Debug, Default)]
-pub(super) struct Router {
-    routes: Vec<Entry>,
+#[derive(Debug)]
+pub(super) struct Routes {
+    entries: BTreeMap<u64, Entry>,
     last_route: u64,
+    by_topic: Router<u64>,
     /// The numbers that this client has given to filters; one each, as a filter has one
     /// subscription (MQTT 5, section 3.8.4).
     numbers: BTreeMap<SubscriptionId, TopicFilter>,
@@ -30,22 +32,34 @@ pub(super) struct Router {
 
 #[derive(Debug)]
 struct Entry {
-    id: u64,
     filter: TopicFilter,
     sink: Sink,
 }
 
-impl Router {
-    /// Adds a route, and returns its name.
-    pub(super) fn add(&mut self, filter: TopicFilter, sink: Sink) -> u64 {
-        self.last_route += 1;
-        let id = self.last_route;
-        self.routes.push(Entry { id, filter, sink });
-        id
+impl Routes {
+    /// Room for so many routes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            last_route: 0,
+            by_topic: Router::new(limit),
+            numbers: BTreeMap::new(),
+            last_number: 0,
+        }
     }
 
-    /// The number for a filter, so that the server says which messages come for it; none when all
-    /// are taken.
+    /// Adds a route, and returns its name.
+    pub(super) fn add(&mut self, filter: TopicFilter, sink: Sink) -> Result<u64, RequestError> {
+        let id = self.last_route + 1;
+        let added = self.by_topic.insert(&filter, id);
+        added.map_err(|_| RequestError::QueueFull)?;
+        self.last_route = id;
+        self.entries.insert(id, Entry { filter, sink });
+        Ok(id)
+    }
+
+    /// The number for a filter that has a route, so that the server says which messages come for
+    /// it; none when all are taken.
     pub(super) fn number(&mut self, filter: &TopicFilter) -> Option<SubscriptionId> {
         let known = self.numbers.iter().find(|(_, known)| *known == filter);
         if let Some((number, _)) = known {
@@ -59,9 +73,9 @@ impl Router {
 
     /// Removes a route. Its filter, if it was the last with it.
     pub(super) fn remove(&mut self, id: u64) -> Option<TopicFilter> {
-        let at = self.routes.iter().position(|route| route.id == id)?;
-        let filter = self.routes.remove(at).filter;
-        if self.routes.iter().any(|route| route.filter == filter) {
+        let filter = self.entries.remove(&id)?.filter;
+        self.by_topic.remove(&filter, &id);
+        if self.entries.values().any(|route| route.filter == filter) {
             return None;
         }
         self.numbers.retain(|_, known| *known != filter);
@@ -73,20 +87,23 @@ impl Router {
     /// The subscriptions' numbers say it, where the server has given any that this client knows.
     /// Elsewhere, or with numbers that an earlier process had chosen, its topic does.
     pub(super) fn sinks(&self, delivery: &Delivery) -> Vec<Sink> {
-        let named: Vec<&TopicFilter> = delivery
-            .subscription_ids
+        if self.entries.is_empty() {
+            return Vec::new();
+        }
+        let numbers = &delivery.subscription_ids;
+        let named: Vec<&TopicFilter> = numbers
             .iter()
             .filter_map(|number| self.numbers.get(number))
             .collect();
-        self.routes
-            .iter()
-            .filter(|route| {
-                if named.is_empty() {
-                    route.filter.matches(&delivery.message.topic)
-                } else {
-                    named.contains(&&route.filter)
-                }
-            })
+        if named.is_empty() {
+            let mut found = self.by_topic.matches(&delivery.message.topic);
+            found.sort_unstable();
+            let routes = found.iter().filter_map(|id| self.entries.get(id));
+            return routes.map(|route| route.sink.clone()).collect();
+        }
+        let routes = self.entries.values();
+        routes
+            .filter(|route| named.contains(&&route.filter))
             .map(|route| route.sink.clone())
             .collect()
     }
