@@ -89,7 +89,10 @@ fn plaintext(data: &[u8], is_request: bool) {
             // It may have options that are not protected twice.
             if let Ok((again, _)) = client.protect_request(&plain) {
                 let (again, _) = server.unprotect_request(&again).expect("it is ours");
-                assert_eq!(again, plain, "it means something else");
+                // Which is split, and says the same in other options.
+                if !plain.options().contains(OptionNumber::PROXY_URI) {
+                    assert_eq!(again, plain, "it means something else");
+                }
             }
         }
     } else {

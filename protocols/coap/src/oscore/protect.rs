@@ -6,7 +6,7 @@ use super::option::Header;
 use super::sequence::PartialIv;
 use super::window::ReplayWindow;
 use super::{Context, Error, ErrorKind, Refusal};
-use crate::codec::{Block, Code, Message, OptionNumber, Options};
+use crate::codec::{Block, Code, Message, OptionNumber, Options, Target, Uri};
 
 /// The value of Observe that registers (RFC 7641, section 2).
 const REGISTER: u32 = 0;
@@ -43,14 +43,15 @@ pub struct ServerExchange {
 
 impl Context {
     /// Protects a request (section 8.1): what is for the server alone is encrypted, what proxies need
-    /// stays readable (Uri-Host, Uri-Port, Proxy-Scheme, Hop-Limit, and that something is observed).
+    /// stays readable (Uri-Host, Uri-Port, Proxy-Scheme, Hop-Limit, a Proxy-Uri without path and
+    /// query, and that something is observed).
     ///
     /// Each call uses a sequence number. What is sent again because it was lost must be the message
     /// that was protected before, not the request protected again.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput), where it is no request, is protected already, has
-    /// a Proxy-Uri (which is to be given as Proxy-Scheme and Uri options), or is beyond 64 KiB;
+    /// a Proxy-Uri that is not one of CoAP's, or is beyond 64 KiB;
     /// [`Unreserved`](ErrorKind::Unreserved), [`Store`](ErrorKind::Store) and
     /// [`Exhausted`](ErrorKind::Exhausted), where there is no sequence number for it.
     pub fn protect_request(
@@ -60,11 +61,8 @@ impl Context {
         if !request.code().is_request() {
             return Err(invalid("only a request can be protected as one"));
         }
-        if has(request.options(), OptionNumber::PROXY_URI) {
-            return Err(invalid(
-                "a request with Proxy-Uri can't be protected: give its parts as Uri options",
-            ));
-        }
+        let split = split_proxy_uri(request)?;
+        let request = split.as_ref().unwrap_or(request);
         let observe = request.observe();
         let code = match observe {
             Some(_) => Code::FETCH,
@@ -413,6 +411,41 @@ fn is_outer(number: OptionNumber) -> bool {
 
 fn has(options: &Options, number: OptionNumber) -> bool {
     options.iter().any(|(other, _)| other == number)
+}
+
+/// The same request with the path and query of its Proxy-Uri, if it has one, as options of their
+/// own, so that they are encrypted (section 4.1.3.3).
+fn split_proxy_uri(request: &Message) -> Result<Option<Message>, Error> {
+    if !has(request.options(), OptionNumber::PROXY_URI) {
+        return Ok(None);
+    }
+    let uri: Uri = request
+        .options()
+        .text(OptionNumber::PROXY_URI)
+        .unwrap_or_default()
+        .parse()
+        .map_err(|error| {
+            invalid("the Proxy-Uri of a request that is to be protected is none of CoAP's")
+                .with_source(error)
+        })?;
+    let server = Uri::new(uri.scheme(), uri.endpoint().clone(), Target::default()).to_string();
+    let mut split = request.clone();
+    let options = split.options_mut();
+    for number in [
+        OptionNumber::PROXY_URI,
+        OptionNumber::URI_PATH,
+        OptionNumber::URI_QUERY,
+    ] {
+        options.remove(number);
+    }
+    options.insert(OptionNumber::PROXY_URI, server.as_bytes());
+    for segment in uri.target().path() {
+        options.insert(OptionNumber::URI_PATH, segment.as_bytes());
+    }
+    for argument in uri.target().query() {
+        options.insert(OptionNumber::URI_QUERY, argument.as_bytes());
+    }
+    Ok(Some(split))
 }
 
 /// Checked before a sequence number is spent, or a nonce.

@@ -360,7 +360,7 @@ fn what_can_not_be_protected_costs_no_number() {
         .set(OptionNumber::OSCORE, b"")
         .expect("an option");
     let mut proxied = get("a");
-    let uri = b"coap://a.example/";
+    let uri = b"http://a.example/";
     proxied
         .options_mut()
         .set(OptionNumber::PROXY_URI, uri)
@@ -387,6 +387,26 @@ fn what_can_not_be_protected_costs_no_number() {
     let mut largest = get("a");
     largest.set_payload(vec![0; 65_528]);
     client.protect_request(&largest).expect("it fits");
+}
+
+#[test]
+fn a_proxy_sees_of_a_uri_where_to_forward_and_no_more() {
+    let (mut client, mut server) = pair();
+    let mut request = Message::new(Code::GET);
+    let uri = "coap://example.com/resource/part?q=1";
+    request
+        .options_mut()
+        .set_text(OptionNumber::PROXY_URI, uri)
+        .expect("an option");
+    let (mut protected, _) = client.protect_request(&request).expect("a number");
+    let proxy_uri = protected.options().text(OptionNumber::PROXY_URI);
+    assert_eq!(proxy_uri, Some("coap://example.com"));
+    assert_eq!(protected.options().len(), 2);
+    // The proxy takes it off, and forwards.
+    protected.options_mut().remove(OptionNumber::PROXY_URI);
+    let (received, _) = server.unprotect_request(&protected).expect("it is ours");
+    assert!(received.uri_path().eq(["resource", "part"]));
+    assert!(received.uri_query().eq(["q=1"]));
 }
 
 #[test]
