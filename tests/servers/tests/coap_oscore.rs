@@ -1,13 +1,17 @@
-//! OSCORE against aiocoap, message by message: what one protects, the other verifies.
+//! OSCORE against aiocoap: message by message, and with the client.
 
 use std::time::Duration;
 
+use jackfield_coap::RequestError;
+use jackfield_coap::client::{self, ClientConfig};
 use jackfield_coap::codec::{
-    Block, BlockSize, Code, Datagram, Message, MessageId, MessageType, OptionNumber, Token,
+    Block, BlockSize, Code, ContentFormat, Datagram, Message, MessageId, MessageType, OptionNumber,
+    Token,
 };
 use jackfield_coap::oscore::{ClientExchange, Context, ErrorKind, Parameters};
 use jackfield_native::{Native, NativeDatagramSocket};
 use jackfield_socket::{DatagramSocket, UdpOpen, UdpOptions};
+use jackfield_store::MemoryStore;
 use jackfield_testing::aiocoap::{Aiocoap, Oscore};
 use tokio::time::timeout;
 
@@ -202,4 +206,70 @@ async fn what_the_server_can_not_verify_it_refuses() {
     client.last += 1;
     client.send_as_it_is(protected).await;
     assert_eq!(client.receive().await.code(), Code::UNAUTHORIZED);
+}
+
+/// A client over UDP, protected by a context whose numbers are kept in this store.
+async fn connect(server: &Aiocoap, disk: &MemoryStore) -> client::Client {
+    let oscore = shared();
+    let parameters = Parameters::new(&oscore.secret, &oscore.client_id, &oscore.server_id)
+        .expect("parameters")
+        .with_master_salt(&oscore.salt);
+    let context = Context::open(&parameters, disk.clone()).await;
+    let mut config = ClientConfig::default();
+    config.oscore = Some(context.expect("it opens"));
+    let (client, mut events, connection) = client::connect(Native, server.plain().into(), config);
+    tokio::spawn(connection);
+    tokio::spawn(async move { while events.next().await.is_some() {} });
+    client
+}
+
+#[tokio::test]
+async fn the_client_does_all_of_it_and_goes_on_after_a_restart() {
+    let server = Aiocoap::start(Some(&shared())).await.expect("the server");
+    let disk = MemoryStore::new();
+    for _ in 0..3 {
+        // Were a number used again, the server would take it for a replay.
+        let client = connect(&server, &disk).await;
+        let hello = client.get("/hello").await.expect("a response");
+        assert_eq!(hello.text(), Some("hello"));
+        let refused = client.get("/forbidden").await.expect_err("forbidden");
+        assert!(
+            matches!(refused, RequestError::Refused(refusal) if refusal.code() == Code::FORBIDDEN)
+        );
+        client.close().await;
+    }
+    let client = connect(&server, &disk).await;
+
+    // Blocks, inside, both ways.
+    let large = client.get("/large").await.expect("a response");
+    assert_eq!(large.payload().len(), 100_000);
+    let body: Vec<u8> = (0..50_000_u32).map(|index| (index % 253) as u8).collect();
+    client
+        .put("/large", body.clone(), ContentFormat::OCTET_STREAM)
+        .await
+        .expect("it is stored");
+    let large = client.get("/large").await.expect("a response");
+    assert!(large.payload() == body);
+
+    let mut ticks = client.observe("/ticks").await.expect("an observation");
+    let mut before = None;
+    for _ in 0..5 {
+        let tick = timeout(PATIENCE, ticks.next()).await.expect("in time");
+        let tick = tick.expect("it goes on").expect("a notification");
+        let tick: u32 = tick.text().expect("text").parse().expect("a number");
+        assert!(Some(tick) > before);
+        before = Some(tick);
+    }
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_client_with_other_keys_is_told_so_at_once() {
+    let mut others = shared();
+    others.secret[0] ^= 1;
+    let server = Aiocoap::start(Some(&others)).await.expect("the server");
+    let client = connect(&server, &MemoryStore::new()).await;
+    let answer = timeout(PATIENCE, client.get("/hello")).await;
+    let error = answer.expect("at once").expect_err("nobody's word");
+    assert!(matches!(error, RequestError::Security(_)), "{error}");
 }

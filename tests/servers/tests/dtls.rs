@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jackfield_coap::codec::{Code, Datagram, Message, MessageId, MessageType, OptionNumber, Token};
+use jackfield_coap::client::{self, ClientConfig};
+use jackfield_coap::codec::{
+    Code, ContentFormat, Datagram, Message, MessageId, MessageType, OptionNumber, Token,
+};
 use jackfield_dtls::{Dtls, DtlsConfig, DtlsSocket, Psk};
 use jackfield_native::{Native, NativeDatagramSocket};
 use jackfield_server_tests::LONG;
@@ -99,4 +102,29 @@ async fn a_port_without_dtls_is_not_waited_for_for_ever() {
     let error = open(server.plain(), KEY.as_bytes()).await;
     let error = error.expect_err("no session");
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+}
+
+#[tokio::test]
+async fn the_client_asks_and_observes_over_it() {
+    let server = Libcoap::start().await.expect("the server");
+    let psk = Psk::new("device-1", KEY.as_bytes()).expect("a key");
+    let network = Dtls::new(Native, DtlsConfig::new(psk)).expect("a network");
+    let to = server.secure().into();
+    let (client, mut events, connection) = client::connect(network, to, ClientConfig::default());
+    tokio::spawn(connection);
+    tokio::spawn(async move { while events.next().await.is_some() {} });
+
+    let body = vec![b'a'; 5_000];
+    client
+        .put("/example_data", body.clone(), ContentFormat::TEXT_PLAIN)
+        .await
+        .expect("it is stored");
+    let stored = client.get("/example_data").await.expect("a response");
+    assert!(stored.payload() == body);
+    let mut time = client.observe("/time").await.expect("an observation");
+    for _ in 0..2 {
+        let now = timeout(LONG, time.next()).await.expect("in time");
+        assert!(now.expect("it goes on").is_ok());
+    }
+    client.close().await;
 }
