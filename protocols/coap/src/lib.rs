@@ -4,6 +4,8 @@ pub mod client;
 pub mod codec;
 pub mod core;
 mod error;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 pub mod oscore;
 
 pub use error::{Refusal, RequestError};

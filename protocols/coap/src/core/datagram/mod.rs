@@ -322,9 +322,12 @@ impl DatagramLayer {
         let to = transmission.to;
         match (transmission.state, transmission.delivery) {
             (State::Waiting, _) => {
-                if let Some(peer) = self.peers.get_mut(&to) {
-                    peer.waiting.push_front(id);
-                }
+                // The peer may have been forgotten in the meantime.
+                let Ok(peer) = self.peer(now, to) else {
+                    let kind = io::ErrorKind::ResourceBusy;
+                    return self.fail(now, id, TransmissionError::Unsendable(kind));
+                };
+                peer.waiting.push_front(id);
                 self.start_waiting(now, to);
             }
             // A request that nobody answered has had its share of PROBING_RATE.
