@@ -47,6 +47,14 @@ pub use jackfield_websocket as websocket;
 struct Readme;
 
 /// The examples of the guide, so that they compile.
-#[cfg(all(doctest, feature = "native", feature = "relay", feature = "tls"))]
+#[cfg(all(
+    doctest,
+    feature = "coap",
+    feature = "dtls",
+    feature = "native",
+    feature = "relay",
+    feature = "store",
+    feature = "tls"
+))]
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;
