@@ -7,5 +7,7 @@ mod error;
 #[cfg(any(test, feature = "oracle"))]
 pub mod oracle;
 pub mod oscore;
+#[cfg(feature = "server")]
+pub mod server;
 
 pub use error::{Refusal, RequestError};

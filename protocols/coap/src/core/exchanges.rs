@@ -504,16 +504,22 @@ impl Exchanges {
             self.tell_response(id, from, response, true);
             return;
         };
+        let delay = REFRESH_DELAY + self.random.below(2 * REFRESH_DELAY);
+        let fresh_until = now.checked_add(max_age(&response) + delay);
+        let fresh_until = fresh_until.unwrap_or(now + LEAVING);
         if !self.is_reliable && !observation.order.accepts(value, now) {
+            // Old news, but the server is there.
+            if std::mem::take(&mut observation.is_waiting) {
+                observation.retries = 0;
+                exchange.deadline = fresh_until;
+            }
             return;
         }
         observation.is_established = true;
         observation.is_waiting = false;
         observation.retries = 0;
         exchange.echoed = false;
-        let delay = REFRESH_DELAY + self.random.below(2 * REFRESH_DELAY);
-        let fresh = max_age(&response) + delay;
-        exchange.deadline = now.checked_add(fresh).unwrap_or(now + LEAVING);
+        exchange.deadline = fresh_until;
         self.tell_response(id, from, response, false);
     }
 

@@ -37,7 +37,15 @@ impl Assembly {
         if block.number() == 0 {
             self.body.clear();
         }
+        let told = Block::new(block.number(), block.more(), block.size().min(size));
+        let told = told.unwrap_or(block);
         if block.offset() != self.body.len() as u64 {
+            // Who did not hear that it was taken sends the last one again.
+            let from = usize::try_from(block.offset()).unwrap_or(usize::MAX);
+            let is_repeated = block.more() && !payload.is_empty();
+            if is_repeated && self.body.get(from..) == Some(payload) {
+                return Ok(Taken::More(told));
+            }
             return Err(BlockError::Incomplete);
         }
         let unit = block.size().bytes();
@@ -56,8 +64,6 @@ impl Assembly {
             return Err(BlockError::TooLarge { limit });
         }
         self.body.extend_from_slice(payload);
-        let told = Block::new(block.number(), block.more(), block.size().min(size));
-        let told = told.unwrap_or(block);
         Ok(if block.more() {
             Taken::More(told)
         } else {
@@ -149,7 +155,9 @@ mod tests {
         assert_eq!(take(1, true, 16), Err(BlockError::Incomplete));
         assert!(matches!(take(0, true, 16), Ok(Taken::More(_))));
         assert_eq!(take(2, true, 16), Err(BlockError::Incomplete));
-        assert!(matches!(take(1, true, 16), Ok(Taken::More(_))));
+        for _ in 0..2 {
+            assert!(matches!(take(1, true, 16), Ok(Taken::More(_))));
+        }
         assert_eq!(take(2, true, 15), Err(BlockError::WrongLength));
         // Somebody begins again.
         assert!(matches!(take(0, true, 16), Ok(Taken::More(_))));

@@ -1,0 +1,99 @@
+//! Serving over sockets and connections.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use jackfield_socket::driver::{DatagramDriver, Driver};
+use jackfield_socket::time::Instant;
+use jackfield_socket::{ByteStream, DatagramSocket, Error, ErrorKind, TcpListener, time};
+
+use super::service::Service;
+use super::site::Site;
+use crate::core::{Config, DatagramLayer, Endpoint, StreamLayer};
+
+/// Serves a site over a UDP socket until that fails, and returns why it did.
+///
+/// # Cancel safety
+/// Dropping the future closes the socket.
+pub async fn serve_udp<S: DatagramSocket>(socket: S, site: Site) -> Error {
+    let seed = getrandom::u64().unwrap_or_default();
+    let layer = DatagramLayer::new(site.config.datagrams.clone(), seed);
+    let endpoint = Endpoint::new(layer, Config::default()).serving();
+    let mut driver = DatagramDriver::new(socket, endpoint);
+    let mut changes = site.watch();
+    let mut service = Service::new(site);
+    loop {
+        tokio::select! {
+            biased;
+            () = deadline(service.deadline()) => {
+                service.handle_deadline(driver.core_mut(), time::now());
+            }
+            _ = changes.changed() => service.changed(driver.core_mut(), time::now()),
+            event = driver.next() => match event {
+                Ok(Some(event)) => service.take(driver.core_mut(), event, time::now()),
+                Ok(None) => return Error::new(ErrorKind::Closed, "the server has ended"),
+                Err(error) => {
+                    return Error::new(ErrorKind::Other, format!("the socket failed: {error}"));
+                }
+            },
+        }
+    }
+}
+
+/// Serves a site over the connections that a listener accepts (RFC 8323), until that fails, and
+/// returns why it did. With TLS where the listener brings it.
+///
+/// # Cancel safety
+/// Dropping the future closes the listener and every connection.
+pub async fn serve_tcp<L: TcpListener>(mut listener: L, site: Site) -> Error {
+    let mut connections = FuturesUnordered::new();
+    poll_fn(move |cx| {
+        loop {
+            while let Poll::Ready(Some(())) = connections.poll_next_unpin(cx) {}
+            if connections.len() >= site.config.max_connections {
+                // The end of a connection wakes this task.
+                return Poll::Pending;
+            }
+            match listener.poll_accept(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(stream)) => connections.push(attend(stream, site.clone())),
+                Poll::Ready(Err(error)) => match error.kind() {
+                    // One connection was lost; the listener goes on.
+                    ErrorKind::Reset | ErrorKind::LimitExceeded => {}
+                    _ => return Poll::Ready(error),
+                },
+            }
+        }
+    })
+    .await
+}
+
+/// One connection, from its beginning to its end.
+async fn attend<S: ByteStream>(stream: S, site: Site) {
+    let layer = StreamLayer::new(time::now(), site.config.streams.clone());
+    let endpoint = Endpoint::new(layer, Config::default()).serving();
+    let mut driver = Driver::new(stream, endpoint);
+    let mut changes = site.watch();
+    let mut service = Service::new(site);
+    loop {
+        tokio::select! {
+            biased;
+            () = deadline(service.deadline()) => {
+                service.handle_deadline(driver.core_mut(), time::now());
+            }
+            _ = changes.changed() => service.changed(driver.core_mut(), time::now()),
+            event = driver.next() => match event {
+                Ok(Some(event)) => service.take(driver.core_mut(), event, time::now()),
+                Ok(None) | Err(_) => return,
+            },
+        }
+    }
+}
+
+async fn deadline(at: Option<Instant>) {
+    match at {
+        Some(at) => time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,242 @@
+//! The client and the small server, on a network in memory that loses, repeats and reorders.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jackfield_coap::RequestError;
+use jackfield_coap::client::{self, Client, ClientConfig};
+use jackfield_coap::codec::{Code, ContentFormat};
+use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_udp};
+use jackfield_sim::{Link, Network, SimHost};
+use jackfield_socket::{UdpOpen, UdpOptions};
+
+const TEXT: ContentFormat = ContentFormat::TEXT_PLAIN;
+
+struct World {
+    network: Network,
+    here: SimHost,
+    there: SimHost,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let network = Network::new(seed);
+        let here = network.host("here.example", ["192.0.2.1".parse().expect("an address")]);
+        let there = network.host("there.example", ["192.0.2.2".parse().expect("an address")]);
+        Self {
+            network,
+            here,
+            there,
+        }
+    }
+
+    /// Loses, repeats and reorders this share of the datagrams.
+    fn worsen(&self, share: f64) {
+        let mut link = Link::default();
+        link.latency = Duration::from_millis(20);
+        link.jitter = Duration::from_millis(10);
+        link.loss = share;
+        link.duplication = share;
+        link.reordering = share;
+        self.network.link(&self.here, &self.there, link);
+    }
+
+    async fn serve(&self, site: &Site) {
+        let at: SocketAddr = "192.0.2.2:5683".parse().expect("an address");
+        let socket = self.there.open_bound(at, &UdpOptions::default()).await;
+        tokio::spawn(serve_udp(socket.expect("the port is free"), site.clone()));
+    }
+
+    fn client(&self, configure: impl FnOnce(&mut ClientConfig)) -> Client {
+        let mut config = ClientConfig::default();
+        config.seed = Some(7);
+        config.requests.seed = Some(7);
+        configure(&mut config);
+        let server = "there.example:5683".parse().expect("an endpoint");
+        let (client, _, connection) = client::connect(self.here.clone(), server, config);
+        tokio::spawn(connection);
+        client
+    }
+}
+
+/// A site with `/value`, which is what was put there and can be observed.
+fn value_site(config: ServerConfig) -> (Site, Arc<Mutex<Vec<u8>>>) {
+    let value = Arc::new(Mutex::new(b"nothing".to_vec()));
+    let site = Site::new(config);
+    let (read, written, changed) = (value.clone(), value.clone(), site.clone());
+    let resource = Resource::new()
+        .resource_type("value")
+        .observable()
+        .get(move |_| Reply::content(read.lock().expect("no panic").clone(), TEXT))
+        .put(move |request| {
+            *written.lock().expect("no panic") = request.payload().to_vec();
+            changed.changed("/value");
+            Reply::changed()
+        });
+    site.add("/value", resource).expect("a path");
+    (site, value)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_read_and_written() {
+    let world = World::new(1);
+    let (site, _) = value_site(ServerConfig::default());
+    world.serve(&site).await;
+    let client = world.client(|_| {});
+    let got = client.get("/value").await.expect("it is there");
+    assert_eq!((got.code(), got.text()), (Code::CONTENT, Some("nothing")));
+    let put = client
+        .put("/value", "something", TEXT)
+        .await
+        .expect("it is taken");
+    assert_eq!(put.code(), Code::CHANGED);
+    let got = client.get("/value").await.expect("it is there");
+    assert_eq!(got.text(), Some("something"));
+
+    let links = client.discover(None).await.expect("a list");
+    assert_eq!(links.to_string(), "</value>;rt=\"value\";obs");
+    assert!(
+        client
+            .discover(Some("rt=other"))
+            .await
+            .expect("a list")
+            .is_empty()
+    );
+    client.ping().await.expect("it is there");
+    match client.get("/nowhere").await {
+        Err(RequestError::Refused(refusal)) => assert_eq!(refusal.code(), Code::NOT_FOUND),
+        other => panic!("{other:?}"),
+    }
+    match client.delete("/value").await {
+        Err(RequestError::Refused(refusal)) => {
+            assert_eq!(refusal.code(), Code::METHOD_NOT_ALLOWED);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bytes in which each block differs from the others.
+fn body(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(length as u64);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(length)
+        .collect()
+}
+
+async fn a_megabyte_each_way(share: f64) {
+    let world = World::new((share * 100.0) as u64);
+    world.worsen(share);
+    let (site, value) = value_site(ServerConfig::default());
+    world.serve(&site).await;
+    let client = world.client(|_| {});
+    let sent = body(1 << 20);
+    client
+        .put("/value", sent.clone(), TEXT)
+        .await
+        .expect("it is taken");
+    assert!(
+        *value.lock().expect("no panic") == sent,
+        "what arrived is not what was sent"
+    );
+    let got = client.get("/value").await.expect("it is there");
+    assert!(got.payload() == sent, "what came is not what is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_megabyte_each_way_at_10_percent_loss() {
+    a_megabyte_each_way(0.1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_megabyte_each_way_at_20_percent_loss() {
+    a_megabyte_each_way(0.2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_megabyte_each_way_at_30_percent_loss() {
+    a_megabyte_each_way(0.3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observation_is_ordered_and_true_in_the_end() {
+    for share in [0.0, 0.1, 0.2, 0.3] {
+        for seed in 0..4 {
+            let world = World::new(seed);
+            world.worsen(share);
+            let (site, value) = value_site(ServerConfig::default());
+            *value.lock().expect("no panic") = b"0".to_vec();
+            world.serve(&site).await;
+            let client = world.client(|_| {});
+            let mut observation = client.observe("/value").await.expect("a target");
+            let changes = async {
+                for number in 1..=50 {
+                    tokio::time::sleep(Duration::from_millis(700)).await;
+                    *value.lock().expect("no panic") = number.to_string().into_bytes();
+                    site.changed("/value");
+                }
+            };
+            let read = async {
+                let mut seen: Vec<u32> = Vec::new();
+                while seen.last() != Some(&50) {
+                    match observation.next().await.expect("it goes on") {
+                        Ok(response) => {
+                            let text = response.text().expect("text");
+                            seen.push(text.parse().expect("a number"));
+                        }
+                        // The server was silent for too long: that may happen, and is told.
+                        Err(RequestError::TimedOut) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                seen
+            };
+            let both = async { tokio::join!(changes, read).1 };
+            let seen = tokio::time::timeout(Duration::from_hours(2), both).await;
+            let seen = seen.unwrap_or_else(|_| panic!("{share} {seed}: never true"));
+            assert!(seen.is_sorted(), "{share} {seed}: {seen:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_is_taken_for_another_ones() {
+    for share in [0.1, 0.2, 0.3] {
+        let world = World::new(9);
+        world.worsen(share);
+        let site = Site::new(ServerConfig::default());
+        let echo = Resource::new().get(|request| {
+            let query: Vec<&str> = request.query().collect();
+            let reply = Reply::content(query.join("&"), TEXT);
+            // Some take longer than the acknowledgement waits.
+            match query.first() {
+                Some(number) if number.ends_with('7') => reply.with_delay(Duration::from_secs(3)),
+                _ => reply,
+            }
+        });
+        site.add("/echo", echo).expect("a path");
+        world.serve(&site).await;
+        let client = world.client(|_| {});
+        let mut asked = tokio::task::JoinSet::new();
+        for number in 0..60 {
+            let client = client.clone();
+            asked.spawn(async move {
+                let answer = client.get(&format!("/echo?{number}")).await;
+                (number, answer)
+            });
+        }
+        let mut answered = 0;
+        while let Some(outcome) = asked.join_next().await {
+            let (number, answer) = outcome.expect("no panic");
+            match answer {
+                Ok(response) => {
+                    assert_eq!(response.text(), Some(number.to_string().as_str()));
+                    answered += 1;
+                }
+                Err(RequestError::TimedOut) => {}
+                Err(error) => panic!("{number}: {error}"),
+            }
+        }
+        assert!(answered > 0, "{share}: nothing was answered");
+    }
+}
