@@ -51,10 +51,12 @@ struct Readme;
     doctest,
     feature = "coap",
     feature = "dtls",
+    feature = "mqtt",
     feature = "native",
     feature = "relay",
     feature = "store",
-    feature = "tls"
+    feature = "tls",
+    feature = "websocket",
 ))]
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;

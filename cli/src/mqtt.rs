@@ -9,7 +9,7 @@ use std::env;
 use std::error::Error as _;
 
 use jackfield_mqtt::client::{
-    self, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events,
+    self, Acknowledge, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events,
 };
 use jackfield_mqtt::codec::{Password, ReasonCode, Will};
 use jackfield_mqtt::core::{Connect, Event};
@@ -58,8 +58,13 @@ struct Broker {
 }
 
 impl Broker {
-    async fn open(args: &BrokerArgs, network: &AnyNetwork) -> Result<Self, Failure> {
-        let config = config(args).await.step("preparing to connect")?;
+    async fn open(
+        args: &BrokerArgs,
+        network: &AnyNetwork,
+        acknowledge: Acknowledge,
+    ) -> Result<Self, Failure> {
+        let mut config = config(args).await.step("preparing to connect")?;
+        config.acknowledge = acknowledge;
         let port = args.port.unwrap_or(match (args.tls, &args.websocket) {
             (false, None) => 1883,
             (true, None) => 8883,

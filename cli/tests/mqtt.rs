@@ -5,7 +5,10 @@ mod common;
 use std::net::SocketAddr;
 
 use common::{command, listener, run, start};
+use jackfield_socket::TcpListener as _;
+use jackfield_testing::certs::Authority;
 use jackfield_testing::mqtt_broker::Broker;
+use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
 use tokio::process::Command;
 
 /// A command, with where the broker is.
@@ -99,9 +102,39 @@ async fn what_came_while_it_was_away_comes_later() {
     let session = ["-i", "ada", "-x", "60", "--store", store, "-q", "1"];
     let sub = |args: &[&'static str]| [&session[..], &["-t", "news"], args].concat();
     drop(subscribed(at, &sub(&[])).await);
-    published(at, &["-t", "news", "-q", "1", "-m", "late"], b"").await;
-    let outcome = start(mqtt("sub", at, &sub(&["-C", "1"]))).finish(b"").await;
-    assert_eq!(outcome.output, b"late\n", "{}", outcome.errors);
+    for message in ["one", "two", "three"] {
+        published(at, &["-t", "news", "-q", "1", "-m", message], b"").await;
+    }
+    // Each once: what was not written is still there, and what was is not.
+    for (count, expected) in [("1", "one\n"), ("2", "two\nthree\n")] {
+        let outcome = start(mqtt("sub", at, &sub(&["-C", count])))
+            .finish(b"")
+            .await;
+        let output = String::from_utf8_lossy(&outcome.output);
+        assert_eq!(output, expected, "{}", outcome.errors);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_certificate_is_refused() {
+    let (listener, at) = listener().await;
+    let authority = Authority::new();
+    let certificate = authority.server(&["127.0.0.1"]);
+    let chain = certificate.pem().as_bytes();
+    let identity = Identity::from_pem(chain, certificate.key_pem().as_bytes()).expect("a pair");
+    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
+    tokio::spawn(async move {
+        let mut listener = TlsListener::new(listener, acceptor);
+        let _ = listener.accept().await;
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let ca = directory.path().join("another.pem");
+    std::fs::write(&ca, Authority::new().pem()).expect("written");
+    let ca = ca.to_str().expect("text");
+    let publish = ["--tls", "--ca", ca, "-t", "a", "-m", "x"];
+    let outcome = start(mqtt("pub", at, &publish)).finish(b"").await;
+    assert_eq!(outcome.code, Some(5), "{}", outcome.errors);
+    assert!(outcome.errors.contains("certificate"), "{}", outcome.errors);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use jackfield_mqtt::RequestError;
-use jackfield_mqtt::client::{Client, Publication};
+use jackfield_mqtt::client::{Acknowledge, Client, Publication};
 use jackfield_mqtt::core::Message;
 use jackfield_socket::AnyNetwork;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -19,7 +19,7 @@ const IN_FLIGHT: usize = 100;
 const MAX_INPUT: u64 = 256 * 1024 * 1024;
 
 pub(super) async fn run(args: &PubArgs, network: &AnyNetwork) -> Result<(), Failure> {
-    let mut broker = Broker::open(&args.broker, network).await?;
+    let mut broker = Broker::open(&args.broker, network, Acknowledge::WhenTaken).await?;
     let client = broker.client.clone();
     let publish = publish(args, &client);
     tokio::pin!(publish);

@@ -1,7 +1,8 @@
 //! `jackfield mqtt sub`.
 
-use jackfield_mqtt::client::{Client, ClientEvent};
-use jackfield_mqtt::codec::SubscribeOptions;
+use jackfield_mqtt::RequestError;
+use jackfield_mqtt::client::{Acknowledge, Client, ClientEvent};
+use jackfield_mqtt::codec::{PublishReason, SubscribeOptions};
 use jackfield_mqtt::core::{Event, Subscribe, Subscribed};
 use jackfield_socket::{AnyNetwork, time};
 use tokio::io::AsyncWriteExt;
@@ -12,7 +13,7 @@ use super::{Broker, not_done, refused};
 use crate::failure::{Failure, Step};
 
 pub(super) async fn run(args: &SubArgs, network: &AnyNetwork) -> Result<(), Failure> {
-    let mut broker = Broker::open(&args.broker, network).await?;
+    let mut broker = Broker::open(&args.broker, network, Acknowledge::ByHand).await?;
     let follow = follow(args, &mut broker);
     let followed = match args.wait {
         Some(wait) => time::timeout(wait, follow).await.unwrap_or(Ok(())),
@@ -44,18 +45,26 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
             }
             event = broker.next() => event?,
         };
-        let message = match event {
-            Some(ClientEvent::Mqtt(Event::Message(delivery))) => delivery.message,
+        let delivery = match event {
+            Some(ClientEvent::Mqtt(Event::Message(delivery))) => delivery,
             Some(_) => continue,
             None => return Ok(()),
         };
         let mut line = Vec::new();
-        format.write(&message, &mut line);
+        format.write(&delivery.message, &mut line);
         if !args.no_newline {
             line.push(b'\n');
         }
         output.write_all(&line).await.step("writing a message")?;
         output.flush().await.step("writing a message")?;
+        if let Some(serial) = delivery.serial {
+            let acknowledged = client.acknowledge(serial, PublishReason::Success).await;
+            match acknowledged {
+                // The broker has lost the session since.
+                Ok(()) | Err(RequestError::UnknownSerial) => {}
+                Err(error) => return Err(Failure::new("acknowledging", not_done(&error))),
+            }
+        }
         left -= 1;
     }
     Ok(())
