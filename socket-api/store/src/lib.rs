@@ -9,6 +9,7 @@
 //!
 //! - [`MemoryStore`] keeps them for as long as it lives: for tests, and for those who need no more.
 //! - `FileStore` keeps them in a file, natively, with the feature `file`.
+//! - `IndexedDbStore` keeps them in a browser.
 //!
 //! ```
 //! use jackfield_store::{Batch, MemoryStore, Store};
@@ -37,6 +38,8 @@ mod boxed;
 mod error;
 #[cfg(all(feature = "file", not(wasm_browser)))]
 mod file;
+#[cfg(wasm_browser)]
+mod indexed_db;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -47,6 +50,8 @@ pub use boxed::BoxStore;
 pub use error::{Error, ErrorKind, Result};
 #[cfg(all(feature = "file", not(wasm_browser)))]
 pub use file::FileStore;
+#[cfg(wasm_browser)]
+pub use indexed_db::IndexedDbStore;
 pub use memory::MemoryStore;
 
 /// What a store holds: values by their keys, in the keys' order.

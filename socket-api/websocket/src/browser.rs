@@ -126,8 +126,13 @@ impl Handlers {
         };
         let on_message = {
             let state = state.clone();
+            let socket = socket.clone();
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
                 State::change(&state, |state| state.take(&event.data()));
+                if state.borrow().end.is_some() {
+                    // Whatever was wrong with it, no more of that shall come.
+                    let _ = socket.close();
+                }
             })
         };
         let on_close = {

@@ -1,5 +1,6 @@
 //! What a test asks of the page, and what it gets.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub enum Over {
     Direct,
     /// A relay, of this address and with this token.
     Relay(String, String),
+    /// The page's own WebSockets, each of which carries one byte stream, with this subprotocol.
+    WebSocket(String),
 }
 
 /// What to do.
@@ -131,6 +134,23 @@ pub struct Outcome {
     /// Of many answers: the time that half of them took at the most, in milliseconds.
     pub median: f64,
 }
+
+/// Something to do with a store, in the window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum StoreJob {
+    /// Opens the store of this name, and keeps it open until it is closed or the page is left.
+    Open(String),
+    /// Commits these changes to it as one batch: new values, or none where one is deleted.
+    Commit(BTreeMap<String, Option<String>>),
+    /// Begins to commit batch after batch, and goes on until the page is left: in each, these keys
+    /// all have its number as their value.
+    CommitForEver(Vec<String>),
+    /// Closes it.
+    Close,
+}
+
+/// What the store held afterwards, where it is open; or why it failed, as an error's kind and text.
+pub type StoreOutcome = Result<BTreeMap<String, String>, (String, String)>;
 
 impl Outcome {
     /// How fast so many bytes went, in millions of bytes a second.

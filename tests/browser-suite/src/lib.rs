@@ -10,3 +10,5 @@ pub mod pattern;
 
 #[cfg(wasm_browser)]
 pub mod page;
+#[cfg(wasm_browser)]
+pub mod store;

@@ -11,6 +11,7 @@ use jackfield_socket::{
     AnyNetwork, AnyStream, Error, ErrorKind, Result, TcpConnect as _, TcpOptions, time,
 };
 use jackfield_tls::{Certificates, Tls, TlsConfig, TlsConnector};
+use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::spawn_local;
@@ -65,10 +66,24 @@ async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
             target.name = Some("localhost".parse()?);
             target.capabilities.listen = Some(tcp.ip());
             target.capabilities.udp_bound = Some(tcp.ip());
-            if let Over::Direct = job.over {
-                target.capabilities.half_close = false;
-                target.capabilities.may_truncate = true;
-                target.capabilities.empty_datagrams = false;
+            let capabilities = &mut target.capabilities;
+            match job.over {
+                Over::Direct => {
+                    capabilities.half_close = false;
+                    capabilities.may_truncate = true;
+                    capabilities.empty_datagrams = false;
+                }
+                Over::WebSocket(_) => {
+                    capabilities.half_close = false;
+                    // The browser says nothing of either, and takes no options.
+                    capabilities.local_address = false;
+                    capabilities.refused = ErrorKind::Unreachable;
+                    capabilities.delay = false;
+                    capabilities.keep_alive = false;
+                    capabilities.buffer_sizes = false;
+                    capabilities.family = false;
+                }
+                Over::Relay(..) => {}
             }
             jackfield_conformance::run(name, &target)
                 .await
@@ -203,6 +218,10 @@ fn network(job: &Job) -> Result<AnyNetwork> {
             let (relay, connection) = Relay::new(config);
             spawn_local(connection);
             AnyNetwork::new(relay)
+        }
+        Over::WebSocket(subprotocol) => {
+            let options = WebSocketOptions::new().with_subprotocol(subprotocol);
+            AnyNetwork::default().with_tcp(WebSocketNetwork::ws(options))
         }
     })
 }
