@@ -7,9 +7,12 @@ use std::time::Duration;
 use jackfield_coap::RequestError;
 use jackfield_coap::client::{self, Client, ClientConfig};
 use jackfield_coap::codec::{Code, ContentFormat};
-use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_udp};
-use jackfield_sim::{Link, Network, SimHost};
-use jackfield_socket::{UdpOpen, UdpOptions};
+use jackfield_coap::core::Request;
+use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
+use jackfield_sim::{Cut, Link, Network, SimHost};
+use jackfield_socket::{
+    ListenOptions, MulticastGroup, MulticastOptions, TcpListen, UdpOpen, UdpOptions,
+};
 
 const TEXT: ContentFormat = ContentFormat::TEXT_PLAIN;
 
@@ -124,8 +127,8 @@ fn body(length: usize) -> Vec<u8> {
         .collect()
 }
 
-async fn a_megabyte_each_way(share: f64) {
-    let world = World::new((share * 100.0) as u64);
+async fn a_megabyte_each_way(seed: u64, share: f64) {
+    let world = World::new(seed);
     world.worsen(share);
     let (site, value) = value_site(ServerConfig::default());
     world.serve(&site).await;
@@ -145,17 +148,17 @@ async fn a_megabyte_each_way(share: f64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_megabyte_each_way_at_10_percent_loss() {
-    a_megabyte_each_way(0.1).await;
+    a_megabyte_each_way(10, 0.1).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_megabyte_each_way_at_20_percent_loss() {
-    a_megabyte_each_way(0.2).await;
+    a_megabyte_each_way(20, 0.2).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_megabyte_each_way_at_30_percent_loss() {
-    a_megabyte_each_way(0.3).await;
+    a_megabyte_each_way(30, 0.3).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,4 +242,201 @@ async fn no_answer_is_taken_for_another_ones() {
         }
         assert!(answered > 0, "{share}: nothing was answered");
     }
+}
+
+impl World {
+    async fn serve_tcp(&self, site: &Site) {
+        let at: SocketAddr = "192.0.2.2:5683".parse().expect("an address");
+        let listener = self.there.listen(at, &ListenOptions::default()).await;
+        tokio::spawn(serve_tcp(listener.expect("the port is free"), site.clone()));
+    }
+
+    fn client_tcp(&self) -> Client {
+        let server = "there.example:5683".parse().expect("an endpoint");
+        let mut config = ClientConfig::default();
+        config.seed = Some(7);
+        let (client, _, connection) = client::connect_tcp(self.here.clone(), server, config);
+        tokio::spawn(connection);
+        client
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_tcp_blocks_are_large_and_bodies_the_same() {
+    let world = World::new(3);
+    let (site, value) = value_site(ServerConfig::default());
+    world.serve_tcp(&site).await;
+    let client = world.client_tcp();
+    assert_eq!(
+        client.get("/value").await.expect("it is there").text(),
+        Some("nothing")
+    );
+    let sent = body(1 << 20);
+    let mut told = Vec::new();
+    let request = Request::put("/value").expect("a target");
+    let size = Some(sent.len() as u64);
+    let uploaded = client.upload(request, &sent[..], size, |progress| {
+        told.push(progress.sent)
+    });
+    uploaded.await.expect("it is taken");
+    assert!(
+        *value.lock().expect("no panic") == sent,
+        "what arrived is not what was sent"
+    );
+    assert_eq!(told.last(), Some(&(1 << 20)));
+    assert!(told.len() < 16 && told.is_sorted(), "{told:?}");
+
+    let mut download = client.download("/value").await.expect("it is there");
+    let mut got = Vec::new();
+    let mut parts = 0;
+    while let Some(part) = download.next().await.expect("a part") {
+        assert_eq!(download.total(), size);
+        got.extend_from_slice(&part);
+        parts += 1;
+    }
+    assert!(got == sent, "what came is not what is there");
+    assert!((2..16).contains(&parts), "{parts} parts");
+    client.ping().await.expect("it is there");
+    client.close().await;
+    assert!(matches!(
+        client.get("/value").await,
+        Err(RequestError::Closed)
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observation_outlives_its_connection() {
+    let world = World::new(4);
+    let (site, value) = value_site(ServerConfig::default());
+    world.serve_tcp(&site).await;
+    // The first connection ends in the midst of something.
+    world
+        .network
+        .cut_next(&world.there, &world.here, 60, Cut::Reset);
+    let client = world.client_tcp();
+    let mut observation = client.observe("/value").await.expect("a target");
+    let mut lost = 0;
+    for number in 0..20 {
+        let text = number.to_string();
+        value
+            .lock()
+            .expect("no panic")
+            .clone_from(&text.clone().into_bytes());
+        site.changed("/value");
+        loop {
+            match observation.next().await.expect("it goes on") {
+                Ok(response) if response.text() == Some(&text) => break,
+                Ok(_) => {}
+                Err(RequestError::ConnectionLost) => lost += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    assert_eq!(lost, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_observing_is_told_nothing_more() {
+    let world = World::new(5);
+    let (site, value) = value_site(ServerConfig::default());
+    world.serve(&site).await;
+    let client = world.client(|_| {});
+    let mut observation = client.observe("/value").await.expect("a target");
+    observation
+        .next()
+        .await
+        .expect("it goes on")
+        .expect("a value");
+    drop(observation);
+    // It says so before what is asked next.
+    client.get("/value").await.expect("it is there");
+    let before = world.network.trace().len();
+    *value.lock().expect("no panic") = b"other".to_vec();
+    site.changed("/value");
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(
+        world.network.trace().len(),
+        before,
+        "{:?}",
+        world.network.trace()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_is_not_repeated() {
+    let world = World::new(6);
+    // Nobody is there.
+    let client = world.client(|_| {});
+    let asked = tokio::time::timeout(Duration::from_secs(3), client.get("/value")).await;
+    asked.expect_err("nobody answers");
+    let before = world.network.trace().len();
+    assert!(before > 0, "nothing was sent");
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert_eq!(world.network.trace().len(), before);
+    let error = client.get("/value").await.expect_err("nobody answers");
+    assert!(
+        matches!(error, RequestError::TimedOut | RequestError::Unsendable(_)),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_response_is_not_asked_for_again() {
+    let world = World::new(7);
+    let site = Site::new(ServerConfig::default());
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    let resource = Resource::new().get(move |_| {
+        *count.lock().expect("no panic") += 1;
+        let reply = Reply::content("the same", TEXT).with_max_age(10);
+        reply.with_etag(b"1").expect("an entity-tag")
+    });
+    site.add("/steady", resource).expect("a path");
+    world.serve(&site).await;
+    let client = world.client(|config| config.cache = 10_000);
+    for (seconds, times) in [(0, 1), (9, 1), (2, 2), (1, 2), (20, 3)] {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let response = client.get("/steady").await.expect("it is there");
+        assert_eq!(
+            (response.code(), response.text()),
+            (Code::CONTENT, Some("the same"))
+        );
+        assert_eq!(*asked.lock().expect("no panic"), times);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_answers() {
+    let world = World::new(8);
+    let other = world
+        .network
+        .host("other.example", ["192.0.2.3".parse().expect("an address")]);
+    let group: SocketAddr = "224.0.1.187:5683".parse().expect("an address");
+    for host in [&world.there, &other] {
+        let mut multicast = MulticastOptions::default();
+        multicast.groups.push(MulticastGroup::new(group.ip()));
+        let mut options = UdpOptions::default();
+        options.multicast = Some(multicast);
+        let at = "0.0.0.0:5683".parse().expect("an address");
+        let socket = host
+            .open_bound(at, &options)
+            .await
+            .expect("the port is free");
+        let (site, _) = value_site(ServerConfig::default());
+        tokio::spawn(serve_udp(socket, site));
+    }
+    let local = "0.0.0.0:0".parse().expect("an address");
+    let (multicast, _, connection) =
+        client::multicast(world.here.clone(), local, ClientConfig::default());
+    tokio::spawn(connection);
+    let window = Duration::from_secs(10);
+    let mut answers = multicast.discover(group, window).await.expect("a target");
+    let mut from = Vec::new();
+    while let Some(answer) = answers.next().await {
+        let (address, response) = answer.expect("an answer");
+        assert_eq!(response.text(), Some("</value>;rt=\"value\";obs"));
+        from.push(address.to_string());
+    }
+    from.sort();
+    assert_eq!(from, ["192.0.2.2:5683", "192.0.2.3:5683"]);
 }

@@ -6,7 +6,7 @@ use jackfield_client::Reconnect;
 use jackfield_socket::{TcpOptions, UdpOptions};
 
 use crate::codec::BlockSize;
-use crate::core::{Config, DatagramConfig};
+use crate::core::{Config, DatagramConfig, StreamConfig};
 use crate::oscore;
 
 /// How a client connects, and how it asks.
@@ -26,6 +26,8 @@ pub struct ClientConfig {
     pub requests: Config,
     /// How messages are sent over UDP and DTLS.
     pub datagrams: DatagramConfig,
+    /// How messages are sent over TCP, TLS and WebSockets.
+    pub streams: StreamConfig,
     /// How to try again when the socket or stream fails; none for never. Default:
     /// [`Reconnect::default`].
     pub reconnect: Option<Reconnect>,
@@ -69,6 +71,7 @@ impl Default for ClientConfig {
         Self {
             requests: Config::default(),
             datagrams: DatagramConfig::default(),
+            streams: StreamConfig::default(),
             reconnect: Some(Reconnect::default()),
             connect_timeout: Duration::from_secs(30),
             udp: UdpOptions::default(),

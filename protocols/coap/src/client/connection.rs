@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 
 use jackfield_client as shared;
-use jackfield_socket::{Endpoint, MulticastOptions, UdpOpen};
+use jackfield_socket::{Endpoint, MulticastOptions, TcpConnect, UdpOpen};
 use tokio::sync::watch;
 
 use super::ClientConfig;
@@ -18,6 +18,7 @@ use super::desk::{Carrier, Desk};
 use super::event::{ClientEvent, ConnectionError, Events};
 use super::group::Multicast;
 use super::handle::{Client, Settings};
+use super::stream::Stream;
 
 /// Actions that wait for the connection future to take them; further ones wait to be passed on.
 pub(super) const ACTION_CAPACITY: usize = 64;
@@ -47,6 +48,53 @@ pub fn connect<N: UdpOpen>(
     };
     let client = Client::new(actions, settings, carried);
     (client, events, Connection(Box::pin(worker.run())))
+}
+
+/// Prepares a client for a server over TCP (RFC 8323), or, where the network is `jackfield_tls`'s,
+/// over TLS. Nothing happens before the [`Connection`] is polled. A connection that is lost is made
+/// again; requests that were under way fail, those that are made meanwhile wait, and observations go
+/// on.
+///
+/// ```no_run
+/// use jackfield_coap::client::{self, ClientConfig};
+/// use jackfield_socket::TcpConnect;
+///
+/// async fn read(network: impl TcpConnect) -> Result<(), Box<dyn std::error::Error>> {
+///     let server = "sensors.example.org:5683".parse()?;
+///     let (client, _, connection) =
+///         client::connect_tcp(network, server, ClientConfig::default());
+///     tokio::spawn(connection);
+///     println!("{}", client.get("/temperature").await?.text().unwrap_or("?"));
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+pub fn connect_tcp<N: TcpConnect>(
+    network: N,
+    server: Endpoint,
+    config: ClientConfig,
+) -> (Client, Events, Connection) {
+    let settings = Settings::new(&config, &server);
+    let (carrier, carried) = watch::channel(Carrier::UNKNOWN);
+    let mut options = shared::Options::default();
+    options.reconnect = config.reconnect;
+    options.connect_timeout = config.connect_timeout;
+    options.tcp = config.tcp;
+    options.action_capacity = ACTION_CAPACITY;
+    options.event_capacity = config.event_capacity;
+    options.seed = config.seed;
+    let stream = Stream {
+        server,
+        requests: config.requests,
+        config: config.streams,
+        oscore: config.oscore,
+        reconnects: config.reconnect.is_some(),
+        desk: Desk::new(carrier),
+        opened: None,
+    };
+    let (actions, events, connection) = shared::connect(network, stream, options);
+    let client = Client::new(actions, settings, carried);
+    (client, events, Connection(Box::pin(connection)))
 }
 
 /// Prepares to ask groups by UDP multicast, from a local address: port 0 takes a free one, and the

@@ -25,6 +25,9 @@ use crate::error::{Refusal, RequestError};
 /// Where a server lists its resources (RFC 6690, section 4).
 const WELL_KNOWN_CORE: [&str; 2] = [".well-known", "core"];
 
+/// How much later than the connection a request itself gives up waiting.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Asks a server; see the [module](super) for how to come by one. Clones ask the same server.
 ///
 /// Requests that are made while there is no connection wait for one, for as long as they may wait
@@ -592,9 +595,18 @@ impl Client {
         let mut guard = Guard::new(key, self.inner.actions.poster());
         let ask = ask(key, request, message);
         self.pass(Action::Request(ask, told, done)).await?;
-        let outcome = outcome.await.unwrap_or(Err(RequestError::Closed));
-        guard.disarm();
-        outcome
+        // Without a connection, nothing else keeps the time.
+        let timeout = request
+            .timeout
+            .unwrap_or(self.inner.config.response_timeout)
+            + GRACE;
+        match time::timeout(timeout, outcome).await {
+            Ok(outcome) => {
+                guard.disarm();
+                outcome.unwrap_or(Err(RequestError::Closed))
+            }
+            Err(_) => Err(RequestError::NotConnected),
+        }
     }
 
     async fn pass(&self, action: Action) -> Result<(), RequestError> {

@@ -1,6 +1,6 @@
 //! A CoAP client over UDP, and over whatever else carries CoAP.
 //!
-//! [`connect`] gives three things: a [`Client`] to ask with, [`Events`] that tell of the
+//! Each way to connect gives three things: a [`Client`] to ask with, [`Events`] that tell of the
 //! connection, and a [`Connection`], a future that does the work. It is the caller who runs it, with
 //! whatever spawns futures there; nothing happens while nobody polls it.
 //!
@@ -8,6 +8,9 @@
 //! |---|---|
 //! | `coap`: UDP | [`connect`], with any [`UdpOpen`](jackfield_socket::UdpOpen) |
 //! | `coaps`: DTLS | the same, with `jackfield_dtls::Dtls` |
+//! | `coap+tcp`: TCP | [`connect_tcp`], with any [`TcpConnect`](jackfield_socket::TcpConnect) |
+//! | `coaps+tcp`: TLS | the same, with `jackfield_tls::Tls` |
+//! | multicast | [`multicast`] |
 //!
 //! ```no_run
 //! use jackfield_coap::client::{self, ClientConfig};
@@ -39,10 +42,11 @@ mod group;
 mod handle;
 mod mailbox;
 mod observation;
+mod stream;
 mod upload;
 
 pub use config::ClientConfig;
-pub use connection::{Connection, connect, multicast};
+pub use connection::{Connection, connect, connect_tcp, multicast};
 pub use download::Download;
 pub use event::{ClientEvent, ConnectionError, Events, SessionError};
 pub use group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6, Answers, Multicast};

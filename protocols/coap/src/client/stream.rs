@@ -1,0 +1,118 @@
+//! What CoAP adds to the loop that every stream client has: requests that wait for a connection,
+//! and observations that outlive it.
+
+use std::future::{Future, poll_fn, ready};
+use std::time::Duration;
+
+use jackfield_client::{Ended, Flow, Link, Outbox, Poster, Protocol};
+use jackfield_socket::Endpoint as Server;
+use jackfield_socket::time::{self, Instant};
+
+use super::desk::{Action, Desk};
+use super::event::{ClientEvent, ConnectionError, SessionError};
+use crate::core::{Config, Endpoint, EndpointEvent, StreamConfig, StreamLayer};
+use crate::error::RequestError;
+use crate::oscore;
+
+pub(super) struct Stream {
+    pub(super) server: Server,
+    pub(super) requests: Config,
+    pub(super) config: StreamConfig,
+    pub(super) oscore: Option<oscore::Context>,
+    pub(super) reconnects: bool,
+    pub(super) desk: Desk,
+    pub(super) opened: Option<Instant>,
+}
+
+impl Protocol for Stream {
+    type Core = Endpoint<StreamLayer>;
+    type Action = Action;
+    type Event = ClientEvent;
+    type Error = SessionError;
+    type Prepared = ();
+
+    async fn begin(
+        &mut self,
+        _poster: Poster<Action>,
+    ) -> Result<Endpoint<StreamLayer>, ConnectionError> {
+        let layer = StreamLayer::new(time::now(), self.config.clone());
+        let endpoint = Endpoint::new(layer, self.requests.clone());
+        Ok(match self.oscore.take() {
+            Some(context) => endpoint.protected(context),
+            None => endpoint,
+        })
+    }
+
+    fn prepare(
+        &mut self,
+        _attempt: u32,
+    ) -> impl Future<Output = Result<(Server, ()), ConnectionError>> + Send + 'static {
+        ready(Ok((self.server.clone(), ())))
+    }
+
+    fn opened(
+        &mut self,
+        core: &mut Endpoint<StreamLayer>,
+        _prepared: (),
+    ) -> Result<(), ConnectionError> {
+        let now = time::now();
+        self.opened = Some(now);
+        core.connected(now, StreamLayer::new(now, self.config.clone()));
+        Ok(())
+    }
+
+    fn act(&mut self, core: &mut Endpoint<StreamLayer>, action: Action, link: Link) -> Flow {
+        let now = time::now();
+        if self.desk.act(core, action, now, link == Link::Up) {
+            return Flow::Continue;
+        }
+        self.leave(core, now);
+        Flow::Quit
+    }
+
+    fn abandoned(&mut self, core: &mut Endpoint<StreamLayer>, _link: Link) {
+        self.leave(core, time::now());
+    }
+
+    async fn take(
+        &mut self,
+        core: &mut Endpoint<StreamLayer>,
+        event: EndpointEvent,
+        _outbox: &mut Outbox<ClientEvent>,
+    ) -> Result<Flow, ConnectionError> {
+        // A server that is about to close answers what it was asked, and closes: then the loop
+        // begins again.
+        self.desk.take(core, event);
+        // What goes out next needs a sequence number, where OSCORE protects it.
+        poll_fn(|cx| core.poll_reserve(cx)).await;
+        Ok(Flow::Continue)
+    }
+
+    fn ended(
+        &mut self,
+        core: &mut Endpoint<StreamLayer>,
+        error: Option<&ConnectionError>,
+    ) -> Ended {
+        core.disconnected();
+        self.desk.disconnected();
+        let lasted = self.opened.take().map_or(Duration::ZERO, |since| {
+            time::now().saturating_duration_since(since)
+        });
+        match error {
+            None => core.end(&RequestError::Closed),
+            Some(error) if error.is_permanent() || !self.reconnects => {
+                core.end(&RequestError::NotConnected);
+            }
+            Some(_) => {}
+        }
+        Ended::after(lasted, error)
+    }
+}
+
+impl Stream {
+    /// Whatever is under way fails; what waits to be sent still goes out.
+    fn leave(&mut self, core: &mut Endpoint<StreamLayer>, now: Instant) {
+        core.end(&RequestError::Closed);
+        core.close(now);
+    }
+}
