@@ -45,7 +45,7 @@ mod service;
 mod site;
 
 pub use resource::{Asked, Reply, Resource};
-pub use serve::{serve_tcp, serve_udp};
+pub use serve::{serve_tcp, serve_udp, serve_udp_protected};
 pub use site::Site;
 
 use std::time::Duration;

@@ -28,6 +28,8 @@ pub struct Endpoint<L> {
     layer: L,
     exchanges: Exchanges,
     serves: bool,
+    /// What the requests that it takes must be protected with, if with anything.
+    guard: Option<oscore::Guard>,
     /// What is on its way, and for whom.
     transmissions: BTreeMap<TransmissionId, Purpose>,
     by_exchange: BTreeMap<ExchangeId, TransmissionId>,
@@ -71,6 +73,7 @@ impl<L: MessageLayer> Endpoint<L> {
             layer,
             exchanges: Exchanges::new(config, is_reliable),
             serves: false,
+            guard: None,
             transmissions: BTreeMap::new(),
             by_exchange: BTreeMap::new(),
             events: VecDeque::new(),
@@ -91,10 +94,25 @@ impl<L: MessageLayer> Endpoint<L> {
         self
     }
 
+    /// The same, which takes requests too, of clients that share one of these contexts: what is not
+    /// protected is refused with 4.01, and its answers are protected as the requests were.
+    #[must_use]
+    pub fn serving_protected(mut self, contexts: Vec<oscore::Context>) -> Self {
+        self.guard = Some(oscore::Guard::new(contexts));
+        self.serving()
+    }
+
     /// Has OSCORE reserve sequence numbers ([`Exchanges::poll_reserve`]): no request should be
     /// begun while this is pending.
     pub fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.exchanges.poll_reserve(cx)
+        let guarded = match &mut self.guard {
+            Some(guard) => guard.poll_reserve(cx),
+            None => Poll::Ready(()),
+        };
+        match self.exchanges.poll_reserve(cx) {
+            Poll::Ready(()) => guarded,
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     /// The message layer.
@@ -147,8 +165,10 @@ impl<L: MessageLayer> Endpoint<L> {
         &mut self,
         now: Instant,
         to: &Reception,
-        response: Message,
+        mut response: Message,
     ) -> Result<TransmissionId, SendError> {
+        response.set_token(to.token);
+        let response = self.guarded(to.from(), response)?;
         let id = self.layer.respond(now, to, response)?;
         self.remember(id);
         Ok(id)
@@ -175,6 +195,7 @@ impl<L: MessageLayer> Endpoint<L> {
         notification: Message,
         delivery: Delivery,
     ) -> Result<TransmissionId, SendError> {
+        let notification = self.guarded(to, notification)?;
         let id = self.layer.send(now, to, notification, delivery)?;
         self.remember(id);
         Ok(id)
@@ -278,9 +299,7 @@ impl<L: MessageLayer> Endpoint<L> {
                     Verdict::Reject => self.layer.reject(now, &reception),
                 }
             }
-            LayerEvent::Received(received) if self.serves => {
-                self.events.push_back(EndpointEvent::Request(received));
-            }
+            LayerEvent::Received(received) if self.serves => self.take_request(now, received),
             LayerEvent::Received(received) => self.layer.reject(now, &received.reception),
             LayerEvent::Sent(id) => {
                 // What is sent once, or on a stream, is as delivered as it will be.
@@ -309,6 +328,34 @@ impl<L: MessageLayer> Endpoint<L> {
             LayerEvent::Released { hold_off, .. } => {
                 self.events.push_back(EndpointEvent::Released { hold_off });
             }
+        }
+    }
+
+    fn take_request(&mut self, now: Instant, mut received: Received) {
+        if let Some(guard) = &mut self.guard {
+            match guard.unprotect(received.reception.from(), &received.message) {
+                Ok(plain) => received.message = plain,
+                Err(Some(refusal)) => {
+                    // Where it can't be sent, the client asks again, or gives up.
+                    let _ = self.layer.respond(now, &received.reception, refusal);
+                    return;
+                }
+                Err(None) => {
+                    self.layer.reject(now, &received.reception);
+                    return;
+                }
+            }
+        }
+        self.events.push_back(EndpointEvent::Request(received));
+    }
+
+    /// An answer, protected as its request was.
+    fn guarded(&mut self, to: Peer, answer: Message) -> Result<Message, SendError> {
+        match &mut self.guard {
+            None => Ok(answer),
+            Some(guard) => guard
+                .protect(to, &answer)
+                .map_err(|error| SendError::Unprotected(error.kind())),
         }
     }
 
@@ -458,6 +505,7 @@ impl From<SendError> for RequestError {
             }
             SendError::Code(_) => Self::InvalidRequest("the code is no method's"),
             SendError::Closing => Self::NotConnected,
+            error @ SendError::Unprotected(_) => Self::Security(error.to_string().into()),
         }
     }
 }

@@ -200,6 +200,8 @@ pub enum SendError {
     Code(Code),
     /// The layer is closing, or the peer is.
     Closing,
+    /// It can't be protected by OSCORE, as it has to be, for this reason.
+    Unprotected(crate::oscore::ErrorKind),
 }
 
 impl fmt::Display for SendError {
@@ -213,6 +215,9 @@ impl fmt::Display for SendError {
             Self::ConfirmableToGroup => f.write_str("a confirmable message to a multicast group"),
             Self::Code(code) => write!(f, "the code {code} is not sent as a message"),
             Self::Closing => f.write_str("the connection is being closed"),
+            Self::Unprotected(reason) => {
+                write!(f, "the message can't be protected by OSCORE: {reason:?}")
+            }
         }
     }
 }

@@ -59,12 +59,14 @@ mod option;
 pub mod oracle;
 mod protect;
 mod sequence;
+mod server;
 mod window;
 
 pub use context::{Context, Parameters};
 pub use crypto::Algorithm;
 pub use error::{Error, ErrorKind, Refusal};
 pub use protect::{ClientExchange, ServerExchange};
+pub(crate) use server::Guard;
 
 #[cfg(test)]
 mod tests;

@@ -11,19 +11,47 @@ use jackfield_socket::{ByteStream, DatagramSocket, Error, ErrorKind, TcpListener
 use super::service::Service;
 use super::site::Site;
 use crate::core::{Config, DatagramLayer, Endpoint, StreamLayer};
+use crate::oscore;
 
 /// Serves a site over a UDP socket until that fails, and returns why it did.
 ///
 /// # Cancel safety
 /// Dropping the future closes the socket.
 pub async fn serve_udp<S: DatagramSocket>(socket: S, site: Site) -> Error {
+    let endpoint = Endpoint::new(layer(&site), Config::default()).serving();
+    serve_datagrams(socket, site, endpoint).await
+}
+
+/// The same for clients that share one of these OSCORE contexts, each its own: what is not protected
+/// is refused with 4.01 (Unauthorized).
+///
+/// # Cancel safety
+/// As [`serve_udp`].
+pub async fn serve_udp_protected<S: DatagramSocket>(
+    socket: S,
+    site: Site,
+    contexts: Vec<oscore::Context>,
+) -> Error {
+    let endpoint = Endpoint::new(layer(&site), Config::default()).serving_protected(contexts);
+    serve_datagrams(socket, site, endpoint).await
+}
+
+fn layer(site: &Site) -> DatagramLayer {
     let seed = getrandom::u64().unwrap_or_default();
-    let layer = DatagramLayer::new(site.config.datagrams.clone(), seed);
-    let endpoint = Endpoint::new(layer, Config::default()).serving();
+    DatagramLayer::new(site.config.datagrams.clone(), seed)
+}
+
+async fn serve_datagrams<S: DatagramSocket>(
+    socket: S,
+    site: Site,
+    endpoint: Endpoint<DatagramLayer>,
+) -> Error {
     let mut driver = DatagramDriver::new(socket, endpoint);
     let mut changes = site.watch();
     let mut service = Service::new(site);
     loop {
+        // Notifications need sequence numbers, where OSCORE protects them.
+        poll_fn(|cx| driver.core_mut().poll_reserve(cx)).await;
         tokio::select! {
             biased;
             () = deadline(service.deadline()) => {
