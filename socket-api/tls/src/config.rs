@@ -40,8 +40,7 @@ pub enum TlsVersion {
 pub struct TlsConfig {
     roots: Option<Certificates>,
     identity: Option<Identity>,
-    alpn: Vec<Vec<u8>>,
-    min_version: TlsVersion,
+    common: Common,
 }
 
 /// How a server secures its streams.
@@ -49,6 +48,12 @@ pub struct TlsConfig {
 pub struct TlsServerConfig {
     identity: Identity,
     client_roots: Option<Certificates>,
+    common: Common,
+}
+
+/// What both ends are asked for.
+#[derive(Clone, Debug)]
+struct Common {
     alpn: Vec<Vec<u8>>,
     min_version: TlsVersion,
 }
@@ -60,8 +65,7 @@ impl TlsConfig {
         Self {
             roots: None,
             identity: None,
-            alpn: Vec::new(),
-            min_version: TlsVersion::Tls12,
+            common: Common::default(),
         }
     }
 
@@ -87,14 +91,14 @@ impl TlsConfig {
         I: IntoIterator,
         I::Item: Into<Vec<u8>>,
     {
-        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self.common.alpn = protocols.into_iter().map(Into::into).collect();
         self
     }
 
     /// The oldest version to speak. Default: TLS 1.2.
     #[must_use]
     pub fn with_min_version(mut self, version: TlsVersion) -> Self {
-        self.min_version = version;
+        self.common.min_version = version;
         self
     }
 
@@ -104,9 +108,8 @@ impl TlsConfig {
     }
 
     pub(crate) fn build(self) -> Result<ClientConfig> {
-        check_alpn(&self.alpn)?;
         let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions(self.min_version))
+            .with_protocol_versions(self.common.versions())
             .map_err(unexpected)?;
         let builder = match &self.roots {
             Some(roots) => builder.with_root_certificates(roots.to_roots()?),
@@ -119,7 +122,7 @@ impl TlsConfig {
             Some(identity) => builder.with_client_cert_resolver(resolver(identity)),
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = self.alpn;
+        config.alpn_protocols = self.common.alpn()?;
         Ok(config)
     }
 }
@@ -137,8 +140,7 @@ impl TlsServerConfig {
         Self {
             identity,
             client_roots: None,
-            alpn: Vec::new(),
-            min_version: TlsVersion::Tls12,
+            common: Common::default(),
         }
     }
 
@@ -157,21 +159,20 @@ impl TlsServerConfig {
         I: IntoIterator,
         I::Item: Into<Vec<u8>>,
     {
-        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self.common.alpn = protocols.into_iter().map(Into::into).collect();
         self
     }
 
     /// The oldest version to speak. Default: TLS 1.2.
     #[must_use]
     pub fn with_min_version(mut self, version: TlsVersion) -> Self {
-        self.min_version = version;
+        self.common.min_version = version;
         self
     }
 
     pub(crate) fn build(self) -> Result<ServerConfig> {
-        check_alpn(&self.alpn)?;
         let builder = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions(self.min_version))
+            .with_protocol_versions(self.common.versions())
             .map_err(unexpected)?;
         let builder = match &self.client_roots {
             Some(roots) => builder.with_client_cert_verifier(
@@ -182,8 +183,41 @@ impl TlsServerConfig {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(resolver(&self.identity));
-        config.alpn_protocols = self.alpn;
+        config.alpn_protocols = self.common.alpn()?;
         Ok(config)
+    }
+}
+
+impl Common {
+    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        match self.min_version {
+            TlsVersion::Tls12 => rustls::ALL_VERSIONS,
+            TlsVersion::Tls13 => &TLS13_ONLY,
+        }
+    }
+
+    /// The protocols' names, if they can be.
+    fn alpn(self) -> Result<Vec<Vec<u8>>> {
+        let wrong = |name: &&Vec<u8>| name.is_empty() || name.len() > MAX_ALPN_NAME;
+        match self.alpn.iter().find(wrong) {
+            None => Ok(self.alpn),
+            Some(name) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "an application protocol's name has 1 to {MAX_ALPN_NAME} bytes, not {}",
+                    name.len()
+                ),
+            )),
+        }
+    }
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            alpn: Vec::new(),
+            min_version: TlsVersion::Tls12,
+        }
     }
 }
 
@@ -194,29 +228,6 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 
 fn resolver(identity: &Identity) -> Arc<SingleCertAndKey> {
     Arc::new(SingleCertAndKey::from(identity.certified_key().clone()))
-}
-
-fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
-    match min {
-        TlsVersion::Tls12 => rustls::ALL_VERSIONS,
-        TlsVersion::Tls13 => &TLS13_ONLY,
-    }
-}
-
-fn check_alpn(protocols: &[Vec<u8>]) -> Result<()> {
-    match protocols
-        .iter()
-        .find(|name| name.is_empty() || name.len() > MAX_ALPN_NAME)
-    {
-        Some(name) => Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!(
-                "an application protocol's name has 1 to {MAX_ALPN_NAME} bytes, not {}",
-                name.len()
-            ),
-        )),
-        None => Ok(()),
-    }
 }
 
 /// For what can fail by its type only.

@@ -11,9 +11,6 @@ use crate::{MAX_DATAGRAM, Reason, datagram_cost};
 /// Received pieces shorter than this are gathered in one buffer, so that many small ones don't each
 /// hold a large message in memory.
 const GATHER_BELOW: usize = 16 * 1024;
-/// What stands ahead of a datagram's data in its message, at the most, in bytes: the header, the
-/// flags, and an IPv6 address with its port.
-const DATAGRAM_HEAD: u32 = 32;
 
 #[derive(Debug)]
 pub(super) enum Channel {
@@ -84,8 +81,13 @@ pub(super) struct Udp {
     pub(super) orphan: Option<Reason>,
 }
 
-/// A whole message, which prints no payload.
-pub(super) struct Queued(pub(super) BytesMut);
+/// A datagram to be sent, which prints no payload.
+pub(super) struct Queued {
+    /// The whole message.
+    pub(super) message: BytesMut,
+    /// What its data costs: with the 64 bytes on top, more than the message takes.
+    pub(super) cost: u32,
+}
 
 /// What the peer lets this side send.
 #[derive(Debug)]
@@ -268,11 +270,7 @@ impl Udp {
 
     /// Whether a datagram of this cost may be queued: there is credit, and room.
     pub(super) fn has_room(&self, cost: u32) -> bool {
-        // The queue counts whole messages, so there must be room for what stands ahead of the data.
-        let room = self
-            .grant
-            .window
-            .saturating_sub(self.queued + DATAGRAM_HEAD);
+        let room = self.grant.window.saturating_sub(self.queued);
         cost <= self.allowance.available() && (cost <= room || self.send_queue.is_empty())
     }
 
@@ -440,7 +438,7 @@ impl Received {
 
 impl fmt::Debug for Queued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
+        write!(f, "{} bytes", self.message.len())
     }
 }
 

@@ -86,9 +86,10 @@ impl Mux {
                     if udp.orphan.is_none() && udp.reset.is_none() {
                         assert_eq!(udp.grant.total(waiting), window, "{id}");
                     }
-                    let costs = udp.send_queue.iter();
-                    let costs = costs.map(|message| crate::datagram_cost(message.0.len()));
+                    let costs = udp.send_queue.iter().map(|queued| queued.cost);
                     assert_eq!(costs.sum::<u32>(), udp.queued, "{id}");
+                    let bytes = udp.send_queue.iter().map(|queued| queued.message.len());
+                    assert!(bytes.sum::<usize>() <= udp.queued as usize, "{id}");
                     assert!(udp.queued <= window || udp.send_queue.len() == 1, "{id}");
                 }
             }

@@ -75,8 +75,8 @@ fn udp_turn(udp: &mut Udp, id: Id, events: &mut VecDeque<Event>) -> Option<Bytes
         let total = udp.dropped;
         return Some(Frame::Dropped { id, total }.encode());
     }
-    let Queued(message) = udp.send_queue.pop_front()?;
-    udp.queued -= datagram_cost(message.len());
+    let Queued { message, cost } = udp.send_queue.pop_front()?;
+    udp.queued -= cost;
     if udp.allowance.available() > 0 && std::mem::take(&mut udp.allowance.asked) {
         events.push_back(Event::Writable(id));
     }
@@ -293,7 +293,8 @@ pub(super) fn datagram(
     let relay = mux.role == super::Role::Relay;
     let udp = udp(mux, id)?;
     if fits {
-        let paid = udp.allowance.take(datagram_cost(data.len()));
+        let cost = datagram_cost(data.len());
+        let paid = udp.allowance.take(cost);
         debug_assert!(paid, "datagram_capacity() looks at the allowance");
         let frame = Frame::Datagram {
             id,
@@ -302,8 +303,8 @@ pub(super) fn datagram(
             data: Bytes::copy_from_slice(data),
         };
         let message = frame.encode();
-        udp.queued += datagram_cost(message.len());
-        udp.send_queue.push_back(Queued(message));
+        udp.queued += cost;
+        udp.send_queue.push_back(Queued { message, cost });
     } else if relay {
         udp.count_dropped(1);
     }
