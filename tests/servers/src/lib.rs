@@ -3,8 +3,9 @@
 //! The tests need the servers of `jackfield_testing`; `cargo xtask test` installs them, or says that
 //! they are skipped.
 
+pub mod kept;
+pub mod mqtt;
 pub mod scenario;
-pub mod second;
 pub mod user;
 
 use std::net::SocketAddr;

@@ -1,27 +1,21 @@
 //! An IRC client in a test's hand: everything that happens to it is kept, and can be waited for.
 
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError};
 use jackfield_irc::codec::Nickname;
 use jackfield_irc::core::{Config, Event, Flood};
 use jackfield_socket::{Endpoint, TcpConnect};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::LONG;
+use crate::kept::{Kept, Source};
 
 /// A client that runs, and what has happened to it.
 #[derive(Debug)]
 pub struct User {
     /// What acts.
     pub client: Client,
-    events: Arc<Mutex<Vec<ClientEvent>>>,
-    news: watch::Receiver<()>,
-    /// How many events were looked at.
-    seen: usize,
+    events: Kept<ClientEvent>,
     connection: JoinHandle<Result<(), ConnectionError>>,
 }
 
@@ -43,23 +37,11 @@ pub fn name(nick: &str) -> Nickname {
 impl User {
     /// Starts a client.
     pub fn start(network: impl TcpConnect, server: &Endpoint, config: ClientConfig) -> Self {
-        let (client, mut incoming, connection) = client::connect(network, server.clone(), config);
-        let connection = tokio::spawn(connection);
-        let events = Arc::new(Mutex::new(Vec::new()));
-        let (tell, news) = watch::channel(());
-        let kept = Arc::clone(&events);
-        tokio::spawn(async move {
-            while let Some(event) = incoming.next().await {
-                lock(&kept).push(event);
-                tell.send_replace(());
-            }
-        });
+        let (client, events, connection) = client::connect(network, server.clone(), config);
         Self {
             client,
-            events,
-            news,
-            seen: 0,
-            connection,
+            events: Kept::of(events),
+            connection: tokio::spawn(connection),
         }
     }
 
@@ -89,36 +71,8 @@ impl User {
     ///
     /// # Panics
     /// When it doesn't come; shows what came instead.
-    pub async fn wait<T>(
-        &mut self,
-        what: &str,
-        mut pick: impl FnMut(&ClientEvent) -> Option<T>,
-    ) -> T {
-        let from = self.seen;
-        let search = async {
-            loop {
-                let open = self.news.has_changed().is_ok();
-                self.news.mark_unchanged();
-                {
-                    let events = lock(&self.events);
-                    for event in events.iter().skip(self.seen) {
-                        self.seen += 1;
-                        if let Some(found) = pick(event) {
-                            return Some(found);
-                        }
-                    }
-                }
-                if !open {
-                    return None;
-                }
-                let _ = self.news.changed().await;
-            }
-        };
-        let result = timeout(LONG, search).await;
-        result
-            .ok()
-            .flatten()
-            .unwrap_or_else(|| panic!("waited in vain {what}; since then:\n{}", self.since(from)))
+    pub async fn wait<T>(&mut self, what: &str, pick: impl FnMut(&ClientEvent) -> Option<T>) -> T {
+        self.events.wait(what, pick).await
     }
 
     /// The same for an event of the session.
@@ -136,7 +90,7 @@ impl User {
 
     /// Everything that has happened so far.
     pub fn events(&self) -> Vec<ClientEvent> {
-        lock(&self.events).clone()
+        self.events.events()
     }
 
     /// Waits until the client has ended, and says how.
@@ -147,16 +101,12 @@ impl User {
         let ended = timeout(LONG, self.connection).await;
         ended.expect("it ends in time").expect("it does not panic")
     }
-
-    fn since(&self, from: usize) -> String {
-        let mut text = String::new();
-        for event in self.events().iter().skip(from) {
-            let _ = writeln!(text, "{event:?}");
-        }
-        text
-    }
 }
 
-fn lock(events: &Mutex<Vec<ClientEvent>>) -> MutexGuard<'_, Vec<ClientEvent>> {
-    events.lock().unwrap_or_else(PoisonError::into_inner)
+impl Source for client::Events {
+    type Event = ClientEvent;
+
+    async fn next(&mut self) -> Option<ClientEvent> {
+        self.next().await
+    }
 }

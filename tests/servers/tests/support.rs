@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackfield_server_tests::NAMES;
-use jackfield_server_tests::second::{QoS, Second};
+use jackfield_server_tests::mqtt::second::{QoS, Second};
 use jackfield_testing::aedes::Aedes;
 use jackfield_testing::aiocoap::Aiocoap;
 use jackfield_testing::atheme::{Account, Atheme};

@@ -1,0 +1,3 @@
+//! What the tests of the MQTT client share.
+
+pub mod second;
