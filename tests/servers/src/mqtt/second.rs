@@ -43,6 +43,8 @@ pub enum SecondEvent {
     Taken,
     /// The broker has answered SUBSCRIBE.
     Subscribed,
+    /// The broker has answered UNSUBSCRIBE.
+    Unsubscribed,
 }
 
 /// A message that came.
@@ -75,6 +77,7 @@ impl Second {
                 let event = match event {
                     Event::Incoming(Packet::ConnAck(_)) => SecondEvent::Connected,
                     Event::Incoming(Packet::SubAck(_)) => SecondEvent::Subscribed,
+                    Event::Incoming(Packet::UnsubAck(_)) => SecondEvent::Unsubscribed,
                     Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)) => SecondEvent::Taken,
                     Event::Incoming(Packet::Publish(publish)) => {
                         SecondEvent::Message(Box::new(Received {
@@ -115,6 +118,7 @@ impl Second {
                 let event = match event {
                     Event::Incoming(Packet::ConnAck(_)) => SecondEvent::Connected,
                     Event::Incoming(Packet::SubAck(_)) => SecondEvent::Subscribed,
+                    Event::Incoming(Packet::UnsubAck(_)) => SecondEvent::Unsubscribed,
                     Event::Incoming(Packet::PubAck(_) | Packet::PubComp(_)) => SecondEvent::Taken,
                     Event::Incoming(Packet::Publish(publish)) => {
                         SecondEvent::Message(Box::new(Received {
@@ -156,6 +160,16 @@ impl Second {
             Handle::V5(client) => client.subscribe(filter, qos).await.expect("asked"),
         }
         self.wait("to be subscribed", SecondEvent::Subscribed).await;
+    }
+
+    /// Unsubscribes, and waits until that stands.
+    pub async fn unsubscribe(&mut self, filter: &str) {
+        match &self.handle {
+            Handle::V3(client) => client.unsubscribe(filter).await.expect("asked"),
+            Handle::V5(client) => client.unsubscribe(filter).await.expect("asked"),
+        }
+        self.wait("to be unsubscribed", SecondEvent::Unsubscribed)
+            .await;
     }
 
     /// Publishes, without waiting for anything.
