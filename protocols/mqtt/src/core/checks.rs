@@ -20,9 +20,11 @@ impl Session {
             CleanStart::Never => false,
         };
         let v5 = version == Version::V5;
-        if !v5 && (connect.session_expiry == 0 || client_id.is_empty()) {
-            // `Clean Session` says both: to begin anew, and to keep nothing.
-            clean_start = true;
+        if !v5 {
+            // `Clean Session` says both: to begin anew, and to keep nothing. What is to be kept can't
+            // begin anew.
+            let keep = connect.session_expiry > 0 && !client_id.is_empty();
+            clean_start = !keep || connect.clean_start == CleanStart::Always;
         }
         if !v5 && connect.request_response_information {
             return Err(RequestError::Unsupported(

@@ -69,7 +69,9 @@ impl Connect {
 #[non_exhaustive]
 pub enum CleanStart {
     /// The server is to forget what it has kept under this name where this session is new: neither
-    /// restored from a store nor connected before. Otherwise the session goes on.
+    /// restored from a store nor connected before. Otherwise the session goes on. On 3.1.1, where a
+    /// session that is to last can't begin anew, this is [`Never`](Self::Never) unless
+    /// [`Connect::session_expiry`] is 0.
     #[default]
     IfNew,
     /// Both sides forget the session. Messages that were in flight with QoS 2 fail with

@@ -11,7 +11,7 @@ use jackfield_mqtt::client::Acknowledge;
 use jackfield_mqtt::codec::{
     PublishReason, QoS, SubscribeOptions, SubscriptionId, TopicFilter, Version, Will,
 };
-use jackfield_mqtt::core::{Message, Subscribe, Unsubscribe};
+use jackfield_mqtt::core::{CleanStart, Message, Subscribe, Unsubscribe};
 use jackfield_socket::TcpConnect;
 use jackfield_testing::proxy::Proxy;
 use tokio::time::timeout;
@@ -25,6 +25,9 @@ const ALL: [(QoS, second::QoS); 3] = [
     (QoS::AtLeastOnce, second::QoS::AtLeastOnce),
     (QoS::ExactlyOnce, second::QoS::ExactlyOnce),
 ];
+
+/// Those after which it is known that the broker has the message.
+const ACKNOWLEDGED: [(QoS, second::QoS); 2] = [ALL[1], ALL[2]];
 
 /// A broker, and how to reach it.
 #[derive(Debug)]
@@ -52,10 +55,10 @@ pub async fn play<N: TcpConnect + Clone>(place: &Place<N>) {
 pub async fn play_v5<N: TcpConnect + Clone>(place: &Place<N>) {
     let mut second = place.second("second").await;
     properties(place, &mut second).await;
-    subscription_ids(place, &second).await;
-    shared(place, &second).await;
+    subscription_ids(place, &mut second).await;
+    shared(place, &mut second).await;
     aliases(place, &mut second).await;
-    receive_maximum(place, &second).await;
+    receive_maximum(place, &mut second).await;
     requests(place).await;
     delayed_will(place, &mut second).await;
 }
@@ -128,9 +131,13 @@ async fn messages<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
 
 /// What is kept for those who come later, and forgotten again.
 async fn retained<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
-    let device = place.device("retained").await;
+    let mut config = config("retained", place.version);
+    // With a session that is kept, aedes never finishes what was retained with QoS 2.
+    config.connect.session_expiry = 0;
+    let mut device = Device::start(place.network.clone(), &at(place.server), config);
+    device.connected().await;
     let options = SubscribeOptions::default();
-    for (ours, theirs) in ALL {
+    for (ours, theirs) in ACKNOWLEDGED {
         let publish = message("kept/ours", "21 °C").qos(ours).retained();
         device.client.publish(publish).await.expect("taken");
         second.publish("kept/theirs", theirs, true, "22 °C").await;
@@ -141,9 +148,6 @@ async fn retained<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
         assert!(came.retain);
         assert_eq!(came.payload, "21 °C");
 
-        if theirs != second::QoS::AtMostOnce {
-            second.taken().await;
-        }
         let mut kept = device
             .client
             .messages(filter("kept/#"), options)
@@ -152,7 +156,8 @@ async fn retained<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
         let mut came = Vec::new();
         for _ in 0..2 {
             let delivery = timeout(LONG, kept.next()).await;
-            let delivery = delivery.expect("in time").expect("a message");
+            let delivery = delivery.unwrap_or_else(|_| panic!("{ours:?}: only {came:?}"));
+            let delivery = delivery.expect("a message");
             assert!(delivery.message.retain);
             came.push(delivery.message.payload);
         }
@@ -167,7 +172,6 @@ async fn retained<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
         second
             .publish("kept/theirs", second::QoS::AtLeastOnce, true, "")
             .await;
-        second.taken().await;
     }
     device.quit().await;
 }
@@ -187,16 +191,15 @@ async fn sessions<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
         .expect("subscribed");
     second.subscribe("news", second::QoS::ExactlyOnce).await;
 
-    for round in 0..3 {
+    // QoS 2 first: what comes once more after the last cut would confuse the next round.
+    for (ours, theirs) in ACKNOWLEDGED.into_iter().rev() {
         proxy.refuse(true);
         proxy.cut();
         device.disconnected().await;
         let mut publications = Vec::new();
         for number in 0..10 {
-            let text = format!("{round} {number}");
-            let (ours, theirs) = ALL[1 + number % 2];
+            let text = format!("{ours:?} {number}");
             second.publish("orders", theirs, false, text.clone()).await;
-            second.taken().await;
             let queued = device.client.enqueue(message("news", text).qos(ours)).await;
             publications.push(queued.expect("queued"));
         }
@@ -207,7 +210,7 @@ async fn sessions<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
             assert_eq!(taken.expect("taken").reason, PublishReason::Success);
         }
         for number in 0..10 {
-            let text = format!("{round} {number}");
+            let text = format!("{ours:?} {number}");
             assert_eq!(second.message().await.payload, text);
             let order = timeout(LONG, orders.next()).await;
             let order = order.expect("in time").expect("a message");
@@ -215,13 +218,15 @@ async fn sessions<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
         }
     }
 
-    // What a client leaves that takes its leave, the next one of its name finds.
-    drop(device);
-    let mut config = super::config("sessions", place.version);
-    config.connect.clean_start = true;
-    let mut device = Device::start(place.network.clone(), &to, config);
-    assert!(!device.connected().await.session_present);
+    // What one leaves that takes its leave, the next one of its name finds, unless it is not wanted.
     device.quit().await;
+    for (clean_start, found) in [(CleanStart::Never, true), (CleanStart::Always, false)] {
+        let mut config = super::config("sessions", place.version);
+        config.connect.clean_start = clean_start;
+        let mut device = Device::start(place.network.clone(), &to, config);
+        assert_eq!(device.connected().await.session_present, found);
+        device.quit().await;
+    }
 }
 
 /// The last words of a client that vanishes, and of one that takes its leave.
@@ -279,7 +284,11 @@ async fn properties<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second
     assert_eq!(came.response_topic.as_deref(), Some("answers"));
     assert_eq!(came.correlation_data, sent.correlation_data);
     let pair = (pair.0.to_owned(), pair.1.to_owned());
-    assert_eq!(came.user_properties, [pair.clone(), pair.clone()]);
+    // The broker may add some of its own.
+    assert!(
+        came.user_properties
+            .starts_with(&[pair.clone(), pair.clone()])
+    );
 
     let back = PublishProperties {
         payload_format_indicator: Some(1),
@@ -299,13 +308,14 @@ async fn properties<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second
     let expiry = properties.message_expiry.take();
     assert!(expiry.is_some_and(|left| left <= 600));
     properties.message_expiry = sent.message_expiry;
+    properties.user_properties.truncate(2);
     assert_eq!(properties, sent);
     device.quit().await;
     second.message().await;
 }
 
 /// Each subscription's number comes with its messages.
-async fn subscription_ids<N: TcpConnect + Clone>(place: &Place<N>, second: &Second) {
+async fn subscription_ids<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
     let mut device = place.device("numbers").await;
     for (name, number) in [("numbers/one", 1), ("numbers/two", 268_435_455)] {
         let mut subscribe = Subscribe::new(filter(name), SubscribeOptions::default());
@@ -326,7 +336,7 @@ async fn subscription_ids<N: TcpConnect + Clone>(place: &Place<N>, second: &Seco
 }
 
 /// Two clients share the work: each message comes to one of them.
-async fn shared<N: TcpConnect + Clone>(place: &Place<N>, second: &Second) {
+async fn shared<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
     const COUNT: usize = 20;
     let workers = [
         place.device("worker-1").await,
@@ -395,7 +405,7 @@ async fn aliases<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
 }
 
 /// No more messages come than are wanted at a time, and an acknowledgement makes room.
-async fn receive_maximum<N: TcpConnect + Clone>(place: &Place<N>, second: &Second) {
+async fn receive_maximum<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
     let mut config = config("slow", place.version);
     config.session.receive_maximum = NonZeroU16::new(2).expect("two");
     config.acknowledge = Acknowledge::ByHand;
@@ -478,6 +488,7 @@ async fn delayed_will<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Seco
         let mut will = Will::new("late/words".parse().expect("a topic"), delay.to_string());
         will.delay = delay;
         config.connect.will = Some(will);
+        config.connect.clean_start = CleanStart::Never;
         Device::start(place.network.clone(), &at(place.server), config)
     };
     // Back in time, and with a new will that waits less.

@@ -1,5 +1,6 @@
 //! A second MQTT client beside ours, of another hand: rumqttc, MQTT 3.1.1 and 5.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::LONG;
 
 /// How many requests may wait in it, and how many messages may be under way.
 const REQUESTS: u16 = 100;
+/// The largest packet, both ways.
+const PACKET: u32 = 1 << 20;
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// A connected client, until it is dropped.
@@ -23,6 +26,7 @@ const KEEP_ALIVE: Duration = Duration::from_mins(1);
 pub struct Second {
     handle: Handle,
     events: mpsc::UnboundedReceiver<SecondEvent>,
+    passed_over: VecDeque<SecondEvent>,
     task: JoinHandle<()>,
 }
 
@@ -66,7 +70,10 @@ impl Second {
     /// Connects with MQTT 3.1.1.
     pub async fn v3(broker: SocketAddr, id: &str) -> Self {
         let mut options = rumqttc::MqttOptions::new(id, broker.ip().to_string(), broker.port());
-        options.set_keep_alive(KEEP_ALIVE).set_inflight(REQUESTS);
+        options
+            .set_keep_alive(KEEP_ALIVE)
+            .set_max_packet_size(PACKET as usize, PACKET as usize)
+            .set_inflight(REQUESTS);
         let (client, mut event_loop) = rumqttc::AsyncClient::new(options, REQUESTS.into());
         let (tell, events) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
@@ -107,6 +114,7 @@ impl Second {
         let mut options = v5::MqttOptions::new(id, broker.ip().to_string(), broker.port());
         options
             .set_keep_alive(KEEP_ALIVE)
+            .set_max_packet_size(Some(PACKET))
             .set_outgoing_inflight_upper_limit(REQUESTS);
         let (client, mut event_loop) = v5::AsyncClient::new(options, REQUESTS.into());
         let (tell, events) = mpsc::unbounded_channel();
@@ -147,9 +155,11 @@ impl Second {
         let mut second = Self {
             handle,
             events,
+            passed_over: VecDeque::new(),
             task,
         };
-        second.wait("to be let in", SecondEvent::Connected).await;
+        let connected = |event: &_| *event == SecondEvent::Connected;
+        second.wait("to be let in", connected).await;
         second
     }
 
@@ -159,7 +169,8 @@ impl Second {
             Handle::V3(client) => client.subscribe(filter, older(qos)).await.expect("asked"),
             Handle::V5(client) => client.subscribe(filter, qos).await.expect("asked"),
         }
-        self.wait("to be subscribed", SecondEvent::Subscribed).await;
+        let subscribed = |event: &_| *event == SecondEvent::Subscribed;
+        self.wait("to be subscribed", subscribed).await;
     }
 
     /// Unsubscribes, and waits until that stands.
@@ -168,12 +179,26 @@ impl Second {
             Handle::V3(client) => client.unsubscribe(filter).await.expect("asked"),
             Handle::V5(client) => client.unsubscribe(filter).await.expect("asked"),
         }
-        self.wait("to be unsubscribed", SecondEvent::Unsubscribed)
-            .await;
+        let unsubscribed = |event: &_| *event == SecondEvent::Unsubscribed;
+        self.wait("to be unsubscribed", unsubscribed).await;
+    }
+
+    /// Publishes, and waits until the broker has taken it (QoS 1 and 2).
+    pub async fn publish(
+        &mut self,
+        topic: &str,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Bytes>,
+    ) {
+        self.send(topic, qos, retain, payload).await;
+        if qos != QoS::AtMostOnce {
+            self.taken().await;
+        }
     }
 
     /// Publishes, without waiting for anything.
-    pub async fn publish(&self, topic: &str, qos: QoS, retain: bool, payload: impl Into<Bytes>) {
+    pub async fn send(&self, topic: &str, qos: QoS, retain: bool, payload: impl Into<Bytes>) {
         let payload = payload.into();
         match &self.handle {
             Handle::V3(client) => {
@@ -187,9 +212,9 @@ impl Second {
         }
     }
 
-    /// Publishes with properties; MQTT 5 only.
+    /// Publishes with properties and QoS 1 or 2, and waits until it is taken; MQTT 5 only.
     pub async fn publish_with(
-        &self,
+        &mut self,
         topic: &str,
         qos: QoS,
         payload: impl Into<Bytes>,
@@ -202,32 +227,43 @@ impl Second {
             .publish_with_properties(topic, qos, false, payload.into(), properties)
             .await;
         sent.expect("asked");
+        self.taken().await;
     }
 
-    /// The next message; what else happens before is passed over.
+    /// The next message.
     pub async fn message(&mut self) -> Received {
-        loop {
-            if let SecondEvent::Message(message) = self.next("for a message").await {
-                return *message;
-            }
+        let message = self.wait("for a message", |event| {
+            matches!(event, SecondEvent::Message(_))
+        });
+        match message.await {
+            SecondEvent::Message(message) => *message,
+            other => panic!("{other:?}"),
         }
     }
 
-    /// Waits until a message of its own was taken.
+    /// Waits until a message that it [sent](Self::send) with QoS 1 or 2 was taken.
     pub async fn taken(&mut self) {
-        self.wait("for an acknowledgement", SecondEvent::Taken)
-            .await;
+        let taken = |event: &_| *event == SecondEvent::Taken;
+        self.wait("for an acknowledgement", taken).await;
     }
 
-    async fn wait(&mut self, what: &str, wanted: SecondEvent) {
-        while self.next(what).await != wanted {}
-    }
-
-    async fn next(&mut self, what: &str) -> SecondEvent {
-        let event = timeout(LONG, self.events.recv()).await;
-        event
-            .unwrap_or_else(|_| panic!("the second client waits in vain {what}"))
-            .expect("the second client runs")
+    /// The first event of this kind that was not looked at yet; others wait.
+    async fn wait(&mut self, what: &str, wanted: impl Fn(&SecondEvent) -> bool) -> SecondEvent {
+        let found = self.passed_over.iter().position(&wanted);
+        if let Some(event) = found.and_then(|place| self.passed_over.remove(place)) {
+            return event;
+        }
+        let search = async {
+            while let Some(event) = self.events.recv().await {
+                if wanted(&event) {
+                    return event;
+                }
+                self.passed_over.push_back(event);
+            }
+            panic!("the second client has ended");
+        };
+        let event = timeout(LONG, search).await;
+        event.unwrap_or_else(|_| panic!("the second client waits in vain {what}"))
     }
 }
 
