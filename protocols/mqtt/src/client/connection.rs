@@ -179,6 +179,9 @@ impl Protocol for Mqtt {
                 queued,
                 done,
             } => self.publish(core, message, queued, done),
+            Action::Published(done) => {
+                let _ = done.send(Ok(core.published()));
+            }
             Action::Subscribe(_, done) | Action::Unsubscribe(_, done) if done.is_closed() => {}
             Action::Subscribe(subscribe, done) => {
                 self.ask(core.subscribe(subscribe), done);

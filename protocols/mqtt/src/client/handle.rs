@@ -31,6 +31,8 @@ pub(super) enum Action {
         queued: Option<Done<()>>,
         done: Done<Reply>,
     },
+    /// How many were published so far.
+    Published(Done<u64>),
     Subscribe(Subscribe, Done<Reply>),
     Unsubscribe(Unsubscribe, Done<Reply>),
     /// Subscribes, and routes what comes to a subscription of its own.
@@ -147,6 +149,36 @@ impl Client {
         .await?;
         answered(is_queued).await?;
         Ok(Publication(outcome))
+    }
+
+    /// How many messages of QoS 1 and 2 the session has ever taken to send, those of earlier
+    /// processes with the same store included.
+    ///
+    /// The count is stored together with the message. So an application that numbers its messages
+    /// knows, after a crash, which was the last that the session has: it goes on with the next, and
+    /// sends none twice and leaves none out.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::QoS;
+    /// # use jackfield_mqtt::core::Message;
+    /// # async fn example(client: Client, readings: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let before = usize::try_from(client.published().await?)?;
+    /// for reading in readings.iter().skip(before) {
+    ///     let message = Message::new("meter/reading".parse()?, (*reading).to_owned());
+    ///     let _publication = client.enqueue(message.qos(QoS::ExactlyOnce)).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn published(&self) -> Result<u64, RequestError> {
+        self.ask(Action::Published).await
     }
 
     /// Subscribes; done when the server has answered. The messages come as

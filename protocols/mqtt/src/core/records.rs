@@ -8,6 +8,7 @@
 //! | `o`, number (u64) | an outgoing message, as a PUBLISH of MQTT 5 with the packet identifier 1 |
 //! | `p`, number (u64) | its packet identifier (u16); 0 where it has not been released, otherwise the place among those that have (u64). The message is deleted when it is released. |
 //! | `i`, packet identifier (u16) | an incoming message: its serial (u64); 1 or 2, its quality of service, or 3 where PUBREC has told that it has arrived (u8) |
+//! | `q` | how many messages were ever taken to be sent with QoS 1 or 2 (u64) |
 //! | `s`, number (u32) | a subscription: whether the server is known to have it (0 or 1); its options, as in SUBSCRIBE (u8); its identifier, 0 for none (u32); its filter (the rest) |
 
 use std::collections::BTreeMap;
@@ -60,6 +61,14 @@ pub(super) fn flight(packet_id: PacketId, released: u64) -> Vec<u8> {
     value
 }
 
+pub(super) fn published_key() -> Vec<u8> {
+    vec![b'q']
+}
+
+pub(super) fn published(count: u64) -> Vec<u8> {
+    count.to_be_bytes().to_vec()
+}
+
 pub(super) fn incoming_key(packet_id: PacketId) -> Vec<u8> {
     key(b'i', &packet_id.get().to_be_bytes())
 }
@@ -99,6 +108,7 @@ fn key(kind: u8, number: &[u8]) -> Vec<u8> {
 pub(super) struct Restored {
     pub(super) serials: Option<u64>,
     pub(super) client_id: Option<Text>,
+    pub(super) published: u64,
     pub(super) outgoing: BTreeMap<u64, Stored>,
     pub(super) incoming: BTreeMap<PacketId, (u64, QoS, Held)>,
     pub(super) subscriptions: BTreeMap<u32, (TopicFilter, Subscription)>,
@@ -174,6 +184,9 @@ impl Restored {
                 };
                 let serial = u64::from_be_bytes(*serial);
                 self.incoming.insert(packet_id, (serial, qos, held));
+            }
+            b'q' if number.is_empty() => {
+                self.published = u64::from_be_bytes(value.try_into().ok()?);
             }
             b's' => {
                 let number = u32::from_be_bytes(number.try_into().ok()?);

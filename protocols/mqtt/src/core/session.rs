@@ -20,7 +20,7 @@ use super::{
 };
 use crate::codec::{
     self, Auth, AuthReason, Authentication, DecodeError, Decoder, Disconnect, DisconnectReason,
-    Encoder, InvalidValue, Packet, PublishReason, Text, Version,
+    Encoder, InvalidValue, Packet, PublishReason, QoS, Text, Version,
 };
 use crate::error::{RequestError, RestoreError, SessionError};
 
@@ -45,6 +45,8 @@ pub struct Session {
     /// Whether there may be a session that the server has kept for this one.
     pub(super) resumable: bool,
     next_request: u64,
+    /// Messages of QoS 1 and 2 that were ever taken to be sent.
+    published: u64,
     events: VecDeque<(After, SessionEvent)>,
     pub(super) phase: Phase,
     /// What holds for the present connection.
@@ -134,6 +136,7 @@ impl Session {
             assigned_client_id: None,
             resumable: false,
             next_request: 1,
+            published: 0,
             events: VecDeque::new(),
             phase: Phase::Offline,
             connection,
@@ -165,6 +168,7 @@ impl Session {
             .outgoing
             .restore(restored.outgoing, &mut session.ids);
         session.next_request = highest + 1;
+        session.published = restored.published;
         Ok(session)
     }
 
@@ -184,6 +188,16 @@ impl Session {
     /// Messages that wait to be sent or to be acknowledged by the server.
     pub fn waiting_messages(&self) -> usize {
         self.outgoing.len()
+    }
+
+    /// How many messages of QoS 1 and 2 the session has ever taken to send, those of earlier
+    /// processes included where it is durable.
+    ///
+    /// The count is stored together with the message. So an application that numbers its messages
+    /// knows, after a crash, which was the last that the session has: it goes on with the next, and
+    /// sends none twice and leaves none out.
+    pub fn published(&self) -> u64 {
+        self.published
     }
 
     /// Begins a connection: the next bytes to and from the session are those of a new stream.
@@ -239,6 +253,12 @@ impl Session {
             }
         }
         let request = self.new_request();
+        if message.qos != QoS::AtMostOnce {
+            self.published += 1;
+            let published = self.published;
+            self.durable
+                .put(records::published_key(), || records::published(published));
+        }
         self.outgoing.push(now, request, message, &mut self.durable);
         Ok(request)
     }
