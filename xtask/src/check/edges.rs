@@ -52,6 +52,10 @@ const TOKIO_ANYWHERE: &[&str] = &[
 /// a runtime.
 const TOKIO_TIMERS: &[&str] = &["time"];
 
+/// What a WebSocket's library names of tokio's sockets, natively. It would resolve names with them
+/// if it were asked to connect by itself; ours gives it a stream.
+const TOKIO_NAMED: (&str, &[&str]) = ("jackfield-websocket", &["net", "libc", "mio", "socket2"]);
+
 /// Where a graph is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
@@ -171,7 +175,10 @@ fn violations(package: &str, target: Target, graph: &BTreeSet<Dependency>) -> Ve
             };
             for feature in &dependency.features {
                 let feature = feature.as_str();
-                if !TOKIO_ANYWHERE.contains(&feature) && !timers.contains(&feature) {
+                let named = target == Target::Native
+                    && package == TOKIO_NAMED.0
+                    && TOKIO_NAMED.1.contains(&feature);
+                if !TOKIO_ANYWHERE.contains(&feature) && !timers.contains(&feature) && !named {
                     forbid(&format!(
                         "tokio's feature `{feature}` binds it to a runtime"
                     ));
@@ -200,6 +207,8 @@ mod tests {
         assert!(broken("jackfield-irc", Target::Native, client).is_empty());
         let backend = "jackfield-socket v0.1.0|\ntokio v1.54.0|net,rt,time\nmio v1.1.0|net";
         assert!(broken("jackfield-native", Target::Native, backend).is_empty());
+        let carrier = "jackfield-socket v0.1.0|\ntokio v1.54.0|io-util,net,time";
+        assert!(broken("jackfield-websocket", Target::Native, carrier).is_empty());
         let page = "jackfield-irc v0.1.0|\njackfield-direct v0.1.0|\ntokio v1.54.0|io-util,sync";
         assert!(broken("jackfield-web", Target::Browser, page).is_empty());
     }
@@ -212,6 +221,9 @@ mod tests {
             ("jackfield-irc", Native, "tokio v1.54.0|net"),
             ("jackfield-irc", Native, "tokio v1.54.0|rt"),
             ("jackfield-tls", Native, "tokio v1.54.0|rt-multi-thread"),
+            ("jackfield-client", Native, "tokio v1.54.0|net"),
+            ("jackfield-websocket", Native, "tokio v1.54.0|rt"),
+            ("jackfield-store", Native, "jackfield-coap v0.1.0|"),
             ("jackfield-relay-wire", Native, "tokio v1.54.0|net"),
             ("jackfield-relay-wire", Native, "jackfield-irc v0.1.0|"),
             ("jackfield-native", Native, "jackfield-irc v0.1.0|"),
