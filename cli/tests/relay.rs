@@ -9,6 +9,7 @@ use jackfield_irc::server::{ServerConfig, serve};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_socket::TcpListener;
+use jackfield_testing::mqtt_broker::Broker;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -66,6 +67,37 @@ async fn connecting() {
         "{}",
         outcome.errors
     );
+}
+
+#[tokio::test]
+async fn messages_of_mqtt() {
+    let relay = relay().await;
+    let broker = Broker::start().await.expect("a broker");
+    let url = format!("ws://{relay}");
+    let port = broker.tcp().port().to_string();
+    let mqtt = |verb, args: &[&str]| {
+        let broker = [
+            "mqtt",
+            verb,
+            "--relay",
+            &url,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+        ];
+        let mut command = command(&[&broker, args].concat());
+        command.env("JACKFIELD_TOKEN", SECRET);
+        start(command)
+    };
+    let mut sub = mqtt("sub", &["-t", "a", "-q", "2", "-C", "1", "-d"]);
+    sub.said("jackfield: subscribed").await;
+    let outcome = mqtt("pub", &["-t", "a", "-q", "2", "-m", "hello"])
+        .finish(b"")
+        .await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    let outcome = sub.finish(b"").await;
+    assert_eq!(outcome.output, b"hello\n", "{}", outcome.errors);
 }
 
 #[tokio::test]
