@@ -246,6 +246,24 @@ async fn messages_are_acknowledged_by_hand() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_than_the_receive_maximum_is_put_up_with() {
+    let mut few = config();
+    few.session.receive_maximum = std::num::NonZeroU16::MIN;
+    let mut world = World::new(few).await;
+    let mut server = world.server().await;
+    let connect = server.connect().await;
+    assert_eq!(connect.receive_maximum, Some(std::num::NonZeroU16::MIN));
+    server.let_in(false).await;
+    for packet_id in 1..=100 {
+        server.deliver("a/b", "one of many", Some(packet_id)).await;
+    }
+    for packet_id in 1..=100 {
+        world.message().await;
+        assert_eq!(server.puback().await.packet_id.get(), packet_id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_subscription_has_its_messages() {
     let mut world = World::new(config()).await;
     let mut server = world.connected(false).await;

@@ -19,7 +19,8 @@ pub struct Config {
     /// fewer. Default: 1,000.
     pub in_flight: NonZeroU16,
     /// How many messages of QoS 1 and 2 the server may send before they are acknowledged
-    /// (Receive Maximum). Default: 1,000.
+    /// (Receive Maximum). The server is asked to keep to it; one that sends more, as mosquitto 2.0
+    /// does under load, is put up with. Default: 1,000.
     pub receive_maximum: NonZeroU16,
     /// The largest packet that the server may send, in bytes. Default: 1 MiB.
     pub maximum_packet_size: NonZeroU32,

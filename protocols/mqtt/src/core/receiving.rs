@@ -197,13 +197,9 @@ impl Session {
         let serial = match publish.packet_id {
             None => None,
             Some(packet_id) => {
-                let arrival = self.incoming.arrive(
-                    packet_id,
-                    publish.qos,
-                    publish.dup,
-                    self.receive_maximum(),
-                    &mut self.durable,
-                )?;
+                let arrival =
+                    self.incoming
+                        .arrive(packet_id, publish.qos, publish.dup, &mut self.durable)?;
                 if self.incoming.serials_to_store().is_some() {
                     self.store_meta();
                 }
@@ -230,14 +226,6 @@ impl Session {
             },
         }));
         Ok(())
-    }
-
-    /// MQTT 3.1.1 has no such limit; there, the bound is the highest.
-    fn receive_maximum(&self) -> u16 {
-        match self.config.version {
-            Version::V5 => self.config.receive_maximum.get(),
-            Version::V311 => u16::MAX,
-        }
     }
 
     /// PUBACK or PUBREC.
