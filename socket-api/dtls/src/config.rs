@@ -22,6 +22,12 @@ pub struct DtlsConfig {
     /// How long a handshake may take, retransmissions included: at least a millisecond, at most a
     /// day. Default: 30 s.
     pub handshake_timeout: Duration,
+    /// How long the peer may be silent after something was sent to it, until the session counts as
+    /// lost and receiving fails with [`TimedOut`](jackfield_socket::ErrorKind::TimedOut). A peer that
+    /// has started again knows nothing of the session, and can't say so; a new one has to be opened.
+    /// None waits for ever, for those who expect no answers. Default: 60 s, in which CoAP has repeated
+    /// a message for the last time.
+    pub silence_timeout: Option<Duration>,
     /// The largest datagram that is sent, in bytes, DTLS's own included: at least 256, at most
     /// 16,384. The handshake's messages are fragmented to fit; what is sent through the socket may
     /// have [29 bytes](crate::DtlsSocket::OVERHEAD) less. Default: 1,232, which every path of IPv6
@@ -35,6 +41,7 @@ impl DtlsConfig {
         Self {
             psk,
             handshake_timeout: Duration::from_secs(30),
+            silence_timeout: Some(Duration::from_mins(1)),
             mtu: 1_232,
         }
     }

@@ -26,6 +26,7 @@ const SHORTEST_HANDSHAKE: Duration = Duration::from_millis(1);
 pub struct Dtls<N> {
     network: N,
     config: Arc<Config>,
+    silence_timeout: Option<Duration>,
 }
 
 impl<N> Dtls<N> {
@@ -47,6 +48,7 @@ impl<N> Dtls<N> {
                 "the MTU is not between 256 and 16384 bytes",
             ));
         }
+        let silence_timeout = config.silence_timeout;
         let identity = config.psk.identity().to_vec();
         let engine = Config::builder()
             .with_crypto_provider(dimpl::crypto::rust_crypto::default_provider())
@@ -64,6 +66,7 @@ impl<N> Dtls<N> {
         Ok(Self {
             network,
             config: Arc::new(engine),
+            silence_timeout,
         })
     }
 }
@@ -80,7 +83,7 @@ impl<N: UdpOpen> UdpOpen for Dtls<N> {
     /// sends is not DTLS 1.2; and the network's own.
     async fn open_connected(&self, to: &Endpoint, options: &UdpOptions) -> Result<Self::Socket> {
         let socket = self.network.open_connected(to, options).await?;
-        DtlsSocket::connect(socket, to, &self.config).await
+        DtlsSocket::connect(socket, to, &self.config, self.silence_timeout).await
     }
 
     async fn open_bound(&self, at: SocketAddr, _options: &UdpOptions) -> Result<Self::Socket> {

@@ -26,7 +26,8 @@ const NO_DEADLINE: Duration = Duration::from_hours(365 * 24);
 /// A DTLS session with one peer.
 ///
 /// - **Receiving** fails for good when the peer ends the session (close_notify), which is an error
-///   of kind [`Reset`](ErrorKind::Reset), or breaks DTLS's rules. Datagrams that don't belong to the
+///   of kind [`Reset`](ErrorKind::Reset), breaks DTLS's rules, or does not answer what was sent for
+///   [so long](crate::DtlsConfig::silence_timeout) that it seems to have lost the session. Datagrams that don't belong to the
 ///   session are dropped without a word, whoever sent them.
 /// - **Sending** takes datagrams of 1 byte up to the [MTU](crate::DtlsConfig::mtu) less
 ///   [`OVERHEAD`](Self::OVERHEAD).
@@ -37,6 +38,11 @@ pub struct DtlsSocket<S: DatagramSocket> {
     socket: S,
     engine: dimpl::Dtls,
     timer: Option<Sleep>,
+    /// When the engine wants to be asked again.
+    deadline: Option<Instant>,
+    silence_timeout: Option<Duration>,
+    /// When the first was sent of what nothing came after.
+    unanswered_since: Option<Instant>,
     connected: bool,
     /// What ended the session.
     ended: Option<Failure>,
@@ -55,8 +61,14 @@ impl<S: DatagramSocket> DtlsSocket<S> {
     pub const OVERHEAD: usize = 13 + 8 + 8;
 
     /// Makes the handshake as a client.
-    pub(crate) async fn connect(socket: S, to: &Endpoint, config: &Arc<Config>) -> Result<Self> {
+    pub(crate) async fn connect(
+        socket: S,
+        to: &Endpoint,
+        config: &Arc<Config>,
+        silence_timeout: Option<Duration>,
+    ) -> Result<Self> {
         let mut this = Self::new(socket, config);
+        this.silence_timeout = silence_timeout;
         this.engine.set_active(true);
         this.handshake().await.map_err(|failure| {
             let error = failure.error();
@@ -70,6 +82,9 @@ impl<S: DatagramSocket> DtlsSocket<S> {
             socket,
             engine: dimpl::Dtls::new_12_psk(config.clone(), time::now()),
             timer: None,
+            deadline: None,
+            silence_timeout: None,
+            unanswered_since: None,
             connected: false,
             ended: None,
             outgoing: VecDeque::new(),
@@ -105,7 +120,7 @@ impl<S: DatagramSocket> DtlsSocket<S> {
             && Pin::new(timer).poll(cx).is_ready()
         {
             self.timer = None;
-            self.act(|engine| engine.handle_timeout(time::now()));
+            self.act_on_deadlines(time::now());
             return Poll::Ready(());
         }
         let mut buf = ReadBuf::new(&mut self.received);
@@ -139,14 +154,19 @@ impl<S: DatagramSocket> DtlsSocket<S> {
                 Output::Packet(packet) => self.outgoing.push_back(packet.to_vec()),
                 Output::BufferTooSmall { needed } => self.output.resize(needed, 0),
                 Output::Connected => self.connected = true,
-                Output::ApplicationData(data) => self.incoming.push_back(data.to_vec()),
+                Output::ApplicationData(data) => {
+                    self.unanswered_since = None;
+                    self.incoming.push_back(data.to_vec());
+                }
                 Output::CloseNotify => {
                     self.ended.get_or_insert_with(|| {
                         Failure::new(ErrorKind::Reset, "the peer has ended the DTLS session")
                     });
                 }
                 Output::Timeout(deadline) => {
-                    self.set_deadline(deadline);
+                    let far = time::now() + NO_DEADLINE;
+                    self.deadline = Some(deadline).filter(|deadline| *deadline < far);
+                    self.set_timer();
                     return;
                 }
                 // Certificates and SRTP, which are never negotiated.
@@ -155,13 +175,32 @@ impl<S: DatagramSocket> DtlsSocket<S> {
         }
     }
 
-    fn set_deadline(&mut self, deadline: Instant) {
-        if self.ended.is_some() || deadline > time::now() + NO_DEADLINE {
-            self.timer = None;
-        } else if let Some(timer) = &mut self.timer {
-            timer.reset(deadline);
-        } else {
-            self.timer = Some(time::sleep_until(deadline));
+    fn act_on_deadlines(&mut self, now: Instant) {
+        if self.silent_at().is_some_and(|silent| silent <= now) {
+            let limit = self.silence_timeout.unwrap_or_default().as_secs_f32();
+            let text = format!("the peer has not answered for {limit} s: the session may be lost");
+            self.ended
+                .get_or_insert_with(|| Failure::new(ErrorKind::TimedOut, text));
+        }
+        self.act(|engine| engine.handle_timeout(now));
+    }
+
+    /// When the peer has been silent for too long.
+    fn silent_at(&self) -> Option<Instant> {
+        self.unanswered_since?.checked_add(self.silence_timeout?)
+    }
+
+    fn set_timer(&mut self) {
+        let deadline = [self.deadline, self.silent_at()]
+            .into_iter()
+            .flatten()
+            .min();
+        match deadline.filter(|_| self.ended.is_none()) {
+            None => self.timer = None,
+            Some(deadline) => match &mut self.timer {
+                Some(timer) => timer.reset(deadline),
+                None => self.timer = Some(time::sleep_until(deadline)),
+            },
         }
     }
 
@@ -219,8 +258,10 @@ impl<S: DatagramSocket> DatagramSocket for DtlsSocket<S> {
         while !self.outgoing.is_empty() {
             let _ = ready!(self.poll_flush(cx));
         }
+        let now = time::now();
+        self.unanswered_since.get_or_insert(now);
         self.act(|engine| {
-            engine.handle_timeout(time::now())?;
+            engine.handle_timeout(now)?;
             engine.send_application_data(data).map(|_| ())
         });
         if let Some(failure) = &self.ended {

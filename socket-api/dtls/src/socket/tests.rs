@@ -282,3 +282,30 @@ fn what_can_not_be_set_up_is_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_has_lost_the_session_is_found_out() {
+    let (client, server) = hosts(7, |_| {});
+    let (mut ours, mut theirs) = pair(&client, &server).await;
+    // Silence that nobody has broken is none.
+    let waiting = time::timeout(Duration::from_hours(1), receive(&mut ours)).await;
+    assert!(waiting.is_err(), "nothing was asked");
+    ours.send(b"there?", None).await.expect("it goes out");
+    receive(&mut theirs).await.expect("it arrives");
+    theirs.send(b"yes", None).await.expect("it goes out");
+    receive(&mut ours).await.expect("it arrives");
+
+    // It starts again, and knows nothing.
+    theirs.ended = Some(Failure::new(ErrorKind::Closed, "power was lost"));
+    drop(theirs);
+    let begin = time::now();
+    for _ in 0..3 {
+        ours.send(b"there?", None).await.expect("it goes out");
+        let waiting = time::timeout(Duration::from_secs(15), receive(&mut ours)).await;
+        assert!(waiting.is_err(), "no answer yet");
+    }
+    let error = Error::from(receive(&mut ours).await.expect_err("it is lost"));
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert_eq!((time::now() - begin).as_secs(), 60);
+    assert!(ours.send(b"there?", None).await.is_err());
+}
