@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use jackfield_irc::codec::{ChannelName, Nickname};
 use jackfield_socket::Host;
 
+use crate::coap::args::CoapCommand;
 use crate::mqtt::args::MqttCommand;
 
 /// Bytes over TCP, UDP and TLS, on the system's own sockets or through a relay.
@@ -40,6 +41,9 @@ pub(crate) enum Command {
     /// Publishes and subscribes over MQTT, as mosquitto_pub and mosquitto_sub do
     #[command(subcommand)]
     Mqtt(Box<MqttCommand>),
+    /// Asks CoAP servers for resources, as coap-client does
+    #[command(subcommand)]
+    Coap(Box<CoapCommand>),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,7 @@
 
 mod args;
 mod backend;
+mod coap;
 mod failure;
 mod irc;
 mod listen;
@@ -51,6 +52,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Listen(listen) => &listen.backend,
         Command::Irc(irc) => &irc.backend,
         Command::Mqtt(mqtt) => mqtt.backend(),
+        Command::Coap(coap) => coap.backend(),
     };
     let backend = backend::open(backend).await?;
     let result = match &args.command {
@@ -58,6 +60,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Listen(listen) => listen::run(listen, &backend.network).await,
         Command::Irc(irc) => irc::run(irc, &backend.network).await,
         Command::Mqtt(mqtt) => mqtt::run(mqtt, &backend.network).await,
+        Command::Coap(coap) => coap::run(coap, &backend.network).await,
     };
     backend.close().await;
     result

@@ -276,7 +276,7 @@ async fn over_tcp_blocks_are_large_and_bodies_the_same() {
     let request = Request::put("/value").expect("a target");
     let size = Some(sent.len() as u64);
     let uploaded = client.upload(request, &sent[..], size, |progress| {
-        told.push(progress.sent)
+        told.push(progress.sent);
     });
     uploaded.await.expect("it is taken");
     assert!(

@@ -10,6 +10,7 @@
 //! | `coaps`: DTLS | the same, with `jackfield_dtls::Dtls` |
 //! | `coap+tcp`: TCP | [`connect_tcp`], with any [`TcpConnect`](jackfield_socket::TcpConnect) |
 //! | `coaps+tcp`: TLS | the same, with `jackfield_tls::Tls` |
+//! | `coap+ws`, `coaps+ws`: WebSockets | the same, with `CoapWebSockets` (feature `websocket`) |
 //! | multicast | [`multicast`] |
 //!
 //! ```no_run
@@ -44,6 +45,8 @@ mod mailbox;
 mod observation;
 mod stream;
 mod upload;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use config::ClientConfig;
 pub use connection::{Connection, connect, connect_tcp, multicast};
@@ -54,3 +57,5 @@ pub use handle::{Client, IntoRequest};
 pub use jackfield_client::Reconnect;
 pub use observation::Observation;
 pub use upload::Progress;
+#[cfg(feature = "websocket")]
+pub use websocket::{CoapWebSocketStream, CoapWebSockets};

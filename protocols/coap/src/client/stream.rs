@@ -66,12 +66,12 @@ impl Protocol for Stream {
         if self.desk.act(core, action, now, link == Link::Up) {
             return Flow::Continue;
         }
-        self.leave(core, now);
+        leave(core, now);
         Flow::Quit
     }
 
     fn abandoned(&mut self, core: &mut Endpoint<StreamLayer>, _link: Link) {
-        self.leave(core, time::now());
+        leave(core, time::now());
     }
 
     async fn take(
@@ -109,10 +109,8 @@ impl Protocol for Stream {
     }
 }
 
-impl Stream {
-    /// Whatever is under way fails; what waits to be sent still goes out.
-    fn leave(&mut self, core: &mut Endpoint<StreamLayer>, now: Instant) {
-        core.end(&RequestError::Closed);
-        core.close(now);
-    }
+/// Whatever is under way fails; what waits to be sent still goes out.
+fn leave(core: &mut Endpoint<StreamLayer>, now: Instant) {
+    core.end(&RequestError::Closed);
+    core.close(now);
 }

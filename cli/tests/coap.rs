@@ -1,0 +1,138 @@
+//! `jackfield coap` on the small server: resources are read, written, watched and listed.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use common::{command, listener, run, start};
+use jackfield_coap::codec::{Code, ContentFormat};
+use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
+use jackfield_native::Native;
+use jackfield_socket::{DatagramSocket, UdpOpen, UdpOptions};
+
+const TEXT: ContentFormat = ContentFormat::TEXT_PLAIN;
+
+/// A site with `/value`, over UDP and TCP.
+async fn serve() -> (SocketAddr, SocketAddr) {
+    let value = Arc::new(Mutex::new(b"nothing".to_vec()));
+    let site = Site::new(ServerConfig::default());
+    let (read, written, changed) = (value.clone(), value, site.clone());
+    let resource = Resource::new()
+        .resource_type("value")
+        .observable()
+        .get(move |_| Reply::content(read.lock().expect("no panic").clone(), TEXT))
+        .put(move |request| {
+            *written.lock().expect("no panic") = request.payload().to_vec();
+            changed.changed("/value");
+            Reply::changed()
+        });
+    site.add("/value", resource).expect("a path");
+    let locked = Resource::new().get(|_| Reply::error(Code::FORBIDDEN, "not for \u{1b}you"));
+    site.add("/locked", locked).expect("a path");
+
+    let at = "127.0.0.1:0".parse().expect("an address");
+    let socket = Native.open_bound(at, &UdpOptions::default()).await;
+    let socket = socket.expect("a socket");
+    let udp = socket.local_addr().expect("an address");
+    let (listener, tcp) = listener().await;
+    tokio::spawn(serve_udp(socket, site.clone()));
+    tokio::spawn(serve_tcp(listener, site));
+    (udp, tcp)
+}
+
+async fn done(args: &[&str], input: &[u8]) -> String {
+    let outcome = run(&[&["coap"], args].concat(), input).await;
+    assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.errors);
+    String::from_utf8(outcome.output).expect("text")
+}
+
+#[tokio::test]
+async fn a_value_is_written_read_and_listed() {
+    let (udp, tcp) = serve().await;
+    for base in [format!("coap://{udp}"), format!("coap+tcp://{tcp}")] {
+        let uri = format!("{base}/value");
+        assert_eq!(done(&["put", &uri, "-e", "tea"], b"").await, "");
+        assert_eq!(done(&["get", &uri], b"").await, "tea");
+        assert_eq!(done(&["put", &uri, "-f", "-"], b"from the input").await, "");
+        assert_eq!(done(&["get", "-N", &uri], b"").await, "from the input");
+        let listed = done(&["discover", &base], b"").await;
+        assert_eq!(listed, "/locked\n/value rt=value obs\n");
+        assert_eq!(done(&["discover", &base, "rt=other"], b"").await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_goes_and_comes_in_blocks() {
+    let (udp, _) = serve().await;
+    let uri = format!("coap://{udp}/value");
+    let directory = tempfile::tempdir().expect("a directory");
+    let sent = directory.path().join("sent");
+    let body: Vec<u8> = (0..20_000_u32).map(|number| (number % 251) as u8).collect();
+    std::fs::write(&sent, &body).expect("written");
+    let sent = sent.to_str().expect("text");
+    let put = ["coap", "put", "-v", "-b", "512", &uri, "-f", sent];
+    let outcome = run(&put, b"").await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    assert!(
+        outcome.errors.contains("512 of 20000 bytes\n"),
+        "{}",
+        outcome.errors
+    );
+    assert!(
+        outcome.errors.contains("20000 of 20000 bytes\n"),
+        "{}",
+        outcome.errors
+    );
+    let got = directory.path().join("got");
+    let path = got.to_str().expect("text");
+    assert_eq!(done(&["get", "-b", "64", &uri, "-o", path], b"").await, "");
+    assert_eq!(std::fs::read(got).expect("it is there"), body);
+}
+
+#[tokio::test]
+async fn changes_are_told() {
+    let (udp, tcp) = serve().await;
+    for base in [format!("coap://{udp}"), format!("coap+tcp://{tcp}")] {
+        let uri = format!("{base}/value");
+        done(&["put", &uri, "-e", "first"], b"").await;
+        let mut watching = start(command(&["coap", "observe", &uri, "-C", "3"]));
+        watching.prints("first").await;
+        for value in ["second", "third"] {
+            done(&["put", &uri, "-e", value], b"").await;
+            watching.prints(value).await;
+        }
+        let outcome = watching.finish(b"").await;
+        assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    }
+}
+
+#[tokio::test]
+async fn what_fails_is_told() {
+    let (udp, tcp) = serve().await;
+    for (args, code, told) in [
+        (
+            vec!["get", "http://127.0.0.1/"],
+            2,
+            "the scheme is none of CoAP's",
+        ),
+        (vec!["get", "coaps://127.0.0.1/"], 2, "coaps needs --user"),
+        (vec!["get", "coap://host.invalid/"], 3, "host.invalid"),
+        (vec!["get", "coap+tcp://127.0.0.1:1/"], 4, "connecting"),
+    ] {
+        let outcome = run(&[vec!["coap"], args].concat(), b"").await;
+        assert_eq!(outcome.code, Some(code), "{}", outcome.errors);
+        assert!(outcome.errors.contains(told), "{}", outcome.errors);
+    }
+    let outcome = run(&["coap", "get", &format!("coap://{udp}/nowhere")], b"").await;
+    assert_eq!(outcome.code, Some(1));
+    let expected = format!("jackfield: asking coap://{udp}/nowhere: 4.04 Not Found\n");
+    assert_eq!(outcome.errors, expected);
+    let outcome = run(&["coap", "get", &format!("coap+tcp://{tcp}/locked")], b"").await;
+    assert_eq!(outcome.code, Some(6));
+    assert!(
+        outcome
+            .errors
+            .ends_with("4.03 Forbidden: not for \\u{1b}you\n")
+    );
+}
