@@ -220,7 +220,10 @@ export interface MqttOptions {
   renew?: () => Promise<{ username?: string; password?: string | Uint8Array }>;
   /** What the broker publishes for this client once it is gone without a word. */
   will?: MqttWill;
-  /** Begins with an empty session. Default: true without `store`, else false. */
+  /**
+   * Whether each connection begins with an empty session. Default: the first one does, unless
+   * `store` has the session; false takes over what the broker has kept for this name all the same.
+   */
   cleanStart?: boolean;
   /**
    * For how long the broker keeps the session after the connection is lost, in seconds; `Infinity`
@@ -231,7 +234,8 @@ export interface MqttOptions {
   keepAlive?: number;
   /**
    * Keeps the session in this origin's IndexedDB, under this name: messages in flight outlive the
-   * tab, and are finished by the next one that opens the same name. One tab at a time can.
+   * tab, and are finished by the next one that opens the same name. One tab at a time can, another
+   * one is told `in-use`.
    */
   store?: string;
   /** Messages wait for `acknowledge()`. Default: false, acknowledged when they are taken. */
@@ -323,8 +327,8 @@ export interface MqttReply {
 /** The messages of one filter. */
 export interface MqttSubscription extends AsyncIterable<MqttMessage> {
   readonly filter: string;
-  /** Settles when the broker has answered; `code` is the QoS that it grants. */
-  readonly granted: Promise<MqttReply>;
+  /** Settles when the broker has agreed; fails if it refuses. */
+  readonly granted: Promise<void>;
   /** The next message, or null after the end. */
   next(): Promise<MqttMessage | null>;
   unsubscribe(): Promise<MqttReply>;
@@ -340,9 +344,9 @@ export interface MqttMessage {
   duplicate: boolean;
   /**
    * Grows over the session's life. A message that is delivered again after a restart has the same
-   * number, so that remembering the last one handled is enough to handle each once.
+   * number, so that remembering the last one handled is enough to handle each once. Null with QoS 0.
    */
-  serial: number;
+  serial: number | null;
   contentType?: string;
   responseTopic?: string;
   correlationData?: Uint8Array<ArrayBuffer>;
@@ -371,6 +375,8 @@ export type MqttEvent = Timed &
       }
     /** `retryIn` is in milliseconds; null where trying again can't help: then the events end. */
     | { type: 'disconnected'; error: JackfieldError; retryIn: number | null }
+    /** The broker had lost the session, and did not take this subscription again. */
+    | { type: 'unsubscribed'; filter: string; code: number; reason: string }
     /** A message that none of this page's subscriptions takes, such as a kept session's. */
     | { type: 'message'; message: MqttMessage }
   );
@@ -406,15 +412,16 @@ export interface Coap {
   patch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
   iPatch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
   /**
-   * The resource's state now, and whenever it changes (RFC 7641). Leaving the loop cancels. It
-   * throws when the connection is lost or the server ends it.
+   * The resource's state now, and whenever it changes (RFC 7641). It goes on when the server is
+   * silent for a while or the connection is lost, and ends when the server ends it. Leaving the loop
+   * cancels.
    */
-  observe(path?: string, options?: CoapRequestOptions): CoapObservation;
+  observe(path?: string, options?: CoapObserveOptions): CoapObservation;
   /** What the server offers: `/.well-known/core`, narrowed by a query such as `rt=temperature*`. */
   discover(query?: string, options?: CoapRequestOptions): Promise<CoapLink[]>;
   /** How long an empty question takes to be answered, in milliseconds. */
   ping(): Promise<number>;
-  /** What stands between this page and the server; null before there was a connection. */
+  /** What stands between this page and the server; null while there is no connection. */
   readonly security: Security | null;
   /** Closes at once; whatever waits fails as `closed`. */
   close(): void;
@@ -438,6 +445,11 @@ export interface CoapRequestOptions {
   confirmable?: boolean;
   /** Told how far a block-wise transfer is, in bytes; `total` is null while unknown. */
   progress?: (done: number, total: number | null) => void;
+}
+
+export interface CoapObserveOptions extends CoapRequestOptions {
+  /** Told why what came last may no longer be true, while the observation goes on. */
+  stale?: (error: JackfieldError) => void;
 }
 
 export interface CoapResponse {
@@ -505,10 +517,14 @@ export type ErrorKind =
   | 'protocol'
   | 'nickname'
   | 'authentication'
+  | 'in-use'
+  | 'storage'
   | 'other';
 
 /** Every error of this package: `kind` for programs, `message` for people. */
 export interface JackfieldError extends Error {
   name: 'JackfieldError';
   kind: ErrorKind;
+  /** The reason code, where an MQTT broker refused something. */
+  code?: number;
 }

@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 
 use jackfield_socket::{Error, ErrorKind};
-use js_sys::{Array, Object, Reflect};
-use wasm_bindgen::JsValue;
+use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast as _, JsValue};
 
 /// The values of an object that a page passed, each checked.
 #[derive(Debug)]
@@ -50,6 +50,51 @@ impl Options<'_> {
             Some(flag) => Ok(Some(flag)),
             None => Err(invalid(name, "is neither true nor false")),
         }
+    }
+
+    /// A number.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<f64>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(None);
+        };
+        match value.as_f64() {
+            Some(number) if !number.is_nan() => Ok(Some(number)),
+            _ => Err(invalid(name, "is no number")),
+        }
+    }
+
+    /// Bytes, or a text as UTF-8.
+    pub(crate) fn bytes(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(None);
+        };
+        if let Some(text) = value.as_string() {
+            return Ok(Some(text.into_bytes()));
+        }
+        if let Some(bytes) = value.dyn_ref::<Uint8Array>() {
+            return Ok(Some(bytes.to_vec()));
+        }
+        match value.dyn_ref::<ArrayBuffer>() {
+            Some(buffer) => Ok(Some(Uint8Array::new(buffer).to_vec())),
+            None => Err(invalid(name, "is neither a string nor a Uint8Array")),
+        }
+    }
+
+    /// A list of pairs of texts.
+    pub(crate) fn pairs(&self, name: &str) -> Result<Vec<(String, String)>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(Vec::new());
+        };
+        let wrong = || invalid(name, "is no array of pairs of strings");
+        let pair = |pair: JsValue| {
+            let pair = pair.dyn_into::<Array>().map_err(|_| wrong())?;
+            match (pair.get(0).as_string(), pair.get(1).as_string()) {
+                (Some(key), Some(value)) => Ok((key, value)),
+                _ => Err(wrong()),
+            }
+        };
+        let pairs = value.dyn_into::<Array>().map_err(|_| wrong())?;
+        pairs.iter().map(pair).collect()
     }
 
     /// A list of texts.
@@ -114,6 +159,15 @@ pub(crate) fn error(kind: &str, error: &(dyn StdError + 'static)) -> JsValue {
 /// An error of the socket API, as pages get it.
 pub(crate) fn socket_error(failed: &Error) -> JsValue {
     error(kind(failed.kind()), failed)
+}
+
+/// An error of a store, as pages get it.
+pub(crate) fn store_error(failed: &jackfield_store::Error) -> JsValue {
+    let kind = match failed.kind() {
+        jackfield_store::ErrorKind::InUse => "in-use",
+        _ => "storage",
+    };
+    error(kind, failed)
 }
 
 /// What went wrong, and each cause behind it that adds something.

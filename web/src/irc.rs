@@ -1,24 +1,23 @@
 //! The IRC client's methods; `Irc` in jackfield.d.ts describes them.
 
-use std::cell::RefCell;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Events};
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events};
 use jackfield_irc::codec::{ChannelName, InvalidValue, Nickname, Target, Text, Word};
 use jackfield_irc::core::{Config, Sasl};
 use jackfield_irc::{RequestError, SessionError};
 use jackfield_socket::{Endpoint, Error, ErrorKind, Host};
 use js_sys::Object;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::Network;
 use crate::convert::{self, Options, invalid};
 use crate::event::{fault, timed, to_object};
 use crate::network::Secured;
+use crate::running::{Running, disconnected};
 
 /// The port of IRC over TLS (RFC 7194), and the usual one without.
 const PORT_TLS: u16 = 6697;
@@ -32,8 +31,7 @@ pub struct Irc {
     /// Locked while a page waits for the next event, so that a second one waits its turn.
     events: Mutex<Events>,
     network: Secured,
-    /// Dropped to close.
-    running: RefCell<Option<oneshot::Sender<()>>>,
+    running: Running,
 }
 
 type Result<T, E = JsValue> = std::result::Result<T, E>;
@@ -140,7 +138,7 @@ impl Irc {
 
     /// Closes at once.
     pub fn close(&self) {
-        self.running.take();
+        self.running.close();
     }
 }
 
@@ -155,21 +153,13 @@ impl Irc {
         );
         let config = config(options, tls)?;
 
-        let network = network.secured(tls);
+        let network = network.secured(tls)?;
         let (client, events, connection) = client::connect(network.clone(), server, config);
-        let (running, closed) = oneshot::channel();
-        spawn_local(async move {
-            tokio::select! {
-                // The events have told why.
-                _ = connection => {}
-                _ = closed => {}
-            }
-        });
         Ok(Self {
             client,
             events: Mutex::new(events),
             network,
-            running: RefCell::new(Some(running)),
+            running: Running::start(connection),
         })
     }
 
@@ -183,15 +173,7 @@ impl Irc {
             ClientEvent::Irc(event) => return to_object(event),
             ClientEvent::JoinFailed { channel, error } => fault(channel, &error.to_string()),
             ClientEvent::Disconnected { error, retry_in } => {
-                let retry = retry_in.map(|delay| delay.as_secs_f64() * 1000.0);
-                timed(
-                    "disconnected",
-                    None,
-                    [
-                        ("error", convert::error(connection_kind(error), error)),
-                        ("retryIn", retry.map_or(JsValue::NULL, Into::into)),
-                    ],
-                )
+                disconnected(error, *retry_in, session_kind)
             }
             _ => return None,
         })
@@ -269,23 +251,16 @@ fn request_error(error: &RequestError) -> JsValue {
     convert::error(kind, error)
 }
 
-fn connection_kind(error: &ConnectionError) -> &'static str {
+fn session_kind(error: &SessionError) -> &'static str {
     match error {
-        ConnectionError::Connect(error) | ConnectionError::Stream(error) => {
-            convert::kind(error.kind())
-        }
-        ConnectionError::ConnectTimedOut => "timed-out",
-        ConnectionError::Session(error) => match error {
-            SessionError::NicknameUnavailable(_) => "nickname",
-            SessionError::PasswordRefused(_)
-            | SessionError::SaslRefused(_)
-            | SessionError::SaslUnavailable => "authentication",
-            SessionError::SaslTimedOut
-            | SessionError::RegistrationTimedOut
-            | SessionError::PingTimedOut => "timed-out",
-            SessionError::Ended | SessionError::Truncated => "unexpected-eof",
-            _ => "other",
-        },
+        SessionError::NicknameUnavailable(_) => "nickname",
+        SessionError::PasswordRefused(_)
+        | SessionError::SaslRefused(_)
+        | SessionError::SaslUnavailable => "authentication",
+        SessionError::SaslTimedOut
+        | SessionError::RegistrationTimedOut
+        | SessionError::PingTimedOut => "timed-out",
+        SessionError::Ended | SessionError::Truncated => "unexpected-eof",
         _ => "other",
     }
 }

@@ -7,17 +7,27 @@
 //! |---|---|
 //! | `network` | Direct Sockets or relay; TLS, and what it negotiated |
 //! | `irc` | the IRC client's methods |
-//! | `event` | its events, as plain objects |
+//! | `mqtt` | the MQTT client's |
+//! | `coap` | the CoAP client's |
+//! | `event` | IRC's events, as plain objects |
+//! | `running` | what all connections have in common |
+//! | `address` | addresses, taken apart |
 //! | `convert` | options in, errors out |
 
 #![cfg(wasm_browser)]
 
+mod address;
+mod coap;
 mod convert;
 mod event;
 mod irc;
+mod mqtt;
 mod network;
+mod running;
 
+pub use coap::{Coap, CoapObservation};
 pub use irc::Irc;
+pub use mqtt::{Mqtt, MqttSubscription};
 pub use network::Network;
 
 /// Runs once, when the module is loaded.

@@ -1,4 +1,4 @@
-//! What `cargo xtask demo` starts: a relay, an IRC server, a bot to talk to, and the page.
+//! What `cargo xtask demo` starts: a relay, servers, what speaks with them, and the pages.
 //!
 //! Everything listens on this machine's loopback addresses only, with certificates and a token made
 //! for this run; nothing is left when it ends.
@@ -7,30 +7,36 @@
 
 mod bot;
 mod irc_server;
+mod mqtt_broker;
+mod sensors;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use irc_server::IrcServer;
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_socket::{Endpoint, Host};
 use jackfield_testing::certs::Authority;
+use jackfield_testing::coap_device::Device;
 use jackfield_testing::site::Site;
-use serde_json::json;
+use mqtt_broker::MqttBroker;
+use serde_json::{Value, json};
 
-/// The IRC server's name: the one in its certificate, and the one that the relay looks up.
+/// The servers' name: the one in their certificates, and the one that the relay looks up.
 const HOST: &str = "localhost";
 const CHANNEL: &str = "#jackfield";
 
-/// Starts the relay, an IRC server and the page, on this machine alone.
+/// Starts the relay, the servers and the pages, on this machine alone.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The folder of the pages, as `cargo xtask web` makes it
     #[arg(long, default_value = "dist")]
     site: PathBuf,
-    /// The port of the page
+    /// The port of the pages
     #[arg(long, default_value_t = 8000)]
     port: u16,
     /// Use the embedded IRC server even where inspircd is installed
@@ -44,49 +50,89 @@ async fn main() -> Result<()> {
     let authority = Authority::new();
     let server = IrcServer::start(&authority, HOST, arguments.embedded).await?;
     let irc = server.address();
+    let broker = MqttBroker::start(&authority, HOST).await?;
+    let mqtt = broker.tls();
+    let device = Arc::new(Device::start().await?);
 
     let token = token()?;
     let origin = format!("127.0.0.1:{}", arguments.port);
-    let relay = Relayd::bind(relay_config(arguments.port, irc, &token)?).await?;
+    let ports = [
+        irc.port(),
+        mqtt.port(),
+        device.udp().port(),
+        device.tcp().port(),
+    ];
+    let relay = Relayd::bind(relay_config(arguments.port, &ports, &token)?).await?;
     let relay_address = relay.local_addrs()[0];
     let relay = tokio::spawn(relay.run(std::future::pending()));
 
-    let config = json!({
+    let way = json!({
         "relay": format!("ws://{relay_address}/"),
         "token": token,
         "roots": authority.pem(),
-        "server": HOST,
-        "port": irc.port(),
-        "channels": CHANNEL,
-        "nick": format!("guest{}", random()? % 1000),
     });
+    let chat = with(
+        &way,
+        json!({
+            "server": HOST,
+            "port": irc.port(),
+            "channels": CHANNEL,
+            "nick": format!("guest{}", random()? % 1000),
+        }),
+    );
+    let dashboard = with(
+        &way,
+        json!({
+            "sources": [
+                {"name": "House", "url": format!("mqtts://{HOST}:{}", mqtt.port())},
+                {"name": "Hall", "url": format!("coap://{}", device.udp())},
+            ],
+        }),
+    );
     let site = Site::builder()
         .dir(&arguments.site)
-        .file("/irc/config.json", config.to_string())
+        .file("/irc/config.json", chat.to_string())
+        .file("/iot/config.json", dashboard.to_string())
         .port(arguments.port)
         .start()
         .await
-        .with_context(|| format!("could not serve the page at {origin}; try another --port"))?;
+        .with_context(|| format!("could not serve the pages at {origin}; try another --port"))?;
 
-    let bot = tokio::spawn(bot::run(
-        jackfield_socket::Endpoint::new(HOST.parse::<jackfield_socket::Host>()?, irc.port()),
-        authority.pem().to_owned(),
-        CHANNEL,
-    ));
+    let roots = authority.pem().to_owned();
+    let bot = tokio::spawn(bot::run(endpoint(irc)?, roots.clone(), CHANNEL));
+    let sensors = sensors::Broker {
+        server: endpoint(mqtt)?,
+        roots,
+    };
+    let greenhouse = tokio::spawn(sensors::greenhouse(sensors.clone()));
+    let garage = tokio::spawn(sensors::garage(sensors));
+    let weather = tokio::spawn(sensors::hall(device.clone()));
 
     println!();
     println!("    Open   {}", site.url());
     println!();
-    println!("    page        {}", site.url());
+    println!("    chat         {}irc/", site.url());
+    println!("    dashboard    {}iot/", site.url());
     println!(
-        "    relay       ws://{relay_address}/   carries the page's bytes; sees ciphertext only"
+        "    relay        ws://{relay_address}/   carries the pages' bytes; sees ciphertext only"
     );
     println!(
-        "    IRC server  {HOST}:{}, TLS   {}",
+        "    IRC server   {HOST}:{}, TLS   {}",
         irc.port(),
         server.kind()
     );
-    println!("    bot         jack, in {CHANNEL}");
+    println!("    bot          jack, in {CHANNEL}");
+    println!(
+        "    MQTT broker  mqtts://{HOST}:{}, or without relay {}",
+        mqtt.port(),
+        broker.web_socket()
+    );
+    println!("    sensors      a greenhouse, and a garage that is gone now and then");
+    println!(
+        "    CoAP device  coap://{} and coap+tcp://{}",
+        device.udp(),
+        device.tcp()
+    );
     println!();
     println!("    Ctrl-C ends all of it.");
     println!();
@@ -94,6 +140,9 @@ async fn main() -> Result<()> {
     tokio::select! {
         result = interrupted() => result?,
         result = bot => result?.context("the bot ended")?,
+        result = greenhouse => result?.context("the greenhouse ended")?,
+        result = garage => result?.context("the garage ended")?,
+        result = weather => result.context("the device ended")?,
         _ = relay => anyhow::bail!("the relay ended"),
         error = server.failed() => return Err(error),
     }
@@ -101,21 +150,32 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// A relay for this page alone, that reaches this IRC server alone.
-fn relay_config(page: u16, irc: SocketAddr, token: &str) -> Result<Config> {
+/// One configuration and more.
+fn with(base: &Value, more: Value) -> Value {
+    let mut all = base.clone();
+    if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+        all.extend(more);
+    }
+    all
+}
+
+fn endpoint(server: SocketAddr) -> Result<Endpoint> {
+    Ok(Endpoint::new(HOST.parse::<Host>()?, server.port()))
+}
+
+/// A relay for these pages alone, that reaches these ports of this machine alone.
+fn relay_config(page: u16, ports: &[u16], token: &str) -> Result<Config> {
     let text = anyhow::Error::msg;
     let mut grant = Token::new(
         "demo",
         Credential::Secret(Secret::new(token).map_err(text)?),
     );
-    let port = irc.port();
     // The name, and the addresses behind it: special-purpose ones must be listed by themselves.
-    for rule in [
-        format!("{HOST}:{port}"),
-        format!("127.0.0.0/8:{port}"),
-        format!("[::1]:{port}"),
-    ] {
-        grant.policy.allow.push(rule.parse().map_err(text)?);
+    for port in ports {
+        for host in [HOST, "127.0.0.0/8", "[::1]"] {
+            let rule = format!("{host}:{port}");
+            grant.policy.allow.push(rule.parse().map_err(text)?);
+        }
     }
     let mut config = Config::default();
     config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];

@@ -148,8 +148,8 @@ export class Broker extends Source {
     const known = { filter, subscription, answer: '', refused: false };
     this.filters.set(filter, known);
     try {
-      subscription.granted.then(({ code, reason }) => {
-        known.answer = code < 3 ? `QoS ${code}` : reason;
+      subscription.granted.then(() => {
+        known.answer = 'subscribed';
         this.around.changed();
       }, () => undefined);
       for await (const message of subscription) {

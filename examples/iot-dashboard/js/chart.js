@@ -6,7 +6,8 @@ import { atClock, figure } from './reading.js';
 
 /** @import { Series } from './series.js' */
 
-/** How much time a chart shows, in seconds. */
+/** How much time a chart shows, in seconds: at first, and when there is enough to show. */
+const SHORT = 60;
 const SPAN = 300;
 
 const dark = window.matchMedia('(prefers-color-scheme: dark)');
@@ -55,7 +56,7 @@ export class Chart {
       legend: { show: false },
       cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: {
-        x: { range: () => [Date.now() / 1000 - SPAN, Date.now() / 1000] },
+        x: { range: () => this.#span() },
         y: { range: (/** @type {unknown} */ _, /** @type {number} */ least, /** @type {number} */ greatest) => around(least, greatest) },
       },
       axes: [
@@ -65,8 +66,8 @@ export class Chart {
           size: 22,
           gap: 4,
           space: 70,
-          values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map((at) => atClock(at * 1000).slice(0, 5)),
-          incrs: [60, 120, 300],
+          values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map((at) => (at % 60 === 0 ? atClock(at * 1000).slice(0, 5) : atClock(at * 1000))),
+          incrs: [15, 30, 60, 120],
         },
         { ...axis, size: 44, gap: 6, space: 32, values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map(figure) },
       ],
@@ -107,13 +108,20 @@ export class Chart {
       this.#drawn = now;
       // What lies before what is shown costs, and is not seen; one value more leads the line in.
       const { times, values } = this.series;
-      const since = Date.now() / 1000 - SPAN;
+      const [since] = this.#span();
       let first = times.length;
       while (first > 0 && /** @type {number} */ (times[first]) > since || first === times.length && first > 0) {
         first -= 1;
       }
       this.plot.setData([times.slice(first), values.slice(first)]);
     }
+  }
+
+  /** From when until when, in seconds since 1970. @returns {[number, number]} */
+  #span() {
+    const now = Date.now() / 1000;
+    const first = this.series.times[0] ?? now;
+    return [Math.max(now - SPAN, Math.min(first, now - SHORT)), now];
   }
 
   redraw() {

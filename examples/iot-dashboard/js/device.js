@@ -123,10 +123,21 @@ export class Device extends Source {
       return;
     }
     this.#observed.add(key);
+    const stale = (/** @type {unknown} */ error) => {
+      if (client === this.client && this.state === 'connected') {
+        this.security = client.security;
+        this.become('waiting', this.explain(error));
+      }
+    };
     try {
-      for await (const response of client.observe(key)) {
+      for await (const response of client.observe(key, { stale })) {
         if (client !== this.client || !this.pin(key)) {
           break;
+        }
+        if (this.state === 'waiting') {
+          this.security = client.security;
+          this.note = 'Back: what is observed is told anew.';
+          this.become('connected');
         }
         this.#take(key, response);
       }

@@ -129,6 +129,8 @@ export function explain(error, way) {
       return `There is no server of the name ${way.server}. ${said}`;
     case 'refused':
       return `Nothing answers at ${way.server}. ${said}${way.ports ? ` Check the port: ${way.ports}.` : ''}`;
+    case 'in-use':
+      return `${way.server} is open in another tab of this browser, and only one can keep its session. Close the other one.`;
     case 'timed-out':
     case 'unreachable':
       return `${way.server} does not answer. ${said}`;

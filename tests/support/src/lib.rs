@@ -9,6 +9,8 @@ pub mod aiocoap;
 pub mod atheme;
 pub mod certs;
 pub mod chromium;
+#[cfg(feature = "coap-device")]
+pub mod coap_device;
 pub mod command_line;
 pub mod inspircd;
 pub mod libcoap;

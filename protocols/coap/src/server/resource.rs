@@ -173,10 +173,7 @@ impl Reply {
 
     /// 2.05: what the resource is, however large.
     pub fn content(payload: impl Into<Vec<u8>>, format: ContentFormat) -> Self {
-        let mut reply = Self::new(Code::CONTENT);
-        reply.message.set_payload(payload);
-        reply.message.set_content_format(format);
-        reply
+        Self::new(Code::CONTENT).with_payload(payload, format)
     }
 
     /// 2.04: it has been changed.
@@ -199,6 +196,14 @@ impl Reply {
         let mut reply = Self::new(code);
         reply.message.set_payload(diagnostic);
         reply
+    }
+
+    /// The same, with this payload, however large.
+    #[must_use]
+    pub fn with_payload(mut self, payload: impl Into<Vec<u8>>, format: ContentFormat) -> Self {
+        self.message.set_payload(payload);
+        self.message.set_content_format(format);
+        self
     }
 
     /// The same, fresh for so many seconds.

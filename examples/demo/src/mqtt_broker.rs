@@ -1,0 +1,67 @@
+//! An MQTT broker: the embedded one, behind TLS, and over WebSocket for pages that have no relay.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use jackfield_native::Native;
+use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _};
+use jackfield_testing::certs::Authority;
+use jackfield_testing::mqtt_broker::{Broker, PATH};
+use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+/// A running broker. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct MqttBroker {
+    broker: Broker,
+    tls: SocketAddr,
+    front: JoinHandle<()>,
+}
+
+impl MqttBroker {
+    /// Starts one that shows a certificate for this name.
+    pub(crate) async fn start(authority: &Authority, name: &str) -> Result<Self> {
+        let certificate = authority.server(&[name]);
+        let (chain, key) = (certificate.pem(), certificate.key_pem());
+        let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes())?;
+        let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity))?;
+        let broker = Broker::start().await?;
+        let behind = broker.tcp();
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Native.listen(at, &ListenOptions::default()).await?;
+        let tls = listener
+            .local_addr()
+            .context("the listener has no address")?;
+        let mut listener = TlsListener::new(listener, acceptor);
+        let front = tokio::spawn(async move {
+            loop {
+                // A handshake that fails is the client's to tell.
+                if let Ok(mut outside) = listener.accept().await {
+                    tokio::spawn(async move {
+                        let mut inside = TcpStream::connect(behind).await?;
+                        copy_bidirectional(&mut outside, &mut inside).await
+                    });
+                }
+            }
+        });
+        Ok(Self { broker, tls, front })
+    }
+
+    /// Where it listens with TLS.
+    pub(crate) fn tls(&self) -> SocketAddr {
+        self.tls
+    }
+
+    /// Its address for a page's own WebSocket.
+    pub(crate) fn web_socket(&self) -> String {
+        format!("ws://{}{PATH}", self.broker.websocket())
+    }
+}
+
+impl Drop for MqttBroker {
+    fn drop(&mut self) {
+        self.front.abort();
+    }
+}

@@ -1,0 +1,349 @@
+//! The CoAP client's methods; `Coap` in jackfield.d.ts describes them.
+
+mod options;
+mod value;
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use jackfield_coap::RequestError;
+use jackfield_coap::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Events};
+use jackfield_coap::codec::{Scheme, Target, Uri};
+use jackfield_coap::core::{Request, Response};
+use jackfield_socket::{Error, ErrorKind};
+use js_sys::{Array, Date, Object, Promise};
+use tokio::sync::{Mutex, Notify, watch};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+use crate::Network;
+use crate::convert::{self, Options, socket_error};
+use crate::network::Secured;
+use crate::running::{Running, connection_kind};
+
+/// How many bytes a download may have.
+const MAX_BODY: usize = 64 * 1024 * 1024;
+
+/// A CoAP client for one server.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct Coap {
+    client: Client,
+    /// The path that the address names, for requests that name none.
+    target: Target,
+    link: Rc<Link>,
+    running: Running,
+}
+
+/// A resource that is observed.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct CoapObservation {
+    /// None once cancelled.
+    observation: Mutex<Option<client::Observation>>,
+    /// Told of what goes wrong without ending it.
+    stale: Option<js_sys::Function>,
+    /// Whoever waits for a notification needs wait no longer.
+    over: Notify,
+    link: Rc<Link>,
+}
+
+/// How the connection fares.
+#[derive(Debug, Default)]
+struct Link {
+    /// Where a stream or a socket was opened, how well it is protected.
+    network: Option<Secured>,
+    open: RefCell<bool>,
+    /// Why there is none now.
+    problem: RefCell<Option<ConnectionError>>,
+    /// Whether all of this was told: the client has ended.
+    ended: watch::Sender<bool>,
+}
+
+type Result<T, E = JsValue> = std::result::Result<T, E>;
+
+#[wasm_bindgen]
+impl Coap {
+    /// Makes a request. With a payload it is sent block by block where it is long.
+    ///
+    /// # Errors
+    /// A `JackfieldError`, where there is no answer, as all methods.
+    pub async fn request(
+        &self,
+        method: String,
+        path: Option<String>,
+        payload: Option<Vec<u8>>,
+        options: JsValue,
+    ) -> Result<Object> {
+        let options = Options(&options);
+        let read = || {
+            let request =
+                options::request(&method, self.target(path)?, payload.is_some(), &options)?;
+            Ok((
+                request,
+                options::progress(&options)?,
+                options::aborted(&options)?,
+            ))
+        };
+        let (request, progress, aborted) = read().map_err(|error| socket_error(&error))?;
+        let asked = self.ask(request, payload, progress);
+        self.link.answer(unless(aborted, asked).await?).await
+    }
+
+    /// Observes a resource.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn observe(&self, path: Option<String>, options: JsValue) -> Result<CoapObservation> {
+        let options = Options(&options);
+        let read = || {
+            let request = options::request("GET", self.target(path)?, false, &options)?;
+            Ok((request, options::function("stale", &options)?))
+        };
+        let (request, stale) = read().map_err(|error| socket_error(&error))?;
+        let observation = match self.client.observe(request).await {
+            Ok(observation) => observation,
+            Err(error) => return Err(self.link.error(&error).await),
+        };
+        Ok(CoapObservation {
+            observation: Mutex::new(Some(observation)),
+            stale,
+            over: Notify::new(),
+            link: self.link.clone(),
+        })
+    }
+
+    /// What the server offers.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn discover(&self, query: Option<String>, options: JsValue) -> Result<Array> {
+        let aborted = options::aborted(&Options(&options)).map_err(|error| socket_error(&error))?;
+        let links = unless(aborted, self.client.discover(query.as_deref())).await?;
+        match links {
+            Ok(links) => Ok(links.iter().map(value::link).collect()),
+            Err(error) => Err(self.link.error(&error).await),
+        }
+    }
+
+    /// How long an empty question takes to be answered, in milliseconds.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn ping(&self) -> Result<f64> {
+        let asked = Date::now();
+        match self.client.ping().await {
+            Ok(()) => Ok(Date::now() - asked),
+            Err(error) => Err(self.link.error(&error).await),
+        }
+    }
+
+    /// What stands between the page and the server; null while there is no connection.
+    #[wasm_bindgen(getter)]
+    pub fn security(&self) -> JsValue {
+        if !*self.link.open.borrow() {
+            return JsValue::NULL;
+        }
+        match &self.link.network {
+            Some(network) => network.security().into(),
+            None => Object::new().into(),
+        }
+    }
+
+    /// Closes at once.
+    pub fn close(&self) {
+        self.running.close();
+    }
+}
+
+#[wasm_bindgen]
+impl CoapObservation {
+    /// The next state, or null after the end.
+    ///
+    /// # Errors
+    /// A `JackfieldError`, where something went wrong and ended it.
+    pub async fn next(&self) -> Result<JsValue> {
+        let mut observation = self.observation.lock().await;
+        let Some(observation) = observation.as_mut() else {
+            return Ok(JsValue::NULL);
+        };
+        let mut last = None;
+        loop {
+            let next = tokio::select! {
+                next = observation.next() => next,
+                () = self.over.notified() => return Ok(JsValue::NULL),
+            };
+            match next {
+                Some(Ok(response)) => return Ok(value::response(&response).into()),
+                Some(Err(RequestError::Refused(refusal))) => {
+                    return Ok(value::response(refusal.response()).into());
+                }
+                Some(Err(error)) => {
+                    let error = self.link.error(&error).await;
+                    if let Some(stale) = &self.stale {
+                        // What a page's function throws is the page's affair.
+                        let _ = stale.call1(&JsValue::UNDEFINED, &error);
+                    }
+                    last = Some(error);
+                }
+                None => return last.map_or(Ok(JsValue::NULL), Err),
+            }
+        }
+    }
+
+    /// Ends it.
+    pub async fn cancel(&self) {
+        self.over.notify_one();
+        self.observation.lock().await.take();
+    }
+}
+
+impl Coap {
+    pub(crate) async fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self> {
+        let uri: Uri = url.parse().map_err(|error| {
+            let text = format!("the address {url:?} is none: {error}");
+            socket_error(&Error::new(ErrorKind::InvalidInput, text))
+        })?;
+        let mut config = ClientConfig::default();
+        config.oscore = options::oscore(options).await?;
+        let (client, link, events, running) =
+            Self::connect(network, &uri, config).map_err(|error| socket_error(&error))?;
+        let link = Rc::new(link);
+        spawn_local(link.clone().follow(events));
+        Ok(Self {
+            client,
+            target: uri.target().clone(),
+            link,
+            running,
+        })
+    }
+
+    fn connect(
+        network: &Network,
+        uri: &Uri,
+        config: ClientConfig,
+    ) -> Result<(Client, Link, Events, Running), Error> {
+        let server = uri.endpoint().clone();
+        let mut link = Link::default();
+        Ok(match uri.scheme() {
+            Scheme::Coap => {
+                let (client, events, connection) =
+                    client::connect(network.sockets()?, server, config);
+                (client, link, events, Running::start(connection))
+            }
+            Scheme::CoapTcp | Scheme::CoapsTcp => {
+                let network = network.secured(uri.scheme().is_secure())?;
+                link.network = Some(network.clone());
+                let (client, events, connection) = client::connect_tcp(network, server, config);
+                (client, link, events, Running::start(connection))
+            }
+            scheme => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{scheme}:// can't be reached from a page"),
+                ));
+            }
+        })
+    }
+
+    fn target(&self, path: Option<String>) -> Result<Target, Error> {
+        match path {
+            None => Ok(self.target.clone()),
+            Some(path) => path.parse().map_err(|error| {
+                let text = format!("the path {path:?} is none: {error}");
+                Error::new(ErrorKind::InvalidInput, text)
+            }),
+        }
+    }
+
+    async fn ask(
+        &self,
+        request: Request,
+        payload: Option<Vec<u8>>,
+        progress: Option<options::Progress>,
+    ) -> Result<Response, RequestError> {
+        match (payload, progress) {
+            (Some(payload), progress) => {
+                let size = Some(payload.len() as u64);
+                let report = move |done: client::Progress| {
+                    if let Some(progress) = &progress {
+                        progress.report(done.sent, done.total);
+                    }
+                };
+                self.client
+                    .upload(request, payload.as_slice(), size, report)
+                    .await
+            }
+            (None, None) => self.client.request(request).await,
+            (None, Some(progress)) => {
+                let mut download = self.client.download(request).await?;
+                let mut body = Vec::new();
+                while let Some(piece) = download.next().await? {
+                    body.extend(piece);
+                    if body.len() > MAX_BODY {
+                        return Err(RequestError::TooLarge { limit: MAX_BODY });
+                    }
+                    progress.report(download.received(), download.total());
+                }
+                let mut message = download.response().message().clone();
+                message.set_payload(body);
+                Ok(Response::new(message))
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Takes the client's events, as somebody must.
+    async fn follow(self: Rc<Self>, mut events: Events) {
+        while let Some(event) = events.next().await {
+            match event {
+                ClientEvent::Connected => {
+                    self.open.replace(true);
+                    self.problem.take();
+                }
+                ClientEvent::Disconnected { error, .. } => {
+                    self.open.replace(false);
+                    self.problem.replace(Some(error));
+                }
+                _ => {}
+            }
+        }
+        self.ended.send_replace(true);
+    }
+
+    /// What was answered, be it a success or not.
+    async fn answer(&self, outcome: Result<Response, RequestError>) -> Result<Object> {
+        match outcome {
+            Ok(response) => Ok(value::response(&response)),
+            Err(RequestError::Refused(refusal)) => Ok(value::response(refusal.response())),
+            Err(error) => Err(self.error(&error).await),
+        }
+    }
+
+    /// Why there is no answer: because there is no connection, where there is none.
+    async fn error(&self, error: &RequestError) -> JsValue {
+        if matches!(error, RequestError::Closed) {
+            // It was not closed without a reason, which is told in a moment.
+            let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        }
+        if let Some(problem) = &*self.problem.borrow() {
+            let kind = connection_kind(problem, |_| "protocol");
+            return convert::error(kind, problem);
+        }
+        convert::error(value::error_kind(error), error)
+    }
+}
+
+/// Does the work, unless the page gives it up first.
+async fn unless<T>(aborted: Option<Promise>, work: impl Future<Output = T>) -> Result<T> {
+    let Some(aborted) = aborted else {
+        return Ok(work.await);
+    };
+    tokio::select! {
+        done = work => Ok(done),
+        reason = JsFuture::from(aborted) => Err(reason.unwrap_or_else(|reason| reason)),
+    }
+}

@@ -1,0 +1,332 @@
+//! The MQTT client's methods; `Mqtt` in jackfield.d.ts describes them.
+
+mod options;
+mod value;
+
+use std::time::Duration;
+
+use jackfield_mqtt::RequestError;
+use jackfield_mqtt::client::{self, Client, ClientEvent, Events, Requester, Subscription};
+use jackfield_mqtt::codec::{
+    Disconnect, DisconnectReason, PublishReason, Text, TopicFilter, TopicName,
+};
+use jackfield_mqtt::core::Event;
+use jackfield_socket::{Endpoint, Error, ErrorKind};
+use jackfield_store::IndexedDbStore;
+use jackfield_websocket::WebSocketOptions;
+use js_sys::Object;
+use tokio::sync::{Mutex, Notify, OnceCell};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
+
+use crate::Network;
+use crate::address::Address;
+use crate::convert::{self, Options, invalid, set, socket_error};
+use crate::event::timed;
+use crate::network::Secured;
+use crate::running::{Running, disconnected};
+
+/// The ports of MQTT over TLS and without (MQTT 5, section 4.2), and of WebSockets.
+const PORT_TLS: u16 = 8883;
+const PORT_PLAIN: u16 = 1883;
+const PORT_WSS: u16 = 443;
+const PORT_WS: u16 = 80;
+
+/// How long a request waits for its response, unless it is told otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An MQTT client.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct Mqtt {
+    client: Client,
+    /// Locked while a page waits for the next event, so that a second one waits its turn.
+    events: Mutex<Events>,
+    network: Secured,
+    client_id: Text,
+    /// Made at the first request.
+    requester: OnceCell<Requester>,
+    running: Running,
+}
+
+/// The messages of one filter.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct MqttSubscription {
+    /// None once unsubscribed.
+    subscription: Mutex<Option<Subscription>>,
+    /// Whoever waits for a message needs wait no longer.
+    over: Notify,
+}
+
+type Result<T, E = JsValue> = std::result::Result<T, E>;
+
+#[wasm_bindgen]
+impl Mqtt {
+    /// The next event, or null after the end.
+    pub async fn next(&self) -> JsValue {
+        let mut events = self.events.lock().await;
+        loop {
+            let Some(event) = events.next().await else {
+                return JsValue::NULL;
+            };
+            if let Some(event) = self.convert(&event) {
+                return event.into();
+            }
+        }
+    }
+
+    /// Publishes a message.
+    ///
+    /// # Errors
+    /// A `JackfieldError`, as all methods.
+    pub async fn publish(
+        &self,
+        topic: String,
+        payload: Vec<u8>,
+        options: JsValue,
+    ) -> Result<Object> {
+        let message = options::message(&topic, payload, &Options(&options));
+        let message = message.map_err(|error| socket_error(&error))?;
+        let taken = self.client.publish(message).await;
+        let taken = taken.map_err(|error| request_error(&error))?;
+        Ok(value::reply(
+            taken.reason.code(),
+            &taken.reason,
+            taken.text.as_ref(),
+        ))
+    }
+
+    /// Subscribes; done when the broker has agreed.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn subscribe(&self, filter: String, options: JsValue) -> Result<MqttSubscription> {
+        let filter = TopicFilter::new(filter)
+            .map_err(|error| socket_error(&invalid("filter", format_args!("is none: {error}"))))?;
+        let options = options::subscribe(&Options(&options));
+        let options = options.map_err(|error| socket_error(&error))?;
+        let subscription = self.client.messages(filter, options).await;
+        let subscription = subscription.map_err(|error| request_error(&error))?;
+        Ok(MqttSubscription {
+            subscription: Mutex::new(Some(subscription)),
+            over: Notify::new(),
+        })
+    }
+
+    /// Asks, and waits for the response.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn request(
+        &self,
+        topic: String,
+        payload: Vec<u8>,
+        options: JsValue,
+    ) -> Result<Object> {
+        let options = Options(&options);
+        let read = || {
+            let message = options::message(&topic, payload, &options)?;
+            let patience = options.number("timeout")?;
+            Ok((
+                message,
+                patience.map_or(PATIENCE, |ms| Duration::from_secs_f64(ms / 1000.0)),
+            ))
+        };
+        let (message, patience) = read().map_err(|error| socket_error(&error))?;
+        let answered = async {
+            let requester = self.requester.get_or_try_init(|| self.requester()).await?;
+            requester.call(message, patience).await
+        };
+        let response = answered.await.map_err(|error| request_error(&error))?;
+        Ok(value::response(&response))
+    }
+
+    /// Acknowledges a message by hand.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn acknowledge(&self, serial: f64, code: u8) -> Result<()> {
+        let reason = PublishReason::from_u8(code)
+            .ok_or_else(|| socket_error(&invalid("code", "is no reason for a message")))?;
+        #[expect(
+            clippy::cast_sign_loss,
+            reason = "a serial that this side gave, which counts from 0"
+        )]
+        let acknowledged = self.client.acknowledge(serial as u64, reason).await;
+        acknowledged.map_err(|error| request_error(&error))
+    }
+
+    /// Goes in order.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn disconnect(&self, with_will: bool) -> Result<()> {
+        let reason = if with_will {
+            DisconnectReason::DisconnectWithWill
+        } else {
+            DisconnectReason::Success
+        };
+        let gone = self.client.disconnect(Disconnect::new(reason)).await;
+        gone.map_err(|error| request_error(&error))
+    }
+
+    /// Closes at once.
+    pub fn close(&self) {
+        self.running.close();
+    }
+}
+
+#[wasm_bindgen]
+impl MqttSubscription {
+    /// The next message, or null after the end.
+    pub async fn next(&self) -> JsValue {
+        let mut subscription = self.subscription.lock().await;
+        let Some(subscription) = subscription.as_mut() else {
+            return JsValue::NULL;
+        };
+        tokio::select! {
+            delivery = subscription.next() => {
+                delivery.map_or(JsValue::NULL, |delivery| value::delivery(&delivery).into())
+            }
+            () = self.over.notified() => JsValue::NULL,
+        }
+    }
+
+    /// Unsubscribes, and waits for the broker's answer.
+    ///
+    /// # Errors
+    /// A `JackfieldError`.
+    pub async fn unsubscribe(&self) -> Result<Object> {
+        self.over.notify_one();
+        let Some(subscription) = self.subscription.lock().await.take() else {
+            return Ok(value::reply(0, &"already unsubscribed", None));
+        };
+        let answer = subscription.unsubscribe().await;
+        let answer = answer.map_err(|error| request_error(&error))?;
+        Ok(match answer {
+            Some(answer) => match answer.reasons.first() {
+                Some(reason) => value::reply(reason.code(), reason, answer.text.as_ref()),
+                None => value::reply(0, &"unsubscribed", None),
+            },
+            None => value::reply(0, &"another subscription has the same filter", None),
+        })
+    }
+}
+
+impl Mqtt {
+    pub(crate) async fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self> {
+        let way = Self::way(network, url).map_err(|error| socket_error(&error))?;
+        let config = options::config(options).map_err(|error| socket_error(&error))?;
+        let ((network, server), (mut config, store)) = (way, config);
+        if let Some(name) = store {
+            let store = IndexedDbStore::open(name).await;
+            config = config.with_store(store.map_err(|error| convert::store_error(&error))?);
+        }
+        let client_id = config.connect.client_id.clone();
+        let (client, events, connection) = client::connect(network.clone(), server, config);
+        Ok(Self {
+            client,
+            events: Mutex::new(events),
+            network,
+            client_id,
+            requester: OnceCell::new(),
+            running: Running::start(connection),
+        })
+    }
+
+    /// Where an address leads, and how.
+    fn way(network: &Network, url: &str) -> Result<(Secured, Endpoint), Error> {
+        let address = Address::parse(url)?;
+        let (network, port) = match address.scheme {
+            "mqtts" => (network.secured(true)?, PORT_TLS),
+            "mqtt" => (network.secured(false)?, PORT_PLAIN),
+            "wss" => (web_socket(true, address.path), PORT_WSS),
+            "ws" => (web_socket(false, address.path), PORT_WS),
+            scheme => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("{scheme}:// is no address of a broker: mqtts, mqtt, wss or ws are"),
+                ));
+            }
+        };
+        Ok((network, address.endpoint(port)?))
+    }
+
+    fn convert(&self, event: &ClientEvent) -> Option<Object> {
+        Some(match event {
+            ClientEvent::Connecting { .. } => timed("connecting", None, []),
+            ClientEvent::Mqtt(Event::Connected(server)) => timed(
+                "connected",
+                None,
+                [
+                    ("security", self.network.security().into()),
+                    ("sessionPresent", server.session_present.into()),
+                    ("clientId", server.client_id.as_str().into()),
+                ],
+            ),
+            ClientEvent::Mqtt(Event::Message(delivery)) => timed(
+                "message",
+                None,
+                [("message", value::delivery(delivery).into())],
+            ),
+            ClientEvent::Mqtt(Event::ResubscribeFailed { filter, reason }) => timed(
+                "unsubscribed",
+                None,
+                [
+                    ("filter", filter.as_str().into()),
+                    ("code", reason.code().into()),
+                    ("reason", reason.to_string().into()),
+                ],
+            ),
+            ClientEvent::Disconnected { error, retry_in } => {
+                disconnected(error, *retry_in, value::session_kind)
+            }
+            _ => return None,
+        })
+    }
+
+    /// A requester whose responses come to a topic that can't be guessed.
+    async fn requester(&self) -> Result<Requester, RequestError> {
+        let mut random = [0; 8];
+        // Without randomness no page would have got this far: TLS needs it too.
+        let _ = getrandom::fill(&mut random);
+        let topic = format!(
+            "response/{}/{:016x}",
+            self.client_id,
+            u64::from_be_bytes(random)
+        );
+        self.client.requester(TopicName::new(topic)?).await
+    }
+}
+
+/// A WebSocket to a broker (MQTT 5, section 6).
+fn web_socket(tls: bool, path: &str) -> Secured {
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
+    let options = WebSocketOptions::new().with_path(path);
+    Network::web_socket(tls, options.with_subprotocol("mqtt"))
+}
+
+fn request_error(error: &RequestError) -> JsValue {
+    let kind = match error {
+        RequestError::Refused(_) => "refused",
+        RequestError::NotConnected | RequestError::Closed => "closed",
+        RequestError::ConnectionLost | RequestError::SessionLost => "reset",
+        RequestError::TimedOut | RequestError::Expired => "timed-out",
+        RequestError::QueueFull | RequestError::Dropped | RequestError::TooLarge { .. } => {
+            "limit-exceeded"
+        }
+        RequestError::Invalid(_) | RequestError::UnknownSerial => "invalid-input",
+        RequestError::Unsupported(_) => "unsupported",
+        _ => "other",
+    };
+    let made = convert::error(kind, error);
+    if let RequestError::Refused(refusal) = error {
+        set(made.unchecked_ref(), "code", refusal.reason.code());
+    }
+    made
+}
