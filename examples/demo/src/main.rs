@@ -57,10 +57,10 @@ async fn main() -> Result<()> {
     let token = token()?;
     let origin = format!("127.0.0.1:{}", arguments.port);
     let ports = [
-        irc.port(),
-        mqtt.port(),
-        device.udp().port(),
-        device.tcp().port(),
+        irc.port().to_string(),
+        mqtt.port().to_string(),
+        device.tcp().port().to_string(),
+        format!("{}/udp", device.udp().port()),
     ];
     let relay = Relayd::bind(relay_config(arguments.port, &ports, &token)?).await?;
     let relay_address = relay.local_addrs()[0];
@@ -164,7 +164,7 @@ fn endpoint(server: SocketAddr) -> Result<Endpoint> {
 }
 
 /// A relay for these pages alone, that reaches these ports of this machine alone.
-fn relay_config(page: u16, ports: &[u16], token: &str) -> Result<Config> {
+fn relay_config(page: u16, ports: &[String], token: &str) -> Result<Config> {
     let text = anyhow::Error::msg;
     let mut grant = Token::new(
         "demo",
