@@ -19,6 +19,13 @@ use tokio::time::timeout;
 use crate::LONG;
 use crate::kept::{Kept, Source};
 
+/// Where the proofs of exactly once publish: from our client, and to it.
+pub const FROM: &str = "from/device";
+/// See [`FROM`].
+pub const TO: &str = "to/device";
+/// How many of those messages are under way at a time.
+pub const UNDER_WAY: usize = 20;
+
 /// Our client, running, and what has happened to it.
 #[derive(Debug)]
 pub struct Device {
