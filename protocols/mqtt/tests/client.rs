@@ -202,6 +202,26 @@ async fn a_process_that_was_killed_is_finished_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_queued_is_durable() {
+    let store = Shared::default();
+    let mut world = World::new(config().with_store(store.clone())).await;
+    // Nobody has let the client in yet.
+    let server = world.server().await;
+    for payload in ["one", "two"] {
+        let queued = world.client.enqueue(message(payload)).await;
+        let publication = queued.expect("room");
+        drop(publication);
+    }
+    assert_eq!(world.client.published().await, Ok(2));
+    let mut world = world.restarted(config().with_store(store)).await;
+    drop(server);
+    assert_eq!(world.client.published().await, Ok(2));
+    let mut server = world.connected(false).await;
+    assert_eq!(server.publish().await.payload, "one");
+    assert_eq!(server.publish().await.payload, "two");
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_are_acknowledged_when_they_were_taken() {
     let mut world = World::new(config()).await;
     let mut server = world.connected(false).await;
@@ -473,7 +493,9 @@ async fn credentials_are_renewed() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_have_their_responses() {
-    let mut world = World::new(config()).await;
+    let mut two_at_once = config();
+    two_at_once.pending_calls = 2;
+    let mut world = World::new(two_at_once).await;
     let mut server = world.connected(false).await;
     let topic = || "replies/ada".parse().expect("a topic");
     let (requester, ()) = tokio::join!(world.client.requester(topic()), async {
@@ -514,6 +536,25 @@ async fn requests_have_their_responses() {
         assert!(request.properties.correlation_data.is_some());
     });
     assert_eq!(late, Err(RequestError::TimedOut));
+
+    // No more wait than may.
+    {
+        let mut waiting = std::pin::pin!(requester.call(ask("four"), patience));
+        tokio::select! {
+            biased;
+            outcome = &mut waiting => panic!("{outcome:?}"),
+            request = server.publish() => assert_eq!(request.payload, "four"),
+        }
+        let mut other = std::pin::pin!(requester.call(ask("five"), patience));
+        tokio::select! {
+            biased;
+            outcome = &mut other => panic!("{outcome:?}"),
+            request = server.publish() => assert_eq!(request.payload, "five"),
+        }
+        let full = requester.call(ask("six"), patience).await;
+        assert_eq!(full, Err(RequestError::QueueFull));
+        assert_eq!(waiting.await, Err(RequestError::TimedOut));
+    }
 
     drop(requester);
     assert!(matches!(server.packet().await, Packet::Unsubscribe(_)));

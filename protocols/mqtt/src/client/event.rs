@@ -48,8 +48,9 @@ pub enum ClientEvent {
 /// They wait here until they are read, up to
 /// [`event_capacity`](super::ClientConfig::event_capacity). Then the client reads nothing more from
 /// the server, and completions stay away: read on while one is awaited. Publishing, acknowledging
-/// and sending go on. Dropping this discards all further events, and acknowledges the messages among
-/// them; the client goes on.
+/// and sending go on, but nothing keeps the connection alive: who reads nothing for longer than the
+/// keep-alive loses it, and messages of QoS 0 with it. Dropping this discards all further events,
+/// and acknowledges the messages among them; the client goes on.
 #[derive(Debug)]
 pub struct Events(pub(super) jackfield_client::Events<Told>);
 

@@ -135,10 +135,11 @@ impl Restored {
                 ))
             })?;
         }
-        let empty = restored.outgoing.is_empty()
+        // It is written when the first connection stands. Before, there are only messages that wait.
+        let never_connected = restored.outgoing.values().all(|kept| kept.flight.is_none())
             && restored.incoming.is_empty()
             && restored.subscriptions.is_empty();
-        if restored.serials.is_none() && !empty {
+        if restored.serials.is_none() && !never_connected {
             return Err(RestoreError(
                 "the first record of an MQTT session is missing".into(),
             ));
