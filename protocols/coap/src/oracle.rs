@@ -2,9 +2,11 @@
 //! over one of these functions.
 
 mod datagram;
+mod session;
 mod stream;
 
 pub use datagram::datagram;
+pub use session::session;
 pub use stream::stream;
 
 use crate::codec::{
@@ -127,6 +129,7 @@ mod tests {
         for (name, oracle) in [
             ("coap_codec", codec as fn(&[u8])),
             ("coap_datagram", datagram),
+            ("coap_session", session),
             ("coap_stream", stream),
         ] {
             let mut count = 0;
