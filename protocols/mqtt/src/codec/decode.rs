@@ -101,17 +101,21 @@ impl Decoder {
             14 => Ok(Packet::Disconnect(Disconnect::new(
                 DisconnectReason::Success,
             ))),
-            15 if self.is_v5() => Ok(Packet::Auth(Auth {
+            15 if self.is_v5() => Ok(Packet::Auth(Box::new(Auth {
                 reason: AuthReason::Success,
                 authentication: None,
                 reason_string: None,
                 user_properties: Vec::new(),
-            })),
+            }))),
             _ => Err(malformed("a packet is shorter than what it holds")),
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is made is large: it is to be made in place"
+    )]
     fn publish(self, first: u8, packet: bytes::Bytes, head: usize) -> Result<Packet, DecodeError> {
         let dup = first & 8 != 0;
         let qos = QoS::from_u8(first >> 1 & 3).ok_or(malformed("a quality of service is 3"))?;
@@ -132,7 +136,7 @@ impl Decoder {
             packet_id,
             topic_alias: None,
             subscription_ids: Vec::new(),
-            properties: MessageProperties::default(),
+            properties: None,
             payload: bytes::Bytes::new(),
         };
         if self.is_v5() {
@@ -162,7 +166,7 @@ impl Decoder {
             10 => Packet::Unsubscribe(self.unsubscribe(reader)?),
             11 => Packet::UnsubAck(self.unsub_ack(reader)?),
             14 if self.is_v5() => Packet::Disconnect(disconnect(reader)?),
-            15 if self.is_v5() => Packet::Auth(auth(reader)?),
+            15 if self.is_v5() => Packet::Auth(Box::new(auth(reader)?)),
             _ => return Err(malformed("a packet is longer than what it holds")),
         })
     }
@@ -403,19 +407,21 @@ fn return_code(code: u8) -> Option<ConnectReason> {
 
 impl Reader<'_> {
     /// A topic name; none where it is empty, for an alias to stand for it.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is made is large: it is to be made in place"
+    )]
     fn topic(&mut self) -> Result<Option<TopicName>, DecodeError> {
-        let text = self.text()?;
-        if text.is_empty() {
+        let part = self.part()?;
+        if part.is_empty() {
             return Ok(None);
         }
-        TopicName::from_text(text)
-            .map(Some)
-            .map_err(|_| TOPIC_INVALID)
+        TopicName::from_wire(self.packet(), part).map(Some)
     }
 }
 
-const TOPIC_INVALID: DecodeError = DecodeError::new(
+pub(super) const TOPIC_INVALID: DecodeError = DecodeError::new(
     ReasonCode::TopicNameInvalid,
     "a topic name is empty or holds a wildcard",
 );
@@ -434,13 +440,20 @@ fn read_publish_properties(
     reader: &mut Reader<'_>,
     publish: &mut Publish,
 ) -> Result<(), DecodeError> {
+    if reader.skip_zero() {
+        return Ok(());
+    }
     let mut properties = PropertyReader::new(reader)?;
     while let Some(id) = properties.next()? {
         match id {
             id::TOPIC_ALIAS => publish.topic_alias = Some(properties.topic_alias()?),
             id::SUBSCRIPTION_ID => publish.subscription_ids.push(properties.subscription_id()?),
-            _ if properties.message(id, &mut publish.properties)? => {}
-            _ => return Err(UNKNOWN_PROPERTY),
+            _ => {
+                let of_message = publish.properties.get_or_insert_default();
+                if !properties.message(id, of_message)? {
+                    return Err(UNKNOWN_PROPERTY);
+                }
+            }
         }
     }
     Ok(())

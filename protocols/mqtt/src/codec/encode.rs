@@ -8,8 +8,8 @@ use super::write::{Counter, Sink};
 use super::{
     Auth, AuthReason, ConnAck, Connect, ConnectReason, Disconnect, DisconnectReason, EncodeError,
     InvalidValue, MessageProperties, Packet, PacketId, PubAck, Publish, PublishReason, QoS,
-    Release, ReleaseReason, SubAck, Subscribe, SubscribeOptions, SubscriptionId, Text, UnsubAck,
-    Unsubscribe, UserProperties, Version, Will,
+    Release, ReleaseReason, SubAck, Subscribe, SubscribeOptions, SubscriptionId, Text, TopicName,
+    UnsubAck, Unsubscribe, UserProperties, Version, Will,
 };
 
 /// Writes packets.
@@ -88,16 +88,38 @@ impl Encoder {
         publish.check(self.version)?;
         let properties = publish.properties_length(self.version);
         let length = publish.length(properties);
-        self.head(publish.first_byte(), length, out)?;
-        out.binary(publish.topic.as_bytes());
-        if let Some(packet_id) = publish.packet_id {
-            out.u16(packet_id.get());
-        }
-        if let Some(length) = properties {
+        let total = self.total(length)?;
+        out.reserve(total);
+        // A few large pieces, not many small ones: this is the packet that counts.
+        let first = publish.first_byte();
+        let [high, low] = (publish.topic.len() as u16).to_be_bytes();
+        if length < 0x80 {
+            out.bytes(&[first, length as u8, high, low]);
+        } else if length < 0x4000 {
+            let [more, less] = [length as u8 | 0x80, (length >> 7) as u8];
+            out.bytes(&[first, more, less, high, low]);
+        } else {
+            out.u8(first);
             out.variable(length);
-            if length > 0 {
-                publish.write_properties(out);
+            out.bytes(&[high, low]);
+        }
+        out.bytes(publish.topic);
+        match (publish.packet_id, properties) {
+            (Some(packet_id), Some(length @ ..0x80)) => {
+                let [high, low] = packet_id.get().to_be_bytes();
+                out.bytes(&[high, low, length as u8]);
             }
+            (packet_id, properties) => {
+                if let Some(packet_id) = packet_id {
+                    out.u16(packet_id.get());
+                }
+                if let Some(length) = properties {
+                    out.variable(length);
+                }
+            }
+        }
+        if properties.is_some_and(|length| length > 0) {
+            publish.write_properties(out);
         }
         out.bytes(publish.payload);
         Ok(())
@@ -105,14 +127,20 @@ impl Encoder {
 
     #[inline]
     fn head(self, first: u8, length: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.reserve(self.total(length)?);
+        out.u8(first);
+        out.variable(length);
+        Ok(())
+    }
+
+    /// The length of the whole packet, if it may have that.
+    #[inline]
+    fn total(self, length: usize) -> Result<usize, EncodeError> {
         let total = 1 + variable_length(length) + length;
         if total > self.limit as usize {
             return Err(EncodeError::TooLarge { limit: self.limit });
         }
-        out.reserve(total);
-        out.u8(first);
-        out.variable(length);
-        Ok(())
+        Ok(total)
     }
 }
 
@@ -123,11 +151,11 @@ pub(crate) struct PublishRef<'a> {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     /// Empty where the alias stands for it.
-    pub(crate) topic: &'a str,
+    pub(crate) topic: &'a [u8],
     pub(crate) packet_id: Option<PacketId>,
     pub(crate) topic_alias: Option<NonZeroU16>,
     pub(crate) subscription_ids: &'a [SubscriptionId],
-    pub(crate) properties: &'a MessageProperties,
+    pub(crate) properties: Option<&'a MessageProperties>,
     pub(crate) payload: &'a [u8],
 }
 
@@ -137,11 +165,11 @@ impl Publish {
             dup: self.dup,
             qos: self.qos,
             retain: self.retain,
-            topic: self.topic.as_deref().unwrap_or_default(),
+            topic: self.topic.as_ref().map_or(&[], TopicName::as_bytes),
             packet_id: self.packet_id,
             topic_alias: self.topic_alias,
             subscription_ids: &self.subscription_ids,
-            properties: &self.properties,
+            properties: self.properties.as_deref(),
             payload: &self.payload,
         }
     }
@@ -177,7 +205,9 @@ impl PublishRef<'_> {
     }
 
     fn has_no_properties(&self) -> bool {
-        self.topic_alias.is_none() && self.subscription_ids.is_empty() && self.properties.is_empty()
+        self.topic_alias.is_none()
+            && self.subscription_ids.is_empty()
+            && self.properties.is_none_or(MessageProperties::is_empty)
     }
 
     fn write_properties<S: Sink>(&self, sink: &mut S) {
@@ -189,7 +219,9 @@ impl PublishRef<'_> {
             sink.u8(id::SUBSCRIPTION_ID);
             sink.variable(subscription.get() as usize);
         }
-        write_message(sink, self.properties);
+        if let Some(properties) = self.properties {
+            write_message(sink, properties);
+        }
     }
 
     #[inline]
@@ -208,7 +240,7 @@ impl PublishRef<'_> {
         if version == Version::V311 && !self.has_no_properties() {
             return Err(invalid("MQTT 3.1.1 has no properties"));
         }
-        check_message(self.properties)
+        self.properties.map_or(Ok(()), check_message)
     }
 }
 
@@ -360,11 +392,6 @@ fn check_connect(connect: &Connect) -> Result<(), EncodeError> {
     }
     if connect.password.is_some() && connect.username.is_none() {
         return Err(invalid("MQTT 3.1.1 has no password without a user name"));
-    }
-    if connect.client_id.is_empty() && !connect.clean_start {
-        return Err(invalid(
-            "MQTT 3.1.1 keeps no session for a client without an identifier",
-        ));
     }
     let mut plain = Connect::new(Version::V311, connect.client_id.clone());
     plain.clean_start = connect.clean_start;

@@ -49,7 +49,7 @@ pub enum Packet {
     /// Either side ends the connection.
     Disconnect(Disconnect),
     /// A step of an authentication (MQTT 5).
-    Auth(Auth),
+    Auth(Box<Auth>),
 }
 
 /// User properties: names and values, in order; a name may occur more than once.
@@ -128,8 +128,8 @@ pub struct Publish {
     pub topic_alias: Option<NonZeroU16>,
     /// The subscriptions that a server sends it for.
     pub subscription_ids: Vec<SubscriptionId>,
-    /// What else is said about the message.
-    pub properties: MessageProperties,
+    /// What else is said about the message. None for nothing, which is as much as empty ones.
+    pub properties: Option<Box<MessageProperties>>,
     /// The application's bytes.
     pub payload: Bytes,
 }

@@ -14,6 +14,7 @@ pub(super) const fn protocol_error(text: &'static str) -> DecodeError {
     DecodeError::new(ReasonCode::ProtocolError, text)
 }
 
+pub(super) const NOT_TEXT: DecodeError = malformed("a string is not UTF-8, or holds U+0000");
 const SHORT: DecodeError = malformed("a packet is shorter than what it holds");
 
 /// A variable byte integer at the start of these bytes: its value, and how many bytes it takes.
@@ -110,8 +111,27 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// Skips the next byte if it is 0: no properties.
+    #[inline]
+    pub(super) fn skip_zero(&mut self) -> bool {
+        let is_zero = self.at < self.end && self.packet.get(self.at) == Some(&0);
+        self.at += usize::from(is_zero);
+        is_zero
+    }
+
     pub(super) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         NonZeroU16::new(self.u16()?).ok_or(protocol_error("a packet identifier is 0"))
+    }
+
+    /// What a length of two bytes counts, and the packet that it is a part of.
+    #[inline]
+    pub(super) fn part(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = usize::from(self.u16()?);
+        self.take(length)
+    }
+
+    pub(super) fn packet(&self) -> &'a Bytes {
+        self.packet
     }
 
     /// Binary data: shares the packet's memory.
@@ -123,7 +143,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&mut self) -> Result<Text, DecodeError> {
-        Text::from_wire(self.binary()?).ok_or(malformed("a string is not UTF-8, or holds U+0000"))
+        let part = self.part()?;
+        Text::from_wire(self.packet, part).ok_or(NOT_TEXT)
     }
 
     /// What a length in front counts, as a reader of its own.

@@ -1,6 +1,8 @@
 //! Strings (MQTT 5, section 1.5.4).
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::str::FromStr;
 
@@ -10,9 +12,21 @@ use bytestring::ByteString;
 use super::InvalidValue;
 
 /// A UTF-8 encoded string as MQTT carries it: at most 65,535 bytes, without U+0000
-/// (MQTT 5, section 1.5.4). Cheap to clone; one that was read shares the memory that it was read to.
-#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(ByteString);
+/// (MQTT 5, section 1.5.4). Cheap to clone; a long one that was read shares the memory that it was
+/// read to.
+#[derive(Clone)]
+pub struct Text(Repr);
+
+/// Most strings are short: copying them costs less than counting references, and keeps no read
+/// buffer alive.
+#[derive(Clone)]
+enum Repr {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Shared(ByteString),
+}
+
+/// Room for the topics that most people choose.
+const SHORT: usize = 30;
 
 impl Text {
     /// Checks a string.
@@ -22,17 +36,116 @@ impl Text {
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidValue> {
         let text = text.into();
         check(&text)?;
-        Ok(Self(text.into()))
+        let short = Self::short(text.as_bytes());
+        Ok(short.unwrap_or_else(|| Self(Repr::Shared(text.into()))))
     }
 
     /// The string.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            // It was checked when it came to be.
+            Repr::Short { .. } => str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Repr::Shared(text) => text,
+        }
     }
 
-    pub(super) fn from_wire(bytes: Bytes) -> Option<Self> {
-        let text = ByteString::try_from(bytes).ok()?;
-        (!has_nul(&text)).then_some(Self(text))
+    /// Its bytes.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Repr::Shared(text) => text.as_bytes(),
+        }
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Short { length, .. } => usize::from(*length),
+            Repr::Shared(text) => text.len(),
+        }
+    }
+
+    /// Whether it has none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes among which there is no 0, a part of `all`.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is made is large: it is to be made in place"
+    )]
+    pub(super) fn from_utf8(all: &Bytes, part: &[u8]) -> Option<Self> {
+        str::from_utf8(part).ok()?;
+        match Self::short(part) {
+            Some(short) => Some(short),
+            None => ByteString::try_from(all.slice_ref(part))
+                .ok()
+                .map(|text| Self(Repr::Shared(text))),
+        }
+    }
+
+    /// Bytes that were read, a part of `all`.
+    pub(super) fn from_wire(all: &Bytes, part: &[u8]) -> Option<Self> {
+        if part.contains(&0) {
+            return None;
+        }
+        Self::from_utf8(all, part)
+    }
+
+    /// The string with these bytes, if it is short; they are UTF-8.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is made is large: it is to be made in place"
+    )]
+    fn short(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self(Repr::Short {
+            length: text.len() as u8,
+            bytes,
+        }))
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self(Repr::Short {
+            length: 0,
+            bytes: [0; SHORT],
+        })
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text {}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // UTF-8 sorts as its characters do.
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 
@@ -54,7 +167,7 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
@@ -91,5 +204,34 @@ impl fmt::Display for Text {
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_long_are_the_same_kind_of_thing() {
+        assert!(size_of::<Text>() <= 40, "{}", size_of::<Text>());
+        for length in [0, 1, 29, 30, 31, 32, 1000] {
+            let text = "a".repeat(length);
+            let made = Text::new(text.clone()).expect("a text");
+            let wire = Bytes::from(text.clone());
+            let read = Text::from_wire(&wire, &wire).expect("a text");
+            assert_eq!(made, read);
+            assert_eq!(made.as_str(), text);
+            assert_eq!(read.len(), text.len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused() {
+        let wire = Bytes::from_static(b"a\xC3");
+        assert!(Text::from_wire(&wire, &wire).is_none());
+        // A surrogate (MQTT-1.5.4-1).
+        let wire = Bytes::from_static(b"\xED\xA0\x80");
+        assert!(Text::from_wire(&wire, &wire).is_none());
+        assert!(Text::new("a\0").is_err());
     }
 }

@@ -4,7 +4,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use super::{InvalidValue, Text};
+use bytes::Bytes;
+
+use super::decode::TOPIC_INVALID;
+use super::read::NOT_TEXT;
+use super::{DecodeError, InvalidValue, Text};
 
 /// A topic name: what a message is published to. At least one character, no wildcard.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,9 +37,32 @@ impl TopicName {
         }
     }
 
+    /// Checks a topic name that was read.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is made is large: it is to be made in place"
+    )]
+    pub(super) fn from_wire(packet: &Bytes, name: &[u8]) -> Result<Self, DecodeError> {
+        // In one go: most topics are fine.
+        let is_plain = name
+            .iter()
+            .fold(true, |plain, byte| plain & !matches!(byte, 0 | b'+' | b'#'));
+        if is_plain && !name.is_empty() {
+            return Text::from_utf8(packet, name).map(Self).ok_or(NOT_TEXT);
+        }
+        let name = Text::from_wire(packet, name).ok_or(NOT_TEXT)?;
+        Self::from_text(name).map_err(|_| TOPIC_INVALID)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 
     /// The name.

@@ -49,7 +49,7 @@ impl Session {
                 self.phase = Phase::Connecting {
                     until: now + self.config.connect_timeout.max(Duration::from_millis(1)),
                 };
-                self.challenge(auth)
+                self.challenge(*auth)
             }
             Packet::Disconnect(disconnect) => Err(self.disconnected_by_server(disconnect)),
             _ => Err(protocol_error("a packet comes before CONNACK").into()),
@@ -169,7 +169,7 @@ impl Session {
             }
             Packet::PingResp => self.connection.ping = None,
             Packet::Disconnect(disconnect) => return Err(self.disconnected_by_server(disconnect)),
-            Packet::Auth(auth) => self.authentication(auth)?,
+            Packet::Auth(auth) => self.authentication(*auth)?,
             Packet::ConnAck(_) => return Err(protocol_error("a second CONNACK").into()),
             Packet::Connect(_)
             | Packet::Subscribe(_)
@@ -222,7 +222,7 @@ impl Session {
                 payload: publish.payload,
                 qos: publish.qos,
                 retain: publish.retain,
-                properties: publish.properties,
+                properties: publish.properties.map(|of| *of).unwrap_or_default(),
             },
         }));
         Ok(())

@@ -259,7 +259,7 @@ fn read_message(value: &[u8]) -> Option<Message> {
         payload: publish.payload,
         qos: publish.qos,
         retain: publish.retain,
-        properties: publish.properties,
+        properties: publish.properties.map(|of| *of).unwrap_or_default(),
     })
 }
 
@@ -270,11 +270,11 @@ impl Message {
             dup,
             qos: self.qos,
             retain: self.retain,
-            topic: &self.topic,
+            topic: self.topic.as_bytes(),
             packet_id,
             topic_alias: None,
             subscription_ids: &[],
-            properties: &self.properties,
+            properties: Some(&self.properties),
             payload: &self.payload,
         }
     }

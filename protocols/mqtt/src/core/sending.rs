@@ -180,7 +180,7 @@ impl Session {
                 message_expiry: u32::try_from(seconds).ok(),
                 ..message.properties.clone()
             };
-            publish.properties = &waited;
+            publish.properties = Some(&waited);
         }
         let length = publish.encoded_length(self.config.version);
         if message.topic.len() > SHORT_TOPIC && length + ALIAS_LENGTH <= self.largest() as usize {
@@ -189,7 +189,7 @@ impl Session {
                 Alias::New(alias) => publish.topic_alias = Some(alias),
                 Alias::Known(alias) => {
                     publish.topic_alias = Some(alias);
-                    publish.topic = "";
+                    publish.topic = &[];
                 }
             }
         }

@@ -366,12 +366,12 @@ impl Session {
         let Some(method) = self.connection.method().cloned() else {
             return Err(InvalidValue("the connection was begun without a method").into());
         };
-        let auth = Packet::Auth(Auth {
+        let auth = Packet::Auth(Box::new(Auth {
             reason,
             authentication: Some(Authentication { method, data }),
             reason_string: None,
             user_properties: Vec::new(),
-        });
+        }));
         self.connection.encoder.encode(&auth, &mut Vec::new())?;
         self.connection.answers.push_back((0, auth));
         Ok(())
