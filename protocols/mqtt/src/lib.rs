@@ -10,5 +10,7 @@ pub mod client;
 pub mod codec;
 pub mod core;
 mod error;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 
 pub use error::{Refusal, RequestError, RestoreError, SessionError};

@@ -54,8 +54,13 @@ pub struct Delivery {
     /// Names the message within its session; none with QoS 0.
     ///
     /// It grows over the session's life, process restarts included where the session is
-    /// [durable](super::Config::durable), and a message that comes again has the same: who remembers
-    /// the last one that was processed handles each message once.
+    /// [durable](super::Config::durable), and a message that comes again before it was acknowledged
+    /// has the same. One process gets none twice.
+    ///
+    /// Messages of QoS 2 come in the order of their serials even after a restart: who stores, with
+    /// what it makes of a message, the serial of the last one of QoS 2, and passes over those that
+    /// are not larger, handles each once. A message of QoS 1 whose acknowledgement was lost comes
+    /// again as a new one.
     pub serial: Option<u64>,
     /// Whether the server may have sent it before.
     pub dup: bool,

@@ -117,6 +117,7 @@ impl Session {
 
         self.resumable = true;
         self.store_meta();
+        self.connection.known = self.durable.after();
         let mut lost = Vec::new();
         if !session_present {
             lost = self.outgoing.session_lost(&mut self.ids, &mut self.durable);

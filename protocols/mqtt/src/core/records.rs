@@ -4,7 +4,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `m` | the format's version, 1 (u8); a serial that is larger than any that was given (u64); the client identifier that the server assigned (the rest; empty for none) |
+//! | `m` | the format's version, 1 (u8); whether the server may have a session (0 or 1); a serial that is larger than any that was given (u64); the client identifier that the server assigned (the rest; empty for none) |
 //! | `o`, number (u64) | an outgoing message, as a PUBLISH of MQTT 5 with the packet identifier 1 |
 //! | `p`, number (u64) | its packet identifier (u16); 0 where it has not been released, otherwise the place among those that have (u64). The message is deleted when it is released. |
 //! | `i`, packet identifier (u16) | an incoming message: its serial (u64); 1 or 2, its quality of service, or 3 where PUBREC has told that it has arrived (u8) |
@@ -33,8 +33,8 @@ pub(super) fn meta_key() -> Vec<u8> {
     vec![b'm']
 }
 
-pub(super) fn meta(serials: u64, client_id: Option<&Text>) -> Vec<u8> {
-    let mut value = vec![FORMAT];
+pub(super) fn meta(resumable: bool, serials: u64, client_id: Option<&Text>) -> Vec<u8> {
+    let mut value = vec![FORMAT, resumable.into()];
     value.extend_from_slice(&serials.to_be_bytes());
     value.extend_from_slice(client_id.map_or("", Text::as_str).as_bytes());
     value
@@ -107,6 +107,7 @@ fn key(kind: u8, number: &[u8]) -> Vec<u8> {
 #[derive(Default)]
 pub(super) struct Restored {
     pub(super) serials: Option<u64>,
+    pub(super) resumable: bool,
     pub(super) client_id: Option<Text>,
     pub(super) published: u64,
     pub(super) outgoing: BTreeMap<u64, Stored>,
@@ -152,10 +153,11 @@ impl Restored {
         let (kind, number) = key.split_first()?;
         match kind {
             b'm' if number.is_empty() => {
-                let (format, value) = value.split_first()?;
+                let ([format, resumable], value) = value.split_first_chunk()?;
                 if *format != FORMAT {
                     return None;
                 }
+                self.resumable = *resumable == 1;
                 let (serials, client_id) = value.split_first_chunk()?;
                 self.serials = Some(u64::from_be_bytes(*serials));
                 let client_id = Text::new(str::from_utf8(client_id).ok()?).ok()?;

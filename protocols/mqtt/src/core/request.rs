@@ -10,7 +10,7 @@ use crate::codec::{
 
 /// Names a request within its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(pub(super) u64);
+pub struct RequestId(pub(crate) u64);
 
 /// What one connection begins with. It may be another each time: renewed credentials, another will.
 #[derive(Clone, Debug, PartialEq, Eq)]

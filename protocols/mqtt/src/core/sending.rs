@@ -39,7 +39,8 @@ impl Session {
             let _ = self.connection.encoder.encode(&Packet::PingReq, out);
         }
         self.send_answers(out);
-        if matches!(self.phase, Phase::Connected) {
+        let known = self.durable.is_reached(self.connection.known);
+        if matches!(self.phase, Phase::Connected) && known {
             self.outgoing.prepare(&mut self.ids, &mut self.durable);
             self.send_again(out);
             self.send_requests(out);

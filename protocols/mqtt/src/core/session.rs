@@ -44,6 +44,8 @@ pub struct Session {
     pub(super) assigned_client_id: Option<Text>,
     /// Whether there may be a session that the server has kept for this one.
     pub(super) resumable: bool,
+    /// Whether what holds for the session as a whole is stored.
+    meta_stored: bool,
     next_request: u64,
     /// Messages of QoS 1 and 2 that were ever taken to be sent.
     published: u64,
@@ -76,6 +78,9 @@ pub(super) struct PerConnection {
     /// What was asked for in CONNECT.
     pub(super) asked: Option<Box<codec::Connect>>,
     pub(super) server: Option<Box<Server>>,
+    /// Nothing is asked of the server before it is stored that there is a session: whoever comes
+    /// after this process must not begin anew then.
+    pub(super) known: After,
     /// Acknowledgements and the like, in order.
     pub(super) answers: VecDeque<(After, Packet)>,
     /// The last packet, and whether the user asked for it.
@@ -103,6 +108,7 @@ impl PerConnection {
             decoder: Decoder::new(config.version).with_limit(limit),
             asked: None,
             server: None,
+            known: 0,
             answers: VecDeque::new(),
             disconnect: None,
             incoming_aliases: IncomingAliases::new(config.topic_alias_maximum),
@@ -135,6 +141,7 @@ impl Session {
             subscriptions: Subscriptions::new(config.limits.subscriptions),
             assigned_client_id: None,
             resumable: false,
+            meta_stored: false,
             next_request: 1,
             published: 0,
             events: VecDeque::new(),
@@ -158,7 +165,8 @@ impl Session {
     ) -> Result<Self, RestoreError> {
         let restored = Restored::read(records)?;
         let mut session = Self::new(config);
-        session.resumable = restored.serials.is_some();
+        session.resumable = restored.resumable;
+        session.meta_stored = restored.serials.is_some();
         session.assigned_client_id = restored.client_id;
         session
             .incoming
@@ -251,6 +259,9 @@ impl Session {
             if let Some(dropped) = self.outgoing.drop_oldest(&mut self.durable) {
                 self.complete(dropped, Err(RequestError::Dropped));
             }
+        }
+        if !self.meta_stored {
+            self.store_meta();
         }
         let request = self.new_request();
         if message.qos != QoS::AtMostOnce {
@@ -467,8 +478,11 @@ impl Session {
     pub(super) fn store_meta(&mut self) {
         let serials = self.incoming.stored_serials();
         let client_id = self.assigned_client_id.as_ref();
-        self.durable
-            .put(records::meta_key(), || records::meta(serials, client_id));
+        let resumable = self.resumable;
+        self.durable.put(records::meta_key(), || {
+            records::meta(resumable, serials, client_id)
+        });
+        self.meta_stored = true;
     }
 
     fn silence(&mut self, now: Instant) -> Result<(), SessionError> {
