@@ -1,6 +1,8 @@
-#![no_main]
-//! Reading and writing MQTT packets.
+//! MQTT packets that are accepted are written back with their meaning.
 
+#![no_main]
+
+use jackfield_mqtt::oracle;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| jackfield_mqtt::oracle::codec(data));
+fuzz_target!(|data: &[u8]| oracle::codec(data));

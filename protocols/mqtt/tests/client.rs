@@ -517,10 +517,15 @@ async fn requests_have_their_responses() {
     let ((one, two), ()) = tokio::join!(calls, async {
         let requests = [server.publish().await, server.publish().await];
         for request in requests.iter().rev() {
-            assert_eq!(request.properties.response_topic, Some(topic()));
+            let asked = request.properties.as_ref().expect("properties");
+            assert_eq!(asked.response_topic, Some(topic()));
             let payload = format!("{} done", String::from_utf8_lossy(&request.payload));
             let mut response = publish("replies/ada", &payload, None);
-            response.properties.correlation_data = request.properties.correlation_data.clone();
+            response
+                .properties
+                .get_or_insert_default()
+                .correlation_data
+                .clone_from(&asked.correlation_data);
             server.send(&Packet::Publish(response)).await;
         }
     });
@@ -531,9 +536,11 @@ async fn requests_have_their_responses() {
     let (late, ()) = tokio::join!(requester.call(ask("three"), patience), async {
         let request = server.publish().await;
         let mut wrong = publish("replies/ada", "wrong", None);
-        wrong.properties.correlation_data = Some(Bytes::from_static(b"guessed"));
+        wrong.properties.get_or_insert_default().correlation_data =
+            Some(Bytes::from_static(b"guessed"));
         server.send(&Packet::Publish(wrong)).await;
-        assert!(request.properties.correlation_data.is_some());
+        let asked = request.properties.expect("properties");
+        assert!(asked.correlation_data.is_some());
     });
     assert_eq!(late, Err(RequestError::TimedOut));
 
@@ -563,7 +570,7 @@ async fn requests_have_their_responses() {
 #[tokio::test(start_paused = true)]
 async fn a_challenge_is_answered_and_an_authentication_renewed() {
     fn auth(reason: AuthReason, data: &'static str) -> Packet {
-        Packet::Auth(Auth {
+        Packet::Auth(Box::new(Auth {
             reason,
             authentication: Some(Authentication {
                 method: "RIDDLE".parse().expect("a text"),
@@ -571,7 +578,7 @@ async fn a_challenge_is_answered_and_an_authentication_renewed() {
             }),
             reason_string: None,
             user_properties: Vec::new(),
-        })
+        }))
     }
     let mut config = config();
     config.connect.authentication = Some(Authentication {

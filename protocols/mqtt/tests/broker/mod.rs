@@ -251,7 +251,7 @@ pub(crate) fn publish(topic: &str, payload: &str, packet_id: Option<u16>) -> Pub
         packet_id: packet_id.and_then(PacketId::new),
         topic_alias: None,
         subscription_ids: Vec::new(),
-        properties: jackfield_mqtt::codec::MessageProperties::default(),
+        properties: None,
         payload: payload.to_owned().into(),
     }
 }
