@@ -4,6 +4,7 @@
 //! and as ratios. Nothing here passes or fails: tests aren't timed, and benches don't judge.
 
 mod child;
+mod coap;
 mod irc;
 mod machine;
 mod page;
@@ -55,6 +56,9 @@ fn main() -> Result<()> {
     }
     if wanted("irc") {
         irc::run(&mut report);
+    }
+    if wanted("coap") {
+        coap::run(&mut report)?;
     }
     if wanted("page") {
         page::run(&mut report)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, CHROMIUM, CLANG, Need};
+use crate::needs::{self, CHROMIUM, CLANG, LIBCOAP, NODE_SERVERS, Need};
 use crate::run::{cargo, command, quietly};
 use crate::workspace::root;
 
@@ -23,11 +23,14 @@ const NEEDS: &[Need] = &[
     Need::Program("node", "nodejs"),
     Need::Program("npm", "npm"),
     Need::Program("python3", "python3-venv"),
+    LIBCOAP,
+    NODE_SERVERS,
+    Need::PythonPackages,
 ];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only this (socket, irc, page or relay) and print it, instead of writing the page
+    /// Measure only this (socket, irc, coap, page or relay) and print it, instead of writing the page
     only: Option<String>,
 }
 

@@ -1,0 +1,174 @@
+//! Requests to libcoap's server, by each client in turn.
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use coap_lite::RequestType;
+use jackfield_coap::client::{self, ClientConfig};
+use jackfield_coap::codec::ContentFormat;
+use jackfield_native::Native;
+use jackfield_testing::libcoap::Libcoap;
+use jackfield_testing::runtimes;
+
+use crate::report::Report;
+use crate::stats::median;
+
+/// How many requests each makes, one after the other. Message ids last for some 65,000 in four
+/// minutes.
+const GETS: u32 = 5_000;
+const BODY: usize = 1 << 20;
+const RUNS: usize = 3;
+
+/// Seconds for all requests, for a body to the server, and for it back.
+struct Times {
+    gets: f64,
+    put: f64,
+    get: f64,
+}
+
+pub(super) fn run(report: &mut Report) -> Result<()> {
+    report.heading(
+        "CoAP requests to libcoap's server",
+        "Confirmable requests over loopback UDP, one after the other, and 1 MiB in blocks of 1024 \
+         bytes each way: what comes back is compared. Server: coap-server of libcoap 4.3, as a \
+         process of its own. Peers: the crate coap 0.29, aiocoap 0.4.17 on Python, node-coap 1.5. \
+         Median of 3 runs, alternating. Aim: fastest.",
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let names = ["jackfield-coap", "coap", "aiocoap", "node-coap"];
+    let mut all: [Vec<Times>; 4] = Default::default();
+    for _ in 0..RUNS {
+        // A fresh server each time: it keeps what was put.
+        let server = runtime.block_on(Libcoap::start())?;
+        let at = server.plain();
+        let runs = [
+            runtime.block_on(ours(at)),
+            runtime.block_on(crate_coap(at)),
+            script(runtimes::python(include_str!("aiocoap.py"))?, at),
+            script(runtimes::node(include_str!("node-coap.mjs"))?, at),
+        ];
+        for ((times, run), name) in all.iter_mut().zip(runs).zip(names) {
+            times.push(run.context(name)?);
+        }
+    }
+    let mut best = None;
+    let mut rows = Vec::new();
+    for (name, times) in names.into_iter().zip(all) {
+        let of = |pick: fn(&Times) -> f64| median(times.iter().map(pick).collect());
+        let rates = [
+            f64::from(GETS) / of(|times| times.gets),
+            1.0 / of(|times| times.put),
+            1.0 / of(|times| times.get),
+        ];
+        let ours = *best.get_or_insert(rates);
+        let mut row = vec![name.into()];
+        for (rate, ours) in rates.into_iter().zip(ours) {
+            let digits = if rate < 100.0 { 1 } else { 0 };
+            if rate.is_nan() {
+                row.extend(["fails".into(), String::new()]);
+            } else {
+                row.push(format!("{rate:.digits$}"));
+                row.push(format!("{:.2}", ours / rate));
+            }
+        }
+        rows.push(row);
+    }
+    report.table(
+        &[
+            "",
+            "GET/s",
+            "ours, ratio",
+            "MiB/s to the server",
+            "ours, ratio",
+            "MiB/s back",
+            "ours, ratio",
+        ],
+        &rows,
+    );
+    Ok(())
+}
+
+fn body() -> Vec<u8> {
+    (0..BODY).map(|index| (index % 251) as u8).collect()
+}
+
+async fn ours(at: SocketAddr) -> Result<Times> {
+    let (client, _events, connection) = client::connect(Native, at.into(), ClientConfig::default());
+    let connection = tokio::spawn(connection);
+    let start = Instant::now();
+    for _ in 0..GETS {
+        let response = client.get("/").await?;
+        ensure!(!response.payload().is_empty(), "no text");
+    }
+    let gets = start.elapsed().as_secs_f64();
+    let body = body();
+    let start = Instant::now();
+    let format = ContentFormat::OCTET_STREAM;
+    client.put("/jackfield", &body[..], format).await?;
+    let put = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let response = client.get("/jackfield").await?;
+    let get = start.elapsed().as_secs_f64();
+    ensure!(response.payload() == body, "another body came back");
+    client.close().await;
+    connection.await??;
+    Ok(Times { gets, put, get })
+}
+
+async fn crate_coap(at: SocketAddr) -> Result<Times> {
+    let client = coap::UdpCoAPClient::new(at).await?;
+    let request = |path: &str, method, data| {
+        coap::request::RequestBuilder::new(path, method)
+            .data(data)
+            .build()
+    };
+    let start = Instant::now();
+    for _ in 0..GETS {
+        let response = client.send(request("/", RequestType::Get, None)).await?;
+        ensure!(!response.message.payload.is_empty(), "no text");
+    }
+    let gets = start.elapsed().as_secs_f64();
+    let body = body();
+    let start = Instant::now();
+    let put = request("/crate", RequestType::Put, Some(body.clone()));
+    let put = match client.send(put).await {
+        Ok(_) => start.elapsed().as_secs_f64(),
+        // It gives up where the server's first answer does not repeat Block1.
+        Err(error) => {
+            eprintln!("coap: {error}");
+            f64::NAN
+        }
+    };
+    let start = Instant::now();
+    // What our client has put there.
+    let response = client
+        .send(request("/jackfield", RequestType::Get, None))
+        .await?;
+    let get = start.elapsed().as_secs_f64();
+    ensure!(response.message.payload == body, "another body came back");
+    Ok(Times { gets, put, get })
+}
+
+/// A client in another language, which prints its three times in seconds.
+fn script(mut command: Command, at: SocketAddr) -> Result<Times> {
+    let arguments = [at.port().to_string(), GETS.to_string(), BODY.to_string()];
+    let output = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "it ended with {}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    let times: Vec<f64> = text
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    let [gets, put, get] = times[..] else {
+        anyhow::bail!("it printed {text:?}");
+    };
+    Ok(Times { gets, put, get })
+}
