@@ -48,29 +48,38 @@ impl WebSocketNetwork {
     }
 }
 
-#[cfg(not(wasm_browser))]
-impl TcpConnect for WebSocketNetwork {
-    type Stream = WebSocketStream;
-
-    async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<WebSocketStream> {
-        // The port's default is left out of the request, whose scheme nobody else sees.
-        let secure = to.port() == 443;
-        let url = WebSocketUrl::new(secure, to.clone(), &self.options.path)?;
-        let stream = self.network.connect(to, options).await?;
-        let socket = WebSocket::over(stream, &url, &self.options).await?;
-        Ok(WebSocketStream::new(socket))
+impl WebSocketNetwork {
+    /// Opens a WebSocket to this server that carries whole messages, for a protocol that gives
+    /// them a meaning.
+    ///
+    /// # Errors
+    /// As [`TcpConnect::connect`], and as `WebSocket::over` or `WebSocket::open`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it was opening. It sets no deadline of its own.
+    pub async fn open(&self, to: &Endpoint, options: &TcpOptions) -> Result<WebSocket> {
+        #[cfg(wasm_browser)]
+        {
+            check(options)?;
+            let url = WebSocketUrl::new(self.secure, to.clone(), &self.options.path)?;
+            WebSocket::open(&url, &self.options).await
+        }
+        #[cfg(not(wasm_browser))]
+        {
+            // The port's default is left out of the request, whose scheme nobody else sees.
+            let secure = to.port() == 443;
+            let url = WebSocketUrl::new(secure, to.clone(), &self.options.path)?;
+            let stream = self.network.connect(to, options).await?;
+            WebSocket::over(stream, &url, &self.options).await
+        }
     }
 }
 
-#[cfg(wasm_browser)]
 impl TcpConnect for WebSocketNetwork {
     type Stream = WebSocketStream;
 
     async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<WebSocketStream> {
-        check(options)?;
-        let url = WebSocketUrl::new(self.secure, to.clone(), &self.options.path)?;
-        let socket = WebSocket::open(&url, &self.options).await?;
-        Ok(WebSocketStream::new(socket))
+        Ok(WebSocketStream::new(self.open(to, options).await?))
     }
 }
 

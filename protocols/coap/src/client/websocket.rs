@@ -1,17 +1,14 @@
 //! CoAP over WebSockets (RFC 8323, section 4), for the client over streams: each message of CoAP is
 //! one of the WebSocket's, and a frame of the stream.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-#[cfg(not(wasm_browser))]
-use jackfield_socket::AnyNetwork;
 use jackfield_socket::{ByteStream, Endpoint, Error, ErrorKind, Result, StreamInfo};
 use jackfield_socket::{TcpConnect, TcpOptions};
-use jackfield_websocket::{WebSocket, WebSocketOptions, WebSocketUrl};
+use jackfield_websocket::{WebSocket, WebSocketNetwork, WebSocketOptions};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::codec::{FrameHeader, frame_to_websocket, websocket_to_frame};
@@ -25,53 +22,33 @@ const HIGH_WATER: usize = 64 * 1024;
 
 /// A network whose streams are WebSockets that carry CoAP (`coap+ws`, `coaps+ws`): to be given to
 /// [`connect_tcp`](super::connect_tcp). In a page they are the page's own, which needs no relay.
-#[derive(Clone)]
-pub struct CoapWebSockets {
-    options: WebSocketOptions,
-    #[cfg(not(wasm_browser))]
-    network: AnyNetwork,
-    secure: bool,
-}
+#[derive(Clone, Debug)]
+pub struct CoapWebSockets(WebSocketNetwork);
 
 impl CoapWebSockets {
     /// `coap+ws`: WebSockets without TLS, over this network.
     #[cfg(not(wasm_browser))]
     pub fn ws(network: impl TcpConnect) -> Self {
-        Self::over(network, false)
+        Self(WebSocketNetwork::over(network, options()))
     }
 
     /// `coaps+ws`: WebSockets over a network that brings TLS, such as `jackfield_tls`'s.
     #[cfg(not(wasm_browser))]
     pub fn wss(network: impl TcpConnect) -> Self {
-        Self::over(network, true)
-    }
-
-    #[cfg(not(wasm_browser))]
-    fn over(network: impl TcpConnect, secure: bool) -> Self {
-        Self {
-            options: options(),
-            network: AnyNetwork::default().with_tcp(network),
-            secure,
-        }
+        Self(WebSocketNetwork::over(network, options()))
     }
 
     /// `coap+ws`: the page's own WebSockets, without TLS. A page that was itself loaded over HTTPS
     /// may open them to its own machine alone.
     #[cfg(wasm_browser)]
     pub fn ws() -> Self {
-        Self {
-            options: options(),
-            secure: false,
-        }
+        Self(WebSocketNetwork::ws(options()))
     }
 
     /// `coaps+ws`: the page's own WebSockets, with TLS.
     #[cfg(wasm_browser)]
     pub fn wss() -> Self {
-        Self {
-            options: options(),
-            secure: true,
-        }
+        Self(WebSocketNetwork::wss(options()))
     }
 }
 
@@ -85,36 +62,14 @@ impl TcpConnect for CoapWebSockets {
     type Stream = CoapWebSocketStream;
 
     async fn connect(&self, to: &Endpoint, tcp: &TcpOptions) -> Result<CoapWebSocketStream> {
-        let url = WebSocketUrl::new(self.secure, to.clone(), &self.options.path)?;
-        #[cfg(not(wasm_browser))]
-        let socket = {
-            let stream = self.network.connect(to, tcp).await?;
-            WebSocket::over(stream, &url, &self.options).await?
-        };
-        #[cfg(wasm_browser)]
-        let socket = {
-            if *tcp != TcpOptions::default() {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "a page's WebSocket has no options of TCP",
-                ));
-            }
-            WebSocket::open(&url, &self.options).await?
-        };
+        let socket = self.0.open(to, tcp).await?;
         Ok(CoapWebSocketStream {
             socket,
             received: Vec::new(),
             read: 0,
             unsent: Vec::new(),
+            broken: false,
         })
-    }
-}
-
-impl fmt::Debug for CoapWebSockets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CoapWebSockets")
-            .field("secure", &self.secure)
-            .finish_non_exhaustive()
     }
 }
 
@@ -127,6 +82,8 @@ pub struct CoapWebSocketStream {
     read: usize,
     /// Frames, the last perhaps incomplete, that the WebSocket has not taken.
     unsent: Vec<u8>,
+    /// What came was not CoAP: nothing more is read.
+    broken: bool,
 }
 
 impl CoapWebSocketStream {
@@ -155,13 +112,20 @@ impl AsyncRead for CoapWebSocketStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.broken {
+            let error = Error::new(ErrorKind::Closed, "the stream has failed before");
+            return Poll::Ready(Err(error.into()));
+        }
         if this.read == this.received.len() {
             let Some(message) = ready!(this.socket.poll_receive(cx))? else {
                 return Poll::Ready(Ok(()));
             };
             this.received.clear();
             this.read = 0;
-            websocket_to_frame(&message, &mut this.received).map_err(malformed)?;
+            if let Err(error) = websocket_to_frame(&message, &mut this.received) {
+                this.broken = true;
+                return Poll::Ready(Err(malformed(error)));
+            }
         }
         let unread = this.received.get(this.read..).unwrap_or_default();
         let count = unread.len().min(buf.remaining());
