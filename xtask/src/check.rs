@@ -18,6 +18,8 @@ const IN_A_PAGE: &[&str] = &[
     "--package=jackfield-relay",
     "--package=jackfield-relay-wire",
     "--package=jackfield-tls",
+    "--package=jackfield-store",
+    "--package=jackfield-websocket",
     "--package=jackfield-socket",
     "--package=jackfield-irc",
 ];
