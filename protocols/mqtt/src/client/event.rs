@@ -17,10 +17,6 @@ pub type ConnectionError = jackfield_client::ConnectionError<SessionError>;
 /// What happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is a message, which most events are"
-)]
 pub enum ClientEvent {
     /// An attempt to connect begins.
     Connecting {
