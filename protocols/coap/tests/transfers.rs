@@ -191,19 +191,15 @@ fn message(words: &[&str]) -> Message {
         let block = Block::new(number.parse().expect("a number"), more == "1", size(bytes));
         let block = block.expect("a small number");
         let default = block.size().bytes();
-        match kind {
-            "1" => {
-                message.set_block1(block);
-                if message.code() == Code::PUT {
-                    length.get_or_insert(default);
-                }
-            }
-            _ => {
-                message.set_block2(block);
-                if message.code() != Code::GET {
-                    length.get_or_insert(default);
-                }
-            }
+        let whole = if kind == "1" {
+            message.set_block1(block);
+            message.code() == Code::PUT
+        } else {
+            message.set_block2(block);
+            message.code() != Code::GET
+        };
+        if whole {
+            length.get_or_insert(default);
         }
     }
     message.set_payload(vec![0; length.unwrap_or_default()]);

@@ -35,10 +35,8 @@ const FOUNDATION: &[&str] = &[
     "jackfield-relay-wire",
     "jackfield-store",
     "jackfield-tls",
+    "jackfield-websocket",
 ];
-/// What stands there as well, but natively uses a library that asks tokio for its sockets, which
-/// nobody here touches.
-const CARRIERS: &[&str] = &["jackfield-websocket"];
 /// What has no business in a page: they ask the operating system for sockets.
 const SYSTEM: &[&str] = &["mio", "socket2", "signal-hook-registry"];
 /// What tokio may be asked for where no operating system is; the last are its own helpers.
@@ -102,7 +100,6 @@ fn has_rules(package: &str, target: Target) -> bool {
             PROTOCOLS.contains(&package)
                 || BACKENDS.contains(&package)
                 || FOUNDATION.contains(&package)
-                || CARRIERS.contains(&package)
                 || package == "jackfield-relayd"
         }
         // The page itself, whose graph holds all that a page can hold, and what else is made for it.
@@ -150,16 +147,15 @@ fn parse(tree: &str) -> BTreeSet<Dependency> {
 
 /// The rules.
 fn violations(package: &str, target: Target, graph: &BTreeSet<Dependency>) -> Vec<String> {
-    let protocol = PROTOCOLS.contains(&package);
-    let core = protocol || FOUNDATION.contains(&package);
-    let below = FOUNDATION.contains(&package) || CARRIERS.contains(&package);
+    let below = FOUNDATION.contains(&package);
+    let core = below || PROTOCOLS.contains(&package);
     let server = package == "jackfield-relayd";
     let backend = BACKENDS.contains(&package);
     let mut broken = Vec::new();
     for dependency in graph {
         let name = dependency.name.as_str();
         let mut forbid = |why: &str| broken.push(format!("{package} → {name}: {why}"));
-        if (core || below) && BACKENDS.contains(&name) {
+        if core && BACKENDS.contains(&name) {
             forbid("a core or client knows no backend");
         }
         if (backend || server || below) && PROTOCOLS.contains(&name) {
