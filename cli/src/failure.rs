@@ -3,22 +3,51 @@
 use std::error::Error as StdError;
 use std::fmt::{self, Display};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use jackfield_client::ConnectionError;
 use jackfield_socket::{Error, ErrorKind};
 
 /// A step that failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     step: String,
-    error: Error,
+    error: Arc<Error>,
 }
 
 impl Failure {
     pub(crate) fn new(step: impl Into<String>, error: impl Into<Error>) -> Self {
         Self {
             step: step.into(),
-            error: error.into(),
+            error: Arc::new(error.into()),
         }
+    }
+
+    /// Why a client has no connection to its server. What kind of error a session's is, its protocol
+    /// says.
+    pub(crate) fn connection<E: StdError>(
+        server: impl Display,
+        error: &ConnectionError<E>,
+        kind: impl FnOnce(&E) -> ErrorKind,
+    ) -> Self {
+        let (step, error) = match error {
+            ConnectionError::Connect(error) => ("connecting to", error.clone()),
+            ConnectionError::Stream(error) => ("talking to", error.clone()),
+            ConnectionError::Session(error) => {
+                let told = Error::new(kind(error), error.to_string());
+                let told = match error.source() {
+                    Some(source) => told.with_source(source.to_string()),
+                    None => told,
+                };
+                ("talking to", Arc::new(told))
+            }
+            _ => {
+                let late = Error::new(ErrorKind::TimedOut, "it took too long");
+                ("connecting to", Arc::new(late))
+            }
+        };
+        let step = format!("{step} {server}");
+        Self { step, error }
     }
 
     /// Tells it on standard error: the step, the error, its causes. Returns the exit code.

@@ -1,9 +1,8 @@
 //! `jackfield irc`: a plain terminal client, a line for each thing that happens.
 
 use std::env;
-use std::error::Error as _;
 
-use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError};
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent};
 use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
 use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Sasl, Whois};
 use jackfield_irc::{RequestError, SessionError};
@@ -53,7 +52,7 @@ pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Fail
             ClientEvent::Disconnected { error, retry_in }
                 if retry_in.is_none() || registered.is_some() =>
             {
-                lost = Some(failed(error));
+                lost = Some(Failure::connection(&server, error, kind));
                 break;
             }
             _ => {}
@@ -63,7 +62,7 @@ pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Fail
         }
     }
     match lost {
-        Some(error) => Err(Failure::new(format!("talking to {server}"), error)),
+        Some(failure) => Err(failure),
         None => Ok(()),
     }
 }
@@ -84,21 +83,12 @@ fn config(args: &IrcArgs) -> Result<ClientConfig> {
     Ok(config)
 }
 
-fn failed(error: &ConnectionError) -> Error {
-    let kind = match error {
-        ConnectionError::Connect(error) | ConnectionError::Stream(error) => error.kind(),
-        ConnectionError::ConnectTimedOut => ErrorKind::TimedOut,
-        ConnectionError::Session(
-            SessionError::PasswordRefused(_)
-            | SessionError::Banned(_)
-            | SessionError::SaslRefused(_),
-        ) => ErrorKind::Denied,
+fn kind(error: &SessionError) -> ErrorKind {
+    match error {
+        SessionError::PasswordRefused(_)
+        | SessionError::Banned(_)
+        | SessionError::SaslRefused(_) => ErrorKind::Denied,
         _ => ErrorKind::Other,
-    };
-    let told = Error::new(kind, error.to_string());
-    match error.source() {
-        Some(source) => told.with_source(source.to_string()),
-        None => told,
     }
 }
 

@@ -6,7 +6,6 @@ mod publish;
 mod subscribe;
 
 use std::env;
-use std::error::Error as _;
 
 use jackfield_mqtt::client::{
     self, Acknowledge, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events,
@@ -119,7 +118,7 @@ impl Broker {
     }
 
     fn failure(&self, error: &ConnectionError) -> Failure {
-        Failure::new(format!("talking to {}", self.server), failed(error))
+        Failure::connection(&self.server, error, kind)
     }
 
     /// Takes leave, and waits until that is done.
@@ -134,7 +133,7 @@ impl Broker {
         drop(events);
         client.quit().await;
         match connection.await {
-            Ok(Err(error)) => Err(Failure::new(format!("leaving {server}"), failed(&error))),
+            Ok(Err(error)) => Err(Failure::connection(server, &error, kind)),
             _ => Ok(()),
         }
     }
@@ -219,26 +218,16 @@ fn password(args: &BrokerArgs) -> Result<Option<Password>> {
         .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))
 }
 
-fn failed(error: &ConnectionError) -> Error {
-    let kind = match error {
-        ConnectionError::Connect(error) | ConnectionError::Stream(error) => error.kind(),
-        ConnectionError::ConnectTimedOut => ErrorKind::TimedOut,
-        ConnectionError::Session(error) => match error {
-            SessionError::Refused(refusal) | SessionError::DisconnectedByServer(refusal) => {
-                refused(refusal.reason)
-            }
-            SessionError::Protocol { .. } => ErrorKind::Protocol,
-            SessionError::ConnectTimedOut | SessionError::PingTimedOut => ErrorKind::TimedOut,
-            SessionError::Ended | SessionError::Truncated => ErrorKind::UnexpectedEof,
-            SessionError::Options(_) => ErrorKind::InvalidInput,
-            _ => ErrorKind::Other,
-        },
+fn kind(error: &SessionError) -> ErrorKind {
+    match error {
+        SessionError::Refused(refusal) | SessionError::DisconnectedByServer(refusal) => {
+            refused(refusal.reason)
+        }
+        SessionError::Protocol { .. } => ErrorKind::Protocol,
+        SessionError::ConnectTimedOut | SessionError::PingTimedOut => ErrorKind::TimedOut,
+        SessionError::Ended | SessionError::Truncated => ErrorKind::UnexpectedEof,
+        SessionError::Options(_) => ErrorKind::InvalidInput,
         _ => ErrorKind::Other,
-    };
-    let told = Error::new(kind, error.to_string());
-    match error.source() {
-        Some(source) => told.with_source(source.to_string()),
-        None => told,
     }
 }
 

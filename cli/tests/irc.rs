@@ -126,7 +126,7 @@ async fn a_server_that_is_not_there_is_not_waited_for() {
     let args = ["irc", "--plain", "--nick", "ada", "127.0.0.1", &port];
     let outcome = run(&args, b"").await;
     assert_eq!(outcome.code, Some(4), "{}", outcome.errors);
-    let expected = format!("jackfield: talking to {at}: could not connect: ");
+    let expected = format!("jackfield: connecting to {at}: ");
     assert!(outcome.errors.starts_with(&expected), "{}", outcome.errors);
 }
 

@@ -145,7 +145,7 @@ async fn what_fails_is_told() {
         .finish(b"")
         .await;
     assert_eq!(outcome.code, Some(4), "{}", outcome.errors);
-    let expected = format!("jackfield: talking to {at}: could not connect: ");
+    let expected = format!("jackfield: connecting to {at}: ");
     assert!(outcome.errors.starts_with(&expected), "{}", outcome.errors);
 
     for args in [

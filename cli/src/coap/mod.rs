@@ -4,12 +4,11 @@
 pub(crate) mod args;
 
 use std::env;
-use std::error::Error as _;
 use std::path::Path;
 
 use jackfield_coap::RequestError;
 use jackfield_coap::client::{
-    self, Client, ClientConfig, CoapWebSockets, Connection, ConnectionError, Events,
+    self, Client, ClientConfig, CoapWebSockets, Connection, Events, SessionError,
 };
 use jackfield_coap::codec::{Code, ContentFormat, Links, Scheme};
 use jackfield_coap::core::{LayerError, Request, Response};
@@ -51,11 +50,13 @@ pub(crate) async fn run(command: &CoapCommand, network: &AnyNetwork) -> Result<(
         outcome = &mut asked => outcome?,
         // It does not try again: what is wrong now is what is to be told.
         ended = &mut connection => {
-            let error = match ended {
-                Err(error) => failed(&error),
-                Ok(()) => Error::new(ErrorKind::Closed, "the client has ended"),
+            return match ended {
+                Err(error) => Err(Failure::connection(server.uri.endpoint(), &error, kind)),
+                Ok(()) => {
+                    let ended = Error::new(ErrorKind::Closed, "the client has ended");
+                    Err(Failure::new(format!("asking {}", server.uri), ended))
+                }
             };
-            return Err(Failure::new(talking(server), error));
         }
     }
     tokio::join!(client.close(), async {
@@ -201,7 +202,7 @@ async fn discover_group(args: &DiscoverArgs, network: &AnyNetwork) -> Result<(),
         biased;
         outcome = asked => outcome,
         ended = connection => match ended {
-            Err(error) => Err(Failure::new(talking(server), failed(&error))),
+            Err(error) => Err(Failure::connection(server.uri.endpoint(), &error, kind)),
             Ok(()) => Ok(()),
         },
     }
@@ -321,10 +322,6 @@ fn lines(links: &Links, base: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn talking(server: &ServerArgs) -> String {
-    format!("talking to {}", server.uri.endpoint())
-}
-
 /// A request that failed.
 fn not_done(server: &ServerArgs, error: &RequestError) -> Failure {
     let kind = match error {
@@ -345,21 +342,10 @@ fn not_done(server: &ServerArgs, error: &RequestError) -> Failure {
     Failure::new(step, Error::new(kind, error.to_string()))
 }
 
-fn failed(error: &ConnectionError) -> Error {
-    let kind = match error {
-        ConnectionError::Connect(error) | ConnectionError::Stream(error) => error.kind(),
-        ConnectionError::ConnectTimedOut => ErrorKind::TimedOut,
-        ConnectionError::Session(client::SessionError::Layer(LayerError::Truncated)) => {
-            ErrorKind::UnexpectedEof
-        }
-        ConnectionError::Session(client::SessionError::Layer(_)) => ErrorKind::Protocol,
-        ConnectionError::Session(_) => ErrorKind::UnexpectedEof,
-        _ => ErrorKind::Other,
-    };
-    let told = Error::new(kind, error.to_string());
-    match error.source() {
-        Some(source) => told.with_source(source.to_string()),
-        None => told,
+fn kind(error: &SessionError) -> ErrorKind {
+    match error {
+        SessionError::Layer(error) if *error != LayerError::Truncated => ErrorKind::Protocol,
+        _ => ErrorKind::UnexpectedEof,
     }
 }
 
