@@ -50,13 +50,11 @@ pub(crate) async fn run(command: &CoapCommand, network: &AnyNetwork) -> Result<(
         outcome = &mut asked => outcome?,
         // It does not try again: what is wrong now is what is to be told.
         ended = &mut connection => {
-            return match ended {
-                Err(error) => Err(Failure::connection(server.uri.endpoint(), &error, kind)),
-                Ok(()) => {
-                    let ended = Error::new(ErrorKind::Closed, "the client has ended");
-                    Err(Failure::new(format!("asking {}", server.uri), ended))
-                }
-            };
+            let closed = || Error::new(ErrorKind::Closed, "the client has ended");
+            return Err(match ended {
+                Err(error) => Failure::connection(server.uri.endpoint(), &error, kind),
+                Ok(()) => Failure::new(format!("asking {}", server.uri), closed()),
+            });
         }
     }
     tokio::join!(client.close(), async {

@@ -17,6 +17,10 @@ pub type ConnectionError = jackfield_client::ConnectionError<SessionError>;
 /// What happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is a message, which most events are; it is large where pointers are"
+)]
 pub enum ClientEvent {
     /// An attempt to connect begins.
     Connecting {
