@@ -8,44 +8,24 @@ use jackfield_mqtt::codec::{Decoder, Encoder, Packet, Version};
 
 #[test]
 fn every_packet_is_read_as_it_should_be() {
-    let mut count = 0;
-    for (name, text) in common::files("packets") {
-        let mut current: Option<(Version, Vec<u8>, String)> = None;
-        let mut rewritten = true;
-        for (number, line) in text.lines().enumerate() {
-            let at = format!("{name}:{}", number + 1);
-            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-            match word {
-                "" | "#" => {}
-                "bytes" => {
-                    check_rewritten(current.as_ref(), rewritten);
-                    let (version, rest) = rest.split_once(' ').expect("a version");
-                    let version = match version {
-                        "5" => Version::V5,
-                        _ => Version::V311,
-                    };
-                    current = Some((version, common::bytes(rest), at));
-                    rewritten = true;
-                    count += 1;
-                }
-                "is" => {
-                    let (version, bytes, _) = current.as_ref().expect("bytes");
-                    let shown = format!("{:?}", read(*version, bytes).expect(&at));
-                    assert!(shown.contains(rest), "{at}: {shown}");
-                }
-                "otherwise" => rewritten = false,
-                "refused" => {
-                    let (version, bytes, _) = current.take().expect("bytes");
-                    let refused = read(version, &bytes).expect_err(&at);
-                    let reason = u8::from_str_radix(rest, 16).expect("a reason");
-                    assert_eq!(refused, reason, "{at}: {refused:02X}");
-                }
-                _ => panic!("{at}: what is {word}?"),
-            }
+    let vectors = common::packets();
+    for vector in &vectors {
+        let at = &vector.at;
+        let read = read(vector.version, &vector.bytes);
+        if let Some(reason) = vector.refused {
+            let refused = read.expect_err(at);
+            assert_eq!(refused, reason, "{at}: {refused:02X}");
+            continue;
         }
-        check_rewritten(current.as_ref(), rewritten);
+        let packet = read.unwrap_or_else(|reason| panic!("{at}: refused with {reason:02X}"));
+        let shown = format!("{packet:?}");
+        assert!(!vector.is.is_empty(), "{at}: nothing is said of it");
+        for part in &vector.is {
+            assert!(shown.contains(part), "{at}: {shown}");
+        }
+        check_rewritten(vector, &packet);
     }
-    assert!(count > 40, "only {count} packets were found");
+    assert!(vectors.len() > 90, "only {} packets", vectors.len());
 }
 
 fn read(version: Version, bytes: &[u8]) -> Result<Packet, u8> {
@@ -56,15 +36,13 @@ fn read(version: Version, bytes: &[u8]) -> Result<Packet, u8> {
     Ok(packet.unwrap_or_else(|| panic!("{bytes:02X?} is less than a packet")))
 }
 
-fn check_rewritten(current: Option<&(Version, Vec<u8>, String)>, same: bool) {
-    let Some((version, bytes, at)) = current else {
-        return;
-    };
-    let packet = read(*version, bytes).expect(at);
+fn check_rewritten(vector: &common::Vector, packet: &Packet) {
+    let at = &vector.at;
     let mut written = Vec::new();
-    Encoder::new(*version)
-        .encode(&packet, &mut written)
+    Encoder::new(vector.version)
+        .encode(packet, &mut written)
         .expect(at);
-    assert_eq!(read(*version, &written).as_ref(), Ok(&packet), "{at}");
-    assert_eq!(written == *bytes, same, "{at}: written as {written:02X?}");
+    assert_eq!(read(vector.version, &written).as_ref(), Ok(packet), "{at}");
+    let same = written == vector.bytes;
+    assert_eq!(same, !vector.otherwise, "{at}: written as {written:02X?}");
 }
