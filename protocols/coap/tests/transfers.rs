@@ -281,9 +281,16 @@ impl Play {
                 self.sent = Some(sent);
             }
             "<" => {
+                let (piggybacked, rest) = match rest.strip_prefix("ACK ") {
+                    Some(rest) => (true, rest),
+                    None => (false, rest),
+                };
                 let mut response = text::message(&text::words(rest));
                 response.set_token(self.sent.as_ref().expect(at).token());
-                let verdict = self.exchanges.received(self.now, Peer::Connected, response);
+                let from = Peer::Connected;
+                let verdict = self
+                    .exchanges
+                    .received(self.now, from, response, piggybacked);
                 assert_eq!(verdict, Verdict::Accept, "{at}");
             }
             "tells" => assert_eq!(self.told().as_deref(), Some(rest), "{at}"),

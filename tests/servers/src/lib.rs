@@ -3,6 +3,7 @@
 //! The tests need the servers of `jackfield_testing`; `cargo xtask test` installs them, or says that
 //! they are skipped.
 
+pub mod coap;
 pub mod kept;
 pub mod mqtt;
 pub mod scenario;

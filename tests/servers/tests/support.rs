@@ -97,7 +97,7 @@ async fn aedes_and_the_embedded_broker_start() {
 #[tokio::test]
 async fn coap_servers_start() {
     let libcoap = Libcoap::start().await.expect("it starts");
-    let aiocoap = Aiocoap::start(None).await.expect("it starts");
+    let aiocoap = Aiocoap::start(&[]).await.expect("it starts");
     let node = NodeCoap::start().await.expect("it starts");
     for address in [libcoap.plain(), libcoap.secure(), aiocoap.websocket()] {
         let stream = tokio::net::TcpStream::connect(address).await;

@@ -2,21 +2,29 @@
 
 import { createServer } from 'coap'
 
-const LARGE = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251))
+const LARGE = Buffer.from(Array.from({ length: 1 << 20 }, (_, index) => index % 251))
+const STEADY = 'v1'
 const SLOW = 500
 const TICK = 100
 const LINKS = [
   '</hello>;rt="greeting";ct=0',
   '</value>;obs',
   '</ticks>;obs',
+  '</observers>',
+  '</fading>;obs',
+  '</counted>',
+  '</steady>',
   '</echo>',
   '</slow>',
-  '</large>;sz=100000',
+  '</large>;sz=1048576',
   '</forbidden>'
 ].join(',')
 
 let value = Buffer.from('initial')
 let large = LARGE
+let asked = 0
+let counted = 0
+let ticking = 0
 const observers = new Set()
 
 function end (response, code, payload) {
@@ -63,7 +71,35 @@ const resources = {
     if (request.headers.Observe !== 0) return response.end(String(tick))
     response.write(String(tick))
     const timer = setInterval(() => response.write(String(++tick)), TICK)
-    response.on('finish', () => clearInterval(timer))
+    ticking++
+    response.on('finish', () => {
+      clearInterval(timer)
+      ticking--
+    })
+  },
+  // How many observe the ticks.
+  '/observers': (_, response) => {
+    response.setOption('Max-Age', 0)
+    response.end(String(ticking))
+  },
+  // Never changes, but says so for a second only; counts how often it was asked.
+  '/fading': (request, response) => {
+    response.setOption('Max-Age', 1)
+    if (request.headers.Observe === 0) response.write(String(++asked))
+    else response.end(String(++asked))
+  },
+  // Is another each time, and fresh for a minute.
+  '/counted': (_, response) => {
+    response.setOption('Max-Age', 60)
+    response.end(String(++counted))
+  },
+  // Is always the same, which is to be asked about each time.
+  '/steady': (request, response) => {
+    response.setOption('Max-Age', 0)
+    response.setOption('ETag', Buffer.from(STEADY))
+    const known = request.options.some(({ name, value }) => name === 'ETag' && String(value) === STEADY)
+    if (known) end(response, '2.03')
+    else response.end('steady')
   },
   '/echo': (request, response) => end(response, '2.04', `${request.method} ${request.payload}`),
   '/slow': (_, response) => setTimeout(() => response.end('at last'), SLOW),

@@ -1,7 +1,7 @@
-"""aiocoap with a few resources: `aiocoap_server.py ADDRESS PORT [OSCORE-DIRECTORY]`.
+"""aiocoap with a few resources: `aiocoap_server.py ADDRESS PORT [OSCORE-DIRECTORY]...`.
 
-UDP and TCP on PORT, WebSocket on PORT + 3000. With a directory of a security context, requests
-that this context protects are answered too, as are unprotected ones.
+UDP and TCP on PORT, WebSocket on PORT + 3000. Requests that are protected by the security context
+in one of these directories are answered too, as are unprotected ones.
 """
 
 import asyncio
@@ -11,9 +11,15 @@ import aiocoap
 from aiocoap import CHANGED, DELETED, FORBIDDEN, Code, Message
 from aiocoap.credentials import CredentialsMap
 from aiocoap.oscore_sitewrapper import OscoreSiteWrapper
-from aiocoap.resource import ObservableResource, Resource, Site, WKCResource
+from aiocoap.resource import (
+    ObservableResource,
+    Resource,
+    Site,
+    WKCResource,
+    hashing_etag,
+)
 
-LARGE = bytes(index % 251 for index in range(100_000))
+LARGE = bytes(index % 251 for index in range(1 << 20))
 # Longer than aiocoap waits (0.1 s) until it acknowledges without an answer.
 SLOW = 0.5
 TICK = 0.1
@@ -56,8 +62,10 @@ class Ticks(ObservableResource):
         super().__init__()
         self.tick = 0
         self.task = None
+        self.observers = 0
 
     def update_observation_count(self, newcount):
+        self.observers = newcount
         if newcount and self.task is None:
             self.task = asyncio.create_task(self.count())
         elif not newcount and self.task is not None:
@@ -72,6 +80,50 @@ class Ticks(ObservableResource):
 
     async def render_get(self, request):
         return Message(payload=str(self.tick).encode())
+
+
+class Observers(Resource):
+    """How many observe the ticks."""
+
+    def __init__(self, ticks):
+        super().__init__()
+        self.ticks = ticks
+
+    async def render_get(self, request):
+        return Message(payload=str(self.ticks.observers).encode(), max_age=0)
+
+
+class Fading(ObservableResource):
+    """Never changes, but says so for a second only; counts how often it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    async def render_get(self, request):
+        self.asked += 1
+        return Message(payload=str(self.asked).encode(), max_age=1)
+
+
+class Counted(Resource):
+    """Is another each time, and fresh for a minute."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    async def render_get(self, request):
+        self.asked += 1
+        return Message(payload=str(self.asked).encode(), max_age=60)
+
+
+class Steady(Resource):
+    """Is always the same, which is to be asked about each time."""
+
+    async def render_get(self, request):
+        response = Message(payload=b"steady", max_age=0)
+        hashing_etag(request, response)
+        return response
 
 
 class Echo(Resource):
@@ -100,7 +152,7 @@ class Large(Resource):
 
     async def render_put(self, request):
         self.value = request.payload
-        return Message(code=CHANGED)
+        return Message(code=CHANGED, payload=str(request.opt.size1).encode())
 
 
 class Forbidden(Resource):
@@ -108,7 +160,7 @@ class Forbidden(Resource):
         return Message(code=FORBIDDEN, payload=b"not for you")
 
 
-async def main(address, port, oscore=None):
+async def main(address, port, *contexts):
     site = Site()
     site.add_resource(
         [".well-known", "core"],
@@ -116,15 +168,21 @@ async def main(address, port, oscore=None):
     )
     site.add_resource(["hello"], Hello())
     site.add_resource(["value"], Value())
-    site.add_resource(["ticks"], Ticks())
+    ticks = Ticks()
+    site.add_resource(["ticks"], ticks)
+    site.add_resource(["observers"], Observers(ticks))
+    site.add_resource(["fading"], Fading())
+    site.add_resource(["counted"], Counted())
+    site.add_resource(["steady"], Steady())
     site.add_resource(["echo"], Echo())
     site.add_resource(["slow"], Slow())
     site.add_resource(["large"], Large())
     site.add_resource(["forbidden"], Forbidden())
 
     credentials = CredentialsMap()
-    if oscore is not None:
-        credentials.load_from_dict({":client": {"oscore": {"basedir": oscore}}})
+    for number, directory in enumerate(contexts):
+        context = {"oscore": {"basedir": directory}}
+        credentials.load_from_dict({f":client-{number}": context})
     await aiocoap.Context.create_server_context(
         OscoreSiteWrapper(site, credentials),
         bind=(address, int(port)),

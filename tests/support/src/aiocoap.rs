@@ -39,7 +39,11 @@ pub struct Oscore {
 /// | `/ticks` | counts ten times a second while observed |
 /// | `/echo` | POST, FETCH, PATCH, iPATCH: the method's name and the payload |
 /// | `/slow` | GET: answers after half a second, separately |
-/// | `/large` | GET, PUT: 100,000 bytes, of value index mod 251, until something else is put |
+/// | `/large` | GET, PUT: 1 MiB, of value index mod 251, until something else is put; tells Size1 |
+/// | `/observers` | GET: how many observe `/ticks` |
+/// | `/fading` | GET: how often it was asked for; observable, fresh for a second |
+/// | `/counted` | GET: how often it was asked for; fresh for a minute |
+/// | `/steady` | GET: `steady`, with an entity-tag, never fresh |
 /// | `/forbidden` | GET: 4.03 with a diagnostic |
 #[derive(Debug)]
 pub struct Aiocoap {
@@ -50,15 +54,15 @@ pub struct Aiocoap {
 }
 
 impl Aiocoap {
-    /// Starts a server; with a security context, it answers what that protects too.
+    /// Starts a server; what these security contexts protect, it answers too.
     ///
     /// # Errors
     /// When it isn't installed or doesn't get ready; the text shows what it wrote.
-    pub async fn start(oscore: Option<&Oscore>) -> io::Result<Self> {
-        process::with_retries(|| Self::start_once(oscore)).await
+    pub async fn start(contexts: &[Oscore]) -> io::Result<Self> {
+        process::with_retries(|| Self::start_once(contexts)).await
     }
 
-    async fn start_once(oscore: Option<&Oscore>) -> io::Result<Self> {
+    async fn start_once(contexts: &[Oscore]) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let [plain] = process::free_addresses()?;
         let port = plain.port().checked_add(WEBSOCKET);
@@ -68,9 +72,11 @@ impl Aiocoap {
         command
             .arg(plain.ip().to_string())
             .arg(plain.port().to_string());
-        if let Some(oscore) = oscore {
-            oscore.write_to(directory.path())?;
-            command.arg(directory.path());
+        for (number, context) in contexts.iter().enumerate() {
+            let folder = directory.path().join(number.to_string());
+            fs::create_dir(&folder)?;
+            context.write_to(&folder)?;
+            command.arg(folder);
         }
         let process = Process::start(command)?;
         process.wait_for_line("listening", START).await?;

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
+use crate::certs::Certificate;
 use crate::process::{self, Process};
 
 /// The program's name; Debian's package is `libcoap3-bin`.
@@ -24,6 +27,7 @@ pub struct Libcoap {
     process: Process,
     plain: SocketAddr,
     secure: SocketAddr,
+    _directory: TempDir,
 }
 
 /// Whether the server is installed (Debian: `libcoap3-bin`).
@@ -32,15 +36,24 @@ pub fn is_installed() -> bool {
 }
 
 impl Libcoap {
-    /// Starts a server.
+    /// Starts a server that has a key only.
     ///
     /// # Errors
     /// When it isn't installed or doesn't get ready; the text shows what it wrote.
     pub async fn start() -> io::Result<Self> {
-        process::with_retries(Self::start_once).await
+        process::with_retries(|| Self::start_once(None)).await
     }
 
-    async fn start_once() -> io::Result<Self> {
+    /// Starts a server that has a certificate too.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(certificate: &Certificate) -> io::Result<Self> {
+        process::with_retries(|| Self::start_once(Some(certificate))).await
+    }
+
+    async fn start_once(certificate: Option<&Certificate>) -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
         let [plain, secure] = process::free_pair()?;
         let mut command = Command::new(process::require_program(PROGRAM)?);
         command
@@ -49,6 +62,12 @@ impl Libcoap {
             .arg("-p")
             .arg(plain.port().to_string())
             .args(["-k", KEY, "-h", HINT, "-d", RESOURCES, "-v", "5"]);
+        if let Some(certificate) = certificate {
+            let files = certificate.write_to(directory.path(), "server")?;
+            command.arg("-c").arg(files.certificate);
+            // Clients need none of their own.
+            command.arg("-j").arg(files.key).arg("-n");
+        }
         let process = Process::start(command)?;
         // TLS is the last that it listens for; the others stand by then. Where one of its ports is
         // taken, it goes on with the rest.
@@ -61,6 +80,7 @@ impl Libcoap {
             process,
             plain,
             secure,
+            _directory: directory,
         })
     }
 

@@ -8,9 +8,10 @@ use crate::core::{Request, Response};
 use crate::error::RequestError;
 
 /// The options of a request that its further blocks are asked for without.
-const ONLY_AT_FIRST: [OptionNumber; 6] = [
+const ONLY_AT_FIRST: [OptionNumber; 7] = [
     OptionNumber::BLOCK1,
     OptionNumber::SIZE1,
+    OptionNumber::SIZE2,
     OptionNumber::OBSERVE,
     OptionNumber::IF_MATCH,
     OptionNumber::IF_NONE_MATCH,

@@ -421,7 +421,12 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn download(&self, what: impl IntoRequest) -> Result<Download, RequestError> {
-        let request = self.complete(what.into_request()?)?;
+        let mut request = self.complete(what.into_request()?)?;
+        // How large will it be (RFC 7959, section 4)?
+        let options = request.message.options_mut();
+        if !options.contains(OptionNumber::SIZE2) {
+            options.set_uint(OptionNumber::SIZE2, 0)?;
+        }
         let download = Download::begin(self.clone(), request).await?;
         download.passed_on()
     }

@@ -294,7 +294,8 @@ impl<L: MessageLayer> Endpoint<L> {
         match event {
             LayerEvent::Received(received) if received.message.code().is_response() => {
                 let Received { reception, message } = received;
-                match self.exchanges.received(now, reception.from(), message) {
+                let (from, piggybacked) = (reception.from(), reception.is_piggybacked());
+                match self.exchanges.received(now, from, message, piggybacked) {
                     Verdict::Accept => self.layer.acknowledge(now, &reception),
                     Verdict::Reject => self.layer.reject(now, &reception),
                 }

@@ -16,13 +16,13 @@ use std::time::Duration;
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 
-use super::observe::max_age;
+use super::observe::{NotificationOrder, max_age};
 use super::random::Random;
 use super::{Config, Delivery};
 use crate::codec::{Code, Message, OptionNumber, Token};
 use crate::error::RequestError;
 use crate::oscore;
-use exchange::{Bindings, Exchange, Observation, Phase};
+use exchange::{Bindings, Exchange, Observation, Phase, Renewal};
 
 /// The options that a response may have to be understood (RFC 7252, section 5.4.1).
 const KNOWN_IN_RESPONSES: [OptionNumber; 2] = [OptionNumber::BLOCK1, OptionNumber::BLOCK2];
@@ -235,8 +235,15 @@ impl Exchanges {
         }
     }
 
-    /// Takes a response, and says whether it was waited for.
-    pub fn received(&mut self, now: Instant, from: Peer, response: Message) -> Verdict {
+    /// Takes a response, and says whether it was waited for. One that is `piggybacked` came in the
+    /// acknowledgement of the request that was sent last.
+    pub fn received(
+        &mut self,
+        now: Instant,
+        from: Peer,
+        response: Message,
+        piggybacked: bool,
+    ) -> Verdict {
         let Some(&id) = self.by_token.get(&response.token()) else {
             return Verdict::Reject;
         };
@@ -305,7 +312,7 @@ impl Exchanges {
             return Verdict::Accept;
         }
         if let Phase::Observing(_) = exchange.phase {
-            self.notified(now, id, from, response);
+            self.notified(now, id, from, response, piggybacked);
         } else {
             self.remove(id);
             self.tell_response(id, from, response, true);
@@ -467,13 +474,13 @@ impl Exchanges {
             }
             Phase::Leaving => self.remove(id),
             Phase::Observing(observation) if observation.is_established => {
-                if observation.is_waiting {
+                if observation.renewal == Renewal::Waiting {
                     self.outgoing.push_back(Outgoing::Stop(id));
                     self.stale(now, id, RequestError::TimedOut);
                 } else {
                     // Its last notification is not fresh any more (RFC 7641, section 3.3.1), or
                     // it is time to try again.
-                    observation.is_waiting = true;
+                    observation.renewal = Renewal::Waiting;
                     exchange.deadline = now + exchange.timeout;
                     exchange.echoed = false;
                     self.outgoing.push_back(Outgoing::Stop(id));
@@ -491,7 +498,14 @@ impl Exchanges {
         }
     }
 
-    fn notified(&mut self, now: Instant, id: ExchangeId, from: Peer, response: Message) {
+    fn notified(
+        &mut self,
+        now: Instant,
+        id: ExchangeId,
+        from: Peer,
+        response: Message,
+        piggybacked: bool,
+    ) {
         let Some(exchange) = self.under_way.get_mut(&id) else {
             return;
         };
@@ -507,16 +521,22 @@ impl Exchanges {
         let delay = REFRESH_DELAY + self.random.below(2 * REFRESH_DELAY);
         let fresh_until = now.checked_add(max_age(&response) + delay);
         let fresh_until = fresh_until.unwrap_or(now + LEAVING);
+        if piggybacked && observation.renewal != Renewal::None {
+            // It is newer than all that came before it, whatever its number: there are servers that
+            // begin to count again with each registration.
+            observation.order = NotificationOrder::default();
+        }
         if !self.is_reliable && !observation.order.accepts(value, now) {
             // Old news, but the server is there.
-            if std::mem::take(&mut observation.is_waiting) {
+            if observation.renewal == Renewal::Waiting {
+                observation.renewal = Renewal::Heard;
                 observation.retries = 0;
                 exchange.deadline = fresh_until;
             }
             return;
         }
         observation.is_established = true;
-        observation.is_waiting = false;
+        observation.renewal = Renewal::None;
         observation.retries = 0;
         exchange.echoed = false;
         exchange.deadline = fresh_until;
@@ -533,7 +553,7 @@ impl Exchanges {
         };
         let retries = observation.retries;
         observation.retries = retries.saturating_add(1);
-        observation.is_waiting = false;
+        observation.renewal = Renewal::None;
         let delay = self.config.first_retry.saturating_mul(1 << retries.min(16));
         exchange.deadline = now + delay.min(self.config.longest_retry);
         if retries == 0 {

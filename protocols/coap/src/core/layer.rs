@@ -143,6 +143,11 @@ impl Reception {
     pub fn is_confirmable(&self) -> bool {
         self.kind == ReceptionKind::Confirmable
     }
+
+    /// Whether it came in the acknowledgement of what it answers.
+    pub fn is_piggybacked(&self) -> bool {
+        self.kind == ReceptionKind::Piggybacked
+    }
 }
 
 /// A message, and the means to answer to it.

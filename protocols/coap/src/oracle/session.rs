@@ -143,7 +143,10 @@ impl Play {
             response.set_token(token);
         }
         let token = response.token();
-        let verdict = self.exchanges.received(self.now, from, response);
+        let piggybacked = to % 2 == 1;
+        let verdict = self
+            .exchanges
+            .received(self.now, from, response, piggybacked);
         if verdict == Verdict::Accept {
             let id = self
                 .tokens

@@ -119,7 +119,8 @@ impl DatagramLayer {
             return;
         };
         let code = datagram.message.code();
-        if code.is_empty() {
+        // Who takes a ping for a request, and refuses it, is there too.
+        if code.is_empty() || transmission.code.is_empty() {
             self.acknowledged(now, id);
         } else if code.is_response()
             && transmission.code.is_request()

@@ -44,12 +44,23 @@ pub(super) struct Observation {
     pub(super) order: NotificationOrder,
     /// Whether there was a notification, ever.
     pub(super) is_established: bool,
-    /// Whether it was asked for again, and not answered yet.
-    pub(super) is_waiting: bool,
+    pub(super) renewal: Renewal,
     /// How often it was asked for again in vain.
     pub(super) retries: u32,
     /// Whether it waits for a connection, however long that takes.
     pub(super) is_offline: bool,
+}
+
+/// Whether an observation was asked for again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// It was not, or that was answered.
+    #[default]
+    None,
+    /// It was, and nothing has come since.
+    Waiting,
+    /// It was, and nothing newer has come since.
+    Heard,
 }
 
 impl Exchange {

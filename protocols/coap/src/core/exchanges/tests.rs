@@ -48,7 +48,7 @@ impl Play {
     fn answer(&mut self, from: Peer, to: &Message, response: Message) -> Verdict {
         let mut response = response;
         response.set_token(to.token());
-        self.exchanges.received(self.now, from, response)
+        self.exchanges.received(self.now, from, response, false)
     }
 
     fn told(&mut self) -> Option<String> {

@@ -241,8 +241,11 @@ impl StreamLayer {
                 }
             }
             Some(Signal::Pong) => {
+                // One without a token is for the ping that has waited longest: libcoap 4.3 sends no
+                // others.
                 let token = message.token();
-                if let Some(at) = self.pings.iter().position(|(other, _)| *other == token)
+                let is_for = |(other, _): &(Token, u64)| *other == token || token.is_empty();
+                if let Some(at) = self.pings.iter().position(is_for)
                     && let Some((_, id)) = self.pings.remove(at)
                 {
                     self.events

@@ -1,0 +1,199 @@
+//! The CoAP client against real servers, over UDP, DTLS, TCP, TLS and WebSockets, and under OSCORE.
+
+use std::cell::RefCell;
+
+use jackfield_coap::client::CoapWebSockets;
+use jackfield_coap::oscore::{Context, Parameters};
+use jackfield_dtls::{Dtls, DtlsConfig, Psk};
+use jackfield_native::Native;
+use jackfield_server_tests::coap::scenario::{Character, Part, Place, play};
+use jackfield_server_tests::coap::{Carrier, config};
+use jackfield_server_tests::{NAMES, connector};
+use jackfield_testing::aiocoap::{Aiocoap, Oscore};
+use jackfield_testing::certs::Authority;
+use jackfield_testing::libcoap::{KEY, Libcoap};
+use jackfield_testing::node_coap::NodeCoap;
+use jackfield_tls::{Tls, TlsConfig};
+
+const LIBCOAP: Character = Character {
+    slow: ["/async?1", "done"],
+    lacks: &[
+        (Part::Echo, "none of its resources takes these methods"),
+        (Part::Validation, "it does not look at a request's ETag"),
+        (Part::Freshness, "it has no such resource"),
+        (Part::Size1, "its resources don't say what they were told"),
+        (Part::Observers, "it does not say who observes"),
+        (Part::Fading, "it has no such resource"),
+    ],
+};
+
+const AIOCOAP: Character = Character {
+    slow: ["/slow", "at last"],
+    lacks: &[
+        (Part::Size2, "it never says"),
+        (
+            Part::CriticalOptions,
+            "it leaves them to its resources, which are not told",
+        ),
+    ],
+};
+
+const AIOCOAP_UNDER_OSCORE: Character = Character {
+    lacks: &[
+        AIOCOAP.lacks[0],
+        AIOCOAP.lacks[1],
+        (
+            Part::NoResponse,
+            "it answers, and sends the option back, which it looks for outside of the protection",
+        ),
+    ],
+    ..AIOCOAP
+};
+
+const NODE_COAP: Character = Character {
+    slow: ["/slow", "at last"],
+    lacks: &[
+        (Part::CriticalOptions, "it does not look at them"),
+        (Part::NoResponse, "it does not know the option"),
+        (Part::Filters, "its resources are listed by hand"),
+        (
+            Part::Uploads,
+            "it finds a body's blocks by their token, which RFC 7959 does not keep",
+        ),
+    ],
+};
+
+#[tokio::test]
+async fn a_life_with_libcoap() {
+    let server = Libcoap::start().await.expect("the server");
+    play(&Place {
+        carrier: Carrier::udp(Native),
+        server: server.plain(),
+        config: Box::new(config),
+        server_is: &LIBCOAP,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_life_with_libcoap_over_tcp() {
+    let server = Libcoap::start().await.expect("the server");
+    play(&Place {
+        carrier: Carrier::tcp(Native),
+        server: server.plain(),
+        config: Box::new(config),
+        server_is: &LIBCOAP,
+    })
+    .await;
+}
+
+/// With a certificate: rustls has no pre-shared keys for TLS.
+#[tokio::test]
+async fn a_life_with_libcoap_over_tls() {
+    let authority = Authority::new();
+    let server = Libcoap::start_with(&authority.server(&NAMES)).await;
+    let server = server.expect("the server");
+    // RFC 8323, section 8.2, names the protocol.
+    let tls = connector(TlsConfig::new().with_alpn(["coap"]), &authority);
+    play(&Place {
+        carrier: Carrier::tcp(Tls::new(Native, tls)),
+        server: server.secure(),
+        config: Box::new(config),
+        server_is: &LIBCOAP,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_life_with_libcoap_over_dtls() {
+    let server = Libcoap::start().await.expect("the server");
+    let psk = Psk::new("device-1", KEY.as_bytes()).expect("a key");
+    let network = Dtls::new(Native, DtlsConfig::new(psk)).expect("a configuration");
+    play(&Place {
+        carrier: Carrier::udp(network),
+        server: server.secure(),
+        config: Box::new(config),
+        server_is: &LIBCOAP,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_life_with_aiocoap() {
+    let server = Aiocoap::start(&[]).await.expect("the server");
+    play(&Place {
+        carrier: Carrier::udp(Native),
+        server: server.plain(),
+        config: Box::new(config),
+        server_is: &AIOCOAP,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_life_with_aiocoap_over_tcp() {
+    let server = Aiocoap::start(&[]).await.expect("the server");
+    play(&Place {
+        carrier: Carrier::tcp(Native),
+        server: server.plain(),
+        config: Box::new(config),
+        server_is: &AIOCOAP,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_life_with_aiocoap_over_websocket() {
+    let server = Aiocoap::start(&[]).await.expect("the server");
+    play(&Place {
+        carrier: Carrier::tcp(CoapWebSockets::ws(Native)),
+        server: server.websocket(),
+        config: Box::new(config),
+        server_is: &AIOCOAP,
+    })
+    .await;
+}
+
+/// Each client has a security context of its own: two would use the same sequence numbers.
+#[tokio::test]
+async fn a_life_with_aiocoap_under_oscore() {
+    let contexts: Vec<Oscore> = (2..18)
+        .map(|client| Oscore {
+            secret: (1..=16).collect(),
+            salt: vec![0x9e, 0x7c, 0xa9, 0x22],
+            server_id: vec![1],
+            client_id: vec![client],
+        })
+        .collect();
+    let server = Aiocoap::start(&contexts).await.expect("the server");
+    let contexts = RefCell::new(contexts);
+    let config = move || {
+        let shared = contexts.borrow_mut().pop().expect("enough of them");
+        let parameters = Parameters::new(&shared.secret, &shared.client_id, &shared.server_id);
+        let parameters = parameters
+            .expect("parameters")
+            .with_master_salt(&shared.salt);
+        let mut config = config();
+        config.oscore = Some(Context::ephemeral(&parameters));
+        config
+    };
+    play(&Place {
+        carrier: Carrier::udp(Native),
+        server: server.plain(),
+        config: Box::new(config),
+        server_is: &AIOCOAP_UNDER_OSCORE,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_life_with_node_coap() {
+    let server = NodeCoap::start().await.expect("the server");
+    play(&Place {
+        carrier: Carrier::udp(Native),
+        server: server.address(),
+        config: Box::new(config),
+        server_is: &NODE_COAP,
+    })
+    .await;
+}
