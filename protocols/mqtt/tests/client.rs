@@ -359,6 +359,80 @@ async fn each_subscription_has_its_messages() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_number_of_another_subscription_misleads_nobody() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filter = "a/+".parse().expect("a filter");
+    let (mine, number) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+        subscribe.subscription_id
+    });
+    let mut mine = mine.expect("granted");
+    // An earlier process, or the application, has given the same number to another filter.
+    let mut other = publish("other/topic", "not mine", None);
+    other.subscription_ids.extend(number);
+    server.send(&Packet::Publish(other)).await;
+    assert_eq!(world.message().await.message.payload, "not mine");
+    // Or it had another for this one.
+    let mut same = publish("a/b", "mine", None);
+    let unknown = jackfield_mqtt::codec::SubscriptionId::new(77).expect("a number");
+    same.subscription_ids.push(unknown);
+    server.send(&Packet::Publish(same)).await;
+    assert_eq!(
+        mine.next().await.expect("a message").message.payload,
+        "mine"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_subscription_identifiers_is_asked_without() {
+    let mut world = World::new(config()).await;
+    let mut server = world.server().await;
+    // Asked for before anybody knows what the server takes.
+    let filter = "a/+".parse().expect("a filter");
+    let (subscription, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        server.connect().await;
+        let mut ack = ConnAck::new(false, ConnectReason::Success);
+        ack.subscription_ids = false;
+        server.send(&Packet::ConnAck(Box::new(ack))).await;
+        let subscribe = server.subscribe().await;
+        assert_eq!(subscribe.subscription_id, None);
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut subscription = subscription.expect("granted");
+    server.deliver("a/b", "hi", None).await;
+    assert_eq!(
+        subscription
+            .next()
+            .await
+            .expect("a message")
+            .message
+            .payload,
+        "hi"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_packet_ends_the_connection_with_its_reason() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    // A wildcard in a topic.
+    server.send_bytes(b"\x30\x04\x00\x01#\x00").await;
+    let Packet::Disconnect(disconnect) = server.packet().await else {
+        panic!("it says why");
+    };
+    assert_eq!(disconnect.reason, DisconnectReason::TopicNameInvalid);
+    assert!(server.next().await.is_none(), "and closes the stream");
+    let (error, retry_in) = world.disconnected().await;
+    let ConnectionError::Session(SessionError::Protocol { reason, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(reason, ReasonCode::TopicNameInvalid);
+    assert!(retry_in.is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscription_may_be_refused() {
     let mut world = World::new(config()).await;
     let mut server = world.connected(false).await;

@@ -2,13 +2,15 @@
 //! format.
 
 mod common;
+#[path = "common/packets.rs"]
+mod vectors;
 
 use bytes::BytesMut;
 use jackfield_mqtt::codec::{Decoder, Encoder, Packet, Version};
 
 #[test]
 fn every_packet_is_read_as_it_should_be() {
-    let vectors = common::packets();
+    let vectors = vectors::packets();
     for vector in &vectors {
         let at = &vector.at;
         let read = read(vector.version, &vector.bytes);
@@ -36,7 +38,7 @@ fn read(version: Version, bytes: &[u8]) -> Result<Packet, u8> {
     Ok(packet.unwrap_or_else(|| panic!("{bytes:02X?} is less than a packet")))
 }
 
-fn check_rewritten(vector: &common::Vector, packet: &Packet) {
+fn check_rewritten(vector: &vectors::Vector, packet: &Packet) {
     let at = &vector.at;
     let mut written = Vec::new();
     Encoder::new(vector.version)

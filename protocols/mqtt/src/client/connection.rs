@@ -359,11 +359,10 @@ impl Mqtt {
                 return;
             }
         };
-        let numbered = core.server().is_none_or(|server| server.subscription_ids);
-        if self.session.version == Version::V5 && numbered {
+        if self.session.version == Version::V5 {
             subscribe.subscription_id = self.routes.number(filter);
         }
-        match core.subscribe(subscribe) {
+        match core.subscribe_numbered(subscribe) {
             Ok(id) => {
                 self.asked.insert(id, Asked::Route(route, done));
             }

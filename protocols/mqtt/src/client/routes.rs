@@ -85,7 +85,8 @@ impl Routes {
     /// Where a message goes.
     ///
     /// The subscriptions' numbers say it, where the server has given any that this client knows.
-    /// Elsewhere, or with numbers that an earlier process had chosen, its topic does.
+    /// Elsewhere, its topic does; and also where a number is one that an earlier process, or the
+    /// application, has given to another filter.
     pub(super) fn sinks(&self, delivery: &Delivery) -> Vec<Sink> {
         if self.entries.is_empty() {
             return Vec::new();
@@ -94,6 +95,7 @@ impl Routes {
         let named: Vec<&TopicFilter> = numbers
             .iter()
             .filter_map(|number| self.numbers.get(number))
+            .filter(|filter| filter.matches(&delivery.message.topic))
             .collect();
         if named.is_empty() {
             let mut found = self.by_topic.matches(&delivery.message.topic);

@@ -112,6 +112,11 @@ impl Session {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// Whether the server takes the subscription's identifier.
+    pub(super) fn check_number(&self, subscribe: &Subscribe) -> Result<(), RequestError> {
         match self.server() {
             Some(server) if subscribe.subscription_id.is_some() && !server.subscription_ids => {
                 Err(RequestError::Unsupported(

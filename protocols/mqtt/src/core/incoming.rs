@@ -54,6 +54,9 @@ pub(super) enum Arrival {
     Deliver(u64),
     /// The application has it already.
     Duplicate,
+    /// The application has it already, and the server was told so on this connection: it is to be
+    /// told once more.
+    Recorded,
 }
 
 /// What a PUBREL turns out to be about.
@@ -113,6 +116,10 @@ impl IncomingMessages {
                     return Err(IN_USE);
                 }
                 false
+            }
+            // Each PUBLISH is answered until PUBREL comes (MQTT-4.3.3-10).
+            Some(known) if known.current && known.held == Held::Recorded => {
+                return Ok(Arrival::Recorded);
             }
             Some(known) if known.current => {
                 // On one connection nothing is sent twice (MQTT 5, section 4.4); MQTT 3.1.1 has

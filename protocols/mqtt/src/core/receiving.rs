@@ -7,13 +7,13 @@ use jackfield_socket::time::Instant;
 use super::aliases::OutgoingAliases;
 use super::incoming::{Arrival, Released};
 use super::outgoing::FlightState;
-use super::sending::released;
+use super::sending::{acknowledgement, released};
 use super::session::{Phase, Session};
 use super::subscriptions::Answered;
 use super::{Acknowledged, Challenge, Delivery, Event, Message, Reply, Server};
 use crate::codec::{
     Auth, AuthReason, ConnAck, ConnectReason, DecodeError, Disconnect, MAX_PACKET, Packet,
-    PacketId, PubAck, Publish, QoS, ReasonCode, ReleaseReason, Version,
+    PacketId, PubAck, Publish, PublishReason, QoS, ReasonCode, ReleaseReason, Version,
 };
 use crate::error::{Refusal, RequestError, SessionError};
 
@@ -111,15 +111,15 @@ impl Session {
         self.connection.last_sent = Some(now);
         self.connection.challenged = false;
         self.phase = Phase::Connected;
-        let session_present = server.session_present;
-        self.connection.server = Some(Box::new(server.clone()));
-        self.emit(Event::Connected(Box::new(server)));
+        let server = Box::new(server);
+        self.connection.server = Some(server.clone());
+        self.emit(Event::Connected(server.clone()));
 
         self.resumable = true;
         self.store_meta();
         self.connection.known = self.durable.after();
         let mut lost = Vec::new();
-        if !session_present {
+        if !server.session_present {
             lost = self.outgoing.session_lost(&mut self.ids, &mut self.durable);
             self.incoming.session_lost(&mut self.durable);
             self.subscriptions
@@ -130,7 +130,10 @@ impl Session {
         }
         self.outgoing
             .connected(receive_maximum.min(self.config.in_flight.get()));
-        let again = self.subscriptions.unconfirmed();
+        let (again, failed) = self.subscriptions.unconfirmed(&server, &mut self.durable);
+        for (filter, reason) in failed {
+            self.emit(Event::ResubscribeFailed { filter, reason });
+        }
         let again = again
             .into_iter()
             .map(|subscribe| (self.new_request(), subscribe))
@@ -211,6 +214,13 @@ impl Session {
                         self.answer_acknowledged();
                         return Ok(());
                     }
+                    Arrival::Recorded => {
+                        self.answer(Packet::PubRec(acknowledgement(
+                            packet_id,
+                            PublishReason::Success,
+                        )));
+                        return Ok(());
+                    }
                 }
             }
         };
@@ -287,7 +297,7 @@ impl Session {
             .complete(packet_id, &mut self.ids, &mut self.durable);
         if let Some(request) = request {
             let done = Acknowledged {
-                reason: crate::codec::PublishReason::Success,
+                reason: PublishReason::Success,
                 text: None,
                 user_properties: Vec::new(),
             };

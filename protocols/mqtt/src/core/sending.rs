@@ -10,7 +10,7 @@ use super::session::{Phase, Session};
 use super::subscriptions::Asked;
 use super::{Acknowledged, Message, Reply};
 use crate::codec::{
-    EncodeError, Encoder, MessageProperties, Packet, PubAck, PublishReason, QoS, Release,
+    EncodeError, Encoder, MessageProperties, Packet, PacketId, PubAck, PublishReason, QoS, Release,
     ReleaseReason,
 };
 use crate::error::RequestError;
@@ -42,7 +42,7 @@ impl Session {
         let known = self.durable.is_reached(self.connection.known);
         if matches!(self.phase, Phase::Connected) && known {
             self.outgoing.prepare(&mut self.ids, &mut self.durable);
-            self.send_again(out);
+            self.send_again(now, out);
             self.send_requests(out);
             self.send_queue(now, out);
         }
@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// What was in flight when the last connection ended.
-    fn send_again(&mut self, out: &mut Vec<u8>) {
+    fn send_again(&mut self, now: Instant, out: &mut Vec<u8>) {
         while out.len() < AT_ONCE {
             match self.outgoing.next_replay() {
                 None => return,
@@ -87,8 +87,13 @@ impl Session {
                         continue;
                     };
                     let message = message.clone();
+                    // The server may have it, so that it is sent again even if it has expired.
+                    let left = flight.expires.map(|expires| {
+                        let left = expires.saturating_duration_since(now);
+                        left.max(Duration::from_secs(1))
+                    });
                     if self
-                        .send_message(&message, Some(packet_id), true, None, out)
+                        .send_message(&message, Some(packet_id), true, left, out)
                         .is_ok()
                     {
                         self.outgoing.count(packet_id);
@@ -107,19 +112,22 @@ impl Session {
 
     fn send_requests(&mut self, out: &mut Vec<u8>) {
         while out.len() < AT_ONCE {
-            let Some((request, packet)) = self.subscriptions.next(&mut self.ids) else {
+            let numbers = self.server().is_none_or(|server| server.subscription_ids);
+            let Some((request, packet)) = self.subscriptions.next(&mut self.ids, numbers) else {
                 return;
             };
             // What was asked for while not connected could not be checked then.
             let checked = match self.subscriptions.asked(request) {
-                Some(Asked::Subscribe(subscribe)) => self.check_subscribe(subscribe),
-                _ => Ok(()),
+                Some(Asked::Subscribe(subscribe)) => self
+                    .check_subscribe(subscribe)
+                    .and_then(|()| self.check_number(subscribe)),
+                Some(Asked::Numbered(subscribe)) => self.check_subscribe(subscribe),
+                Some(Asked::Resubscribe(_) | Asked::Unsubscribe(_)) | None => Ok(()),
             };
             let sent = checked.and_then(|()| Ok(self.connection.encoder.encode(&packet, out)?));
-            if let Err(error) = sent
-                && let Some(Asked::Subscribe(_) | Asked::Unsubscribe(_)) =
-                    self.subscriptions.give_up(request, &mut self.ids)
-            {
+            if let Err(error) = sent {
+                // Subscriptions that are made again fit: they were chosen for this server.
+                self.subscriptions.give_up(request, &mut self.ids);
                 self.complete(request, Err(error));
             }
         }
@@ -167,7 +175,7 @@ impl Session {
     fn send_message(
         &mut self,
         message: &Message,
-        packet_id: Option<crate::codec::PacketId>,
+        packet_id: Option<PacketId>,
         dup: bool,
         left: Option<Duration>,
         out: &mut Vec<u8>,
@@ -212,12 +220,7 @@ impl Session {
         while let Some((packet_id, qos, reason)) =
             self.incoming.next_acknowledged(&mut self.durable)
         {
-            let ack = PubAck {
-                packet_id,
-                reason,
-                reason_string: None,
-                user_properties: Vec::new(),
-            };
+            let ack = acknowledgement(packet_id, reason);
             self.answer(match qos {
                 QoS::ExactlyOnce => Packet::PubRec(ack),
                 QoS::AtMostOnce | QoS::AtLeastOnce => Packet::PubAck(ack),
@@ -232,7 +235,16 @@ impl Session {
     }
 }
 
-pub(super) fn released(packet_id: crate::codec::PacketId, reason: ReleaseReason) -> Release {
+pub(super) fn acknowledgement(packet_id: PacketId, reason: PublishReason) -> PubAck {
+    PubAck {
+        packet_id,
+        reason,
+        reason_string: None,
+        user_properties: Vec::new(),
+    }
+}
+
+pub(super) fn released(packet_id: PacketId, reason: ReleaseReason) -> Release {
     Release {
         packet_id,
         reason,

@@ -292,13 +292,31 @@ impl Session {
     /// Where too much waits or is remembered ([`RequestError::QueueFull`]), or where the subscription
     /// is none that this version or, while connected, this server takes.
     pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<RequestId, RequestError> {
+        self.check_number(&subscribe)?;
+        self.ask_to_subscribe(subscribe, Asked::Subscribe)
+    }
+
+    /// [`subscribe`](Self::subscribe) with an identifier that is left out where the server takes
+    /// none.
+    pub(crate) fn subscribe_numbered(
+        &mut self,
+        subscribe: Subscribe,
+    ) -> Result<RequestId, RequestError> {
+        self.ask_to_subscribe(subscribe, Asked::Numbered)
+    }
+
+    fn ask_to_subscribe(
+        &mut self,
+        subscribe: Subscribe,
+        asked: impl FnOnce(Subscribe) -> Asked,
+    ) -> Result<RequestId, RequestError> {
         self.check_subscribe(&subscribe)?;
         self.check_pending()?;
         if !self.subscriptions.has_room(subscribe.filters.len()) {
             return Err(RequestError::QueueFull);
         }
         let request = self.new_request();
-        self.subscriptions.ask(request, Asked::Subscribe(subscribe));
+        self.subscriptions.ask(request, asked(subscribe));
         Ok(request)
     }
 
@@ -406,6 +424,8 @@ impl Session {
         if !disconnect.reason.from_client() || disconnect.server_reference.is_some() {
             return Err(InvalidValue("a client can't say this in DISCONNECT").into());
         }
+        let packet = Packet::Disconnect(disconnect.clone());
+        self.connection.encoder.encode(&packet, &mut Vec::new())?;
         let kept = self.connection.asked.as_ref();
         let kept = kept.and_then(|asked| asked.session_expiry).unwrap_or(0);
         if kept == 0 && disconnect.session_expiry.is_some_and(|expiry| expiry > 0) {
@@ -414,8 +434,6 @@ impl Session {
             )
             .into());
         }
-        let packet = Packet::Disconnect(disconnect.clone());
-        self.connection.encoder.encode(&packet, &mut Vec::new())?;
         self.connection.disconnect = Some((disconnect, true));
         Ok(())
     }
@@ -501,6 +519,11 @@ impl Session {
         Err(self.end(SessionError::PingTimedOut))
     }
 
+    /// When there has been nothing to say for as long as may be.
+    fn ping_deadline(&self) -> Option<Instant> {
+        Some(self.connection.last_sent? + self.connection.keep_alive?)
+    }
+
     /// Any sign of life counts.
     fn pong_deadline(&self, since: Instant) -> Instant {
         let heard = self.connection.last_received.unwrap_or(since);
@@ -569,10 +592,11 @@ impl StreamCore for Session {
         match self.phase {
             Phase::Offline | Phase::ToConnect(_) | Phase::Done => None,
             Phase::Connecting { until } => Some(until),
-            Phase::Connected => match self.connection.ping {
-                Some(since) => Some(self.pong_deadline(since)),
-                None => Some(self.connection.last_sent? + self.connection.keep_alive?),
-            },
+            Phase::Connected => {
+                let pong = self.connection.ping.map(|since| self.pong_deadline(since));
+                // While one PINGRESP is late, the server wants to hear something all the same.
+                pong.into_iter().chain(self.ping_deadline()).min()
+            }
         }
     }
 
@@ -581,11 +605,12 @@ impl StreamCore for Session {
             Phase::Connecting { until } if until <= now => {
                 Err(self.end(SessionError::ConnectTimedOut))
             }
-            Phase::Connected if self.connection.ping.is_some() => self.silence(now),
             Phase::Connected => {
-                if self.deadline().is_some_and(|deadline| deadline <= now) {
-                    self.connection.ping = Some(now);
+                self.silence(now)?;
+                if self.ping_deadline().is_some_and(|deadline| deadline <= now) {
+                    self.connection.ping.get_or_insert(now);
                     self.connection.ping_due = true;
+                    self.connection.last_sent = Some(now);
                 }
                 Ok(())
             }

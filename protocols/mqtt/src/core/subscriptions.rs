@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::durable::Durable;
 use super::packet_ids::PacketIds;
-use super::{Reply, RequestId, Subscribe, Subscribed, Unsubscribe, Unsubscribed, records};
+use super::{Reply, RequestId, Server, Subscribe, Subscribed, Unsubscribe, Unsubscribed, records};
 use crate::codec::{
     self, DecodeError, PacketId, ReasonCode, SubAck, SubscribeOptions, SubscribeReason,
     SubscriptionId, TopicFilter, UnsubAck, UnsubscribeReason, Version,
@@ -14,6 +14,9 @@ use crate::codec::{
 /// them.
 const FILTERS_AT_ONCE: usize = 64;
 const BYTES_AT_ONCE: usize = 16 * 1024;
+/// What a SUBSCRIBE has beside its filters, and each filter beside its text, in bytes, at the most.
+const SUBSCRIBE_LENGTH: usize = 1 + 4 + 2 + 1 + 5;
+const FILTER_LENGTH: usize = 2 + 1;
 
 /// One that the server has, or had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(super) struct Subscription {
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
     Subscribe(Subscribe),
+    /// The same; where the server takes no subscription identifiers, it does without.
+    Numbered(Subscribe),
     /// By the session itself, since the server had lost it.
     Resubscribe(Subscribe),
     Unsubscribe(Unsubscribe),
@@ -85,7 +90,7 @@ impl Subscriptions {
             .pending
             .values()
             .map(|asked| match asked {
-                Asked::Subscribe(subscribe) => subscribe.filters.len(),
+                Asked::Subscribe(subscribe) | Asked::Numbered(subscribe) => subscribe.filters.len(),
                 Asked::Resubscribe(_) | Asked::Unsubscribe(_) => 0,
             })
             .sum();
@@ -98,20 +103,27 @@ impl Subscriptions {
     }
 
     /// The next request to be sent, with an identifier of its own. None where there is none, or no
-    /// identifier is free.
-    pub(super) fn next(&mut self, ids: &mut PacketIds) -> Option<(RequestId, codec::Packet)> {
+    /// identifier is free. `numbers` says whether the server takes subscription identifiers.
+    pub(super) fn next(
+        &mut self,
+        ids: &mut PacketIds,
+        numbers: bool,
+    ) -> Option<(RequestId, codec::Packet)> {
         let request = *self.unsent.front()?;
         let asked = self.pending.get(&request)?;
         let packet_id = ids.allocate()?;
         self.unsent.pop_front();
         self.sent.insert(packet_id, request);
         let packet = match asked {
-            Asked::Subscribe(asked) | Asked::Resubscribe(asked) => {
+            Asked::Subscribe(subscribe)
+            | Asked::Numbered(subscribe)
+            | Asked::Resubscribe(subscribe) => {
+                let numbered = numbers || matches!(asked, Asked::Subscribe(_));
                 codec::Packet::Subscribe(codec::Subscribe {
                     packet_id,
-                    filters: asked.filters.clone(),
-                    subscription_id: asked.subscription_id,
-                    user_properties: asked.user_properties.clone(),
+                    filters: subscribe.filters.clone(),
+                    subscription_id: subscribe.subscription_id.filter(|_| numbered),
+                    user_properties: subscribe.user_properties.clone(),
                 })
             }
             Asked::Unsubscribe(asked) => codec::Packet::Unsubscribe(codec::Unsubscribe {
@@ -127,7 +139,7 @@ impl Subscriptions {
         self.pending.get(&request)
     }
 
-    /// The request could not be sent, or is not wanted any more: gives it back.
+    /// The request was answered, or could not be sent: gives it back.
     pub(super) fn give_up(&mut self, request: RequestId, ids: &mut PacketIds) -> Option<Asked> {
         self.sent.retain(|packet_id, sent| {
             if *sent == request {
@@ -163,22 +175,39 @@ impl Subscriptions {
         }
     }
 
-    /// What is to be asked for again.
-    pub(super) fn unconfirmed(&self) -> Vec<Subscribe> {
-        let mut lost: Vec<_> = self
-            .known
-            .iter()
-            .filter(|(_, subscription)| !subscription.confirmed)
+    /// What is to be asked for again of this server; and what it does not take, which is forgotten.
+    pub(super) fn unconfirmed(
+        &mut self,
+        server: &Server,
+        durable: &mut Durable,
+    ) -> (Vec<Subscribe>, Vec<(TopicFilter, SubscribeReason)>) {
+        let size = server.maximum_packet_size.unwrap_or(codec::MAX_PACKET) as usize;
+        let room = size.saturating_sub(SUBSCRIBE_LENGTH).min(BYTES_AT_ONCE);
+        let lost = self.known.iter();
+        let lost = lost.filter(|(_, subscription)| !subscription.confirmed);
+        let mut failed: Vec<_> = lost
+            .filter_map(|(filter, _)| Some((filter.clone(), untaken(filter, server, room)?)))
             .collect();
+        failed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (filter, _) in &failed {
+            self.forget(filter, durable);
+        }
+        (self.batches(room), failed)
+    }
+
+    fn batches(&self, room: usize) -> Vec<Subscribe> {
+        let lost = self.known.iter();
+        let lost = lost.filter(|(_, subscription)| !subscription.confirmed);
+        let mut lost: Vec<_> = lost.collect();
         lost.sort_by_key(|(_, subscription)| (subscription.id, subscription.number));
         let mut all: Vec<Subscribe> = Vec::new();
         let mut bytes = 0;
         for (filter, subscription) in lost {
-            bytes += filter.len();
+            bytes += FILTER_LENGTH + filter.len();
             let same = all.last_mut().filter(|subscribe| {
                 subscribe.subscription_id == subscription.id
                     && subscribe.filters.len() < FILTERS_AT_ONCE
-                    && bytes <= BYTES_AT_ONCE
+                    && bytes <= room
             });
             let entry = (filter.clone(), subscription.options);
             if let Some(subscribe) = same {
@@ -186,7 +215,7 @@ impl Subscriptions {
             } else {
                 let mut subscribe = Subscribe::all(vec![entry]);
                 subscribe.subscription_id = subscription.id;
-                bytes = filter.len();
+                bytes = FILTER_LENGTH + filter.len();
                 all.push(subscribe);
             }
         }
@@ -207,11 +236,11 @@ impl Subscriptions {
         ids: &mut PacketIds,
         durable: &mut Durable,
     ) -> Result<Answered, DecodeError> {
-        let (request, asked) = self.answered(ack.packet_id, ids)?;
-        let (subscribe, own) = match asked {
-            Asked::Subscribe(subscribe) => (subscribe, false),
-            Asked::Resubscribe(subscribe) => (subscribe, true),
-            Asked::Unsubscribe(_) => return Err(WRONG_ANSWER),
+        // What is not answered as it should be stays: it is asked again.
+        let (request, own, subscribe) = match self.asked_as(ack.packet_id)? {
+            (request, Asked::Subscribe(it) | Asked::Numbered(it)) => (request, false, it),
+            (request, Asked::Resubscribe(it)) => (request, true, it),
+            (_, Asked::Unsubscribe(_)) => return Err(WRONG_ANSWER),
         };
         if subscribe.filters.len() != ack.reasons.len() {
             return Err(DecodeError::new(
@@ -219,6 +248,8 @@ impl Subscriptions {
                 "a SUBACK has another number of reasons than there were filters",
             ));
         }
+        let subscribe = subscribe.clone();
+        self.give_up(request, ids);
         let mut failed = Vec::new();
         for ((filter, options), reason) in subscribe.filters.into_iter().zip(&ack.reasons) {
             if reason.granted().is_some() {
@@ -249,8 +280,7 @@ impl Subscriptions {
         ids: &mut PacketIds,
         durable: &mut Durable,
     ) -> Result<Answered, DecodeError> {
-        let (request, asked) = self.answered(ack.packet_id, ids)?;
-        let Asked::Unsubscribe(unsubscribe) = asked else {
+        let (request, Asked::Unsubscribe(unsubscribe)) = self.asked_as(ack.packet_id)? else {
             return Err(WRONG_ANSWER);
         };
         let reasons = match version {
@@ -263,6 +293,8 @@ impl Subscriptions {
                 "an UNSUBACK has another number of reasons than there were filters",
             ));
         }
+        let unsubscribe = unsubscribe.clone();
+        self.give_up(request, ids);
         for (filter, reason) in unsubscribe.filters.iter().zip(&reasons) {
             if !reason.is_error() {
                 self.forget(filter, durable);
@@ -279,14 +311,10 @@ impl Subscriptions {
         })
     }
 
-    fn answered(
-        &mut self,
-        packet_id: PacketId,
-        ids: &mut PacketIds,
-    ) -> Result<(RequestId, Asked), DecodeError> {
-        let request = self.sent.remove(&packet_id).ok_or(WRONG_ANSWER)?;
-        ids.free(packet_id);
-        let asked = self.pending.remove(&request).ok_or(WRONG_ANSWER)?;
+    /// What was asked for under this identifier.
+    fn asked_as(&self, packet_id: PacketId) -> Result<(RequestId, &Asked), DecodeError> {
+        let request = *self.sent.get(&packet_id).ok_or(WRONG_ANSWER)?;
+        let asked = self.pending.get(&request).ok_or(WRONG_ANSWER)?;
         Ok((request, asked))
     }
 
@@ -324,6 +352,19 @@ const WRONG_ANSWER: DecodeError = DecodeError::new(
     ReasonCode::ProtocolError,
     "an answer to a request that does not wait for it",
 );
+
+/// Why this server would not take a filter, if it is known.
+fn untaken(filter: &TopicFilter, server: &Server, room: usize) -> Option<SubscribeReason> {
+    if filter.has_wildcard() && !server.wildcard_subscriptions {
+        Some(SubscribeReason::WildcardSubscriptionsNotSupported)
+    } else if filter.share_name().is_some() && !server.shared_subscriptions {
+        Some(SubscribeReason::SharedSubscriptionsNotSupported)
+    } else if FILTER_LENGTH + filter.len() > room {
+        Some(SubscribeReason::ImplementationSpecificError)
+    } else {
+        None
+    }
+}
 
 fn store(filter: &TopicFilter, subscription: &Subscription, durable: &mut Durable) {
     durable.put(records::subscription_key(subscription.number), || {

@@ -193,7 +193,11 @@ impl Server {
         Encoder::new(self.version)
             .encode(packet, &mut bytes)
             .expect("a packet that can be sent");
-        self.stream.write_all(&bytes).await.expect("it reads");
+        self.send_bytes(&bytes).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("it reads");
     }
 
     pub(crate) async fn let_in(&mut self, session_present: bool) {

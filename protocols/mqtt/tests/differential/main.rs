@@ -12,6 +12,8 @@ mod generate;
 mod known;
 mod protocol_core;
 mod rumqtt;
+#[path = "../common/packets.rs"]
+mod vectors;
 
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
@@ -63,7 +65,7 @@ const PEERS: [(Peer, Version, fn(&[u8]) -> Reading); 6] = [
 
 #[test]
 fn each_disagreement_is_known_and_each_that_is_known_occurs() {
-    let vectors = common::packets();
+    let vectors = vectors::packets();
     let mut seen = Seen::new();
     for (peer, version, read) in PEERS {
         for vector in vectors.iter().filter(|vector| vector.version == version) {
