@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, CHROMIUM, CLANG, LIBCOAP, NODE_SERVERS, Need};
+use crate::needs::{self, CLANG, LIBCOAP, NODE_SERVERS, Need};
 use crate::run::{cargo, command, quietly};
 use crate::workspace::root;
 
@@ -19,7 +19,7 @@ const PYTHON_PEERS: &[&str] = &["wisp-python==0.9.0", "websockify==0.13.0"];
 const NEEDS: &[Need] = &[
     Need::WasmTarget,
     CLANG,
-    CHROMIUM,
+    Need::Chromium,
     Need::Program("node", "nodejs"),
     Need::Program("npm", "npm"),
     Need::Program("python3", "python3-venv"),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Once;
 
 use anyhow::{Result, anyhow, bail};
 
@@ -17,6 +18,8 @@ pub(crate) enum Need {
     WasmTarget,
     /// A program, and Debian's package that has it.
     Program(&'static str, &'static str),
+    /// The browser that the tests drive.
+    Chromium,
     /// The npm packages that a folder's lists name, in a folder of their own.
     NodePackages {
         lists: &'static str,
@@ -28,8 +31,6 @@ pub(crate) enum Need {
 
 /// ring's C code is compiled for WebAssembly by clang; gcc can't.
 pub(crate) const CLANG: Need = Need::Program("clang", "clang");
-/// The browser that the tests drive.
-pub(crate) const CHROMIUM: Need = Need::Program("chromium", "chromium");
 /// An IRC server with everything modern but services.
 pub(crate) const INSPIRCD: Need = Need::Program("inspircd", "inspircd");
 /// The services that give inspircd SASL.
@@ -46,6 +47,10 @@ pub(crate) const IP: Need = Need::Program("ip", "iproute2");
 pub(crate) const CURL: Need = Need::Program("curl", "curl");
 /// libFuzzer is C++.
 pub(crate) const CXX: Need = Need::Program("c++", "g++");
+/// The Chromium that the tests were last run with. One of some versions earlier lets nobody grant an
+/// Isolated Web App what it needs for a server on the same machine.
+const CHROMIUM_VERSION: u32 = 156;
+
 /// Shrinks WebAssembly; used where it is there.
 pub(crate) const WASM_OPT: &str = "wasm-opt";
 
@@ -78,6 +83,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
                     install(program, package)?;
                 }
             }
+            Need::Chromium => chromium()?,
             Need::NodePackages { lists, to } => node_packages(lists, to)?,
             Need::PythonPackages => python_packages()?,
         }
@@ -124,20 +130,40 @@ fn install(program: &str, package: &str) -> Result<()> {
 }
 
 fn install_package(package: &str) -> Result<()> {
+    static UPDATED: Once = Once::new();
     let by_hand = || anyhow!("on Debian or Ubuntu, type\n\n    sudo apt-get install {package}\n");
     if !is_installed("apt-get") || !is_root() {
         return Err(by_hand());
     }
+    // A list that came with the machine names packages that are old, or gone. Where it can't be
+    // updated, it may still do.
+    UPDATED.call_once(|| {
+        let _ = quietly("updating the list of packages", &mut apt(&["update"]));
+    });
     let _quiet = NoDaemons::new()?;
     let mut install = apt(&["install", "-y", "--no-install-recommends", package]);
-    let title = format!("installing {package}");
-    if captured(&title, &mut install).is_ok_and(|ran| ran.status.success()) {
-        println!("  {title}");
-    } else {
-        quietly("updating the list of packages", &mut apt(&["update"]))?;
-        quietly(&title, &mut install).map_err(|error| error.context(by_hand()))?;
+    quietly(&format!("installing {package}"), &mut install)
+        .map_err(|error| error.context(by_hand()))
+}
+
+fn chromium() -> Result<()> {
+    let is_new_enough = |version: Option<u32>| version.is_some_and(|it| it >= CHROMIUM_VERSION);
+    if is_new_enough(chromium_version()) {
+        return Ok(());
     }
-    Ok(())
+    install_package("chromium")
+        .map_err(|error| error.context(format!("there is no Chromium {CHROMIUM_VERSION}")))?;
+    match chromium_version() {
+        version if is_new_enough(version) => Ok(()),
+        Some(version) => bail!("the tests need Chromium {CHROMIUM_VERSION}, and this is {version}"),
+        None => bail!("the package chromium has no program chromium"),
+    }
+}
+
+/// The first number of `Chromium 156.0.8078.73 built on …`.
+fn chromium_version() -> Option<u32> {
+    let told = read(&mut command("chromium", &["--version"])).ok()?;
+    told.split([' ', '.']).nth(1)?.parse().ok()
 }
 
 /// Packages at the versions of a list that stands in the repository.

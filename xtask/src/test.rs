@@ -9,8 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::fuzz;
 use crate::needs::{
-    self, ATHEME, CHROMIUM, CLANG, CURL, CXX, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD,
-    NODE_SERVERS, Need,
+    self, ATHEME, CLANG, CURL, CXX, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root};
@@ -78,7 +77,7 @@ const STAGES: &[Stage] = &[
     },
     Stage {
         name: "browsers",
-        needs: &[Need::WasmTarget, CLANG, CHROMIUM, INSPIRCD],
+        needs: &[Need::WasmTarget, CLANG, Need::Chromium, INSPIRCD],
         run: |context| {
             context.cargo_test("browsers", &["--package", BROWSERS, "--package", SUPPORT])
         },
