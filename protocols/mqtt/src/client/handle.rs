@@ -358,7 +358,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`RequestError::NotConnected`] where no challenge waits.
+    /// [`RequestError::Invalid`] where no challenge waits.
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
@@ -378,8 +378,9 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`RequestError::NotConnected`]; [`RequestError::ConnectionLost`] where the server ends the
-    /// connection instead.
+    /// [`RequestError::NotConnected`]; [`RequestError::Invalid`] where the connection was begun
+    /// without a method, or an authentication is going on; [`RequestError::ConnectionLost`] where
+    /// the server ends the connection instead.
     ///
     /// # Cancel safety
     /// As the [type](Self) says.

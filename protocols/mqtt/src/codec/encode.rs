@@ -13,6 +13,16 @@ use super::{
 };
 
 /// Writes packets.
+///
+/// ```
+/// use jackfield_mqtt::codec::{Connect, Encoder, Packet, Version};
+///
+/// let connect = Connect::new(Version::V311, "lamp".parse()?);
+/// let mut bytes = Vec::new();
+/// Encoder::new(Version::V311).encode(&Packet::Connect(Box::new(connect)), &mut bytes)?;
+/// assert_eq!(bytes, b"\x10\x10\x00\x04MQTT\x04\x02\x00\x00\x00\x04lamp");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder {
     version: Version,

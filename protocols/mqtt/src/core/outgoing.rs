@@ -128,6 +128,14 @@ impl OutgoingMessages {
         self.queue.len() + self.flights.len()
     }
 
+    /// Whether this request is among them.
+    #[cfg(any(test, feature = "oracle"))]
+    pub(super) fn holds(&self, request: RequestId) -> bool {
+        let mut queued = self.queue.iter().map(|queued| queued.request);
+        let mut flights = self.flights.values().map(|flight| flight.request);
+        queued.any(|held| held == request) || flights.any(|held| held == request)
+    }
+
     fn has_room(&self, size: usize, limits: &Limits) -> bool {
         self.len() < limits.queued_messages
             && self.bytes.saturating_add(size) <= limits.queued_bytes

@@ -41,9 +41,10 @@ impl Session {
         self.send_answers(out);
         let known = self.durable.is_reached(self.connection.known);
         if matches!(self.phase, Phase::Connected) && known {
-            self.outgoing.prepare(&mut self.ids, &mut self.durable);
             self.send_again(now, out);
+            // Before messages are given identifiers: a queue that is never empty would leave none.
             self.send_requests(out);
+            self.outgoing.prepare(&mut self.ids, &mut self.durable);
             self.send_queue(now, out);
         }
         // Not while more is to be sent before it.
@@ -92,18 +93,21 @@ impl Session {
                         let left = expires.saturating_duration_since(now);
                         left.max(Duration::from_secs(1))
                     });
-                    if self
-                        .send_message(&message, Some(packet_id), true, left, out)
-                        .is_ok()
-                    {
-                        self.outgoing.count(packet_id);
-                    } else if let Some(request) =
-                        self.outgoing
-                            .complete(packet_id, &mut self.ids, &mut self.durable)
-                    {
+                    let sent = self.check_message(&message).and_then(|()| {
+                        let sent = self.send_message(&message, Some(packet_id), true, left, out);
+                        sent.map_err(RequestError::from)
+                    });
+                    match sent {
+                        Ok(()) => self.outgoing.count(packet_id),
                         // This server takes less than the one before, or than it did before.
-                        let limit = self.largest();
-                        self.complete(request, Err(RequestError::TooLarge { limit }));
+                        Err(error) => {
+                            let request =
+                                self.outgoing
+                                    .complete(packet_id, &mut self.ids, &mut self.durable);
+                            if let Some(request) = request {
+                                self.complete(request, Err(error));
+                            }
+                        }
                     }
                 }
             }

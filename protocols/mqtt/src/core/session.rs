@@ -32,6 +32,37 @@ const MAX_STORED: usize = 15 << 20;
 /// It is [connected](Self::connect), driven as a [`StreamCore`] over a stream until that ends,
 /// [disconnected](Self::disconnected), and connected again. What it is asked in between waits.
 /// Its events are to be [polled](StreamCore::poll_event) while it is not connected, too.
+///
+/// ```
+/// use jackfield_mqtt::codec::QoS;
+/// use jackfield_mqtt::core::{Config, Connect, Event, Message, Session, SessionEvent};
+/// use jackfield_socket::driver::StreamCore;
+/// use jackfield_socket::time::Instant;
+///
+/// let now = Instant::now();
+/// let mut session = Session::new(Config::default());
+/// session.connect(now, Connect::new("lamp".parse()?))?;
+/// let mut out = Vec::new();
+/// session.transmit(now, &mut out);
+/// assert_eq!(out.first(), Some(&0x10), "CONNECT");
+///
+/// // The server lets it in.
+/// session.receive(now, b"\x20\x03\x00\x00\x00")?;
+/// let event = session.poll_event();
+/// assert!(matches!(event, Some(SessionEvent::Event(Event::Connected(_)))));
+///
+/// let message = Message::new("lamp/state".parse()?, "on").qos(QoS::AtLeastOnce);
+/// let request = session.publish(now, message)?;
+/// out.clear();
+/// session.transmit(now, &mut out);
+/// assert_eq!(out, b"\x32\x11\x00\x0Alamp/state\x00\x01\x00on");
+///
+/// // The server has taken the message.
+/// session.receive(now, b"\x40\x02\x00\x01")?;
+/// let Some(SessionEvent::Completed(done, Ok(_))) = session.poll_event() else { panic!() };
+/// assert_eq!(done, request);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Session {
     pub(super) config: Config,
@@ -441,6 +472,17 @@ impl Session {
     /// The batch is durable: what waited for it goes on.
     pub fn stored(&mut self, id: StoreId) {
         self.durable.stored(id);
+    }
+
+    /// Whether this request has no outcome yet, or one that is about to be told.
+    #[cfg(any(test, feature = "oracle"))]
+    pub(crate) fn is_open(&self, request: RequestId) -> bool {
+        self.outgoing.holds(request)
+            || self.subscriptions.asked(request).is_some()
+            || self.connection.reauthenticating == Some(request)
+            || self.events.iter().any(|(_, event)| {
+                matches!(event, SessionEvent::Completed(completed, _) if *completed == request)
+            })
     }
 
     pub(super) fn new_request(&mut self) -> RequestId {

@@ -11,7 +11,7 @@ use jackfield_socket::time::Instant;
 use crate::codec::{
     Auth, AuthReason, Authentication, ConnAck, ConnectReason, Decoder, Disconnect,
     DisconnectReason, Encoder, Packet, PacketId, PubAck, Publish, PublishReason, QoS, Release,
-    ReleaseReason, SubAck, SubscribeOptions, SubscribeReason, TopicName, UnsubAck,
+    ReleaseReason, SubAck, SubscribeOptions, SubscribeReason, SubscriptionId, TopicName, UnsubAck,
     UnsubscribeReason, Version,
 };
 use crate::core::{
@@ -21,8 +21,8 @@ use crate::core::{
 
 /// Plays a script to a session, and checks after each step that its promises hold: its bounds, that
 /// what it sends is whole packets that the server takes, that no packet identifier is used twice at
-/// a time, that its deadlines move on, that each request has one outcome, that nothing is delivered
-/// twice to one process, and that its records can always be restored.
+/// a time, that its deadlines move on, that each request has one outcome and none is lost, that
+/// nothing is delivered twice to one process, and that its records can always be restored.
 ///
 /// The first byte chooses the configuration; then each byte is a step, which takes what it needs
 /// from those that follow.
@@ -82,7 +82,8 @@ struct Play {
     unacknowledged: Vec<u64>,
     /// Messages in flight on this connection.
     in_flight: BTreeSet<PacketId>,
-    largest: u32,
+    /// What the server has said that it takes.
+    server: ConnAck,
 }
 
 impl Play {
@@ -116,7 +117,7 @@ impl Play {
             delivered: BTreeSet::new(),
             unacknowledged: Vec::new(),
             in_flight: BTreeSet::new(),
-            largest: u32::MAX,
+            server: ConnAck::new(false, ConnectReason::Success),
         }
     }
 
@@ -195,8 +196,17 @@ impl Play {
                 ack.receive_maximum = NonZeroU16::new(u16::from(choice >> 4 & 3));
                 ack.maximum_packet_size = NonZeroU32::new(u32::from(script.byte() & 0x7F));
                 ack.topic_alias_maximum = u16::from(choice >> 5 & 3);
+                let lacks = script.byte();
+                ack.maximum_qos = QoS::from_u8(lacks >> 6).unwrap_or(QoS::ExactlyOnce);
+                // Most servers take all.
+                if lacks & 0x20 != 0 {
+                    ack.retain_available = lacks & 1 == 0;
+                    ack.wildcard_subscriptions = lacks & 2 == 0;
+                    ack.subscription_ids = lacks & 4 == 0;
+                    ack.shared_subscriptions = lacks & 8 == 0;
+                }
             }
-            self.largest = ack.maximum_packet_size.map_or(u32::MAX, NonZeroU32::get);
+            self.server = ack.clone();
             self.say(&Packet::ConnAck(Box::new(ack)));
         }
     }
@@ -205,7 +215,7 @@ impl Play {
         self.open = false;
         self.sent.clear();
         self.in_flight.clear();
-        self.largest = u32::MAX;
+        self.server = ConnAck::new(false, ConnectReason::Success);
     }
 
     fn restart(&mut self) {
@@ -226,6 +236,7 @@ impl Play {
         let topic = topics[usize::from(script.byte()) % topics.len()];
         let topic = TopicName::new(topic).expect("a topic");
         let mut message = Message::new(topic, script.bytes()).qos(script.qos());
+        message.retain = script.byte().is_multiple_of(8);
         if self.config.version == Version::V5 && script.byte().is_multiple_of(4) {
             message.properties.message_expiry = Some(u32::from(script.byte()));
         }
@@ -245,7 +256,17 @@ impl Play {
         let Ok(filter) = filter(script).parse() else {
             return;
         };
-        if let Ok(request) = self.session.subscribe(Subscribe::new(filter, options)) {
+        let mut subscribe = Subscribe::new(filter, options);
+        let choice = script.byte();
+        if choice & 1 == 1 && self.config.version == Version::V5 {
+            subscribe.subscription_id = SubscriptionId::new(u32::from(choice)).ok();
+        }
+        let asked = if choice & 2 == 2 {
+            self.session.subscribe_numbered(subscribe)
+        } else {
+            self.session.subscribe(subscribe)
+        };
+        if let Ok(request) = asked {
             assert!(self.waiting.insert(request));
         }
     }
@@ -330,8 +351,9 @@ impl Play {
                 ]
                 .into_iter()
                 .filter(|reason| v5 || reason.granted().is_some())
-                .chain([SubscribeReason::Success])
-                .take(1)
+                .chain([SubscribeReason::Success; 2])
+                // As many as there were filters, as a rule.
+                .take(if code & 0x18 == 0x18 { 2 } else { 1 })
                 .collect(),
                 reason_string: None,
                 user_properties: Vec::new(),
@@ -395,21 +417,7 @@ impl Play {
                     assert!(self.sent.is_empty(), "half a packet");
                     break;
                 };
-                let length = before - self.sent.len();
-                let is_ack = length <= 5;
-                assert!(
-                    is_ack || length <= self.largest as usize,
-                    "{length} bytes, where the server takes {}",
-                    self.largest
-                );
-                if let Packet::Publish(publish) = packet
-                    && let Some(packet_id) = publish.packet_id
-                {
-                    assert!(
-                        self.in_flight.insert(packet_id),
-                        "{packet_id} is in use already"
-                    );
-                }
+                self.sent(&packet, before - self.sent.len());
             }
         }
         while let Some(event) = self.session.poll_event() {
@@ -438,6 +446,48 @@ impl Play {
         }
         let limits = &self.config.limits;
         assert!(self.session.waiting_messages() <= limits.queued_messages);
+        for request in &self.waiting {
+            assert!(self.session.is_open(*request), "{request:?} is lost");
+        }
+    }
+
+    /// A packet that the session has sent is one that the server takes.
+    fn sent(&mut self, packet: &Packet, length: usize) {
+        let server = &self.server;
+        let largest = server.maximum_packet_size.map_or(u32::MAX, NonZeroU32::get);
+        let is_ack = length <= 5;
+        assert!(
+            is_ack || length <= largest as usize,
+            "{length} bytes, where the server takes {largest}"
+        );
+        match packet {
+            Packet::Publish(publish) => {
+                assert!(publish.qos <= server.maximum_qos, "{publish:?}");
+                assert!(!publish.retain || server.retain_available, "{publish:?}");
+                let Some(packet_id) = publish.packet_id else {
+                    return;
+                };
+                assert!(
+                    self.in_flight.insert(packet_id),
+                    "{packet_id} is in use already"
+                );
+                let maximum = server.receive_maximum.map_or(u16::MAX, NonZeroU16::get);
+                assert!(
+                    self.in_flight.len() <= usize::from(maximum),
+                    "more than {maximum} are in flight"
+                );
+            }
+            Packet::Subscribe(subscribe) => {
+                let is_numbered = subscribe.subscription_id.is_some();
+                assert!(!is_numbered || server.subscription_ids, "{subscribe:?}");
+                for (filter, _) in &subscribe.filters {
+                    let takes = (server.wildcard_subscriptions || !filter.has_wildcard())
+                        && (server.shared_subscriptions || filter.share_name().is_none());
+                    assert!(takes, "{filter}");
+                }
+            }
+            _ => {}
+        }
     }
 }
 
