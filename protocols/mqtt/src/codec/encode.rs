@@ -2,14 +2,14 @@
 
 use std::num::NonZeroU16;
 
+use super::checks::{check, check_message, invalid, return_code};
 use super::packet::MAX_PACKET;
 use super::properties::{id, write_authentication, write_message, write_text, write_user};
 use super::write::{Counter, Sink};
 use super::{
-    Auth, AuthReason, ConnAck, Connect, ConnectReason, Disconnect, DisconnectReason, EncodeError,
-    InvalidValue, MessageProperties, Packet, PacketId, PubAck, Publish, PublishReason, QoS,
-    Release, ReleaseReason, SubAck, Subscribe, SubscribeOptions, SubscriptionId, Text, TopicName,
-    UnsubAck, Unsubscribe, UserProperties, Version, Will,
+    Auth, ConnAck, Connect, Disconnect, DisconnectReason, EncodeError, MessageProperties, Packet,
+    PacketId, PubAck, Publish, PublishReason, QoS, Release, ReleaseReason, SubAck, Subscribe,
+    SubscriptionId, Text, TopicName, UnsubAck, Unsubscribe, UserProperties, Version, Will,
 };
 
 /// Writes packets.
@@ -53,12 +53,8 @@ impl Encoder {
     /// Where the packet is too large, or holds what it can't in this version. Nothing is appended
     /// then.
     pub fn encode(&self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        match packet {
-            Packet::Publish(publish) => return self.publish(&publish.as_ref(), out),
-            Packet::Auth(_) if self.version == Version::V311 => {
-                return Err(invalid("MQTT 3.1.1 has no AUTH"));
-            }
-            _ => {}
+        if let Packet::Publish(publish) = packet {
+            return self.publish(&publish.as_ref(), out);
         }
         check(packet, self.version)?;
         let (first, version) = match packet {
@@ -254,10 +250,6 @@ impl PublishRef<'_> {
     }
 }
 
-fn invalid(text: &'static str) -> EncodeError {
-    EncodeError::Invalid(InvalidValue(text))
-}
-
 /// How many bytes a variable byte integer takes.
 fn variable_length(value: usize) -> usize {
     match value {
@@ -266,194 +258,6 @@ fn variable_length(value: usize) -> usize {
         0x4000..=0x1F_FFFF => 3,
         _ => 4,
     }
-}
-
-/// What the types allow, and this packet or version doesn't.
-fn check(packet: &Packet, version: Version) -> Result<(), EncodeError> {
-    let v311 = version == Version::V311;
-    match packet {
-        Packet::Connect(connect) => check_connect(connect),
-        Packet::ConnAck(ack) => {
-            if ack.session_present && ack.reason.is_error() {
-                return Err(invalid("a session is present on a refused connection"));
-            }
-            if v311 && return_code(ack.reason).is_none() {
-                return Err(invalid("MQTT 3.1.1 has no return code for this reason"));
-            }
-            if ack.maximum_qos == QoS::ExactlyOnce || !v311 {
-                check_authentication(ack.authentication.as_ref())
-            } else {
-                Err(invalid("MQTT 3.1.1 has no properties"))
-            }
-        }
-        Packet::PubAck(ack) | Packet::PubRec(ack) if v311 => {
-            let plain = ack.reason == PublishReason::Success;
-            plain_words(plain, ack.reason_string.as_ref(), &ack.user_properties)
-        }
-        Packet::PubRel(ack) | Packet::PubComp(ack) if v311 => {
-            let plain = ack.reason == ReleaseReason::Success;
-            plain_words(plain, ack.reason_string.as_ref(), &ack.user_properties)
-        }
-        Packet::Subscribe(subscribe) => {
-            if subscribe.filters.is_empty() {
-                return Err(invalid("a subscription has no topic filter"));
-            }
-            for (filter, options) in &subscribe.filters {
-                if options.no_local && filter.share_name().is_some() {
-                    return Err(invalid("a shared subscription is marked as no local"));
-                }
-                if v311 && *options != SubscribeOptions::qos(options.qos) {
-                    return Err(invalid("MQTT 3.1.1 has no subscription options but QoS"));
-                }
-            }
-            let plain = subscribe.subscription_id.is_none() || !v311;
-            plain_words(
-                plain,
-                None,
-                if v311 {
-                    &subscribe.user_properties
-                } else {
-                    EMPTY
-                },
-            )
-        }
-        Packet::Unsubscribe(unsubscribe) => {
-            if unsubscribe.filters.is_empty() {
-                return Err(invalid("an unsubscription has no topic filter"));
-            }
-            plain_words(
-                true,
-                None,
-                if v311 {
-                    &unsubscribe.user_properties
-                } else {
-                    EMPTY
-                },
-            )
-        }
-        Packet::SubAck(ack) => {
-            let known = ack
-                .reasons
-                .iter()
-                .all(|reason| !v311 || reason.granted().is_some() || reason.code() == 0x80);
-            if !known || ack.reasons.is_empty() {
-                return Err(invalid(
-                    "a SUBACK has a reason that it can't carry, or none",
-                ));
-            }
-            let words = (ack.reason_string.as_ref(), &ack.user_properties);
-            if v311 {
-                plain_words(true, words.0, words.1)
-            } else {
-                Ok(())
-            }
-        }
-        Packet::UnsubAck(ack) => {
-            if !v311 && ack.reasons.is_empty() {
-                return Err(invalid("an UNSUBACK has no reason code"));
-            }
-            let words = (ack.reason_string.as_ref(), &ack.user_properties);
-            if v311 {
-                plain_words(true, words.0, words.1)
-            } else {
-                Ok(())
-            }
-        }
-        Packet::Disconnect(disconnect) if v311 => {
-            let plain = *disconnect == Disconnect::new(DisconnectReason::Success);
-            plain_words(plain, None, EMPTY)
-        }
-        Packet::Auth(auth) => {
-            if auth.authentication.is_none()
-                && (auth.reason != AuthReason::Success
-                    || auth.reason_string.is_some()
-                    || !auth.user_properties.is_empty())
-            {
-                return Err(invalid("an AUTH has no method"));
-            }
-            check_authentication(auth.authentication.as_ref())
-        }
-        _ => Ok(()),
-    }
-}
-
-const EMPTY: &UserProperties = &Vec::new();
-
-fn plain_words(
-    plain: bool,
-    reason_string: Option<&Text>,
-    user_properties: &UserProperties,
-) -> Result<(), EncodeError> {
-    if plain && reason_string.is_none() && user_properties.is_empty() {
-        Ok(())
-    } else {
-        Err(invalid("MQTT 3.1.1 has neither reasons nor properties"))
-    }
-}
-
-fn check_connect(connect: &Connect) -> Result<(), EncodeError> {
-    if let Some(will) = &connect.will {
-        check_binary(&will.payload, "a will is longer than 65,535 bytes")?;
-        check_message(&will.properties)?;
-    }
-    check_authentication(connect.authentication.as_ref())?;
-    if connect.version == Version::V5 {
-        return Ok(());
-    }
-    if connect.password.is_some() && connect.username.is_none() {
-        return Err(invalid("MQTT 3.1.1 has no password without a user name"));
-    }
-    let mut plain = Connect::new(Version::V311, connect.client_id.clone());
-    plain.clean_start = connect.clean_start;
-    plain.keep_alive = connect.keep_alive;
-    plain.username.clone_from(&connect.username);
-    plain.password.clone_from(&connect.password);
-    plain.will.clone_from(&connect.will);
-    let plain_will = plain
-        .will
-        .as_ref()
-        .is_none_or(|will| will.delay == 0 && will.properties.is_empty());
-    if plain == *connect && plain_will {
-        Ok(())
-    } else {
-        Err(invalid("MQTT 3.1.1 has no properties"))
-    }
-}
-
-fn check_authentication(authentication: Option<&super::Authentication>) -> Result<(), EncodeError> {
-    match authentication.and_then(|authentication| authentication.data.as_ref()) {
-        Some(data) => check_binary(data, "authentication data are longer than 65,535 bytes"),
-        None => Ok(()),
-    }
-}
-
-#[inline]
-fn check_message(properties: &MessageProperties) -> Result<(), EncodeError> {
-    match &properties.correlation_data {
-        Some(data) => check_binary(data, "correlation data are longer than 65,535 bytes"),
-        None => Ok(()),
-    }
-}
-
-fn check_binary(bytes: &[u8], text: &'static str) -> Result<(), EncodeError> {
-    if bytes.len() > usize::from(u16::MAX) {
-        Err(invalid(text))
-    } else {
-        Ok(())
-    }
-}
-
-/// MQTT 3.1.1, table 3.1.
-fn return_code(reason: ConnectReason) -> Option<u8> {
-    Some(match reason {
-        ConnectReason::Success => 0,
-        ConnectReason::UnsupportedProtocolVersion => 1,
-        ConnectReason::ClientIdentifierNotValid => 2,
-        ConnectReason::ServerUnavailable => 3,
-        ConnectReason::BadUserNameOrPassword => 4,
-        ConnectReason::NotAuthorized => 5,
-        _ => return None,
-    })
 }
 
 /// Everything behind the packet's length.

@@ -3,6 +3,7 @@
 //! One set of types serves both versions: what only MQTT 5 has is `None`, empty or the default on
 //! 3.1.1.
 
+mod checks;
 mod decode;
 mod encode;
 mod error;

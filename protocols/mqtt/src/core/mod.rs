@@ -18,6 +18,7 @@ mod request;
 mod router;
 mod sending;
 mod session;
+mod stream;
 mod subscriptions;
 
 pub use config::{Config, Limits, QueuePolicy};

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use jackfield_socket::driver::StreamCore;
 use jackfield_socket::time::Instant;
 
 use super::aliases::{IncomingAliases, OutgoingAliases};
@@ -31,7 +30,7 @@ const MAX_STORED: usize = 15 << 20;
 ///
 /// It is [connected](Self::connect), driven as a [`StreamCore`] over a stream until that ends,
 /// [disconnected](Self::disconnected), and connected again. What it is asked in between waits.
-/// Its events are to be [polled](StreamCore::poll_event) while it is not connected, too.
+/// Its events are to be [polled] while it is not connected, too.
 ///
 /// ```
 /// use jackfield_mqtt::codec::QoS;
@@ -63,6 +62,9 @@ const MAX_STORED: usize = 15 << 20;
 /// assert_eq!(done, request);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [`StreamCore`]: jackfield_socket::driver::StreamCore
+/// [polled]: jackfield_socket::driver::StreamCore::poll_event
 #[derive(Debug)]
 pub struct Session {
     pub(super) config: Config,
@@ -80,7 +82,7 @@ pub struct Session {
     next_request: u64,
     /// Messages of QoS 1 and 2 that were ever taken to be sent.
     published: u64,
-    events: VecDeque<(After, SessionEvent)>,
+    pub(super) events: VecDeque<(After, SessionEvent)>,
     pub(super) phase: Phase,
     /// What holds for the present connection.
     pub(super) connection: PerConnection,
@@ -543,120 +545,5 @@ impl Session {
             records::meta(resumable, serials, client_id)
         });
         self.meta_stored = true;
-    }
-
-    fn silence(&mut self, now: Instant) -> Result<(), SessionError> {
-        let Some(since) = self.connection.ping else {
-            return Ok(());
-        };
-        let until = self.pong_deadline(since);
-        if now < until {
-            return Ok(());
-        }
-        if now - until > LATE {
-            // Nobody asked for a while: the answer may have come, and just not been read.
-            self.connection.ping = Some(now);
-            return Ok(());
-        }
-        Err(self.end(SessionError::PingTimedOut))
-    }
-
-    /// When there has been nothing to say for as long as may be.
-    fn ping_deadline(&self) -> Option<Instant> {
-        Some(self.connection.last_sent? + self.connection.keep_alive?)
-    }
-
-    /// Any sign of life counts.
-    fn pong_deadline(&self, since: Instant) -> Instant {
-        let heard = self.connection.last_received.unwrap_or(since);
-        since.max(heard) + self.config.ping_timeout.max(Duration::from_millis(1))
-    }
-}
-
-/// When a deadline is noticed so late, the program or the machine was asleep.
-const LATE: Duration = Duration::from_secs(1);
-
-impl StreamCore for Session {
-    type Event = SessionEvent;
-    type Error = SessionError;
-
-    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
-        self.connection.last_received = Some(now);
-        self.connection.input.extend_from_slice(bytes);
-        while !matches!(self.phase, Phase::Done | Phase::Offline) {
-            let decoder = self.connection.decoder;
-            let packet = match decoder.decode(&mut self.connection.input) {
-                Ok(Some(packet)) => packet,
-                Ok(None) => break,
-                Err(error) => return Err(self.fail(&error)),
-            };
-            self.take(now, packet)?;
-        }
-        if self.connection.input.is_empty() || matches!(self.phase, Phase::Done) {
-            // An idle connection keeps no buffer.
-            self.connection.input = BytesMut::new();
-        }
-        Ok(())
-    }
-
-    fn receive_end(&mut self, _now: Instant) -> Result<(), SessionError> {
-        match self.phase {
-            Phase::Done | Phase::Offline => Ok(()),
-            _ if !self.connection.input.is_empty() => Err(self.end(SessionError::Truncated)),
-            _ => Err(self.end(SessionError::Ended)),
-        }
-    }
-
-    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
-        let before = out.len();
-        self.send(now, out);
-        if out.len() > before {
-            self.connection.last_sent = Some(now);
-        }
-    }
-
-    fn poll_event(&mut self) -> Option<SessionEvent> {
-        if let Some((id, batch)) = self.durable.take() {
-            return Some(SessionEvent::Store(id, batch));
-        }
-        let (after, _) = self.events.front()?;
-        if !self.durable.is_reached(*after) {
-            return None;
-        }
-        self.events.pop_front().map(|(_, event)| event)
-    }
-
-    fn is_finished(&self) -> bool {
-        matches!(self.phase, Phase::Done) && self.connection.disconnect.is_none()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Offline | Phase::ToConnect(_) | Phase::Done => None,
-            Phase::Connecting { until } => Some(until),
-            Phase::Connected => {
-                let pong = self.connection.ping.map(|since| self.pong_deadline(since));
-                // While one PINGRESP is late, the server wants to hear something all the same.
-                pong.into_iter().chain(self.ping_deadline()).min()
-            }
-        }
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
-        match self.phase {
-            Phase::Connecting { until } if until <= now => {
-                Err(self.end(SessionError::ConnectTimedOut))
-            }
-            Phase::Connected => {
-                self.silence(now)?;
-                if self.ping_deadline().is_some_and(|deadline| deadline <= now) {
-                    self.connection.ping.get_or_insert(now);
-                    self.connection.ping_due = true;
-                    self.connection.last_sent = Some(now);
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
     }
 }
