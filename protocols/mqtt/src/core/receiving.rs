@@ -27,6 +27,9 @@ const fn protocol_error(text: &'static str) -> DecodeError {
 const WRONG_KIND: DecodeError =
     protocol_error("an acknowledgement of another kind than the message's");
 
+const OTHER_METHOD: DecodeError =
+    protocol_error("an authentication with another method, or without one");
+
 impl Session {
     pub(super) fn take(&mut self, now: Instant, packet: Packet) -> Result<(), SessionError> {
         let taken = match self.phase {
@@ -71,10 +74,10 @@ impl Session {
         if asked.clean_start && ack.session_present {
             return Err(protocol_error("a session is present where none was wanted").into());
         }
-        let method = self.connection.method();
+        // Nor may it be left out (MQTT-4.12.0-5): such a server has not authenticated anybody.
         let theirs = ack.authentication.as_ref().map(|theirs| &theirs.method);
-        if theirs.is_some() && theirs != method {
-            return Err(protocol_error("an authentication with another method").into());
+        if theirs != self.connection.method() {
+            return Err(OTHER_METHOD.into());
         }
         let keep_alive = ack.server_keep_alive.unwrap_or(asked.keep_alive);
         let keep_alive = (keep_alive > 0).then(|| Duration::from_secs(u64::from(keep_alive)));
@@ -380,9 +383,8 @@ impl Session {
 
     fn check_method(&self, auth: &Auth) -> Result<(), DecodeError> {
         let theirs = auth.authentication.as_ref().map(|theirs| &theirs.method);
-        let ours = self.connection.method();
-        if ours.is_none() || (theirs.is_some() && theirs != ours) {
-            return Err(protocol_error("an authentication with another method"));
+        if theirs.is_none() || theirs != self.connection.method() {
+            return Err(OTHER_METHOD);
         }
         Ok(())
     }

@@ -184,6 +184,7 @@ impl Play {
         if choice & 4 == 4 {
             connect.client_id = crate::codec::Text::default();
         }
+        let authentication = connect.authentication.clone();
         self.closed();
         let _ = self.session.connect(self.now, connect);
         self.open = true;
@@ -196,6 +197,7 @@ impl Play {
                 ack.receive_maximum = NonZeroU16::new(u16::from(choice >> 4 & 3));
                 ack.maximum_packet_size = NonZeroU32::new(u32::from(script.byte() & 0x7F));
                 ack.topic_alias_maximum = u16::from(choice >> 5 & 3);
+                ack.authentication = authentication;
                 let lacks = script.byte();
                 ack.maximum_qos = QoS::from_u8(lacks >> 6).unwrap_or(QoS::ExactlyOnce);
                 // Most servers take all.
