@@ -34,6 +34,16 @@ impl Recorder {
         }
     }
 
+    /// How often the message with this payload's number was sent.
+    fn times_sent(&self, wanted: u32) -> usize {
+        let is_it = |bytes: &[u8]| {
+            let datagram = Datagram::decode(bytes).expect("it sends messages");
+            number(&datagram.message) == wanted
+        };
+        let found = self.bytes.iter().find(|(_, bytes)| is_it(bytes));
+        found.map_or(0, |(key, _)| self.sent[key].len())
+    }
+
     /// Each was repeated with growing pauses, and neither too often nor too long.
     fn check(&self, parameters: &TransmissionParameters) -> usize {
         let mut retransmissions = 0;
@@ -208,11 +218,18 @@ async fn ask<S: jackfield_socket::DatagramSocket>(
         names.insert(id.expect("room"), number);
     }
     let patience = parameters.exchange_lifetime();
+    // How many interactions are open, of which NSTART allows so many (section 4.7).
+    let mut open = 0;
     while let Ok(event) = time::timeout(patience, driver.next()).await {
         let now = time::now();
         match event.expect("the socket works").expect("it goes on") {
-            LayerEvent::Sent(id) => outcomes[names[&id] as usize].begun = Some(now),
+            LayerEvent::Sent(id) => {
+                outcomes[names[&id] as usize].begun = Some(now);
+                open += 1;
+                assert!(open <= parameters.nstart, "{open} are open");
+            }
             LayerEvent::Acknowledged(id) => {
+                open -= 1;
                 let outcome = &mut outcomes[names[&id] as usize];
                 assert!(!outcome.acknowledged && outcome.failed.is_none());
                 outcome.acknowledged = true;
@@ -221,8 +238,15 @@ async fn ask<S: jackfield_socket::DatagramSocket>(
                 let outcome = &mut outcomes[names[&id] as usize];
                 assert!(!outcome.acknowledged && outcome.failed.is_none());
                 outcome.failed = Some(error);
+                open -= 1;
+                // It was given up neither too late nor too early.
                 let waited = now - outcome.begun.expect("it was sent");
-                assert!(waited <= parameters.max_transmit_wait(), "{waited:?}");
+                let attempts = parameters.max_retransmit + 1;
+                let least = parameters.ack_timeout * ((1 << attempts) - 1);
+                let allowed = least..=parameters.max_transmit_wait();
+                assert!(allowed.contains(&waited), "{waited:?}");
+                let times = driver.core().times_sent(names[&id]);
+                assert_eq!(times, attempts as usize, "given up after so many");
             }
             LayerEvent::Received(Received {
                 reception, message, ..

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jackfield_coap::RequestError;
 use jackfield_coap::client::{self, Client, ClientConfig};
 use jackfield_coap::codec::{Code, ContentFormat};
-use jackfield_coap::core::Request;
+use jackfield_coap::core::{NoResponse, Request};
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
 use jackfield_sim::{Cut, Link, Network, SimHost};
 use jackfield_socket::{
@@ -333,6 +333,102 @@ async fn an_observation_outlives_its_connection() {
         }
     }
     assert_eq!(lost, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_may_be_large() {
+    for share in [0.0, 0.2] {
+        let world = World::new(11);
+        world.worsen(share);
+        let (site, value) = value_site(ServerConfig::default());
+        world.serve(&site).await;
+        let client = world.client(|_| {});
+        let mut observation = client.observe("/value").await.expect("a target");
+        for length in [10, 5_000, 40_000, 100] {
+            let large = body(length);
+            value.lock().expect("no panic").clone_from(&large);
+            site.changed("/value");
+            loop {
+                match observation.next().await.expect("it goes on") {
+                    Ok(response) if response.payload() == large => break,
+                    Ok(_) | Err(RequestError::TimedOut) => {}
+                    Err(error) => panic!("{share}: {error}"),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_are_sent_at_once_do_not_mix() {
+    let world = World::new(12);
+    world.worsen(0.1);
+    let (taken, site) = (
+        Arc::new(Mutex::new(Vec::new())),
+        Site::new(ServerConfig::default()),
+    );
+    let written = taken.clone();
+    let resource = Resource::new().post(move |request| {
+        let body = request.payload().to_vec();
+        written.lock().expect("no panic").push(body);
+        Reply::changed()
+    });
+    site.add("/jobs", resource).expect("a path");
+    world.serve(&site).await;
+    let client = world.client(|_| {});
+    let bodies = [body(20_000), body(20_001), body(19_999)];
+    let sent = bodies.clone().map(|body| {
+        let client = client.clone();
+        async move { client.post("/jobs", body, TEXT).await }
+    });
+    let [first, second, third] = sent;
+    let outcomes = tokio::join!(first, second, third);
+    for outcome in [outcomes.0, outcomes.1, outcomes.2] {
+        outcome.expect("it is taken");
+    }
+    let mut taken = std::mem::take(&mut *taken.lock().expect("no panic"));
+    taken.sort();
+    let mut bodies = bodies.to_vec();
+    bodies.sort();
+    assert!(taken == bodies, "what arrived is not what was sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_is_done_once_and_not_answered() {
+    for over_tcp in [false, true] {
+        let world = World::new(13);
+        let site = Site::new(ServerConfig::default());
+        let count = Arc::new(Mutex::new(0));
+        let counted = count.clone();
+        let resource = Resource::new().post(move |_| {
+            *counted.lock().expect("no panic") += 1;
+            Reply::changed()
+        });
+        site.add("/count", resource).expect("a path");
+        let client = if over_tcp {
+            world.serve_tcp(&site).await;
+            world.client_tcp()
+        } else {
+            world.serve(&site).await;
+            world.client(|_| {})
+        };
+        let post = || Request::post("/count").expect("a target");
+        client.tell(post()).await.expect("it is sent");
+        client.tell(post().non_confirmable()).await.expect("sent");
+        let quiet = post().with_no_response(NoResponse::SUCCESS);
+        let outcome = client.request(quiet).await;
+        assert!(matches!(outcome, Err(RequestError::TimedOut)));
+        assert_eq!(*count.lock().expect("no panic"), 3);
+        // A failure is told nevertheless.
+        let wrong = Request::get("/count").expect("a target");
+        let wrong = wrong.with_no_response(NoResponse::SUCCESS);
+        match client.request(wrong).await {
+            Err(RequestError::Refused(refusal)) => {
+                assert_eq!(refusal.code(), Code::METHOD_NOT_ALLOWED);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,18 +2,22 @@
 
 use std::cell::RefCell;
 
+use jackfield_coap::RequestError;
 use jackfield_coap::client::CoapWebSockets;
+use jackfield_coap::codec::{Code, OptionNumber, Scheme};
+use jackfield_coap::core::Request;
 use jackfield_coap::oscore::{Context, Parameters};
 use jackfield_dtls::{Dtls, DtlsConfig, Psk};
 use jackfield_native::Native;
 use jackfield_server_tests::coap::scenario::{Character, Part, Place, play};
-use jackfield_server_tests::coap::{Carrier, config};
-use jackfield_server_tests::{NAMES, connector};
+use jackfield_server_tests::coap::{Carrier, Device, config};
+use jackfield_server_tests::{LONG, NAMES, connector};
 use jackfield_testing::aiocoap::{Aiocoap, Oscore};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::libcoap::{KEY, Libcoap};
 use jackfield_testing::node_coap::NodeCoap;
 use jackfield_tls::{Tls, TlsConfig};
+use tokio::time::timeout;
 
 const LIBCOAP: Character = Character {
     slow: ["/async?1", "done"],
@@ -196,4 +200,45 @@ async fn a_life_with_node_coap() {
         server_is: &NODE_COAP,
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_proxy_forwards_by_uri_and_by_scheme() {
+    let origin = Aiocoap::start(&[]).await.expect("the server");
+    let proxy = Libcoap::start_as_proxy().await.expect("the proxy");
+    let device = Device::start(&Carrier::udp(Native), proxy.plain(), config());
+    let whole = || {
+        let uri = format!("coap://{}/hello", origin.plain());
+        let request = Request::get("/").expect("a target");
+        let request = request.with_proxy_uri(&uri.parse().expect("a URI"));
+        request.expect("it is short enough")
+    };
+    let hello = timeout(LONG, device.client.request(whole())).await;
+    let hello = hello.expect("in time").expect("an answer");
+    assert_eq!(hello.text(), Some("hello"));
+
+    let port = origin.plain().port().to_be_bytes();
+    let parts = Request::get("/hello").expect("a target");
+    let parts = parts
+        .with_uri_host("127.0.0.1")
+        .and_then(|request| request.with_option(OptionNumber::URI_PORT, &port))
+        .and_then(|request| request.with_proxy_scheme(Scheme::Coap));
+    let parts = device.client.request(parts.expect("a request"));
+    let hello = timeout(LONG, parts).await.expect("in time");
+    assert_eq!(hello.expect("an answer").text(), Some("hello"));
+
+    // This one is a hop already.
+    let near = whole().with_hop_limit(1).expect("a limit");
+    let far = timeout(LONG, device.client.request(near)).await;
+    match far.expect("in time") {
+        Err(RequestError::Refused(refusal)) => {
+            assert_eq!(refusal.code(), Code::HOP_LIMIT_REACHED);
+        }
+        other => panic!("{other:?}"),
+    }
+    let far = whole().with_hop_limit(5).expect("a limit");
+    let hello = timeout(LONG, device.client.request(far)).await;
+    let hello = hello.expect("in time").expect("an answer");
+    assert_eq!(hello.text(), Some("hello"));
+    device.quit().await;
 }

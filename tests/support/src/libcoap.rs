@@ -16,6 +16,8 @@ pub const PROGRAM: &str = "coap-server-openssl";
 pub const KEY: &str = "sesame";
 /// The hint that it gives about its key.
 pub const HINT: &str = "CoAP";
+/// The name of one that is a proxy.
+pub const PROXY: &str = "proxy.example";
 /// How many resources clients may create.
 const RESOURCES: &str = "16";
 const START: Duration = Duration::from_secs(10);
@@ -41,7 +43,7 @@ impl Libcoap {
     /// # Errors
     /// When it isn't installed or doesn't get ready; the text shows what it wrote.
     pub async fn start() -> io::Result<Self> {
-        process::with_retries(|| Self::start_once(None)).await
+        process::with_retries(|| Self::start_once(None, &[])).await
     }
 
     /// Starts a server that has a certificate too.
@@ -49,10 +51,20 @@ impl Libcoap {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_with(certificate: &Certificate) -> io::Result<Self> {
-        process::with_retries(|| Self::start_once(Some(certificate))).await
+        process::with_retries(|| Self::start_once(Some(certificate), &[])).await
     }
 
-    async fn start_once(certificate: Option<&Certificate>) -> io::Result<Self> {
+    /// Starts a server that is a proxy too, except for what is on [`PROXY`].
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_as_proxy() -> io::Result<Self> {
+        let names = format!(",{PROXY}");
+        let extra = ["-P", &names];
+        process::with_retries(|| Self::start_once(None, &extra)).await
+    }
+
+    async fn start_once(certificate: Option<&Certificate>, extra: &[&str]) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let [plain, secure] = process::free_pair()?;
         let mut command = Command::new(process::require_program(PROGRAM)?);
@@ -61,7 +73,8 @@ impl Libcoap {
             .arg(plain.ip().to_string())
             .arg("-p")
             .arg(plain.port().to_string())
-            .args(["-k", KEY, "-h", HINT, "-d", RESOURCES, "-v", "5"]);
+            .args(["-k", KEY, "-h", HINT, "-d", RESOURCES, "-v", "5"])
+            .args(extra);
         if let Some(certificate) = certificate {
             let files = certificate.write_to(directory.path(), "server")?;
             command.arg("-c").arg(files.certificate);

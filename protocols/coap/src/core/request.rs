@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::codec::{Code, ContentFormat, IntoTarget, Message, OptionNumber, Scheme, Uri};
+use crate::codec::{Code, ContentFormat, IntoTarget, Message, OptionNumber, Scheme, Target, Uri};
 use crate::error::RequestError;
 
 /// Responses that a server may keep to itself (RFC 7967).
@@ -260,8 +260,8 @@ impl Request {
     /// The same, with one more option.
     ///
     /// # Errors
-    /// Where the option can't have the value or be repeated, and for those that the client sets
-    /// itself: Observe, Block1, Block2, OSCORE.
+    /// Where the option can't have the value or be repeated, for a dot segment of a path, and for
+    /// those that the client sets itself: Observe, Block1, Block2, OSCORE.
     pub fn with_option(mut self, number: OptionNumber, value: &[u8]) -> Result<Self, RequestError> {
         if matches!(
             number,
@@ -275,6 +275,12 @@ impl Request {
             return Err(RequestError::InvalidRequest(
                 "an option that the client sets itself",
             ));
+        }
+        if number == OptionNumber::URI_PATH
+            && let Ok(segment) = str::from_utf8(value)
+        {
+            // What a target can't hold, a request doesn't hold either.
+            Target::default().with_segment(segment)?;
         }
         self.message.options_mut().add(number, value)?;
         Ok(self)
@@ -326,6 +332,11 @@ mod tests {
         get()
             .with_option(OptionNumber::OBSERVE, b"")
             .expect_err("the client's own");
+        for dots in [".", ".."] {
+            get()
+                .with_option(OptionNumber::URI_PATH, dots.as_bytes())
+                .expect_err("a dot segment");
+        }
         get().with_proxy_scheme(Scheme::Coap).expect_err("no host");
         let uri = "coap://a.example/x".parse().expect("a URI");
         let forwarded = Request::get("/y").expect("a target").with_proxy_uri(&uri);
