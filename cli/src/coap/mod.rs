@@ -6,12 +6,10 @@ pub(crate) mod args;
 use std::env;
 use std::path::Path;
 
-use jackfield_coap::RequestError;
-use jackfield_coap::client::{
-    self, Client, ClientConfig, CoapWebSockets, Connection, Events, SessionError,
-};
+use jackfield_coap::client::{self, Client, ClientConfig, CoapWebSockets, Connection, Events};
 use jackfield_coap::codec::{Code, ContentFormat, Links, Scheme};
 use jackfield_coap::core::{LayerError, Request, Response};
+use jackfield_coap::{RequestError, SessionError};
 use jackfield_dtls::{Dtls, DtlsConfig, Psk};
 use jackfield_socket::{AnyNetwork, Error, ErrorKind, Result, UdpOpen, time};
 use jackfield_tls::Tls;
@@ -57,7 +55,7 @@ pub(crate) async fn run(command: &CoapCommand, network: &AnyNetwork) -> Result<(
             });
         }
     }
-    tokio::join!(client.close(), async {
+    tokio::join!(client.quit(), async {
         let _ = connection.await;
     });
     Ok(())

@@ -1,12 +1,65 @@
-//! How a request fails.
+//! How a connection ends, and how a request fails.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use jackfield_client::Failure;
+
 use crate::codec::{Code, InvalidLinks, InvalidOption, InvalidUri, OptionNumber};
-use crate::core::Response;
 use crate::core::blockwise::BlockError;
+use crate::core::{LayerError, Response};
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The server broke the protocol, or gave up.
+    Layer(LayerError),
+    /// The stream ended without a word from the server.
+    Ended,
+    /// The server said that it closes the stream (RFC 8323, section 5.5).
+    Released,
+}
+
+impl SessionError {
+    /// Whether another attempt with the same configuration would fail in the same way.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            // Our own settings are refused, and will be.
+            Self::Layer(LayerError::Aborted { bad_option, .. }) => bad_option.is_some(),
+            _ => false,
+        }
+    }
+}
+
+impl Failure for SessionError {
+    fn ended() -> Self {
+        Self::Ended
+    }
+
+    fn is_permanent(&self) -> bool {
+        self.is_permanent()
+    }
+}
+
+impl From<LayerError> for SessionError {
+    fn from(error: LayerError) -> Self {
+        Self::Layer(error)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layer(error) => error.fmt(f),
+            Self::Ended => f.write_str("the connection ended without a word from the server"),
+            Self::Released => f.write_str("the server closed the connection"),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {}
 
 /// Why a request was not done.
 #[derive(Clone, Debug)]

@@ -132,7 +132,7 @@ async fn both_sides_may_start_again() {
             .expect("it is taken");
         let got = client.get("/value").await.expect("it is there");
         assert_eq!(got.payload(), [round]);
-        client.close().await;
+        client.quit().await;
         server.abort();
         let _ = server.await;
     }

@@ -236,7 +236,7 @@ async fn the_client_does_all_of_it_and_goes_on_after_a_restart() {
         assert!(
             matches!(refused, RequestError::Refused(refusal) if refusal.code() == Code::FORBIDDEN)
         );
-        client.close().await;
+        client.quit().await;
     }
     let client = connect(&server, &disk).await;
 
@@ -260,7 +260,7 @@ async fn the_client_does_all_of_it_and_goes_on_after_a_restart() {
         assert!(Some(tick) > before);
         before = Some(tick);
     }
-    client.close().await;
+    client.quit().await;
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ use super::datagram::{To, Worker};
 use super::desk::{Carrier, Desk};
 use super::event::{ClientEvent, ConnectionError, Events};
 use super::group::Multicast;
-use super::handle::{Client, Settings};
+use super::handle::Client;
+use super::inner::Settings;
 use super::stream::Stream;
 
 /// Actions that wait for the connection future to take them; further ones wait to be passed on.

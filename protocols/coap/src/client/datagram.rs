@@ -12,9 +12,9 @@ use jackfield_socket::{Endpoint as Server, Result as SocketResult, UdpOpen, UdpO
 
 use super::ClientConfig;
 use super::desk::{Action, Desk};
-use super::event::{ClientEvent, ConnectionError, SessionError};
+use super::event::{ClientEvent, ConnectionError};
 use crate::core::{DatagramLayer, Endpoint};
-use crate::error::RequestError;
+use crate::error::{RequestError, SessionError};
 
 /// Where a socket speaks to.
 pub(super) enum To {

@@ -1,11 +1,10 @@
 //! What a client tells of its connection.
 
-use std::fmt;
 use std::time::Duration;
 
-use jackfield_client::{Failure, Progress};
+use jackfield_client::Progress;
 
-use crate::core::LayerError;
+use crate::error::SessionError;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -57,47 +56,3 @@ pub type Events = jackfield_client::Events<ClientEvent>;
 
 /// Why there is no connection.
 pub type ConnectionError = jackfield_client::ConnectionError<SessionError>;
-
-/// Why a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// The server broke the protocol, or gave up.
-    Layer(LayerError),
-    /// The stream ended without a word from the server.
-    Ended,
-    /// The server said that it closes the stream (RFC 8323, section 5.5).
-    Released,
-}
-
-impl Failure for SessionError {
-    fn ended() -> Self {
-        Self::Ended
-    }
-
-    fn is_permanent(&self) -> bool {
-        match self {
-            // Our own settings are refused, and will be.
-            Self::Layer(LayerError::Aborted { bad_option, .. }) => bad_option.is_some(),
-            _ => false,
-        }
-    }
-}
-
-impl From<LayerError> for SessionError {
-    fn from(error: LayerError) -> Self {
-        Self::Layer(error)
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Layer(error) => error.fmt(f),
-            Self::Ended => f.write_str("the connection ended without a word from the server"),
-            Self::Released => f.write_str("the server closed the connection"),
-        }
-    }
-}
-
-impl std::error::Error for SessionError {}

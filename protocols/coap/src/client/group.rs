@@ -8,7 +8,8 @@ use std::time::Duration;
 use jackfield_client::Actions;
 
 use super::desk::{Action, Answered};
-use super::handle::{Guard, IntoRequest, ask};
+use super::handle::IntoRequest;
+use super::inner::{Guard, ask};
 use super::mailbox::{Mailbox, mailbox};
 use crate::codec::{IntoTarget, Message};
 use crate::core::Response;

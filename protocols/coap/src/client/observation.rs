@@ -2,7 +2,8 @@
 
 use super::desk::Notice;
 use super::download::Download;
-use super::handle::{Client, Guard, accept};
+use super::handle::{Client, accept};
+use super::inner::Guard;
 use super::mailbox::Mailbox;
 use crate::core::{Request, Response};
 use crate::error::RequestError;

@@ -9,9 +9,9 @@ use jackfield_socket::Endpoint as Server;
 use jackfield_socket::time::{self, Instant};
 
 use super::desk::{Action, Desk};
-use super::event::{ClientEvent, ConnectionError, SessionError};
+use super::event::{ClientEvent, ConnectionError};
 use crate::core::{Config, Endpoint, EndpointEvent, StreamConfig, StreamLayer};
-use crate::error::RequestError;
+use crate::error::{RequestError, SessionError};
 use crate::oscore;
 
 pub(super) struct Stream {

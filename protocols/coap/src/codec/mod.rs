@@ -38,6 +38,8 @@ mod link_format;
 mod message;
 mod number;
 mod options;
+mod percent;
+mod target;
 mod token;
 mod uri;
 
@@ -52,5 +54,6 @@ pub use link_format::{InvalidLinks, Link, Links};
 pub use message::Message;
 pub use number::{OptionDefinition, OptionFormat, OptionNumber};
 pub use options::{MAX_OPTIONS, Options, OptionsIter};
+pub use target::{IntoTarget, Target};
 pub use token::{InvalidToken, Token};
-pub use uri::{IntoTarget, InvalidUri, Scheme, Target, Uri};
+pub use uri::{InvalidUri, Scheme, Uri};

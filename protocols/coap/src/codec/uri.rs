@@ -1,18 +1,14 @@
-//! URIs (RFC 7252, section 6; RFC 8323, section 8), and what of them goes into options.
+//! URIs (RFC 7252, section 6; RFC 8323, section 8).
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use jackfield_socket::{Endpoint, Host, HostName};
 
-/// The longest path segment or query argument, in bytes, once decoded (RFC 7252, section 5.10).
-const MAX_PART: usize = 255;
-/// How many path segments and query arguments there may be together.
-const MAX_PARTS: usize = 128;
-/// The longest URI that is read, in bytes.
-const MAX_URI: usize = 8 * 1024;
+use super::percent::{decode, encode, is_name_byte, is_segment_byte};
+use super::target::{Target, check_length, split_query};
+
 /// Where a server takes CoAP over WebSockets (RFC 8323, section 8.3).
 const WEBSOCKET_PATH: &str = "/.well-known/coap";
 
@@ -208,143 +204,6 @@ impl Uri {
     }
 }
 
-/// A resource on a server: a path and a query, decoded. The empty path and `/` are the same.
-///
-/// What it holds can be sent: each part fits into an option, and none is `.` or `..`.
-///
-/// ```
-/// use jackfield_coap::codec::Target;
-///
-/// let target: Target = "/rooms/a%2Fb?unit=C".parse()?;
-/// assert_eq!(target.path(), ["rooms", "a/b"]);
-///
-/// // Values of a program's own need no escapes.
-/// let same = Target::default().with_segment("rooms")?.with_segment("a/b")?.with_query("unit=C")?;
-/// assert_eq!(target, same);
-/// # Ok::<(), jackfield_coap::codec::InvalidUri>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Target {
-    path: Vec<String>,
-    query: Vec<String>,
-}
-
-impl Target {
-    /// The segments of the path: the values of `Uri-Path`.
-    pub fn path(&self) -> &[String] {
-        &self.path
-    }
-
-    /// The arguments of the query: the values of `Uri-Query`.
-    pub fn query(&self) -> &[String] {
-        &self.query
-    }
-
-    /// The same, with one more segment of the path; it may hold any character.
-    ///
-    /// # Errors
-    /// For `.` and `..`, and where it or the whole is too long.
-    pub fn with_segment(mut self, segment: impl Into<String>) -> Result<Self, InvalidUri> {
-        let segment = segment.into();
-        if matches!(segment.as_str(), "." | "..") {
-            return Err(InvalidUri("a segment of the path is a dot segment"));
-        }
-        self.check_room(&segment)?;
-        self.path.push(segment);
-        Ok(self)
-    }
-
-    /// The same, with one more argument of the query, such as `unit=C`; it may hold any character.
-    ///
-    /// # Errors
-    /// Where it or the whole is too long.
-    pub fn with_query(mut self, argument: impl Into<String>) -> Result<Self, InvalidUri> {
-        let argument = argument.into();
-        self.check_room(&argument)?;
-        self.query.push(argument);
-        Ok(self)
-    }
-
-    fn check_room(&self, part: &str) -> Result<(), InvalidUri> {
-        if part.len() > MAX_PART {
-            return Err(InvalidUri(
-                "a part of the path or query is longer than 255 bytes",
-            ));
-        }
-        if self.path.len() + self.query.len() == MAX_PARTS {
-            return Err(InvalidUri("the path and query have more than 128 parts"));
-        }
-        Ok(())
-    }
-
-    fn parse(path: &str, query: Option<&str>) -> Result<Self, InvalidUri> {
-        let mut target = Self::default();
-        let mut segments: Vec<&str> = Vec::new();
-        let mut given = path.split('/');
-        // What stands before the first slash is empty.
-        given.next();
-        let mut given = given.peekable();
-        while let Some(segment) = given.next() {
-            let last = given.peek().is_none();
-            match segment {
-                "." if last => segments.push(""),
-                "." => {}
-                ".." => {
-                    segments.pop();
-                    if last {
-                        segments.push("");
-                    }
-                }
-                _ => segments.push(segment),
-            }
-        }
-        // A path of a single slash has no segments (RFC 7252, section 6.4, step 8).
-        if segments != [""] {
-            for segment in segments {
-                target = target.with_segment(decode(segment, is_segment_byte)?)?;
-            }
-        }
-        if let Some(query) = query {
-            for argument in query.split('&') {
-                target = target.with_query(decode(argument, is_query_byte)?)?;
-            }
-        }
-        Ok(target)
-    }
-}
-
-/// As it stands in a URI: `/rooms/1?unit=C`.
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        for segment in &self.path {
-            text.push('/');
-            encode(&mut text, segment, is_segment_byte);
-        }
-        if self.path.is_empty() {
-            text.push('/');
-        }
-        for (index, argument) in self.query.iter().enumerate() {
-            text.push(if index == 0 { '?' } else { '&' });
-            encode(&mut text, argument, is_argument_byte);
-        }
-        f.write_str(&text)
-    }
-}
-
-impl FromStr for Target {
-    type Err = InvalidUri;
-
-    fn from_str(text: &str) -> Result<Self, InvalidUri> {
-        check_length(text)?;
-        if !text.starts_with('/') && !text.is_empty() {
-            return Err(InvalidUri("the path doesn't begin with a slash"));
-        }
-        let (path, query) = split_query(text)?;
-        Self::parse(path, query)
-    }
-}
-
 impl FromStr for Uri {
     type Err = InvalidUri;
 
@@ -385,39 +244,6 @@ impl fmt::Display for Uri {
     }
 }
 
-/// What is given where a [`Target`] is asked for: one, or text such as `/rooms/1?unit=C`.
-pub trait IntoTarget {
-    /// The target.
-    ///
-    /// # Errors
-    /// Where the text is none.
-    fn into_target(self) -> Result<Target, InvalidUri>;
-}
-
-impl IntoTarget for Target {
-    fn into_target(self) -> Result<Target, InvalidUri> {
-        Ok(self)
-    }
-}
-
-impl IntoTarget for &Target {
-    fn into_target(self) -> Result<Target, InvalidUri> {
-        Ok(self.clone())
-    }
-}
-
-impl IntoTarget for &str {
-    fn into_target(self) -> Result<Target, InvalidUri> {
-        self.parse()
-    }
-}
-
-impl IntoTarget for &String {
-    fn into_target(self) -> Result<Target, InvalidUri> {
-        self.parse()
-    }
-}
-
 /// What is wrong with a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidUri(pub(super) &'static str);
@@ -430,24 +256,6 @@ impl fmt::Display for InvalidUri {
 }
 
 impl std::error::Error for InvalidUri {}
-
-fn check_length(text: &str) -> Result<(), InvalidUri> {
-    if text.len() > MAX_URI {
-        return Err(InvalidUri("it is longer than 8 KiB"));
-    }
-    Ok(())
-}
-
-fn split_query(text: &str) -> Result<(&str, Option<&str>), InvalidUri> {
-    if text.contains('#') {
-        // RFC 7252, section 6.4, step 4.
-        return Err(InvalidUri("it has a fragment"));
-    }
-    Ok(match text.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (text, None),
-    })
-}
 
 /// Whether a reference begins with a scheme, which is what a colon before any slash means.
 fn has_scheme(reference: &str) -> bool {
@@ -496,77 +304,6 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<Endpoint, InvalidU
         .parse()
         .map_err(|_| InvalidUri("the host is neither a name nor an address"))?;
     Ok(Endpoint::new(name, port))
-}
-
-/// Replaces percent-encoded bytes. Other than ASCII may stand for itself, as in an IRI (RFC 3987),
-/// which means the same.
-fn decode(text: &str, is_allowed: fn(u8) -> bool) -> Result<Cow<'_, str>, InvalidUri> {
-    let bytes = text.as_bytes();
-    if bytes.iter().all(|byte| is_allowed(*byte)) {
-        return Ok(Cow::Borrowed(text));
-    }
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter().copied();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let mut digit = || {
-                let digit = rest.next().map(char::from).and_then(|it| it.to_digit(16));
-                digit.ok_or(InvalidUri(
-                    "two hexadecimal digits don't follow a percent sign",
-                ))
-            };
-            let value = digit()? << 4 | digit()?;
-            decoded.push(value as u8);
-        } else if byte.is_ascii() && !is_allowed(byte) {
-            return Err(InvalidUri(
-                "it has a character that must be percent-encoded",
-            ));
-        } else {
-            decoded.push(byte);
-        }
-    }
-    match String::from_utf8(decoded) {
-        Ok(decoded) => Ok(Cow::Owned(decoded)),
-        Err(_) => Err(InvalidUri("what is percent-encoded is not UTF-8")),
-    }
-}
-
-fn encode(out: &mut String, text: &str, is_allowed: fn(u8) -> bool) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if is_allowed(byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            for nibble in [byte >> 4, byte & 0xf] {
-                out.push(
-                    DIGITS
-                        .get(usize::from(nibble))
-                        .copied()
-                        .map_or('0', char::from),
-                );
-            }
-        }
-    }
-}
-
-/// RFC 3986's unreserved and sub-delims.
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
-}
-
-/// RFC 3986's pchar.
-fn is_segment_byte(byte: u8) -> bool {
-    is_name_byte(byte) || byte == b':' || byte == b'@'
-}
-
-fn is_query_byte(byte: u8) -> bool {
-    is_segment_byte(byte) || byte == b'/' || byte == b'?'
-}
-
-/// In a query, `&` parts the arguments (RFC 7252, section 6.5, step 8).
-fn is_argument_byte(byte: u8) -> bool {
-    is_query_byte(byte) && byte != b'&'
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ impl Device {
 
     /// Takes leave, and waits until that is done.
     pub async fn quit(self) {
-        self.client.close().await;
+        self.client.quit().await;
         self.ended().await.expect("an end in order");
     }
 

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::codec::Code;
 
 const SERVER: Peer = Peer::Connected;
 
