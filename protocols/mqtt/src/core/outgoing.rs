@@ -9,7 +9,7 @@ use super::durable::{After, Durable};
 use super::packet_ids::PacketIds;
 use super::records::{self, Stored};
 use super::{Limits, Message, QueuePolicy, RequestId};
-use crate::codec::{PacketId, QoS};
+use crate::codec::{PacketId, PublishReason, QoS};
 
 /// One that has not been sent yet.
 #[derive(Debug)]
@@ -38,8 +38,9 @@ pub(super) struct Flight {
 pub(super) enum FlightState {
     /// PUBLISH was sent: PUBACK or PUBREC is to come.
     Published(Box<Message>),
-    /// PUBREC has come: PUBREL is sent, PUBCOMP is to come. The number tells the order.
-    Released(u64),
+    /// PUBREC has come, with this reason: PUBREL is sent, PUBCOMP is to come. The number tells the
+    /// order.
+    Released(u64, PublishReason),
 }
 
 /// What is sent again on a new connection.
@@ -97,7 +98,8 @@ impl OutgoingMessages {
                 self.releases = self.releases.max(released);
                 let state = match stored.message {
                     Some(message) => FlightState::Published(Box::new(message)),
-                    None => FlightState::Released(released),
+                    // What PUBREC said was not stored; that it was no failure is known.
+                    None => FlightState::Released(released, PublishReason::Success),
                 };
                 self.flights.insert(
                     packet_id,
@@ -206,7 +208,7 @@ impl OutgoingMessages {
         for (packet_id, flight) in &mut self.flights {
             flight.counted = false;
             match flight.state {
-                FlightState::Released(order) => releases.push((order, *packet_id)),
+                FlightState::Released(order, _) => releases.push((order, *packet_id)),
                 FlightState::Published(_) => publishes.push((flight.request, *packet_id)),
             }
         }
@@ -248,7 +250,7 @@ impl OutgoingMessages {
                     self.prepared += 1;
                     self.prepared_acknowledged += 1;
                 }
-                FlightState::Published(_) | FlightState::Released(_) => {
+                FlightState::Published(_) | FlightState::Released(..) => {
                     ids.free(packet_id);
                     self.bytes -= flight.size;
                     durable.delete(records::message_key(flight.request.0));
@@ -306,7 +308,7 @@ impl OutgoingMessages {
                 Replay::Release(id) | Replay::Publish(id) => self.flights.get(&id),
             };
             match (next, flight.map(|flight| &flight.state)) {
-                (Replay::Release(_), Some(FlightState::Released(_))) => {}
+                (Replay::Release(_), Some(FlightState::Released(..))) => {}
                 (Replay::Publish(_), Some(FlightState::Published(_))) => {
                     if self.counted >= self.window {
                         return None;
@@ -400,13 +402,18 @@ impl OutgoingMessages {
     }
 
     /// PUBREC has come: the message may be forgotten, the identifier not yet.
-    pub(super) fn release(&mut self, packet_id: PacketId, durable: &mut Durable) {
+    pub(super) fn release(
+        &mut self,
+        packet_id: PacketId,
+        reason: PublishReason,
+        durable: &mut Durable,
+    ) {
         let Some(flight) = self.flights.get_mut(&packet_id) else {
             return;
         };
         if let FlightState::Published(_) = flight.state {
             self.releases += 1;
-            flight.state = FlightState::Released(self.releases);
+            flight.state = FlightState::Released(self.releases, reason);
             self.bytes -= flight.size;
             flight.size = 0;
             durable.delete(records::message_key(flight.request.0));

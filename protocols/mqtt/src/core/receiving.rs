@@ -12,8 +12,8 @@ use super::session::{Phase, Session};
 use super::subscriptions::Answered;
 use super::{Acknowledged, Challenge, Delivery, Event, Message, Reply, Server};
 use crate::codec::{
-    Auth, AuthReason, ConnAck, ConnectReason, DecodeError, Disconnect, MAX_PACKET, Packet,
-    PacketId, PubAck, Publish, PublishReason, QoS, ReasonCode, ReleaseReason, Version,
+    Auth, AuthReason, ConnAck, ConnectReason, DecodeError, Disconnect, MAX_PACKET, Packet, PubAck,
+    Publish, PublishReason, QoS, ReasonCode, Release, ReleaseReason, Version,
 };
 use crate::error::{Refusal, RequestError, SessionError};
 
@@ -160,7 +160,7 @@ impl Session {
                 };
                 self.answer(Packet::PubComp(released(release.packet_id, reason)));
             }
-            Packet::PubComp(release) => self.released(release.packet_id)?,
+            Packet::PubComp(release) => self.released(release)?,
             Packet::SubAck(ack) => {
                 let answered = self
                     .subscriptions
@@ -255,14 +255,15 @@ impl Session {
         };
         match &flight.state {
             FlightState::Published(message) if message.qos == qos => {}
-            FlightState::Released(_) if qos == QoS::ExactlyOnce => {
+            FlightState::Released(..) if qos == QoS::ExactlyOnce => {
                 self.answer(Packet::PubRel(released(packet_id, ReleaseReason::Success)));
                 return Ok(());
             }
             _ => return Err(WRONG_KIND),
         }
         if qos == QoS::ExactlyOnce && !ack.reason.is_error() {
-            self.outgoing.release(packet_id, &mut self.durable);
+            self.outgoing
+                .release(packet_id, ack.reason, &mut self.durable);
             self.answer(Packet::PubRel(released(packet_id, ReleaseReason::Success)));
             return Ok(());
         }
@@ -289,20 +290,21 @@ impl Session {
     }
 
     /// PUBCOMP.
-    fn released(&mut self, packet_id: PacketId) -> Result<(), DecodeError> {
-        match self.outgoing.flight(packet_id).map(|flight| &flight.state) {
+    fn released(&mut self, release: Release) -> Result<(), DecodeError> {
+        let packet_id = release.packet_id;
+        let reason = match self.outgoing.flight(packet_id).map(|flight| &flight.state) {
             None => return Ok(()),
             Some(FlightState::Published(_)) => return Err(WRONG_KIND),
-            Some(FlightState::Released(_)) => {}
-        }
+            Some(FlightState::Released(_, reason)) => *reason,
+        };
         let request = self
             .outgoing
             .complete(packet_id, &mut self.ids, &mut self.durable);
         if let Some(request) = request {
             let done = Acknowledged {
-                reason: PublishReason::Success,
-                text: None,
-                user_properties: Vec::new(),
+                reason,
+                text: release.reason_string,
+                user_properties: release.user_properties,
             };
             self.complete(request, Ok(Reply::Published(done)));
         }

@@ -221,7 +221,7 @@ pub enum Reply {
 pub struct Acknowledged {
     /// `Success`, or that nobody is subscribed. Always `Success` with QoS 0 and on 3.1.1.
     pub reason: PublishReason,
-    /// The server's words.
+    /// The server's words; with QoS 2, its last ones.
     pub text: Option<Text>,
     /// Whatever the applications agree on.
     pub user_properties: UserProperties,
