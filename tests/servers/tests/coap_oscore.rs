@@ -263,6 +263,39 @@ async fn the_client_does_all_of_it_and_goes_on_after_a_restart() {
     client.quit().await;
 }
 
+/// A server that has lost count of what it has accepted asks whether the request is fresh, and the
+/// client says so (RFC 8613, appendix B.1.2; RFC 9175, section 2.2).
+#[tokio::test]
+async fn a_server_that_starts_again_is_told_that_the_request_is_fresh() {
+    let mut server = Aiocoap::start(&[shared()]).await.expect("the server");
+    let mut plain = Client::new(&server, context(&shared())).await;
+    let hello = plain.ask(request(Code::GET, "hello")).await;
+    assert_eq!(hello.payload(), b"hello");
+    server.restart().await.expect("it starts again");
+    let challenge = plain.ask(request(Code::GET, "hello")).await;
+    assert_eq!(challenge.code(), Code::UNAUTHORIZED);
+    let echo = challenge.options().get(OptionNumber::ECHO);
+    let mut fresh = request(Code::GET, "hello");
+    let echo = echo.expect("a question");
+    fresh
+        .options_mut()
+        .set(OptionNumber::ECHO, echo)
+        .expect("it was an option's value");
+    let hello = plain.ask(fresh).await;
+    assert_eq!(hello.payload(), b"hello");
+
+    // The client does that by itself.
+    let mut server = Aiocoap::start(&[shared()]).await.expect("the server");
+    let client = connect(&server, &MemoryStore::new()).await;
+    for _ in 0..3 {
+        let hello = timeout(PATIENCE, client.get("/hello")).await;
+        let hello = hello.expect("in time").expect("a response");
+        assert_eq!(hello.text(), Some("hello"));
+        server.restart().await.expect("it starts again");
+    }
+    client.quit().await;
+}
+
 #[tokio::test]
 async fn a_client_with_other_keys_is_told_so_at_once() {
     let mut others = shared();

@@ -50,7 +50,8 @@ pub struct Aiocoap {
     process: Process,
     plain: SocketAddr,
     websocket: SocketAddr,
-    _directory: TempDir,
+    directory: TempDir,
+    contexts: usize,
 }
 
 impl Aiocoap {
@@ -68,24 +69,30 @@ impl Aiocoap {
         let port = plain.port().checked_add(WEBSOCKET);
         let port = port.ok_or(io::ErrorKind::BrokenPipe)?;
         let websocket = SocketAddr::new(plain.ip(), port);
-        let mut command = runtimes::python(SOURCE)?;
-        command
-            .arg(plain.ip().to_string())
-            .arg(plain.port().to_string());
         for (number, context) in contexts.iter().enumerate() {
             let folder = directory.path().join(number.to_string());
             fs::create_dir(&folder)?;
             context.write_to(&folder)?;
-            command.arg(folder);
         }
-        let process = Process::start(command)?;
-        process.wait_for_line("listening", START).await?;
+        let contexts = contexts.len();
+        let process = run(plain, &directory, contexts).await?;
         Ok(Self {
             process,
             plain,
             websocket,
-            _directory: directory,
+            directory,
+            contexts,
         })
+    }
+
+    /// Ends it without a chance to save anything, and starts it again at the same ports.
+    ///
+    /// # Errors
+    /// When it doesn't end, or doesn't get ready again.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        self.process.terminate(START).await?;
+        self.process = run(self.plain, &self.directory, self.contexts).await?;
+        Ok(())
     }
 
     /// Where it listens for UDP and TCP.
@@ -102,6 +109,17 @@ impl Aiocoap {
     pub fn process(&self) -> &Process {
         &self.process
     }
+}
+
+async fn run(plain: SocketAddr, directory: &TempDir, contexts: usize) -> io::Result<Process> {
+    let mut command = runtimes::python(SOURCE)?;
+    command
+        .arg(plain.ip().to_string())
+        .arg(plain.port().to_string())
+        .args((0..contexts).map(|number| directory.path().join(number.to_string())));
+    let process = Process::start(command)?;
+    process.wait_for_line("listening", START).await?;
+    Ok(process)
 }
 
 impl Oscore {
