@@ -235,7 +235,7 @@ impl Server {
             .await;
     }
 
-    /// Nothing comes for a minute.
+    /// Nothing comes for half a minute.
     pub(crate) async fn is_silent(&mut self) {
         let quiet = time::timeout(Duration::from_secs(30), self.next()).await;
         assert!(quiet.is_err(), "{quiet:?}");

@@ -1,0 +1,372 @@
+//! What comes: acknowledgements, subscriptions, and responses.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jackfield_mqtt::RequestError;
+use jackfield_mqtt::client::Acknowledge;
+use jackfield_mqtt::codec::{
+    ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, UnsubAck,
+    UnsubscribeReason,
+};
+use jackfield_mqtt::core::{Message, Subscribe};
+use jackfield_socket::time;
+
+use crate::broker::{World, config, publish};
+use crate::{message, twice};
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_acknowledged_when_they_were_taken() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    server.deliver("a/b", "one", Some(1)).await;
+    server.deliver("a/b", "two", Some(2)).await;
+    server.is_silent().await;
+    assert_eq!(world.message().await.message.payload, "one");
+    assert_eq!(server.puback().await.packet_id.get(), 1);
+    assert_eq!(world.message().await.message.payload, "two");
+    assert_eq!(server.puback().await.packet_id.get(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_acknowledged_by_hand() {
+    let mut by_hand = config();
+    by_hand.acknowledge = Acknowledge::ByHand;
+    let mut world = World::new(by_hand).await;
+    let mut server = world.connected(false).await;
+    server.deliver("a/b", "one", Some(1)).await;
+    server.deliver("a/b", "two", Some(2)).await;
+    let serials = [world.message().await.serial, world.message().await.serial];
+    let [Some(first), Some(second)] = serials else {
+        panic!("{serials:?}");
+    };
+    assert!(first < second);
+    server.is_silent().await;
+    let refused = PublishReason::QuotaExceeded;
+    world
+        .client
+        .acknowledge(first, refused)
+        .await
+        .expect("it waits");
+    world
+        .client
+        .acknowledge(second, PublishReason::Success)
+        .await
+        .expect("it waits");
+    assert_eq!(server.puback().await.reason, refused);
+    assert_eq!(server.puback().await.packet_id.get(), 2);
+    let unknown = world.client.acknowledge(first, refused).await;
+    assert_eq!(unknown, Err(RequestError::UnknownSerial));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_the_receive_maximum_is_put_up_with() {
+    let mut few = config();
+    few.session.receive_maximum = std::num::NonZeroU16::MIN;
+    let mut world = World::new(few).await;
+    let mut server = world.server().await;
+    let connect = server.connect().await;
+    assert_eq!(connect.receive_maximum, Some(std::num::NonZeroU16::MIN));
+    server.let_in(false).await;
+    for packet_id in 1..=100 {
+        server.deliver("a/b", "one of many", Some(packet_id)).await;
+    }
+    for packet_id in 1..=100 {
+        world.message().await;
+        assert_eq!(server.puback().await.packet_id.get(), packet_id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_subscription_has_its_messages() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filter = || "a/+".parse().expect("a filter");
+    let (one, number) = tokio::join!(world.client.messages(filter(), twice()), async {
+        let subscribe = server.subscribe().await;
+        // What is retained may come before the answer.
+        let mut retained = publish("a/b", "retained", None);
+        retained.subscription_ids.extend(subscribe.subscription_id);
+        server.send(&Packet::Publish(retained)).await;
+        server.grant(subscribe.packet_id).await;
+        subscribe.subscription_id
+    });
+    let mut one = one.expect("granted");
+    assert_eq!(
+        one.next().await.expect("a message").message.payload,
+        "retained"
+    );
+
+    let all = "#".parse().expect("a filter");
+    let (two, ()) = tokio::join!(world.client.messages(all, twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut two = two.expect("granted");
+
+    // Numbered, it is for one of them; without numbers, for both; the rest is an event.
+    let mut numbered = publish("a/b", "numbered", None);
+    numbered.subscription_ids.extend(number);
+    server.send(&Packet::Publish(numbered)).await;
+    server.deliver("a/c", "for both", Some(5)).await;
+    assert_eq!(
+        one.next().await.expect("a message").message.payload,
+        "numbered"
+    );
+    assert_eq!(
+        one.next().await.expect("a message").message.payload,
+        "for both"
+    );
+    server.is_silent().await;
+    assert_eq!(
+        two.next().await.expect("a message").message.payload,
+        "for both"
+    );
+    assert_eq!(server.puback().await.packet_id.get(), 5, "both have it");
+
+    drop(two);
+    let Packet::Unsubscribe(unsubscribe) = server.packet().await else {
+        panic!("it was dropped");
+    };
+    assert_eq!(unsubscribe.filters[0].as_str(), "#");
+    server.deliver("x", "left over", None).await;
+    assert_eq!(world.message().await.message.payload, "left over");
+
+    let (unsubscribed, ()) = tokio::join!(one.unsubscribe(), async {
+        let Packet::Unsubscribe(unsubscribe) = server.packet().await else {
+            panic!("it was asked for");
+        };
+        server
+            .send(&Packet::UnsubAck(UnsubAck {
+                packet_id: unsubscribe.packet_id,
+                reasons: vec![UnsubscribeReason::NoSubscriptionExisted],
+                reason_string: None,
+                user_properties: Vec::new(),
+            }))
+            .await;
+    });
+    let unsubscribed = unsubscribed.expect("an answer").expect("the only one");
+    assert_eq!(
+        unsubscribed.reasons,
+        [UnsubscribeReason::NoSubscriptionExisted]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_of_another_subscription_misleads_nobody() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filter = "a/+".parse().expect("a filter");
+    let (mine, number) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+        subscribe.subscription_id
+    });
+    let mut mine = mine.expect("granted");
+    // An earlier process, or the application, has given the same number to another filter.
+    let mut other = publish("other/topic", "not mine", None);
+    other.subscription_ids.extend(number);
+    server.send(&Packet::Publish(other)).await;
+    assert_eq!(world.message().await.message.payload, "not mine");
+    // Or it had another for this one.
+    let mut same = publish("a/b", "mine", None);
+    let unknown = jackfield_mqtt::codec::SubscriptionId::new(77).expect("a number");
+    same.subscription_ids.push(unknown);
+    server.send(&Packet::Publish(same)).await;
+    assert_eq!(
+        mine.next().await.expect("a message").message.payload,
+        "mine"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_subscription_identifiers_is_asked_without() {
+    let mut world = World::new(config()).await;
+    let mut server = world.server().await;
+    // Asked for before anybody knows what the server takes.
+    let filter = "a/+".parse().expect("a filter");
+    let (subscription, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        server.connect().await;
+        let mut ack = ConnAck::new(false, ConnectReason::Success);
+        ack.subscription_ids = false;
+        server.send(&Packet::ConnAck(Box::new(ack))).await;
+        let subscribe = server.subscribe().await;
+        assert_eq!(subscribe.subscription_id, None);
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut subscription = subscription.expect("granted");
+    server.deliver("a/b", "hi", None).await;
+    assert_eq!(
+        subscription
+            .next()
+            .await
+            .expect("a message")
+            .message
+            .payload,
+        "hi"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_may_be_refused() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filter = "secret/#".parse().expect("a filter");
+    let (refused, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        server
+            .answer(subscribe.packet_id, SubscribeReason::NotAuthorized)
+            .await;
+    });
+    let Err(RequestError::Refused(refusal)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(refusal.reason, ReasonCode::NotAuthorized);
+    // Several at once tell it one by one.
+    let filter = "secret/#".parse().expect("a filter");
+    let subscribe = Subscribe::new(filter, twice());
+    let (answered, ()) = tokio::join!(world.client.subscribe(subscribe), async {
+        let subscribe = server.subscribe().await;
+        server
+            .answer(subscribe.packet_id, SubscribeReason::NotAuthorized)
+            .await;
+    });
+    let reasons = answered.expect("an answer").reasons;
+    assert_eq!(reasons, [SubscribeReason::NotAuthorized]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_nobody_reads_stall_the_server() {
+    let mut small = config();
+    small.subscription_capacity = 4;
+    let mut world = World::new(small).await;
+    let mut server = world.connected(false).await;
+    let filter = "flood".parse().expect("a filter");
+    let (flooded, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut flooded = flooded.expect("granted");
+    let mut sent = 0_u32;
+    let flood = async {
+        loop {
+            server.deliver("flood", &format!("{sent:0100}"), None).await;
+            sent += 1;
+        }
+    };
+    let stalled = time::timeout(Duration::from_secs(30), flood).await;
+    assert!(stalled.is_err(), "the server could send for ever");
+    // Sending goes on meanwhile.
+    let publication = world.client.enqueue(message("up")).await.expect("room");
+    assert_eq!(server.publish().await.payload, "up");
+    drop(publication);
+    for number in 0..sent {
+        let delivery = flooded.next().await.expect("a message");
+        assert_eq!(delivery.message.payload, format!("{number:0100}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_lost_is_subscribed_again() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filter = "a/#".parse().expect("a filter");
+    let (subscription, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut subscription = subscription.expect("granted");
+    drop(server);
+    world.disconnected().await;
+    let mut server = world.connected(false).await;
+    let again = server.subscribe().await;
+    assert_eq!(again.filters[0].0.as_str(), "a/#");
+    let mut numbered = publish("a/b", "back", None);
+    numbered.subscription_ids.extend(again.subscription_id);
+    server.send(&Packet::Publish(numbered)).await;
+    assert_eq!(
+        subscription
+            .next()
+            .await
+            .expect("a message")
+            .message
+            .payload,
+        "back"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_have_their_responses() {
+    let mut two_at_once = config();
+    two_at_once.pending_calls = 2;
+    let mut world = World::new(two_at_once).await;
+    let mut server = world.connected(false).await;
+    let topic = || "replies/ada".parse().expect("a topic");
+    let (requester, ()) = tokio::join!(world.client.requester(topic()), async {
+        let subscribe = server.subscribe().await;
+        assert_eq!(subscribe.filters[0].0.as_str(), "replies/ada");
+        server.grant(subscribe.packet_id).await;
+    });
+    let requester = requester.expect("granted");
+    let ask = |payload: &str| Message::new("lamp".parse().expect("a topic"), payload.to_owned());
+    let patience = Duration::from_secs(5);
+
+    // Answered in the other order, one to each.
+    let calls = async {
+        tokio::join!(
+            requester.call(ask("one"), patience),
+            requester.call(ask("two"), patience)
+        )
+    };
+    let ((one, two), ()) = tokio::join!(calls, async {
+        let requests = [server.publish().await, server.publish().await];
+        for request in requests.iter().rev() {
+            let asked = request.properties.as_ref().expect("properties");
+            assert_eq!(asked.response_topic, Some(topic()));
+            let payload = format!("{} done", String::from_utf8_lossy(&request.payload));
+            let mut response = publish("replies/ada", &payload, None);
+            response
+                .properties
+                .get_or_insert_default()
+                .correlation_data
+                .clone_from(&asked.correlation_data);
+            server.send(&Packet::Publish(response)).await;
+        }
+    });
+    assert_eq!(one.expect("a response").payload, "one done");
+    assert_eq!(two.expect("a response").payload, "two done");
+
+    // What answers nothing is for nobody, and none is waited for for ever.
+    let (late, ()) = tokio::join!(requester.call(ask("three"), patience), async {
+        let request = server.publish().await;
+        let mut wrong = publish("replies/ada", "wrong", None);
+        wrong.properties.get_or_insert_default().correlation_data =
+            Some(Bytes::from_static(b"guessed"));
+        server.send(&Packet::Publish(wrong)).await;
+        let asked = request.properties.expect("properties");
+        assert!(asked.correlation_data.is_some());
+    });
+    assert_eq!(late, Err(RequestError::TimedOut));
+
+    // No more wait than may.
+    {
+        let mut waiting = std::pin::pin!(requester.call(ask("four"), patience));
+        tokio::select! {
+            biased;
+            outcome = &mut waiting => panic!("{outcome:?}"),
+            request = server.publish() => assert_eq!(request.payload, "four"),
+        }
+        let mut other = std::pin::pin!(requester.call(ask("five"), patience));
+        tokio::select! {
+            biased;
+            outcome = &mut other => panic!("{outcome:?}"),
+            request = server.publish() => assert_eq!(request.payload, "five"),
+        }
+        let full = requester.call(ask("six"), patience).await;
+        assert_eq!(full, Err(RequestError::QueueFull));
+        assert_eq!(waiting.await, Err(RequestError::TimedOut));
+    }
+
+    drop(requester);
+    assert!(matches!(server.packet().await, Packet::Unsubscribe(_)));
+}
