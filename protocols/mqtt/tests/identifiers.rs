@@ -2,7 +2,7 @@
 //! a time, and nobody waits for one for ever.
 
 use std::collections::HashSet;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::BytesMut;
 use jackfield_mqtt::codec::{
@@ -79,9 +79,50 @@ fn identifiers_neither_collide_nor_stall() {
     assert_eq!(server.received, numbers, "once, and in order");
 }
 
+/// A server that may hold a message of QoS 2 would take another one with its identifier for the same
+/// (MQTT 5, section 4.3.3).
+#[test]
+fn an_identifier_that_the_server_may_hold_is_not_used_again() {
+    let now = Instant::now();
+    let mut config = Config::default();
+    config.in_flight = NonZeroU16::MAX;
+    config.limits.queued_messages = MESSAGES as usize;
+    let mut session = Session::new(config);
+    let connect = || Connect::new("busy".parse().expect("a name"));
+    session.connect(now, connect()).expect("it may connect");
+    let mut server = Server::default();
+    server.exchange(&mut session, now);
+    let topic = || "a".parse().expect("a topic");
+    let large = Message::new(topic(), vec![0; 4]).qos(QoS::ExactlyOnce);
+    session.publish(now, large).expect("room");
+    server.exchange(&mut session, now);
+    let held = server.in_flight[0];
+
+    // The same server, which has the session, takes less now.
+    session.disconnected(now);
+    session.connect(now, connect()).expect("it may connect");
+    let mut ack = ConnAck::new(true, ConnectReason::Success);
+    ack.maximum_packet_size = NonZeroU32::new(10);
+    let mut server = Server {
+        ack: Some(ack),
+        ..Server::default()
+    };
+    server.exchange(&mut session, now);
+    assert_eq!(server.in_flight, [], "it is too large to be sent again");
+    for _ in 0..u16::MAX {
+        let message = Message::new(topic(), Vec::new()).qos(QoS::ExactlyOnce);
+        session.publish(now, message).expect("room");
+    }
+    server.exchange(&mut session, now);
+    assert_eq!(server.in_use.len(), 65_534);
+    assert!(!server.in_use.contains(&held));
+}
+
 /// A server that acknowledges when it is told to.
 #[derive(Default)]
 struct Server {
+    /// How it answers CONNECT, where it is not as usual.
+    ack: Option<ConnAck>,
     buffer: BytesMut,
     in_use: HashSet<PacketId>,
     in_flight: Vec<PacketId>,
@@ -109,15 +150,17 @@ impl Server {
     fn take(&mut self, session: &mut Session, now: Instant, packet: Packet) {
         match packet {
             Packet::Connect(_) => {
-                let ack = ConnAck::new(false, ConnectReason::Success);
+                let anew = || ConnAck::new(false, ConnectReason::Success);
+                let ack = self.ack.take().unwrap_or_else(anew);
                 say(session, now, &Packet::ConnAck(Box::new(ack)));
             }
             Packet::Publish(publish) => {
-                let packet_id = publish.packet_id.expect("QoS 1 has one");
+                let packet_id = publish.packet_id.expect("QoS 1 and 2 have one");
                 assert!(self.in_use.insert(packet_id), "{packet_id} is in use");
                 self.in_flight.push(packet_id);
-                let number = publish.payload.as_ref().try_into().expect("a number");
-                self.received.push(u32::from_be_bytes(number));
+                if let Ok(number) = publish.payload.as_ref().try_into() {
+                    self.received.push(u32::from_be_bytes(number));
+                }
             }
             Packet::Subscribe(subscribe) => {
                 let packet_id = subscribe.packet_id;

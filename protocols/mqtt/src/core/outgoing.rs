@@ -61,6 +61,9 @@ pub(super) struct OutgoingMessages {
     counted: usize,
     window: usize,
     replay: VecDeque<Replay>,
+    /// Identifiers of messages of QoS 2 that were given up: the server may hold them as long as it
+    /// has the session.
+    abandoned: Vec<PacketId>,
     /// Bytes in the queue and in flight.
     bytes: usize,
     releases: u64,
@@ -76,6 +79,7 @@ impl OutgoingMessages {
             counted: 0,
             window: 0,
             replay: VecDeque::new(),
+            abandoned: Vec::new(),
             bytes: 0,
             releases: 0,
         }
@@ -259,6 +263,9 @@ impl OutgoingMessages {
                 }
             }
         }
+        for packet_id in self.abandoned.drain(..) {
+            ids.free(packet_id);
+        }
         lost.reverse();
         self.replay.clear();
         self.counted = 0;
@@ -421,6 +428,26 @@ impl OutgoingMessages {
                 records::flight(packet_id, self.releases)
             });
         }
+    }
+
+    /// It can't be sent again, which is not known to be over.
+    pub(super) fn abandon(
+        &mut self,
+        packet_id: PacketId,
+        ids: &mut PacketIds,
+        durable: &mut Durable,
+    ) -> Option<RequestId> {
+        let flight = self.flights.get(&packet_id)?;
+        let is_held = matches!(
+            &flight.state,
+            FlightState::Published(message) if message.qos == QoS::ExactlyOnce
+        );
+        let request = self.complete(packet_id, ids, durable);
+        if is_held {
+            ids.reserve(packet_id);
+            self.abandoned.push(packet_id);
+        }
+        request
     }
 
     /// It is over.

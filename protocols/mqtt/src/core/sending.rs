@@ -103,7 +103,7 @@ impl Session {
                         Err(error) => {
                             let request =
                                 self.outgoing
-                                    .complete(packet_id, &mut self.ids, &mut self.durable);
+                                    .abandon(packet_id, &mut self.ids, &mut self.durable);
                             if let Some(request) = request {
                                 self.complete(request, Err(error));
                             }

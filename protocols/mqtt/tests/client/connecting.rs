@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jackfield_mqtt::client::ConnectionError;
+use jackfield_mqtt::client::{ClientEvent, ConnectionError};
 use jackfield_mqtt::codec::{
     Auth, AuthReason, Authentication, ConnAck, ConnectReason, Disconnect, DisconnectReason, Packet,
     Password, ReasonCode,
@@ -99,12 +99,7 @@ async fn a_redirection_is_followed_and_bounded() {
     elsewhere.connect().await;
     elsewhere.let_in(false).await;
     world
-        .event(|event| {
-            matches!(
-                event,
-                jackfield_mqtt::client::ClientEvent::Mqtt(Event::Connected(_))
-            )
-        })
+        .event(|event| matches!(event, ClientEvent::Mqtt(Event::Connected(_))))
         .await;
 
     // It was for now: the next connection is where the first was.
@@ -122,6 +117,35 @@ async fn a_redirection_is_followed_and_bounded() {
         assert_eq!(at_once, expected);
     }
     world.connected(false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_moved_is_followed_for_good() {
+    let mut world = World::new(config()).await;
+    let mut other = listen(&world.there, "192.0.2.2:1884").await;
+    let mut server = world.connected(false).await;
+    let mut moved = Disconnect::new(DisconnectReason::ServerMoved);
+    // Several may be named, the best first (section 4.11).
+    let reference = "there.example:1884 there.example:1885".parse();
+    moved.server_reference = Some(reference.expect("a text"));
+    server.send(&Packet::Disconnect(moved)).await;
+    let (error, retry_in) = world.disconnected().await;
+    let ConnectionError::Session(SessionError::DisconnectedByServer(refusal)) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(refusal.reason, ReasonCode::ServerMoved);
+    assert_eq!(retry_in, Some(Duration::ZERO));
+    for _ in 0..2 {
+        // The next connections, too.
+        let mut elsewhere = accept(&mut other).await;
+        elsewhere.connect().await;
+        elsewhere.let_in(true).await;
+        let connected =
+            |event: &ClientEvent| matches!(event, ClientEvent::Mqtt(Event::Connected(_)));
+        world.event(connected).await;
+        drop(elsewhere);
+        world.disconnected().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,12 +201,7 @@ async fn a_challenge_is_answered_and_an_authentication_renewed() {
     );
     server.send(&question).await;
     world
-        .event(|event| {
-            matches!(
-                event,
-                jackfield_mqtt::client::ClientEvent::Mqtt(Event::Challenge(_))
-            )
-        })
+        .event(|event| matches!(event, ClientEvent::Mqtt(Event::Challenge(_))))
         .await;
     world
         .client
@@ -198,12 +217,7 @@ async fn a_challenge_is_answered_and_an_authentication_renewed() {
     });
     server.send(&Packet::ConnAck(Box::new(ack))).await;
     world
-        .event(|event| {
-            matches!(
-                event,
-                jackfield_mqtt::client::ClientEvent::Mqtt(Event::Connected(_))
-            )
-        })
+        .event(|event| matches!(event, ClientEvent::Mqtt(Event::Connected(_))))
         .await;
 
     let again = world.client.reauthenticate(Some("still me".into()));
