@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jackfield_client::Failure;
 
@@ -18,8 +19,11 @@ pub enum SessionError {
     Layer(LayerError),
     /// The stream ended without a word from the server.
     Ended,
-    /// The server said that it closes the stream (RFC 8323, section 5.5).
-    Released,
+    /// The server wanted the stream to be closed (RFC 8323, section 5.5).
+    Released {
+        /// How long it wants to be left alone.
+        hold_off: Duration,
+    },
 }
 
 impl SessionError {
@@ -45,7 +49,10 @@ impl Failure for SessionError {
 
 impl From<LayerError> for SessionError {
     fn from(error: LayerError) -> Self {
-        Self::Layer(error)
+        match error {
+            LayerError::Released { hold_off } => Self::Released { hold_off },
+            error => Self::Layer(error),
+        }
     }
 }
 
@@ -54,7 +61,7 @@ impl fmt::Display for SessionError {
         match self {
             Self::Layer(error) => error.fmt(f),
             Self::Ended => f.write_str("the connection ended without a word from the server"),
-            Self::Released => f.write_str("the server closed the connection"),
+            Self::Released { .. } => f.write_str("the server released the connection"),
         }
     }
 }

@@ -155,6 +155,9 @@ impl<P: Protocol> Worker<P> {
                 Again::No => None,
                 Again::AtOnce => Some(Duration::ZERO),
                 Again::Later => backoff.as_mut().map(|backoff| backoff.next(ended.lasted)),
+                Again::After(least) => backoff
+                    .as_mut()
+                    .map(|backoff| backoff.next(ended.lasted).max(least)),
             };
             self.outbox.push(Progress::Disconnected {
                 error: error.clone(),

@@ -148,6 +148,8 @@ pub enum Again {
     No,
     /// After a delay, if [`Options::reconnect`](crate::Options::reconnect) has one.
     Later,
+    /// The same, after this long at the least: the peer wants to be left alone.
+    After(Duration),
     /// At once, and in any case: the peer has named another server.
     AtOnce,
 }

@@ -54,7 +54,8 @@ pub fn connect<N: UdpOpen>(
 /// Prepares a client for a server over TCP (RFC 8323), or, where the network is `jackfield_tls`'s,
 /// over TLS. Nothing happens before the [`Connection`] is polled. A connection that is lost is made
 /// again; requests that were under way fail, those that are made meanwhile wait, and observations go
-/// on.
+/// on. A server that releases the client (RFC 8323, section 5.5) still answers what it was asked; then
+/// the client leaves, and comes back when the server wants it to.
 ///
 /// ```no_run
 /// use jackfield_coap::client::{self, ClientConfig};

@@ -160,21 +160,15 @@ impl Desk {
         }
     }
 
-    /// Takes what the endpoint tells. Whether the peer is about to close.
-    pub(super) fn take<L: MessageLayer>(
-        &mut self,
-        endpoint: &Endpoint<L>,
-        event: EndpointEvent,
-    ) -> bool {
+    /// Takes what the endpoint tells.
+    pub(super) fn take<L: MessageLayer>(&mut self, endpoint: &Endpoint<L>, event: EndpointEvent) {
         match event {
             EndpointEvent::Exchange(event) => self.take_exchange(event),
             EndpointEvent::Delivered(id) => self.ping_ended(id, Ok(())),
             EndpointEvent::Undelivered(id, error) => self.ping_ended(id, Err(error.into())),
             EndpointEvent::Ready => self.tell_carrier(endpoint.layer()),
-            EndpointEvent::Released { .. } => return true,
             EndpointEvent::Request(_) => {}
         }
-        false
     }
 
     /// Says what the carrier can do.

@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn, ready};
 use std::time::Duration;
 
-use jackfield_client::{Ended, Flow, Link, Outbox, Poster, Protocol};
+use jackfield_client::{Again, Ended, Flow, Link, Outbox, Poster, Protocol};
 use jackfield_socket::Endpoint as Server;
 use jackfield_socket::time::{self, Instant};
 
@@ -80,8 +80,6 @@ impl Protocol for Stream {
         event: EndpointEvent,
         _outbox: &mut Outbox<ClientEvent>,
     ) -> Result<Flow, ConnectionError> {
-        // A server that is about to close answers what it was asked, and closes: then the loop
-        // begins again.
         self.desk.take(core, event);
         // What goes out next needs a sequence number, where OSCORE protects it.
         poll_fn(|cx| core.poll_reserve(cx)).await;
@@ -105,7 +103,11 @@ impl Protocol for Stream {
             }
             Some(_) => {}
         }
-        Ended::after(lasted, error)
+        let mut ended = Ended::after(lasted, error);
+        if let Some(ConnectionError::Session(SessionError::Released { hold_off })) = error {
+            ended.again = Again::After(*hold_off);
+        }
+        ended
     }
 }
 

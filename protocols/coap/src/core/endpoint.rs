@@ -34,6 +34,8 @@ pub struct Endpoint<L> {
     transmissions: BTreeMap<TransmissionId, Purpose>,
     by_exchange: BTreeMap<ExchangeId, TransmissionId>,
     events: VecDeque<EndpointEvent>,
+    /// Since when the peer wants the stream to be closed, and for how long to be left alone then.
+    released: Option<(Instant, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +60,6 @@ pub enum EndpointEvent {
     Undelivered(TransmissionId, TransmissionError),
     /// The peer of a stream has said what it can do.
     Ready,
-    /// The peer of a stream is about to close it.
-    Released {
-        /// How long to wait before connecting again.
-        hold_off: Duration,
-    },
 }
 
 impl<L: MessageLayer> Endpoint<L> {
@@ -77,6 +74,7 @@ impl<L: MessageLayer> Endpoint<L> {
             transmissions: BTreeMap::new(),
             by_exchange: BTreeMap::new(),
             events: VecDeque::new(),
+            released: None,
         }
     }
 
@@ -227,6 +225,7 @@ impl<L: MessageLayer> Endpoint<L> {
     pub fn disconnected(&mut self) {
         self.transmissions.clear();
         self.by_exchange.clear();
+        self.released = None;
         self.exchanges.disconnected();
     }
 
@@ -327,7 +326,11 @@ impl<L: MessageLayer> Endpoint<L> {
             },
             LayerEvent::Ready => self.events.push_back(EndpointEvent::Ready),
             LayerEvent::Released { hold_off, .. } => {
-                self.events.push_back(EndpointEvent::Released { hold_off });
+                // Its requests end by its own side's end.
+                if !self.serves {
+                    self.exchanges.released();
+                    self.released = Some((now, hold_off));
+                }
             }
         }
     }
@@ -384,11 +387,26 @@ impl<L: MessageLayer> Endpoint<L> {
     }
 
     fn earliest(&self) -> Option<Instant> {
-        let deadlines = [self.layer.deadline(), self.exchanges.deadline()];
+        let deadlines = [
+            self.layer.deadline(),
+            self.exchanges.deadline(),
+            self.time_to_leave().map(|(since, _)| since),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
+    /// Whether the peer wants the stream to be closed, and has answered what it was asked (RFC 8323,
+    /// section 5.5).
+    fn time_to_leave(&self) -> Option<(Instant, Duration)> {
+        self.released.filter(|_| !self.exchanges.is_waiting())
+    }
+
     fn act_on_deadlines(&mut self, now: Instant) -> Result<(), LayerError> {
+        if let Some((_, hold_off)) = self.time_to_leave() {
+            self.released = None;
+            self.layer.close(now);
+            return Err(LayerError::Released { hold_off });
+        }
         if self
             .layer
             .deadline()

@@ -272,6 +272,24 @@ impl Exchanges {
         }
     }
 
+    /// The peer is about to close the connection: nothing more goes out over it, and waits for the next
+    /// one. What has gone out is still answered.
+    pub fn released(&mut self) {
+        self.connected = false;
+    }
+
+    /// Whether anything that has gone out waits for its response; notifications are none.
+    pub fn is_waiting(&self) -> bool {
+        self.under_way.values().any(|exchange| {
+            exchange.sent
+                && match &exchange.phase {
+                    Phase::Single | Phase::Told | Phase::Group(_) => true,
+                    Phase::Observing(observation) => !observation.is_established,
+                    Phase::Leaving => false,
+                }
+        })
+    }
+
     /// The connection is gone. Requests that have gone out fail, those that have not wait for the
     /// next connection, and so do observations.
     pub fn disconnected(&mut self) {
@@ -434,7 +452,11 @@ impl Exchanges {
         let Some(exchange) = self.under_way.get_mut(&id) else {
             return;
         };
-        exchange.sent = true;
+        // What can't go out now does with the next connection.
+        exchange.sent = self.connected;
+        if !exchange.sent {
+            return;
+        }
         let mut message = exchange.message.clone();
         if let Some(echo) = self.echoes.remove(&exchange.to) {
             // An Echo of the user's own goes before.

@@ -283,6 +283,12 @@ pub enum LayerError {
         /// The option in our settings that it did not know.
         bad_option: Option<OptionNumber>,
     },
+    /// The peer wanted the stream to be closed, and has answered what it was asked (RFC 8323,
+    /// section 5.5).
+    Released {
+        /// How long to wait before connecting again.
+        hold_off: Duration,
+    },
     /// The stream ended in the middle of a message.
     Truncated,
 }
@@ -317,6 +323,7 @@ impl fmt::Display for LayerError {
                 }
                 Ok(())
             }
+            Self::Released { .. } => f.write_str("the peer released the connection"),
             Self::Truncated => f.write_str("the stream ended in the middle of a message"),
         }
     }
