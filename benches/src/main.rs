@@ -7,6 +7,7 @@ mod child;
 mod coap;
 mod irc;
 mod machine;
+mod mqtt;
 mod page;
 mod relay;
 mod report;
@@ -23,10 +24,12 @@ use crate::report::Report;
 pub(crate) struct Peers {
     /// The relay's binary, built for release.
     relayd: PathBuf,
-    /// A folder in which npm installed `@mercuryworkshop/wisp-js`.
+    /// A folder in which npm installed `@mercuryworkshop/wisp-js` and `mqtt`.
     npm: PathBuf,
-    /// A Python environment with `wisp-python` and `websockify`.
+    /// A Python environment with `wisp-python`, `websockify` and `paho-mqtt`.
     python: PathBuf,
+    /// A folder with the modules for pages, each in one with its features' names, and `jackfield.js`.
+    web: PathBuf,
 }
 
 fn main() -> Result<()> {
@@ -35,7 +38,11 @@ fn main() -> Result<()> {
         .nth(1)
         .filter(|arg| arg.starts_with("role-"))
     {
-        return child::run(&role);
+        return if role == mqtt::IDLE_ROLE {
+            mqtt::play_idle()
+        } else {
+            child::run(&role)
+        };
     }
     // `--out FILE` writes all of it; a name measures that alone and prints it.
     let mut arguments = std::env::args_os().skip(1).peekable();
@@ -49,6 +56,14 @@ fn main() -> Result<()> {
             .map(PathBuf::from)
             .with_context(|| format!("{name} is not set: run `cargo xtask bench`"))
     };
+    let peers = || {
+        anyhow::Ok(Peers {
+            relayd: path("JACKFIELD_RELAYD")?,
+            npm: path("JACKFIELD_BENCH_NPM")?,
+            python: path("JACKFIELD_BENCH_PYTHON")?,
+            web: path("JACKFIELD_BENCH_WEB")?,
+        })
+    };
 
     let mut report = Report::new();
     if wanted("socket") {
@@ -57,6 +72,9 @@ fn main() -> Result<()> {
     if wanted("irc") {
         irc::run(&mut report);
     }
+    if wanted("mqtt") {
+        mqtt::run(&peers()?, &mut report)?;
+    }
     if wanted("coap") {
         coap::run(&mut report)?;
     }
@@ -64,12 +82,7 @@ fn main() -> Result<()> {
         page::run(&mut report)?;
     }
     if wanted("relay") {
-        let peers = Peers {
-            relayd: path("JACKFIELD_RELAYD")?,
-            npm: path("JACKFIELD_BENCH_NPM")?,
-            python: path("JACKFIELD_BENCH_PYTHON")?,
-        };
-        relay::run(&peers, &mut report)?;
+        relay::run(&peers()?, &mut report)?;
     }
     match out {
         Some(out) => std::fs::write(out, report.text())?,

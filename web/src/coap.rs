@@ -65,6 +65,17 @@ struct Link {
 type Result<T, E = JsValue> = std::result::Result<T, E>;
 
 #[wasm_bindgen]
+impl Network {
+    /// A CoAP client over it, or over the page's own WebSocket.
+    ///
+    /// # Errors
+    /// A `JackfieldError`, for an option that can't be right.
+    pub async fn coap(&self, url: String, options: JsValue) -> Result<Coap> {
+        Coap::open(self, &url, &Options(&options)).await
+    }
+}
+
+#[wasm_bindgen]
 impl Coap {
     /// Makes a request. With a payload it is sent block by block where it is long.
     ///

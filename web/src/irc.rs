@@ -1,5 +1,7 @@
 //! The IRC client's methods; `Irc` in jackfield.d.ts describes them.
 
+mod event;
+
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -14,10 +16,11 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Network;
-use crate::convert::{self, Options, invalid};
-use crate::event::{fault, timed, to_object};
+use crate::convert::{self, Options, invalid, socket_error};
 use crate::network::Secured;
-use crate::running::{Running, disconnected};
+use crate::running::{Running, disconnected, timed};
+
+use self::event::{fault, to_object};
 
 /// The port of IRC over TLS (RFC 7194), and the usual one without.
 const PORT_TLS: u16 = 6697;
@@ -35,6 +38,17 @@ pub struct Irc {
 }
 
 type Result<T, E = JsValue> = std::result::Result<T, E>;
+
+#[wasm_bindgen]
+impl Network {
+    /// An IRC client over it.
+    ///
+    /// # Errors
+    /// A `JackfieldError`, for an option that can't be right.
+    pub fn irc(&self, options: &JsValue) -> Result<Irc> {
+        Irc::open(self, &Options(options)).map_err(|error| socket_error(&error))
+    }
+}
 
 #[wasm_bindgen]
 impl Irc {
@@ -228,7 +242,7 @@ fn optional(name: &str, text: Option<String>) -> Result<Option<Text>> {
 
 fn unfit(name: &str, error: &dyn Display) -> JsValue {
     let text = format!("the {name} can't be sent: {error}");
-    convert::socket_error(&Error::new(ErrorKind::InvalidInput, text))
+    socket_error(&Error::new(ErrorKind::InvalidInput, text))
 }
 
 fn done(result: Result<(), RequestError>) -> Result<()> {

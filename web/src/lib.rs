@@ -3,13 +3,15 @@
 //! Thin on purpose: it takes apart what a page passes, and puts together what a page gets. What the
 //! page's author sees is described, for people who never see Rust, in `web/js/jackfield.d.ts`.
 //!
+//! Each protocol is a feature, and so are the `sockets`: a page that wants MQTT over its own WebSocket
+//! alone gets a small module of the same methods.
+//!
 //! | module | |
 //! |---|---|
 //! | `network` | Direct Sockets or relay; TLS, and what it negotiated |
 //! | `irc` | the IRC client's methods |
 //! | `mqtt` | the MQTT client's |
 //! | `coap` | the CoAP client's |
-//! | `event` | IRC's events, as plain objects |
 //! | `running` | what all connections have in common |
 //! | `address` | addresses, taken apart |
 //! | `convert` | options in, errors out |
@@ -17,16 +19,21 @@
 #![cfg(wasm_browser)]
 
 mod address;
+#[cfg(feature = "coap")]
 mod coap;
 mod convert;
-mod event;
+#[cfg(feature = "irc")]
 mod irc;
+#[cfg(feature = "mqtt")]
 mod mqtt;
 mod network;
 mod running;
 
+#[cfg(feature = "coap")]
 pub use coap::{Coap, CoapObservation};
+#[cfg(feature = "irc")]
 pub use irc::Irc;
+#[cfg(feature = "mqtt")]
 pub use mqtt::{Mqtt, MqttSubscription};
 pub use network::Network;
 

@@ -22,9 +22,8 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use crate::Network;
 use crate::address::Address;
 use crate::convert::{self, Options, invalid, set, socket_error};
-use crate::event::timed;
 use crate::network::Secured;
-use crate::running::{Running, disconnected};
+use crate::running::{Running, disconnected, timed};
 
 /// The ports of MQTT over TLS and without (MQTT 5, section 4.2), and of WebSockets.
 const PORT_TLS: u16 = 8883;
@@ -60,6 +59,17 @@ pub struct MqttSubscription {
 }
 
 type Result<T, E = JsValue> = std::result::Result<T, E>;
+
+#[wasm_bindgen]
+impl Network {
+    /// An MQTT client over it, or over the page's own WebSocket.
+    ///
+    /// # Errors
+    /// A `JackfieldError`, for an option that can't be right.
+    pub async fn mqtt(&self, url: String, options: JsValue) -> Result<Mqtt> {
+        Mqtt::open(self, &url, &Options(&options)).await
+    }
+}
 
 #[wasm_bindgen]
 impl Mqtt {

@@ -4,13 +4,12 @@ use std::cell::RefCell;
 use std::future::Future;
 
 use jackfield_client::ConnectionError;
-use js_sys::Object;
+use js_sys::{Date, Object};
 use tokio::sync::oneshot;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
-use crate::convert;
-use crate::event::timed;
+use crate::convert::{self, object, set};
 
 /// Closes the connection when dropped, or told to.
 #[derive(Debug)]
@@ -33,6 +32,19 @@ impl Running {
     pub(crate) fn close(&self) {
         self.0.take();
     }
+}
+
+/// An event of this type, with the time when it happened, in milliseconds since 1970: now, unless it
+/// is known better.
+pub(crate) fn timed<const N: usize>(
+    kind: &str,
+    millis: Option<f64>,
+    entries: [(&str, JsValue); N],
+) -> Object {
+    let event = object(entries);
+    set(&event, "type", kind);
+    set(&event, "time", millis.unwrap_or_else(Date::now));
+    event
 }
 
 /// A `disconnected` event; `session` names the kind of a session's error.

@@ -4,16 +4,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, CLANG, LIBCOAP, NODE_SERVERS, Need};
+use crate::needs::{self, CLANG, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need};
 use crate::run::{cargo, command, quietly};
+use crate::web;
 use crate::workspace::root;
 
 const MANIFEST: &str = "benches/Cargo.toml";
 
 /// The peers, pinned. Some are under the LGPL: they are installed below `target/` when they are
 /// measured, run as processes of their own, and are part of nothing that ships.
-const NPM_PEERS: &[&str] = &["@mercuryworkshop/wisp-js@0.5.0"];
-const PYTHON_PEERS: &[&str] = &["wisp-python==0.9.0", "websockify==0.13.0"];
+const NPM_PEERS: &[&str] = &["@mercuryworkshop/wisp-js@0.5.0", "mqtt@5.16.0"];
+const PYTHON_PEERS: &[&str] = &[
+    "wisp-python==0.9.0",
+    "websockify==0.13.0",
+    "paho-mqtt==2.1.0",
+];
+/// The features of modules for pages whose size is told.
+const MODULES: &[&str] = &["mqtt", "mqtt,sockets"];
 
 /// A page and a browser for it; what the peers run on.
 const NEEDS: &[Need] = &[
@@ -24,13 +31,14 @@ const NEEDS: &[Need] = &[
     Need::Program("npm", "npm"),
     Need::Program("python3", "python3-venv"),
     LIBCOAP,
+    MOSQUITTO,
     NODE_SERVERS,
     Need::PythonPackages,
 ];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only this (socket, irc, coap, page or relay) and print it, instead of writing the page
+    /// Measure only this (socket, irc, mqtt, coap, page or relay) and print it, instead of writing the page
     only: Option<String>,
 }
 
@@ -47,8 +55,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     )?;
     let peers = root().join("target/bench-peers");
     let python = install_peers(&peers)?;
+    let pages = root().join("target/bench-web");
+    if arguments.only.as_ref().is_none_or(|only| only == "mqtt") {
+        build_modules(&pages)?;
+    }
 
-    println!("measuring: some ten minutes, in which the machine should do nothing else");
+    println!("measuring: some twenty minutes, in which the machine should do nothing else");
     let mut bench = cargo(&["run", "--release", "--quiet", "--manifest-path", MANIFEST]);
     bench
         .env(
@@ -57,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         )
         .env("JACKFIELD_BENCH_NPM", &peers)
         .env("JACKFIELD_BENCH_PYTHON", &python)
+        .env("JACKFIELD_BENCH_WEB", &pages)
         .arg("--");
     let page = root().join("docs/benchmarks.md");
     match &arguments.only {
@@ -69,6 +82,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.only.is_none() {
         println!("written to {}", page.display());
     }
+    Ok(())
+}
+
+/// Builds modules for pages as `cargo xtask web` does, each into a folder below this one that has its
+/// features' names.
+fn build_modules(to: &Path) -> Result<()> {
+    for features in MODULES {
+        web::module(web::SHIPPED, features, &to.join(features))?;
+    }
+    std::fs::copy(root().join("web/js/jackfield.js"), to.join("jackfield.js"))?;
     Ok(())
 }
 

@@ -59,13 +59,19 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
                     .args(deny),
             ),
             quietly(
+                "clippy, for a page with MQTT alone",
+                cargo(&["clippy", "--target", WASM, "--package=jackfield-web"])
+                    .args(["--no-default-features", "--features=mqtt"])
+                    .args(deny),
+            ),
+            quietly(
                 "documentation, for the browser",
                 cargo(&["doc", "--no-deps", "--target", WASM])
                     .args(ONLY_IN_A_PAGE.map(|package| format!("--package={package}")))
                     .env("RUSTDOCFLAGS", "-D warnings"),
             ),
             // An import from `env` is a C function that nobody supplies: the page would not load.
-            web::compile(web::QUICK)
+            web::compile(web::QUICK, web::ALL)
                 .and_then(|module| web::tool("imports of the WebAssembly", &["imports", &module])),
         ]),
     }

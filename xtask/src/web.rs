@@ -10,10 +10,13 @@ use crate::run::{cargo, command, quietly, step};
 use crate::workspace::{WASM, root};
 
 /// The profile of what is shipped: small.
-const SHIPPED: &str = "web";
+pub(crate) const SHIPPED: &str = "web";
 /// The profile of what is worked on: it compiles in less than half the time. The demo, the checks
 /// and the tests share it, so that nothing is compiled twice.
 pub(crate) const QUICK: &str = "dev";
+
+/// The features of what is everything.
+pub(crate) const ALL: &str = "default";
 
 /// A page, in `dist` under its name.
 struct Page {
@@ -64,24 +67,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Builds the pages with this profile: each is a folder in `dist` that any server can serve.
 pub(crate) fn build(profile: &str) -> Result<()> {
     needs::ensure(needs::PAGE)?;
-    let module = compile(profile)?;
     let generated = root().join("target/web-generated");
-    empty(&generated)?;
-    tool(
-        "binding it to JavaScript",
-        &["bindgen", &module, &generated.to_string_lossy()],
-    )?;
-    if profile == SHIPPED && needs::is_installed(needs::WASM_OPT) {
-        let wasm = generated.join("jackfield_web_bg.wasm");
-        let wasm = wasm.to_string_lossy();
-        quietly(
-            "shrinking it",
-            &mut command(
-                needs::WASM_OPT,
-                &["-Os", "--all-features", &wasm, "-o", &wasm],
-            ),
-        )?;
-    }
+    module(profile, ALL, &generated)?;
     let packages = root()
         .join(needs::PAGE_PACKAGES_FOLDER)
         .join("node_modules");
@@ -104,12 +91,39 @@ pub(crate) fn build(profile: &str) -> Result<()> {
     })
 }
 
-/// Compiles with this profile; gives the module's path.
-pub(crate) fn compile(profile: &str) -> Result<String> {
+/// Builds the module with these features of `jackfield-web` into a folder, and the JavaScript that
+/// goes with it.
+pub(crate) fn module(profile: &str, features: &str, to: &Path) -> Result<()> {
+    let module = compile(profile, features)?;
+    empty(to)?;
+    tool(
+        "binding it to JavaScript",
+        &["bindgen", &module, &to.to_string_lossy()],
+    )?;
+    if profile == SHIPPED && needs::is_installed(needs::WASM_OPT) {
+        let wasm = to.join("jackfield_web_bg.wasm");
+        let wasm = wasm.to_string_lossy();
+        quietly(
+            "shrinking it",
+            &mut command(
+                needs::WASM_OPT,
+                &["-Os", "--all-features", &wasm, "-o", &wasm],
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+/// Compiles with this profile and these features; gives the module's path.
+pub(crate) fn compile(profile: &str, features: &str) -> Result<String> {
     let build = ["build", "--package=jackfield-web", "--target", WASM];
     quietly(
         "compiling to WebAssembly",
-        cargo(&build).args(["--profile", profile]),
+        cargo(&build).args(["--profile", profile]).args([
+            "--no-default-features",
+            "--features",
+            features,
+        ]),
     )?;
     let folder = if profile == QUICK { "debug" } else { profile };
     Ok(format!("target/{WASM}/{folder}/jackfield_web.wasm"))

@@ -2,27 +2,14 @@
 
 use jackfield_irc::codec::{Command, Message, ModeChange, Timestamp};
 use jackfield_irc::core::{ChatKind, ChatMessage, Event, Member};
-use js_sys::{Array, Date, Object};
+use js_sys::{Array, Object};
 use wasm_bindgen::JsValue;
 
-use crate::convert::{object, set};
-
-/// An object of this type, with the time when it happened.
-pub(crate) fn timed<const N: usize>(
-    kind: &str,
-    time: Option<Timestamp>,
-    entries: [(&str, JsValue); N],
-) -> Object {
-    let event = object(entries);
-    set(&event, "type", kind);
-    #[expect(clippy::cast_precision_loss, reason = "a time fits for 280,000 years")]
-    let millis = time.map_or_else(Date::now, |time| time.unix_millis() as f64);
-    set(&event, "time", millis);
-    event
-}
+use crate::convert::object;
+use crate::running;
 
 /// The event as pages get it; none for those that tell a page nothing.
-pub(crate) fn to_object(event: &Event) -> Option<Object> {
+pub(super) fn to_object(event: &Event) -> Option<Object> {
     Some(match event {
         Event::Registered { nick, network, .. } => timed(
             "registered",
@@ -188,7 +175,7 @@ pub(crate) fn to_object(event: &Event) -> Option<Object> {
 }
 
 /// The server refused something; `about` is a channel or a nickname, or empty.
-pub(crate) fn fault(about: &str, said: &str) -> Object {
+pub(super) fn fault(about: &str, said: &str) -> Object {
     timed(
         "fault",
         None,
@@ -254,4 +241,15 @@ fn text(text: &str) -> JsValue {
 
 fn optional(text: Option<&str>) -> JsValue {
     text.unwrap_or_default().into()
+}
+
+/// An event with the time when the server says that it happened, where it does.
+fn timed<const N: usize>(
+    kind: &str,
+    time: Option<Timestamp>,
+    entries: [(&str, JsValue); N],
+) -> Object {
+    #[expect(clippy::cast_precision_loss, reason = "a time fits for 280,000 years")]
+    let millis = time.map(|time| time.unix_millis() as f64);
+    running::timed(kind, millis, entries)
 }

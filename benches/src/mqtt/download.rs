@@ -1,0 +1,61 @@
+//! What a page downloads.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::Peers;
+use crate::report::Report;
+
+/// What `cargo xtask bench` built, by its features, and what it can do.
+const MODULES: [(&str, &str); 2] = [
+    (
+        "mqtt",
+        "MQTT over the page's own WebSocket, as MQTT.js does",
+    ),
+    (
+        "mqtt,sockets",
+        "MQTT over TLS, over Direct Sockets or a relay, and over the page's own WebSocket",
+    ),
+];
+
+pub(super) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
+    report.heading(
+        "What a page downloads for MQTT",
+        "Each file by `gzip -9`, added up. Ours: the WebAssembly with these features of \
+         `jackfield-web` alone, the JavaScript that wasm-bindgen makes for it, and `jackfield.js`, \
+         which has the other protocols' classes too; neither script is minified. MQTT.js 5.16.0: \
+         `dist/mqtt.esm.js`, minified, as it is published. Aim: less than MQTT.js.",
+    );
+    let mqtt_js = gzipped(&peers.npm.join("node_modules/mqtt/dist/mqtt.esm.js"))?;
+    let row = |name: &str, what: &str, bytes: u64| {
+        vec![
+            name.into(),
+            what.into(),
+            format!("{:.1} kB", bytes as f64 / 1000.0),
+            format!("{:.2}", bytes as f64 / mqtt_js as f64),
+        ]
+    };
+    let mut rows = Vec::new();
+    for (features, what) in MODULES {
+        let folder = peers.web.join(features);
+        let mut bytes = gzipped(&peers.web.join("jackfield.js"))?;
+        for file in ["jackfield_web.js", "jackfield_web_bg.wasm"] {
+            bytes += gzipped(&folder.join(file))?;
+        }
+        rows.push(row(&format!("jackfield, `{features}`"), what, bytes));
+    }
+    let theirs = "MQTT over the page's own WebSocket";
+    rows.push(row("MQTT.js", theirs, mqtt_js));
+    report.table(&["", "", "gzipped", "of MQTT.js"], &rows);
+    Ok(())
+}
+
+fn gzipped(file: &Path) -> Result<u64> {
+    let output = Command::new("gzip").args(["-9", "-c"]).arg(file).output();
+    let output = output.context("gzip")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}", file.display());
+    Ok(output.stdout.len() as u64)
+}

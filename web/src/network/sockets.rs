@@ -1,0 +1,134 @@
+//! Direct Sockets or a relay, and TLS over either.
+
+use jackfield_direct::Direct;
+use jackfield_relay::{Relay, RelayConfig};
+use jackfield_socket::{
+    AnyNetwork, AnyStream, ByteStream as _, Endpoint, Error, ErrorKind, Result, TcpConnect as _,
+    TcpOptions,
+};
+use jackfield_tls::{Certificates, TlsConfig, TlsConnector, TlsStream, TlsVersion};
+use js_sys::{Object, Uint8Array};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::convert::{Options, object, set};
+
+/// Sockets of one kind, or none.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    network: Option<(&'static str, AnyNetwork)>,
+    tls: TlsConnector,
+}
+
+impl Sockets {
+    pub(super) fn open(options: &Options<'_>) -> Result<Self> {
+        let mut config = TlsConfig::new();
+        if let Some(roots) = options.text("roots")? {
+            config = config.with_roots(Certificates::from_pem(roots.as_bytes())?);
+        }
+        let tls = TlsConnector::new(config)?;
+        let network = if Direct::is_available() {
+            Some(("direct", AnyNetwork::new(Direct)))
+        } else if let Some(relay) = options.text("relay")? {
+            let mut config = RelayConfig::new(&relay)?;
+            if let Some(token) = options.text("token")? {
+                config = config.with_token(token)?;
+            }
+            let (relay, connection) = Relay::new(config);
+            spawn_local(connection);
+            Some(("relay", AnyNetwork::new(relay)))
+        } else {
+            None
+        };
+        Ok(Self { network, tls })
+    }
+
+    pub(super) fn kind(&self) -> Option<&'static str> {
+        self.network.as_ref().map(|(kind, _)| *kind)
+    }
+
+    pub(super) fn network(&self) -> Result<AnyNetwork> {
+        match &self.network {
+            Some((_, network)) => Ok(network.clone()),
+            None => Err(Error::new(
+                ErrorKind::Unsupported,
+                "there are no Direct Sockets here, and no relay was given",
+            )),
+        }
+    }
+
+    /// Opens streams, with TLS or without.
+    pub(super) fn streams(&self, tls: bool) -> Result<Streams> {
+        Ok(Streams {
+            network: self.network()?,
+            tls: tls.then(|| self.tls.clone()),
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    network: AnyNetwork,
+    tls: Option<TlsConnector>,
+}
+
+impl Streams {
+    pub(super) async fn connect(
+        &self,
+        to: &Endpoint,
+        options: &TcpOptions,
+    ) -> Result<(AnyStream, Protection)> {
+        let stream = self.network.connect(to, options).await?;
+        let peer = stream.info().peer.map(|peer| peer.to_string());
+        let Some(tls) = &self.tls else {
+            return Ok((stream, Protection { peer, tls: None }));
+        };
+        let stream = tls.connect(stream, to.host()).await?;
+        let tls = Some(TlsFacts::of(&stream));
+        Ok((AnyStream::new(stream), Protection { peer, tls }))
+    }
+}
+
+/// How well a stream is protected.
+#[derive(Clone, Debug)]
+pub(super) struct Protection {
+    peer: Option<String>,
+    tls: Option<TlsFacts>,
+}
+
+#[derive(Clone, Debug)]
+struct TlsFacts {
+    version: &'static str,
+    cipher_suite: &'static str,
+    certificate: Vec<u8>,
+}
+
+impl TlsFacts {
+    fn of(stream: &TlsStream<AnyStream>) -> Self {
+        Self {
+            version: match stream.version() {
+                TlsVersion::Tls12 => "TLS 1.2",
+                _ => "TLS 1.3",
+            },
+            cipher_suite: stream.cipher_suite(),
+            certificate: stream.peer_certificate().unwrap_or_default().to_vec(),
+        }
+    }
+}
+
+impl Protection {
+    /// Adds what it is to `Security`, as jackfield.d.ts has it.
+    pub(super) fn describe(&self, security: &Object) {
+        if let Some(peer) = &self.peer {
+            set(security, "peer", peer.as_str());
+        }
+        if let Some(tls) = &self.tls {
+            let certificate = Uint8Array::from(tls.certificate.as_slice());
+            let facts = object([
+                ("version", tls.version.into()),
+                ("cipherSuite", tls.cipher_suite.into()),
+                ("certificate", certificate.into()),
+            ]);
+            set(security, "tls", facts);
+        }
+    }
+}
