@@ -242,3 +242,47 @@ async fn a_proxy_forwards_by_uri_and_by_scheme() {
     assert_eq!(hello.text(), Some("hello"));
     device.quit().await;
 }
+
+/// That many answer one request is seen in the simulation; here one host has one address.
+#[cfg(target_os = "linux")]
+mod in_a_namespace {
+    use std::net::SocketAddr;
+
+    use jackfield_coap::client;
+    use jackfield_coap::codec::Links;
+    use jackfield_socket::MulticastOptions;
+    use jackfield_testing::namespace::{self, INTERFACE, V4};
+
+    use super::*;
+
+    #[test]
+    fn a_group_of_libcoaps_is_discovered() {
+        if namespace::enter("in_a_namespace::a_group_of_libcoaps_is_discovered") {
+            inside();
+        }
+    }
+
+    #[tokio::main(flavor = "current_thread")]
+    async fn inside() {
+        let group = [239, 255, 71, 2].into();
+        let server = Libcoap::start_in_group(group, INTERFACE).await;
+        let server = server.expect("the server");
+        let mut config = config();
+        let mut multicast = MulticastOptions::default();
+        multicast.interface = Some(V4.into());
+        config.udp.multicast = Some(multicast);
+        let local = SocketAddr::from((V4, 0));
+        let (network, _events, connection) = client::multicast(Native, local, config);
+        let connection = tokio::spawn(connection);
+        let to = SocketAddr::from((group, server.plain().port()));
+        let mut answers = network.discover(to, LONG).await.expect("a target");
+        let answer = timeout(LONG, answers.next()).await.expect("in time");
+        let (from, response) = answer.expect("one at least").expect("an answer");
+        assert_eq!(from.ip(), V4);
+        let links = Links::parse(response.payload()).expect("a list");
+        assert!(links.iter().any(|link| link.target() == "/time"), "{links}");
+        drop((network, answers));
+        let ended = timeout(LONG, connection).await.expect("in time");
+        ended.expect("no panic").expect("an end in order");
+    }
+}

@@ -1,7 +1,7 @@
 //! libcoap's example server: CoAP over UDP, TCP, DTLS and TLS.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -61,6 +61,18 @@ impl Libcoap {
     pub async fn start_as_proxy() -> io::Result<Self> {
         let names = format!(",{PROXY}");
         let extra = ["-P", &names];
+        process::with_retries(|| Self::start_once(None, &extra)).await
+    }
+
+    /// Starts a server that listens everywhere, and in this group of IPv4 on an interface. For a
+    /// [namespace](crate::namespace), where everywhere is nowhere else.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_in_group(group: Ipv4Addr, interface: &str) -> io::Result<Self> {
+        let group = group.to_string();
+        // The later address counts.
+        let extra = ["-A", "0.0.0.0", "-g", &group, "-G", interface];
         process::with_retries(|| Self::start_once(None, &extra)).await
     }
 

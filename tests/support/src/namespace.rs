@@ -9,6 +9,9 @@ pub const V4: Ipv4Addr = Ipv4Addr::new(10, 71, 0, 1);
 /// The same, of IPv6.
 pub const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x71, 0, 0, 0, 0, 0, 1);
 
+/// The interface that has them.
+pub const INTERFACE: &str = "v0";
+
 const INSIDE: &str = "JACKFIELD_TEST_NAMESPACE";
 
 /// Whether this test is inside. Outside, it is run once more, inside: in a Linux network namespace
@@ -39,9 +42,9 @@ pub fn enter(test: &str) -> bool {
         command
     };
     let set_up = format!(
-        "ip link set lo up && ip link add v0 type veth peer name v1 \
-         && ip link set v1 up && ip link set v0 up \
-         && ip addr add {V4}/24 dev v0 && ip -6 addr add {V6}/64 dev v0 nodad"
+        "ip link set lo up && ip link add {INTERFACE} type veth peer name v1 \
+         && ip link set v1 up && ip link set {INTERFACE} up \
+         && ip addr add {V4}/24 dev {INTERFACE} && ip -6 addr add {V6}/64 dev {INTERFACE} nodad"
     );
     let tried = unshare(&["sh", "-c", &set_up]).output();
     if !tried.is_ok_and(|output| output.status.success()) {

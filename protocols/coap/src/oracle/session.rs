@@ -56,8 +56,9 @@ pub fn session(script: &[u8]) {
             8 => play.delivered(byte()),
             9 => play.undelivered(byte()),
             10 => play.cancel(byte()),
-            11 | 12 => play.pass(),
-            13 => play.exchanges.connected(play.now),
+            11 => play.pass(),
+            12 => play.release(),
+            13 => play.connect(),
             14 => play.disconnect(),
             _ => play.now += Duration::from_millis(u64::from(byte()) * 500),
         }
@@ -69,6 +70,7 @@ pub fn session(script: &[u8]) {
 struct Play {
     now: Instant,
     exchanges: Exchanges,
+    connected: bool,
     cache: Cache,
     /// Whom each one was asked of, and whether it is a group.
     open: BTreeMap<ExchangeId, (Peer, bool)>,
@@ -92,13 +94,15 @@ impl Play {
             ..Config::default()
         };
         let mut exchanges = Exchanges::new(config, choice.is_multiple_of(2));
-        if choice < 200 {
+        let connected = choice < 200;
+        if connected {
             exchanges.connected(now);
         }
         let size = BlockSize::ALL[usize::from(choice % 7)];
         Self {
             now,
             exchanges,
+            connected,
             cache: Cache::new(2000),
             open: BTreeMap::new(),
             cancelled: BTreeSet::new(),
@@ -244,8 +248,20 @@ impl Play {
         }
     }
 
+    fn connect(&mut self) {
+        self.connected = true;
+        self.exchanges.connected(self.now);
+    }
+
+    fn release(&mut self) {
+        self.check();
+        self.connected = false;
+        self.exchanges.released();
+    }
+
     fn disconnect(&mut self) {
         self.check();
+        self.connected = false;
         self.exchanges.disconnected();
         self.tokens.clear();
         assert!(self.exchanges.poll_outgoing().is_none());
@@ -255,6 +271,7 @@ impl Play {
         assert!(self.exchanges.len() <= MAX_EXCHANGES);
         while let Some(outgoing) = self.exchanges.poll_outgoing() {
             if let Outgoing::Send { id, message, .. } = outgoing {
+                assert!(self.connected, "sent where nothing can be sent");
                 let token = message.token();
                 assert_eq!(token.len(), 8);
                 let before = self.tokens.insert(token, id);
