@@ -400,6 +400,33 @@ async fn bodies_that_are_sent_at_once_do_not_mix() {
     assert!(taken == bodies, "what arrived is not what was sent");
 }
 
+/// RFC 8132, section 2: what is asked for is also in the body.
+#[tokio::test(start_paused = true)]
+async fn fetches_that_ask_at_once_for_different_parts_get_their_own() {
+    let world = World::new(15);
+    let site = Site::new(ServerConfig::default());
+    let resource = Resource::new().method(Code::FETCH, |request| {
+        let text = format!("{} ", request.text().unwrap_or_default());
+        Reply::content(text.repeat(1_000), TEXT)
+    });
+    site.add("/parts", resource).expect("a path");
+    world.serve(&site).await;
+    let client = world.client(|config| config.datagrams.transmission.nstart = 4);
+    let mut asked = tokio::task::JoinSet::new();
+    // The last is larger than a message itself.
+    for name in ["first", "other", "third", &"long".repeat(300)] {
+        let (client, name) = (client.clone(), name.to_owned());
+        asked.spawn(async move {
+            let answer = client.fetch("/parts", name.clone(), TEXT).await;
+            let expected = format!("{name} ").repeat(1_000);
+            assert!(answer.expect("an answer").payload() == expected.as_bytes());
+        });
+    }
+    while let Some(outcome) = asked.join_next().await {
+        outcome.expect("its own");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_told_is_done_once_and_not_answered() {
     for over_tcp in [false, true] {

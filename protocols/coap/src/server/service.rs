@@ -173,7 +173,8 @@ impl Service {
             Ok(block1) => block1,
             Err(response) => return (response, None),
         };
-        let key = (peer, transfer_key(request, false));
+        // A body that came in blocks does not come again with the requests for the response's.
+        let key = (peer, response_key(request, block1.is_none()));
         let asked = request.block2();
         let going = asked.filter(|asked| asked.number() > 0);
         let kept = going.and_then(|_| self.leaving.get_mut(&key));
@@ -274,10 +275,10 @@ impl Service {
             return;
         }
         // The blocks of one representation are told from another's by the entity-tag.
-        let etag = fingerprint(&body);
         let mut whole = whole;
-        for message in [&mut *response, &mut whole] {
-            if message.etags().next().is_none() {
+        if response.etags().next().is_none() {
+            let etag = fingerprint(&body);
+            for message in [&mut *response, &mut whole] {
                 let _ = message.options_mut().add(OptionNumber::ETAG, &etag);
             }
         }
@@ -371,7 +372,7 @@ impl Service {
             notification.set_observe(sequence);
         }
         let (size, most) = limits(&self.site, endpoint.layer(), peer);
-        let key = (peer, transfer_key(&request, false));
+        let key = (peer, response_key(&request, true));
         let asked = request.block2();
         self.put_in_blocks(&mut notification, key, asked, size, most, now);
         let is_reliable = endpoint.layer().is_reliable();
@@ -450,6 +451,16 @@ fn transfer_key(request: &Message, tagged: bool) -> Vec<u8> {
             key.extend_from_slice(&(value.len() as u32).to_be_bytes());
             key.extend_from_slice(value);
         }
+    }
+    key
+}
+
+/// What the requests for the blocks of one response have in common. What FETCH asks for is also in its
+/// body (RFC 8132, section 2), where that comes with each of them.
+fn response_key(request: &Message, with_body: bool) -> Vec<u8> {
+    let mut key = transfer_key(request, false);
+    if with_body && request.code() == Code::FETCH {
+        key.extend_from_slice(request.payload());
     }
     key
 }
