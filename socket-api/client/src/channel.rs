@@ -1,4 +1,7 @@
 //! What passes between a client's handle, its events, and its connection.
+//!
+//! It passes in boxes: a channel makes room for 32 of what it carries when it is made, which would be
+//! most of what a client takes that has nothing to do.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -9,8 +12,8 @@ use tokio::sync::mpsc;
 /// client quits.
 #[derive(Debug)]
 pub struct Actions<A> {
-    bounded: mpsc::Sender<A>,
-    posted: mpsc::UnboundedSender<A>,
+    bounded: mpsc::Sender<Box<A>>,
+    posted: mpsc::UnboundedSender<Box<A>>,
 }
 
 impl<A> Actions<A> {
@@ -22,7 +25,8 @@ impl<A> Actions<A> {
     /// # Cancel safety
     /// Dropping the future withdraws the action.
     pub async fn send(&self, action: A) -> Result<(), A> {
-        self.bounded.send(action).await.map_err(|error| error.0)
+        let sent = self.bounded.send(Box::new(action)).await;
+        sent.map_err(|error| *error.0)
     }
 
     /// Waits until the connection is gone.
@@ -53,12 +57,12 @@ impl<A> Clone for Actions<A> {
 /// Nothing bounds it but what the protocol does: it is for actions that are bounded by something
 /// else, such as the acknowledgement of a message that was received.
 #[derive(Debug)]
-pub struct Poster<A>(mpsc::UnboundedSender<A>);
+pub struct Poster<A>(mpsc::UnboundedSender<Box<A>>);
 
 impl<A> Poster<A> {
     /// Passes an action. Where the connection is gone, so is the action.
     pub fn post(&self, action: A) {
-        let _ = self.0.send(action);
+        let _ = self.0.send(Box::new(action));
     }
 }
 
@@ -74,7 +78,7 @@ impl<A> Clone for Poster<A> {
 /// client reads nothing more from its peer. Dropping this discards all further events; the client
 /// goes on.
 #[derive(Debug)]
-pub struct Events<E>(mpsc::Receiver<E>);
+pub struct Events<E>(mpsc::Receiver<Box<E>>);
 
 impl<E> Events<E> {
     /// The next event; none when the client has ended.
@@ -82,12 +86,13 @@ impl<E> Events<E> {
     /// # Cancel safety
     /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<E> {
-        self.0.recv().await
+        self.0.recv().await.map(|event| *event)
     }
 
     /// [`next`](Self::next), polled.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<E>> {
-        self.0.poll_recv(cx)
+        let event = self.0.poll_recv(cx);
+        event.map(|event| event.map(|event| *event))
     }
 }
 
@@ -97,7 +102,7 @@ impl<E> Events<E> {
 /// it has moved.
 #[derive(Debug)]
 pub struct Outbox<E> {
-    events: mpsc::Sender<E>,
+    events: mpsc::Sender<Box<E>>,
     waiting: VecDeque<E>,
 }
 
@@ -114,7 +119,7 @@ impl<E> Outbox<E> {
     pub async fn flush(&mut self) {
         while !self.waiting.is_empty() {
             match (self.events.reserve().await, self.waiting.pop_front()) {
-                (Ok(room), Some(event)) => room.send(event),
+                (Ok(room), Some(event)) => room.send(Box::new(event)),
                 // Nobody listens.
                 _ => self.waiting.clear(),
             }
@@ -124,7 +129,7 @@ impl<E> Outbox<E> {
     /// [`flush`](Self::flush) for a client that quits: what finds no room is lost.
     pub fn flush_now(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
-            if self.events.try_send(event).is_err() {
+            if self.events.try_send(Box::new(event)).is_err() {
                 self.waiting.clear();
             }
         }
@@ -134,8 +139,8 @@ impl<E> Outbox<E> {
 /// The connection's end of [`Actions`] and [`Poster`].
 #[derive(Debug)]
 pub struct Inbox<A> {
-    bounded: mpsc::Receiver<A>,
-    posted: mpsc::UnboundedReceiver<A>,
+    bounded: mpsc::Receiver<Box<A>>,
+    posted: mpsc::UnboundedReceiver<Box<A>>,
 }
 
 impl<A> Inbox<A> {
@@ -144,11 +149,12 @@ impl<A> Inbox<A> {
     /// # Cancel safety
     /// Dropping the future loses no action.
     pub async fn recv(&mut self) -> Option<A> {
-        tokio::select! {
+        let action = tokio::select! {
             biased;
             Some(action) = self.posted.recv() => Some(action),
             action = self.bounded.recv() => action,
-        }
+        };
+        action.map(|action| *action)
     }
 }
 

@@ -59,6 +59,9 @@ pub use datagram::{DatagramCore, DatagramDriver, Peer};
 
 /// How many bytes one read takes at the most.
 const READ_SIZE: usize = 16 * 1024;
+/// And how many until one has taken so many: most connections never have much to read, and are idle
+/// for most of the time.
+const FIRST_READ_SIZE: usize = 1024;
 /// While this many bytes wait to be written, the core is not asked for more.
 const WRITE_HIGH_WATER: usize = 64 * 1024;
 
@@ -164,7 +167,7 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
             out: Vec::new(),
             written: 0,
             flushed: true,
-            read_buf: vec![0; READ_SIZE].into(),
+            read_buf: vec![0; FIRST_READ_SIZE].into(),
             write_side: WriteSide::Open,
             read_side: ReadSide::Open,
         }
@@ -307,6 +310,9 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
         } else {
             self.core.receive(now, bytes)
         };
+        if buf.remaining() == 0 && self.read_buf.len() < READ_SIZE {
+            self.read_buf = vec![0; READ_SIZE].into();
+        }
         Poll::Ready(result.map_err(DriverError::Core))
     }
 
