@@ -4,17 +4,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_coap::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Events};
-use jackfield_coap::codec::{Code, ContentFormat, FrameHeader, Message, OptionNumber};
+use jackfield_coap::RequestError;
+use jackfield_coap::client::{self, Client, ClientConfig};
+use jackfield_coap::codec::{Code, ContentFormat};
 use jackfield_coap::core::{NoResponse, Request};
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
-use jackfield_coap::{RequestError, SessionError};
 use jackfield_sim::{Cut, Link, Network, SimHost};
 use jackfield_socket::{
-    ByteStream, ListenOptions, MulticastGroup, MulticastOptions, TcpListen, TcpListener, UdpOpen,
-    UdpOptions,
+    ListenOptions, MulticastGroup, MulticastOptions, TcpListen, UdpOpen, UdpOptions,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const TEXT: ContentFormat = ContentFormat::TEXT_PLAIN;
 
@@ -254,17 +252,12 @@ impl World {
     }
 
     fn client_tcp(&self) -> Client {
-        self.client_tcp_with_events().0
-    }
-
-    fn client_tcp_with_events(&self) -> (Client, Events) {
         let server = "there.example:5683".parse().expect("an endpoint");
         let mut config = ClientConfig::default();
         config.seed = Some(7);
-        config.requests.response_timeout = Duration::from_mins(5);
-        let (client, events, connection) = client::connect_tcp(self.here.clone(), server, config);
+        let (client, _, connection) = client::connect_tcp(self.here.clone(), server, config);
         tokio::spawn(connection);
-        (client, events)
+        client
     }
 }
 
@@ -463,114 +456,6 @@ async fn what_is_told_is_done_once_and_not_answered() {
             other => panic!("{other:?}"),
         }
     }
-}
-
-/// The server's end of a stream, message by message.
-struct Peer<S> {
-    stream: S,
-    received: Vec<u8>,
-}
-
-impl<S: ByteStream> Peer<S> {
-    /// Says what it takes, as each side has to at first, and hears what the client takes.
-    async fn of(stream: S) -> Self {
-        let received = Vec::new();
-        let mut peer = Self { stream, received };
-        peer.send(&Message::new(Code::CSM)).await;
-        let settings = peer.receive().await.expect("it goes on");
-        assert_eq!(settings.code(), Code::CSM);
-        peer
-    }
-
-    async fn send(&mut self, message: &Message) {
-        let mut bytes = Vec::new();
-        message.write_frame(&mut bytes);
-        self.stream.write_all(&bytes).await.expect("it is sent");
-        self.stream.flush().await.expect("it is sent");
-    }
-
-    /// The next message; none at the stream's end.
-    async fn receive(&mut self) -> Option<Message> {
-        loop {
-            if let Some(header) = FrameHeader::decode(&self.received)
-                && let Some(frame) = self.received.get(..header.frame_len() as usize)
-            {
-                let message = Message::from_frame(frame).expect("a message");
-                self.received.drain(..header.frame_len() as usize);
-                return Some(message);
-            }
-            let read = self.stream.read_buf(&mut self.received).await;
-            if read.expect("an end in order") == 0 {
-                return None;
-            }
-        }
-    }
-
-    async fn answer(&mut self, request: &Message, text: &str) {
-        let mut response = Message::new(Code::CONTENT);
-        response.set_token(request.token());
-        response.set_payload(text);
-        self.send(&response).await;
-    }
-}
-
-/// RFC 8323, section 5.5: what was asked is answered, what is asked meanwhile waits for the next
-/// connection, and that for as long as the server wants.
-#[tokio::test(start_paused = true)]
-async fn a_server_that_releases_its_clients_is_left_and_found_again() {
-    let world = World::new(14);
-    let at: SocketAddr = "192.0.2.2:5683".parse().expect("an address");
-    let listener = world.there.listen(at, &ListenOptions::default()).await;
-    let mut listener = listener.expect("the port is free");
-    let (client, mut events) = world.client_tcp_with_events();
-    let ask = |path: &'static str| {
-        let client = client.clone();
-        tokio::spawn(async move { client.get(path).await })
-    };
-    let first = ask("/first");
-    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
-    let request = peer.receive().await.expect("it goes on");
-    let mut release = Message::new(Code::RELEASE);
-    let hold_off = OptionNumber(4);
-    let options = release.options_mut();
-    options.set(hold_off, &[100]).expect("it fits");
-    peer.send(&release).await;
-    // It arrives before the next request is made: an answer to a ping says so.
-    let mut ping = Message::new(Code::PING);
-    ping.set_token("p".parse().expect("a token"));
-    peer.send(&ping).await;
-    let pong = peer.receive().await.expect("it goes on");
-    assert_eq!(pong.code(), Code::PONG);
-    let second = ask("/second");
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    peer.answer(&request, "one").await;
-    let released = tokio::time::Instant::now();
-    let parting = peer.receive().await.expect("a word");
-    assert_eq!(parting.code(), Code::RELEASE);
-    assert!(peer.receive().await.is_none(), "there is no end");
-    let answer = first.await.expect("no panic").expect("it is answered");
-    assert_eq!(answer.text(), Some("one"));
-
-    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
-    let waited = released.elapsed();
-    assert!(waited >= Duration::from_secs(100), "only {waited:?}");
-    let request = peer.receive().await.expect("it goes on");
-    assert!(request.uri_path().eq(["second"]));
-    peer.answer(&request, "two").await;
-    let answer = second.await.expect("no panic").expect("it is answered");
-    assert_eq!(answer.text(), Some("two"));
-    let (error, retry_in) = loop {
-        let event = events.next().await.expect("it goes on");
-        if let ClientEvent::Disconnected { error, retry_in } = event {
-            break (error, retry_in);
-        }
-    };
-    let is_released = matches!(
-        error,
-        ConnectionError::Session(SessionError::Released { .. })
-    );
-    assert!(is_released, "{error:?}");
-    assert!(retry_in >= Some(Duration::from_secs(100)), "{retry_in:?}");
 }
 
 #[tokio::test(start_paused = true)]
