@@ -33,8 +33,10 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
         "CoAP requests to libcoap's server",
         "Confirmable requests over loopback UDP, one after the other, and 1 MiB in blocks of 1024 \
          bytes each way: what comes back is compared. Server: coap-server of libcoap 4.3, as a \
-         process of its own. Peers: the crate coap 0.29, aiocoap 0.4.17 on Python, node-coap 1.5. \
-         Median of 3 runs, alternating. Aim: fastest.",
+         process of its own. Its answer to the last block of a body has no Block1 option; the crate \
+         coap takes that for a failure, but the body is there by then, so its time counts. Peers: \
+         the crate coap 0.29, aiocoap 0.4.17 on Python, node-coap 1.5. Median of 3 runs, \
+         alternating. Aim: fastest.",
     );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -68,12 +70,8 @@ pub(super) fn run(report: &mut Report) -> Result<()> {
         let mut row = vec![name.into()];
         for (rate, ours) in rates.into_iter().zip(ours) {
             let digits = if rate < 100.0 { 1 } else { 0 };
-            if rate.is_nan() {
-                row.extend(["fails".into(), String::new()]);
-            } else {
-                row.push(format!("{rate:.digits$}"));
-                row.push(format!("{:.2}", ours / rate));
-            }
+            row.push(format!("{rate:.digits$}"));
+            row.push(format!("{:.2}", ours / rate));
         }
         rows.push(row);
     }
@@ -135,18 +133,16 @@ async fn crate_coap(at: SocketAddr) -> Result<Times> {
     let body = body();
     let start = Instant::now();
     let put = request("/crate", RequestType::Put, Some(body.clone()));
-    let put = match client.send(put).await {
-        Ok(_) => start.elapsed().as_secs_f64(),
-        // It gives up where the server's first answer does not repeat Block1.
-        Err(error) => {
-            eprintln!("coap: {error}");
-            f64::NAN
-        }
-    };
+    match client.send(put).await {
+        Ok(_) => {}
+        // All blocks are sent and answered by then; see below whether they have arrived.
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+        Err(error) => return Err(error.into()),
+    }
+    let put = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    // What our client has put there.
     let response = client
-        .send(request("/jackfield", RequestType::Get, None))
+        .send(request("/crate", RequestType::Get, None))
         .await?;
     let get = start.elapsed().as_secs_f64();
     ensure!(response.message.payload == body, "another body came back");

@@ -166,6 +166,7 @@ pub(crate) struct PublishRef<'a> {
 }
 
 impl Publish {
+    #[inline]
     pub(crate) fn as_ref(&self) -> PublishRef<'_> {
         PublishRef {
             dup: self.dup,
@@ -198,18 +199,26 @@ impl PublishRef<'_> {
         2 + self.topic.len() + packet_id + properties + self.payload.len()
     }
 
+    #[inline]
     fn properties_length(&self, version: Version) -> Option<usize> {
         if version == Version::V311 {
-            return None;
+            None
+        } else if self.has_no_properties() {
+            Some(0)
+        } else {
+            Some(self.count_properties())
         }
-        if self.has_no_properties() {
-            return Some(0);
-        }
-        let mut counter = Counter::default();
-        self.write_properties(&mut counter);
-        Some(counter.0)
     }
 
+    /// Apart from the rest, which is short then.
+    #[inline(never)]
+    fn count_properties(&self) -> usize {
+        let mut counter = Counter::default();
+        self.write_properties(&mut counter);
+        counter.0
+    }
+
+    #[inline]
     fn has_no_properties(&self) -> bool {
         self.topic_alias.is_none()
             && self.subscription_ids.is_empty()
