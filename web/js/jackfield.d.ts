@@ -233,9 +233,14 @@ export interface MqttOptions {
   /** The longest silence, in seconds; 0 for any. Default: 60. */
   keepAlive?: number;
   /**
+   * How long to wait before the next attempt to connect, in milliseconds: at first, and at most. It
+   * doubles in between, less up to half by chance. Default: 2 seconds, and 5 minutes.
+   */
+  reconnect?: { first?: number; longest?: number };
+  /**
    * Keeps the session in this origin's IndexedDB, under this name: messages in flight outlive the
-   * tab, and are finished by the next one that opens the same name. One tab at a time can, another
-   * one is told `in-use`.
+   * tab, and are finished by the next one that opens the same name. One tab at a time can; another
+   * one waits two seconds for it to go, and is told `in-use` then.
    */
   store?: string;
   /** Messages wait for `acknowledge()`. Default: false, acknowledged when they are taken. */
@@ -270,10 +275,26 @@ export interface Mqtt extends AsyncIterable<MqttEvent> {
    * @throws {JackfieldError} `refused` with the broker's reason, `limit-exceeded` when too much
    *   waits, `invalid-input` for a topic that can't be one.
    */
-  publish(topic: string, payload?: MqttPayload, options?: MqttPublishOptions): Promise<MqttReply>;
+  publish(topic: string, payload?: MqttPayload, options?: MqttPublishOptions): MqttPublication;
+  /**
+   * How many messages of QoS 1 and 2 the session has ever taken to send, those of earlier tabs with
+   * the same `store` included. The count is stored together with the message: a page that numbers
+   * its messages knows, after a crash, which was the last that the session has. It goes on with the
+   * next, and sends none twice and leaves none out.
+   *
+   * ```js
+   * const broker = await network.mqtt('mqtts://broker.example.org', { clientId: 'meter', store: 'meter' });
+   * for (const reading of readings.slice(await broker.published())) {
+   *   await broker.publish('meter/reading', reading, { qos: 2 }).queued;
+   * }
+   * ```
+   */
+  published(): Promise<number>;
   /**
    * Subscribes, now and after each reconnection that lost the session. Iterating the result takes
    * its messages; leaving the loop unsubscribes. If the broker refuses, the loop throws.
+   * Subscribing at once, before anything is waited for, gets what the broker has kept for the session
+   * as well, in its order; later, that comes as events.
    */
   subscribe(filter: string, options?: MqttSubscribeOptions): MqttSubscription;
   /** Asks, and waits for the answer that correlates. Version 5. */
@@ -285,6 +306,12 @@ export interface Mqtt extends AsyncIterable<MqttEvent> {
   disconnect(options?: { will?: boolean }): Promise<void>;
   /** Closes at once. The broker publishes the will, and keeps the session. */
   close(): void;
+}
+
+/** A message on its way: the promise is its delivery. */
+export interface MqttPublication extends Promise<MqttReply> {
+  /** Settles when the message is queued, and durable where there is a `store`: it outlives the tab. */
+  readonly queued: Promise<void>;
 }
 
 export interface MqttPublishOptions {

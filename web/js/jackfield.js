@@ -125,8 +125,14 @@ class Mqtt {
   /** @param {string} topic @param {Api.MqttPayload} [payload] @param {Api.MqttPublishOptions} [options] */
   publish(topic, payload, options) {
     this.#takeUnasked();
-    return this.#client.publish(topic, toBytes(payload), options);
+    const publication = this.#client.enqueue(topic, toBytes(payload), options);
+    const queued = publication.then(() => undefined);
+    // Whoever waits for the outcome is told there.
+    queued.catch(() => undefined);
+    return Object.assign(publication.then((taken) => toReply(taken.outcome())), { queued });
   }
+
+  published() { return this.#client.published(); }
 
   /** @param {string} filter @param {Api.MqttSubscribeOptions} [options] */
   subscribe(filter, options) {
@@ -212,7 +218,12 @@ class Subscription {
     }
   }
 
-  async unsubscribe() { return (await this.#subscribed).unsubscribe(); }
+  async unsubscribe() { return toReply((await this.#subscribed).unsubscribe()); }
+}
+
+/** @param {Promise<object>} fields */
+function toReply(fields) {
+  return /** @type {Promise<Api.MqttReply>} */ (fields);
 }
 
 /** @implements {Api.Coap} */

@@ -8,7 +8,9 @@ use std::future::Future;
 use std::rc::Rc;
 
 use jackfield_coap::RequestError;
-use jackfield_coap::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Events};
+use jackfield_coap::client::{
+    self, Client, ClientConfig, ClientEvent, CoapWebSockets, ConnectionError, Events,
+};
 use jackfield_coap::codec::{Scheme, Target, Uri};
 use jackfield_coap::core::{Request, Response};
 use jackfield_socket::{Error, ErrorKind};
@@ -250,10 +252,22 @@ impl Coap {
                 let (client, events, connection) = client::connect_tcp(network, server, config);
                 (client, link, events, Running::start(connection))
             }
-            scheme => {
+            Scheme::CoapWs | Scheme::CoapsWs => {
+                let secure = uri.scheme().is_secure();
+                let sockets = if secure {
+                    CoapWebSockets::wss()
+                } else {
+                    CoapWebSockets::ws()
+                };
+                let network = Network::web_socket(secure, sockets);
+                link.network = Some(network.clone());
+                let (client, events, connection) = client::connect_tcp(network, server, config);
+                (client, link, events, Running::start(connection))
+            }
+            Scheme::Coaps => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
-                    format!("{scheme}:// can't be reached from a page"),
+                    "coaps:// needs DTLS, which a page has not: coaps+tcp:// is TLS",
                 ));
             }
         })

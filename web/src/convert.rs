@@ -164,6 +164,7 @@ pub(crate) fn socket_error(failed: &Error) -> JsValue {
 }
 
 /// An error of a store, as pages get it.
+#[cfg(any(feature = "coap", feature = "mqtt"))]
 pub(crate) fn store_error(failed: &jackfield_store::Error) -> JsValue {
     let kind = match failed.kind() {
         jackfield_store::ErrorKind::InUse => "in-use",

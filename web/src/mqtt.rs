@@ -6,14 +6,16 @@ mod value;
 use std::time::Duration;
 
 use jackfield_mqtt::RequestError;
-use jackfield_mqtt::client::{self, Client, ClientEvent, Events, Requester, Subscription};
+use jackfield_mqtt::client::{
+    self, Client, ClientEvent, Events, Publication, Requester, Subscription,
+};
 use jackfield_mqtt::codec::{
     Disconnect, DisconnectReason, PublishReason, Text, TopicFilter, TopicName,
 };
 use jackfield_mqtt::core::Event;
 use jackfield_socket::{Endpoint, Error, ErrorKind};
 use jackfield_store::IndexedDbStore;
-use jackfield_websocket::WebSocketOptions;
+use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
 use js_sys::Object;
 use tokio::sync::{Mutex, Notify, OnceCell};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -46,6 +48,13 @@ pub struct Mqtt {
     /// Made at the first request.
     requester: OnceCell<Requester>,
     running: Running,
+}
+
+/// A message that is queued.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct MqttPublication {
+    publication: Publication,
 }
 
 /// The messages of one filter.
@@ -86,31 +95,42 @@ impl Mqtt {
         }
     }
 
-    /// Publishes a message.
+    /// Publishes a message; done when it is queued.
     ///
     /// # Errors
     /// A `JackfieldError`, as all methods.
-    pub async fn publish(
+    pub async fn enqueue(
         &self,
         topic: String,
         payload: Vec<u8>,
         options: JsValue,
-    ) -> Result<Object> {
+    ) -> Result<MqttPublication> {
         let message = options::message(&topic, payload, &Options(&options));
         let message = message.map_err(|error| socket_error(&error))?;
-        let taken = self.client.publish(message).await;
-        let taken = taken.map_err(|error| request_error(&error))?;
-        Ok(value::reply(
-            taken.reason.code(),
-            &taken.reason,
-            taken.text.as_ref(),
-        ))
+        let publication = self.client.enqueue(message).await;
+        let publication = publication.map_err(|error| request_error(&error))?;
+        Ok(MqttPublication { publication })
+    }
+
+    /// How many messages of QoS 1 and 2 the session has ever taken to send.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue).
+    pub async fn published(&self) -> Result<f64> {
+        let published = self.client.published().await;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "no session lives for 2^53 messages"
+        )]
+        published
+            .map(|count| count as f64)
+            .map_err(|error| request_error(&error))
     }
 
     /// Subscribes; done when the broker has agreed.
     ///
     /// # Errors
-    /// As [`publish`](Self::publish).
+    /// As [`enqueue`](Self::enqueue).
     pub async fn subscribe(&self, filter: String, options: JsValue) -> Result<MqttSubscription> {
         let filter = TopicFilter::new(filter)
             .map_err(|error| socket_error(&invalid("filter", format_args!("is none: {error}"))))?;
@@ -127,7 +147,7 @@ impl Mqtt {
     /// Asks, and waits for the response.
     ///
     /// # Errors
-    /// As [`publish`](Self::publish).
+    /// As [`enqueue`](Self::enqueue).
     pub async fn request(
         &self,
         topic: String,
@@ -155,7 +175,7 @@ impl Mqtt {
     /// Acknowledges a message by hand.
     ///
     /// # Errors
-    /// As [`publish`](Self::publish).
+    /// As [`enqueue`](Self::enqueue).
     pub async fn acknowledge(&self, serial: f64, code: u8) -> Result<()> {
         let reason = PublishReason::from_u8(code)
             .ok_or_else(|| socket_error(&invalid("code", "is no reason for a message")))?;
@@ -170,7 +190,7 @@ impl Mqtt {
     /// Goes in order.
     ///
     /// # Errors
-    /// As [`publish`](Self::publish).
+    /// As [`enqueue`](Self::enqueue).
     pub async fn disconnect(&self, with_will: bool) -> Result<()> {
         let reason = if with_will {
             DisconnectReason::DisconnectWithWill
@@ -184,6 +204,23 @@ impl Mqtt {
     /// Closes at once.
     pub fn close(&self) {
         self.running.close();
+    }
+}
+
+#[wasm_bindgen]
+impl MqttPublication {
+    /// What came of it.
+    ///
+    /// # Errors
+    /// A `JackfieldError`.
+    pub async fn outcome(self) -> Result<Object> {
+        let taken = self.publication.await;
+        let taken = taken.map_err(|error| request_error(&error))?;
+        Ok(value::reply(
+            taken.reason.code(),
+            &taken.reason,
+            taken.text.as_ref(),
+        ))
     }
 }
 
@@ -317,8 +354,15 @@ fn web_socket(tls: bool, path: &str) -> Secured {
     } else {
         format!("/{path}")
     };
-    let options = WebSocketOptions::new().with_path(path);
-    Network::web_socket(tls, options.with_subprotocol("mqtt"))
+    let options = WebSocketOptions::new()
+        .with_path(path)
+        .with_subprotocol("mqtt");
+    let network = if tls {
+        WebSocketNetwork::wss(options)
+    } else {
+        WebSocketNetwork::ws(options)
+    };
+    Network::web_socket(tls, network)
 }
 
 fn request_error(error: &RequestError) -> JsValue {

@@ -9,8 +9,7 @@ mod sockets;
 
 use std::sync::{Arc, Mutex};
 
-use jackfield_socket::{AnyStream, Endpoint, Result, TcpConnect, TcpOptions};
-use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
+use jackfield_socket::{AnyNetwork, AnyStream, Endpoint, Result, TcpConnect, TcpOptions};
 use js_sys::Object;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -51,20 +50,16 @@ impl Network {
         Ok(Secured::new(Way::Sockets(self.sockets.streams(tls)?)))
     }
 
-    /// The page's own WebSocket, with the browser's TLS or without.
-    #[cfg(feature = "mqtt")]
-    pub(crate) fn web_socket(tls: bool, options: WebSocketOptions) -> Secured {
-        let network = if tls {
-            WebSocketNetwork::wss(options)
-        } else {
-            WebSocketNetwork::ws(options)
-        };
+    /// What opens the page's own WebSockets, with the browser's TLS or without.
+    #[cfg(any(feature = "coap", feature = "mqtt"))]
+    pub(crate) fn web_socket(tls: bool, network: impl TcpConnect) -> Secured {
+        let network = AnyNetwork::default().with_tcp(network);
         Secured::new(Way::WebSocket(network, if tls { "wss" } else { "ws" }))
     }
 
     /// Direct Sockets or the relay.
     #[cfg(feature = "coap")]
-    pub(crate) fn sockets(&self) -> Result<jackfield_socket::AnyNetwork> {
+    pub(crate) fn sockets(&self) -> Result<AnyNetwork> {
         self.sockets.network()
     }
 }
@@ -79,8 +74,11 @@ pub(crate) struct Secured {
 #[derive(Clone, Debug)]
 enum Way {
     Sockets(Streams),
-    #[cfg_attr(not(feature = "mqtt"), expect(dead_code, reason = "only MQTT has it"))]
-    WebSocket(WebSocketNetwork, &'static str),
+    #[cfg_attr(
+        not(any(feature = "coap", feature = "mqtt")),
+        expect(dead_code, reason = "IRC has none")
+    )]
+    WebSocket(AnyNetwork, &'static str),
 }
 
 /// What stands between the page and the server.
@@ -117,7 +115,7 @@ impl TcpConnect for Secured {
     async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<AnyStream> {
         let (stream, security) = match &self.way {
             Way::WebSocket(network, kind) => {
-                let stream = AnyStream::new(network.connect(to, options).await?);
+                let stream = network.connect(to, options).await?;
                 (stream, Security::WebSocket(kind))
             }
             Way::Sockets(streams) => {

@@ -54,7 +54,7 @@ const CHROMIUM_VERSION: u32 = 156;
 /// Shrinks WebAssembly; used where it is there.
 pub(crate) const WASM_OPT: &str = "wasm-opt";
 
-/// Servers and clients in JavaScript.
+/// Servers and clients in JavaScript, and the compiler of TypeScript.
 pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
     lists: "tests/support/node",
     to: "target/node",

@@ -77,7 +77,16 @@ const STAGES: &[Stage] = &[
     },
     Stage {
         name: "browsers",
-        needs: &[Need::WasmTarget, CLANG, Need::Chromium, INSPIRCD],
+        needs: &[
+            Need::WasmTarget,
+            CLANG,
+            Need::Chromium,
+            INSPIRCD,
+            MOSQUITTO,
+            LIBCOAP,
+            NODE_SERVERS,
+            Need::PythonPackages,
+        ],
         run: |context| {
             context.cargo_test("browsers", &["--package", BROWSERS, "--package", SUPPORT])
         },

@@ -179,7 +179,8 @@ function wrong(scheme, address, url) {
   if (address === '') {
     return 'Give an address: a name or an IP address, with a port if it is not the usual one.';
   }
-  if (!URL.canParse(url.replace(/^[a-z+]+:/u, 'http:'))) {
+  // Chromium takes a space for a part of a name.
+  if (/\s/u.test(address) || !URL.canParse(url.replace(/^[a-z+]+:/u, 'http:'))) {
     return `${address} is no address.`;
   }
   if (saved.sources.some((known) => known.url === url)) {

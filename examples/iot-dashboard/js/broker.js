@@ -4,7 +4,7 @@
 import { sentence } from '../shared/js/connection.js';
 import { read } from './reading.js';
 import { keepSecret, secret } from './saved.js';
-import { Source } from './source.js';
+import { FIRST_WAIT, LONGEST_WAIT, Source } from './source.js';
 
 /** @import { Mqtt, MqttEvent, MqttMessage, MqttSubscription } from '../jackfield/jackfield.js' */
 
@@ -37,10 +37,11 @@ export class Broker extends Source {
   async run() {
     const { saved } = this;
     this.become('connecting');
+    let client = null;
     try {
       const network = await this.around.network();
       this.networkKind = network.kind;
-      const client = await network.mqtt(saved.url, {
+      client = await network.mqtt(saved.url, {
         version: saved.version,
         clientId: `jackfield-${saved.id}`,
         username: saved.username || undefined,
@@ -48,6 +49,7 @@ export class Broker extends Source {
         will: saved.will && { ...saved.will, qos: 1, retain: true },
         store: `iot-${saved.id}`,
         sessionExpiry: SESSION_EXPIRY,
+        reconnect: { first: FIRST_WAIT, longest: LONGEST_WAIT },
       });
       this.client = client;
       (saved.filters ?? ['#']).forEach((filter) => this.#listen(filter));
@@ -59,7 +61,9 @@ export class Broker extends Source {
         this.become('failed', this.explain(error));
       }
     }
-    this.client = null;
+    if (this.client === client) {
+      this.client = null;
+    }
   }
 
   /** Connects without waiting any longer. */

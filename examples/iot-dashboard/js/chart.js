@@ -1,14 +1,19 @@
 // @ts-check
 /** A chart of the last minutes, drawn by uPlot; gaps in the connection are shaded. */
 
-import uPlot from '../uplot/uPlot.esm.js';
+import untyped from '../uplot/uPlot.esm.js';
 import { atClock, figure } from './reading.js';
 
 /** @import { Series } from './series.js' */
 
+/** It comes without types. @type {any} */
+const uPlot = untyped;
+
 /** How much time a chart shows, in seconds: at first, and when there is enough to show. */
 const SHORT = 60;
 const SPAN = 300;
+/** Half the width of a letter of the axes, in pixels. */
+const HALF_LETTER = 3.2;
 
 const dark = window.matchMedia('(prefers-color-scheme: dark)');
 /** @type {Map<string, string>} */
@@ -66,7 +71,11 @@ export class Chart {
           size: 22,
           gap: 4,
           space: 70,
-          values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map((at) => (at % 60 === 0 ? atClock(at * 1000).slice(0, 5) : atClock(at * 1000))),
+          values: (/** @type {any} */ plot, /** @type {number[]} */ splits) => splits.map((at) => {
+            // The last one would be cut off at the edge.
+            const text = at % 60 === 0 ? atClock(at * 1000).slice(0, 5) : atClock(at * 1000);
+            return plot.valToPos(at, 'x') > plot.over.clientWidth - text.length * HALF_LETTER ? '' : text;
+          }),
           incrs: [15, 30, 60, 120],
         },
         { ...axis, size: 44, gap: 6, space: 32, values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map(figure) },

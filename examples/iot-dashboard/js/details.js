@@ -13,6 +13,9 @@ import { Status, place } from './view.js';
 /** @import { Actions } from './view.js' */
 /** @import { Device } from './device.js' */
 
+/** So many are seen at a glance; of more, one can find some. */
+const FEW = 12;
+
 export class Details {
   /** @param {AnySource} source @param {Actions} actions */
   constructor(source, actions) {
@@ -63,6 +66,12 @@ class Items {
     const broker = source instanceof Broker;
     this.count = span('muted', '');
     this.none = element('p', 'muted nothing');
+    this.find = element('input', '');
+    this.find.type = 'search';
+    this.find.id = 'find';
+    this.find.placeholder = broker ? 'Find topics' : 'Find resources';
+    this.find.setAttribute('aria-label', this.find.placeholder);
+    this.find.addEventListener('input', () => this.update());
     this.list = element('ul', 'items');
     this.list.id = 'items';
     const again = broker ? [] : [button('quiet', () => source.discover(), icon('refresh'), 'Discover again')];
@@ -70,6 +79,7 @@ class Items {
       'section',
       'panel',
       element('header', '', element('h2', '', broker ? 'Topics ' : 'Resources ', this.count), ...again),
+      this.find,
       this.none,
       this.list,
     );
@@ -77,8 +87,11 @@ class Items {
 
   update() {
     const { source } = this;
-    const keys = (source instanceof Broker ? [...source.items.keys()] : source.links.map(({ href }) => href))
-      .sort((a, b) => a.localeCompare(b));
+    const all = source instanceof Broker ? [...source.items.keys()] : source.links.map(({ href }) => href);
+    this.find.hidden = all.length <= FEW;
+    const wanted = this.find.hidden ? '' : this.find.value.trim().toLowerCase();
+    const keys = all.filter((key) => key.toLowerCase().includes(wanted))
+      .sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
     for (const [key, row] of this.#rows) {
       if (!keys.includes(key)) {
         row.root.remove();
@@ -94,8 +107,12 @@ class Items {
       row.update();
       return row;
     }));
-    setText(this.count, keys.length >= MAX_ITEMS ? `the first ${MAX_ITEMS}` : String(keys.length));
+    setText(this.count, all.length >= MAX_ITEMS ? `the first ${MAX_ITEMS}` : String(all.length));
     this.none.hidden = keys.length > 0;
+    if (wanted !== '') {
+      setText(this.none, 'None of them has that in its name.');
+      return;
+    }
     setText(this.none, source instanceof Broker
       ? 'No message has come yet. Topics appear here as soon as something is published to them.'
       : 'Nothing is known of it yet: what the device lists at /.well-known/core appears here.');
@@ -131,6 +148,7 @@ class Row {
     setText(/** @type {Element} */ (this.pin.lastElementChild), pinned ? 'Shown' : 'Show');
     const unit = item?.reading?.unit ? ` ${item.reading.unit}` : '';
     setText(this.value, item?.error || (item?.reading ? (item.reading.text || '(empty)') + unit : ''));
+    this.value.classList.toggle('bad', item !== undefined && item.error !== '');
     setText(this.when, item && item.time > 0 ? ago(item.time) : '');
     const badges = source instanceof Broker
       ? [item?.retained ? 'retained' : '', item && item.qos > 0 ? `QoS ${item.qos}` : '']

@@ -3,13 +3,15 @@
 
 import { sentence } from '../shared/js/connection.js';
 import { bytes, read } from './reading.js';
-import { Source } from './source.js';
+import { FIRST_WAIT, LONGEST_WAIT, Source } from './source.js';
 
 /** @import { Coap, CoapLink, CoapResponse } from '../jackfield/jackfield.js' */
 
-/** How long to wait before a device is asked again, in milliseconds: at first, and at most. */
-const FIRST_WAIT = 1000;
-const LONGEST_WAIT = 30_000;
+/**
+ * How long a device may take to say what it offers, in milliseconds: CoAP asks four times until then,
+ * and would give up after a minute and a half.
+ */
+const PATIENCE = 15_000;
 
 /**
  * @typedef {object} Upload
@@ -57,7 +59,10 @@ export class Device extends Source {
       return;
     }
     try {
-      const links = await client.discover();
+      const signal = AbortSignal.timeout(PATIENCE);
+      const links = await client.discover(undefined, { signal }).catch((error) => {
+        throw signal.aborted ? Object.assign(new Error('it was asked several times'), { kind: 'timed-out' }) : error;
+      });
       if (client !== this.client) {
         return;
       }

@@ -126,11 +126,14 @@ function moment(time) {
 }
 
 const round = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 5 });
+/** For numbers that are too long for a tile otherwise. */
+const scientific = new Intl.NumberFormat(undefined, { notation: 'scientific', maximumSignificantDigits: 5 });
 const sizes = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 
 /** @param {number} number */
 export function figure(number) {
-  return round.format(number);
+  const size = Math.abs(number);
+  return (size >= 1e9 || size > 0 && size < 1e-4 ? scientific : round).format(number);
 }
 
 /** @param {number} count */

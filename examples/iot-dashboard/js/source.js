@@ -8,6 +8,9 @@ import { Series } from './series.js';
 /** @import { Pin, SavedSource } from './saved.js' */
 /** @import { Reading } from './reading.js' */
 
+/** How long to wait before the next attempt to connect, in milliseconds: at first, and at most. */
+export const FIRST_WAIT = 1000;
+export const LONGEST_WAIT = 30_000;
 /** How many tiles appear by themselves. */
 const OWN_TILES = 8;
 /** How many topics or resources are remembered; of more, the page says that there are more. */
@@ -74,6 +77,8 @@ export class Source {
   items = new Map();
   /** What the last connection means for what came meanwhile. */
   note = '';
+  /** What has a chart, in the order of its coming. @type {string[]} */
+  #charts = [];
 
   /** @param {SavedSource} saved @param {Surroundings} around */
   constructor(saved, around) {
@@ -100,6 +105,14 @@ export class Source {
       this.items.set(key, item);
     }
     return item;
+  }
+
+  /** Which of the charts it is, from 0: each has a colour, and keeps it. @param {string} key */
+  chart(key) {
+    if (!this.#charts.includes(key)) {
+      this.#charts.push(key);
+    }
+    return this.#charts.indexOf(key);
   }
 
   /** @param {string} key @returns {Pin | undefined} */

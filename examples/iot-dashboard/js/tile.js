@@ -30,13 +30,11 @@ export class Tile {
   /**
    * @param {AnySource} source
    * @param {string} key
-   * @param {number} place Among the tiles of its source.
    * @param {(source: AnySource, key: string) => void} edit
    */
-  constructor(source, key, place, edit) {
+  constructor(source, key, edit) {
     this.source = source;
     this.key = key;
-    this.hue = HUES[place % HUES.length] ?? '--series-1';
     this.icon = icon('chart');
     this.title = element('h3', 'tile-title');
     this.absent = span('badge bad', 'offline');
@@ -46,17 +44,16 @@ export class Tile {
     this.root = element(
       'article',
       'tile',
-      element('header', '', this.icon, this.title, this.absent, this.#menu(edit)),
+      element('header', '', this.icon, this.title, this.#menu(edit)),
       this.body,
-      element('footer', 'muted', this.foot, this.badges),
+      element('footer', 'muted', this.foot, this.absent, this.badges),
     );
     this.root.dataset.key = key;
     this.update();
   }
 
-  /** A chart or a file wants more room than a word. */
-  get large() {
-    return this.#kind === 'number' || this.#kind === 'upload';
+  get kind() {
+    return this.#kind;
   }
 
   update() {
@@ -123,13 +120,14 @@ export class Tile {
     const unit = span('unit', '');
     const place = element('div', 'chart');
     place.setAttribute('role', 'img');
-    this.root.style.setProperty('--hue', `var(${this.hue})`);
+    const hue = HUES[this.source.chart(this.key) % HUES.length] ?? '--series-1';
+    this.root.style.setProperty('--hue', `var(${hue})`);
     this.body.append(element('p', 'reading', value, unit), place);
     return (/** @type {Item | undefined} */ item, /** @type {string} */ title) => {
       if (!item) {
         return;
       }
-      this.#chart ??= new Chart(place, item.series, this.hue, (text) => {
+      this.#chart ??= new Chart(place, item.series, hue, (text) => {
         this.#pointed = text;
         setText(this.foot, text || this.#foot(item));
       });

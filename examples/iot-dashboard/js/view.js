@@ -179,17 +179,20 @@ class Section {
         this.#tiles.delete(key);
       }
     }
-    const tiles = keys.map((key, at) => {
+    const tiles = keys.map((key) => {
       let tile = this.#tiles.get(key);
       if (!tile) {
-        tile = new Tile(source, key, at, this.actions.edit);
+        tile = new Tile(source, key, this.actions.edit);
         this.#tiles.set(key, tile);
       }
       tile.update();
       return tile;
     });
-    place(this.large, tiles.filter((tile) => tile.large));
-    place(this.small, tiles.filter((tile) => !tile.large));
+    // A chart or a file wants more room than a word.
+    const [charts, files] = ['number', 'upload'].map((kind) => tiles.filter((tile) => tile.kind === kind));
+    const large = [...charts ?? [], ...files ?? []];
+    place(this.large, large);
+    place(this.small, tiles.filter((tile) => !large.includes(tile)));
     this.large.hidden = this.large.children.length === 0;
     this.small.hidden = this.small.children.length === 0;
     this.empty.hidden = keys.length > 0;

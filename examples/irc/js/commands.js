@@ -83,7 +83,7 @@ export function asChannel(name) {
   return /^[#&+!]/u.test(name) ? name : `#${name}`;
 }
 
-/** @param {string} text */
+/** The first word, and the rest. @param {string} text @returns {[string, string]} */
 function split(text) {
   const at = text.search(/\s/u);
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at).trim()];

@@ -114,6 +114,7 @@ export async function showConnection(security, way) {
 export function explain(error, way) {
   const { kind, message } = /** @type {JackfieldError} */ (error);
   const said = sentence(message ?? String(error));
+  const ports = way.ports ? ` Check the port: ${way.ports}.` : '';
   switch (kind) {
     case 'certificate':
       return `The certificate of ${way.server} was refused, so nothing was sent. ${said} Check the name of the `
@@ -128,12 +129,12 @@ export function explain(error, way) {
     case 'host-not-found':
       return `There is no server of the name ${way.server}. ${said}`;
     case 'refused':
-      return `Nothing answers at ${way.server}. ${said}${way.ports ? ` Check the port: ${way.ports}.` : ''}`;
+      return `Nothing answers at ${way.server}. ${said}${ports}`;
     case 'in-use':
       return `${way.server} is open in another tab of this browser, and only one can keep its session. Close the other one.`;
     case 'timed-out':
     case 'unreachable':
-      return `${way.server} does not answer. ${said}`;
+      return `${way.server} does not answer. ${said}${ports}`;
     default:
       return said;
   }

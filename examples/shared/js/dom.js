@@ -58,7 +58,11 @@ export function icon(name) {
 
 /** @param {Element} svg @param {string} name */
 export function setIcon(svg, name) {
-  svg.querySelector('use')?.setAttribute('href', `shared/icons.svg#${name}`);
+  const [use, href] = [svg.querySelector('use'), `shared/icons.svg#${name}`];
+  // What is set again is drawn again, and is not there meanwhile.
+  if (use && use.getAttribute('href') !== href) {
+    use.setAttribute('href', href);
+  }
 }
 
 /** Terms and what they are, as a list of definitions holds them. @param {[string, string][]} facts */

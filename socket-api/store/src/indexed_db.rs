@@ -41,7 +41,8 @@ impl IndexedDbStore {
     /// Opens the store of this name, or makes it where there is none.
     ///
     /// # Errors
-    /// - [`InUse`](ErrorKind::InUse), where it is open already, here or in another tab;
+    /// - [`InUse`](ErrorKind::InUse), where it is open already, here or in another tab, and is still
+    ///   open two seconds later;
     /// - [`Unsupported`](ErrorKind::Unsupported), where the browser has no IndexedDB, or the
     ///   database of this name is of a later version;
     /// - [`Corrupt`](ErrorKind::Corrupt), where the database of this name is something else;

@@ -1,6 +1,8 @@
 //! What the tests in a browser share: the page that runs jobs, and the servers that it speaks with.
 
 pub mod peers;
+pub mod relay;
+pub mod thing;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -181,7 +183,8 @@ fn cargo(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn workspace() -> &'static Path {
+/// The folder of the repository.
+pub fn workspace() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here)
 }

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
+use jackfield_browser_tests::relay::{self, HOST, SECRET};
 use jackfield_browser_tests::{output, page};
-use jackfield_relayd::token::{Credential, Secret};
-use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::chromium::{Chromium, Page, Viewport};
 use jackfield_testing::command_line::jackfield;
@@ -16,9 +15,6 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
-/// The server's name for the page, and for the relay that looks it up.
-const HOST: &str = "localhost";
-const SECRET: &str = "the-secret-of-the-tests";
 /// What is said, and must not be read on the way.
 const SAID: &str = "a sentence that only the two of them know";
 
@@ -45,7 +41,7 @@ impl Stage {
         let port = proxy.address().port();
 
         let [at] = free_addresses().unwrap();
-        let relay = relay(at, port).await;
+        let relay = relay::start(at, &[port.to_string()]).await;
         let config = json!({
             "relay": format!("ws://{relay}/"),
             "token": SECRET,
@@ -79,28 +75,6 @@ impl Stage {
         connect(&page, nick).await;
         page
     }
-}
-
-/// A relay for the page at this address, that reaches this port of this machine.
-async fn relay(page: SocketAddr, port: u16) -> SocketAddr {
-    let secret = Secret::new(SECRET).unwrap();
-    let mut token = Token::new("page", Credential::Secret(secret));
-    for host in [HOST, "127.0.0.0/8", "[::1]"] {
-        token
-            .policy
-            .allow
-            .push(format!("{host}:{port}").parse().unwrap());
-    }
-    let mut config = Config::default();
-    config.listen = vec!["127.0.0.1:0".parse().unwrap()];
-    config.origins = vec![format!("http://{page}").parse().unwrap()];
-    // A program sends none.
-    config.allow_without_origin = true;
-    config.tokens = vec![token];
-    let relay = Relayd::bind(config).await.unwrap();
-    let address = relay.local_addrs()[0];
-    tokio::spawn(relay.run(std::future::pending()));
-    address
 }
 
 async fn connect(page: &Page, nick: &str) {

@@ -1,7 +1,9 @@
 //! What a page passes: `MqttOptions` and the options of its methods.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use jackfield_mqtt::client::{Acknowledge, ClientConfig};
+use jackfield_mqtt::client::{Acknowledge, ClientConfig, Reconnect};
 use jackfield_mqtt::codec::{
     NEVER_EXPIRES, Password, QoS, RetainHandling, SubscribeOptions, Text, TopicName, Version, Will,
 };
@@ -51,6 +53,9 @@ pub(super) fn config(options: &Options<'_>) -> Result<(ClientConfig, Option<Stri
     };
     if options.flag("manualAcknowledgement")?.unwrap_or(false) {
         config.acknowledge = Acknowledge::ByHand;
+    }
+    if let Some(reconnect) = options.value("reconnect")? {
+        config.reconnect = Some(self::reconnect(&Options(&reconnect))?);
     }
     if let Some(renew) = options.value("renew")? {
         let renew = renew
@@ -142,6 +147,20 @@ fn credentials(connect: &mut Connect, options: &Options<'_>) -> Result<()> {
         connect.password = Some(password);
     }
     Ok(())
+}
+
+fn reconnect(options: &Options<'_>) -> Result<Reconnect> {
+    let mut reconnect = Reconnect::default();
+    for (name, delay) in [
+        ("first", &mut reconnect.first_delay),
+        ("longest", &mut reconnect.longest_delay),
+    ] {
+        if let Some(given) = options.number(name)? {
+            let given = whole(&format!("reconnect.{name}"), given, u32::MAX)?;
+            *delay = Duration::from_millis(given.into());
+        }
+    }
+    Ok(reconnect)
 }
 
 fn will(options: &Options<'_>) -> Result<Will> {

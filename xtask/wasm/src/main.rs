@@ -54,8 +54,8 @@ fn bindgen(module: &Path, out: &Path) -> Result<()> {
     Bindgen::new()
         .input_path(module)
         .web(true)?
-        // The types are written by hand, for people: web/js/jackfield.d.ts.
-        .typescript(false)
+        // For jackfield.js, whose own types are written by hand: web/js/jackfield.d.ts.
+        .typescript(true)
         .remove_name_section(true)
         .remove_producers_section(true)
         .generate(out)

@@ -71,6 +71,11 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = getAllKeys)]
     pub(super) fn get_all_keys(this: &ObjectStore) -> Result<Request, JsValue>;
 
+    pub(super) type AbortSignal;
+    /// One that aborts after so many milliseconds.
+    #[wasm_bindgen(static_method_of = AbortSignal)]
+    pub(super) fn timeout(after: u32) -> AbortSignal;
+
     pub(super) type Navigator;
     /// Only where the page came over HTTPS, or from this machine.
     #[wasm_bindgen(method, getter)]

@@ -7,9 +7,13 @@ use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::bindings::Scope;
-use super::failed;
+use super::bindings::{AbortSignal, Scope};
+use super::{error_name, failed};
 use crate::{Error, ErrorKind, Result};
+
+/// How long to wait for another owner to let go, in milliseconds: a page that is reloaded, or whose
+/// client was closed a moment ago, is on its way out.
+const PATIENCE: u32 = 2000;
 
 /// A lock that is held until this is dropped, or the page is closed.
 pub(super) struct Lock(Rc<RefCell<State>>);
@@ -32,17 +36,13 @@ impl Lock {
         };
         let lock = Self(Rc::default());
         let options = Object::new();
-        Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE)
+        Reflect::set(&options, &"signal".into(), &AbortSignal::timeout(PATIENCE))
             .map_err(|error| failed("lock", name, &error))?;
         let answer = Promise::new(&mut |resolve: Function, reject: Function| {
             let state = lock.0.clone();
-            let granted = Closure::once_into_js(move |granted: JsValue| {
-                let _ = resolve.call1(&JsValue::NULL, &granted.is_object().into());
-                if granted.is_object() {
-                    hold(&state)
-                } else {
-                    JsValue::UNDEFINED
-                }
+            let granted = Closure::once_into_js(move |_: JsValue| {
+                let _ = resolve.call0(&JsValue::NULL);
+                hold(&state)
             });
             let request = locks.request(
                 &format!("jackfield-store/{name}"),
@@ -53,8 +53,8 @@ impl Lock {
             let _ = request.or_else(&reject);
         });
         match JsFuture::from(answer).await {
-            Ok(granted) if granted.is_truthy() => Ok(Some(lock)),
-            Ok(_) => Err(Error::new(
+            Ok(_) => Ok(Some(lock)),
+            Err(error) if error_name(&error) == "TimeoutError" => Err(Error::new(
                 ErrorKind::InUse,
                 format!("the store {name:?} is open already, perhaps in another tab"),
             )),

@@ -290,6 +290,25 @@ impl Page {
         Ok(())
     }
 
+    /// Gives a field files, as the dialogue would that a page can't see.
+    ///
+    /// # Errors
+    /// Where there is no such field.
+    pub async fn choose_files(&self, selector: &str, files: &[&Path]) -> Result<()> {
+        let expression = format!("document.querySelector({})", Value::from(selector));
+        let found = self
+            .call("Runtime.evaluate", json!({"expression": expression}))
+            .await?;
+        let object = &found["result"]["objectId"];
+        self.call(
+            "DOM.setFileInputFiles",
+            json!({"files": files, "objectId": object}),
+        )
+        .await
+        .with_context(|| format!("no files for {selector}"))?;
+        Ok(())
+    }
+
     /// Sets the window's size.
     ///
     /// # Errors
@@ -324,6 +343,29 @@ impl Page {
             fs::create_dir_all(folder)?;
         }
         fs::write(file, picture).with_context(|| format!("writing {}", file.display()))
+    }
+
+    /// Closes it, as whoever has read enough does.
+    ///
+    /// # Errors
+    /// Where it is gone already.
+    pub async fn close(self) -> Result<()> {
+        self.call("Page.close", json!({})).await?;
+        Ok(())
+    }
+
+    /// Ends its process, as a fault of the browser does; it has to be [closed](Self::close) all the
+    /// same.
+    ///
+    /// # Errors
+    /// Where it is gone already.
+    pub async fn crash(&self) -> Result<()> {
+        // What has crashed gives no answer.
+        let crashed = self.call("Page.crash", json!({})).await;
+        match crashed {
+            Err(error) if !format!("{error:#}").contains("ended during") => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// What the page and its workers wrote to the console, and the errors they didn't catch.

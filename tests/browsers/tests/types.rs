@@ -1,0 +1,155 @@
+//! The types that pages are written with are true: jackfield.d.ts, jackfield.js below it, what
+//! wasm-bindgen makes, the pages, and the examples of the documentation fit together, as the compiler
+//! of TypeScript sees it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jackfield_browser_tests::{page, workspace};
+use jackfield_testing::runtimes::node_folder;
+use serde_json::json;
+
+/// Where examples for pages stand.
+const DOCUMENTS: [&str; 3] = ["web/js/jackfield.d.ts", "README.md", "docs/guide.md"];
+/// What the examples take as given.
+const GIVEN: &str = "declare const token: string, readings: string[], image: Uint8Array;\n";
+const NETWORK: &str = "import type { Network } from './jackfield/jackfield.js';\n\
+                       declare const network: Network;\n";
+
+/// Checks these files, and gives what the compiler says.
+fn check(folder: &Path, files: &[PathBuf]) -> (bool, String) {
+    let options = json!({
+        "compilerOptions": {
+            "allowJs": true,
+            "lib": ["esnext", "dom", "dom.iterable"],
+            "module": "esnext",
+            "moduleResolution": "bundler",
+            "noEmit": true,
+            "noUncheckedIndexedAccess": true,
+            "strict": true,
+            "target": "esnext",
+            "types": [],
+        },
+        "files": files,
+    });
+    fs::write(folder.join("tsconfig.json"), options.to_string()).unwrap();
+    let compiler = node_folder().join("node_modules/typescript/bin/tsc");
+    let output = Command::new("node")
+        .arg(compiler)
+        .arg("--project")
+        .arg(folder)
+        .output()
+        .expect("node; `cargo xtask test` installs it");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+/// The blocks of JavaScript in a text, and in the comments of a source.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut block: Option<String> = None;
+    for line in text.lines() {
+        let line = line.trim_start().trim_start_matches("* ");
+        match &mut block {
+            None if line == "```js" => block = Some(String::new()),
+            None => {}
+            Some(_) if line == "```" => blocks.extend(block.take()),
+            Some(block) => {
+                block.push_str(line.trim_start_matches('*'));
+                block.push('\n');
+            }
+        }
+    }
+    blocks
+}
+
+/// A folder of files that import `./jackfield/jackfield.js`.
+fn folder(files: &[(String, String)]) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let folder = tempfile::tempdir().unwrap();
+    symlink(
+        page("iot").unwrap().join("jackfield"),
+        folder.path().join("jackfield"),
+    )
+    .unwrap();
+    let paths = files.iter().map(|(name, content)| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    });
+    let paths = paths.collect();
+    (folder, paths)
+}
+
+#[test]
+fn the_pages_and_what_they_stand_on_agree() {
+    let mut files = Vec::new();
+    for name in ["iot", "irc"] {
+        let page = page(name).unwrap();
+        for within in ["js", "shared/js", "jackfield"] {
+            for file in fs::read_dir(page.join(within)).unwrap() {
+                let file = file.unwrap().path();
+                if file
+                    .extension()
+                    .is_some_and(|kind| kind == "js" || kind == "ts")
+                {
+                    files.push(file);
+                }
+            }
+        }
+    }
+    assert!(files.len() > 20, "{files:?}");
+    let device = include_str!("../page/device.js").to_owned();
+    let (folder, more) = folder(&[("device.js".to_owned(), device)]);
+    files.extend(more);
+    let (fits, said) = check(folder.path(), &files);
+    assert!(fits, "{said}");
+}
+
+#[test]
+fn the_examples_are_written_as_the_types_say() {
+    let mut examples = Vec::new();
+    for document in DOCUMENTS {
+        let text = fs::read_to_string(workspace().join(document)).unwrap();
+        for block in blocks(&text) {
+            let network = if block.contains("const network") {
+                ""
+            } else {
+                NETWORK
+            };
+            let name = format!("example-{}.ts", examples.len());
+            // Each is a module of its own.
+            examples.push((name, format!("{network}{GIVEN}{block}export {{}};\n")));
+        }
+    }
+    assert!(examples.len() > 4, "{examples:?}");
+    let (folder, files) = folder(&examples);
+    let (fits, said) = check(folder.path(), &files);
+    assert!(fits, "{said}\n{examples:#?}");
+}
+
+/// What would show that the checks above check nothing.
+#[test]
+fn what_is_wrong_is_found() {
+    for wrong in [
+        "broker.publish(1, 'on');",
+        "broker.publish('lamp', 'on', { qos: 3 });",
+        "const count: string = await broker.published();",
+        "for await (const message of broker.subscribe('#')) message.topic.nothing;",
+        "await device.put('/light', 1);",
+        "(await device.get('/light')).payload.nothing;",
+        "network.mqtt('mqtts://broker.example.org', { keepalive: 1 });",
+    ] {
+        let source = format!(
+            "{NETWORK}const broker = await network.mqtt('mqtts://broker.example.org');\n\
+             const device = await network.coap('coap://192.168.1.20');\n{wrong}\nexport {{}};\n"
+        );
+        let (folder, files) = folder(&[("wrong.ts".to_owned(), source)]);
+        let (fits, said) = check(folder.path(), &files);
+        assert!(!fits && said.contains("wrong.ts(5,"), "{wrong}: {said}");
+    }
+}
