@@ -39,8 +39,12 @@ export class Device extends Source {
   #before = false;
 
   async run() {
-    this.become(this.state === 'waiting' ? 'waiting' : 'connecting');
+    // While it is waited for, the reason stays.
+    if (this.state !== 'waiting') {
+      this.become('connecting');
+    }
     this.retryAt = null;
+    this.around.changed();
     try {
       const network = await this.around.network();
       this.networkKind = network.kind;

@@ -272,9 +272,12 @@ export class Tile {
     );
     const open = button('icon more', () => {
       const box = open.getBoundingClientRect();
-      list.style.top = `${box.bottom}px`;
       list.style.right = `${document.documentElement.clientWidth - box.right}px`;
       list.showPopover();
+      // Below, where there is room, else above.
+      const { offsetHeight } = list;
+      const below = box.bottom + offsetHeight <= window.innerHeight;
+      list.style.top = `${below ? box.bottom : Math.max(0, box.top - offsetHeight)}px`;
       list.querySelector('button')?.focus();
     }, icon('more'));
     open.setAttribute('aria-label', `More about ${this.key}`);

@@ -149,6 +149,16 @@ async fn charted(page: &Page, key: &str, value: &str) {
     page.wait_for(&format!("{drawn} !== drawn")).await.unwrap();
 }
 
+/// The page on a phone that was turned: all of it is within the window.
+async fn phone(page: &Page, name: &str) {
+    page.set_viewport(Viewport::PHONE).await.unwrap();
+    let within = "[...document.querySelectorAll('.tile, .topbar, .chart canvas')]
+        .every(part => part.getBoundingClientRect().right <= 390)";
+    page.wait_for(within).await.unwrap();
+    picture(page, name).await;
+    page.set_viewport(Viewport::LAPTOP).await.unwrap();
+}
+
 async fn picture(page: &Page, name: &str) {
     // A page behind another one draws nothing.
     page.call("Page.bringToFront", json!({})).await.unwrap();
@@ -224,9 +234,7 @@ async fn topics_are_live_through_a_relay_that_reads_nothing() {
             page.press("Enter").await.unwrap();
         }
     }
-    page.set_viewport(Viewport::PHONE).await.unwrap();
-    picture(&page, "phone").await;
-    page.set_viewport(Viewport::LAPTOP).await.unwrap();
+    phone(&page, "phone").await;
 
     // What is typed is published.
     let mut heard = greenhouse.orders("greenhouse/vents").await;
@@ -407,9 +415,7 @@ async fn a_device_is_discovered_observed_switched_and_updated() {
     let between = progress.iter().filter(|done| **done > 0.0 && **done < 1.0);
     assert!(between.count() > 3, "{progress:?}");
     picture(&page, "device").await;
-    page.set_viewport(Viewport::PHONE).await.unwrap();
-    picture(&page, "device-phone").await;
-    page.set_viewport(Viewport::LAPTOP).await.unwrap();
+    phone(&page, "device-phone").await;
 
     // One that is cancelled changes nothing.
     std::fs::write(&file, vec![7; 4 * FIRMWARE]).unwrap();
