@@ -387,6 +387,10 @@ impl Mqtt {
         };
         match outcome {
             Ok(()) => {
+                if let Some((to, early)) = self.routes.granted(route) {
+                    let early = early.into_iter().map(|routed| (to.clone(), routed));
+                    self.undelivered.extend(early);
+                }
                 if done.send(Ok(route)).is_err() {
                     self.unroute(core, route, None);
                 }
@@ -490,7 +494,9 @@ impl Mqtt {
 
     fn deliver_to(&mut self, delivery: Delivery, outbox: &mut Outbox<Told>) {
         let sinks = self.routes.sinks(&delivery);
-        let responses = sinks.iter().any(|sink| matches!(sink, Sink::Responses));
+        let responses = sinks
+            .iter()
+            .any(|(_, sink)| matches!(sink, Sink::Responses));
         // Nobody else can acknowledge a response.
         let serial = delivery.serial.filter(|_| responses || !self.by_hand);
         let poster = self.poster.clone();
@@ -511,13 +517,16 @@ impl Mqtt {
         {
             let _ = response.send(Ok(delivery.message.clone()));
         }
-        for sink in sinks {
+        for (route, sink) in sinks {
             if let Sink::Messages(to) = sink {
                 let routed = Routed {
                     delivery: delivery.clone(),
                     _receipt: receipt.clone(),
                 };
-                self.undelivered.push_back((to, routed));
+                let capacity = to.max_capacity();
+                if let Some(routed) = self.routes.keep_early(route, routed, capacity) {
+                    self.undelivered.push_back((to, routed));
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 use super::event::Routed;
-use crate::codec::{SubscriptionId, TopicFilter};
+use crate::codec::{QoS, SubscriptionId, TopicFilter};
 use crate::core::{Delivery, Router};
 use crate::error::RequestError;
 
@@ -34,6 +34,16 @@ pub(super) struct Routes {
 struct Entry {
     filter: TopicFilter,
     sink: Sink,
+    /// What came before the server has agreed; none afterwards.
+    early: Option<Early>,
+}
+
+/// Messages for a route that nobody can read yet.
+#[derive(Debug, Default)]
+struct Early {
+    messages: Vec<Routed>,
+    /// So many of them are of QoS 0.
+    at_most_once: usize,
 }
 
 impl Routes {
@@ -54,8 +64,51 @@ impl Routes {
         let added = self.by_topic.insert(&filter, id);
         added.map_err(|_| RequestError::QueueFull)?;
         self.last_route = id;
-        self.entries.insert(id, Entry { filter, sink });
+        let entry = Entry {
+            filter,
+            sink,
+            early: Some(Early::default()),
+        };
+        self.entries.insert(id, entry);
         Ok(id)
+    }
+
+    /// The server has agreed to a route. Gives what came for it before, and where it goes.
+    pub(super) fn granted(&mut self, id: u64) -> Option<(mpsc::Sender<Routed>, Vec<Routed>)> {
+        let entry = self.entries.get_mut(&id)?;
+        let early = entry.early.take()?;
+        match &entry.sink {
+            Sink::Messages(to) => Some((to.clone(), early.messages)),
+            Sink::Responses => None,
+        }
+    }
+
+    /// Keeps a message for a route that the server has not agreed to; gives it back where it has.
+    ///
+    /// Nobody can read such messages yet, and to wait for it would be to wait for ever: the server's
+    /// answer stands behind them. Those of QoS 1 and 2 are bounded by the Receive Maximum; of QoS 0,
+    /// those beyond what a subscription holds are lost.
+    pub(super) fn keep_early(
+        &mut self,
+        id: u64,
+        message: Routed,
+        capacity: usize,
+    ) -> Option<Routed> {
+        let early = self
+            .entries
+            .get_mut(&id)
+            .and_then(|entry| entry.early.as_mut());
+        let Some(early) = early else {
+            return Some(message);
+        };
+        if message.delivery.message.qos == QoS::AtMostOnce {
+            if early.at_most_once == capacity {
+                return None;
+            }
+            early.at_most_once += 1;
+        }
+        early.messages.push(message);
+        None
     }
 
     /// The number for a filter that has a route, so that the server says which messages come for
@@ -87,7 +140,7 @@ impl Routes {
     /// The subscriptions' numbers say it, where the server has given any that this client knows.
     /// Elsewhere, its topic does; and also where a number is one that an earlier process, or the
     /// application, has given to another filter.
-    pub(super) fn sinks(&self, delivery: &Delivery) -> Vec<Sink> {
+    pub(super) fn sinks(&self, delivery: &Delivery) -> Vec<(u64, Sink)> {
         if self.entries.is_empty() {
             return Vec::new();
         }
@@ -100,13 +153,15 @@ impl Routes {
         if named.is_empty() {
             let mut found = self.by_topic.matches(&delivery.message.topic);
             found.sort_unstable();
-            let routes = found.iter().filter_map(|id| self.entries.get(id));
-            return routes.map(|route| route.sink.clone()).collect();
+            let routes = found.iter().filter_map(|id| self.entries.get_key_value(id));
+            return routes
+                .map(|(id, route)| (*id, route.sink.clone()))
+                .collect();
         }
-        let routes = self.entries.values();
+        let routes = self.entries.iter();
         routes
-            .filter(|route| named.contains(&&route.filter))
-            .map(|route| route.sink.clone())
+            .filter(|(_, route)| named.contains(&&route.filter))
+            .map(|(id, route)| (*id, route.sink.clone()))
             .collect()
     }
 }

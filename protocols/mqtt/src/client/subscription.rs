@@ -23,6 +23,9 @@ use crate::error::RequestError;
 /// nothing more from the server, for any subscription: none is lost, and the server is the one who
 /// waits. It is the same client, so that whoever can't keep up should read on and drop.
 ///
+/// What the server sends before it has agreed to the subscription waits here, too: beyond that bound, of
+/// QoS 0 it is lost, and of QoS 1 and 2 it is bounded by the Receive Maximum.
+///
 /// Dropping this unsubscribes, unless another one has the same filter, and acknowledges what waits
 /// unread.
 #[derive(Debug)]

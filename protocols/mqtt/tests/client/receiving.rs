@@ -9,7 +9,7 @@ use jackfield_mqtt::codec::{
     ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, UnsubAck,
     UnsubscribeReason,
 };
-use jackfield_mqtt::core::{Message, Subscribe};
+use jackfield_mqtt::core::{CleanStart, Message, Subscribe};
 use jackfield_socket::time;
 
 use crate::broker::{World, config, publish};
@@ -264,6 +264,47 @@ async fn messages_that_nobody_reads_stall_the_server() {
         let delivery = flooded.next().await.expect("a message");
         assert_eq!(delivery.message.payload, format!("{number:0100}"));
     }
+}
+
+/// A server may send messages before it answers the subscription (MQTT 5, section 3.8.4), above all
+/// those that it has kept for the session.
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_the_answer_does_not_hold_it_back() {
+    // More than is read at once.
+    const MANY: u16 = 500;
+    let padded = |number: u16| format!("{number:0200}");
+    let mut small = config();
+    small.connect.clean_start = CleanStart::Never;
+    small.subscription_capacity = 4;
+    let mut world = World::new(small).await;
+    let mut server = world.connected(true).await;
+    let filter = "kept/#".parse().expect("a filter");
+    let (subscription, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        for number in 1..=MANY {
+            server.deliver("kept/state", &padded(number), None).await;
+            server
+                .deliver("kept/order", &padded(number), Some(number))
+                .await;
+        }
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut subscription = subscription.expect("granted");
+    let (mut states, mut orders) = (0, 0);
+    while orders < MANY {
+        let message = subscription.next().await.expect("a message").message;
+        let count = match message.topic.as_str() {
+            "kept/order" => &mut orders,
+            _ => &mut states,
+        };
+        *count += 1;
+        assert_eq!(message.payload, padded(*count));
+    }
+    for number in 1..=MANY {
+        assert_eq!(server.puback().await.packet_id.get(), number);
+    }
+    // Of QoS 0, as many as a subscription holds.
+    assert_eq!(states, 4);
 }
 
 #[tokio::test(start_paused = true)]
