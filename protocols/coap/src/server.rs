@@ -78,6 +78,9 @@ pub struct ServerConfig {
     pub max_observers: usize,
     /// How many stream connections there may be; further ones wait to be accepted. Default: 100.
     pub max_connections: usize,
+    /// What the jitter of repeating messages, and the message ids, begin with. Default: none, for
+    /// another one each time.
+    pub seed: Option<u64>,
 }
 
 impl Default for ServerConfig {
@@ -92,6 +95,7 @@ impl Default for ServerConfig {
             transfer_timeout: Duration::from_secs(247),
             max_observers: 256,
             max_connections: 100,
+            seed: None,
         }
     }
 }

@@ -37,7 +37,9 @@ impl World {
         link.reordering = share;
         network.link(&here, &there, link);
         let value = Arc::new(Mutex::new(b"nothing".to_vec()));
-        let site = Site::new(ServerConfig::default());
+        let mut config = ServerConfig::default();
+        config.seed = Some(seed);
+        let site = Site::new(config);
         let (read, written, changed) = (value.clone(), value, site.clone());
         let resource = Resource::new()
             .observable()

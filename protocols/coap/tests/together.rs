@@ -63,6 +63,13 @@ impl World {
     }
 }
 
+/// A server whose jitter is the same each time.
+fn seeded() -> ServerConfig {
+    let mut config = ServerConfig::default();
+    config.seed = Some(7);
+    config
+}
+
 /// A site with `/value`, which is what was put there and can be observed.
 fn value_site(config: ServerConfig) -> (Site, Arc<Mutex<Vec<u8>>>) {
     let value = Arc::new(Mutex::new(b"nothing".to_vec()));
@@ -84,7 +91,7 @@ fn value_site(config: ServerConfig) -> (Site, Arc<Mutex<Vec<u8>>>) {
 #[tokio::test(start_paused = true)]
 async fn a_value_is_read_and_written() {
     let world = World::new(1);
-    let (site, _) = value_site(ServerConfig::default());
+    let (site, _) = value_site(seeded());
     world.serve(&site).await;
     let client = world.client(|_| {});
     let got = client.get("/value").await.expect("it is there");
@@ -130,7 +137,7 @@ fn body(length: usize) -> Vec<u8> {
 async fn a_megabyte_each_way(seed: u64, share: f64) {
     let world = World::new(seed);
     world.worsen(share);
-    let (site, value) = value_site(ServerConfig::default());
+    let (site, value) = value_site(seeded());
     world.serve(&site).await;
     let client = world.client(|_| {});
     let sent = body(1 << 20);
@@ -167,7 +174,7 @@ async fn an_observation_is_ordered_and_true_in_the_end() {
         for seed in 0..4 {
             let world = World::new(seed);
             world.worsen(share);
-            let (site, value) = value_site(ServerConfig::default());
+            let (site, value) = value_site(seeded());
             *value.lock().expect("no panic") = b"0".to_vec();
             world.serve(&site).await;
             let client = world.client(|_| {});
@@ -207,7 +214,7 @@ async fn no_answer_is_taken_for_another_ones() {
     for share in [0.1, 0.2, 0.3] {
         let world = World::new(9);
         world.worsen(share);
-        let site = Site::new(ServerConfig::default());
+        let site = Site::new(seeded());
         let echo = Resource::new().get(|request| {
             let query: Vec<&str> = request.query().collect();
             let reply = Reply::content(query.join("&"), TEXT);
@@ -264,7 +271,7 @@ impl World {
 #[tokio::test(start_paused = true)]
 async fn over_tcp_blocks_are_large_and_bodies_the_same() {
     let world = World::new(3);
-    let (site, value) = value_site(ServerConfig::default());
+    let (site, value) = value_site(seeded());
     world.serve_tcp(&site).await;
     let client = world.client_tcp();
     assert_eq!(
@@ -307,7 +314,7 @@ async fn over_tcp_blocks_are_large_and_bodies_the_same() {
 #[tokio::test(start_paused = true)]
 async fn an_observation_outlives_its_connection() {
     let world = World::new(4);
-    let (site, value) = value_site(ServerConfig::default());
+    let (site, value) = value_site(seeded());
     world.serve_tcp(&site).await;
     // The first connection ends in the midst of something.
     world
@@ -340,7 +347,7 @@ async fn a_notification_may_be_large() {
     for share in [0.0, 0.2] {
         let world = World::new(11);
         world.worsen(share);
-        let (site, value) = value_site(ServerConfig::default());
+        let (site, value) = value_site(seeded());
         world.serve(&site).await;
         let client = world.client(|_| {});
         let mut observation = client.observe("/value").await.expect("a target");
@@ -363,10 +370,7 @@ async fn a_notification_may_be_large() {
 async fn bodies_that_are_sent_at_once_do_not_mix() {
     let world = World::new(12);
     world.worsen(0.1);
-    let (taken, site) = (
-        Arc::new(Mutex::new(Vec::new())),
-        Site::new(ServerConfig::default()),
-    );
+    let (taken, site) = (Arc::new(Mutex::new(Vec::new())), Site::new(seeded()));
     let written = taken.clone();
     let resource = Resource::new().post(move |request| {
         let body = request.payload().to_vec();
@@ -397,7 +401,7 @@ async fn bodies_that_are_sent_at_once_do_not_mix() {
 #[tokio::test(start_paused = true)]
 async fn fetches_that_ask_at_once_for_different_parts_get_their_own() {
     let world = World::new(15);
-    let site = Site::new(ServerConfig::default());
+    let site = Site::new(seeded());
     let resource = Resource::new().method(Code::FETCH, |request| {
         let text = format!("{} ", request.text().unwrap_or_default());
         Reply::content(text.repeat(1_000), TEXT)
@@ -424,7 +428,7 @@ async fn fetches_that_ask_at_once_for_different_parts_get_their_own() {
 async fn what_is_told_is_done_once_and_not_answered() {
     for over_tcp in [false, true] {
         let world = World::new(13);
-        let site = Site::new(ServerConfig::default());
+        let site = Site::new(seeded());
         let count = Arc::new(Mutex::new(0));
         let counted = count.clone();
         let resource = Resource::new().post(move |_| {
@@ -461,7 +465,7 @@ async fn what_is_told_is_done_once_and_not_answered() {
 #[tokio::test(start_paused = true)]
 async fn who_stops_observing_is_told_nothing_more() {
     let world = World::new(5);
-    let (site, value) = value_site(ServerConfig::default());
+    let (site, value) = value_site(seeded());
     world.serve(&site).await;
     let client = world.client(|_| {});
     let mut observation = client.observe("/value").await.expect("a target");
@@ -506,7 +510,7 @@ async fn a_request_that_is_dropped_is_not_repeated() {
 #[tokio::test(start_paused = true)]
 async fn a_fresh_response_is_not_asked_for_again() {
     let world = World::new(7);
-    let site = Site::new(ServerConfig::default());
+    let site = Site::new(seeded());
     let asked = Arc::new(Mutex::new(0));
     let count = asked.clone();
     let resource = Resource::new().get(move |_| {
@@ -545,7 +549,7 @@ async fn a_group_answers() {
             .open_bound(at, &options)
             .await
             .expect("the port is free");
-        let (site, _) = value_site(ServerConfig::default());
+        let (site, _) = value_site(seeded());
         tokio::spawn(serve_udp(socket, site));
     }
     let local = "0.0.0.0:0".parse().expect("an address");

@@ -37,8 +37,8 @@ pub async fn serve_udp_protected<S: DatagramSocket>(
 }
 
 fn layer(site: &Site) -> DatagramLayer {
-    let seed = getrandom::u64().unwrap_or_default();
-    DatagramLayer::new(site.config.datagrams.clone(), seed)
+    let seed = site.config.seed.or_else(|| getrandom::u64().ok());
+    DatagramLayer::new(site.config.datagrams.clone(), seed.unwrap_or_default())
 }
 
 async fn serve_datagrams<S: DatagramSocket>(
