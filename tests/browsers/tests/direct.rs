@@ -144,24 +144,41 @@ async fn an_echo_comes_back_whole() {
 #[tokio::test]
 async fn replies_that_end_at_once_are_whole_or_say_that_they_are_not() {
     let suite = Suite::app().await.unwrap();
-    for (place, at_once, bytes) in [
-        (Place::Window, 1, 3),
-        (Place::Window, 50, 3),
-        (Place::Worker, 10, 100_000),
-    ] {
-        let server = peers::source(bytes, 1 << 20).await;
-        let job = direct(Task::Replies {
-            from: server.address(),
-            count: 1000,
-            at_once,
-            bytes,
-        });
-        let outcome = suite.run(place, &job).await.unwrap();
-        eprintln!("replies of {bytes} bytes, {at_once} at once in {place:?}: {outcome:?}");
-        assert_eq!((outcome.wrong, outcome.cut), (None, 0), "{outcome:?}");
-        assert!(outcome.whole > 0, "{outcome:?}");
+    for at_once in [1, 50] {
+        let outcome = replies(&suite, Place::Window, at_once, 3).await;
+        assert_eq!(outcome.cut, 0, "{outcome:?}");
     }
     suite.close().await.unwrap();
+}
+
+/// Chromium's loss that nothing gives away (docs/direct-sockets.md, "The end of a transfer
+/// vanishes"): the end overtakes what is in the pipe. It is rare, no more is lost than the pipe holds,
+/// and a stream says beforehand that it may be so.
+#[tokio::test]
+async fn replies_larger_than_the_pipe_lose_their_end_rarely() {
+    let suite = Suite::app().await.unwrap();
+    let outcome = replies(&suite, Place::Worker, 10, 100_000).await;
+    assert!(outcome.cut * 50 <= outcome.whole, "{outcome:?}");
+    let lost = 1000 * 100_000 - outcome.received;
+    let hurt = u64::from(outcome.cut + outcome.failed);
+    assert!(lost <= hurt * 65_536, "{outcome:?}");
+    suite.close().await.unwrap();
+}
+
+/// A thousand connections whose peer sends so many bytes and ends.
+async fn replies(suite: &Suite, place: Place, at_once: u32, bytes: u64) -> Outcome {
+    let server = peers::source(bytes, 1 << 20).await;
+    let job = direct(Task::Replies {
+        from: server.address(),
+        count: 1000,
+        at_once,
+        bytes,
+    });
+    let outcome = suite.run(place, &job).await.unwrap();
+    eprintln!("replies of {bytes} bytes, {at_once} at once in {place:?}: {outcome:?}");
+    assert_eq!(outcome.wrong, None, "{outcome:?}");
+    assert!(outcome.whole > 0, "{outcome:?}");
+    outcome
 }
 
 #[tokio::test]
