@@ -51,9 +51,6 @@ pub(crate) const CXX: Need = Need::Program("c++", "g++");
 /// Isolated Web App what it needs for a server on the same machine.
 const CHROMIUM_VERSION: u32 = 156;
 
-/// Shrinks WebAssembly; used where it is there.
-pub(crate) const WASM_OPT: &str = "wasm-opt";
-
 /// Servers and clients in JavaScript, and the compiler of TypeScript.
 pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
     lists: "tests/support/node",

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::needs;
-use crate::run::{cargo, command, quietly, step};
+use crate::run::{cargo, quietly, step};
 use crate::workspace::{WASM, root};
 
 /// The profile of what is shipped: small.
@@ -99,19 +99,7 @@ pub(crate) fn module(profile: &str, features: &str, to: &Path) -> Result<()> {
     tool(
         "binding it to JavaScript",
         &["bindgen", &module, &to.to_string_lossy()],
-    )?;
-    if profile == SHIPPED && needs::is_installed(needs::WASM_OPT) {
-        let wasm = to.join("jackfield_web_bg.wasm");
-        let wasm = wasm.to_string_lossy();
-        quietly(
-            "shrinking it",
-            &mut command(
-                needs::WASM_OPT,
-                &["-Os", "--all-features", &wasm, "-o", &wasm],
-            ),
-        )?;
-    }
-    Ok(())
+    )
 }
 
 /// Compiles with this profile and these features; gives the module's path.
