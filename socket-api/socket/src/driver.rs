@@ -325,18 +325,29 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
 }
 
 /// Waits for a deadline, if there is one; ready with the time at which it has come.
+///
+/// Deadlines move with each packet, mostly to later. The timer is moved only to an earlier one, and
+/// otherwise when it has come: setting it may cost as much as a packet. So a task is woken once more
+/// now and then than it has to be.
 fn poll_timer(
     timer: &mut Option<Sleep>,
     deadline: Option<Instant>,
     cx: &mut Context<'_>,
 ) -> Poll<Instant> {
     let Some(deadline) = deadline else {
-        *timer = None;
         return Poll::Pending;
     };
     let sleep = timer.get_or_insert_with(|| time::sleep_until(deadline));
-    sleep.reset(deadline);
-    ready!(Pin::new(sleep).poll(cx));
+    if deadline < sleep.deadline() {
+        sleep.reset(deadline);
+    }
+    loop {
+        ready!(Pin::new(&mut *sleep).poll(cx));
+        if sleep.deadline() == deadline {
+            break;
+        }
+        sleep.reset(deadline);
+    }
     *timer = None;
     Poll::Ready(time::now().max(deadline))
 }
