@@ -23,10 +23,19 @@ export async function open(options = {}) {
   const network = WasmNetwork.open(options);
   return {
     kind: /** @type {Api.Network['kind']} */ (network.kind ?? null),
-    irc: async (to) => new Irc(network.irc(to)),
-    mqtt: async (url, how = {}) => new Mqtt(await network.mqtt(url, how)),
-    coap: async (url, how = {}) => new Coap(await network.coap(url, how)),
+    irc: async (to) => new Irc(built(network, 'irc').irc(to)),
+    mqtt: async (url, how = {}) => new Mqtt(await built(network, 'mqtt').mqtt(url, how)),
+    coap: async (url, how = {}) => new Coap(await built(network, 'coap').coap(url, how)),
   };
+}
+
+/** The network, where this build has the protocol. @param {WasmNetwork} network @param {string} protocol */
+function built(network, protocol) {
+  if (protocol in network) {
+    return network;
+  }
+  const error = new Error(`Jackfield was built without ${protocol}`);
+  throw Object.assign(error, { name: 'JackfieldError', kind: 'unsupported' });
 }
 
 /** @implements {Api.Irc} */

@@ -28,7 +28,6 @@ impl Options<'_> {
     }
 
     /// A port.
-    #[cfg(feature = "irc")]
     pub(crate) fn port(&self, name: &str) -> Result<Option<u16>, Error> {
         let Some(value) = self.value(name)? else {
             return Ok(None);
@@ -99,7 +98,6 @@ impl Options<'_> {
     }
 
     /// A list of texts.
-    #[cfg(feature = "irc")]
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
         let Some(value) = self.value(name)? else {
             return Ok(Vec::new());

@@ -17,6 +17,10 @@
 //! | `convert` | options in, errors out |
 
 #![cfg(wasm_browser)]
+#![cfg_attr(
+    not(all(feature = "coap", feature = "irc", feature = "mqtt")),
+    allow(dead_code, reason = "what only the protocols use that are left out")
+)]
 
 mod address;
 #[cfg(feature = "coap")]

@@ -48,9 +48,17 @@ pub(crate) struct Arguments {
     /// Compile fast instead of small, and pack nothing
     #[arg(long)]
     quick: bool,
+    /// Make only dist/jackfield, the part for pages of your own, with these: irc, mqtt, coap, sockets
+    #[arg(long, value_name = "LIST")]
+    features: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let profile = if arguments.quick { QUICK } else { SHIPPED };
+    if let Some(features) = &arguments.features {
+        println!("building dist/jackfield");
+        return part(profile, features);
+    }
     println!("building the pages");
     if arguments.quick {
         return build(QUICK);
@@ -89,6 +97,14 @@ pub(crate) fn build(profile: &str) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Builds what pages import, with these features of `jackfield-web`, in `dist/jackfield`.
+fn part(profile: &str, features: &str) -> Result<()> {
+    needs::ensure(needs::PAGE)?;
+    let to = root().join("dist/jackfield");
+    module(profile, features, &to.join("generated"))?;
+    copy(&root().join("web/js"), &to)
 }
 
 /// Builds the module with these features of `jackfield-web` into a folder, and the JavaScript that
