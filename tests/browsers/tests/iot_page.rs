@@ -338,7 +338,9 @@ async fn a_connection_that_was_cut_comes_back_with_everything() {
     picture(&page, "back").await;
     assert!(is_quiet(&page), "{:?}", page.console());
 
+    // A page that was told to close still lives for a moment, and sees what comes in it.
     page.close().await.unwrap();
+    timeout(PATIENCE, stage.proxy.all_ended()).await.unwrap();
     missed("closed").await;
     let page = stage.open().await;
     state(&page, "House", "connected").await;

@@ -71,6 +71,8 @@ struct Shared {
     recordings: Mutex<Vec<Recording>>,
     plan: Mutex<Plan>,
     cuts: AtomicUsize,
+    /// How many connections are open.
+    open: watch::Sender<usize>,
 }
 
 /// Says of each connection, by its number, where it is cut.
@@ -104,6 +106,7 @@ impl Proxy {
             recordings: Mutex::default(),
             plan: Mutex::new(Box::new(|_| None)),
             cuts: AtomicUsize::new(0),
+            open: watch::Sender::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -126,6 +129,13 @@ impl Proxy {
     /// How many connections have come.
     pub fn connections(&self) -> usize {
         self.shared.recordings().len()
+    }
+
+    /// Waits until no connection is open: what a client says later reaches no server.
+    pub async fn all_ended(&self) {
+        let mut open = self.shared.open.subscribe();
+        // Its sender lives as long as this.
+        let _ = open.wait_for(|open| *open == 0).await;
     }
 
     /// Cuts every connection that is open now, with a reset on both sides.
@@ -222,12 +232,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             recordings.push(Recording::default());
             recordings.len() - 1
         };
-        tokio::spawn(carry(client, number, Arc::clone(&shared)));
+        let shared = Arc::clone(&shared);
+        shared.open.send_modify(|open| *open += 1);
+        tokio::spawn(async move {
+            carry(client, number, &shared).await;
+            shared.open.send_modify(|open| *open -= 1);
+        });
     }
 }
 
 /// Carries one connection until both sides have ended it, one has failed, or it is cut.
-async fn carry(mut client: TcpStream, number: usize, shared: Arc<Shared>) {
+async fn carry(mut client: TcpStream, number: usize, shared: &Shared) {
     let mut control = shared.control.subscribe();
     let generation = control.borrow_and_update().generation;
     let Ok(mut server) = TcpStream::connect(shared.target).await else {
@@ -251,8 +266,8 @@ async fn carry(mut client: TcpStream, number: usize, shared: Arc<Shared>) {
             () = cut => Err(io::ErrorKind::ConnectionReset.into()),
             result = async {
                 tokio::try_join!(
-                    pump(from_client, to_server, &mut to_server_gauge, number, &shared),
-                    pump(from_server, to_client, &mut to_client_gauge, number, &shared),
+                    pump(from_client, to_server, &mut to_server_gauge, number, shared),
+                    pump(from_server, to_client, &mut to_client_gauge, number, shared),
                 )
             } => result,
         }
