@@ -188,11 +188,9 @@ export class Tile {
     if (!(source instanceof Device)) {
       return null;
     }
-    const input = element('input', 'visually-hidden');
+    const input = element('input', '');
     input.type = 'file';
-    input.id = `file-${menus += 1}`;
-    input.tabIndex = -1;
-    input.setAttribute('aria-hidden', 'true');
+    input.hidden = true;
     input.addEventListener('change', () => {
       const file = input.files?.[0];
       if (file) {

@@ -10,7 +10,10 @@
 //! - A smaller chunk tells nothing: it may have fitted, or been dropped. It is safe only where
 //!   the pipe isn't full, which can't be seen, but mostly be known: little has been written since
 //!   the pipe had time to drain, at the rate at which it drained last. Until then it waits, and may
-//!   grow into a larger one.
+//!   grow into a larger one. So a program that goes on writing makes one small write after each
+//!   large one, and hardly more.
+//! - A peer that stalls for longer leaves the pipe full, but seldom to the byte, if large chunks
+//!   don't end at round places.
 //!
 //! The first rule rests on the pipe's size, so that isn't assumed but proven: when a stream's first
 //! write that doesn't fit comes, all that the stream has ever written is more than the pipe
@@ -26,6 +29,10 @@ pub(crate) const PIPE: usize = 64 * 1024;
 /// The largest chunk, in bytes. A prime: chunks that end at multiples of the pipe's size find it
 /// exactly full again and again.
 pub(crate) const LARGEST_CHUNK: usize = 262_139;
+/// A large chunk doesn't end at a multiple of this, in bytes, but before it: where a program writes
+/// in round sizes, the network process takes round amounts, and the pipe may be exactly full.
+const ROUND: u64 = 512;
+const BEFORE_ROUND: usize = 61;
 /// The largest chunk until the pipe's size is proven, in bytes: the smaller what was written before
 /// the first write that doesn't fit, the better the proof.
 const FIRST_CHUNK: usize = 79_999;
@@ -61,8 +68,8 @@ pub(crate) struct Shaper {
 /// What to do with what is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Write all of it.
-    Write,
+    /// Write so many bytes of it: all, but for the last few of what is large.
+    Write(usize),
     /// Ask again at this time, or when more is queued.
     Wait(Instant),
 }
@@ -94,14 +101,16 @@ impl Shaper {
     /// Whether to write what is queued now.
     pub(crate) fn next(&mut self, queued: usize, capacity: Capacity, now: Instant) -> Step {
         let Some(last) = self.last else {
-            return Step::Write;
+            return Step::Write(queued);
         };
+        let is_round = (self.total + queued as u64).is_multiple_of(ROUND);
+        let large = queued.saturating_sub(if is_round { BEFORE_ROUND } else { 0 });
         let loss_would_show = match capacity.exceeded_by {
-            Some(_) => capacity.is_exceeded_by(queued),
-            None => queued > PIPE,
+            Some(_) => capacity.is_exceeded_by(large),
+            None => large > PIPE,
         };
         if loss_would_show {
-            return Step::Write;
+            return Step::Write(large);
         }
         let wait = self.pause.unwrap_or_else(|| {
             let too_many = (self.recent + queued + 1).saturating_sub(PIPE);
@@ -109,7 +118,7 @@ impl Shaper {
         });
         let room_at = last + wait;
         if room_at <= now {
-            Step::Write
+            Step::Write(queued)
         } else {
             Step::Wait(room_at)
         }
@@ -137,10 +146,7 @@ impl Shaper {
             // A pipe that drained slowly may be nearly full still, and gets one small write at a
             // time until it has had several pauses.
             let slow = self.pause.filter(|pause| *pause > SHORTEST_PAUSE);
-            let left = match self.pause {
-                Some(_) => 0,
-                None => self.recent.saturating_sub(drained(since)),
-            };
+            let left = self.recent.saturating_sub(drained(since));
             self.recent = (left + len).min(PIPE);
             self.pause = slow.map(|pause| (pause / 2).max(SHORTEST_PAUSE));
         } else {
@@ -243,10 +249,10 @@ mod tests {
         let mut now = Instant::now();
         let mut sent = 0;
         for chunk in chunks {
-            let chunk = chunk.min(capacity.largest_chunk());
+            let mut chunk = chunk.min(capacity.largest_chunk());
             loop {
                 match shaper.next(chunk, capacity, now) {
-                    Step::Write => {}
+                    Step::Write(len) => chunk = len,
                     Step::Wait(until) => {
                         // What the module calls a pause: something is taken meanwhile.
                         now = until;
@@ -288,19 +294,89 @@ mod tests {
         }
     }
 
+    /// A program that writes 8,192 bytes each 4 ms, to a peer whose window closes for a second now
+    /// and then: the network process takes all there is each millisecond, or nothing.
+    #[test]
+    fn round_writes_to_a_peer_that_stalls_arrive_whole() {
+        const WRITTEN: usize = 8192;
+        for seed in 0..20 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut pipe = Pipe::new(PIPE);
+            let mut shaper = Shaper::default();
+            let mut capacity = Capacity::default();
+            let began = Instant::now();
+            let (mut queued, mut sent) = (0, 0);
+            let (mut retry_at, mut chunk) = (0, 0);
+            let mut stalled = 0;
+            for millisecond in 0..60_000 {
+                let now = began + Duration::from_millis(millisecond);
+                if stalled > 0 {
+                    stalled -= 1;
+                } else if random.u16(0..500) == 0 {
+                    stalled = 1000;
+                    // What the kernel takes last.
+                    pipe.take(WRITTEN * random.usize(0..8));
+                } else {
+                    pipe.take(usize::MAX);
+                }
+                if millisecond % 4 == 0 && queued + WRITTEN <= LARGEST_CHUNK {
+                    queued += WRITTEN;
+                }
+                if chunk == 0 && queued > 0 {
+                    match shaper.next(queued, capacity, now) {
+                        Step::Write(len) => {
+                            chunk = len;
+                            queued -= len;
+                            retry_at = millisecond;
+                        }
+                        Step::Wait(until) => assert!(until > now),
+                    }
+                }
+                if chunk > 0 && millisecond >= retry_at {
+                    let mut waited = 0;
+                    let at_once = pipe.write(chunk, true, || {
+                        waited = std::mem::take(&mut stalled);
+                        PIPE
+                    });
+                    let ended = now + Duration::from_millis(waited);
+                    match shaper.wrote(chunk, at_once, (now, ended), &mut capacity) {
+                        Outcome::Accepted => sent += std::mem::take(&mut chunk) as u64,
+                        Outcome::Lost => retry_at = millisecond + 4,
+                    }
+                }
+            }
+            pipe.take(usize::MAX);
+            assert_eq!(pipe.delivered, sent, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn large_chunks_do_not_end_at_round_places() {
+        let mut shaper = Shaper::default();
+        let mut capacity = Capacity::default();
+        let now = Instant::now();
+        shaper.wrote(131_072, false, (now, now), &mut capacity);
+        // The rest waits with what comes next.
+        let short = Step::Write(131_072 + 512 - BEFORE_ROUND);
+        assert_eq!(shaper.next(131_072 + 512, capacity, now), short);
+        // Without it, a loss would not show.
+        let waits = Step::Wait(now + PAUSE);
+        assert_eq!(shaper.next(131_072, capacity, now), waits);
+    }
+
     #[test]
     fn small_writes_after_large_ones_wait_for_a_pause() {
         let mut shaper = Shaper::default();
         let mut capacity = Capacity::default();
         let now = Instant::now();
-        assert_eq!(shaper.next(100, capacity, now), Step::Write);
+        assert_eq!(shaper.next(100, capacity, now), Step::Write(100));
         shaper.wrote(100, true, (now, now), &mut capacity);
         shaper.wrote(100_000, false, (now, now), &mut capacity);
         assert_eq!(capacity.exceeded_by, Some(100_100));
         assert_eq!(shaper.next(100, capacity, now), Step::Wait(now + PAUSE));
         // As much as can be seen to be lost needs no pause.
-        assert_eq!(shaper.next(100_100, capacity, now), Step::Write);
-        assert_eq!(shaper.next(100, capacity, now + PAUSE), Step::Write);
+        assert_eq!(shaper.next(100_100, capacity, now), Step::Write(100_100));
+        assert_eq!(shaper.next(100, capacity, now + PAUSE), Step::Write(100));
     }
 
     #[test]
@@ -313,13 +389,13 @@ mod tests {
         shaper.wrote(4096, false, (began, now), &mut capacity);
         let next = now + LONGEST_PAUSE;
         assert_eq!(shaper.next(4096, capacity, now), Step::Wait(next));
-        assert_eq!(shaper.next(4096, capacity, next), Step::Write);
+        assert_eq!(shaper.next(4096, capacity, next), Step::Write(4096));
         // It fitted, which doesn't tell that the next one will.
         shaper.wrote(4096, true, (next, next), &mut capacity);
         let later = next + LONGEST_PAUSE / 2;
         assert_eq!(shaper.next(4096, capacity, next), Step::Wait(later));
         // Meanwhile, more was queued.
-        assert_eq!(shaper.next(100_000, capacity, next), Step::Write);
+        assert_eq!(shaper.next(100_000, capacity, next), Step::Write(100_000));
     }
 
     #[test]
@@ -341,7 +417,7 @@ mod tests {
         let mut capacity = Capacity::default();
         let now = Instant::now();
         let mut written = 0;
-        while shaper.next(1024, capacity, now) == Step::Write {
+        while shaper.next(1024, capacity, now) == Step::Write(1024) {
             shaper.wrote(1024, true, (now, now), &mut capacity);
             written += 1024;
         }
@@ -351,8 +427,8 @@ mod tests {
             panic!("there is no room");
         };
         assert!(until > now && until < now + PAUSE);
-        assert_eq!(shaper.next(1024, capacity, until), Step::Write);
-        assert_eq!(shaper.next(PIPE + 1, capacity, now), Step::Write);
+        assert_eq!(shaper.next(1024, capacity, until), Step::Write(1024));
+        assert_eq!(shaper.next(PIPE + 1, capacity, now), Step::Write(PIPE + 1));
     }
 
     #[test]

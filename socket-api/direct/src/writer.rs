@@ -149,7 +149,8 @@ impl Shared {
 
 /// What the pump does next.
 enum Next {
-    Send,
+    /// So many bytes of what is queued.
+    Send(usize),
     Close,
 }
 
@@ -206,16 +207,17 @@ async fn send_all(
 ) -> Result<(), JsValue> {
     let mut chunk = Buffer::default();
     loop {
-        match next(shared, shaper).await {
+        let len = match next(shared, shaper).await {
             Next::Close => {
                 JsFuture::from(writer.close()).await?;
                 return Ok(());
             }
-            Next::Send => {}
-        }
+            Next::Send(len) => len,
+        };
         {
             let mut shared = shared.borrow_mut();
             std::mem::swap(&mut shared.queue, &mut chunk);
+            shared.queue.take_end(&mut chunk, len);
             let waiting = shared.waiting.take();
             drop(shared);
             wake(waiting);
@@ -238,7 +240,7 @@ async fn next(shared: &RefCell<Shared>, shaper: &mut Shaper) -> Next {
                 break;
             }
             match shaper.next(shared.queue.len, CAPACITY.get(), time::now()) {
-                Step::Write => return Poll::Ready(Next::Send),
+                Step::Write(len) => return Poll::Ready(Next::Send(len)),
                 Step::Wait(until) => {
                     let pause = pause.get_or_insert_with(|| time::sleep_until(until));
                     pause.reset(until);
@@ -290,6 +292,16 @@ impl Buffer {
             .subarray(self.len as u32, len as u32)
             .copy_from(data);
         self.len = len;
+    }
+
+    /// Takes what another one, of which `len` bytes stay there, holds behind them.
+    fn take_end(&mut self, other: &mut Self, len: usize) {
+        if len == other.len {
+            return;
+        }
+        let end = other.array.subarray(len as u32, other.len as u32);
+        self.push(&end.to_vec());
+        other.len = len;
     }
 
     fn view(&self) -> Uint8Array {

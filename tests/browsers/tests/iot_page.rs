@@ -164,6 +164,9 @@ async fn picture(page: &Page, name: &str) {
     page.call("Page.bringToFront", json!({})).await.unwrap();
     let still = "document.getElementById('sidebar').getAnimations().length === 0";
     page.wait_for(still).await.unwrap();
+    // A control that is out of sight must not make the page wider than the window.
+    let within = "document.scrollingElement.scrollWidth <= innerWidth";
+    assert!(page.evaluate::<bool>(within).await.unwrap(), "{name}");
     let file = output().join(format!("iot-page-{name}.png"));
     page.screenshot(file).await.unwrap();
 }
