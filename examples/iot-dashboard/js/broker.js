@@ -216,10 +216,24 @@ export class Broker extends Source {
     item.retained = message.retained;
     item.qos = message.qos;
     const kind = item.reading?.kind;
+    if (kind === 'presence') {
+      this.#present(item.time);
+    }
     if (fresh && kind !== 'empty' && kind !== 'binary' && !/\/(set|get|cmd)$/u.test(message.topic)) {
       this.suggest(message.topic);
     }
     this.around.changed();
+  }
+
+  /** Something has come or gone: nothing is known of what is its in between. @param {number} time */
+  #present(time) {
+    for (const [key, { series }] of this.items) {
+      if (this.absent(key)) {
+        series.lost(time);
+      } else if (this.state === 'connected') {
+        series.back(time);
+      }
+    }
   }
 
   #leave() {

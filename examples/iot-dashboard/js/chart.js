@@ -78,7 +78,7 @@ export class Chart {
           }),
           incrs: [15, 30, 60, 120],
         },
-        { ...axis, size: 44, gap: 6, space: 32, values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map(figure) },
+        { ...axis, size: 44, gap: 6, space: 22, values: (/** @type {unknown} */ _, /** @type {number[]} */ splits) => splits.map(figure) },
       ],
       series: [
         {},
@@ -94,7 +94,7 @@ export class Chart {
         setCursor: [(/** @type {any} */ plot) => {
           const { idx } = plot.cursor;
           const [times, values] = plot.data;
-          point(idx === null || idx === undefined || values[idx] === undefined
+          point(typeof values[idx] !== 'number'
             ? '' : `${figure(values[idx])} at ${atClock(times[idx] * 1000)}`);
         }],
       },
@@ -115,14 +115,9 @@ export class Chart {
     const now = Math.floor(Date.now() / 500);
     if (this.#drawn !== now && !document.hidden) {
       this.#drawn = now;
-      // What lies before what is shown costs, and is not seen; one value more leads the line in.
-      const { times, values } = this.series;
+      // What lies before what is shown costs, and is not seen.
       const [since] = this.#span();
-      let first = times.length;
-      while (first > 0 && /** @type {number} */ (times[first]) > since || first === times.length && first > 0) {
-        first -= 1;
-      }
-      this.plot.setData([times.slice(first), values.slice(first)]);
+      this.plot.setData(this.series.line(since));
     }
   }
 

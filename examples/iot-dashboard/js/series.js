@@ -39,7 +39,7 @@ export class Series {
     }
   }
 
-  /** The connection is lost. @param {number} time */
+  /** Nothing more is known: the connection is lost, or what is measured is gone. @param {number} time */
   lost(time) {
     if (this.gaps.at(-1)?.to !== null) {
       this.gaps.push({ from: time, to: null });
@@ -47,12 +47,35 @@ export class Series {
     }
   }
 
-  /** The connection is back. @param {number} time */
+  /** It is back. @param {number} time */
   back(time) {
     const last = this.gaps.at(-1);
     if (last && last.to === null) {
       last.to = time;
     }
+  }
+
+  /**
+   * The line since then, with the value before that leads it in: times and values. It is broken by a
+   * null where a gap has no value.
+   * @param {number} since In seconds since 1970.
+   * @returns {[number[], (number | null)[]]}
+   */
+  line(since) {
+    const after = this.times.findIndex((time) => time > since);
+    const first = after === -1 ? this.times.length - 1 : after - 1;
+    const times = this.times.slice(Math.max(first, 0));
+    /** @type {(number | null)[]} */
+    const values = this.values.slice(Math.max(first, 0));
+    for (const { from, to } of this.gaps) {
+      const at = times.findIndex((time) => time * 1000 > from);
+      const next = times[at];
+      if (at > 0 && next !== undefined && to !== null && next * 1000 >= to) {
+        times.splice(at, 0, from / 1000);
+        values.splice(at, 0, null);
+      }
+    }
+    return [times, values];
   }
 
   /** The least and the greatest value since then, if there is one. @param {number} since */

@@ -151,7 +151,11 @@ export class Source {
     const now = Date.now();
     if (state === 'connected') {
       this.retryAt = null;
-      this.items.forEach((item) => item.series.back(now));
+      this.items.forEach((item, key) => {
+        if (!this.absent(key)) {
+          item.series.back(now);
+        }
+      });
       this.around.announce(`${this.name} is connected.`);
     } else if (was === 'connected') {
       this.items.forEach((item) => item.series.lost(now));
@@ -160,6 +164,11 @@ export class Source {
       this.around.announce(`${this.name}: ${problem}`);
     }
     this.around.changed();
+  }
+
+  /** Whether what a value comes from is known to be gone. @param {string} _key */
+  absent(_key) {
+    return false;
   }
 
   /** @param {unknown} error */

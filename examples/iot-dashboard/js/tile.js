@@ -66,7 +66,7 @@ export class Tile {
     const title = source.pin(key)?.title || titleOf(source, key);
     setText(this.title, title);
     this.title.title = key;
-    const absent = source instanceof Broker && kind !== 'presence' && source.absent(key);
+    const absent = kind !== 'presence' && source.absent(key);
     const live = source.state === 'connected' && !absent;
     this.root.classList.toggle('stale', !live);
     this.absent.hidden = !absent;

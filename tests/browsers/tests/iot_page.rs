@@ -279,6 +279,36 @@ async fn topics_are_live_through_a_relay_that_reads_nothing() {
         .unwrap();
     picture(&page, "last-will").await;
 
+    // It is back: what it measured meanwhile nobody knows, and no line is drawn there.
+    let greenhouse = stage.thing("greenhouse").await;
+    page.wait_for_text(&tile("greenhouse/status", ".word"), "online")
+        .await
+        .unwrap();
+    let payload = r#"{"value":21,"unit":"°C"}"#;
+    greenhouse.publish("greenhouse/temperature", payload).await;
+    charted(&page, "greenhouse/temperature", "21").await;
+    picture(&page, "back-again").await;
+    let line = page.evaluate::<Value>(
+        "(async () => {
+            const { Series } = await import('./js/series.js');
+            const series = new Series();
+            series.add(1000, 20);
+            series.lost(2000);
+            series.back(5000);
+            series.add(6000, 21);
+            const broken = series.line(0);
+            // What a session had kept comes late, and the line is whole.
+            series.add(3000, 22);
+            return [broken, series.line(1), series.line(4)];
+        })()",
+    );
+    let lines = json!([
+        [[1, 2, 6], [20, null, 21]],
+        [[1, 3, 6], [20, 22, 21]],
+        [[3, 6], [22, 21]],
+    ]);
+    assert_eq!(line.await.unwrap(), lines);
+
     // What left the relay for the broker, and what came back: none of it can be read.
     let recordings = stage.proxy.recordings();
     assert_eq!(recordings.len(), 1);
