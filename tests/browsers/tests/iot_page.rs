@@ -7,7 +7,7 @@ use jackfield_browser_tests::relay::{self, HOST, SECRET};
 use jackfield_browser_tests::thing::Thing;
 use jackfield_browser_tests::{output, page};
 use jackfield_testing::aiocoap::Aiocoap;
-use jackfield_testing::certs::Authority;
+use jackfield_testing::certs::{Authority, Certificate};
 use jackfield_testing::chromium::{Chromium, Page, Viewport};
 use jackfield_testing::coap_device::Device;
 use jackfield_testing::libcoap::Libcoap;
@@ -39,14 +39,20 @@ struct Stage {
 impl Stage {
     /// With a broker whose certificate is for this name.
     async fn start(certified: &str) -> Self {
-        Self::start_with(certified, &Settings::default(), &[]).await
-    }
-
-    /// The same, with a broker that is set so, and more ports for the relay: `7`, or `7/udp`.
-    async fn start_with(certified: &str, settings: &Settings, more: &[String]) -> Self {
         let authority = Authority::new();
         let certificate = authority.server(&[certified]);
-        let mosquitto = Mosquitto::start(&certificate, settings).await.unwrap();
+        Self::start_with(&authority, &certificate, &Settings::default(), &[]).await
+    }
+
+    /// The same, with this certificate, a broker that is set so, and more ports for the relay: `7`,
+    /// or `7/udp`.
+    async fn start_with(
+        authority: &Authority,
+        certificate: &Certificate,
+        settings: &Settings,
+        more: &[String],
+    ) -> Self {
+        let mosquitto = Mosquitto::start(certificate, settings).await.unwrap();
         let proxy = Proxy::start(mosquitto.tls()).await.unwrap();
         let device = Device::start().await.unwrap();
         let mut ports = more.to_vec();
@@ -488,13 +494,24 @@ async fn a_device_is_discovered_observed_switched_and_updated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_another_hand_is_observed() {
-    let libcoap = Libcoap::start().await.unwrap();
-    let port = libcoap.plain().port();
-    let ports = [port.to_string(), format!("{port}/udp")];
-    let stage = Stage::start_with(HOST, &Settings::default(), &ports).await;
+    let authority = Authority::new();
+    let certificate = authority.server(&[HOST]);
+    let libcoap = Libcoap::start_with(&certificate).await.unwrap();
+    let [plain, secure] = [libcoap.plain().port(), libcoap.secure().port()];
+    let ports = [
+        plain.to_string(),
+        format!("{plain}/udp"),
+        secure.to_string(),
+    ];
+    let settings = Settings::default();
+    let stage = Stage::start_with(&authority, &certificate, &settings, &ports).await;
     let page = stage.open().await;
-    for (name, scheme) in [("Datagrams", "coap"), ("Stream", "coap+tcp")] {
-        connect(&page, &format!("{scheme}://127.0.0.1:{port}"), name).await;
+    for (name, address) in [
+        ("Datagrams", format!("coap://127.0.0.1:{plain}")),
+        ("Stream", format!("coap+tcp://127.0.0.1:{plain}")),
+        ("Secure", format!("coaps+tcp://{HOST}:{secure}")),
+    ] {
+        connect(&page, &address, name).await;
         // Its clock, as it says once a second.
         let clock = format!(
             "document.querySelector('[data-source={name}] [data-key=\"/time\"] .said')?.innerText"
@@ -506,6 +523,8 @@ async fn a_server_of_another_hand_is_observed() {
         .unwrap();
         page.wait_for(&format!("{clock} !== first")).await.unwrap();
     }
+    let lock = "[data-source=Secure] .lock";
+    page.wait_for_text(lock, "TLS to localhost").await.unwrap();
     picture(&page, "libcoap").await;
     assert!(is_quiet(&page), "{:?}", page.console());
     stage.browser.close().await.unwrap();
@@ -622,7 +641,9 @@ async fn a_wrong_address_and_a_wrong_password_are_explained() {
         }],
         ..Settings::default()
     };
-    let stage = Stage::start_with(HOST, &settings, &ports).await;
+    let authority = Authority::new();
+    let certificate = authority.server(&[HOST]);
+    let stage = Stage::start_with(&authority, &certificate, &settings, &ports).await;
     let page = stage.open().await;
     page.click("#add").await.unwrap();
     for (address, said) in [("", "Give an address"), ("no address", "is no address")] {
