@@ -144,8 +144,9 @@ class Row {
     const item = source.items.get(key);
     const pinned = source.pin(key) !== undefined;
     this.pin.setAttribute('aria-pressed', String(pinned));
-    this.pin.setAttribute('aria-label', `${key} on the dashboard`);
-    setText(/** @type {Element} */ (this.pin.lastElementChild), pinned ? 'Shown' : 'Show');
+    const word = pinned ? 'Shown' : 'Show';
+    this.pin.setAttribute('aria-label', `${word} on the dashboard: ${key}`);
+    setText(/** @type {Element} */ (this.pin.lastElementChild), word);
     const unit = item?.reading?.unit ? ` ${item.reading.unit}` : '';
     setText(this.value, item?.error || (item?.reading ? (item.reading.text || '(empty)') + unit : ''));
     this.value.classList.toggle('bad', item !== undefined && item.error !== '');

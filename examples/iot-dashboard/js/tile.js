@@ -180,6 +180,12 @@ export class Tile {
     return (/** @type {Item | undefined} */ item) => {
       setText(text, item?.reading ? item.reading.text || '(empty)' : 'Nothing has come yet.');
       text.classList.toggle('muted', !item?.reading);
+      // What is longer than its tile is scrolled, with the keyboard too.
+      if (text.scrollHeight > text.clientHeight) {
+        text.tabIndex = 0;
+      } else {
+        text.removeAttribute('tabindex');
+      }
     };
   }
 

@@ -267,7 +267,6 @@ class Welcome {
     const cards = suggested.map((source) => {
       const kind = source.url.startsWith('coap') ? 'device' : 'broker';
       const card = button('suggestion', () => this.actions.take(source), icon(kind), element('span', '', element('strong', '', source.name), span('muted', source.url)), span('plus', 'Add'));
-      card.setAttribute('aria-label', `Add ${source.name}, ${source.url}`);
       return element('li', '', card);
     });
     const add = button('primary', () => this.actions.add(), icon('plus'), ' Add broker or device');

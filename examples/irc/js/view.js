@@ -188,7 +188,7 @@ export class View {
     const previous = this.last;
     const day = new Date(line.time).toDateString();
     if (!previous || new Date(previous.time).toDateString() !== day) {
-      const divider = document.createElement('li');
+      const divider = document.createElement('div');
       divider.className = 'day';
       divider.textContent = longDay.format(line.time);
       // Today's own date is news to nobody.
@@ -197,7 +197,7 @@ export class View {
       }
     }
     this.last = line;
-    const item = document.createElement('li');
+    const item = document.createElement('div');
     item.className = line.kind;
     const time = document.createElement('time');
     const date = new Date(line.time);

@@ -1,6 +1,7 @@
 //! What the tests in a browser share: the page that runs jobs, and the servers that it speaks with.
 
 pub mod peers;
+pub mod picture;
 pub mod relay;
 pub mod thing;
 

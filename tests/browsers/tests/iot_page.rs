@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jackfield_browser_tests::relay::{self, HOST, SECRET};
 use jackfield_browser_tests::thing::Thing;
-use jackfield_browser_tests::{output, page};
+use jackfield_browser_tests::{page, picture};
 use jackfield_testing::aiocoap::Aiocoap;
 use jackfield_testing::certs::{Authority, Certificate};
 use jackfield_testing::chromium::{Chromium, Page, Viewport};
@@ -166,15 +166,7 @@ async fn phone(page: &Page, name: &str) {
 }
 
 async fn picture(page: &Page, name: &str) {
-    // A page behind another one draws nothing.
-    page.call("Page.bringToFront", json!({})).await.unwrap();
-    let still = "document.getElementById('sidebar').getAnimations().length === 0";
-    page.wait_for(still).await.unwrap();
-    // A control that is out of sight must not make the page wider than the window.
-    let within = "document.scrollingElement.scrollWidth <= innerWidth";
-    assert!(page.evaluate::<bool>(within).await.unwrap(), "{name}");
-    let file = output().join(format!("iot-page-{name}.png"));
-    page.screenshot(file).await.unwrap();
+    picture::picture(page, &format!("iot-page-{name}")).await;
 }
 
 /// Whether the console is as empty as that of a page should be.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use jackfield_browser_tests::relay::{self, HOST, SECRET};
-use jackfield_browser_tests::{output, page};
+use jackfield_browser_tests::{output, page, picture};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::chromium::{Chromium, Page, Viewport};
 use jackfield_testing::command_line::jackfield;
@@ -99,10 +99,7 @@ async fn say(page: &Page, line: &str) {
 }
 
 async fn picture(page: &Page, name: &str) {
-    // A page behind another one draws nothing.
-    page.call("Page.bringToFront", json!({})).await.unwrap();
-    let file = output().join(format!("irc-page-{name}.png"));
-    page.screenshot(file).await.unwrap();
+    picture::picture(page, &format!("irc-page-{name}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
