@@ -237,7 +237,8 @@ export class Tile {
     if (item?.retained) {
       wanted.push('retained');
     }
-    if (item && item.qos > 0) {
+    // A small tile has room for two, and "offline" says more.
+    if (item && item.qos > 0 && this.absent.hidden) {
       wanted.push(`QoS ${item.qos}`);
     }
     if (this.source instanceof Device && this.source.link(this.key)?.observable) {
