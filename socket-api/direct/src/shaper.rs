@@ -39,6 +39,9 @@ const FIRST_CHUNK: usize = 79_999;
 /// How long the network process is given at least to drain a pipe that may be full, and at the most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(3);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// How long it is given at least before the socket is closed. On a busy machine it may be that long
+/// until it gets a turn.
+const LAST_PAUSE: Duration = Duration::from_millis(100);
 /// How long a full pipe is presumed to need where nothing was measured. Small writes that come faster
 /// than that are gathered into large ones: 640 kB/s is the limit.
 const PRESUMED_DRAIN: Duration = Duration::from_millis(100);
@@ -61,6 +64,8 @@ pub(crate) struct Shaper {
     recent: usize,
     /// How long the pipe is given after a write, where its rate was measured.
     pause: Option<Duration>,
+    /// The longest of these.
+    longest: Duration,
     /// When the last write ended.
     last: Option<Instant>,
 }
@@ -153,7 +158,9 @@ impl Shaper {
             self.recent = PIPE;
             // Twice as long as it would take to empty the pipe at the rate of this write.
             let full = (now - began) * (2 * PIPE) as u32 / len.max(1) as u32;
-            self.pause = Some(full.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+            let pause = full.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            self.pause = Some(pause);
+            self.longest = self.longest.max(pause);
             if !self.has_waited {
                 self.has_waited = true;
                 let proven = usize::try_from(self.total).unwrap_or(usize::MAX);
@@ -168,12 +175,12 @@ impl Shaper {
     }
 
     /// How long what has been written is given to leave the pipe before the socket is closed, which
-    /// throws away the rest: 24 ms, and up to 2 s where the pipe drained slowly.
+    /// throws away the rest: 100 ms, and up to 2 s where the pipe has ever drained slowly.
     pub(crate) fn last_pause(&self) -> Duration {
         if self.total == 0 {
             return Duration::ZERO;
         }
-        self.pause.unwrap_or(SHORTEST_PAUSE) * 8
+        LAST_PAUSE.max(self.longest * 8)
     }
 }
 
@@ -405,9 +412,12 @@ mod tests {
         let now = Instant::now();
         assert_eq!(shaper.last_pause(), Duration::ZERO);
         shaper.wrote(10, true, (now, now), &mut capacity);
-        assert_eq!(shaper.last_pause(), Duration::from_millis(24));
+        assert_eq!(shaper.last_pause(), LAST_PAUSE);
         let slowly = now + Duration::from_secs(1);
         shaper.wrote(70_000, false, (now, slowly), &mut capacity);
+        assert_eq!(shaper.last_pause(), Duration::from_secs(2));
+        // That the rest was quick doesn't say that it will be.
+        shaper.wrote(70_000, false, (slowly, slowly), &mut capacity);
         assert_eq!(shaper.last_pause(), Duration::from_secs(2));
     }
 
