@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,6 +27,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Where it leads a group of processes, those that it started end with it.
+        if let Some(group) = Pid::from_raw(self.0.id().cast_signed()) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,6 +1,7 @@
 //! How each relay is started.
 
 use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -142,8 +143,10 @@ fn spawn_relayd(binary: &Path, port: u16) -> Result<Running> {
     spawn(command)
 }
 
+/// Starts a server as the first of a group of processes: some start others.
 fn spawn(mut command: Command) -> Result<Running> {
     command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
