@@ -132,9 +132,9 @@ export class Broker extends Source {
 
   /** Whether the last will of what publishes a topic says that it is gone. @param {string} key */
   absent(key) {
-    const folder = key.slice(0, key.lastIndexOf('/') + 1);
+    const folder = folderOf(key);
     for (const [topic, { reading }] of this.items) {
-      if (reading?.kind === 'presence' && topic !== key && folder.startsWith(topic.slice(0, topic.lastIndexOf('/') + 1))
+      if (reading?.kind === 'presence' && topic !== key && folder.startsWith(folderOf(topic))
         && topic.includes('/')) {
         return !reading.on;
       }
@@ -217,7 +217,7 @@ export class Broker extends Source {
     item.qos = message.qos;
     const kind = item.reading?.kind;
     if (kind === 'presence') {
-      this.#present(item.time);
+      this.#present(message.topic, item.time);
     }
     if (fresh && kind !== 'empty' && kind !== 'binary' && !/\/(set|get|cmd)$/u.test(message.topic)) {
       this.suggest(message.topic);
@@ -225,9 +225,18 @@ export class Broker extends Source {
     this.around.changed();
   }
 
-  /** Something has come or gone: nothing is known of what is its in between. @param {number} time */
-  #present(time) {
+  /**
+   * Something has come or gone: nothing is known of what is its in between.
+   * @param {string} topic
+   * @param {number} time
+   */
+  #present(topic, time) {
+    const folder = folderOf(topic);
     for (const [key, { series }] of this.items) {
+      // Only what is its, since many things may come at once.
+      if (!key.startsWith(folder)) {
+        continue;
+      }
       if (this.absent(key)) {
         series.lost(time);
       } else if (this.state === 'connected') {
@@ -242,4 +251,9 @@ export class Broker extends Source {
     this.filters.clear();
     client?.close();
   }
+}
+
+/** A topic without its last level: `house/` of `house/status`. @param {string} topic */
+function folderOf(topic) {
+  return topic.slice(0, topic.lastIndexOf('/') + 1);
 }
