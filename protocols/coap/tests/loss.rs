@@ -11,7 +11,7 @@ use jackfield_coap::core::{
     Reception, TransmissionError, TransmissionId, TransmissionParameters,
 };
 use jackfield_sim::{Link, Network};
-use jackfield_socket::driver::{DatagramCore, DatagramDriver, Peer};
+use jackfield_socket::driver::{Core, DatagramCore, DatagramDriver, Peer};
 use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{UdpOpen, UdpOptions};
 
@@ -67,10 +67,24 @@ impl Recorder {
     }
 }
 
-impl DatagramCore for Recorder {
+impl Core for Recorder {
     type Event = LayerEvent;
     type Error = LayerError;
 
+    fn poll_event(&mut self) -> Option<LayerEvent> {
+        Core::poll_event(&mut self.layer)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Core::deadline(&self.layer)
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
+        Core::handle_deadline(&mut self.layer, now)
+    }
+}
+
+impl DatagramCore for Recorder {
     fn receive(&mut self, now: Instant, from: Peer, datagram: &[u8]) -> Result<(), LayerError> {
         self.layer.receive(now, from, datagram)
     }
@@ -85,18 +99,6 @@ impl DatagramCore for Recorder {
             assert_eq!(first, bytes, "an id means two messages");
         }
         Some(to)
-    }
-
-    fn poll_event(&mut self) -> Option<LayerEvent> {
-        DatagramCore::poll_event(&mut self.layer)
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        DatagramCore::deadline(&self.layer)
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        DatagramCore::handle_deadline(&mut self.layer, now)
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! ```
 //! use jackfield_irc::core::{Config, Event, Session, SessionEvent};
-//! use jackfield_socket::driver::StreamCore;
+//! use jackfield_socket::driver::{Core, StreamCore};
 //! use jackfield_socket::time::Instant;
 //!
 //! let now = Instant::now();

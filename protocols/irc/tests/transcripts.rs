@@ -10,7 +10,7 @@ use jackfield_irc::core::{
     ChatKind, Config, Event, Joined, Member, Password, Reply, Request, RequestId, Sasl, Session,
     SessionEvent, Whois,
 };
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 #[test]

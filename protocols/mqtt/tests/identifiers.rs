@@ -10,7 +10,7 @@ use jackfield_mqtt::codec::{
     SubscribeOptions, SubscribeReason, Version,
 };
 use jackfield_mqtt::core::{Config, Connect, Message, RequestId, Session, SessionEvent, Subscribe};
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 /// More than there are identifiers.

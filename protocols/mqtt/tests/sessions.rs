@@ -16,7 +16,7 @@ use jackfield_mqtt::core::{
     CleanStart, Config, Connect, Event, Message, QueuePolicy, Session, SessionEvent, StoreId,
     Subscribe, Unsubscribe,
 };
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use jackfield_socket::driver::{Driver, DriverError, StreamCore};
+use jackfield_socket::driver::{Core, Driver, DriverError, StreamCore};
 use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{ByteStream, TcpConnect, TcpOptions};
 

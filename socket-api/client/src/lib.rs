@@ -30,7 +30,7 @@
 //! use jackfield_client::{ConnectionError, Ended, Failure, Flow, Link, Options, Outbox};
 //! use jackfield_client::{Poster, Progress, Protocol, connect};
 //! use jackfield_socket::Endpoint;
-//! use jackfield_socket::driver::StreamCore;
+//! use jackfield_socket::driver::{Core, StreamCore};
 //! use jackfield_socket::time::Instant;
 //!
 //! #[derive(Default)]
@@ -41,10 +41,18 @@
 //!     quit: bool,
 //! }
 //!
-//! impl StreamCore for Lines {
+//! impl Core for Lines {
 //!     type Event = String;
 //!     type Error = Infallible;
+//!     fn poll_event(&mut self) -> Option<String> {
+//!         (!self.lines.is_empty()).then(|| self.lines.remove(0))
+//!     }
+//!     fn is_finished(&self) -> bool {
+//!         self.quit
+//!     }
+//! }
 //!
+//! impl StreamCore for Lines {
 //!     fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), Infallible> {
 //!         self.partial.extend_from_slice(bytes);
 //!         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
@@ -58,12 +66,6 @@
 //!     }
 //!     fn transmit(&mut self, _now: Instant, out: &mut Vec<u8>) {
 //!         out.extend_from_slice(std::mem::take(&mut self.out).as_bytes());
-//!     }
-//!     fn poll_event(&mut self) -> Option<String> {
-//!         (!self.lines.is_empty()).then(|| self.lines.remove(0))
-//!     }
-//!     fn is_finished(&self) -> bool {
-//!         self.quit
 //!     }
 //! }
 //!

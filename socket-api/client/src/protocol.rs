@@ -4,7 +4,7 @@ use std::future::{self, Future};
 use std::time::Duration;
 
 use jackfield_socket::Endpoint;
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 
 use crate::{ConnectionError, Failure, Outbox, Poster};
 
@@ -77,7 +77,7 @@ pub trait Protocol: Send + 'static {
     fn take(
         &mut self,
         core: &mut Self::Core,
-        event: <Self::Core as StreamCore>::Event,
+        event: <Self::Core as Core>::Event,
         outbox: &mut Outbox<Self::Event>,
     ) -> impl Future<Output = Result<Flow, ConnectionError<Self::Error>>> + Send;
 

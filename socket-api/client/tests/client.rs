@@ -12,7 +12,7 @@ use jackfield_client::{
     Progress, Protocol, connect,
 };
 use jackfield_sim::{Network, SimHost, SimListener, SimStream};
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, ListenOptions, TcpListen, TcpListener};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -34,10 +34,20 @@ enum Said {
     Given(String),
 }
 
-impl StreamCore for Lines {
+impl Core for Lines {
     type Event = Said;
     type Error = Infallible;
 
+    fn poll_event(&mut self) -> Option<Said> {
+        (!self.events.is_empty()).then(|| self.events.remove(0))
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished && self.events.is_empty() && self.out.is_empty()
+    }
+}
+
+impl StreamCore for Lines {
     fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), Infallible> {
         self.partial.extend_from_slice(bytes);
         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
@@ -47,17 +57,13 @@ impl StreamCore for Lines {
         }
         Ok(())
     }
+
     fn receive_end(&mut self, _now: Instant) -> Result<(), Infallible> {
         Ok(())
     }
+
     fn transmit(&mut self, _now: Instant, out: &mut Vec<u8>) {
         out.append(&mut self.out);
-    }
-    fn poll_event(&mut self) -> Option<Said> {
-        (!self.events.is_empty()).then(|| self.events.remove(0))
-    }
-    fn is_finished(&self) -> bool {
-        self.finished && self.events.is_empty() && self.out.is_empty()
     }
 }
 

@@ -6,7 +6,7 @@
 //! [`DatagramCore`] and [`DatagramDriver`] are the same for datagrams.
 //!
 //! ```
-//! use jackfield_socket::driver::{Driver, StreamCore};
+//! use jackfield_socket::driver::{Core, Driver, StreamCore};
 //! use jackfield_socket::time::Instant;
 //! # use jackfield_socket::ByteStream;
 //!
@@ -14,10 +14,15 @@
 //! #[derive(Default)]
 //! struct Echo(Vec<u8>);
 //!
-//! impl StreamCore for Echo {
+//! impl Core for Echo {
 //!     type Event = std::convert::Infallible;
 //!     type Error = std::convert::Infallible;
+//!     fn poll_event(&mut self) -> Option<Self::Event> {
+//!         None
+//!     }
+//! }
 //!
+//! impl StreamCore for Echo {
 //!     fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), Self::Error> {
 //!         self.0.extend_from_slice(bytes);
 //!         Ok(())
@@ -27,9 +32,6 @@
 //!     }
 //!     fn transmit(&mut self, _now: Instant, out: &mut Vec<u8>) {
 //!         out.append(&mut self.0);
-//!     }
-//!     fn poll_event(&mut self) -> Option<Self::Event> {
-//!         None
 //!     }
 //! }
 //!
@@ -42,6 +44,7 @@
 //! # fn main() {}
 //! ```
 
+mod core;
 mod datagram;
 
 use std::fmt;
@@ -55,6 +58,7 @@ use tokio::io::ReadBuf;
 use crate::ByteStream;
 use crate::time::{self, Instant, Sleep};
 
+pub use core::Core;
 pub use datagram::{DatagramCore, DatagramDriver, Peer};
 
 /// How many bytes one read takes at the most.
@@ -65,19 +69,8 @@ const FIRST_READ_SIZE: usize = 1024;
 /// While this many bytes wait to be written, the core is not asked for more.
 const WRITE_HIGH_WATER: usize = 64 * 1024;
 
-/// A protocol's state machine over a byte stream, without clock and socket.
-///
-/// What it keeps must be bounded by its own limits; the driver calls [`receive`](Self::receive)
-/// again only when [`poll_event`](Self::poll_event) has nothing left, so that events are bounded by
-/// what one read can hold.
-pub trait StreamCore {
-    /// What it tells its user.
-    type Event;
-    /// How it fails. An error ends the connection: the core is not called again, but for
-    /// [`transmit`](Self::transmit) and [`poll_event`](Self::poll_event), so that a last word to
-    /// the peer and the last events are not lost.
-    type Error;
-
+/// A [`Core`] over a byte stream.
+pub trait StreamCore: Core {
     /// Takes bytes from the peer; whatever of a message is incomplete, the core keeps.
     ///
     /// # Errors
@@ -94,36 +87,6 @@ pub trait StreamCore {
     ///
     /// While the peer does not read and 64 KiB wait for it already, this is not called.
     fn transmit(&mut self, now: Instant, out: &mut Vec<u8>);
-
-    /// The next event.
-    fn poll_event(&mut self) -> Option<Self::Event>;
-
-    /// When [`handle_deadline`](Self::handle_deadline) wants to be called next.
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
-
-    /// Acts on a deadline that has come. Afterwards [`deadline`](Self::deadline) must lie after
-    /// `now`, or be none: otherwise the driver would call this again at once, and for ever. With
-    /// debug assertions it panics instead.
-    ///
-    /// It must not leave that to [`transmit`](Self::transmit), which is not called while the peer
-    /// stalls. Where the deadline means that something may be sent now, such as the next line
-    /// after a pause, move it here to what `transmit` will take, so that the deadline moves with
-    /// it.
-    ///
-    /// # Errors
-    /// Where the deadline ends the connection.
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), Self::Error> {
-        let _ = now;
-        Ok(())
-    }
-
-    /// Whether this side has said all it will: once everything is written, the driver ends this
-    /// side's direction.
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 /// A core, a stream, and what moves between them.
@@ -406,10 +369,30 @@ mod tests {
         finished: bool,
     }
 
-    impl StreamCore for Lines {
+    impl Core for Lines {
         type Event = String;
         type Error = &'static str;
 
+        fn poll_event(&mut self) -> Option<String> {
+            (!self.events.is_empty()).then(|| self.events.remove(0))
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            self.tick
+        }
+
+        fn handle_deadline(&mut self, now: Instant) -> Result<(), Self::Error> {
+            self.tick = Some(now + Duration::from_secs(1));
+            self.events.push("tick".into());
+            Ok(())
+        }
+
+        fn is_finished(&self) -> bool {
+            self.finished
+        }
+    }
+
+    impl StreamCore for Lines {
         fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Self::Error> {
             self.tick.get_or_insert(now + Duration::from_secs(1));
             self.partial.extend_from_slice(bytes);
@@ -427,6 +410,7 @@ mod tests {
             }
             Ok(())
         }
+
         fn receive_end(&mut self, _now: Instant) -> Result<(), Self::Error> {
             if self.partial.is_empty() {
                 Ok(())
@@ -434,22 +418,9 @@ mod tests {
                 Err("in the middle of a line")
             }
         }
+
         fn transmit(&mut self, _now: Instant, out: &mut Vec<u8>) {
             out.append(&mut self.send);
-        }
-        fn poll_event(&mut self) -> Option<String> {
-            (!self.events.is_empty()).then(|| self.events.remove(0))
-        }
-        fn deadline(&self) -> Option<Instant> {
-            self.tick
-        }
-        fn handle_deadline(&mut self, now: Instant) -> Result<(), Self::Error> {
-            self.tick = Some(now + Duration::from_secs(1));
-            self.events.push("tick".into());
-            Ok(())
-        }
-        fn is_finished(&self) -> bool {
-            self.finished
         }
     }
 
@@ -554,16 +525,36 @@ mod tests {
         waits: bool,
     }
 
-    impl StreamCore for Paced {
+    impl Core for Paced {
         type Event = std::convert::Infallible;
         type Error = std::convert::Infallible;
 
+        fn poll_event(&mut self) -> Option<Self::Event> {
+            None
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            Some(self.next)
+        }
+
+        fn handle_deadline(&mut self, now: Instant) -> Result<(), Self::Error> {
+            if !self.waits {
+                self.next = now + Duration::from_secs(1);
+                self.may_go += 1;
+            }
+            Ok(())
+        }
+    }
+
+    impl StreamCore for Paced {
         fn receive(&mut self, _now: Instant, _bytes: &[u8]) -> Result<(), Self::Error> {
             Ok(())
         }
+
         fn receive_end(&mut self, _now: Instant) -> Result<(), Self::Error> {
             Ok(())
         }
+
         fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
             if self.waits && self.next <= now {
                 self.next = now + Duration::from_secs(1);
@@ -571,19 +562,6 @@ mod tests {
             }
             out.resize(out.len() + WRITE_HIGH_WATER * self.may_go as usize, b'a');
             self.may_go = 0;
-        }
-        fn poll_event(&mut self) -> Option<Self::Event> {
-            None
-        }
-        fn deadline(&self) -> Option<Instant> {
-            Some(self.next)
-        }
-        fn handle_deadline(&mut self, now: Instant) -> Result<(), Self::Error> {
-            if !self.waits {
-                self.next = now + Duration::from_secs(1);
-                self.may_go += 1;
-            }
-            Ok(())
         }
     }
 

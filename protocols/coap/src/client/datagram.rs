@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_client::{Backoff, ConnectionError as Error, Failure, Inbox, Outbox, Progress};
-use jackfield_socket::driver::{DatagramDriver, DriverError};
+use jackfield_socket::driver::{Core, DatagramDriver, DriverError};
 use jackfield_socket::{Endpoint as Server, Result as SocketResult, UdpOpen, UdpOptions, time};
 
 use super::ClientConfig;
@@ -228,8 +228,7 @@ async fn offline<T>(
 }
 
 fn settle(desk: &mut Desk, endpoint: &mut Endpoint<DatagramLayer>) {
-    use jackfield_socket::driver::DatagramCore;
-    while let Some(event) = DatagramCore::poll_event(endpoint) {
+    while let Some(event) = endpoint.poll_event() {
         desk.take(endpoint, event);
     }
 }

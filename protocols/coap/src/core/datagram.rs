@@ -11,7 +11,7 @@ mod transmission;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 
-use jackfield_socket::driver::{DatagramCore, Peer};
+use jackfield_socket::driver::{Core, DatagramCore, Peer};
 use jackfield_socket::time::Instant;
 
 use crate::codec::{self, Code, Datagram, Message, MessageId, MessageType, Token};
@@ -165,6 +165,37 @@ impl DatagramLayer {
     }
 }
 
+impl Core for DatagramLayer {
+    type Event = LayerEvent;
+    type Error = LayerError;
+
+    fn poll_event(&mut self) -> Option<LayerEvent> {
+        self.events.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
+        while let Some((at, timer)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.pop_first();
+            match timer {
+                Timer::Transmission(id) => self.transmission_due(now, id),
+                Timer::Acknowledgement(id) => self.acknowledge_id(id),
+                Timer::MessageIds(peer) => self.start_waiting(now, peer),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_finished(&self) -> bool {
+        self.closing && self.out.is_empty() && self.transmissions.is_empty()
+    }
+}
+
 impl MessageLayer for DatagramLayer {
     fn send(
         &mut self,
@@ -246,10 +277,6 @@ impl MessageLayer for DatagramLayer {
         }
     }
 
-    fn is_finished(&self) -> bool {
-        self.closing && self.out.is_empty() && self.transmissions.is_empty()
-    }
-
     fn max_message_size(&self, _peer: Peer) -> usize {
         self.config.max_message_size
     }
@@ -261,34 +288,9 @@ impl MessageLayer for DatagramLayer {
     fn is_reliable(&self) -> bool {
         false
     }
-
-    fn poll_event(&mut self) -> Option<LayerEvent> {
-        self.events.pop_front()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        while let Some((at, timer)) = self.timers.first().copied()
-            && at <= now
-        {
-            self.timers.pop_first();
-            match timer {
-                Timer::Transmission(id) => self.transmission_due(now, id),
-                Timer::Acknowledgement(id) => self.acknowledge_id(id),
-                Timer::MessageIds(peer) => self.start_waiting(now, peer),
-            }
-        }
-        Ok(())
-    }
 }
 
 impl DatagramCore for DatagramLayer {
-    type Event = LayerEvent;
-    type Error = LayerError;
-
     fn receive(&mut self, now: Instant, from: Peer, datagram: &[u8]) -> Result<(), LayerError> {
         match Datagram::decode(datagram) {
             Err(error) => self.receive_malformed(from, error.header()),
@@ -337,22 +339,6 @@ impl DatagramCore for DatagramLayer {
             }
             _ => self.fail(now, id, failed),
         }
-    }
-
-    fn poll_event(&mut self) -> Option<LayerEvent> {
-        MessageLayer::poll_event(self)
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        MessageLayer::deadline(self)
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        MessageLayer::handle_deadline(self, now)
-    }
-
-    fn is_finished(&self) -> bool {
-        MessageLayer::is_finished(self)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use jackfield_socket::driver::{DatagramCore, Peer, StreamCore};
+use jackfield_socket::driver::{Core, DatagramCore, Peer, StreamCore};
 use jackfield_socket::time::Instant;
 
 use super::{
@@ -245,13 +245,6 @@ impl<L: MessageLayer> Endpoint<L> {
         self.exchanges.deadline()
     }
 
-    fn next_event(&mut self) -> Option<EndpointEvent> {
-        if let Some(event) = self.exchanges.poll_event() {
-            return Some(EndpointEvent::Exchange(event));
-        }
-        self.events.pop_front()
-    }
-
     /// Moves between the layers until both are at rest.
     fn pump(&mut self, now: Instant) {
         loop {
@@ -386,7 +379,25 @@ impl<L: MessageLayer> Endpoint<L> {
         purpose
     }
 
-    fn earliest(&self) -> Option<Instant> {
+    /// Whether the peer wants the stream to be closed, and has answered what it was asked (RFC 8323,
+    /// section 5.5).
+    fn time_to_leave(&self) -> Option<(Instant, Duration)> {
+        self.released.filter(|_| !self.exchanges.is_waiting())
+    }
+}
+
+impl<L: MessageLayer> Core for Endpoint<L> {
+    type Event = EndpointEvent;
+    type Error = LayerError;
+
+    fn poll_event(&mut self) -> Option<EndpointEvent> {
+        if let Some(event) = self.exchanges.poll_event() {
+            return Some(EndpointEvent::Exchange(event));
+        }
+        self.events.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.layer.deadline(),
             self.exchanges.deadline(),
@@ -395,13 +406,7 @@ impl<L: MessageLayer> Endpoint<L> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Whether the peer wants the stream to be closed, and has answered what it was asked (RFC 8323,
-    /// section 5.5).
-    fn time_to_leave(&self) -> Option<(Instant, Duration)> {
-        self.released.filter(|_| !self.exchanges.is_waiting())
-    }
-
-    fn act_on_deadlines(&mut self, now: Instant) -> Result<(), LayerError> {
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
         if let Some((_, hold_off)) = self.time_to_leave() {
             self.released = None;
             self.layer.close(now);
@@ -419,19 +424,17 @@ impl<L: MessageLayer> Endpoint<L> {
         self.pump(now);
         Ok(())
     }
+
+    fn is_finished(&self) -> bool {
+        self.layer.is_finished()
+    }
 }
 
-impl<L> DatagramCore for Endpoint<L>
-where
-    L: MessageLayer + DatagramCore<Event = LayerEvent, Error: Into<LayerError>>,
-{
-    type Event = EndpointEvent;
-    type Error = LayerError;
-
+impl<L: MessageLayer + DatagramCore> DatagramCore for Endpoint<L> {
     fn receive(&mut self, now: Instant, from: Peer, datagram: &[u8]) -> Result<(), LayerError> {
-        let received = DatagramCore::receive(&mut self.layer, now, from, datagram);
+        let received = self.layer.receive(now, from, datagram);
         self.pump(now);
-        received.map_err(Into::into)
+        received
     }
 
     fn receive_truncated(
@@ -442,11 +445,11 @@ where
     ) -> Result<(), LayerError> {
         let received = self.layer.receive_truncated(now, from, beginning);
         self.pump(now);
-        received.map_err(Into::into)
+        received
     }
 
     fn transmit(&mut self, now: Instant, datagram: &mut Vec<u8>) -> Option<Peer> {
-        let to = DatagramCore::transmit(&mut self.layer, now, datagram);
+        let to = self.layer.transmit(now, datagram);
         self.pump(now);
         to
     }
@@ -455,62 +458,24 @@ where
         self.layer.send_failed(now, to, error);
         self.pump(now);
     }
-
-    fn poll_event(&mut self) -> Option<EndpointEvent> {
-        self.next_event()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.earliest()
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        self.act_on_deadlines(now)
-    }
-
-    fn is_finished(&self) -> bool {
-        DatagramCore::is_finished(&self.layer)
-    }
 }
 
-impl<L> StreamCore for Endpoint<L>
-where
-    L: MessageLayer + StreamCore<Event = LayerEvent, Error: Into<LayerError>>,
-{
-    type Event = EndpointEvent;
-    type Error = LayerError;
-
+impl<L: MessageLayer + StreamCore> StreamCore for Endpoint<L> {
     fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), LayerError> {
-        let received = StreamCore::receive(&mut self.layer, now, bytes);
+        let received = self.layer.receive(now, bytes);
         self.pump(now);
-        received.map_err(Into::into)
+        received
     }
 
     fn receive_end(&mut self, now: Instant) -> Result<(), LayerError> {
         let received = self.layer.receive_end(now);
         self.pump(now);
-        received.map_err(Into::into)
+        received
     }
 
     fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
-        StreamCore::transmit(&mut self.layer, now, out);
+        self.layer.transmit(now, out);
         self.pump(now);
-    }
-
-    fn poll_event(&mut self) -> Option<EndpointEvent> {
-        self.next_event()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.earliest()
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        self.act_on_deadlines(now)
-    }
-
-    fn is_finished(&self) -> bool {
-        StreamCore::is_finished(&self.layer)
     }
 }
 

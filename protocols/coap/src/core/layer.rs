@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use jackfield_socket::driver::Peer;
+use jackfield_socket::driver::{Core, Peer};
 use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, DecodeError, Message, OptionNumber};
@@ -24,7 +24,7 @@ use crate::codec::{Code, DecodeError, Message, OptionNumber};
 /// [`Sent`]: LayerEvent::Sent
 /// [`Acknowledged`]: LayerEvent::Acknowledged
 /// [`Failed`]: LayerEvent::Failed
-pub trait MessageLayer {
+pub trait MessageLayer: Core<Event = LayerEvent, Error = LayerError> {
     /// Sends a request, or a response of its own: a notification.
     ///
     /// A request's token must be one that is in use with this peer for no other request.
@@ -70,11 +70,9 @@ pub trait MessageLayer {
     /// As [`SendError`] says; then nothing is sent.
     fn ping(&mut self, now: Instant, to: Peer) -> Result<TransmissionId, SendError>;
 
-    /// Ends in order: what waits goes out, and nothing new is taken.
+    /// Ends in order: what waits goes out, and nothing new is taken; then it is
+    /// [finished](Core::is_finished).
     fn close(&mut self, now: Instant);
-
-    /// Whether, after [`close`](Self::close), all is done.
-    fn is_finished(&self) -> bool;
 
     /// How many bytes a message may have, for this peer, as it is encoded there.
     fn max_message_size(&self, peer: Peer) -> usize;
@@ -85,18 +83,6 @@ pub trait MessageLayer {
     /// Whether messages arrive once and in order: then notifications need not be ordered, and what
     /// was sent has not to be sent again.
     fn is_reliable(&self) -> bool;
-
-    /// The next event.
-    fn poll_event(&mut self) -> Option<LayerEvent>;
-
-    /// When [`handle_deadline`](Self::handle_deadline) wants to be called next.
-    fn deadline(&self) -> Option<Instant>;
-
-    /// Acts on a deadline that has come.
-    ///
-    /// # Errors
-    /// Where the deadline ends everything.
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError>;
 }
 
 /// How a message is to be delivered. Streams deliver all in the same way.

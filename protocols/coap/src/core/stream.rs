@@ -7,7 +7,7 @@ mod tests;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use jackfield_socket::driver::{Peer, StreamCore};
+use jackfield_socket::driver::{Core, Peer, StreamCore};
 use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, FrameHeader, Message, MessageId, OptionNumber, Token};
@@ -288,6 +288,31 @@ impl StreamLayer {
     }
 }
 
+impl Core for StreamLayer {
+    type Event = LayerEvent;
+    type Error = LayerError;
+
+    fn poll_event(&mut self) -> Option<LayerEvent> {
+        self.events.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.settings_due
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
+        if self.settings_due.is_some_and(|due| due <= now) {
+            self.settings_due = None;
+            return Err(self.abort(LayerError::SettingsTimedOut));
+        }
+        Ok(())
+    }
+
+    fn is_finished(&self) -> bool {
+        self.closing && self.out.is_empty()
+    }
+}
+
 impl MessageLayer for StreamLayer {
     fn send(
         &mut self,
@@ -354,10 +379,6 @@ impl MessageLayer for StreamLayer {
         }
     }
 
-    fn is_finished(&self) -> bool {
-        self.closing && self.out.is_empty()
-    }
-
     fn max_message_size(&self, _peer: Peer) -> usize {
         self.peer_message_size
     }
@@ -370,28 +391,9 @@ impl MessageLayer for StreamLayer {
     fn is_reliable(&self) -> bool {
         true
     }
-
-    fn poll_event(&mut self) -> Option<LayerEvent> {
-        self.events.pop_front()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.settings_due
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        if self.settings_due.is_some_and(|due| due <= now) {
-            self.settings_due = None;
-            return Err(self.abort(LayerError::SettingsTimedOut));
-        }
-        Ok(())
-    }
 }
 
 impl StreamCore for StreamLayer {
-    type Event = LayerEvent;
-    type Error = LayerError;
-
     fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), LayerError> {
         let result = if self.partial.is_empty() {
             self.take_messages(bytes).map(|taken| {
@@ -432,21 +434,5 @@ impl StreamCore for StreamLayer {
                 }
             }
         }
-    }
-
-    fn poll_event(&mut self) -> Option<LayerEvent> {
-        MessageLayer::poll_event(self)
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        MessageLayer::deadline(self)
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        MessageLayer::handle_deadline(self, now)
-    }
-
-    fn is_finished(&self) -> bool {
-        MessageLayer::is_finished(self)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jackfield_socket::driver::{DatagramCore, Peer};
+use jackfield_socket::driver::{Core, DatagramCore, Peer};
 use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
@@ -165,7 +165,7 @@ impl Play {
         result.expect("nothing that arrives ends the layer");
         let header = Datagram::decode(bytes).map(|datagram| (datagram.message_type, datagram.id));
         let (mut told, mut others) = (0, 0);
-        while let Some(event) = MessageLayer::poll_event(&mut self.layer) {
+        while let Some(event) = self.layer.poll_event() {
             let LayerEvent::Received(received) = event else {
                 others += 1;
                 self.event(&event);
@@ -247,14 +247,14 @@ impl Play {
     }
 
     fn pass(&mut self, how: u8) {
-        let Some(deadline) = MessageLayer::deadline(&self.layer) else {
+        let Some(deadline) = self.layer.deadline() else {
             self.now += Duration::from_secs(how.into());
             return;
         };
         self.now = self.now.max(deadline);
-        let result = MessageLayer::handle_deadline(&mut self.layer, self.now);
+        let result = self.layer.handle_deadline(self.now);
         result.expect("time does not end the layer");
-        let next = MessageLayer::deadline(&self.layer);
+        let next = self.layer.deadline();
         assert!(next.is_none_or(|next| next > self.now), "a deadline stays");
     }
 
@@ -302,7 +302,7 @@ impl Play {
             count += 1;
         }
         assert!(count <= 64, "{count} datagrams at once");
-        while let Some(event) = MessageLayer::poll_event(&mut self.layer) {
+        while let Some(event) = self.layer.poll_event() {
             self.event(&event);
         }
         let waiting: BTreeSet<_> = self.open.iter().filter(|(_, sent)| !**sent).collect();
@@ -315,12 +315,12 @@ impl Play {
         self.layer.close(self.now);
         for _ in 0..10_000 {
             self.check();
-            if MessageLayer::deadline(&self.layer).is_none() {
+            if self.layer.deadline().is_none() {
                 break;
             }
             self.pass(0);
         }
-        assert!(MessageLayer::is_finished(&self.layer), "it does not end");
+        assert!(self.layer.is_finished(), "it does not end");
     }
 }
 

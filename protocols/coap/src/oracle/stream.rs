@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jackfield_socket::driver::{Peer, StreamCore};
+use jackfield_socket::driver::{Core, Peer, StreamCore};
 use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, FrameHeader, Message, OptionNumber, Token};
@@ -158,7 +158,7 @@ impl Play {
             rest = behind;
         }
         assert!(rest.is_empty(), "half a message");
-        while let Some(event) = MessageLayer::poll_event(&mut self.layer) {
+        while let Some(event) = self.layer.poll_event() {
             self.event(event);
         }
     }

@@ -39,7 +39,7 @@ impl Session {
     ///
     /// ```
     /// # use jackfield_irc::core::{Config, Request, Session};
-    /// # use jackfield_socket::driver::StreamCore;
+    /// # use jackfield_socket::driver::{Core, StreamCore};
     /// # use jackfield_socket::time::Instant;
     /// # let now = Instant::now();
     /// # let mut session = Session::new(Config::new("ada".parse()?));

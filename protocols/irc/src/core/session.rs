@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 use super::batch::Batches;
@@ -238,10 +238,71 @@ impl Session {
     }
 }
 
-impl StreamCore for Session {
+impl Core for Session {
     type Event = SessionEvent;
     type Error = SessionError;
 
+    fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::New | Phase::Done => return None,
+            Phase::Registering(registration) => Some(registration.deadline()),
+            Phase::Quitting { until } => return Some(*until),
+            Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => None,
+        };
+        let ping = match self.ping.waiting {
+            Some((_, since)) => Some(since + self.config.ping_timeout),
+            None => self.ping.next,
+        };
+        [phase, ping, self.queue.deadline(), self.pending.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
+        match &self.phase {
+            Phase::New | Phase::Done => return Ok(()),
+            Phase::Quitting { until } => {
+                if *until <= now {
+                    self.quit_done();
+                }
+                return Ok(());
+            }
+            Phase::Registering(registration) => {
+                if let Some(error) = registration.overdue(now) {
+                    let error = self.fail(error);
+                    self.abort_sasl(&error);
+                    return Err(error);
+                }
+            }
+            Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => {}
+        }
+        if let Some((_, since)) = self.ping.waiting
+            && since + self.config.ping_timeout <= now
+        {
+            return Err(self.fail(SessionError::PingTimedOut));
+        }
+        if self.ping.next.is_some_and(|next| next <= now) {
+            self.send_ping(now);
+        }
+        while let Some(expired) = self.pending.expire(now) {
+            self.events.push_back(expired);
+        }
+        // The driver asks for them next.
+        self.queue.release(now);
+        Ok(())
+    }
+}
+
+impl StreamCore for Session {
     fn receive(&mut self, now: Instant, mut bytes: &[u8]) -> Result<(), SessionError> {
         let mut lines = std::mem::take(&mut self.lines);
         let mut result = Ok(());
@@ -301,64 +362,5 @@ impl StreamCore for Session {
                 self.complete(done);
             }
         }
-    }
-
-    fn is_finished(&self) -> bool {
-        matches!(self.phase, Phase::Done)
-    }
-
-    fn poll_event(&mut self) -> Option<SessionEvent> {
-        self.events.pop_front()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let phase = match &self.phase {
-            Phase::New | Phase::Done => return None,
-            Phase::Registering(registration) => Some(registration.deadline()),
-            Phase::Quitting { until } => return Some(*until),
-            Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => None,
-        };
-        let ping = match self.ping.waiting {
-            Some((_, since)) => Some(since + self.config.ping_timeout),
-            None => self.ping.next,
-        };
-        [phase, ping, self.queue.deadline(), self.pending.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
-        match &self.phase {
-            Phase::New | Phase::Done => return Ok(()),
-            Phase::Quitting { until } => {
-                if *until <= now {
-                    self.quit_done();
-                }
-                return Ok(());
-            }
-            Phase::Registering(registration) => {
-                if let Some(error) = registration.overdue(now) {
-                    let error = self.fail(error);
-                    self.abort_sasl(&error);
-                    return Err(error);
-                }
-            }
-            Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => {}
-        }
-        if let Some((_, since)) = self.ping.waiting
-            && since + self.config.ping_timeout <= now
-        {
-            return Err(self.fail(SessionError::PingTimedOut));
-        }
-        if self.ping.next.is_some_and(|next| next <= now) {
-            self.send_ping(now);
-        }
-        while let Some(expired) = self.pending.expire(now) {
-            self.events.push_back(expired);
-        }
-        // The driver asks for them next.
-        self.queue.release(now);
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Waker, ready};
 use std::time::Duration;
 
 use jackfield_socket::ByteStream;
-use jackfield_socket::driver::{Driver, StreamCore};
+use jackfield_socket::driver::{Core, Driver, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
 use crate::codec::{Command, LineBuffer, MAX_MESSAGE, Word};
@@ -78,46 +78,9 @@ impl Connection {
     }
 }
 
-impl StreamCore for Connection {
+impl Core for Connection {
     type Event = Infallible;
     type Error = Overdue;
-
-    fn receive(&mut self, now: Instant, mut bytes: &[u8]) -> Result<(), Overdue> {
-        let mut state = lock(&self.state);
-        state.set_now(now);
-        while let Some(line) = self.lines.next_line(&mut bytes) {
-            match line {
-                Ok(line) => state.receive_line(self.id, line),
-                Err(_) => state.receive_too_long(self.id),
-            }
-        }
-        // Whoever has not registered yet gets no more time by talking.
-        let registered = state
-            .clients
-            .get(&self.id)
-            .is_some_and(|client| client.registered);
-        if registered && self.phase != Phase::Closing {
-            self.phase = Phase::Active;
-            self.deadline = now + self.patience;
-        }
-        Ok(())
-    }
-
-    fn receive_end(&mut self, now: Instant) -> Result<(), Overdue> {
-        let mut state = lock(&self.state);
-        state.set_now(now);
-        state.quit(self.id, "Connection closed");
-        Ok(())
-    }
-
-    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
-        let mut state = lock(&self.state);
-        state.transmit(self.id, out);
-        if state.is_closing(self.id) && self.phase != Phase::Closing {
-            self.phase = Phase::Closing;
-            self.deadline = now + LINGER;
-        }
-    }
 
     fn poll_event(&mut self) -> Option<Infallible> {
         None
@@ -159,6 +122,45 @@ impl StreamCore for Connection {
 
     fn is_finished(&self) -> bool {
         self.phase == Phase::Closing
+    }
+}
+
+impl StreamCore for Connection {
+    fn receive(&mut self, now: Instant, mut bytes: &[u8]) -> Result<(), Overdue> {
+        let mut state = lock(&self.state);
+        state.set_now(now);
+        while let Some(line) = self.lines.next_line(&mut bytes) {
+            match line {
+                Ok(line) => state.receive_line(self.id, line),
+                Err(_) => state.receive_too_long(self.id),
+            }
+        }
+        // Whoever has not registered yet gets no more time by talking.
+        let registered = state
+            .clients
+            .get(&self.id)
+            .is_some_and(|client| client.registered);
+        if registered && self.phase != Phase::Closing {
+            self.phase = Phase::Active;
+            self.deadline = now + self.patience;
+        }
+        Ok(())
+    }
+
+    fn receive_end(&mut self, now: Instant) -> Result<(), Overdue> {
+        let mut state = lock(&self.state);
+        state.set_now(now);
+        state.quit(self.id, "Connection closed");
+        Ok(())
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let mut state = lock(&self.state);
+        state.transmit(self.id, out);
+        if state.is_closing(self.id) && self.phase != Phase::Closing {
+            self.phase = Phase::Closing;
+            self.deadline = now + LINGER;
+        }
     }
 }
 

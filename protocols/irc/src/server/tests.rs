@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
 use crate::codec::Timestamp;

@@ -35,7 +35,7 @@ const MAX_STORED: usize = 15 << 20;
 /// ```
 /// use jackfield_mqtt::codec::QoS;
 /// use jackfield_mqtt::core::{Config, Connect, Event, Message, Session, SessionEvent};
-/// use jackfield_socket::driver::StreamCore;
+/// use jackfield_socket::driver::{Core, StreamCore};
 /// use jackfield_socket::time::Instant;
 ///
 /// let now = Instant::now();
@@ -64,7 +64,7 @@ const MAX_STORED: usize = 15 << 20;
 /// ```
 ///
 /// [`StreamCore`]: jackfield_socket::driver::StreamCore
-/// [polled]: jackfield_socket::driver::StreamCore::poll_event
+/// [polled]: jackfield_socket::driver::Core::poll_event
 #[derive(Debug)]
 pub struct Session {
     pub(super) config: Config,

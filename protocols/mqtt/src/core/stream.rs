@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 use super::SessionEvent;
@@ -13,44 +13,9 @@ use crate::error::SessionError;
 /// When a deadline is noticed so late, the program or the machine was asleep.
 const LATE: Duration = Duration::from_secs(1);
 
-impl StreamCore for Session {
+impl Core for Session {
     type Event = SessionEvent;
     type Error = SessionError;
-
-    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
-        self.connection.last_received = Some(now);
-        self.connection.input.extend_from_slice(bytes);
-        while !matches!(self.phase, Phase::Done | Phase::Offline) {
-            let decoder = self.connection.decoder;
-            let packet = match decoder.decode(&mut self.connection.input) {
-                Ok(Some(packet)) => packet,
-                Ok(None) => break,
-                Err(error) => return Err(self.fail(&error)),
-            };
-            self.take(now, packet)?;
-        }
-        if self.connection.input.is_empty() || matches!(self.phase, Phase::Done) {
-            // An idle connection keeps no buffer.
-            self.connection.input = BytesMut::new();
-        }
-        Ok(())
-    }
-
-    fn receive_end(&mut self, _now: Instant) -> Result<(), SessionError> {
-        match self.phase {
-            Phase::Done | Phase::Offline => Ok(()),
-            _ if !self.connection.input.is_empty() => Err(self.end(SessionError::Truncated)),
-            _ => Err(self.end(SessionError::Ended)),
-        }
-    }
-
-    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
-        let before = out.len();
-        self.send(now, out);
-        if out.len() > before {
-            self.connection.last_sent = Some(now);
-        }
-    }
 
     fn poll_event(&mut self) -> Option<SessionEvent> {
         if let Some((id, batch)) = self.durable.take() {
@@ -94,6 +59,43 @@ impl StreamCore for Session {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl StreamCore for Session {
+    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
+        self.connection.last_received = Some(now);
+        self.connection.input.extend_from_slice(bytes);
+        while !matches!(self.phase, Phase::Done | Phase::Offline) {
+            let decoder = self.connection.decoder;
+            let packet = match decoder.decode(&mut self.connection.input) {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break,
+                Err(error) => return Err(self.fail(&error)),
+            };
+            self.take(now, packet)?;
+        }
+        if self.connection.input.is_empty() || matches!(self.phase, Phase::Done) {
+            // An idle connection keeps no buffer.
+            self.connection.input = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn receive_end(&mut self, _now: Instant) -> Result<(), SessionError> {
+        match self.phase {
+            Phase::Done | Phase::Offline => Ok(()),
+            _ if !self.connection.input.is_empty() => Err(self.end(SessionError::Truncated)),
+            _ => Err(self.end(SessionError::Ended)),
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let before = out.len();
+        self.send(now, out);
+        if out.len() > before {
+            self.connection.last_sent = Some(now);
         }
     }
 }

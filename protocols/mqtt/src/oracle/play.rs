@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use jackfield_socket::driver::StreamCore;
+use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 use crate::codec::{

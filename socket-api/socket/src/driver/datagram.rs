@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::ReadBuf;
 
-use super::{DriverError, poll_timer};
+use super::{Core, DriverError, poll_timer};
 use crate::DatagramSocket;
 use crate::time::{self, Instant, Sleep};
 
@@ -39,19 +39,8 @@ impl Peer {
     }
 }
 
-/// A protocol's state machine over datagrams, without clock and socket: the twin of
-/// [`StreamCore`](super::StreamCore).
-///
-/// What it keeps must be bounded by its own limits; the driver hands it the next datagram only
-/// when [`poll_event`](Self::poll_event) has nothing left, so that events are bounded by what one
-/// datagram can cause.
-pub trait DatagramCore {
-    /// What it tells its user.
-    type Event;
-    /// How it fails. After an error the core is not called again, but for
-    /// [`transmit`](Self::transmit) and [`poll_event`](Self::poll_event).
-    type Error;
-
+/// A [`Core`] over datagrams: the twin of [`StreamCore`](super::StreamCore).
+pub trait DatagramCore: Core {
     /// Takes a datagram.
     ///
     /// # Errors
@@ -86,31 +75,6 @@ pub trait DatagramCore {
     fn send_failed(&mut self, now: Instant, to: Peer, error: &io::Error) {
         let _ = (now, to, error);
     }
-
-    /// The next event.
-    fn poll_event(&mut self) -> Option<Self::Event>;
-
-    /// When [`handle_deadline`](Self::handle_deadline) wants to be called next.
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
-
-    /// Acts on a deadline that has come; as
-    /// [`StreamCore::handle_deadline`](super::StreamCore::handle_deadline), also in that
-    /// [`deadline`](Self::deadline) must lie after `now` when it returns, whether or not
-    /// [`transmit`](Self::transmit) is called.
-    ///
-    /// # Errors
-    /// Where the deadline ends everything.
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), Self::Error> {
-        let _ = now;
-        Ok(())
-    }
-
-    /// Whether it has nothing more to do: once all is sent, events end.
-    fn is_finished(&self) -> bool {
-        false
-    }
 }
 
 /// A core, a datagram socket, and what moves between them: the twin of
@@ -118,17 +82,22 @@ pub trait DatagramCore {
 ///
 /// ```
 /// use jackfield_socket::DatagramSocket;
-/// use jackfield_socket::driver::{DatagramCore, DatagramDriver, Peer};
+/// use jackfield_socket::driver::{Core, DatagramCore, DatagramDriver, Peer};
 /// use jackfield_socket::time::Instant;
 ///
 /// /// RFC 862, as a core: sends back what it receives.
 /// #[derive(Default)]
 /// struct Echo(Option<(Peer, Vec<u8>)>);
 ///
-/// impl DatagramCore for Echo {
+/// impl Core for Echo {
 ///     type Event = std::convert::Infallible;
 ///     type Error = std::convert::Infallible;
+///     fn poll_event(&mut self) -> Option<Self::Event> {
+///         None
+///     }
+/// }
 ///
+/// impl DatagramCore for Echo {
 ///     fn receive(&mut self, _: Instant, from: Peer, datagram: &[u8]) -> Result<(), Self::Error> {
 ///         self.0 = Some((from, datagram.to_vec()));
 ///         Ok(())
@@ -137,9 +106,6 @@ pub trait DatagramCore {
 ///         let (to, echo) = self.0.take()?;
 ///         datagram.extend_from_slice(&echo);
 ///         Some(to)
-///     }
-///     fn poll_event(&mut self) -> Option<Self::Event> {
-///         None
 ///     }
 /// }
 ///
@@ -377,10 +343,30 @@ mod tests {
         finished: bool,
     }
 
-    impl DatagramCore for Parrot {
+    impl Core for Parrot {
         type Event = String;
         type Error = &'static str;
 
+        fn poll_event(&mut self) -> Option<String> {
+            self.events.pop_front()
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            self.tick
+        }
+
+        fn handle_deadline(&mut self, now: Instant) -> Result<(), &'static str> {
+            self.tick = Some(now + Duration::from_secs(1));
+            self.events.push_back("tick".into());
+            Ok(())
+        }
+
+        fn is_finished(&self) -> bool {
+            self.finished
+        }
+    }
+
+    impl DatagramCore for Parrot {
         fn receive(
             &mut self,
             now: Instant,
@@ -418,24 +404,6 @@ mod tests {
 
         fn send_failed(&mut self, _now: Instant, to: Peer, error: &io::Error) {
             self.events.push_back(format!("{to:?}: {}", error.kind()));
-        }
-
-        fn poll_event(&mut self) -> Option<String> {
-            self.events.pop_front()
-        }
-
-        fn deadline(&self) -> Option<Instant> {
-            self.tick
-        }
-
-        fn handle_deadline(&mut self, now: Instant) -> Result<(), &'static str> {
-            self.tick = Some(now + Duration::from_secs(1));
-            self.events.push_back("tick".into());
-            Ok(())
-        }
-
-        fn is_finished(&self) -> bool {
-            self.finished
         }
     }
 

@@ -37,7 +37,7 @@ fn sent(layer: &mut DatagramLayer, now: Instant) -> Vec<Datagram> {
 }
 
 fn events(layer: &mut DatagramLayer) -> Vec<LayerEvent> {
-    std::iter::from_fn(|| MessageLayer::poll_event(layer)).collect()
+    std::iter::from_fn(|| layer.poll_event()).collect()
 }
 
 fn arrives(layer: &mut DatagramLayer, now: Instant, datagram: &Datagram) {
@@ -72,8 +72,8 @@ fn a_message_is_repeated_within_the_bounds_and_then_given_up() {
         assert_eq!(events(&mut layer), [LayerEvent::Sent(id)]);
         let mut times = vec![begin];
         let failed = loop {
-            let now = MessageLayer::deadline(&layer).expect("it is not over");
-            MessageLayer::handle_deadline(&mut layer, now).expect("no error");
+            let now = layer.deadline().expect("it is not over");
+            layer.handle_deadline(now).expect("no error");
             let again = sent(&mut layer, now);
             if again.is_empty() {
                 break now;
@@ -91,7 +91,7 @@ fn a_message_is_repeated_within_the_bounds_and_then_given_up() {
         }
         assert!(*times.last().expect("one") - begin <= parameters.max_transmit_span());
         assert!(failed - begin <= parameters.max_transmit_wait());
-        assert_eq!(MessageLayer::deadline(&layer), None);
+        assert_eq!(layer.deadline(), None);
     }
 }
 
@@ -107,7 +107,7 @@ fn the_empty_acknowledgement_of_a_separate_response_ends_the_repeating() {
         events(&mut layer),
         [LayerEvent::Sent(id), LayerEvent::Acknowledged(id)]
     );
-    assert_eq!(MessageLayer::deadline(&layer), None, "nothing is repeated");
+    assert_eq!(layer.deadline(), None, "nothing is repeated");
 
     let response = Datagram::new(CON, MessageId(9), content("t"));
     arrives(&mut layer, now, &response);
@@ -139,7 +139,7 @@ fn a_response_acknowledges_what_was_not() {
     let events = events(&mut layer);
     assert_eq!(events[1], LayerEvent::Acknowledged(id));
     assert!(matches!(events[2], LayerEvent::Received(_)));
-    assert_eq!(MessageLayer::deadline(&layer), None);
+    assert_eq!(layer.deadline(), None);
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn a_request_is_answered_in_its_acknowledgement_or_separately() {
 
     arrives(&mut layer, now, &Datagram::new(CON, MessageId(2), get("u")));
     let second = received(&mut layer).reception;
-    let later = MessageLayer::deadline(&layer).expect("the acknowledgement is due");
-    MessageLayer::handle_deadline(&mut layer, later).expect("no error");
+    let later = layer.deadline().expect("the acknowledgement is due");
+    layer.handle_deadline(later).expect("no error");
     assert_eq!(
         sent(&mut layer, later),
         [Datagram::empty(ACK, MessageId(2))]
@@ -385,8 +385,8 @@ fn requests_that_nobody_answers_are_paced() {
     let first = sent(&mut layer, now);
     assert_eq!(first.len(), 1);
     let pause = Duration::from_secs(first[0].encoded_len() as u64) / 2;
-    assert_eq!(MessageLayer::deadline(&layer), Some(now + pause));
-    MessageLayer::handle_deadline(&mut layer, now + pause).expect("no error");
+    assert_eq!(layer.deadline(), Some(now + pause));
+    layer.handle_deadline(now + pause).expect("no error");
     assert_eq!(sent(&mut layer, now + pause).len(), 1);
     // An answer lets the next one go at once.
     let answer = Datagram::new(NON, MessageId(1), content("b"));
@@ -425,9 +425,9 @@ fn a_member_of_a_group_takes_its_leisure() {
     let reception = received(&mut layer).reception;
     layer.respond(now, &reception, content("")).expect("room");
     assert_eq!(sent(&mut layer, now), []);
-    let later = MessageLayer::deadline(&layer).expect("it is due");
+    let later = layer.deadline().expect("it is due");
     assert!(later > now && later <= now + leisure);
-    MessageLayer::handle_deadline(&mut layer, later).expect("no error");
+    layer.handle_deadline(later).expect("no error");
     let response = sent(&mut layer, later).remove(0);
     assert_eq!(
         (response.message_type, response.message),
@@ -450,13 +450,13 @@ fn what_can_not_be_sent_is_told() {
         .expect("room");
     let kind = io::ErrorKind::NetworkUnreachable;
     loop {
-        let now = MessageLayer::deadline(&layer).unwrap_or(now);
+        let now = layer.deadline().unwrap_or(now);
         if !sent(&mut layer, now).is_empty() {
             layer.send_failed(now, PEER, &kind.into());
-        } else if MessageLayer::deadline(&layer).is_none() {
+        } else if layer.deadline().is_none() {
             break;
         }
-        MessageLayer::handle_deadline(&mut layer, now).expect("no error");
+        layer.handle_deadline(now).expect("no error");
     }
     let failed = LayerEvent::Failed(id, TransmissionError::Unsendable(kind));
     assert_eq!(events(&mut layer).last(), Some(&failed));
@@ -501,7 +501,7 @@ fn closing_lets_what_waits_go_out() {
         2,
         "the request and the acknowledgement"
     );
-    assert!(!MessageLayer::is_finished(&layer));
+    assert!(!layer.is_finished());
     layer.cancel(now, id);
-    assert!(MessageLayer::is_finished(&layer));
+    assert!(layer.is_finished());
 }

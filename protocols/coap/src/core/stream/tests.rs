@@ -36,7 +36,7 @@ fn sent(layer: &mut StreamLayer) -> Vec<Message> {
 }
 
 fn events(layer: &mut StreamLayer) -> Vec<LayerEvent> {
-    std::iter::from_fn(|| MessageLayer::poll_event(layer)).collect()
+    std::iter::from_fn(|| layer.poll_event()).collect()
 }
 
 fn arrives(layer: &mut StreamLayer, message: &Message) -> Result<(), LayerError> {
@@ -80,7 +80,7 @@ fn settings_come_first_and_count() {
         .send(now, PEER, large.clone(), Delivery::Confirmable)
         .expect("it may be as long");
     assert_eq!(sent(&mut layer), [large]);
-    assert_eq!(MessageLayer::deadline(&layer), None);
+    assert_eq!(layer.deadline(), None);
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn without_settings_there_is_no_connection() {
     assert_eq!(sent(&mut layer), [signal::abort(&error.to_string(), None)]);
 
     let mut layer = self::layer();
-    let due = MessageLayer::deadline(&layer).expect("it is waiting");
-    let error = MessageLayer::handle_deadline(&mut layer, due).expect_err("no CSM");
+    let due = layer.deadline().expect("it is waiting");
+    let error = layer.handle_deadline(due).expect_err("no CSM");
     assert_eq!(error, LayerError::SettingsTimedOut);
 }
 
@@ -256,12 +256,12 @@ fn a_released_connection_takes_no_requests() {
         .expect("answers go on");
 
     layer.close(now);
-    assert!(!MessageLayer::is_finished(&layer));
+    assert!(!layer.is_finished());
     assert_eq!(
         sent(&mut layer).last().map(Message::code),
         Some(Code::RELEASE)
     );
-    assert!(MessageLayer::is_finished(&layer));
+    assert!(layer.is_finished());
 }
 
 #[test]
