@@ -117,9 +117,18 @@ impl Session {
         Err(self.end(SessionError::PingTimedOut))
     }
 
-    /// When there has been nothing to say for as long as may be.
+    /// When there has been nothing to say for as long as may be (MQTT 5, section 3.1.2.10), or
+    /// nothing was heard for as long: who only publishes with QoS 0 would never learn that the
+    /// server is gone.
     fn ping_deadline(&self) -> Option<Instant> {
-        Some(self.connection.last_sent? + self.connection.keep_alive?)
+        let sent = self.connection.last_sent?;
+        let heard = match self.connection.ping {
+            None => self.connection.last_received,
+            // It was asked already.
+            Some(_) => None,
+        };
+        let quiet_since = heard.map_or(sent, |heard| heard.min(sent));
+        Some(quiet_since + self.connection.keep_alive?)
     }
 
     /// Any sign of life counts.

@@ -235,6 +235,13 @@ impl Server {
             .await;
     }
 
+    /// Reads whatever comes for as long as it is polled, and answers nothing.
+    pub(crate) async fn swallow(&mut self) {
+        let mut bytes = [0; 4096];
+        while self.stream.read(&mut bytes).await.expect("no reset") > 0 {}
+        std::future::pending::<()>().await;
+    }
+
     /// Nothing comes for half a minute.
     pub(crate) async fn is_silent(&mut self) {
         let quiet = time::timeout(Duration::from_secs(30), self.next()).await;

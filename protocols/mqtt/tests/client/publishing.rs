@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_mqtt::RequestError;
-use jackfield_mqtt::client::Publication;
+use jackfield_mqtt::client::{ConnectionError, Publication};
 use jackfield_mqtt::codec::{Packet, PubAck, PublishReason, QoS, ReasonCode};
 use jackfield_mqtt::core::QueuePolicy;
+use jackfield_mqtt::{RequestError, SessionError};
 use jackfield_socket::time;
 use jackfield_store::{Batch, Records, Store};
 
@@ -234,4 +234,34 @@ async fn a_store_that_fails_ends_the_client() {
         .await
         .expect("no panic")
         .expect_err("the same error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_fell_silent_is_noticed_while_publishing() {
+    let mut config = config();
+    config.connect.keep_alive = 10;
+    let mut world = World::new(config).await;
+    let mut server = world.connected(false).await;
+    let client = world.client.clone();
+    let publish = async {
+        loop {
+            // More often than the keep-alive, so that the server never waits for this side.
+            time::sleep(Duration::from_secs(5)).await;
+            let reading = message("20.5").qos(QoS::AtMostOnce);
+            let _sent = client.enqueue(reading).await.expect("it is queued");
+        }
+    };
+    // It reads all, and says nothing.
+    let silent = server.swallow();
+    let begun = time::now();
+    let (error, _) = tokio::select! {
+        disconnected = world.disconnected() => disconnected,
+        () = publish => unreachable!(),
+        () = silent => unreachable!(),
+    };
+    let ConnectionError::Session(SessionError::PingTimedOut) = error else {
+        panic!("{error}");
+    };
+    // The keep-alive, and the patience for PINGRESP.
+    assert!(begun.elapsed() < Duration::from_secs(31));
 }
