@@ -86,7 +86,7 @@ fn exit_code(kind: ErrorKind) -> u8 {
         ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
         ErrorKind::HostNotFound => 3,
         ErrorKind::Refused | ErrorKind::Unreachable | ErrorKind::TimedOut => 4,
-        ErrorKind::Certificate | ErrorKind::Protocol => 5,
+        ErrorKind::Certificate | ErrorKind::TlsRefused | ErrorKind::Protocol => 5,
         ErrorKind::Denied => 6,
         ErrorKind::Reset | ErrorKind::UnexpectedEof | ErrorKind::Closed => 7,
         _ => 1,

@@ -541,6 +541,7 @@ export type ErrorKind =
   | 'closed'
   | 'limit-exceeded'
   | 'certificate'
+  | 'tls-refused'
   | 'protocol'
   | 'nickname'
   | 'authentication'

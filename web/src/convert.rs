@@ -201,6 +201,7 @@ pub(crate) fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Closed => "closed",
         ErrorKind::LimitExceeded => "limit-exceeded",
         ErrorKind::Certificate => "certificate",
+        ErrorKind::TlsRefused => "tls-refused",
         ErrorKind::Protocol => "protocol",
         _ => "other",
     }

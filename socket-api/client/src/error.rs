@@ -38,6 +38,7 @@ impl<E: Failure> ConnectionError<E> {
                     | ErrorKind::Unsupported
                     | ErrorKind::Denied
                     | ErrorKind::Certificate
+                    | ErrorKind::TlsRefused
             ),
             Self::Session(error) => error.is_permanent(),
             Self::ConnectTimedOut | Self::Stream(_) => false,

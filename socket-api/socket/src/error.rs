@@ -63,6 +63,9 @@ pub enum ErrorKind {
     LimitExceeded,
     /// The peer's certificate was not accepted, or ours was not.
     Certificate,
+    /// The server began in plaintext, and does not offer TLS or said no when it was asked for it
+    /// (STARTTLS).
+    TlsRefused,
     /// The peer broke the protocol's rules.
     Protocol,
     /// Anything else.
@@ -149,7 +152,9 @@ impl From<ErrorKind> for io::ErrorKind {
             ErrorKind::AddressInUse => Self::AddrInUse,
             ErrorKind::AddressNotAvailable => Self::AddrNotAvailable,
             ErrorKind::LimitExceeded => Self::QuotaExceeded,
-            ErrorKind::Certificate | ErrorKind::Protocol => Self::InvalidData,
+            ErrorKind::Certificate | ErrorKind::TlsRefused | ErrorKind::Protocol => {
+                Self::InvalidData
+            }
             ErrorKind::Other => Self::Other,
         }
     }

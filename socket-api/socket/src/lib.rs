@@ -38,6 +38,7 @@ mod datagram;
 pub mod driver;
 mod endpoint;
 mod error;
+pub mod opening;
 mod stream;
 pub mod time;
 
@@ -47,6 +48,7 @@ pub use datagram::{
 };
 pub use endpoint::{Endpoint, Host, HostName};
 pub use error::{Error, ErrorKind, Result};
+pub use opening::Opening;
 pub use stream::{
     AddressFamily, ByteStream, ListenOptions, StreamInfo, TcpConnect, TcpListen, TcpListener,
     TcpOptions,
