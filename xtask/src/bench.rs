@@ -7,11 +7,11 @@ use anyhow::{Result, ensure};
 use crate::needs::{self, CLANG, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need};
 use crate::run::{cargo, command, quietly};
 use crate::web;
-use crate::workspace::root;
+use crate::workspace::{root, target_folder};
 
 const MANIFEST: &str = "benches/Cargo.toml";
 
-/// The peers, pinned. Some are under the LGPL: they are installed below `target/` when they are
+/// The peers, pinned. Some are under the LGPL: they are installed in the target folder when they are
 /// measured, run as processes of their own, and are part of nothing that ships.
 const NPM_PEERS: &[&str] = &["@mercuryworkshop/wisp-js@0.5.0", "mqtt@5.16.0"];
 const PYTHON_PEERS: &[&str] = &[
@@ -53,9 +53,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "building the benchmarks",
         &mut cargo(&["build", "--release", "--manifest-path", MANIFEST]),
     )?;
-    let peers = root().join("target/bench-peers");
+    let peers = target_folder()?.join("bench-peers");
     let python = install_peers(&peers)?;
-    let pages = root().join("target/bench-web");
+    let pages = target_folder()?.join("bench-web");
     if arguments.only.as_ref().is_none_or(|only| only == "mqtt") {
         build_modules(&pages)?;
     }
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     bench
         .env(
             "JACKFIELD_RELAYD",
-            root().join("target/release/jackfield-relayd"),
+            target_folder()?.join("release/jackfield-relayd"),
         )
         .env("JACKFIELD_BENCH_NPM", &peers)
         .env("JACKFIELD_BENCH_PYTHON", &python)

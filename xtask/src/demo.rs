@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::run::{cargo, quietly};
 use crate::web;
-use crate::workspace::root;
+use crate::workspace::target_folder;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -24,7 +24,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         &mut cargo(&["build", "--package=jackfield-demo"]),
     )?;
     let mut demo = crate::run::command(
-        &root().join("target/debug/jackfield-demo").to_string_lossy(),
+        &target_folder()?
+            .join("debug/jackfield-demo")
+            .to_string_lossy(),
         &["--site", "dist", "--port", &arguments.port.to_string()],
     );
     if arguments.embedded {

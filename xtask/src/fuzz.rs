@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::needs::{self, CXX};
 use crate::run::{cargo, command, quietly, read};
-use crate::workspace::{packages, root};
+use crate::workspace::{packages, root, target_folder_of};
 
 const MANIFEST: &str = "fuzz/Cargo.toml";
 
@@ -88,13 +88,13 @@ pub(crate) fn build() -> Result<PathBuf> {
         "building the fuzz targets",
         cargo(&["build", "--manifest-path", MANIFEST, "--target", host]).env("RUSTFLAGS", COVERAGE),
     )?;
-    Ok(root().join("fuzz/target").join(host).join("debug"))
+    Ok(target_folder_of(MANIFEST)?.join(host).join("debug"))
 }
 
 /// Runs one target, which starts from its corpus and leaves what it finds there.
 pub(crate) fn one(folder: &std::path::Path, target: &str, seconds: u32) -> Result<()> {
     // What is found goes to a folder outside the repository's own corpus, which holds chosen cases.
-    let found = root().join("fuzz/target/corpus").join(target);
+    let found = target_folder_of(MANIFEST)?.join("corpus").join(target);
     let kept = root().join("fuzz/corpus").join(target);
     let artifacts = root().join("fuzz/artifacts").join(target);
     for folder in [&found, &artifacts] {

@@ -1,7 +1,7 @@
 //! The one command to learn: `cargo xtask demo | test | check | bench | fuzz | web`.
 //!
 //! Each verb says what it is doing and how long it took; what the tools print is shown when they
-//! fail, and kept in `target/xtask/` either way.
+//! fail, and kept in the target folder's `xtask/` either way.
 
 #![expect(
     clippy::print_stdout,

@@ -9,7 +9,7 @@ use std::sync::Once;
 use anyhow::{Result, anyhow, bail};
 
 use crate::run::{captured, command, quietly, read};
-use crate::workspace::{WASM, root};
+use crate::workspace::{WASM, root, target_folder};
 
 /// Something that must be there.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +20,12 @@ pub(crate) enum Need {
     Program(&'static str, &'static str),
     /// The browser that the tests drive.
     Chromium,
-    /// The npm packages that a folder's lists name, in a folder of their own.
+    /// The npm packages that a folder's lists name, in a folder of their own in the target folder.
     NodePackages {
         lists: &'static str,
         to: &'static str,
     },
-    /// Those of `tests/support/python`, in `target/python`.
+    /// Those of `tests/support/python`, in the target folder's `python`.
     PythonPackages,
 }
 
@@ -54,10 +54,10 @@ const CHROMIUM_VERSION: u32 = 156;
 /// Servers and clients in JavaScript, and the compiler of TypeScript.
 pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
     lists: "tests/support/node",
-    to: "target/node",
+    to: "node",
 };
-/// Where `PAGE_PACKAGES` are installed.
-pub(crate) const PAGE_PACKAGES_FOLDER: &str = "target/npm";
+/// Where `PAGE_PACKAGES` are installed, in the target folder.
+pub(crate) const PAGE_PACKAGES_FOLDER: &str = "npm";
 /// What the pages take from npm.
 const PAGE_PACKAGES: Need = Need::NodePackages {
     lists: "examples/npm",
@@ -166,7 +166,7 @@ fn chromium_version() -> Option<u32> {
 /// Packages at the versions of a list that stands in the repository.
 fn node_packages(lists: &str, to: &str) -> Result<()> {
     const LISTS: [&str; 2] = ["package.json", "package-lock.json"];
-    let (from, to) = (root().join(lists), root().join(to));
+    let (from, to) = (root().join(lists), target_folder()?.join(to));
     let current = to.join("node_modules").is_dir()
         && LISTS
             .iter()
@@ -200,7 +200,7 @@ fn node_packages(lists: &str, to: &str) -> Result<()> {
 fn python_packages() -> Result<()> {
     const LIST: &str = "requirements.txt";
     let from = root().join("tests/support/python").join(LIST);
-    let to = root().join("target/python");
+    let to = target_folder()?.join("python");
     if same(&from, &to.join(LIST)) {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::workspace::root;
+use crate::workspace::{root, target_folder};
 
 /// A command in the root of the workspace.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
@@ -63,13 +63,13 @@ pub(crate) struct Ran {
     pub(crate) log: PathBuf,
 }
 
-/// Runs a command to its end, its output in `target/xtask/TITLE.log`.
+/// Runs a command to its end, its output in `xtask/TITLE.log` in the target folder.
 pub(crate) fn captured(title: &str, command: &mut Command) -> Result<Ran> {
     let name: String = title
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
-    let folder = root().join("target/xtask");
+    let folder = target_folder()?.join("xtask");
     fs::create_dir_all(&folder)?;
     let log = folder.join(format!("{name}.log"));
     let file = File::create(&log).with_context(|| format!("could not write {}", log.display()))?;

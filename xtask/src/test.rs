@@ -12,7 +12,7 @@ use crate::needs::{
     self, ATHEME, CLANG, CURL, CXX, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need,
 };
 use crate::run::{Ran, captured, cargo, seconds};
-use crate::workspace::{Package, packages, root};
+use crate::workspace::{Package, packages, root, target_folder};
 
 /// The packages whose tests need other programs.
 const SERVERS: &str = "jackfield-server-tests";
@@ -158,7 +158,7 @@ impl Context {
     fn cargo_test(&self, title: &str, arguments: &[&str]) -> Result<Count> {
         let mut test = cargo(&["test", "--quiet", "--no-fail-fast"]);
         test.args(arguments);
-        let output = root().join("target/test-output");
+        let output = target_folder()?.join("test-output");
         fs::create_dir_all(&output)?;
         test.env("JACKFIELD_TEST_OUTPUT", output);
         if self.soak {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::needs;
 use crate::run::{cargo, quietly, step};
-use crate::workspace::{WASM, root};
+use crate::workspace::{WASM, root, target_folder};
 
 /// The profile of what is shipped: small.
 pub(crate) const SHIPPED: &str = "web";
@@ -75,9 +75,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Builds the pages with this profile: each is a folder in `dist` that any server can serve.
 pub(crate) fn build(profile: &str) -> Result<()> {
     needs::ensure(needs::PAGE)?;
-    let generated = root().join("target/web-generated");
+    let generated = target_folder()?.join("web-generated");
     module(profile, ALL, &generated)?;
-    let packages = root()
+    let packages = target_folder()?
         .join(needs::PAGE_PACKAGES_FOLDER)
         .join("node_modules");
     step("putting the pages together", || {
@@ -130,14 +130,15 @@ pub(crate) fn compile(profile: &str, features: &str) -> Result<String> {
         ]),
     )?;
     let folder = if profile == QUICK { "debug" } else { profile };
-    Ok(format!("target/{WASM}/{folder}/jackfield_web.wasm"))
+    let module = target_folder()?.join(format!("{WASM}/{folder}/jackfield_web.wasm"));
+    Ok(module.to_string_lossy().into_owned())
 }
 
 /// Packs each page as an Isolated Web App, signed with a key of this machine's own. The key decides
 /// the app's origin, so each has one.
 fn bundle() -> Result<()> {
     for Page { name, .. } in PAGES {
-        let key = root().join(format!("target/iwa-key-{name}.pk8"));
+        let key = target_folder()?.join(format!("iwa-key-{name}.pk8"));
         tool(
             &format!("signing the bundle of {name}"),
             &[

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use jackfield_browser_suite::job::{Job, Outcome};
 use jackfield_testing::chromium::{Chromium, Page};
 use jackfield_testing::site::{Site, SiteBuilder};
+use jackfield_testing::workspace::target_folder;
 
 /// How long a job may take.
 const JOB: Duration = Duration::from_mins(3);
@@ -117,7 +118,7 @@ pub fn page(name: &str) -> Result<PathBuf> {
 /// Where tests leave what a person may want to look at.
 pub fn output() -> PathBuf {
     env::var_os("JACKFIELD_TEST_OUTPUT")
-        .map_or_else(|| workspace().join("target/test-output"), PathBuf::from)
+        .map_or_else(|| target_folder().join("test-output"), PathBuf::from)
 }
 
 /// Whether the long tests run.
@@ -144,8 +145,7 @@ fn build() -> Result<PathBuf> {
     } else {
         ["web", "web"]
     };
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    let target = target_folder();
     let out = target.join("browser-suite");
     cargo(&[
         "build",

@@ -25,3 +25,4 @@ pub mod proxy;
 pub mod runtimes;
 pub mod site;
 pub mod websocket;
+pub mod workspace;

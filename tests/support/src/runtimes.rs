@@ -3,22 +3,23 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{self, Process};
+use crate::workspace::target_folder;
 
 const START: Duration = Duration::from_secs(30);
 
 /// The folder whose `node_modules` has the packages of `node/package.json`.
 pub fn node_folder() -> PathBuf {
-    target().join("node")
+    target_folder().join("node")
 }
 
 /// The interpreter that has the packages of `python/requirements.txt`.
 pub fn python_program() -> PathBuf {
-    target().join("python/bin/python")
+    target_folder().join("python/bin/python")
 }
 
 /// A command that runs this source as a module, with the packages at hand.
@@ -63,10 +64,6 @@ pub(crate) async fn listening<const N: usize>(process: &Process) -> io::Result<[
     ports
         .try_into()
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, line))
-}
-
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
 }
 
 fn not_installed(what: &str) -> io::Error {

@@ -54,12 +54,19 @@ pub(super) fn check() -> Result<()> {
 
 /// What a file says that only one machine could understand.
 fn faults(file: &str, text: &str) -> Vec<String> {
-    let is_toml = Path::new(file).extension().is_some_and(|ext| ext == "toml");
+    let is = |extension: &str| {
+        Path::new(file)
+            .extension()
+            .is_some_and(|is| is == extension)
+    };
     let mut faults = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let mut fault = |what: &str| faults.push(format!("{file}:{}: {what}", number + 1));
         if FOLDERS.iter().any(|folder| is_path(line, folder)) {
             fault("a path of somebody's machine");
+        }
+        if is("rs") && TARGET.iter().any(|path| line.contains(path)) {
+            fault("cargo's target folder, which may be anywhere: ask for target_folder()");
         }
         if file.ends_with("Cargo.lock") {
             if let Some(source) = line.strip_prefix("source = ")
@@ -67,7 +74,7 @@ fn faults(file: &str, text: &str) -> Vec<String> {
             {
                 fault("a crate from elsewhere than crates.io");
             }
-        } else if is_toml && MIRRORS.iter().any(|key| line.starts_with(key)) {
+        } else if is("toml") && MIRRORS.iter().any(|key| line.starts_with(key)) {
             fault("a registry of somebody's own");
         } else if file.ends_with("package-lock.json")
             && line.contains("\"resolved\"")
@@ -85,6 +92,15 @@ const FOLDERS: &[&str] = &[
     concat!("/ro", "ot/"),
     concat!("/wo", "rk/"),
     concat!("/Us", "ers/"),
+];
+
+/// How source text would name a file in the target folder, if that were always in the root. In two
+/// parts, so that this file passes.
+const TARGET: &[&str] = &[
+    concat!("\"tar", "get/"),
+    concat!("/tar", "get/"),
+    concat!("/tar", "get\""),
+    concat!("join(\"tar", "get\")"),
 ];
 
 /// What a cargo configuration begins with when it names a registry.
@@ -115,6 +131,15 @@ mod tests {
                 0
             );
         }
+    }
+
+    #[test]
+    fn nobody_assumes_where_the_target_folder_is() {
+        for path in TARGET {
+            assert_eq!(faults("a.rs", path).len(), 1, "{path}");
+            assert_eq!(faults("a.md", path).len(), 0, "{path}");
+        }
+        assert!(faults("a.rs", "args([\"--target\", TARGET])").is_empty());
     }
 
     #[test]
