@@ -1,8 +1,6 @@
-//! Conversations (`tests/vectors/irc/transcripts/*.txt`), run against the core with time in the
-//! test's hand. The format is explained in the README beside them.
+//! The client's core against `tests/vectors/irc/transcripts`, with time in the test's hand.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jackfield_irc::codec::{Message, Nickname, Source, Text};
@@ -10,196 +8,79 @@ use jackfield_irc::core::{
     ChatKind, Config, Event, Joined, Member, Password, Reply, Request, RequestId, Sasl, Session,
     SessionEvent, Whois,
 };
-use jackfield_socket::driver::{Core, StreamCore};
+use jackfield_play::{Protocol, Stream, Transcripts};
 use jackfield_socket::time::Instant;
+
+fn transcripts() -> Transcripts {
+    let transcripts = Transcripts::of("irc/transcripts");
+    assert!(transcripts.len() > 25, "only {}", transcripts.len());
+    transcripts
+}
 
 #[test]
 fn every_transcript_holds() {
-    let directory =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/irc/transcripts");
-    let mut count = 0;
-    for entry in std::fs::read_dir(directory).expect("the transcripts are there") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
-            let text = std::fs::read_to_string(&path).expect("a text");
-            let name = path
-                .file_stem()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
-            Runner::new(name).run(&text);
-            count += 1;
-        }
-    }
-    assert!(count > 10, "only {count} transcripts were found");
+    transcripts().play(Irc::new);
 }
 
-struct Runner {
-    at: String,
-    now: Instant,
-    session: Session,
-    sent: VecDeque<String>,
-    told: VecDeque<String>,
+#[test]
+fn every_transcript_holds_wherever_its_bytes_are_cut() {
+    transcripts().play_in_pieces(Irc::new);
+}
+
+struct Irc {
+    config: Config,
     /// Requests by number, in the order of their `>` lines.
     requests: BTreeMap<RequestId, usize>,
 }
 
-impl Runner {
-    fn new(name: String) -> Self {
+impl Irc {
+    fn new() -> Self {
         Self {
-            at: name,
-            now: Instant::now(),
-            session: Session::new(Config::new(nick("ada"))),
-            sent: VecDeque::new(),
-            told: VecDeque::new(),
+            config: Config::new(nick("ada")),
             requests: BTreeMap::new(),
         }
     }
+}
 
-    fn run(mut self, text: &str) {
-        let name = self.at.clone();
-        let mut config = Config::new(nick("ada"));
-        let mut begun = false;
-        for (number, line) in text.lines().enumerate() {
-            self.at = format!("{name}.txt:{}", number + 1);
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            if let Some(setting) = line.strip_prefix("config ") {
-                assert!(!begun, "{}: too late for a setting", self.at);
-                configure(&mut config, setting);
-                self.session = Session::new(config.clone());
-                continue;
-            }
-            begun = true;
-            let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
-            match kind {
-                "C:" => {
-                    self.move_bytes();
-                    let sent = self.sent.pop_front();
-                    assert_eq!(sent.as_deref(), Some(rest), "{}: sent", self.at);
-                }
-                "E:" => {
-                    self.move_bytes();
-                    let told = self.told.pop_front();
-                    assert_eq!(told.as_deref(), Some(rest), "{}: told", self.at);
-                }
-                // Several requests may be made in a row.
-                ">" => self.ask(rest),
-                _ => {
-                    self.move_bytes();
-                    self.expect_nothing();
-                    self.step(kind, rest);
-                }
-            }
+impl Protocol for Irc {
+    type Core = Session;
+    type Carrier = Stream;
+
+    fn config(&mut self, name: &str, value: &str) {
+        configure(&mut self.config, name, value);
+    }
+
+    fn begin(&mut self, _now: Instant) -> Session {
+        Session::new(self.config.clone())
+    }
+
+    fn ask(&mut self, session: &mut Session, _now: Instant, line: &str) -> Result<(), String> {
+        if let Some(reason) = line.strip_prefix("quit") {
+            let reason = Text::new(reason.trim_start()).expect("a text");
+            session.quit(Some(reason));
+            return Ok(());
         }
-        self.move_bytes();
-        self.expect_nothing();
-    }
-
-    fn expect_nothing(&self) {
-        assert!(
-            self.sent.is_empty(),
-            "{}: also sent {:?}",
-            self.at,
-            self.sent
-        );
-        assert!(
-            self.told.is_empty(),
-            "{}: also told {:?}",
-            self.at,
-            self.told
-        );
-    }
-
-    fn step(&mut self, kind: &str, rest: &str) {
-        match kind {
-            "S:" => {
-                let line = format!("{}\r\n", rest.replace("\\x01", "\u{1}"));
-                let result = self.session.receive(self.now, line.as_bytes());
-                self.drain_events();
-                if let Err(error) = result {
-                    self.told.push_back(format!("failed: {error}"));
-                }
-            }
-            "END" => {
-                let result = self.session.receive_end(self.now);
-                self.drain_events();
-                if let Err(error) = result {
-                    self.told.push_back(format!("failed: {error}"));
-                }
-            }
-            "+" => self.pass(rest),
-            "quit" => self.session.quit(Some(Text::new(rest).expect("a text"))),
-            other => panic!("{}: {other:?} is no kind of line", self.at),
-        }
-    }
-
-    fn ask(&mut self, line: &str) {
         let number = self.requests.len() + 1;
-        match self.session.request(request(line)) {
-            Ok(id) => {
-                self.requests.insert(id, number);
-            }
-            Err(error) => self.told.push_back(format!("not taken: {error}")),
-        }
+        let id = session.request(request(line));
+        let id = id.map_err(|error| error.to_string())?;
+        self.requests.insert(id, number);
+        Ok(())
     }
 
-    /// Lets time pass, from deadline to deadline.
-    fn pass(&mut self, time: &str) {
-        let seconds = time
-            .strip_suffix('s')
-            .expect("seconds")
-            .parse()
-            .expect("a number");
-        let until = self.now + Duration::from_secs(seconds);
-        while let Some(deadline) = self
-            .session
-            .deadline()
-            .filter(|deadline| *deadline <= until)
-        {
-            self.now = deadline;
-            let result = self.session.handle_deadline(self.now);
-            self.move_bytes();
-            if let Err(error) = result {
-                self.told.push_back(format!("failed: {error}"));
-            }
-            if let Some(next) = self.session.deadline() {
-                assert!(next > self.now, "{}: a deadline that has passed", self.at);
-            }
-        }
-        self.now = until;
-    }
-
-    fn move_bytes(&mut self) {
-        let mut out = Vec::new();
-        self.session.transmit(self.now, &mut out);
-        let out = String::from_utf8(out).expect("text");
-        assert!(out.is_empty() || out.ends_with("\r\n"));
-        for line in out.split_terminator("\r\n") {
-            assert!(!line.contains(['\r', '\n', '\0']));
-            self.sent.push_back(line.replace('\u{1}', "\\x01"));
-        }
-        self.drain_events();
-    }
-
-    fn drain_events(&mut self) {
-        while let Some(event) = self.session.poll_event() {
-            let shown = match event {
-                SessionEvent::Event(event) => show(&event),
-                SessionEvent::Completed(id, outcome) => {
-                    let number = self.requests.get(&id);
-                    let number = number.map_or_else(|| "?".to_owned(), ToString::to_string);
-                    match outcome {
-                        Ok(reply) => format!("#{number} {}", show_reply(&reply)),
-                        Err(error) => format!("#{number} error: {error}"),
-                    }
+    fn told(&mut self, event: SessionEvent) -> Option<String> {
+        Some(match event {
+            SessionEvent::Event(event) => show(&event),
+            SessionEvent::Completed(id, outcome) => {
+                let number = self.requests.get(&id);
+                let number = number.map_or_else(|| "?".to_owned(), ToString::to_string);
+                match outcome {
+                    Ok(reply) => format!("#{number} {}", show_reply(&reply)),
+                    Err(error) => format!("#{number} error: {error}"),
                 }
-                SessionEvent::QuitDone => "quit done".to_owned(),
-                other => format!("{other:?}"),
-            };
-            self.told.push_back(shown);
-        }
+            }
+            SessionEvent::QuitDone => "quit done".to_owned(),
+            other => format!("{other:?}"),
+        })
     }
 }
 
@@ -207,8 +88,7 @@ fn nick(text: &str) -> Nickname {
     text.parse().expect("a nickname")
 }
 
-fn configure(config: &mut Config, setting: &str) {
-    let (name, value) = setting.split_once(' ').unwrap_or((setting, ""));
+fn configure(config: &mut Config, name: &str, value: &str) {
     match name {
         "alternative" => config.alternatives.push(nick(value)),
         "password" => config.password = Some(Password::new(value).expect("a password")),
