@@ -281,7 +281,7 @@ impl<N: TcpListen> ErasedTcpListen for N {
     }
 }
 
-trait ErasedListener: Send + Debug {
+trait ErasedListener: Send + Sync + Debug {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnyStream>>;
     fn local_addr(&self) -> Option<SocketAddr>;
 }
@@ -330,5 +330,23 @@ impl<N: UdpOpen> ErasedUdpOpen for N {
             let socket = UdpOpen::open_bound(self, at, options).await?;
             Ok(AnyDatagramSocket(Box::new(socket)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What spawns, or shares what it was given, asks for all of them.
+    const fn is_shared<T: Send + Sync + Unpin + 'static>() {}
+
+    #[test]
+    fn all_of_it_can_be_sent_and_shared() {
+        const {
+            is_shared::<AnyNetwork>();
+            is_shared::<AnyStream>();
+            is_shared::<AnyListener>();
+            is_shared::<AnyDatagramSocket>();
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::{AddressFamily, Endpoint, Error, ErrorKind, Result};
 ///
 /// A bound socket speaks in addresses. To reach a name, [connect](UdpOpen::open_connected) to it:
 /// the backend resolves it, and [`peer_addr`](Self::peer_addr) tells what it found.
-pub trait DatagramSocket: Send + Unpin + Debug + 'static {
+pub trait DatagramSocket: Send + Sync + Unpin + Debug + 'static {
     /// Receives one datagram into `buf`, and says from where and whether it was cut short.
     ///
     /// Datagrams that arrive while nobody receives are kept up to the backend's bound; beyond it,

@@ -8,7 +8,8 @@
 //! - **I/O is polled, opening is async.** [`ByteStream`] is tokio's [`AsyncRead`] and
 //!   [`AsyncWrite`] with a little information on top. A read that is dropped half-way loses no
 //!   byte, on any backend.
-//! - **Everything is `Send` on every target**, so that libraries which ask for it can be used.
+//! - **Everything is `Send` and `Sync` on every target**, so that libraries which ask for it can be
+//!   used.
 //! - **Names stay names.** The backend resolves them: a page has no look-up of its own.
 //! - **Options are fixed when a socket is opened.** What a backend can't honour is refused with
 //!   [`ErrorKind::Unsupported`], never ignored.

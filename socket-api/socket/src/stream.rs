@@ -27,7 +27,7 @@ const LEAST_KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// - `poll_flush` is ready when everything written is on its way, `poll_shutdown` when the end is
 ///   too. After it, reading goes on where [`StreamInfo::half_close`] is true.
 /// - Dropping a stream closes both directions; unless it was shut down, the peer may see a reset.
-pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + Debug + 'static {
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin + Debug + 'static {
     /// What is known about this stream.
     fn info(&self) -> StreamInfo;
 }
@@ -144,7 +144,7 @@ pub trait TcpListen: Send + Sync + 'static {
 }
 
 /// A socket that takes connections. Dropping it stops listening; streams already taken live on.
-pub trait TcpListener: Send + Unpin + Debug + 'static {
+pub trait TcpListener: Send + Sync + Unpin + Debug + 'static {
     /// What it takes.
     type Stream: ByteStream;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -84,7 +84,8 @@ impl fmt::Debug for TlsAcceptor {
 pub struct TlsListener<L: TcpListener> {
     listener: L,
     acceptor: TlsAcceptor,
-    handshakes: FuturesUnordered<Accept<L::Stream>>,
+    /// Never locked, for whoever has it has all of it: futures are not `Sync`, and a listener is.
+    handshakes: Mutex<FuturesUnordered<Accept<L::Stream>>>,
     max_handshakes: usize,
     timeout: Duration,
 }
@@ -97,7 +98,7 @@ impl<L: TcpListener> TlsListener<L> {
         Self {
             listener,
             acceptor,
-            handshakes: FuturesUnordered::new(),
+            handshakes: Mutex::default(),
             max_handshakes: MAX_HANDSHAKES,
             timeout: HANDSHAKE_TIMEOUT,
         }
@@ -115,6 +116,11 @@ impl<L: TcpListener> TlsListener<L> {
     pub fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    fn handshakes(&mut self) -> &mut FuturesUnordered<Accept<L::Stream>> {
+        let handshakes = self.handshakes.get_mut();
+        handshakes.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start(&self, stream: L::Stream) -> Accept<L::Stream> {
@@ -141,13 +147,16 @@ impl<L: TcpListener> TcpListener for TlsListener<L> {
     type Stream = TlsStream<L::Stream>;
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<Self::Stream>> {
-        while self.handshakes.len() < self.max_handshakes {
+        while self.handshakes().len() < self.max_handshakes {
             match self.listener.poll_accept(cx)? {
-                Poll::Ready(stream) => self.handshakes.push(self.start(stream)),
+                Poll::Ready(stream) => {
+                    let handshake = self.start(stream);
+                    self.handshakes().push(handshake);
+                }
                 Poll::Pending => break,
             }
         }
-        match self.handshakes.poll_next_unpin(cx) {
+        match self.handshakes().poll_next_unpin(cx) {
             Poll::Ready(Some(result)) => Poll::Ready(result),
             // With no handshake under way, the inner listener is what will wake us.
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
@@ -163,7 +172,6 @@ impl<L: TcpListener> fmt::Debug for TlsListener<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsListener")
             .field("listener", &self.listener)
-            .field("handshakes", &self.handshakes.len())
             .finish_non_exhaustive()
     }
 }
