@@ -100,6 +100,24 @@ async fn pings_are_answered_between_messages() {
 }
 
 #[tokio::test]
+async fn masks_come_from_strong_entropy() {
+    // RFC 6455, section 10.3: whoever writes a message must not know how it will look on the wire.
+    // A generator with a seed is one that can be known.
+    let mut masks = Vec::new();
+    for _ in 0..2 {
+        let (mut client, server) = pair(&WebSocketOptions::new()).await;
+        let mut raw = server.into_inner();
+        fastrand::seed(7);
+        client.send_message(b"four").await.expect("sent");
+        let mut frame = [0; 10];
+        raw.read_exact(&mut frame).await.expect("received");
+        assert_eq!(frame[..2], [0x82, 0x84], "a binary message of 4 bytes");
+        masks.push(frame[2..6].to_vec());
+    }
+    assert_ne!(masks[0], masks[1]);
+}
+
+#[tokio::test]
 async fn messages_in_fragments_are_bounded_by_their_sum() {
     let mut options = WebSocketOptions::new();
     options.max_message = 10;
