@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_coap::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Events};
-use jackfield_coap::codec::{Code, FrameHeader, Message, OptionNumber};
-use jackfield_coap::core::LayerError;
+use jackfield_coap::codec::{
+    Block, BlockSize, Code, ContentFormat, FrameHeader, Message, OptionNumber,
+};
+use jackfield_coap::core::blockwise::BlockError;
+use jackfield_coap::core::{LayerError, Request};
 use jackfield_coap::{RequestError, SessionError};
 use jackfield_sim::Network;
 use jackfield_socket::{ByteStream, ListenOptions, TcpListen, TcpListener};
@@ -50,6 +53,29 @@ impl<S: ByteStream> Peer<S> {
                 return None;
             }
         }
+    }
+
+    /// Takes a request, and answers it with a block of 16 bytes of a body with this entity-tag.
+    async fn answer_block(&mut self, number: u32, more: bool, etag: &str) -> Message {
+        let request = self.receive().await.expect("a request");
+        let mut response = Message::new(Code::CONTENT);
+        response.set_token(request.token());
+        let options = response.options_mut();
+        options.add_text(OptionNumber::ETAG, etag).expect("a tag");
+        response.set_block2(Block::new(number, more, BlockSize::B16).expect("a small number"));
+        response.set_payload([b'0' + number as u8; 16]);
+        self.send(&response).await;
+        request
+    }
+
+    /// Takes a request, and answers it with this code and text.
+    async fn answer_with(&mut self, code: Code, text: &str) -> Message {
+        let request = self.receive().await.expect("a request");
+        let mut response = Message::new(code);
+        response.set_token(request.token());
+        response.set_payload(text);
+        self.send(&response).await;
+        request
     }
 
     async fn answer(&mut self, request: &Message, text: &str) {
@@ -160,6 +186,133 @@ async fn a_server_that_breaks_the_protocol_is_told_why() {
     let outcome = asked.await.expect("no panic");
     assert!(
         matches!(outcome, Err(RequestError::ConnectionLost)),
+        "{outcome:?}"
+    );
+}
+
+/// What a request has done is done: its answer can't be had again by making it again, and least of
+/// all without its body.
+#[tokio::test(start_paused = true)]
+async fn nothing_but_get_and_fetch_is_made_again_when_its_answer_changes() {
+    let methods = [
+        Code::PUT,
+        Code::POST,
+        Code::DELETE,
+        Code::PATCH,
+        Code::IPATCH,
+    ];
+    for method in methods {
+        for vanishes in [false, true] {
+            let (client, _events, mut listener) = begin().await;
+            let asked = tokio::spawn(async move {
+                let request = Request::new(method, "/value").expect("a target");
+                let request = request.with_payload("precious", ContentFormat::TEXT_PLAIN);
+                let outcome = client.request(request).await;
+                // What comes next, comes after whatever the client does about it.
+                let _ = client.get("/next").await;
+                outcome
+            });
+            let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+            let first = peer.answer_block(0, true, "a").await;
+            assert_eq!(first.payload(), b"precious");
+            let second = if vanishes {
+                peer.answer_with(Code::CHANGED, "all").await
+            } else {
+                peer.answer_block(1, true, "b").await
+            };
+            assert_eq!(second.code(), method);
+            let next = peer.answer_with(Code::CONTENT, "next").await;
+            assert!(next.uri_path().eq(["next"]), "{method:?}: {next:?}");
+            let outcome = asked.await.expect("no panic");
+            assert!(
+                matches!(outcome, Err(RequestError::Blocks(BlockError::Changed))),
+                "{method:?}: {outcome:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_whose_answer_changes_is_made_again_with_its_body() {
+    let (client, _events, mut listener) = begin().await;
+    let asked = "what ".repeat(1000);
+    let body = asked.clone();
+    let text = ContentFormat::TEXT_PLAIN;
+    let fetched = tokio::spawn(async move { client.fetch("/value", body, text).await });
+    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+    for etag in ["a", "b"] {
+        let mut body = Vec::new();
+        let last = loop {
+            let request = peer.receive().await.expect("a request");
+            body.extend_from_slice(request.payload());
+            let block = request.block1().expect("it is large");
+            if !block.more() {
+                break request;
+            }
+            let mut response = Message::new(Code::CONTINUE);
+            response.set_token(request.token());
+            response.set_block1(block);
+            peer.send(&response).await;
+        };
+        assert!(body == asked.as_bytes(), "{} bytes came", body.len());
+        let mut response = Message::new(Code::CONTENT);
+        response.set_token(last.token());
+        response.set_block1(last.block1().expect("it is large"));
+        response.set_block2(Block::new(0, true, BlockSize::B16).expect("a small number"));
+        let options = response.options_mut();
+        options.add_text(OptionNumber::ETAG, etag).expect("a tag");
+        response.set_payload([b'0'; 16]);
+        peer.send(&response).await;
+        // As it was in the first phase, without Block1 (RFC 7959, section 2.7).
+        let further = peer.answer_block(1, false, "b").await;
+        let kept = |number| (last.options().get(number), further.options().get(number));
+        for number in [OptionNumber::CONTENT_FORMAT, OptionNumber::REQUEST_TAG] {
+            let (before, now) = kept(number);
+            assert!(before.is_some() && before == now, "{number}: {further:?}");
+        }
+        assert_eq!(further.block1(), None);
+    }
+    let fetched = fetched.await.expect("no panic").expect("an answer");
+    assert_eq!(fetched.text(), Some("00000000000000001111111111111111"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_in_the_middle_is_no_part_of_the_body() {
+    let (client, _events, mut listener) = begin().await;
+    let read = tokio::spawn(async move {
+        let mut download = client.download("/value").await.expect("it is there");
+        let first = download.next().await.expect("a part").expect("a part");
+        assert_eq!(first, [b'0'; 16]);
+        let refused = download.next().await;
+        let again = download.next().await.expect("it is there again");
+        assert_eq!(again.as_deref(), Some(&[b'1'; 16][..]));
+        assert_eq!(download.next().await.expect("an end"), None);
+        assert_eq!(download.received(), 32);
+        refused
+    });
+    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+    peer.answer_block(0, true, "a").await;
+    peer.answer_with(Code::NOT_FOUND, "gone").await;
+    peer.answer_block(1, false, "a").await;
+    match read.await.expect("no panic") {
+        Err(RequestError::Refused(refusal)) => {
+            assert_eq!(refusal.code(), Code::NOT_FOUND);
+            assert_eq!(refusal.diagnostic(), Some("gone"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// RFC 7959, section 2.9.1: it asks for more of a request's body, and there is none.
+#[tokio::test(start_paused = true)]
+async fn continue_answers_no_request() {
+    let (client, _events, mut listener) = begin().await;
+    let asked = tokio::spawn(async move { client.get("/value").await });
+    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+    peer.answer_with(Code::CONTINUE, "").await;
+    let outcome = asked.await.expect("no panic");
+    assert!(
+        matches!(outcome, Err(RequestError::Blocks(BlockError::TooMuchAsked))),
         "{outcome:?}"
     );
 }

@@ -51,9 +51,12 @@ impl Side {
     fn play(&mut self, at: &str, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
         match (&mut *self, &*words) {
-            (_, ["download"]) => self.begin(at, Side::Download(Download::new(None, 1 << 20), None)),
+            (_, ["download"]) => {
+                let download = Download::new(Code::GET, None, 1 << 20);
+                self.begin(at, Side::Download(download, None));
+            }
             (_, ["download", wanted]) => {
-                let download = Download::new(Some(size(wanted)), 1 << 20);
+                let download = Download::new(Code::GET, Some(size(wanted)), 1 << 20);
                 self.begin(at, Side::Download(download, None));
             }
             (_, ["upload", length, "in", wanted]) => {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use jackfield_coap::RequestError;
 use jackfield_coap::client::CoapWebSockets;
-use jackfield_coap::codec::{Code, OptionNumber, Scheme};
+use jackfield_coap::codec::{Code, ContentFormat, OptionNumber, Scheme};
 use jackfield_coap::core::Request;
 use jackfield_coap::oscore::{Context, Parameters};
 use jackfield_dtls::{Dtls, DtlsConfig, Psk};
@@ -200,6 +200,35 @@ async fn a_life_with_node_coap() {
         server_is: &NODE_COAP,
     })
     .await;
+}
+
+/// RFC 7959, section 2.7, in both directions, as ETSI's TD_COAP_BLOCK_05 has it.
+#[tokio::test]
+async fn large_answers_to_large_bodies_come_whole() {
+    let server = Aiocoap::start(&[]).await.expect("the server");
+    let text = ContentFormat::TEXT_PLAIN;
+    for carrier in [Carrier::udp(Native), Carrier::tcp(Native)] {
+        let device = Device::start(&carrier, server.plain(), config());
+        for (method, name) in [
+            (Code::POST, "POST"),
+            (Code::PUT, "PUT"),
+            (Code::FETCH, "FETCH"),
+            (Code::PATCH, "PATCH"),
+            (Code::IPATCH, "iPATCH"),
+        ] {
+            // In one message, that of a stream excepted, and in many.
+            for length in [1_022, 5_000, 100_000] {
+                let body = "large ".repeat(length / 6);
+                let request = Request::new(method, "/echo").expect("a target");
+                let request = request.with_payload(body.clone(), text);
+                let answer = timeout(LONG, device.client.request(request)).await;
+                let answer = answer.expect("in time").expect("an answer");
+                let expected = format!("{name} {body}");
+                assert!(answer.text() == Some(&expected), "{name} {length}");
+            }
+        }
+        device.quit().await;
+    }
 }
 
 #[tokio::test]

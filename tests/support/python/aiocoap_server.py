@@ -133,7 +133,7 @@ class Echo(Resource):
         text = f"{Code(request.code).name} ".encode()
         return Message(code=CHANGED, payload=text + request.payload)
 
-    render_post = render_fetch = render_patch = render_ipatch = answer
+    render_post = render_put = render_fetch = render_patch = render_ipatch = answer
 
 
 class Slow(Resource):

@@ -1,28 +1,29 @@
 //! Taking a response whose body may be larger than a message.
 
-use super::handle::{Client, accept};
+use super::handle::Client;
 use super::upload::{Source, upload};
 use crate::codec::{BlockSize, Code, Message, OptionNumber};
 use crate::core::blockwise::{self, DownloadStep};
 use crate::core::{Request, Response};
-use crate::error::RequestError;
+use crate::error::{Refusal, RequestError};
 
-/// The options of a request that its further blocks are asked for without.
-const ONLY_AT_FIRST: [OptionNumber; 7] = [
+/// The options of a request that its further blocks are asked for without. All others are a part of
+/// what it asks, by which the server finds the answer again (RFC 7959, section 2.7).
+const ONLY_AT_FIRST: [OptionNumber; 4] = [
     OptionNumber::BLOCK1,
     OptionNumber::SIZE1,
     OptionNumber::SIZE2,
     OptionNumber::OBSERVE,
-    OptionNumber::IF_MATCH,
-    OptionNumber::IF_NONE_MATCH,
-    OptionNumber::ETAG,
 ];
 
 /// A response's body, in parts, as they come; see [`Client::download`].
 #[derive(Debug)]
 pub struct Download {
     client: Client,
+    /// The request, with Request-Tag where its own body went in blocks, and without that body.
     request: Request,
+    /// The request's body, where it may be sent again: of FETCH, it is a part of what is asked.
+    asked: Vec<u8>,
     blocks: blockwise::Download,
     /// The first response, without its payload.
     head: Message,
@@ -32,22 +33,16 @@ pub struct Download {
     collected: Vec<u8>,
     ended: bool,
     restarted: bool,
+    /// Whether the parts go to the user as they come, so that none can be taken back.
+    passed_on: bool,
 }
 
 impl Download {
     /// Makes a request, and waits for the first part of its response.
     pub(super) async fn begin(client: Client, request: Request) -> Result<Self, RequestError> {
-        let mut first = request.clone();
-        let body = first.message.take_payload();
-        let size = client.inner.config.block_size;
-        if size < BlockSize::B1024 {
-            // Early negotiation (RFC 7959, section 2.4).
-            blockwise::Download::new(Some(size), 0).prepare(&mut first.message)?;
-        }
-        let total = Some(body.len() as u64);
-        let mut source = Source::Bytes(&body);
-        let response = upload(&client, &first, &mut source, total, |_| {}).await?;
-        Self::after(client, request, response)
+        let mut download = Self::new(client, request);
+        download.ask().await?;
+        Ok(download)
     }
 
     /// Goes on with a response to this request.
@@ -56,20 +51,39 @@ impl Download {
         request: Request,
         response: Message,
     ) -> Result<Self, RequestError> {
+        let mut download = Self::new(client, request);
+        download.take(response)?;
+        Ok(download)
+    }
+
+    /// Goes on with a response to this request, whose body is not there any more.
+    pub(super) fn after_upload(
+        client: Client,
+        request: Request,
+        response: Message,
+    ) -> Result<Self, RequestError> {
+        let mut download = Self::new(client, request);
+        download.blocks = download.blocks.without_restart();
+        download.take(response)?;
+        Ok(download)
+    }
+
+    fn new(client: Client, mut request: Request) -> Self {
         let size = client.inner.config.block_size;
         let size = (size < BlockSize::B1024).then_some(size);
-        let mut download = Self {
+        let method = request.message.code();
+        Self {
             client,
+            asked: request.message.take_payload(),
             request,
-            blocks: blockwise::Download::new(size, u64::MAX),
-            head: Message::new(response.code()),
+            blocks: blockwise::Download::new(method, size, u64::MAX),
+            head: Message::new(Code::EMPTY),
             part: None,
             collected: Vec::new(),
             ended: false,
             restarted: false,
-        };
-        download.take(response)?;
-        Ok(download)
+            passed_on: false,
+        }
     }
 
     /// For a user who gets the parts as they come: there is no beginning anew.
@@ -77,9 +91,10 @@ impl Download {
         if !self.head.code().is_success() {
             let mut refused = self.head;
             refused.set_payload(self.part.take().unwrap_or_default());
-            return accept(refused).map(|_| unreachable!("it is no success"));
+            return Err(refusal(refused));
         }
-        self.blocks = self.blocks.passed_on();
+        self.blocks = self.blocks.without_restart();
+        self.passed_on = true;
         Ok(self)
     }
 
@@ -90,8 +105,9 @@ impl Download {
     /// The next part; none after the last.
     ///
     /// # Errors
-    /// As the [client](Client) says, and [`RequestError::Blocks`] where the resource changed
-    /// meanwhile. Afterwards, the same part can be asked for again.
+    /// As the [client](Client) says, [`RequestError::Refused`] for a refusal in the middle included,
+    /// and [`RequestError::Blocks`] where the resource changed meanwhile. Afterwards, the same part
+    /// can be asked for again.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: the part is asked for again.
@@ -137,16 +153,18 @@ impl Download {
 
     async fn fetch(&mut self) -> Result<(), RequestError> {
         while self.part.is_none() && !self.ended {
+            if self.blocks.received() == 0 {
+                self.ask().await?;
+                continue;
+            }
             let mut message = self.request.message.clone();
             for number in ONLY_AT_FIRST {
                 message.options_mut().remove(number);
             }
-            // The server knows by the token's kin what it was asked; FETCH says it again, as the
-            // payload is a part of what is asked (RFC 8132, section 2.3.2).
+            // FETCH says again what it asks (RFC 8132, section 2.3.2), unless that went in blocks.
             let room = self.client.inner.config.block_size.min(BlockSize::B1024);
-            if message.code() != Code::FETCH || message.payload().len() > room.bytes() {
-                message.take_payload();
-                message.options_mut().remove(OptionNumber::CONTENT_FORMAT);
+            if message.code() == Code::FETCH && self.asked.len() <= room.bytes() {
+                message.set_payload(&*self.asked);
             }
             self.blocks.prepare(&mut message)?;
             let may_repeat = true;
@@ -159,8 +177,26 @@ impl Download {
         Ok(())
     }
 
+    /// Makes the request, with its body.
+    async fn ask(&mut self) -> Result<(), RequestError> {
+        // Early negotiation (RFC 7959, section 2.4).
+        self.blocks.prepare(&mut self.request.message)?;
+        let total = Some(self.asked.len() as u64);
+        let response = {
+            let mut body = Source::Bytes(&self.asked);
+            upload(&self.client, &mut self.request, &mut body, total, |_| {}).await?
+        };
+        if self.request.message.code() != Code::FETCH {
+            self.asked = Vec::new();
+        }
+        self.take(response)
+    }
+
     fn take(&mut self, mut response: Message) -> Result<(), RequestError> {
         let begun = self.blocks.received() > 0;
+        if begun && self.passed_on && !response.code().is_success() {
+            return Err(refusal(response));
+        }
         match self.blocks.answered(&response)? {
             DownloadStep::Restart => {
                 self.restarted = true;
@@ -178,4 +214,8 @@ impl Download {
         }
         Ok(())
     }
+}
+
+fn refusal(response: Message) -> RequestError {
+    RequestError::Refused(Refusal::new(Response::new(response)))
 }

@@ -63,33 +63,34 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn request(&self, request: Request) -> Result<Response, RequestError> {
-        let request = self.complete(request)?;
-        let mut asked = request.clone();
+        let mut request = self.complete(request)?;
         let mut stale = false;
         let cache = self.inner.cache.as_ref();
         // Who asks about an entity-tag of their own wants to hear from the server.
         let cache = cache.filter(|_| !request.message.options().contains(OptionNumber::ETAG));
-        if let Some(cache) = cache {
-            match lock(cache).look(&request.message, time::now()) {
+        let cache = cache.map(|cache| (cache, request.message.clone()));
+        if let Some((cache, asked)) = &cache {
+            match lock(cache).look(asked, time::now()) {
                 Cached::Fresh(response) => return Ok(Response::new(*response)),
                 Cached::Stale(etag) => {
-                    asked.message.options_mut().add(OptionNumber::ETAG, &etag)?;
+                    let options = request.message.options_mut();
+                    options.add(OptionNumber::ETAG, &etag)?;
                     stale = true;
                 }
                 Cached::Nothing => {}
             }
         }
-        let mut download = Download::begin(self.clone(), asked).await?;
+        let mut download = Download::begin(self.clone(), request).await?;
         let mut response = download.collect(self.inner.config.max_body).await?;
-        if let Some(cache) = cache {
+        if let Some((cache, asked)) = &cache {
             let now = time::now();
             let mut cache = lock(cache);
             if stale && response.code() == Code::VALID {
-                if let Some(valid) = cache.revalidate(&request.message, &response, now) {
+                if let Some(valid) = cache.revalidate(asked, &response, now) {
                     response = valid;
                 }
             } else {
-                cache.take(&request.message, &response, now);
+                cache.take(asked, &response, now);
             }
         }
         accept(response)
@@ -397,13 +398,18 @@ impl Client {
         size: Option<u64>,
         progress: impl FnMut(Progress) + Send,
     ) -> Result<Response, RequestError> {
-        let request = self.complete(request)?;
+        let mut request = self.complete(request)?;
+        request.message.take_payload();
         let mut source = Source::read(body);
-        let first = upload(self, &request, &mut source, size, progress).await?;
-        let mut download = Download::after(self.clone(), request, first)?;
+        let first = upload(self, &mut request, &mut source, size, progress).await?;
+        let mut download = Download::after_upload(self.clone(), request, first)?;
         let response = download.collect(self.inner.config.max_body).await?;
-        if let Some(cache) = &self.inner.cache {
-            lock(cache).take(&download.request().message, &response, time::now());
+        let request = &download.request().message;
+        // What was fetched is kept by what was asked, and that is not there any more.
+        if let Some(cache) = &self.inner.cache
+            && request.code() != Code::FETCH
+        {
+            lock(cache).take(request, &response, time::now());
         }
         accept(response)
     }

@@ -102,10 +102,11 @@ async fn read_some(
 }
 
 /// Sends a request with this body, whole or in blocks, and returns its response, or the first block
-/// of it.
+/// of it. What goes in blocks has a Request-Tag, which the request has afterwards: the requests for
+/// the response's further blocks need it.
 pub(super) async fn upload(
     client: &Client,
-    request: &Request,
+    request: &mut Request,
     source: &mut Source<'_>,
     total: Option<u64>,
     mut progress: impl FnMut(Progress) + Send,
@@ -150,11 +151,12 @@ pub(super) async fn upload(
     let mut upload = Upload::new(size, room, total);
     // What tells this body's blocks from another's (RFC 9175, section 3).
     let tag = getrandom::u64().unwrap_or_default().to_be_bytes();
+    let options = request.message.options_mut();
+    options.set(OptionNumber::REQUEST_TAG, &tag)?;
     loop {
         let (block, more) = source.at(upload.offset(), upload.room()).await?;
         let mut message = request.message.clone();
         message.set_payload(block);
-        message.options_mut().set(OptionNumber::REQUEST_TAG, &tag)?;
         upload.prepare(&mut message, more)?;
         // The last block makes the server act; the others it has, or has not.
         let may_repeat = more || matches!(message.code(), Code::PUT | Code::FETCH | Code::IPATCH);

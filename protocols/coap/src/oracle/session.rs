@@ -109,7 +109,7 @@ impl Play {
             tokens: BTreeMap::new(),
             ids: Vec::new(),
             upload: Upload::new(size, 3000, Some(LIMIT)),
-            download: Download::new((choice > 100).then_some(size), LIMIT),
+            download: Download::new(Code::GET, (choice > 100).then_some(size), LIMIT),
             received: 0,
             assembly: Assembly::default(),
         }

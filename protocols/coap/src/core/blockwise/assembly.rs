@@ -186,7 +186,7 @@ mod tests {
             (Some(BlockSize::Bert), BlockSize::Bert, 3000),
             (None, BlockSize::Bert, 2048),
         ] {
-            let mut download = Download::new(wanted, 5000);
+            let mut download = Download::new(Code::GET, wanted, 5000);
             let mut got = Vec::new();
             loop {
                 let mut request = Message::new(Code::GET);

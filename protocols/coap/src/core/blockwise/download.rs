@@ -1,7 +1,7 @@
 //! The client's side of Block2.
 
 use super::BlockError;
-use crate::codec::{Block, BlockSize, Message, OptionNumber};
+use crate::codec::{Block, BlockSize, Code, Message, OptionNumber};
 
 /// How often a body that changes while it is fetched is fetched from its beginning.
 const MAX_RESTARTS: u32 = 4;
@@ -12,7 +12,7 @@ const MAX_RESTARTS: u32 = 4;
 /// use jackfield_coap::codec::{Block, BlockSize, Code, Message};
 /// use jackfield_coap::core::blockwise::{Download, DownloadStep};
 ///
-/// let mut download = Download::new(None, 1 << 20);
+/// let mut download = Download::new(Code::GET, None, 1 << 20);
 /// let mut body = Vec::new();
 /// for (number, more) in [(0, true), (1, false)] {
 ///     let mut request = Message::new(Code::GET);
@@ -35,9 +35,8 @@ pub struct Download {
     offset: u64,
     total: Option<u64>,
     etag: Option<Vec<u8>>,
-    restarts: u32,
-    /// Whether what came may still be thrown away.
-    passed_on: bool,
+    /// How often the body may still be fetched from its beginning.
+    restarts_left: u32,
 }
 
 /// What is to be done with a response's payload.
@@ -47,31 +46,36 @@ pub enum DownloadStep {
     More,
     /// It is the last part of the body, or all of it.
     Last,
-    /// It is none: the body has changed, and is to be fetched from its beginning. What has come of
-    /// it is to be thrown away.
+    /// It is no part of it: the body has changed, and is to be fetched from its beginning. What has
+    /// come of it is to be thrown away.
     Restart,
 }
 
 impl Download {
-    /// A body of which at most `limit` bytes are taken, in blocks of this size where the server can
-    /// choose freely.
-    pub fn new(size: Option<BlockSize>, limit: u64) -> Self {
+    /// The body of a response to this method, of which at most `limit` bytes are taken, in blocks of
+    /// this size where the server can choose freely.
+    ///
+    /// Where the body changes while it is fetched, GET and FETCH begin anew, up to four times. With
+    /// any other method that is an error: to ask again would be to do it again.
+    pub fn new(method: Code, size: Option<BlockSize>, limit: u64) -> Self {
         Self {
             size,
             limit,
             offset: 0,
             total: None,
             etag: None,
-            restarts: 0,
-            passed_on: false,
+            restarts_left: match method {
+                Code::GET | Code::FETCH => MAX_RESTARTS,
+                _ => 0,
+            },
         }
     }
 
-    /// The same, for a body whose parts are passed on as they come: when it changes, that is an
-    /// error, and no new beginning.
+    /// The same without a new beginning: for a body whose parts are passed on as they come, or a
+    /// request that can't be made again.
     #[must_use]
-    pub fn passed_on(mut self) -> Self {
-        self.passed_on = true;
+    pub fn without_restart(mut self) -> Self {
+        self.restarts_left = 0;
         self
     }
 
@@ -120,6 +124,10 @@ impl Download {
     /// # Errors
     /// Where it is not the block that was asked for, or the body is too large or changes too often.
     pub fn answered(&mut self, response: &Message) -> Result<DownloadStep, BlockError> {
+        // The request's body is complete, or there was none.
+        if response.code() == Code::CONTINUE {
+            return Err(BlockError::TooMuchAsked);
+        }
         let length = response.payload().len();
         let begun = self.offset > 0;
         let Some(block) = response.block2() else {
@@ -189,10 +197,10 @@ impl Download {
     }
 
     fn restart(&mut self) -> Result<DownloadStep, BlockError> {
-        self.restarts += 1;
-        if self.passed_on || self.restarts > MAX_RESTARTS {
+        if self.restarts_left == 0 {
             return Err(BlockError::Changed);
         }
+        self.restarts_left -= 1;
         self.offset = 0;
         self.total = None;
         self.etag = None;
@@ -203,7 +211,6 @@ impl Download {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Code;
 
     fn block(number: u32, more: bool, size: BlockSize, length: usize, etag: &[u8]) -> Message {
         let mut response = Message::new(Code::CONTENT);
@@ -220,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_body_that_changes_is_fetched_anew_but_not_for_ever() {
-        let mut download = Download::new(None, 1000);
+        let mut download = Download::new(Code::GET, None, 1000);
         for restart in 0..5 {
             let first = block(0, true, BlockSize::B16, 16, &[restart]);
             assert_eq!(download.answered(&first), Ok(DownloadStep::More));
@@ -232,11 +239,30 @@ mod tests {
             };
             assert_eq!(download.answered(&changed), expected);
         }
-        let mut passed_on = Download::new(None, 1000).passed_on();
-        let first = block(0, true, BlockSize::B16, 16, b"a");
-        assert_eq!(passed_on.answered(&first), Ok(DownloadStep::More));
-        let changed = block(1, true, BlockSize::B16, 16, b"");
-        assert_eq!(passed_on.answered(&changed), Err(BlockError::Changed));
+    }
+
+    #[test]
+    fn what_is_done_once_or_was_passed_on_is_not_begun_anew() {
+        let once = [
+            Code::POST,
+            Code::PUT,
+            Code::DELETE,
+            Code::PATCH,
+            Code::IPATCH,
+        ];
+        let once = once.map(|method| Download::new(method, None, 1000));
+        let passed_on = Download::new(Code::GET, None, 1000).without_restart();
+        for fresh in once.into_iter().chain([passed_on]) {
+            let mut small = Message::new(Code::CONTENT);
+            small.set_payload("all of it");
+            let other = block(1, true, BlockSize::B16, 16, b"b");
+            for changed in [small, other] {
+                let mut download = fresh.clone();
+                let first = block(0, true, BlockSize::B16, 16, b"a");
+                assert_eq!(download.answered(&first), Ok(DownloadStep::More));
+                assert_eq!(download.answered(&changed), Err(BlockError::Changed));
+            }
+        }
     }
 
     #[test]
@@ -249,7 +275,7 @@ mod tests {
             (block(0, true, BlockSize::Bert, 1025, b""), "no whole units"),
             (block(0, true, BlockSize::Bert, 0, b""), "no unit at all"),
         ] {
-            Download::new(None, 5000)
+            Download::new(Code::GET, None, 5000)
                 .answered(&response)
                 .expect_err(what);
         }
@@ -257,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_smaller_size_is_kept_to() {
-        let mut download = Download::new(Some(BlockSize::B1024), 5000);
+        let mut download = Download::new(Code::GET, Some(BlockSize::B1024), 5000);
         let first = block(0, true, BlockSize::B64, 64, b"");
         assert_eq!(download.answered(&first), Ok(DownloadStep::More));
         let mut request = Message::new(Code::GET);
@@ -268,7 +294,7 @@ mod tests {
 
     #[test]
     fn nothing_beyond_the_limit_is_taken() {
-        let mut download = Download::new(None, 31);
+        let mut download = Download::new(Code::GET, None, 31);
         let first = block(0, true, BlockSize::B16, 16, b"");
         assert_eq!(download.answered(&first), Ok(DownloadStep::More));
         let second = block(1, false, BlockSize::B16, 16, b"");
@@ -277,6 +303,7 @@ mod tests {
         let mut announced = block(0, true, BlockSize::B16, 16, b"");
         let size = announced.options_mut().set_uint(OptionNumber::SIZE2, 32);
         size.expect("a size");
-        assert_eq!(Download::new(None, 31).answered(&announced), too_large);
+        let mut download = Download::new(Code::GET, None, 31);
+        assert_eq!(download.answered(&announced), too_large);
     }
 }

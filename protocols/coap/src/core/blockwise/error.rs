@@ -19,7 +19,8 @@ pub enum BlockError {
     NoBlock,
     /// The server asked for more, and had everything.
     TooMuchAsked,
-    /// The body changed while it was transferred, too often or after parts of it were passed on.
+    /// The body changed while it was transferred: too often, or after parts of it were passed on, or
+    /// in the answer to a request that is not made again by itself, as only GET and FETCH are.
     Changed,
     /// The server lost what it had been sent, again or where it can't be sent again.
     Incomplete,
