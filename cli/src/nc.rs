@@ -1,7 +1,7 @@
 //! `jackfield nc`: connects.
 
 use jackfield_socket::{
-    AnyNetwork, AnyStream, ByteStream, Endpoint, StreamInfo, TcpConnect, TcpOptions, time,
+    AnyNetwork, ByteStream, Endpoint, StreamInfo, TcpConnect, TcpOptions, opening, time,
 };
 
 use crate::args::NcArgs;
@@ -39,18 +39,18 @@ pub(crate) async fn run(args: &NcArgs, network: &AnyNetwork) -> Result<(), Failu
     let Some(connector) = connector else {
         return pump(stream, &mut tokio::io::stdin(), &say).await;
     };
-    let mut leftover = Vec::new();
     if let Some(protocol) = args.tls.starttls {
         say(&format!("asking for TLS in {protocol:?}"));
-        let ask = starttls::ask(protocol, &mut stream);
-        leftover = within(args.timeout, ask)
+        let mut opening = starttls::opening(protocol);
+        let ask = opening::speak(&mut stream, opening.as_mut());
+        within(args.timeout, ask)
             .await
             .step(format!("asking {to} for TLS"))?;
     }
     let name = args.tls.server_name.as_ref().unwrap_or(&args.host);
     say(&format!("securing it; the certificate must be for {name}"));
-    let upgrade = connector.upgrade::<AnyStream>(stream, &leftover, name);
-    let stream = within(args.timeout, upgrade)
+    let secure = connector.connect(stream, name);
+    let stream = within(args.timeout, secure)
         .await
         .step(format!("securing the stream to {to}"))?;
     for line in secure::describe(&stream) {

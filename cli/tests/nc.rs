@@ -287,7 +287,23 @@ async fn what_a_server_says_instead_is_told() {
         (
             "imap",
             &["* OK\r\n", "a OK go\r\n* PREAUTH injected\r\n"],
-            "sent 20 bytes of plaintext after the server's go-ahead for TLS",
+            "sent 20 bytes of plaintext after",
+        ),
+        // Or before the question, so that the real answer would be taken for what comes next.
+        (
+            "imap",
+            &["* OK\r\na OK go\r\n", ""],
+            "the server said \"a OK go\" before it was asked",
+        ),
+        (
+            "pop3",
+            &["+OK\r\n+OK go\r\n", ""],
+            "the server said \"+OK go\" before it was asked",
+        ),
+        (
+            "smtp",
+            &["220 hello\r\n", "250 STARTTLS\r\n220 go\r\n", ""],
+            "the server said \"220 go\" before it was asked",
         ),
     ] {
         let outcome = starttls(protocol, script).await;

@@ -338,11 +338,21 @@ impl<D: Dialogue> Opening for Lines<D> {
     }
 }
 
-/// The error of a server that doesn't go along: it `did` (`answered STARTTLS with`) this. At most
-/// 200 characters of the line are shown, and none that a terminal would act on.
+/// The error of a server that won't speak TLS: it `did` (`answered STARTTLS with`) this. At most 200
+/// characters of the line are shown, and none that a terminal would act on. Its kind is
+/// [`TlsRefused`](ErrorKind::TlsRefused).
 pub fn refused(did: &str, line: &str) -> Error {
     Error::new(
         ErrorKind::TlsRefused,
+        format!("the server {did} {}", shown(line)),
+    )
+}
+
+/// The error of a server that can't be asked: it `did` (`greeted with`) this, which may be otherwise
+/// another time. As [`refused`], but of kind [`Protocol`](ErrorKind::Protocol).
+pub fn unexpected(did: &str, line: &str) -> Error {
+    Error::new(
+        ErrorKind::Protocol,
         format!("the server {did} {}", shown(line)),
     )
 }
@@ -450,13 +460,12 @@ mod tests {
         let server = async {
             let mut heard = Vec::new();
             for (index, said) in script.iter().enumerate() {
-                while index > 0 {
-                    match theirs.read_u8().await {
-                        Ok(byte) => heard.push(byte),
-                        Err(_) => break,
-                    }
-                    if heard.ends_with(b"\n") {
-                        break;
+                if index > 0 {
+                    while let Ok(byte) = theirs.read_u8().await {
+                        heard.push(byte);
+                        if byte == b'\n' {
+                            break;
+                        }
                     }
                 }
                 if theirs.write_all(said.as_bytes()).await.is_err() {

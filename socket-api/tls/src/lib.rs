@@ -2,6 +2,7 @@
 //!
 //! - [`Tls`] puts TLS over a whole network: it wraps any [`TcpConnect`] and is one itself, so a
 //!   client that was written for plain streams needs to know nothing of it.
+//! - [`StartTls`] does so after the protocol's own dialogue in plaintext (STARTTLS).
 //! - [`TlsConnector`] secures one stream, from its first byte or after STARTTLS.
 //! - [`TlsAcceptor`] and [`TlsListener`] are the server's side.
 //!
@@ -35,10 +36,12 @@ mod config;
 mod connector;
 mod credentials;
 mod error;
+mod starttls;
 mod stream;
 
 pub use acceptor::{TlsAcceptor, TlsListener};
 pub use config::{TlsConfig, TlsServerConfig, TlsVersion};
 pub use connector::{Tls, TlsConnector};
 pub use credentials::{Certificates, Identity};
+pub use starttls::StartTls;
 pub use stream::TlsStream;
