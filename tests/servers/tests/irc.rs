@@ -1,11 +1,12 @@
 //! The IRC client, natively and over TLS, against real servers and the embedded one.
 
-use jackfield_irc::SessionError;
 use jackfield_irc::client::{ClientEvent, ConnectionError};
+use jackfield_irc::codec::{ChannelName, Target, Word};
 use jackfield_irc::core::Sasl;
 use jackfield_irc::server::ServerConfig;
+use jackfield_irc::{RefusalCode, RequestError, SessionError};
 use jackfield_server_tests::scenario::{Offers, play};
-use jackfield_server_tests::user::{User, config};
+use jackfield_server_tests::user::{User, config, name};
 use jackfield_server_tests::{Embedded, NAMES, trusting, trusting_with_identity};
 use jackfield_socket::{Endpoint, HostName, TcpConnect};
 use jackfield_testing::atheme::{Account, Atheme};
@@ -46,6 +47,70 @@ async fn a_life_on_the_embedded_server() {
     play(&trusting(&authority), &at(server.address()), offers).await;
 }
 
+/// ngIRCd has no labels, and its refusals name letters, nicknames and nothing at all.
+#[tokio::test]
+async fn changes_that_ngircd_refuses_are_refused() {
+    let authority = Authority::new();
+    let server = Ngircd::start(&authority.server(&NAMES)).await;
+    let server = server.expect("the server");
+    let (network, to) = (trusting(&authority), at(server.tls()));
+    let ada = User::register(network.clone(), &to, config("ada")).await;
+    let bob = User::register(network, &to, config("bob")).await;
+    let channel = ChannelName::new("#jackfield").expect("a name");
+    ada.client.join(&channel, None).await.expect("entered");
+
+    let (here, itself) = (Target::from(&channel), Target::from(name("ada")));
+    for (target, modes, params, number) in [
+        (&here, "+y", &[] as &[&str], 472),
+        (&here, "+ty", &[], 472),
+        (&here, "+o", &["nobody"], 401),
+        (&here, "+v", &["bob"], 441),
+        (&itself, "+y", &[], 501),
+        (&name("bob").into(), "+i", &[], 502),
+    ] {
+        let params: Vec<_> = params
+            .iter()
+            .map(|it| it.parse().expect("a word"))
+            .collect();
+        let modes = Word::new(modes).expect("a word");
+        let outcome = ada.client.set_mode(target, &modes, &params).await;
+        assert_eq!(
+            refused(outcome),
+            Some(number),
+            "{target} {modes} {params:?}"
+        );
+    }
+    let secret = Word::new("+s").expect("a word");
+    let set = ada.client.set_mode(&here, &secret, &[]).await;
+    set.expect("the operator may");
+
+    let absent = ada.client.kick(&channel, &name("bob"), None).await;
+    assert_eq!(refused(absent), Some(441));
+    let unknown = ada.client.invite(&name("nobody"), &channel).await;
+    assert_eq!(refused(unknown), Some(401));
+    let present = ada.client.invite(&name("ada"), &channel).await;
+    assert_eq!(refused(present), Some(443));
+    let long = ada.client.set_nick(&name(&"a".repeat(100))).await;
+    assert_eq!(refused(long), Some(432));
+    let taken = ada.client.set_nick(&name("bob")).await;
+    assert_eq!(refused(taken), Some(433));
+    let outside = bob.client.set_topic(&channel, "sockets").await;
+    assert_eq!(refused(outside), Some(442));
+    let server = Word::new("nowhere.example").expect("a word");
+    let _ = bob.client.who(&server).await.expect("an empty answer");
+}
+
+/// The number of a refusal.
+fn refused<T>(outcome: Result<T, RequestError>) -> Option<u16> {
+    match outcome {
+        Err(RequestError::Refused(refusal)) => match refusal.code {
+            RefusalCode::Numeric(numeric) => Some(numeric.number()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 #[tokio::test]
 async fn sasl_with_services() {
     let authority = Authority::new();
@@ -65,18 +130,18 @@ async fn sasl_with_services() {
         logged_in(&plain, &to, right()).await.as_deref(),
         Some("alice")
     );
-    refused(&plain, &to, wrong()).await;
+    login_refused(&plain, &to, wrong()).await;
 
     let with_identity = trusting_with_identity(&authority, &known);
     let account = logged_in(&with_identity, &to, Sasl::External).await;
     assert_eq!(account.as_deref(), Some("alice"));
-    refused(
+    login_refused(
         &trusting_with_identity(&authority, &unknown),
         &to,
         Sasl::External,
     )
     .await;
-    refused(&plain, &to, Sasl::External).await;
+    login_refused(&plain, &to, Sasl::External).await;
 }
 
 #[tokio::test]
@@ -90,7 +155,7 @@ async fn sasl_with_the_embedded_server() {
         logged_in(&network, &to, right()).await.as_deref(),
         Some("alice")
     );
-    refused(&network, &to, wrong()).await;
+    login_refused(&network, &to, wrong()).await;
 }
 
 #[tokio::test]
@@ -132,7 +197,7 @@ async fn logged_in<N: TcpConnect + Clone>(
 }
 
 /// A refused login is for good: the client doesn't register without it, and doesn't try again.
-async fn refused<N: TcpConnect + Clone>(network: &N, server: &Endpoint, sasl: Sasl) {
+async fn login_refused<N: TcpConnect + Clone>(network: &N, server: &Endpoint, sasl: Sasl) {
     let error = end(network, server, sasl).await;
     assert!(
         matches!(

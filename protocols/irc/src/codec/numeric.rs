@@ -32,9 +32,12 @@ impl Numeric {
     }
 
     /// Whether it says that something failed, as far as numbers tell: 400 to 599, the failures of
-    /// SASL, and a few others.
+    /// SASL, `RPL_TRYAGAIN` (a command that was dropped), and a few others.
     pub const fn is_error(self) -> bool {
-        matches!(self.0, 400..=599 | 691 | 696 | 723 | 734 | 902 | 904..=907)
+        matches!(
+            self.0,
+            263 | 400..=599 | 691 | 696 | 723 | 734 | 742 | 743 | 902 | 904..=907 | 972 | 974
+        )
     }
 
     /// Appends its three digits.
@@ -161,16 +164,21 @@ numerics! {
     ERR_NONICKNAMEGIVEN = 431,
     ERR_ERRONEUSNICKNAME = 432,
     ERR_NICKNAMEINUSE = 433,
+    ERR_BANONCHAN = 435,
     ERR_NICKCOLLISION = 436,
     ERR_UNAVAILRESOURCE = 437,
+    ERR_NICKTOOFAST = 438,
     ERR_USERNOTINCHANNEL = 441,
     ERR_NOTONCHANNEL = 442,
     ERR_USERONCHANNEL = 443,
+    ERR_CANTCHANGENICK = 447,
     ERR_NOTREGISTERED = 451,
     ERR_NEEDMOREPARAMS = 461,
     ERR_ALREADYREGISTERED = 462,
     ERR_PASSWDMISMATCH = 464,
     ERR_YOUREBANNEDCREEP = 465,
+    ERR_KEYSET = 467,
+    ERR_LINKCHANNEL = 470,
     ERR_CHANNELISFULL = 471,
     ERR_UNKNOWNMODE = 472,
     ERR_INVITEONLYCHAN = 473,
@@ -179,9 +187,11 @@ numerics! {
     ERR_BADCHANMASK = 476,
     ERR_NEEDREGGEDNICK = 477,
     ERR_BANLISTFULL = 478,
+    ERR_BADCHANNAME = 479,
     ERR_NOPRIVILEGES = 481,
     ERR_CHANOPRIVSNEEDED = 482,
     ERR_CANTKILLSERVER = 483,
+    ERR_RESTRICTED = 484,
     ERR_SECUREONLYCHAN = 489,
     ERR_NOOPERHOST = 491,
     ERR_UMODEUNKNOWNFLAG = 501,
@@ -202,6 +212,8 @@ numerics! {
     RPL_MONLIST = 732,
     RPL_ENDOFMONLIST = 733,
     ERR_MONLISTFULL = 734,
+    ERR_MLOCKRESTRICTED = 742,
+    ERR_INVALIDBAN = 743,
     RPL_LOGGEDIN = 900,
     RPL_LOGGEDOUT = 901,
     ERR_NICKLOCKED = 902,
@@ -211,4 +223,6 @@ numerics! {
     ERR_SASLABORTED = 906,
     ERR_SASLALREADY = 907,
     RPL_SASLMECHS = 908,
+    ERR_CANNOTDOCOMMAND = 972,
+    ERR_CANTCHANGECHANMODE = 974,
 }

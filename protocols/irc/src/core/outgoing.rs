@@ -116,7 +116,7 @@ impl Session {
                 echo: None,
             });
         }
-        self.pending.push(id, kind, labelled);
+        self.pending.push(id, kind, labelled, fence);
         Ok(id)
     }
 
@@ -192,10 +192,14 @@ impl Session {
                 params,
             } => {
                 let mut builder = build(Command::Mode).word(&target).word(modes);
+                let kind = Kind::SetMode {
+                    target: target.to_string(),
+                    params: params.iter().map(ToString::to_string).collect(),
+                };
                 for param in params {
                     builder = builder.word(param);
                 }
-                plain(builder, None, Kind::SetMode(target.to_string()), true)
+                plain(builder, None, kind, true)
             }
             Request::Modes(channel) => {
                 let builder = build(Command::Mode).word(&channel);

@@ -5,10 +5,15 @@
 //! that was sent behind the request (a *fence*) came first.
 //!
 //! Without labels, the second way goes by order alone: a server answers in the order it was asked.
-//! So an answer that comes in several lines keeps its place after its request is over, until the
-//! line that ends it, and what comes too late is not taken for a later request's. The place is given
-//! up when the server answers a PING that was sent behind the request, for then nothing comes any
-//! more; or when room is needed.
+//! So a request of whose answer more may come keeps its place after it is over, and what comes then
+//! is not taken for a later request's: an answer of several lines until the line that ends it, and
+//! a request with a fence until that is answered (`MODE #a +yt` is refused for `y`, and then done
+//! for `t`). The place is given up when the server answers a PING that was sent behind the request,
+//! for then nothing comes any more; or when room is needed.
+//!
+//! [`refusals`] says which requests a refusal may be for.
+
+mod refusals;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,6 +23,8 @@ use jackfield_socket::time::Instant;
 use super::{Member, Reply, RequestId, SessionEvent, WhoEntry, Whois};
 use crate::codec::{CaseMapping, ChannelName};
 use crate::error::{Refusal, RequestError};
+
+pub(super) use refusals::{About, By};
 
 /// What a request asked for, as far as its answer has to know.
 #[derive(Debug)]
@@ -35,7 +42,10 @@ pub(super) enum Kind {
     Names(ChannelName, Vec<Member>),
     Who(String, Vec<WhoEntry>),
     Whois(String, Box<Whois>),
-    SetMode(String),
+    SetMode {
+        target: String,
+        params: Vec<String>,
+    },
     Modes(ChannelName),
     Kick(ChannelName, String),
     Invite(ChannelName, String),
@@ -50,6 +60,8 @@ struct Pending {
     id: RequestId,
     kind: Kind,
     labelled: bool,
+    /// A PING was sent right behind it, since success may be silent.
+    fenced: bool,
     /// None while it waits to be sent.
     sent: Option<Instant>,
     state: State,
@@ -70,6 +82,8 @@ enum State {
     /// Nobody: it was refused. The answer's end may still come (`RPL_ENDOFWHOIS` follows
     /// `ERR_NOSUCHNICK`).
     Refused,
+    /// Nobody: it was done. The answer to its fence comes still.
+    Done,
 }
 
 impl Kind {
@@ -87,7 +101,7 @@ impl Kind {
             Self::Names(..) => "NAMES",
             Self::Who(..) => "WHO",
             Self::Whois(..) => "WHOIS",
-            Self::SetMode(_) | Self::Modes(_) => "MODE",
+            Self::SetMode { .. } | Self::Modes(_) => "MODE",
             Self::Kick(..) => "KICK",
             Self::Invite(..) => "INVITE",
             Self::Away => "AWAY",
@@ -107,7 +121,10 @@ impl Kind {
             | Self::Topic(channel)
             | Self::Names(channel, _)
             | Self::Modes(channel) => same(channel),
-            Self::Message { target, .. } | Self::SetMode(target) => same(target),
+            Self::Message { target, .. } => same(target),
+            Self::SetMode { target, params } => {
+                same(target) || params.iter().any(|param| same(param))
+            }
             Self::Who(mask, _) => same(mask),
             Self::Whois(nick, _) | Self::Nick(nick) => same(nick),
             Self::Kick(channel, nick) | Self::Invite(channel, nick) => same(channel) || same(nick),
@@ -150,11 +167,12 @@ impl PendingRequests {
         Ok(id)
     }
 
-    pub(super) fn push(&mut self, id: RequestId, kind: Kind, labelled: bool) {
+    pub(super) fn push(&mut self, id: RequestId, kind: Kind, labelled: bool, fenced: bool) {
         self.requests.push_back(Pending {
             id,
             kind,
             labelled,
+            fenced,
             sent: None,
             state: State::Open,
             overtaken: false,
@@ -274,41 +292,38 @@ impl PendingRequests {
         Some(SessionEvent::Completed(id, outcome))
     }
 
-    /// Finds whom a refusal is for. `subjects` are the refusal's parameters between this client's
-    /// nickname and the text.
+    /// Finds whom a refusal is for; none for who has had an answer already.
     pub(super) fn refuse(
         &mut self,
         mapping: CaseMapping,
         label: Option<RequestId>,
-        subjects: &[&str],
+        about: About<'_>,
         refusal: &Refusal,
     ) -> Option<SessionEvent> {
-        let about = |pending: &Pending| {
-            subjects.iter().any(|subject| {
-                pending.kind.is_about(mapping, subject)
-                    || pending
-                        .kind
-                        .command()
-                        .is_some_and(|command| command.eq_ignore_ascii_case(subject))
-            })
-        };
-        let found = self.requests.iter_mut().find(|pending| {
-            pending.sent.is_some()
-                && !pending.was_refused()
-                && match label {
-                    Some(label) => pending.id == label,
-                    None => about(pending),
-                }
-        })?;
-        let id = found.id;
-        let was_open = found.state == State::Open;
-        if found.keeps_its_place() {
-            found.state = State::Refused;
-        } else {
-            self.requests.retain(|pending| pending.id != id);
-        }
-        let outcome = Err(RequestError::Refused(refusal.clone()));
-        was_open.then_some(SessionEvent::Completed(id, outcome))
+        let at = match label {
+            Some(label) => self.position(|pending| pending.id == label),
+            None => self
+                .position(|pending| about.names(mapping, &pending.kind))
+                .or_else(|| {
+                    self.position(|pending| !pending.labelled && about.implies(&pending.kind))
+                }),
+        }?;
+        let id = self.requests.get(at)?.id;
+        self.end(
+            id,
+            State::Refused,
+            Err(RequestError::Refused(refusal.clone())),
+        )
+    }
+
+    /// The first that was sent, fits, and may be refused still.
+    fn position(&self, fits: impl Fn(&Pending) -> bool) -> Option<usize> {
+        // After the refusal of a query only its end comes; of several changes in one request each
+        // may be refused.
+        let may_be_refused = |pending: &Pending| pending.fenced || pending.state != State::Refused;
+        self.requests
+            .iter()
+            .position(|pending| pending.sent.is_some() && may_be_refused(pending) && fits(pending))
     }
 
     /// Ends a request.
@@ -317,9 +332,25 @@ impl PendingRequests {
         id: RequestId,
         outcome: Result<Reply, RequestError>,
     ) -> Option<SessionEvent> {
+        self.end(id, State::Done, outcome)
+    }
+
+    /// Ends a request, which may keep its place.
+    fn end(
+        &mut self,
+        id: RequestId,
+        state: State,
+        outcome: Result<Reply, RequestError>,
+    ) -> Option<SessionEvent> {
         let at = self.requests.iter().position(|pending| pending.id == id)?;
-        let pending = self.requests.remove(at)?;
-        (pending.state == State::Open).then_some(SessionEvent::Completed(id, outcome))
+        let pending = self.requests.get_mut(at)?;
+        let was_open = pending.state == State::Open;
+        if pending.keeps_its_place(state) {
+            pending.state = state;
+        } else {
+            self.requests.remove(at);
+        }
+        was_open.then_some(SessionEvent::Completed(id, outcome))
     }
 
     /// When the next one is overdue.
@@ -334,16 +365,11 @@ impl PendingRequests {
     /// Ends one that is overdue.
     pub(super) fn expire(&mut self, now: Instant) -> Option<SessionEvent> {
         let timeout = self.timeout;
-        let overdue = self.requests.iter_mut().find(|pending| {
+        let overdue = self.requests.iter().find(|pending| {
             pending.state == State::Open && pending.sent.is_some_and(|sent| sent + timeout <= now)
         })?;
         let id = overdue.id;
-        if overdue.keeps_its_place() {
-            overdue.state = State::TimedOut;
-        } else {
-            self.requests.retain(|pending| pending.id != id);
-        }
-        Some(SessionEvent::Completed(id, Err(RequestError::TimedOut)))
+        self.end(id, State::TimedOut, Err(RequestError::TimedOut))
     }
 
     /// Ends all.
@@ -374,7 +400,8 @@ impl Pending {
     }
 
     /// Whether lines of its answer could be taken for a later request's once it is over.
-    fn keeps_its_place(&self) -> bool {
-        !self.labelled && !self.overtaken && self.kind.has_end()
+    fn keeps_its_place(&self, over: State) -> bool {
+        let more_may_come = self.fenced || (self.kind.has_end() && over != State::Done);
+        !self.labelled && !self.overtaken && more_may_come
     }
 }

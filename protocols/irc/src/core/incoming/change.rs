@@ -80,7 +80,7 @@ impl Session {
             self.finish(
                 said.context,
                 Reply::Done,
-                |kind| matches!(kind, Kind::SetMode(of) if mapping.eq(of, target)),
+                |kind| matches!(kind, Kind::SetMode { target: of, .. } if mapping.eq(of, target)),
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Context, Unexpected};
 use crate::codec::{Ctcp, MessageRef, Source};
+use crate::core::pending::{About, By};
 use crate::core::{ChatKind, ChatMessage, Event, Session, Severity};
 use crate::error::{Refusal, RefusalCode};
 
@@ -74,14 +75,12 @@ impl Session {
                 code: RefusalCode::Standard((*code).to_owned()),
                 text: (*text).to_owned(),
             };
-            let mut subjects = about.to_vec();
-            if about.is_empty() {
-                subjects.push(command);
-            }
+            let about = About {
+                by: By::Fail(command),
+                subjects: about,
+            };
             let mapping = self.isupport.case_mapping;
-            let refused = self
-                .pending
-                .refuse(mapping, context.label, &subjects, &refusal);
+            let refused = self.pending.refuse(mapping, context.label, about, &refusal);
             if refused.is_some() {
                 self.complete(refused);
                 return Ok(());

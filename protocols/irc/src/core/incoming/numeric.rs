@@ -5,7 +5,7 @@ use jackfield_socket::time::Instant;
 use super::Context;
 use crate::codec::{MessageRef, Nickname, Numeric};
 use crate::core::channels::parse_names;
-use crate::core::pending::Kind;
+use crate::core::pending::{About, By, Kind};
 use crate::core::registration::refusal;
 use crate::core::session::Phase;
 use crate::core::{Event, Reply, Session, SessionEvent};
@@ -168,9 +168,11 @@ impl Session {
         };
         let refusal = refusal(numeric, message);
         let mapping = self.isupport.case_mapping;
-        let refused = self
-            .pending
-            .refuse(mapping, context.label, subjects, &refusal);
+        let about = About {
+            by: By::Numeric(numeric),
+            subjects,
+        };
+        let refused = self.pending.refuse(mapping, context.label, about, &refusal);
         if refused.is_some() {
             self.complete(refused);
         } else {
