@@ -12,6 +12,12 @@ use crate::codec::{InvalidValue, ReasonCode, Text};
 pub enum SessionError {
     /// The server did not let the client in.
     Refused(Box<Refusal>),
+    /// The server knows MQTT 3.1.1 only, and was asked in MQTT 5.
+    OlderServer {
+        /// Whether the next attempt is made in 3.1.1
+        /// ([`fall_back_to_v311`](crate::core::Config::fall_back_to_v311)).
+        falls_back: bool,
+    },
     /// The server ended the connection, and said why (MQTT 5).
     DisconnectedByServer(Box<Refusal>),
     /// The server broke the protocol. It was told the reason (MQTT 5).
@@ -58,6 +64,7 @@ impl SessionError {
                     | ReasonCode::AdministrativeAction
                     | ReasonCode::ServerMoved
             ),
+            Self::OlderServer { falls_back } => !falls_back,
             Self::Store(_) | Self::Options(_) => true,
             _ => false,
         }
@@ -83,6 +90,7 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => write!(f, "the server refused the connection: {refusal}"),
+            Self::OlderServer { .. } => f.write_str("the server speaks MQTT 3.1.1 only"),
             Self::DisconnectedByServer(refusal) => {
                 write!(f, "the server ended the connection: {refusal}")
             }

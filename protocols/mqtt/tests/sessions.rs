@@ -205,7 +205,7 @@ impl Runner {
         let mut rest = BytesMut::from(&out[..]);
         while !rest.is_empty() {
             let before = out.len() - rest.len();
-            let decoder = Decoder::new(self.config.version);
+            let decoder = Decoder::new(self.session.config().version);
             let packet = decoder.decode(&mut rest).expect("it speaks well");
             assert!(packet.is_some(), "{}: half a packet", self.at);
             self.sent
@@ -305,6 +305,7 @@ fn config(mut words: Words<'_>) -> Config {
     if words.has("3.1.1") {
         config.version = Version::V311;
     }
+    config.fall_back_to_v311 = words.has("fall-back");
     config.durable = words.has("durable");
     config.resubscribe = !words.has("no-resubscribe");
     if words.has("drop-oldest") {

@@ -116,6 +116,37 @@ async fn a_life_with_the_embedded_broker_over_websocket() {
 }
 
 #[tokio::test]
+async fn a_broker_of_3_1_1_is_known_as_one() {
+    let server = Aedes::start().await.expect("the broker");
+    let to = at(server.tcp());
+    let mut device = Device::start(Native, &to, config("device", Version::V5));
+    let retry_in = device
+        .wait("for the end", |event| match event {
+            ClientEvent::Disconnected { retry_in, .. } => Some(*retry_in),
+            _ => None,
+        })
+        .await;
+    assert_eq!(retry_in, None, "it is not tried again");
+    let error = device.ended().await.expect_err("it was not let in");
+    let text = "the server speaks MQTT 3.1.1 only";
+    assert!(error.to_string().contains(text), "{error}");
+
+    let mut config = config("device", Version::V5);
+    config.session.fall_back_to_v311 = true;
+    let mut device = Device::start(Native, &to, config);
+    device.connected().await;
+    let filter = "lamp/+".parse().expect("a filter");
+    let options = SubscribeOptions::qos(QoS::AtLeastOnce);
+    let messages = device.client.messages(filter, options).await;
+    let mut messages = messages.expect("subscribed");
+    let on = Message::new("lamp/state".parse().expect("a topic"), "on").qos(QoS::ExactlyOnce);
+    device.client.publish(on).await.expect("taken");
+    let delivery = messages.next().await.expect("the client goes on");
+    assert_eq!(delivery.message.payload, "on");
+    device.quit().await;
+}
+
+#[tokio::test]
 async fn a_session_outlives_the_brokers_restart() {
     for version in [Version::V311, Version::V5] {
         let mut server = mosquitto(&Authority::new()).await;

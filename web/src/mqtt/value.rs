@@ -81,6 +81,7 @@ pub(super) fn session_kind(error: &SessionError) -> &'static str {
                 _ => "other",
             }
         }
+        SessionError::OlderServer { .. } => "unsupported",
         SessionError::Protocol { .. } => "protocol",
         SessionError::ConnectTimedOut | SessionError::PingTimedOut => "timed-out",
         SessionError::Ended | SessionError::Truncated => "unexpected-eof",

@@ -86,7 +86,7 @@ impl Session {
             return Err(InvalidValue("a subscription has no topic filter").into());
         }
         let v311 = self.config.version == Version::V311;
-        if v311 && (subscribe.subscription_id.is_some() || !subscribe.user_properties.is_empty()) {
+        if v311 && !subscribe.user_properties.is_empty() {
             return Err(RequestError::Unsupported("properties on MQTT 3.1.1"));
         }
         for (filter, options) in &subscribe.filters {
@@ -117,6 +117,9 @@ impl Session {
 
     /// Whether the server takes the subscription's identifier.
     pub(super) fn check_number(&self, subscribe: &Subscribe) -> Result<(), RequestError> {
+        if self.config.version == Version::V311 && subscribe.subscription_id.is_some() {
+            return Err(RequestError::Unsupported("properties on MQTT 3.1.1"));
+        }
         match self.server() {
             Some(server) if subscribe.subscription_id.is_some() && !server.subscription_ids => {
                 Err(RequestError::Unsupported(

@@ -11,6 +11,10 @@ use crate::codec::Version;
 pub struct Config {
     /// The version spoken. Default: 5.
     pub version: Version,
+    /// Whether 3.1.1 is spoken from the next connection on where the server turns out not to know
+    /// 5. What only 5 has is then refused as unsupported, and what waits with it fails. Default: no;
+    /// such a server is given up with [`OlderServer`](crate::SessionError::OlderServer).
+    pub fall_back_to_v311: bool,
     /// Whether the session is kept in a store: [`SessionEvent::Store`](super::SessionEvent::Store)
     /// then tells what to keep, and nothing that depends on it happens before
     /// [`Session::stored`](super::Session::stored). Default: no.
@@ -45,6 +49,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             version: Version::V5,
+            fall_back_to_v311: false,
             durable: false,
             in_flight: NonZeroU16::new(1000).unwrap_or(NonZeroU16::MIN),
             receive_maximum: NonZeroU16::new(1000).unwrap_or(NonZeroU16::MIN),

@@ -59,9 +59,33 @@ impl Session {
         }
     }
 
+    /// The error for a server that answers CONNECT of MQTT 5 as one does that knows 3.1.1 only;
+    /// None where this is no such answer.
+    pub(super) fn older_server(&mut self) -> Option<SessionError> {
+        let waits = matches!(self.phase, Phase::Connecting { .. });
+        if waits && self.config.version == Version::V5 && is_older(&self.connection.input) {
+            return Some(self.fall_back());
+        }
+        None
+    }
+
+    fn fall_back(&mut self) -> SessionError {
+        let falls_back = self.config.fall_back_to_v311;
+        if falls_back {
+            self.config.version = Version::V311;
+        }
+        SessionError::OlderServer { falls_back }
+    }
+
     fn connected(&mut self, now: Instant, ack: ConnAck) -> Result<(), Failure> {
         let asked = self.connection.asked.clone();
         let asked = asked.ok_or(protocol_error("a CONNACK nobody waits for"))?;
+        if ack.reason == ConnectReason::UnsupportedProtocolVersion
+            && self.config.version == Version::V5
+            && self.config.fall_back_to_v311
+        {
+            return Err(self.fall_back().into());
+        }
         if ack.reason != ConnectReason::Success {
             return Err(SessionError::Refused(Box::new(Refusal {
                 text: ack.reason_string,
@@ -97,7 +121,8 @@ impl Session {
             maximum_packet_size: ack.maximum_packet_size.map(std::num::NonZero::get),
             topic_alias_maximum: ack.topic_alias_maximum,
             wildcard_subscriptions: ack.wildcard_subscriptions,
-            subscription_ids: ack.subscription_ids,
+            // MQTT 3.1.1 has none.
+            subscription_ids: ack.subscription_ids && self.config.version == Version::V5,
             shared_subscriptions: ack.shared_subscriptions,
             response_information: ack.response_information,
             text: ack.reason_string,
@@ -133,7 +158,10 @@ impl Session {
         }
         self.outgoing
             .connected(receive_maximum.min(self.config.in_flight.get()));
-        let (again, failed) = self.subscriptions.unconfirmed(&server, &mut self.durable);
+        let version = self.config.version;
+        let (again, failed) = self
+            .subscriptions
+            .unconfirmed(&server, version, &mut self.durable);
         for (filter, reason) in failed {
             self.emit(Event::ResubscribeFailed { filter, reason });
         }
@@ -390,6 +418,12 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Whether these bytes begin with a CONNACK of MQTT 3.1.1 (section 3.2): two bytes, the second a
+/// return code. That of MQTT 5 has three at the least.
+fn is_older(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x20, 2, 0 | 1, 0..=5, ..])
 }
 
 /// How a packet ends the connection.

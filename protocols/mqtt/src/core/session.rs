@@ -213,7 +213,9 @@ impl Session {
         Ok(session)
     }
 
-    /// What the session was made with.
+    /// What the session was made with; once it has [fallen back], with another version.
+    ///
+    /// [fallen back]: Config::fall_back_to_v311
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -68,6 +68,9 @@ impl StreamCore for Session {
         self.connection.last_received = Some(now);
         self.connection.input.extend_from_slice(bytes);
         while !matches!(self.phase, Phase::Done | Phase::Offline) {
+            if let Some(error) = self.older_server() {
+                return Err(self.end(error));
+            }
             let decoder = self.connection.decoder;
             let packet = match decoder.decode(&mut self.connection.input) {
                 Ok(Some(packet)) => packet,

@@ -179,6 +179,7 @@ impl Subscriptions {
     pub(super) fn unconfirmed(
         &mut self,
         server: &Server,
+        version: Version,
         durable: &mut Durable,
     ) -> (Vec<Subscribe>, Vec<(TopicFilter, SubscribeReason)>) {
         let size = server.maximum_packet_size.unwrap_or(codec::MAX_PACKET) as usize;
@@ -186,7 +187,14 @@ impl Subscriptions {
         let lost = self.known.iter();
         let lost = lost.filter(|(_, subscription)| !subscription.confirmed);
         let mut failed: Vec<_> = lost
-            .filter_map(|(filter, _)| Some((filter.clone(), untaken(filter, server, room)?)))
+            .filter_map(|(filter, subscription)| {
+                let reason = untaken(filter, server, room).or_else(|| {
+                    let plain = SubscribeOptions::qos(subscription.options.qos);
+                    let fits = version == Version::V5 || subscription.options == plain;
+                    (!fits).then_some(SubscribeReason::ImplementationSpecificError)
+                })?;
+                Some((filter.clone(), reason))
+            })
             .collect();
         failed.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (filter, _) in &failed {

@@ -11,7 +11,7 @@ use jackfield_mqtt::core::Event;
 use jackfield_mqtt::{RequestError, SessionError};
 
 use crate::broker::{Server, World, accept, config, listen};
-use crate::message;
+use crate::{message, twice};
 
 #[tokio::test(start_paused = true)]
 async fn a_malformed_packet_ends_the_connection_with_its_reason() {
@@ -227,6 +227,44 @@ async fn a_challenge_is_answered_and_an_authentication_renewed() {
         server.send(&auth(AuthReason::Success, "welcome")).await;
     });
     again.expect("accepted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_of_3_1_1_is_given_up_unless_falling_back_is_allowed() {
+    let mut world = World::new(config()).await;
+    let mut server = world.server().await;
+    server.connect().await;
+    server.send_bytes(b"\x20\x02\x00\x01").await;
+    assert!(server.next().await.is_none());
+    let (error, retry_in) = world.disconnected().await;
+    let ConnectionError::Session(SessionError::OlderServer { falls_back: false }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(retry_in, None);
+    world.connection.await.expect("no panic").expect_err("over");
+
+    let mut config = config();
+    config.session.fall_back_to_v311 = true;
+    let mut world = World::new(config).await;
+    // What is asked for before it is known.
+    let client = world.client.clone();
+    let messages = tokio::spawn(async move {
+        client
+            .messages("a/b".parse().expect("a filter"), twice())
+            .await
+    });
+    let mut server = world.server().await;
+    server.connect().await;
+    server.send_bytes(b"\x20\x02\x00\x01").await;
+    let (_, retry_in) = world.disconnected().await;
+    assert!(retry_in.is_some());
+    let mut server = world.connected(false).await;
+    let subscribe = server.subscribe().await;
+    server.grant(subscribe.packet_id).await;
+    let mut messages = messages.await.expect("no panic").expect("subscribed");
+    server.deliver("a/b", "hi", None).await;
+    let delivery = messages.next().await.expect("the client goes on");
+    assert_eq!(delivery.message.payload, "hi");
 }
 
 #[tokio::test(start_paused = true)]
