@@ -94,6 +94,10 @@ impl Broker {
                 self.stood = true;
                 self.say(&format!("connected as {}", server.client_id));
             }
+            ClientEvent::Disconnected {
+                error: ConnectionError::Session(SessionError::OlderServer { falls_back: true }),
+                ..
+            } => self.say("the broker speaks MQTT 3.1.1 only; so does this, then"),
             ClientEvent::Disconnected { error, retry_in } => match retry_in {
                 Some(delay) if self.stood || delay.is_zero() => {
                     eprintln!("jackfield: {error}; trying again in {} s", delay.as_secs());
@@ -115,6 +119,23 @@ impl Broker {
         if self.debug {
             eprintln!("jackfield: {text}");
         }
+    }
+
+    /// Why a request was not done: where the client has ended before, why that was.
+    async fn not_done(&mut self, step: &str, error: &RequestError) -> Failure {
+        if *error == RequestError::Closed {
+            loop {
+                match self.next().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(failure) => return failure,
+                }
+            }
+            if let Ok(Err(error)) = (&mut self.connection).await {
+                return self.failure(&error);
+            }
+        }
+        Failure::new(step, not_done(error))
     }
 
     fn failure(&self, error: &ConnectionError) -> Failure {
@@ -191,6 +212,7 @@ async fn config(args: &BrokerArgs) -> Result<ClientConfig> {
     }
     let mut config = ClientConfig::new(connect);
     config.session.version = args.mqtt_version.into();
+    config.session.fall_back_to_v311 = args.fall_back;
     if let Some(path) = &args.store {
         let store = FileStore::open(path).await.map_err(|error| {
             Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
@@ -223,6 +245,7 @@ fn kind(error: &SessionError) -> ErrorKind {
         SessionError::Refused(refusal) | SessionError::DisconnectedByServer(refusal) => {
             refused(refusal.reason)
         }
+        SessionError::OlderServer { .. } => ErrorKind::Unsupported,
         SessionError::Protocol { .. } => ErrorKind::Protocol,
         SessionError::ConnectTimedOut | SessionError::PingTimedOut => ErrorKind::TimedOut,
         SessionError::Ended | SessionError::Truncated => ErrorKind::UnexpectedEof,

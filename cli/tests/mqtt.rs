@@ -9,7 +9,9 @@ use jackfield_socket::TcpListener as _;
 use jackfield_testing::certs::Authority;
 use jackfield_testing::mqtt_broker::Broker;
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::task::JoinHandle;
 
 /// A command, with where the broker is.
 fn mqtt(verb: &str, at: SocketAddr, args: &[&str]) -> Command {
@@ -135,6 +137,73 @@ async fn a_wrong_certificate_is_refused() {
     let outcome = start(mqtt("pub", at, &publish)).finish(b"").await;
     assert_eq!(outcome.code, Some(5), "{}", outcome.errors);
     assert!(outcome.errors.contains("certificate"), "{}", outcome.errors);
+}
+
+/// A broker that answers each CONNECT, one a connection, as one of MQTT 3.1.1 answers one of 5 (the
+/// eighth byte of the packet is the version).
+async fn older_broker() -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    let (mut listener, at) = listener().await;
+    let asked = tokio::spawn(async move {
+        let mut versions = Vec::new();
+        while let Ok(mut stream) = listener.accept().await {
+            let mut bytes = [0; 256];
+            let count = stream.read(&mut bytes).await.unwrap_or(0);
+            let Some(&version) = bytes[..count].get(8) else {
+                break;
+            };
+            versions.push(version);
+            if version == 4 {
+                stream
+                    .write_all(b"\x20\x02\x00\x00")
+                    .await
+                    .expect("it reads");
+                while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+                break;
+            }
+            stream
+                .write_all(b"\x20\x02\x00\x01")
+                .await
+                .expect("it reads");
+        }
+        versions
+    });
+    (at, asked)
+}
+
+#[tokio::test]
+async fn a_broker_of_3_1_1_is_told_as_one() {
+    let (at, asked) = older_broker().await;
+    for verb in [&["pub", "-m", "x"][..], &["sub"]] {
+        let args = [&verb[1..], &["-t", "a"]].concat();
+        let outcome = start(mqtt(verb[0], at, &args)).finish(b"").await;
+        assert_eq!(outcome.code, Some(2), "{verb:?}: {}", outcome.errors);
+        let expected = format!("jackfield: talking to {at}: the server speaks MQTT 3.1.1 only\n");
+        assert_eq!(outcome.errors, expected, "{verb:?}");
+    }
+    published(at, &["--fall-back", "-t", "a", "-m", "x"], b"").await;
+    assert_eq!(asked.await.expect("no panic"), [5, 5, 5, 4]);
+}
+
+#[tokio::test]
+async fn a_wrong_login_is_refused() {
+    // Several times: which of the outcomes is seen first is a matter of chance.
+    for _ in 0..10 {
+        for verb in [&["pub", "-m", "x"][..], &["sub"]] {
+            let (mut listener, at) = listener().await;
+            tokio::spawn(async move {
+                let mut stream = listener.accept().await.expect("a connection");
+                let mut bytes = [0; 256];
+                let _ = stream.read(&mut bytes).await;
+                let not_authorized = b"\x20\x03\x00\x87\x00";
+                stream.write_all(not_authorized).await.expect("it reads");
+            });
+            let args = [&verb[1..], &["-t", "a", "-u", "ada"]].concat();
+            let outcome = start(mqtt(verb[0], at, &args)).finish(b"").await;
+            assert_eq!(outcome.code, Some(6), "{verb:?}: {}", outcome.errors);
+            let expected = "the server refused the connection: not authorized (0x87)";
+            assert!(outcome.errors.contains(expected), "{}", outcome.errors);
+        }
+    }
 }
 
 #[tokio::test]

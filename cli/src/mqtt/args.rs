@@ -98,6 +98,9 @@ pub(crate) struct BrokerArgs {
     /// The version of MQTT
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "5")]
     pub(crate) mqtt_version: VersionArg,
+    /// Speaks 3.1.1 where the broker knows no other
+    #[arg(long)]
+    pub(crate) fall_back: bool,
     /// The longest pause, in seconds; 0 for any
     #[arg(short, long, value_name = "SECONDS", default_value = "60")]
     pub(crate) keepalive: u16,

@@ -8,8 +8,8 @@ use jackfield_mqtt::core::Message;
 use jackfield_socket::AnyNetwork;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
+use super::Broker;
 use super::args::PubArgs;
-use super::{Broker, not_done};
 use crate::backend::read;
 use crate::failure::{Failure, Step};
 
@@ -31,15 +31,38 @@ pub(super) async fn run(args: &PubArgs, network: &AnyNetwork) -> Result<(), Fail
                 None => return Ok(()),
             },
             published = &mut publish => {
-                published?;
-                break;
+                match published {
+                    Ok(()) => break,
+                    Err(Stopped::Failure(failure)) => return Err(failure),
+                    Err(Stopped::Request(error)) => {
+                        return Err(broker.not_done("publishing", &error).await);
+                    }
+                }
             }
         }
     }
     broker.close().await
 }
 
-async fn publish(args: &PubArgs, client: &Client) -> Result<(), Failure> {
+/// Why not everything was published.
+enum Stopped {
+    Failure(Failure),
+    Request(RequestError),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<RequestError> for Stopped {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+async fn publish(args: &PubArgs, client: &Client) -> Result<(), Stopped> {
     let payload = match (&args.message, &args.file) {
         (Some(message), _) => message.clone().into_bytes(),
         (_, Some(path)) => read(path).step("reading the message")?,
@@ -53,12 +76,12 @@ async fn publish(args: &PubArgs, client: &Client) -> Result<(), Failure> {
             payload
         }
     };
-    let published = client.publish(message(args, payload)).await;
-    told(published.map(|_| ()))
+    client.publish(message(args, payload)).await?;
+    Ok(())
 }
 
 /// Publishes a message for each line, in their order, not waiting for each.
-async fn publish_lines(args: &PubArgs, client: &Client) -> Result<(), Failure> {
+async fn publish_lines(args: &PubArgs, client: &Client) -> Result<(), Stopped> {
     let mut input = BufReader::new(tokio::io::stdin()).split(b'\n');
     let mut waiting: VecDeque<Publication> = VecDeque::new();
     while let Some(mut line) = input.next_segment().await.step("reading the messages")? {
@@ -68,15 +91,12 @@ async fn publish_lines(args: &PubArgs, client: &Client) -> Result<(), Failure> {
         if waiting.len() >= IN_FLIGHT
             && let Some(oldest) = waiting.pop_front()
         {
-            told(oldest.await.map(|_| ()))?;
+            oldest.await?;
         }
-        match client.enqueue(message(args, line)).await {
-            Ok(publication) => waiting.push_back(publication),
-            Err(error) => return told(Err(error)),
-        }
+        waiting.push_back(client.enqueue(message(args, line)).await?);
     }
     for publication in waiting {
-        told(publication.await.map(|_| ()))?;
+        publication.await?;
     }
     Ok(())
 }
@@ -88,8 +108,4 @@ fn message(args: &PubArgs, payload: Vec<u8>) -> Message {
     } else {
         message
     }
-}
-
-fn told(published: Result<(), RequestError>) -> Result<(), Failure> {
-    published.map_err(|error| Failure::new("publishing", not_done(&error)))
 }

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::args::SubArgs;
 use super::format::Format;
-use super::{Broker, not_done, refused};
+use super::{Broker, refused};
 use crate::failure::{Failure, Step};
 
 pub(super) async fn run(args: &SubArgs, network: &AnyNetwork) -> Result<(), Failure> {
@@ -38,7 +38,10 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
         let event = tokio::select! {
             biased;
             outcome = &mut subscribe, if !subscribed => {
-                outcome?;
+                match outcome {
+                    Ok(outcome) => granted(args, &outcome)?,
+                    Err(error) => return Err(broker.not_done("subscribing", &error).await),
+                }
                 subscribed = true;
                 broker.say("subscribed");
                 continue;
@@ -62,7 +65,7 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
             match acknowledged {
                 // The broker has lost the session since.
                 Ok(()) | Err(RequestError::UnknownSerial) => {}
-                Err(error) => return Err(Failure::new("acknowledging", not_done(&error))),
+                Err(error) => return Err(broker.not_done("acknowledging", &error).await),
             }
         }
         left -= 1;
@@ -70,14 +73,11 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn subscribe(args: &SubArgs, client: &Client) -> Result<(), Failure> {
+async fn subscribe(args: &SubArgs, client: &Client) -> Result<Subscribed, RequestError> {
     let options = SubscribeOptions::qos(args.broker.qos);
     let filters = args.topic.iter().cloned();
     let subscribe = Subscribe::all(filters.map(|filter| (filter, options)).collect());
-    match client.subscribe(subscribe).await {
-        Ok(subscribed) => granted(args, &subscribed),
-        Err(error) => Err(Failure::new("subscribing", not_done(&error))),
-    }
+    client.subscribe(subscribe).await
 }
 
 /// Whoever asks for several and gets some is told of the others; who gets none has failed.
