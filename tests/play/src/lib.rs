@@ -119,6 +119,11 @@ pub trait Protocol {
         panic!("this core is not told");
     }
 
+    /// Looks at the core after each step, for what must always hold.
+    fn check(&mut self, core: &Self::Core) {
+        let _ = core;
+    }
+
     /// The bytes that a line stands for: a line of text, unless a protocol says otherwise.
     fn read(&mut self, line: &str) -> Vec<u8> {
         text::read(line)

@@ -284,10 +284,11 @@ impl<P: Protocol> Player<'_, P> {
                 }
             }
             let Some(event) = core.poll_event() else {
-                return;
+                break;
             };
             self.told.extend(self.protocol.told(event));
         }
+        self.protocol.check(core);
     }
 
     /// What has come and was not looked at, as a transcript would have it.
