@@ -1,11 +1,7 @@
-//! Conversations (`tests/vectors/mqtt/sessions`), run against the core with time in the test's hand.
-//! The README beside them explains the format.
-
-mod common;
+//! Sessions against `tests/vectors/mqtt/sessions`, with time in the test's hand.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::{NonZeroU16, NonZeroU32};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jackfield_mqtt::codec::{
@@ -16,130 +12,66 @@ use jackfield_mqtt::core::{
     CleanStart, Config, Connect, Event, Message, QueuePolicy, Session, SessionEvent, StoreId,
     Subscribe, Unsubscribe,
 };
-use jackfield_socket::driver::{Core, StreamCore};
+use jackfield_play::{Protocol, Stream, Transcripts, hex};
+use jackfield_socket::driver::Core;
 use jackfield_socket::time::Instant;
 
-#[test]
-fn every_conversation_holds() {
-    let files = common::files("sessions");
-    assert!(files.len() > 14, "only {} conversations", files.len());
-    for (name, text) in files {
-        let mut runner = Runner::new();
-        for (number, line) in text.lines().enumerate() {
-            runner.at = format!("{name}:{}", number + 1);
-            if !line.is_empty() && !line.starts_with('#') {
-                runner.line(line);
-            }
-        }
-        runner.expect_nothing();
-    }
+fn transcripts() -> Transcripts {
+    let transcripts = Transcripts::of("mqtt/sessions");
+    assert!(transcripts.len() > 14, "only {}", transcripts.len());
+    transcripts
 }
 
-struct Runner {
-    /// File and line.
-    at: String,
-    now: Instant,
+#[test]
+fn every_transcript_holds() {
+    transcripts().play(Mqtt::default);
+}
+
+#[test]
+fn every_transcript_holds_wherever_its_bytes_are_cut() {
+    transcripts().play_in_pieces(Mqtt::default);
+}
+
+#[derive(Default)]
+struct Mqtt {
     config: Config,
-    session: Session,
-    sent: VecDeque<Vec<u8>>,
-    told: VecDeque<String>,
     /// What is stored, and what is being stored.
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     storing: Option<StoreId>,
 }
 
-impl Runner {
-    fn new() -> Self {
-        let config = Config::default();
-        Self {
-            at: String::new(),
-            now: Instant::now(),
-            session: Session::new(config.clone()),
-            config,
-            sent: VecDeque::new(),
-            told: VecDeque::new(),
-            records: BTreeMap::new(),
-            storing: None,
-        }
+impl Protocol for Mqtt {
+    type Core = Session;
+    type Carrier = Stream;
+
+    fn config(&mut self, name: &str, value: &str) {
+        configure(&mut self.config, name, value);
     }
 
-    fn line(&mut self, line: &str) {
+    fn begin(&mut self, _now: Instant) -> Session {
+        Session::new(self.config.clone())
+    }
+
+    fn ask(&mut self, session: &mut Session, now: Instant, line: &str) -> Result<(), String> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match word {
-            "C" => {
-                let sent = self.sent.pop_front();
-                let expected = common::bytes(rest);
-                assert_eq!(
-                    sent.as_ref().map(|sent| hex(sent)),
-                    Some(hex(&expected)),
-                    "{}: sent",
-                    self.at
-                );
-            }
-            "E" => {
-                let told = self.told.pop_front().unwrap_or_default();
-                assert!(told.contains(rest), "{}: told {told:?}", self.at);
-            }
-            _ => {
-                self.expect_nothing();
-                self.step(word, rest);
-                self.collect();
-            }
-        }
-    }
-
-    fn expect_nothing(&self) {
-        let sent: Vec<_> = self.sent.iter().map(|sent| hex(sent)).collect();
-        assert!(sent.is_empty(), "{}: sent before it: {sent:?}", self.at);
-        let told = &self.told;
-        assert!(told.is_empty(), "{}: told before it: {told:?}", self.at);
-    }
-
-    fn step(&mut self, word: &str, rest: &str) {
         let mut words = Words::new(rest);
-        match word {
-            "S" => {
-                let outcome = self.session.receive(self.now, &common::bytes(rest));
-                self.over(outcome.err());
-            }
-            "end" => {
-                let outcome = self.session.receive_end(self.now);
-                self.over(outcome.err());
-            }
-            "+" => self.pass(Duration::from_secs(words.number())),
-            "cut" => self.session.disconnected(self.now),
+        let refused = match word {
             "stored" => {
-                let id = self.storing.take().expect("something is being stored");
-                self.session.stored(id);
-            }
-            "new" => {
-                self.config = config(words);
-                self.session = Session::new(self.config.clone());
-                self.records.clear();
+                session.stored(self.storing.take().expect("something is being stored"));
+                None
             }
             "restart" => {
-                let records = std::mem::take(&mut self.records);
-                self.records.clone_from(&records);
                 self.storing = None;
-                let restored = Session::restore(self.config.clone(), records);
-                self.session = restored.expect("its own records");
+                let restored = Session::restore(self.config.clone(), self.records.clone());
+                *session = restored.expect("its own records");
+                None
             }
-            "connect" => {
-                let outcome = self.session.connect(self.now, connect(words));
-                self.not_taken(outcome.err());
-            }
-            "publish" => {
-                let outcome = self.session.publish(self.now, message(words));
-                self.not_taken(outcome.err());
-            }
-            "subscribe" => {
-                let outcome = self.session.subscribe(subscribe(words));
-                self.not_taken(outcome.err());
-            }
+            "connect" => session.connect(now, connect(words)).err(),
+            "publish" => session.publish(now, message(words)).err(),
+            "subscribe" => session.subscribe(subscribe(words)).err(),
             "unsubscribe" => {
                 let filter = words.next().parse().expect("a filter");
-                let outcome = self.session.unsubscribe(Unsubscribe::new(filter));
-                self.not_taken(outcome.err());
+                session.unsubscribe(Unsubscribe::new(filter)).err()
             }
             "acknowledge" => {
                 let serial = words.number();
@@ -148,101 +80,78 @@ impl Runner {
                     .map_or(PublishReason::Success, |code| {
                         PublishReason::from_u8(byte(code)).expect("a reason")
                     });
-                let outcome = self.session.acknowledge(serial, reason);
-                self.not_taken(outcome.err());
+                session.acknowledge(serial, reason).err()
             }
-            "authenticate" => {
-                let outcome = self.session.authenticate(words.data());
-                self.not_taken(outcome.err());
-            }
-            "reauthenticate" => {
-                let outcome = self.session.reauthenticate(words.data());
-                self.not_taken(outcome.err());
-            }
+            "authenticate" => session.authenticate(words.data()).err(),
+            "reauthenticate" => session.reauthenticate(words.data()).err(),
             "disconnect" => {
                 let reason = DisconnectReason::from_u8(byte(words.next())).expect("a reason");
                 let mut disconnect = Disconnect::new(reason);
                 disconnect.session_expiry = words.parsed("expiry");
-                let outcome = self.session.disconnect(disconnect);
-                self.not_taken(outcome.err());
+                session.disconnect(disconnect).err()
             }
-            _ => panic!("{}: what is {word}?", self.at),
-        }
+            _ => panic!("what is {word}?"),
+        };
+        refused.map_or(Ok(()), |error| Err(error.to_string()))
     }
 
-    /// Lets time pass, from deadline to deadline.
-    fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(deadline) = self.session.deadline().filter(|deadline| *deadline <= end) {
-            self.now = self.now.max(deadline);
-            let outcome = self.session.handle_deadline(self.now);
-            let is_over = outcome.is_err();
-            self.over(outcome.err());
-            self.collect();
-            if is_over {
-                break;
+    fn told(&mut self, event: SessionEvent) -> Option<String> {
+        Some(match event {
+            SessionEvent::Store(id, batch) => {
+                batch.apply(&mut self.records);
+                self.storing = Some(id);
+                "Store".to_owned()
             }
-        }
-        self.now = end;
-    }
-
-    fn over(&mut self, error: Option<impl std::fmt::Display>) {
-        if let Some(error) = error {
-            self.told.push_back(format!("over: {error}"));
-        }
-    }
-
-    fn not_taken(&mut self, error: Option<impl std::fmt::Display>) {
-        if let Some(error) = error {
-            self.told.push_back(format!("not taken: {error}"));
-        }
-    }
-
-    /// What the session sends, packet by packet, and what it tells.
-    fn collect(&mut self) {
-        let mut out = Vec::new();
-        self.session.transmit(self.now, &mut out);
-        let mut rest = BytesMut::from(&out[..]);
-        while !rest.is_empty() {
-            let before = out.len() - rest.len();
-            let decoder = Decoder::new(self.session.config().version);
-            let packet = decoder.decode(&mut rest).expect("it speaks well");
-            assert!(packet.is_some(), "{}: half a packet", self.at);
-            self.sent
-                .push_back(out[before..out.len() - rest.len()].to_vec());
-        }
-        while let Some(event) = self.session.poll_event() {
-            let told = match event {
-                SessionEvent::Store(id, batch) => {
-                    batch.apply(&mut self.records);
-                    self.storing = Some(id);
-                    "Store".to_owned()
+            SessionEvent::Event(Event::Message(delivery)) => {
+                // Serial, DUP, message: the rest is shown by Debug at length.
+                let message = &delivery.message;
+                format!(
+                    "Message {:?} {} {} {:?} {:?} {:?}",
+                    delivery.serial,
+                    if delivery.dup { "again" } else { "new" },
+                    message.topic,
+                    message.payload,
+                    delivery.subscription_ids,
+                    message.properties
+                )
+            }
+            SessionEvent::Event(event) => format!("{event:?}"),
+            SessionEvent::Completed(id, outcome) => {
+                let number: String = format!("{id:?}").matches(char::is_numeric).collect();
+                match outcome {
+                    Ok(reply) => format!("#{number} {reply:?}"),
+                    Err(error) => format!("#{number} failed: {error}"),
                 }
-                SessionEvent::Event(Event::Message(delivery)) => {
-                    // Serial, DUP, message: the rest is shown by Debug at length.
-                    let message = &delivery.message;
-                    format!(
-                        "Message {:?} {} {} {:?} {:?} {:?}",
-                        delivery.serial,
-                        if delivery.dup { "again" } else { "new" },
-                        message.topic,
-                        message.payload,
-                        delivery.subscription_ids,
-                        message.properties
-                    )
-                }
-                SessionEvent::Event(event) => format!("{event:?}"),
-                SessionEvent::Completed(id, outcome) => match outcome {
-                    Ok(reply) => format!("{id:?} {reply:?}"),
-                    Err(error) => format!("{id:?} failed: {error}"),
-                },
-                other => format!("{other:?}"),
-            };
-            self.told.push_back(told);
-        }
-        if self.session.is_finished() {
+            }
+            other => format!("{other:?}"),
+        })
+    }
+
+    fn lost(&mut self, session: &mut Session, now: Instant) {
+        session.disconnected(now);
+    }
+
+    fn read(&mut self, line: &str) -> Vec<u8> {
+        hex::read(line)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> String {
+        hex::write(bytes)
+    }
+
+    /// A packet.
+    fn unit(&mut self, session: &Session, bytes: &[u8]) -> usize {
+        let mut rest = BytesMut::from(bytes);
+        let packet = Decoder::new(session.config().version).decode(&mut rest);
+        let packet = packet.expect("it speaks well");
+        assert!(packet.is_some(), "half a packet");
+        bytes.len() - rest.len()
+    }
+
+    fn check(&mut self, session: &Session) {
+        if session.is_finished() {
             // Whoever drives it closes the stream now.
-            assert_eq!(self.session.deadline(), None, "{}", self.at);
+            assert_eq!(session.deadline(), None);
         }
     }
 }
@@ -300,42 +209,32 @@ impl<'a> Words<'a> {
     }
 }
 
-fn config(mut words: Words<'_>) -> Config {
-    let mut config = Config::default();
-    if words.has("3.1.1") {
-        config.version = Version::V311;
+fn configure(config: &mut Config, name: &str, value: &str) {
+    let number = |value: &str| NonZeroU16::new(value.parse().expect(name)).expect("not 0");
+    match name {
+        "version" => {
+            assert_eq!(value, "3.1.1");
+            config.version = Version::V311;
+        }
+        "fall-back" => config.fall_back_to_v311 = true,
+        "durable" => config.durable = true,
+        "no-resubscribe" => config.resubscribe = false,
+        "drop-oldest" => config.when_full = QueuePolicy::DropOldest,
+        "in-flight" => config.in_flight = number(value),
+        "receive-maximum" => config.receive_maximum = number(value),
+        "packet-size" => {
+            let size = NonZeroU32::new(value.parse().expect(name));
+            config.maximum_packet_size = size.expect("not 0");
+        }
+        "aliases" => {
+            config.topic_alias_maximum = value.parse().expect(name);
+            config.outgoing_topic_aliases = value.parse().expect(name);
+        }
+        "messages" => config.limits.queued_messages = value.parse().expect(name),
+        "requests" => config.limits.pending_requests = value.parse().expect(name),
+        "subscriptions" => config.limits.subscriptions = value.parse().expect(name),
+        other => panic!("{other:?} is no setting"),
     }
-    config.fall_back_to_v311 = words.has("fall-back");
-    config.durable = words.has("durable");
-    config.resubscribe = !words.has("no-resubscribe");
-    if words.has("drop-oldest") {
-        config.when_full = QueuePolicy::DropOldest;
-    }
-    let number = |number: u16| NonZeroU16::new(number).expect("not 0");
-    if let Some(in_flight) = words.parsed("in-flight") {
-        config.in_flight = number(in_flight);
-    }
-    if let Some(maximum) = words.parsed("receive-maximum") {
-        config.receive_maximum = number(maximum);
-    }
-    if let Some(size) = words.parsed("packet-size") {
-        config.maximum_packet_size = NonZeroU32::new(size).expect("not 0");
-    }
-    if let Some(aliases) = words.parsed("aliases") {
-        config.topic_alias_maximum = aliases;
-        config.outgoing_topic_aliases = aliases;
-    }
-    if let Some(messages) = words.parsed("messages") {
-        config.limits.queued_messages = messages;
-    }
-    if let Some(requests) = words.parsed("requests") {
-        config.limits.pending_requests = requests;
-    }
-    if let Some(subscriptions) = words.parsed("subscriptions") {
-        config.limits.subscriptions = subscriptions;
-    }
-    words.done();
-    config
 }
 
 fn connect(mut words: Words<'_>) -> Connect {
@@ -411,8 +310,4 @@ fn qos(number: u64) -> QoS {
 
 fn byte(hex: &str) -> u8 {
     u8::from_str_radix(hex, 16).expect("a byte")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    format!("{bytes:02X?}")
 }

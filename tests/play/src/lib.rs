@@ -136,7 +136,8 @@ pub trait Protocol {
 
     /// How many of the bytes that a stream's core has sent belong to one line of a transcript: at
     /// least one, and all where the last line has no end.
-    fn unit(&mut self, bytes: &[u8]) -> usize {
+    fn unit(&mut self, core: &Self::Core, bytes: &[u8]) -> usize {
+        let _ = core;
         text::unit(bytes)
     }
 

@@ -275,7 +275,7 @@ impl<P: Protocol> Player<'_, P> {
             for (who, bytes) in P::Carrier::transmit(core, self.now) {
                 let mut rest = &bytes[..];
                 while P::Carrier::IS_STREAM && !rest.is_empty() {
-                    let (unit, behind) = rest.split_at(self.protocol.unit(rest));
+                    let (unit, behind) = rest.split_at(self.protocol.unit(core, rest));
                     self.sent.push_back((who.clone(), unit.to_vec()));
                     rest = behind;
                 }

@@ -20,18 +20,3 @@ pub(crate) fn files(folder: &str) -> Vec<(String, String)> {
     assert!(!files.is_empty());
     files
 }
-
-/// Bytes in hexadecimal, with text in quotes.
-pub(crate) fn bytes(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (at, part) in text.split('"').enumerate() {
-        if at % 2 == 1 {
-            bytes.extend_from_slice(part.as_bytes());
-        } else {
-            for word in part.split_whitespace() {
-                bytes.push(u8::from_str_radix(word, 16).expect(word));
-            }
-        }
-    }
-    bytes
-}

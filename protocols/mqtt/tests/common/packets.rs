@@ -1,8 +1,9 @@
 //! The vectors of packets (`tests/vectors/mqtt/packets`). The README beside them explains the format.
 
 use jackfield_mqtt::codec::Version;
+use jackfield_play::hex;
 
-use crate::common::{bytes, files};
+use crate::common::files;
 
 /// One of them.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(crate) fn packets() -> Vec<Vector> {
                 vectors.push(Vector {
                     at,
                     version,
-                    bytes: bytes(rest),
+                    bytes: hex::read(rest),
                     is: Vec::new(),
                     otherwise: false,
                     refused: None,
