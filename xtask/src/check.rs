@@ -4,78 +4,68 @@ mod edges;
 mod licences;
 mod tree;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::needs;
 use crate::run::{cargo, quietly, step};
 use crate::web;
-use crate::workspace::WASM;
-
-/// The packages that a page may hold, and that are linted for it.
-const IN_A_PAGE: &[&str] = &[
-    "--package=jackfield-web",
-    "--package=jackfield-direct",
-    "--package=jackfield-relay",
-    "--package=jackfield-relay-wire",
-    "--package=jackfield-tls",
-    "--package=jackfield-store",
-    "--package=jackfield-websocket",
-    "--package=jackfield-socket",
-    "--package=jackfield-irc",
-];
+use crate::workspace::{WASM, packages};
 
 /// The packages of which there is nothing anywhere else.
 const ONLY_IN_A_PAGE: [&str; 2] = ["jackfield-direct", "jackfield-web"];
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {}
+/// What makes a warning an error.
+const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
-    println!("checking");
-    let deny = ["--", "-D", "warnings"];
-    let mut results = vec![
-        step("the tree's own rules", tree::check),
-        step("who depends on whom", edges::check),
-        step("licences of what ships", licences::check),
-        quietly("formatting", &mut cargo(&["fmt", "--all", "--check"])),
-        quietly(
-            "clippy",
-            cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]).args(deny),
-        ),
-        quietly(
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these: tree, edges, licences, format, clippy, docs, page
+    checks: Vec<String>,
+}
+
+/// The checks, by the names by which one can ask for them.
+const CHECKS: &[(&str, fn() -> Vec<Result<()>>)] = &[
+    ("tree", || vec![step("the tree's own rules", tree::check)]),
+    ("edges", || vec![step("who depends on whom", edges::check)]),
+    ("licences", || {
+        vec![step("licences of what ships", licences::check)]
+    }),
+    ("format", || {
+        vec![quietly(
+            "formatting",
+            &mut cargo(&["fmt", "--all", "--check"]),
+        )]
+    }),
+    ("clippy", || {
+        let mut clippy = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
+        vec![quietly("clippy", clippy.args(DENY))]
+    }),
+    ("docs", || {
+        let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+        doc.args(ONLY_IN_A_PAGE.map(|package| format!("--exclude={package}")));
+        vec![quietly(
             "documentation",
-            cargo(&["doc", "--workspace", "--no-deps", "--all-features"])
-                .args(ONLY_IN_A_PAGE.map(|package| format!("--exclude={package}")))
-                .env("RUSTDOCFLAGS", "-D warnings"),
-        ),
-    ];
-    match needs::ensure(needs::PAGE) {
-        Err(error) => results.push(Err(error)),
-        Ok(()) => results.extend([
-            quietly(
-                "clippy, for the browser",
-                cargo(&["clippy", "--target", WASM])
-                    .args(IN_A_PAGE)
-                    .args(deny),
-            ),
-            quietly(
-                "clippy, for a page with MQTT alone",
-                cargo(&["clippy", "--target", WASM, "--package=jackfield-web"])
-                    .args(["--no-default-features", "--features=mqtt"])
-                    .args(deny),
-            ),
-            quietly(
-                "documentation, for the browser",
-                cargo(&["doc", "--no-deps", "--target", WASM])
-                    .args(ONLY_IN_A_PAGE.map(|package| format!("--package={package}")))
-                    .env("RUSTDOCFLAGS", "-D warnings"),
-            ),
-            // An import from `env` is a C function that nobody supplies: the page would not load.
-            web::compile(web::QUICK, web::ALL)
-                .and_then(|module| web::tool("imports of the WebAssembly", &["imports", &module])),
-        ]),
+            doc.env("RUSTDOCFLAGS", "-D warnings"),
+        )]
+    }),
+    ("page", page),
+];
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let wanted = &arguments.checks;
+    for name in wanted {
+        if !CHECKS.iter().any(|(check, _)| check == name) {
+            let names: Vec<_> = CHECKS.iter().map(|(check, _)| *check).collect();
+            bail!("no check {name}; there are {}", names.join(", "));
+        }
     }
-    let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    println!("checking");
+    let failures: Vec<_> = CHECKS
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
+        .flat_map(|(_, check)| check())
+        .filter_map(Result::err)
+        .collect();
     for failure in &failures {
         eprintln!("{failure:#}");
     }
@@ -86,4 +76,38 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     );
     println!("all is well");
     Ok(())
+}
+
+/// What a page loads, compiled for it.
+fn page() -> Vec<Result<()>> {
+    let loaded = needs::ensure(needs::PAGE)
+        .and_then(|()| packages("Cargo.toml"))
+        .and_then(|packages| edges::in_a_page(&edges::rings(&packages)));
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => return vec![Err(error)],
+    };
+    vec![
+        quietly(
+            "clippy, for the browser",
+            cargo(&["clippy", "--target", WASM])
+                .args(loaded.iter().map(|package| format!("--package={package}")))
+                .args(DENY),
+        ),
+        quietly(
+            "clippy, for a page with MQTT alone",
+            cargo(&["clippy", "--target", WASM, "--package=jackfield-web"])
+                .args(["--no-default-features", "--features=mqtt"])
+                .args(DENY),
+        ),
+        quietly(
+            "documentation, for the browser",
+            cargo(&["doc", "--no-deps", "--target", WASM])
+                .args(ONLY_IN_A_PAGE.map(|package| format!("--package={package}")))
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        ),
+        // An import from `env` is a C function that nobody supplies: the page would not load.
+        web::compile(web::QUICK, web::ALL)
+            .and_then(|module| web::tool("imports of the WebAssembly", &["imports", &module])),
+    ]
 }
