@@ -2,6 +2,7 @@
 
 mod edges;
 mod licences;
+mod siblings;
 mod tree;
 
 use anyhow::{Result, bail, ensure};
@@ -19,7 +20,7 @@ const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Run only these: tree, edges, licences, format, clippy, docs, page
+    /// Run only these: tree, edges, siblings, licences, format, clippy, docs, page
     checks: Vec<String>,
 }
 
@@ -27,6 +28,9 @@ pub(crate) struct Arguments {
 const CHECKS: &[(&str, fn() -> Vec<Result<()>>)] = &[
     ("tree", || vec![step("the tree's own rules", tree::check)]),
     ("edges", || vec![step("who depends on whom", edges::check)]),
+    ("siblings", || {
+        vec![step("what protocols have in common", siblings::check)]
+    }),
     ("licences", || {
         vec![step("licences of what ships", licences::check)]
     }),
