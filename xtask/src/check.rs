@@ -2,6 +2,7 @@
 
 mod edges;
 mod licences;
+mod replays;
 mod siblings;
 mod tree;
 
@@ -20,7 +21,7 @@ const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Run only these: tree, edges, siblings, licences, format, clippy, docs, page
+    /// Run only these: tree, edges, siblings, replays, licences, format, clippy, docs, page
     checks: Vec<String>,
 }
 
@@ -30,6 +31,9 @@ const CHECKS: &[(&str, fn() -> Vec<Result<()>>)] = &[
     ("edges", || vec![step("who depends on whom", edges::check)]),
     ("siblings", || {
         vec![step("what protocols have in common", siblings::check)]
+    }),
+    ("replays", || {
+        vec![step("what fuzzing found, replayed", replays::check)]
     }),
     ("licences", || {
         vec![step("licences of what ships", licences::check)]

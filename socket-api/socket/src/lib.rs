@@ -40,6 +40,8 @@ pub mod driver;
 mod endpoint;
 mod error;
 pub mod opening;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 mod stream;
 pub mod time;
 

@@ -29,27 +29,26 @@ pub(super) fn check() -> Result<()> {
         .filter(|file| !root().join(file).is_file())
         .map(|file| format!("{file} does not exist"))
         .collect();
-    let listed = read(&mut command(
-        "git",
-        &[
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "-z",
-        ],
-    ))?;
-    for file in listed.split_terminator('\0') {
-        // What is not text is nobody's path; what was deleted and not committed is gone.
-        let Ok(text) = fs::read_to_string(root().join(file)) else {
-            continue;
-        };
-        broken.extend(faults(file, &text));
+    for (file, text) in files()? {
+        broken.extend(faults(&file, &text));
     }
     if broken.is_empty() {
         return Ok(());
     }
     bail!("in the tree:\n  {}", broken.join("\n  "))
+}
+
+/// The repository's files that are text, with what they say; those of which git does not know yet
+/// as well.
+pub(super) fn files() -> Result<Vec<(String, String)>> {
+    let mut list = command("git", &["ls-files", "--cached", "--others"]);
+    let list = read(list.args(["--exclude-standard", "-z"]))?;
+    // What is not text is nobody's path; what was deleted and not committed is gone.
+    let text = |file: &str| fs::read_to_string(root().join(file)).ok();
+    Ok(list
+        .split_terminator('\0')
+        .filter_map(|file| Some((file.to_owned(), text(file)?)))
+        .collect())
 }
 
 /// What a file says that only one machine could understand.

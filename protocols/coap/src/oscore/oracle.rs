@@ -149,15 +149,9 @@ mod tests {
         }
     }
 
+    /// What the fuzz target begins with, and what it has found.
     #[test]
-    fn what_fuzzing_begins_with_and_what_it_found() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for folder in ["fuzz/corpus", "tests/regressions"] {
-            let folder = root.join(folder).join("oscore_unprotect");
-            for entry in std::fs::read_dir(folder).expect("the folder") {
-                let path = entry.expect("an entry").path();
-                unprotect(&std::fs::read(path).expect("a file"));
-            }
-        }
+    fn the_corpus_holds() {
+        jackfield_corpora::hold("oscore_unprotect", unprotect);
     }
 }

@@ -130,21 +130,10 @@ fn hostile_lines() {
     play("hostile.txt");
 }
 
+/// What the fuzz target begins with, and what it has found.
 #[test]
-fn what_fuzzing_has_tried() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut count = 0;
-    for folder in ["fuzz/corpus/irc_server", "tests/regressions/irc_server"] {
-        let Ok(files) = std::fs::read_dir(top.join(folder)) else {
-            continue;
-        };
-        for file in files {
-            let path = file.expect("a file").path();
-            super::oracle::play(&std::fs::read(path).expect("its bytes"));
-            count += 1;
-        }
-    }
-    assert!(count > 0, "the corpus is there");
+fn the_corpus_holds() {
+    jackfield_corpora::hold("irc_server", super::oracle::play);
 }
 
 #[test]
