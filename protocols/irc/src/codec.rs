@@ -28,6 +28,7 @@ mod builder;
 mod casemapping;
 mod command;
 mod ctcp;
+pub mod formatting;
 mod line;
 mod message;
 mod mode;

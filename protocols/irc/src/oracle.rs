@@ -9,7 +9,7 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{
     Command, Ctcp, LineBuffer, Message, MessageRef, ModeTypes, SourceRef, TagKey, TagValue, Text,
-    Timestamp, decode,
+    Timestamp, decode, formatting,
 };
 use crate::core::{Config, Request, RequestId, Sasl, Session, SessionEvent};
 
@@ -32,6 +32,17 @@ pub fn codec(data: &[u8]) {
         }
         assert_eq!(SourceRef::parse(&text).to_string(), text);
         let _ = Ctcp::parse(&text);
+        formatted(&text);
+    }
+}
+
+/// A text without its formatting has nothing left to strip.
+fn formatted(text: &str) {
+    let stripped = formatting::strip(text);
+    assert!(!stripped.contains(char::is_control), "{stripped:?}");
+    assert_eq!(formatting::strip(&stripped), stripped);
+    for span in formatting::spans(text) {
+        assert!(!span.text.is_empty());
     }
 }
 
@@ -361,7 +372,7 @@ mod tests {
     #[test]
     fn any_bytes_are_read_or_refused() {
         let mut random = fastrand::Rng::with_seed(1);
-        let alphabet = b"@:;=\\ ab#\r\n\0\x01!+-,\xc3\xa9\xff0123TZ";
+        let alphabet = b"@:;=\\ ab#\r\n\0\x01\x02\x03\x04\x0f,!+-,\xc3\xa9\xff0123TZ";
         for _ in 0..20_000 {
             let length = random.usize(..120);
             let data: Vec<u8> = (0..length)
