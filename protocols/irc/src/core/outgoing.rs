@@ -1,6 +1,6 @@
 //! Requests into lines.
 
-use super::pending::Kind;
+use super::pending::{AnswerEnd, Kind};
 use super::send_queue::Queued;
 use super::split::split;
 use super::{ChatKind, ChatMessage, Event, Reply, Request, RequestId, Session, SessionEvent};
@@ -116,7 +116,12 @@ impl Session {
                 echo: None,
             });
         }
-        self.pending.push(id, kind, labelled, fence);
+        let end = match (labelled, fence) {
+            (true, _) => AnswerEnd::Labelled,
+            (false, true) => AnswerEnd::Fenced,
+            (false, false) => AnswerEnd::Known,
+        };
+        self.pending.push(id, kind, end);
         Ok(id)
     }
 

@@ -59,9 +59,7 @@ pub(super) enum Kind {
 struct Pending {
     id: RequestId,
     kind: Kind,
-    labelled: bool,
-    /// A PING was sent right behind it, since success may be silent.
-    fenced: bool,
+    end: AnswerEnd,
     /// None while it waits to be sent.
     sent: Option<Instant>,
     state: State,
@@ -70,6 +68,17 @@ struct Pending {
     /// Its answer passed the limit; the rest of it is still arriving.
     too_large: bool,
     items: usize,
+}
+
+/// How it is known that everything that the server had to say was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerEnd {
+    /// The answer has the request's label, and ends as labelled answers do.
+    Labelled,
+    /// The PING that was sent right behind the request is answered: success may be silent.
+    Fenced,
+    /// By what the answer is.
+    Known,
 }
 
 /// Who waits for the answer.
@@ -167,12 +176,11 @@ impl PendingRequests {
         Ok(id)
     }
 
-    pub(super) fn push(&mut self, id: RequestId, kind: Kind, labelled: bool, fenced: bool) {
+    pub(super) fn push(&mut self, id: RequestId, kind: Kind, end: AnswerEnd) {
         self.requests.push_back(Pending {
             id,
             kind,
-            labelled,
-            fenced,
+            end,
             sent: None,
             state: State::Open,
             overtaken: false,
@@ -305,7 +313,7 @@ impl PendingRequests {
             None => self
                 .position(|pending| about.names(mapping, &pending.kind))
                 .or_else(|| {
-                    self.position(|pending| !pending.labelled && about.implies(&pending.kind))
+                    self.position(|pending| !pending.is_labelled() && about.implies(&pending.kind))
                 }),
         }?;
         let id = self.requests.get(at)?.id;
@@ -320,7 +328,8 @@ impl PendingRequests {
     fn position(&self, fits: impl Fn(&Pending) -> bool) -> Option<usize> {
         // After the refusal of a query only its end comes; of several changes in one request each
         // may be refused.
-        let may_be_refused = |pending: &Pending| pending.fenced || pending.state != State::Refused;
+        let may_be_refused =
+            |pending: &Pending| pending.end == AnswerEnd::Fenced || pending.state != State::Refused;
         self.requests
             .iter()
             .position(|pending| pending.sent.is_some() && may_be_refused(pending) && fits(pending))
@@ -390,9 +399,13 @@ impl Pending {
     fn may_be_meant(&self, label: Option<RequestId>, wanted: impl Fn(&Kind) -> bool) -> bool {
         let by_label = match label {
             Some(label) => self.id == label,
-            None => !self.labelled,
+            None => !self.is_labelled(),
         };
         self.sent.is_some() && by_label && wanted(&self.kind)
+    }
+
+    fn is_labelled(&self) -> bool {
+        self.end == AnswerEnd::Labelled
     }
 
     fn was_refused(&self) -> bool {
@@ -401,7 +414,11 @@ impl Pending {
 
     /// Whether lines of its answer could be taken for a later request's once it is over.
     fn keeps_its_place(&self, over: State) -> bool {
-        let more_may_come = self.fenced || (self.kind.has_end() && over != State::Done);
-        !self.labelled && !self.overtaken && more_may_come
+        let more_may_come = match self.end {
+            AnswerEnd::Labelled => false,
+            AnswerEnd::Fenced => true,
+            AnswerEnd::Known => self.kind.has_end() && over != State::Done,
+        };
+        more_may_come && !self.overtaken
     }
 }
