@@ -87,7 +87,7 @@ fn kind(error: &SessionError) -> ErrorKind {
     match error {
         SessionError::PasswordRefused(_)
         | SessionError::Banned(_)
-        | SessionError::SaslRefused(_) => ErrorKind::Denied,
+        | SessionError::SaslRefused { .. } => ErrorKind::Denied,
         _ => ErrorKind::Other,
     }
 }

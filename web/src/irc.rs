@@ -269,8 +269,8 @@ fn session_kind(error: &SessionError) -> &'static str {
     match error {
         SessionError::NicknameUnavailable(_) => "nickname",
         SessionError::PasswordRefused(_)
-        | SessionError::SaslRefused(_)
-        | SessionError::SaslUnavailable => "authentication",
+        | SessionError::SaslRefused { .. }
+        | SessionError::SaslUnavailable { .. } => "authentication",
         SessionError::SaslTimedOut
         | SessionError::RegistrationTimedOut
         | SessionError::PingTimedOut => "timed-out",

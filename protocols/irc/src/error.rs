@@ -13,9 +13,17 @@ pub enum SessionError {
     /// The server said that this user or host is banned.
     Banned(Refusal),
     /// SASL failed: the server refused the credentials.
-    SaslRefused(Refusal),
+    SaslRefused {
+        /// The mechanism that was tried, such as `PLAIN`.
+        mechanism: &'static str,
+        /// The server's refusal.
+        refusal: Refusal,
+    },
     /// SASL was asked for, and the server doesn't offer it, or not this mechanism.
-    SaslUnavailable,
+    SaslUnavailable {
+        /// The mechanism that was asked for, such as `PLAIN`.
+        mechanism: &'static str,
+    },
     /// SASL was not done in time.
     SaslTimedOut,
     /// Neither the nickname nor any alternative was free or allowed.
@@ -39,8 +47,8 @@ impl SessionError {
             self,
             Self::PasswordRefused(_)
                 | Self::Banned(_)
-                | Self::SaslRefused(_)
-                | Self::SaslUnavailable
+                | Self::SaslRefused { .. }
+                | Self::SaslUnavailable { .. }
                 | Self::NicknameUnavailable(_)
         )
     }
@@ -51,8 +59,12 @@ impl fmt::Display for SessionError {
         match self {
             Self::PasswordRefused(refusal) => write!(f, "the password was refused: {refusal}"),
             Self::Banned(refusal) => write!(f, "banned from this server: {refusal}"),
-            Self::SaslRefused(refusal) => write!(f, "the login was refused: {refusal}"),
-            Self::SaslUnavailable => f.write_str("the server does not offer this kind of login"),
+            Self::SaslRefused { mechanism, refusal } => {
+                write!(f, "the login with SASL {mechanism} was refused: {refusal}")
+            }
+            Self::SaslUnavailable { mechanism } => {
+                write!(f, "the server does not offer a login with SASL {mechanism}")
+            }
             Self::SaslTimedOut => f.write_str("the server did not answer the login in time"),
             Self::NicknameUnavailable(refusal) => {
                 write!(f, "no nickname was accepted: {refusal}")

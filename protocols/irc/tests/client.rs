@@ -10,7 +10,7 @@ use std::time::Duration;
 use jackfield_irc::RequestError;
 use jackfield_irc::client::{self, ClientConfig, ClientEvent, Events};
 use jackfield_irc::codec::Text;
-use jackfield_irc::core::{Config, Event};
+use jackfield_irc::core::{Config, Event, Sasl};
 use jackfield_socket::{
     ByteStream, Endpoint, Error, ErrorKind, StreamInfo, TcpConnect, TcpOptions,
 };
@@ -140,6 +140,12 @@ impl Server {
         self.say(":a.example 001 ada :Welcome\n:a.example 422 ada :No MOTD")
             .await;
         self.until("PING").await;
+    }
+
+    /// Whether the client has ended the stream in order, with nothing more to say.
+    async fn ended(&mut self) -> bool {
+        let mut line = String::new();
+        matches!(self.pipe.read_line(&mut line).await, Ok(0))
     }
 
     /// Cuts the stream, not in order.
@@ -333,6 +339,35 @@ async fn what_can_not_get_better_is_not_tried_again() {
     let (error, retry_in) = mistrusted.disconnected().await;
     assert_eq!(error, "could not connect: the test says so");
     assert_eq!(retry_in, None);
+}
+
+/// Otherwise the server would hold the nickname until it noticed.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_says_so() {
+    let login = |config: &mut ClientConfig| config.session.sasl = Sasl::plain("ada", "wrong").ok();
+    let mut world = world(login, &[]);
+    let mut server = world.server().await;
+    server.until("USER").await;
+    server.say(":a.example CAP * LS :sasl").await;
+    server.until("CAP REQ").await;
+    server.say(":a.example CAP * ACK :sasl").await;
+    server.until("AUTHENTICATE PLAIN").await;
+    server.say("AUTHENTICATE +").await;
+    server.until("AUTHENTICATE").await;
+    server.say(":a.example 904 ada :SASL failed").await;
+    assert_eq!(server.line().await, "QUIT");
+    assert!(server.ended().await);
+    let (error, retry_in) = world.disconnected().await;
+    assert!(error.contains("SASL PLAIN was refused"), "{error}");
+    assert_eq!(retry_in, None);
+
+    let mut silent = self::world(|_| {}, &[]);
+    let mut server = silent.server().await;
+    server.welcome().await;
+    assert_eq!(server.until("QUIT").await, "QUIT :Ping timeout");
+    assert!(server.ended().await);
+    let (error, _) = silent.disconnected().await;
+    assert!(error.contains("no sign of life"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,7 +167,7 @@ async fn a_login_that_the_server_does_not_know_is_not_given_up_in_silence() {
     assert!(
         matches!(
             error,
-            ConnectionError::Session(SessionError::SaslUnavailable)
+            ConnectionError::Session(SessionError::SaslUnavailable { .. })
         ),
         "{error:?}"
     );
@@ -202,7 +202,7 @@ async fn login_refused<N: TcpConnect + Clone>(network: &N, server: &Endpoint, sa
     assert!(
         matches!(
             error,
-            ConnectionError::Session(SessionError::SaslRefused(_))
+            ConnectionError::Session(SessionError::SaslRefused { .. })
         ),
         "{error:?}"
     );

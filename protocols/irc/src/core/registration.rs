@@ -153,7 +153,8 @@ impl Session {
                                 .any(|offered| offered.eq_ignore_ascii_case(sasl.mechanism()))
                     });
                 if !offered {
-                    return Err(self.fail(SessionError::SaslUnavailable));
+                    let mechanism = sasl.mechanism();
+                    return Err(self.give_up(SessionError::SaslUnavailable { mechanism }));
                 }
                 let until = now + self.config.sasl_timeout;
                 registration.sasl = SaslStage::Named { until };
@@ -202,9 +203,12 @@ impl Session {
         };
         match numeric {
             Numeric::RPL_WELCOME => {
-                if self.config.sasl.is_some() && registration.sasl != SaslStage::Done {
+                if let Some(sasl) = &self.config.sasl
+                    && registration.sasl != SaslStage::Done
+                {
                     // Never go on as someone else than was asked for.
-                    return Err(self.fail(SessionError::SaslUnavailable));
+                    let mechanism = sasl.mechanism();
+                    return Err(self.give_up(SessionError::SaslUnavailable { mechanism }));
                 }
                 self.welcome(now, message);
             }
@@ -218,8 +222,13 @@ impl Session {
             | Numeric::ERR_SASLFAIL
             | Numeric::ERR_SASLTOOLONG
             | Numeric::ERR_SASLABORTED => {
-                let refusal = refusal(numeric, message);
-                return Err(self.fail(SessionError::SaslRefused(refusal)));
+                let Some(sasl) = &self.config.sasl else {
+                    return Ok(false);
+                };
+                return Err(self.give_up(SessionError::SaslRefused {
+                    mechanism: sasl.mechanism(),
+                    refusal: refusal(numeric, message),
+                }));
             }
             Numeric::ERR_NICKNAMEINUSE
             | Numeric::ERR_NICKCOLLISION
@@ -228,26 +237,18 @@ impl Session {
                 registration.refused_nicks += 1;
                 let Some(nick) = self.config.nick_after(registration.refused_nicks) else {
                     let refusal = refusal(numeric, message);
-                    return Err(self.fail(SessionError::NicknameUnavailable(refusal)));
+                    return Err(self.give_up(SessionError::NicknameUnavailable(refusal)));
                 };
                 self.nick = nick;
                 self.send_nick();
             }
             Numeric::ERR_PASSWDMISMATCH => {
                 let refusal = refusal(numeric, message);
-                return Err(self.fail(SessionError::PasswordRefused(refusal)));
+                return Err(self.give_up(SessionError::PasswordRefused(refusal)));
             }
             _ => return Ok(false),
         }
         Ok(true)
-    }
-
-    /// Tells the server that the login is given up.
-    pub(super) fn abort_sasl(&mut self, error: &SessionError) {
-        if *error == SessionError::SaslTimedOut {
-            self.queue
-                .push_urgent(authenticate(Word::from_checked("*")));
-        }
     }
 
     fn welcome(&mut self, now: Instant, message: MessageRef<'_>) {
@@ -328,7 +329,7 @@ fn sasl_chunks(response: &[u8]) -> Vec<Word> {
     chunks
 }
 
-fn authenticate(payload: Word) -> Message {
+pub(super) fn authenticate(payload: Word) -> Message {
     Message::builder(Command::Authenticate)
         .word(payload)
         .build()

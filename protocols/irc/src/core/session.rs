@@ -10,11 +10,11 @@ use super::batch::Batches;
 use super::capabilities::Capabilities;
 use super::channels::Channels;
 use super::pending::PendingRequests;
-use super::registration::Registration;
+use super::registration::{Registration, authenticate};
 use super::send_queue::SendQueue;
 use super::{Channel, Config, Event, ISupport, RequestId, SessionEvent};
 use crate::codec::{
-    Command, LineBuffer, MAX_LINE, MAX_TAGS, Message, MessageRef, Nickname, Text, decode,
+    Command, LineBuffer, MAX_LINE, MAX_TAGS, Message, MessageRef, Nickname, Text, Word, decode,
 };
 use crate::error::SessionError;
 
@@ -216,6 +216,22 @@ impl Session {
         error
     }
 
+    /// The session is over by this side's decision: the last words to the server say so, which
+    /// otherwise would learn it by a time-out, with this client's nickname taken until then.
+    pub(super) fn give_up(&mut self, error: SessionError) -> SessionError {
+        let error = self.fail(error);
+        if error == SessionError::SaslTimedOut {
+            let abort = authenticate(Word::from_checked("*"));
+            self.queue.push_urgent(abort);
+        }
+        let quit = Message::builder(Command::Quit);
+        self.queue.push_urgent(match error {
+            SessionError::PingTimedOut => quit.text(Text::from_checked("Ping timeout")),
+            _ => quit.build(),
+        });
+        error
+    }
+
     fn fail_pending(&mut self) {
         self.events.extend(self.pending.fail_all());
         self.queue.clear();
@@ -278,9 +294,7 @@ impl Core for Session {
             }
             Phase::Registering(registration) => {
                 if let Some(error) = registration.overdue(now) {
-                    let error = self.fail(error);
-                    self.abort_sasl(&error);
-                    return Err(error);
+                    return Err(self.give_up(error));
                 }
             }
             Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => {}
@@ -288,7 +302,7 @@ impl Core for Session {
         if let Some((_, since)) = self.ping.waiting
             && since + self.config.ping_timeout <= now
         {
-            return Err(self.fail(SessionError::PingTimedOut));
+            return Err(self.give_up(SessionError::PingTimedOut));
         }
         if self.ping.next.is_some_and(|next| next <= now) {
             self.send_ping(now);

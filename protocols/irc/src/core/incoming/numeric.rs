@@ -101,7 +101,7 @@ impl Session {
             }),
             Numeric::ERR_YOUREBANNEDCREEP => {
                 let refusal = refusal(numeric, message);
-                return Err(self.fail(SessionError::Banned(refusal)));
+                return Err(self.give_up(SessionError::Banned(refusal)));
             }
             _ if self.on_whois(context, numeric, message) => {}
             Numeric::RPL_AWAY => {
