@@ -1,9 +1,10 @@
-//! The messages of `tests/vectors/coap/messages.txt` and `malformed.txt`, read and written.
+//! The messages of `tests/vectors/coap/messages.txt` and `malformed.txt`, read and written: as bytes,
+//! and as text.
 
 mod text;
 
 use jackfield_coap::codec::{Datagram, Message};
-use text::{hex, message_type, vectors, words};
+use text::{hex, message_type, vectors};
 
 fn lines(name: &str) -> Vec<(usize, String)> {
     let text = std::fs::read_to_string(vectors().join(name)).expect("the vectors are there");
@@ -23,14 +24,18 @@ fn every_message_is_read_and_written() {
             panic!("a message without bytes");
         };
         let bytes = hex(digits);
-        let words = words(text);
+        let words = text::words(text);
         if message_type(&words[0]).is_some() {
             let datagram = text::datagram(text);
             let written = to_hex(&datagram.to_bytes());
             assert_eq!(written, digits.trim(), "line {at}: {text}");
+            let again = text::datagram(&text::written_datagram(&datagram));
+            assert_eq!(again, datagram, "line {at}: {text}");
             assert_eq!(Datagram::decode(&bytes), Ok(datagram), "line {at}: {text}");
         } else {
             let message = text::message(&words);
+            let again = text::message(&text::words(&text::written(&message)));
+            assert_eq!(again, message, "line {at}: {text}");
             let mut written = Vec::new();
             message.write_frame(&mut written);
             assert_eq!(to_hex(&written), digits.trim(), "line {at}: {text}");

@@ -78,6 +78,66 @@ pub(crate) fn message(words: &[String]) -> Message {
     message
 }
 
+/// A datagram as the vectors write it.
+pub(crate) fn written_datagram(datagram: &Datagram) -> String {
+    let Datagram {
+        message_type,
+        id: MessageId(id),
+        message,
+        ..
+    } = datagram;
+    format!("{message_type} {id:04x} {}", written(message))
+}
+
+/// A message as the vectors write it.
+pub(crate) fn written(message: &Message) -> String {
+    let code = message.code();
+    let name = code.name().filter(|_| code.is_request());
+    let mut words = vec![name.map_or_else(|| code.to_string(), |name| name.replace(' ', "-"))];
+    if !message.token().as_bytes().is_empty() {
+        words.push(format!("token={}", digits(message.token().as_bytes())));
+    }
+    for (number, value) in message.options() {
+        // A signal has options of its own, whose numbers mean something else elsewhere.
+        let definition = number.definition().filter(|_| !code.is_signal());
+        let format = definition.map_or(OptionFormat::Opaque, |definition| definition.format);
+        let name = definition.map_or_else(|| format!("#{}", number.0), |_| number.to_string());
+        words.push(format!("{name}={}", written_value(format, value)));
+    }
+    match message.payload() {
+        [] => {}
+        [first, rest @ ..] if rest.len() > 16 && rest.iter().all(|byte| byte == first) => {
+            let value = written_value(OptionFormat::String, &[*first]);
+            words.push(format!("payload*{}={value}", rest.len() + 1));
+        }
+        payload => {
+            let value = written_value(OptionFormat::String, payload);
+            words.push(format!("payload={value}"));
+        }
+    }
+    words.join(" ")
+}
+
+fn written_value(format: OptionFormat, value: &[u8]) -> String {
+    let is_plain = |text: &&str| !text.is_empty() && !text.contains(['"', '\n']);
+    let text = str::from_utf8(value).ok().filter(is_plain);
+    match (format, text) {
+        (OptionFormat::Uint, _) if value.len() <= 4 && value.first() != Some(&0) => {
+            let number = value
+                .iter()
+                .fold(0, |number, byte| number << 8 | u32::from(*byte));
+            number.to_string()
+        }
+        (OptionFormat::String, Some(text)) => format!("\"{text}\""),
+        _ => format!("0x{}", digits(value)),
+    }
+}
+
+fn digits(bytes: &[u8]) -> String {
+    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
 /// Hexadecimal digits, with spaces or without.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
