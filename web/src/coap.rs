@@ -216,7 +216,7 @@ impl CoapObservation {
 impl Coap {
     pub(crate) async fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self> {
         let uri: Uri = url.parse().map_err(|error| {
-            let text = format!("the address {url:?} is none: {error}");
+            let text = format!("the address {url:?} is not valid: {error}");
             socket_error(&Error::new(ErrorKind::InvalidInput, text))
         })?;
         let mut config = ClientConfig::default();
@@ -277,7 +277,7 @@ impl Coap {
         match path {
             None => Ok(self.target.clone()),
             Some(path) => path.parse().map_err(|error| {
-                let text = format!("the path {path:?} is none: {error}");
+                let text = format!("the path {path:?} is not valid: {error}");
                 Error::new(ErrorKind::InvalidInput, text)
             }),
         }

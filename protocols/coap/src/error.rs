@@ -89,7 +89,7 @@ pub enum RequestError {
     /// As many requests as [`Config::max_exchanges`](crate::core::Config::max_exchanges) allows
     /// are under way.
     TooManyPending,
-    /// The target is none.
+    /// The target is not valid.
     InvalidTarget(InvalidUri),
     /// An option of the request can't be sent.
     InvalidOption(InvalidOption),

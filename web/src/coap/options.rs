@@ -33,7 +33,7 @@ pub(super) fn request(
     options: &Options<'_>,
 ) -> Result<Request> {
     let code = METHODS.iter().find(|(name, _)| *name == method);
-    let (_, code) = code.ok_or_else(|| invalid("method", "is none of CoAP's"))?;
+    let (_, code) = code.ok_or_else(|| invalid("method", "is not one of CoAP's"))?;
     let mut request = Request::new(*code, target).map_err(|error| invalid("path", error))?;
     if options.0.is_undefined() {
         if payload {

@@ -53,7 +53,7 @@ pub(super) struct Ask {
 /// What a handle should know about what carries its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Carrier {
-    /// How many bytes a message may have; none before that is known.
+    /// How many bytes a message may have; `None` before that is known.
     pub(super) max_message: Option<usize>,
     pub(super) bert: bool,
 }

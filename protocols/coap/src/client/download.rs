@@ -102,7 +102,7 @@ impl Download {
         &self.request
     }
 
-    /// The next part; none after the last.
+    /// The next part; `None` after the last.
     ///
     /// # Errors
     /// As the [client](Client) says, [`RequestError::Refused`] for a refusal in the middle included,

@@ -106,7 +106,7 @@ pub struct Answers {
 
 impl Answers {
     /// The next answer, and whose it is: a response of any code, the first block of it where it has
-    /// several. None when the time is over. Of each member, the first answer counts.
+    /// several. `None` when the time is over. Of each member, the first answer counts.
     ///
     /// # Errors
     /// Where the request could not be sent.

@@ -74,7 +74,7 @@ impl<T> Mailbox<T> {
         Poll::Pending
     }
 
-    /// The next entry; none when nothing comes any more. Cancelled, it has lost none.
+    /// The next entry; `None` when nothing comes any more. Cancelled, it has lost none.
     pub(super) async fn next(&mut self) -> Option<T> {
         poll_fn(|cx| self.poll_next(cx)).await
     }

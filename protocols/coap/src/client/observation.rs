@@ -45,7 +45,7 @@ impl Observation {
     }
 
     /// What the resource has become. An error is told and, unless it is the last, the observation
-    /// goes on: what was told last may be stale then. None when it has ended: the resource can't be
+    /// goes on: what was told last may be stale then. `None` when it has ended: the resource can't be
     /// observed (after its only response), or is gone; the server refused; or the client is closed.
     ///
     /// # Errors

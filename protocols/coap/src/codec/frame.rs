@@ -64,7 +64,7 @@ impl Message {
     /// says is cut short.
     ///
     /// # Errors
-    /// Where it is none; as [`Datagram::decode`](super::Datagram::decode), but that the codes of
+    /// Where it is not a message; as [`Datagram::decode`](super::Datagram::decode), but that the codes of
     /// class 7 are signals here.
     pub fn from_frame(bytes: &[u8]) -> Result<Self, DecodeError> {
         match FrameHeader::decode(bytes) {

@@ -35,7 +35,7 @@ impl Links {
     /// White space around the separators is passed over: RFC 6690 has none, and servers send it.
     ///
     /// # Errors
-    /// Where it is none, or has more than 4096 links or a link with more than 64 attributes.
+    /// Where it is not a list of links, or has more than 4096 links or a link with more than 64 attributes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidLinks> {
         let text = str::from_utf8(bytes).map_err(|error| InvalidLinks {
             at: error.valid_up_to(),
@@ -132,7 +132,7 @@ impl Link {
     /// The same, with one more attribute.
     ///
     /// # Errors
-    /// Where the name is none, or the value has a control character.
+    /// Where the name is not valid, or the value has a control character.
     pub fn with(mut self, name: &str, value: Option<&str>) -> Result<Self, InvalidLinks> {
         let wrong = |what| Err(InvalidLinks { at: 0, what });
         if name.is_empty() || !name.bytes().all(is_name_byte) {

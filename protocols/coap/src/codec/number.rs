@@ -54,7 +54,7 @@ macro_rules! define {
                 pub const $constant: Self = Self($number);
             )*
 
-            /// How it is defined; none where it is unknown here.
+            /// How it is defined; `None` where it is unknown here.
             pub fn definition(self) -> Option<&'static OptionDefinition> {
                 match self {
                     $(Self::$constant => {

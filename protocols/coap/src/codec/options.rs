@@ -120,12 +120,12 @@ impl Options {
             .filter(move |value| number.accepts(value))
     }
 
-    /// The first value, as an unsigned integer; none where it has more than 4 bytes.
+    /// The first value, as an unsigned integer; `None` where it has more than 4 bytes.
     pub fn uint(&self, number: OptionNumber) -> Option<u32> {
         decode_uint(self.get(number)?)
     }
 
-    /// The first value, as text; none where it is not UTF-8.
+    /// The first value, as text; `None` where it is not UTF-8.
     pub fn text(&self, number: OptionNumber) -> Option<&str> {
         std::str::from_utf8(self.get(number)?).ok()
     }

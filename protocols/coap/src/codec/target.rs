@@ -155,7 +155,7 @@ pub trait IntoTarget {
     /// The target.
     ///
     /// # Errors
-    /// Where the text is none.
+    /// Where the text is not a target.
     fn into_target(self) -> Result<Target, InvalidUri>;
 }
 

@@ -80,7 +80,7 @@ impl FromStr for Scheme {
         let found = Self::ALL
             .into_iter()
             .find(|scheme| scheme.as_str().eq_ignore_ascii_case(text));
-        found.ok_or(InvalidUri("the scheme is none of CoAP's"))
+        found.ok_or(InvalidUri("the scheme is not one of CoAP's"))
     }
 }
 
@@ -129,7 +129,7 @@ impl Uri {
         &self.target
     }
 
-    /// The value of `Uri-Host`: the server's name; none where it is an address, which the server
+    /// The value of `Uri-Host`: the server's name; `None` where it is an address, which the server
     /// knows by itself (RFC 7252, section 6.4, step 5).
     pub fn uri_host(&self) -> Option<&str> {
         match self.endpoint.host() {
@@ -138,7 +138,7 @@ impl Uri {
         }
     }
 
-    /// Where to open a WebSocket (RFC 8323, section 8.3); none for other schemes.
+    /// Where to open a WebSocket (RFC 8323, section 8.3); `None` for other schemes.
     ///
     /// ```
     /// # use jackfield_coap::codec::Uri;

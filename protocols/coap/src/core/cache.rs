@@ -122,7 +122,7 @@ impl Cache {
     }
 
     /// A server said 2.03 Valid: what is stored for the request is fresh again, and is the
-    /// response (RFC 7252, section 5.9.1.3). None where the entity-tag is another one's.
+    /// response (RFC 7252, section 5.9.1.3). `None` where the entity-tag is another one's.
     pub fn revalidate(
         &mut self,
         request: &Message,
@@ -171,7 +171,7 @@ fn size_of(key: &[u8], response: &Message) -> usize {
 
 /// What two requests must have in common for one's response to be the other's (RFC 7252, section
 /// 5.6; RFC 8132, section 2.3.2): the method, the options but those that are no part of it, and for
-/// FETCH the payload. None for what can't be cached.
+/// FETCH the payload. `None` for what can't be cached.
 ///
 /// Block-wise and ETag options are no part of it: what is stored is whole (RFC 7959, section 2.10).
 fn key(request: &Message) -> Option<Vec<u8>> {

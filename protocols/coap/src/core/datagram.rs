@@ -133,7 +133,7 @@ impl DatagramLayer {
         }
     }
 
-    /// Writes what is to be sent; none if it is of no use any more.
+    /// Writes what is to be sent; `None` if it is of no use any more.
     fn write(&mut self, outgoing: Outgoing, datagram: &mut Vec<u8>) -> Option<()> {
         self.given = None;
         match outgoing {

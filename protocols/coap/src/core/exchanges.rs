@@ -278,7 +278,8 @@ impl Exchanges {
         self.connected = false;
     }
 
-    /// Whether anything that has gone out waits for its response; notifications are none.
+    /// Whether anything that has gone out waits for its response; an observation that has had its first
+    /// does not.
     pub fn is_waiting(&self) -> bool {
         self.under_way.values().any(|exchange| {
             exchange.sent

@@ -163,7 +163,7 @@ pub enum LayerEvent {
     /// The peer of a stream is about to close it: no new requests are taken (RFC 8323, section
     /// 5.5).
     Released {
-        /// Where to connect instead; none where it is the same address.
+        /// Where to connect instead; `None` where it is the same address.
         alternatives: Vec<String>,
         /// How long to wait before connecting again.
         hold_off: Duration,

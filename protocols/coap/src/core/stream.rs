@@ -66,7 +66,7 @@ impl Default for StreamConfig {
 pub struct StreamLayer {
     config: StreamConfig,
     last_id: u64,
-    /// When the peer must have said what it can do; none as soon as it has.
+    /// When the peer must have said what it can do; `None` as soon as it has.
     settings_due: Option<Instant>,
     peer_message_size: usize,
     peer_block_wise: bool,

@@ -73,7 +73,7 @@ impl Parameters {
         })
     }
 
-    /// With a Master Salt. Default: none.
+    /// With a Master Salt. Default: an empty one.
     #[must_use]
     pub fn with_master_salt(mut self, master_salt: &[u8]) -> Self {
         self.master_salt = master_salt.to_vec();
@@ -201,7 +201,7 @@ impl Context {
             first = decode_record(record).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Store,
-                    "what is stored in the place of the sequence number is none",
+                    "what is stored in the place of the sequence number is not one",
                 )
             })?;
             context.recipient.replay = Replay::Unknown(challenge()?);

@@ -93,7 +93,7 @@ impl<'a> Derivation<'a> {
     }
 
     /// A name for a context that tells nothing of its secret, to keep its record in a store under.
-    /// The type is none of the RFC's, so that no key can come out of this.
+    /// The type is not one of the RFC's, so that no key can come out of this.
     pub(super) fn fingerprint(&self, id: &[u8]) -> [u8; 16] {
         let mut fingerprint = [0; 16];
         self.expand(id, "Jackfield record", &mut fingerprint);

@@ -144,7 +144,7 @@ impl Refusal {
         &self.error
     }
 
-    /// What to send instead of a response, as it is; none where saying nothing is better.
+    /// What to send instead of a response, as it is; `None` where saying nothing is better.
     pub fn into_response(self) -> Option<Message> {
         self.response
     }

@@ -425,7 +425,7 @@ fn split_proxy_uri(request: &Message) -> Result<Option<Message>, Error> {
         .unwrap_or_default()
         .parse()
         .map_err(|error| {
-            invalid("the Proxy-Uri of a request that is to be protected is none of CoAP's")
+            invalid("the Proxy-Uri of a request that is to be protected is not one of CoAP's")
                 .with_source(error)
         })?;
     let server = Uri::new(uri.scheme(), uri.endpoint().clone(), Target::default()).to_string();

@@ -77,7 +77,7 @@ pub(super) fn encode_record(end: u64) -> Vec<u8> {
     record
 }
 
-/// Reads a record back; none where it is none.
+/// Reads a record back; `None` where it is not valid.
 pub(super) fn decode_record(record: &[u8]) -> Option<u64> {
     let (&version, number) = record.split_first()?;
     let end = u64::from_be_bytes(number.try_into().ok()?);
@@ -102,7 +102,7 @@ impl PartialIv {
         }
     }
 
-    /// Of at most 5 bytes; longer ones are none.
+    /// Of at most 5 bytes; `None` where there are more.
     pub(super) fn from_bytes(value: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_PARTIAL_IV];
         let first = MAX_PARTIAL_IV.checked_sub(value.len())?;
