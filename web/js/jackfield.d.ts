@@ -492,7 +492,7 @@ export interface CoapResponse {
   /** For how long it may be taken to be true, in seconds. */
   maxAge: number;
   etag: Uint8Array<ArrayBuffer> | null;
-  /** Where a POST has put what it made. */
+  /** Where a POST has put what it made: path and query. */
   location: string | null;
   /** When it came, in milliseconds since 1970. */
   time: number;

@@ -48,8 +48,9 @@ impl<S: ByteStream> Peer<S> {
                 self.received.drain(..header.frame_len() as usize);
                 return Some(message);
             }
-            let read = self.stream.read_buf(&mut self.received).await;
-            if read.expect("an end in order") == 0 {
+            let read = self.stream.read_buf(&mut self.received);
+            let read = tokio::time::timeout(Duration::from_hours(1), read).await;
+            if read.expect("in time").expect("an end in order") == 0 {
                 return None;
             }
         }
@@ -315,4 +316,91 @@ async fn continue_answers_no_request() {
         matches!(outcome, Err(RequestError::Blocks(BlockError::TooMuchAsked))),
         "{outcome:?}"
     );
+}
+
+/// RFC 8323, section 5.5: who releases its clients may never answer what it was asked.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_releases_its_clients_and_says_no_more_is_left() {
+    let (client, mut events, mut listener) = begin().await;
+    let asked = tokio::spawn(async move { client.get("/value").await });
+    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+    peer.receive().await.expect("a request");
+    peer.send(&Message::new(Code::RELEASE)).await;
+    let outcome = asked.await.expect("no panic");
+    assert!(
+        matches!(outcome, Err(RequestError::TimedOut)),
+        "{outcome:?}"
+    );
+    let parting = peer.receive().await.expect("a word");
+    assert_eq!(parting.code(), Code::RELEASE);
+    let (error, _) = lost(&mut events).await;
+    let is_released = matches!(
+        error,
+        ConnectionError::Session(SessionError::Released { .. })
+    );
+    assert!(is_released, "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_waits_for_the_connection_as_everything_does() {
+    let (client, _events, mut listener) = begin().await;
+    let pinged = tokio::spawn(async move { client.ping().await });
+    // Long enough that it would have failed.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+    let ping = peer.receive().await.expect("it goes on");
+    assert_eq!(ping.code(), Code::PING);
+    let mut pong = Message::new(Code::PONG);
+    pong.set_token(ping.token());
+    peer.send(&pong).await;
+    pinged.await.expect("no panic").expect("it is there");
+}
+
+/// RFC 7959, section 2.9.3.
+#[tokio::test(start_paused = true)]
+async fn a_server_may_want_smaller_blocks_at_any_time() {
+    let (client, _events, mut listener) = begin().await;
+    let body: Vec<u8> = (0..3000_u32).map(|at| at as u8).collect();
+    let sent = body.clone();
+    let put = tokio::spawn(async move {
+        let request = Request::put("/value").expect("a target");
+        let mut told = Vec::new();
+        let size = Some(sent.len() as u64);
+        let outcome = client.upload(request, &sent[..], size, |progress| {
+            told.push(progress.sent);
+        });
+        (outcome.await, told)
+    });
+    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+    let mut taken = Vec::new();
+    let told = loop {
+        let request = peer.receive().await.expect("a request");
+        let block = request.block1().expect("in blocks");
+        assert_eq!(block.offset(), taken.len() as u64);
+        let is_too_large = block.number() > 0 && block.size() > BlockSize::B64;
+        let code = match (is_too_large, block.more()) {
+            (true, _) => Code::REQUEST_ENTITY_TOO_LARGE,
+            (false, true) => Code::CONTINUE,
+            (false, false) => Code::CHANGED,
+        };
+        let mut response = Message::new(code);
+        response.set_token(request.token());
+        if is_too_large {
+            let smaller = Block::new(block.number(), block.more(), BlockSize::B64);
+            response.set_block1(smaller.expect("a small number"));
+        } else {
+            taken.extend_from_slice(request.payload());
+            response.set_block1(block);
+        }
+        peer.send(&response).await;
+        if code == Code::CHANGED {
+            let (outcome, told) = put.await.expect("no panic");
+            outcome.expect("it is taken");
+            break told;
+        }
+    };
+    assert!(taken == body, "what arrived is not what was sent");
+    assert_eq!(told.first(), Some(&1024));
+    assert!(told.is_sorted_by(|one, next| one < next), "{told:?}");
+    assert_eq!(told.last(), Some(&3000));
 }

@@ -106,6 +106,7 @@ impl Side {
                 let step = match step.take().expect(at) {
                     Ok(UploadStep::Next) => "next".to_owned(),
                     Ok(UploadStep::Done) => "done".to_owned(),
+                    Ok(UploadStep::Again) => "again".to_owned(),
                     Ok(UploadStep::Restart) => "restart".to_owned(),
                     Err(error) => format!("error {error}"),
                 };

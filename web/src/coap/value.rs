@@ -19,8 +19,7 @@ pub(super) fn response(response: &Response) -> Object {
         reason.push_str(": ");
         reason.push_str(text);
     }
-    let location: Vec<&str> = response.location_path().collect();
-    let location = (!location.is_empty()).then(|| format!("/{}", location.join("/")));
+    let location = response.location().map(|location| location.to_string());
     object([
         ("ok", code.is_success().into()),
         ("code", code.to_string().into()),

@@ -149,7 +149,9 @@ impl Client {
     /// # use jackfield_coap::codec::ContentFormat;
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let created = client.post("/jobs", "print", ContentFormat::TEXT_PLAIN).await?;
-    /// println!("at /{}", created.location_path().collect::<Vec<_>>().join("/"));
+    /// if let Some(job) = created.location() {
+    ///     println!("{}", client.get(job).await?.text().unwrap_or("?"));
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -444,7 +446,7 @@ impl Client {
         Links::parse(response.payload()).map_err(RequestError::BadLinks)
     }
 
-    /// Asks the server whether it is there.
+    /// Asks the server whether it is there, as soon as there is a connection.
     ///
     /// ```no_run
     /// # use jackfield_coap::client::Client;
@@ -456,11 +458,13 @@ impl Client {
     ///
     /// # Errors
     /// [`RequestError::TimedOut`] where it is not, over UDP; [`RequestError::NotConnected`] where
-    /// there is no connection now.
+    /// there is no connection in time, which is
+    /// [`response_timeout`](crate::core::Config::response_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn ping(&self) -> Result<(), RequestError> {
+        self.carrier().await?;
         let (done, outcome) = oneshot::channel();
         self.pass(Action::Ping(done)).await?;
         let answer = async { outcome.await.unwrap_or(Err(RequestError::Closed)) };

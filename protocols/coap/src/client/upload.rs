@@ -164,7 +164,7 @@ pub(super) async fn upload(
         let sent = upload.offset() + message.payload().len() as u64;
         match upload.answered(&response)? {
             UploadStep::Next => progress(Progress { sent, total }),
-            UploadStep::Restart => {}
+            UploadStep::Again | UploadStep::Restart => {}
             UploadStep::Done => {
                 if response.code().is_success() {
                     progress(Progress { sent, total });

@@ -45,12 +45,12 @@ impl Block {
     /// The largest number: 20 bits.
     pub const MAX_NUMBER: u32 = (1 << 20) - 1;
 
-    /// A block; none where the number has more than 20 bits.
+    /// A block; `None` where the number has more than 20 bits.
     pub fn new(number: u32, more: bool, size: BlockSize) -> Option<Self> {
         (number <= Self::MAX_NUMBER).then_some(Self { number, more, size })
     }
 
-    /// Of the option's value; none where it has more than 24 bits.
+    /// Of the option's value; `None` where it has more than 24 bits.
     pub fn from_uint(value: u32) -> Option<Self> {
         Self::new(
             value >> 4,
@@ -77,6 +77,11 @@ impl Block {
     /// Its size.
     pub fn size(self) -> BlockSize {
         self.size
+    }
+
+    /// Whether it holds several blocks of 1024 bytes (BERT).
+    pub fn is_bert(self) -> bool {
+        self.size == BlockSize::Bert
     }
 
     /// Where in the body it begins, in bytes.

@@ -94,7 +94,7 @@ impl Message {
         self.set_uint(OptionNumber::ACCEPT, format.0.into());
     }
 
-    /// For how long the response is fresh, in seconds; none is 60 (RFC 7252, section 5.10.5).
+    /// For how long the response is fresh, in seconds; `None` means 60 (RFC 7252, section 5.10.5).
     pub fn max_age(&self) -> Option<u32> {
         self.options.uint(OptionNumber::MAX_AGE)
     }
@@ -133,6 +133,13 @@ impl Message {
     /// Says which block of the response's body this is, or is wanted.
     pub fn set_block2(&mut self, block: Block) {
         self.set_uint(OptionNumber::BLOCK2, block.to_uint());
+    }
+
+    /// Whether it has a block of the size that only reliable carriers have a meaning for (RFC 7959,
+    /// section 2.2; RFC 8323, section 6).
+    pub(crate) fn has_reserved_block(&self) -> bool {
+        let is_reserved = |block: Option<Block>| block.is_some_and(Block::is_bert);
+        is_reserved(self.block1()) || is_reserved(self.block2())
     }
 
     /// The segments of the path.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use jackfield_socket::driver::{Core, DatagramCore, Peer, StreamCore};
 use jackfield_socket::time::Instant;
 
+use super::blockwise::BlockError;
 use super::{
     Config, Delivery, ExchangeEvent, ExchangeId, Exchanges, Kind, LayerError, LayerEvent,
     MessageLayer, Outgoing, Received, Reception, SendError, TransmissionError, TransmissionId,
     Verdict,
 };
-use crate::codec::Message;
+use crate::codec::{Code, Message};
 use crate::error::RequestError;
 use crate::oscore;
 
@@ -343,6 +344,14 @@ impl<L: MessageLayer> Endpoint<L> {
                 }
             }
         }
+        if !self.layer.is_reliable() && received.message.has_reserved_block() {
+            // RFC 7959, section 2.2.
+            let mut refusal = Message::new(Code::BAD_REQUEST);
+            refusal.set_payload(BlockError::ReservedSize.to_string());
+            // Where it can't be sent, the client asks again, or gives up.
+            let _ = self.respond(now, &received.reception, refusal);
+            return;
+        }
         self.events.push_back(EndpointEvent::Request(received));
     }
 
@@ -384,6 +393,15 @@ impl<L: MessageLayer> Endpoint<L> {
     fn time_to_leave(&self) -> Option<(Instant, Duration)> {
         self.released.filter(|_| !self.exchanges.is_waiting())
     }
+
+    fn leave_if_released(&mut self, now: Instant) -> Result<(), LayerError> {
+        let Some((_, hold_off)) = self.time_to_leave() else {
+            return Ok(());
+        };
+        self.released = None;
+        self.layer.close(now);
+        Err(LayerError::Released { hold_off })
+    }
 }
 
 impl<L: MessageLayer> Core for Endpoint<L> {
@@ -407,11 +425,7 @@ impl<L: MessageLayer> Core for Endpoint<L> {
     }
 
     fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        if let Some((_, hold_off)) = self.time_to_leave() {
-            self.released = None;
-            self.layer.close(now);
-            return Err(LayerError::Released { hold_off });
-        }
+        self.leave_if_released(now)?;
         if self
             .layer
             .deadline()
@@ -422,7 +436,8 @@ impl<L: MessageLayer> Core for Endpoint<L> {
         self.pump(now);
         self.exchanges.handle_deadline(now);
         self.pump(now);
-        Ok(())
+        // The last that was waited for may have come to its end just now.
+        self.leave_if_released(now)
     }
 
     fn is_finished(&self) -> bool {
@@ -501,5 +516,30 @@ impl From<TransmissionError> for RequestError {
             TransmissionError::Reset => Self::Rejected,
             TransmissionError::Unsendable(kind) => Self::Unsendable(kind),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Block, BlockSize, Datagram, MessageId, MessageType};
+    use crate::core::{DatagramConfig, DatagramLayer};
+
+    /// RFC 7959, section 2.2.
+    #[test]
+    fn a_request_with_a_block_of_the_reserved_size_is_refused() {
+        let layer = DatagramLayer::new(DatagramConfig::default(), 1);
+        let mut server = Endpoint::new(layer, Config::default()).serving();
+        let now = Instant::now();
+        let mut message = Message::new(Code::GET);
+        message.set_block2(Block::new(0, false, BlockSize::Bert).expect("a small number"));
+        let request = Datagram::new(MessageType::Confirmable, MessageId(1), message);
+        let received = server.receive(now, Peer::Connected, &request.to_bytes());
+        received.expect("it goes on");
+        assert!(server.poll_event().is_none(), "it is told");
+        let mut out = Vec::new();
+        server.transmit(now, &mut out).expect("an answer");
+        let answer = Datagram::decode(&out).expect("a message");
+        assert_eq!(answer.message.code(), Code::BAD_REQUEST);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::codec::{Code, ContentFormat, Message, OptionNumber, Options};
+use crate::codec::{Code, ContentFormat, Message, OptionNumber, Options, Target};
 
 /// A response, its whole body included.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,6 +55,43 @@ impl Response {
     /// Where the resource is that was created (RFC 7252, section 5.10.7), as segments of a path.
     pub fn location_path(&self) -> impl Iterator<Item = &str> {
         self.message.options().texts(OptionNumber::LOCATION_PATH)
+    }
+
+    /// What else names that resource: the arguments of its query.
+    pub fn location_query(&self) -> impl Iterator<Item = &str> {
+        self.message.options().texts(OptionNumber::LOCATION_QUERY)
+    }
+
+    /// Where the resource is that was created, path and query, to be asked next; `None` where the
+    /// server doesn't say, or names what can't be asked for.
+    ///
+    /// ```
+    /// use jackfield_coap::codec::{Code, Message, OptionNumber};
+    /// use jackfield_coap::core::Response;
+    ///
+    /// let mut created = Message::new(Code::CREATED);
+    /// let options = created.options_mut();
+    /// options.add_text(OptionNumber::LOCATION_PATH, "jobs")?;
+    /// options.add_text(OptionNumber::LOCATION_QUERY, "id=17")?;
+    /// let location = Response::new(created).location().expect("it is named");
+    /// assert_eq!(location.to_string(), "/jobs?id=17");
+    /// # Ok::<(), jackfield_coap::codec::InvalidOption>(())
+    /// ```
+    pub fn location(&self) -> Option<Target> {
+        let options = self.message.options();
+        if !options.contains(OptionNumber::LOCATION_PATH)
+            && !options.contains(OptionNumber::LOCATION_QUERY)
+        {
+            return None;
+        }
+        let mut target = Target::default();
+        for segment in self.location_path() {
+            target = target.with_segment(segment).ok()?;
+        }
+        for argument in self.location_query() {
+            target = target.with_query(argument).ok()?;
+        }
+        Some(target)
     }
 
     /// All options.

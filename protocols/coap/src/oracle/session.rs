@@ -180,10 +180,14 @@ impl Play {
         let mut request = Message::new(Code::PUT);
         request.set_payload(vec![0; block]);
         if self.upload.prepare(&mut request, block < rest).is_ok() {
-            let before = self.upload.offset();
+            let (before, room) = (self.upload.offset(), self.upload.room());
             match self.upload.answered(response) {
                 Ok(UploadStep::Next) => {
                     assert_eq!(self.upload.offset(), before + block as u64);
+                }
+                Ok(UploadStep::Again) => {
+                    assert_eq!(self.upload.offset(), before);
+                    assert!(self.upload.room() < room);
                 }
                 Ok(UploadStep::Restart) => assert_eq!(self.upload.offset(), 0),
                 Ok(UploadStep::Done) | Err(_) => {}

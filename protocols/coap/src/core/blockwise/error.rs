@@ -24,6 +24,9 @@ pub enum BlockError {
     Changed,
     /// The server lost what it had been sent, again or where it can't be sent again.
     Incomplete,
+    /// A block's size is the one that is reserved for streams (RFC 7959, section 2.2; RFC 8323,
+    /// section 6), and it came in a datagram.
+    ReservedSize,
     /// The body has more blocks than can be counted, which is 2^20.
     TooManyBlocks,
     /// The body is larger than is allowed.
@@ -47,6 +50,7 @@ impl fmt::Display for BlockError {
             Self::TooMuchAsked => f.write_str("more was asked for than there is"),
             Self::Changed => f.write_str("the body changed while it was transferred"),
             Self::Incomplete => f.write_str("the server lost a part of the body"),
+            Self::ReservedSize => f.write_str("a block's size is reserved for streams"),
             Self::TooManyBlocks => f.write_str("the body has more blocks than can be counted"),
             Self::TooLarge { limit } => write!(f, "the body is larger than {limit} bytes"),
         }

@@ -54,7 +54,10 @@ pub struct Upload {
 pub enum UploadStep {
     /// The block at the new [`offset`](Upload::offset) is next.
     Next,
-    /// The server wants smaller blocks, or has lost the body: all begins again from byte 0.
+    /// The server wants smaller blocks: what was sent last goes again in these, from the same
+    /// [`offset`](Upload::offset) on.
+    Again,
+    /// The server has lost the body: all begins again from byte 0.
     Restart,
     /// The response is the request's own; nothing more is to be sent.
     Done,
@@ -124,17 +127,17 @@ impl Upload {
         };
         let told = response.block1();
         match response.code() {
-            // Too large a block, and not too large a body: the option says which size will do
-            // (RFC 7959, section 2.9.3).
+            // Too large a block, and not too large a body: the option says which size will do, at
+            // any time (RFC 7959, section 2.9.3). A smaller unit divides a larger one, so that the
+            // offset stays on a boundary.
             Code::REQUEST_ENTITY_TOO_LARGE => {
                 let smaller = told.map(Block::size).filter(|size| *size < self.size);
                 return Ok(match smaller {
-                    Some(size) if sent.number() == 0 => {
+                    Some(size) => {
                         self.size = size;
-                        self.offset = 0;
-                        UploadStep::Restart
+                        UploadStep::Again
                     }
-                    _ => UploadStep::Done,
+                    None => UploadStep::Done,
                 });
             }
             // The server has no such transfer (section 2.9.2), perhaps no longer.
@@ -166,7 +169,6 @@ impl Upload {
             });
         }
         self.offset += length as u64;
-        // A smaller unit divides a larger one, so that the offset stays on a boundary.
         self.size = self.size.min(told.size());
         Ok(UploadStep::Next)
     }
@@ -192,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_smaller_block_hinted_at_by_4_13_begins_again() {
+    fn a_smaller_block_hinted_at_by_4_13_is_sent_again() {
         let mut upload = Upload::new(BlockSize::B1024, 1024, None);
         assert_eq!(send(&mut upload, 1024, true).as_deref(), Ok("0/1/1024"));
         let hint = response(
             Code::REQUEST_ENTITY_TOO_LARGE,
             Some((0, false, BlockSize::B64)),
         );
-        assert_eq!(upload.answered(&hint), Ok(UploadStep::Restart));
+        assert_eq!(upload.answered(&hint), Ok(UploadStep::Again));
         assert_eq!(send(&mut upload, 64, true).as_deref(), Ok("0/1/64"));
         // The same hint again is no hint.
         assert_eq!(upload.answered(&hint), Ok(UploadStep::Done));

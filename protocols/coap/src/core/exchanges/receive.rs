@@ -8,6 +8,7 @@ use jackfield_socket::time::Instant;
 use super::exchange::{Phase, Renewal};
 use super::{ExchangeId, Exchanges, LEAVING, Outgoing, Verdict};
 use crate::codec::{Code, Message, OptionNumber};
+use crate::core::blockwise::BlockError;
 use crate::core::observe::{NotificationOrder, max_age};
 use crate::error::RequestError;
 use crate::oscore;
@@ -55,6 +56,7 @@ impl Exchanges {
         let options = response.options();
         let knows = |number| KNOWN_IN_RESPONSES.contains(&number);
         let bad_option = options.first_unacceptable(knows);
+        let is_reserved = !self.is_reliable && response.has_reserved_block();
         if let Some(echo) = options.get(OptionNumber::ECHO)
             && bad_option.is_none()
             && (self.echoes.len() < self.config.max_exchanges || self.echoes.contains_key(&from))
@@ -71,7 +73,8 @@ impl Exchanges {
             }
             Phase::Group(answered) => {
                 let is_new = !answered.contains(&from);
-                if bad_option.is_some() || !is_new || answered.len() >= self.config.max_answers {
+                let is_bad = bad_option.is_some() || is_reserved;
+                if is_bad || !is_new || answered.len() >= self.config.max_answers {
                     return Verdict::Accept;
                 }
                 answered.push(from);
@@ -82,6 +85,10 @@ impl Exchanges {
         }
         if let Some(number) = bad_option {
             self.fail(id, RequestError::BadOption(number));
+            return Verdict::Reject;
+        }
+        if is_reserved {
+            self.fail(id, RequestError::Blocks(BlockError::ReservedSize));
             return Verdict::Reject;
         }
         if response.code() == Code::UNAUTHORIZED

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::codec::Code;
+use crate::codec::{Block, BlockSize, Code};
 
 const SERVER: Peer = Peer::Connected;
 
@@ -455,4 +455,31 @@ fn a_group_can_not_be_asked_under_oscore() {
         None,
     );
     assert!(matches!(begun, Err(RequestError::InvalidRequest(_))));
+}
+
+/// RFC 7959, section 2.2: SZX 7 means something on streams only (RFC 8323, section 6).
+#[test]
+fn a_block_of_the_reserved_size_is_no_answer_over_datagrams() {
+    let mut bert = content();
+    bert.set_block2(Block::new(0, false, BlockSize::Bert).expect("a small number"));
+    let mut play = Play::new();
+    play.begin(Kind::Single);
+    let sent = play.sent();
+    assert_eq!(play.answer(SERVER, &sent, bert.clone()), Verdict::Reject);
+    let told = play.told();
+    assert_eq!(
+        told.as_deref(),
+        Some("a block's size is reserved for streams.")
+    );
+    play.begin(Kind::Group(Duration::from_secs(5)));
+    let sent = play.sent();
+    assert_eq!(play.answer(member(2), &sent, bert.clone()), Verdict::Accept);
+    assert_eq!(play.told(), None);
+
+    play.exchanges = Exchanges::new(Config::default(), true);
+    play.exchanges.connected(play.now);
+    play.begin(Kind::Single);
+    let sent = play.sent();
+    assert_eq!(play.answer(SERVER, &sent, bert), Verdict::Accept);
+    assert_eq!(play.told().as_deref(), Some("2.05 from 1."));
 }
