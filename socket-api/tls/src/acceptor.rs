@@ -61,7 +61,7 @@ impl TlsAcceptor {
             Ok(stream) => Ok(TlsStream::new(stream.into())),
             Err((error, transport)) => {
                 transport.hang_up().await;
-                Err(handshake.error(error))
+                Err(handshake.error(error, None))
             }
         }
     }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use jackfield_socket::{Error, ErrorKind, Result};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
-use rustls_platform_verifier::BuilderVerifierExt;
 
-use crate::{Certificates, Identity};
+use crate::verify::Verifier;
+use crate::{Certificates, Identity, Pin};
 
 /// The longest name of an application protocol, in bytes (RFC 7301, section 3.1).
 const MAX_ALPN_NAME: usize = 255;
@@ -39,6 +41,7 @@ pub enum TlsVersion {
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
     roots: Option<Certificates>,
+    pins: Vec<Pin>,
     identity: Option<Identity>,
     common: Common,
 }
@@ -64,15 +67,42 @@ impl TlsConfig {
     pub fn new() -> Self {
         Self {
             roots: None,
+            pins: Vec::new(),
             identity: None,
             common: Common::default(),
         }
     }
 
-    /// Servers are verified against these roots, and no others.
+    /// Servers are verified against these roots, and no others. Not together with
+    /// [`with_pin`](Self::with_pin).
     #[must_use]
     pub fn with_roots(mut self, roots: Certificates) -> Self {
         self.roots = Some(roots);
+        self
+    }
+
+    /// Servers are known by this pin, in place of roots and name: the way to a server with a
+    /// certificate of its own making, such as a broker at home, a printer or a remote desktop.
+    /// May be called several times; a server that matches one of the pins is accepted.
+    ///
+    /// It is the server's own certificate or key that is compared, not its issuer's. The server must
+    /// prove in the handshake that it holds the key, as ever. Nothing else of the certificate
+    /// counts: not its names and not its dates, for whoever compares a fingerprint has decided about
+    /// this certificate, and such devices let theirs expire. To be rid of a pin, remove it.
+    ///
+    /// Keys are those that TLS signs with today: RSA of 2048 to 8192 bits, ECDSA on P-256 and P-384,
+    /// Ed25519.
+    ///
+    /// ```
+    /// use jackfield_tls::{Pin, TlsConfig, TlsConnector};
+    ///
+    /// let pin: Pin = "key:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".parse()?;
+    /// let connector = TlsConnector::new(TlsConfig::new().with_pin(pin))?;
+    /// # Ok::<(), jackfield_socket::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_pin(mut self, pin: Pin) -> Self {
+        self.pins.push(pin);
         self
     }
 
@@ -102,28 +132,56 @@ impl TlsConfig {
         self
     }
 
-    /// Whether the roots are the platform's.
-    pub(crate) fn trusts_platform(&self) -> bool {
-        self.roots.is_none()
+    /// Whom the servers' certificates have to be issued by, in words.
+    pub(crate) fn trusted(&self) -> &'static str {
+        match self.roots {
+            Some(_) => "one of the given roots",
+            None => "an authority that this system trusts",
+        }
     }
 
     pub(crate) fn build(self) -> Result<ClientConfig> {
-        let builder = ClientConfig::builder_with_provider(provider())
+        let provider = provider();
+        let verifier = self.verifier(&provider)?;
+        // As rustls calls whatever is not its own verifier: this one is its own, or the platform's,
+        // or stricter than a name.
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(self.common.versions())
-            .map_err(unexpected)?;
-        let builder = match &self.roots {
-            Some(roots) => builder.with_root_certificates(roots.to_roots()?),
-            None => builder.with_platform_verifier().map_err(|error| {
-                let message = "the roots that this system trusts can't be loaded";
-                Error::new(ErrorKind::Certificate, message).with_source(error.to_string())
-            })?,
-        };
+            .map_err(unexpected)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &self.identity {
             Some(identity) => builder.with_client_cert_resolver(resolver(identity)),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = self.common.alpn()?;
         Ok(config)
+    }
+
+    fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Verifier> {
+        if !self.pins.is_empty() {
+            if self.roots.is_some() {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "both roots and pins were given: a pin stands in place of roots",
+                ));
+            }
+            return Ok(Verifier::of_pins(self.pins.clone(), provider));
+        }
+        let verifier: Arc<dyn ServerCertVerifier> = match &self.roots {
+            Some(roots) => {
+                WebPkiServerVerifier::builder_with_provider(roots.to_roots()?, provider.clone())
+                    .build()
+                    .map_err(unexpected)?
+            }
+            None => Arc::new(
+                rustls_platform_verifier::Verifier::new(provider.clone()).map_err(|error| {
+                    let message = "the roots that this system trusts can't be loaded";
+                    Error::new(ErrorKind::Certificate, message).with_source(error.to_string())
+                })?,
+            ),
+        };
+        Ok(Verifier::of_authorities(verifier, provider))
     }
 }
 

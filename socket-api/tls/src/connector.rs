@@ -11,6 +11,7 @@ use rustls_pki_types::{DnsName, ServerName};
 
 use crate::error::Handshake;
 use crate::stream::{Transport, WRITE_BUFFER};
+use crate::verify::noting;
 use crate::{TlsConfig, TlsStream};
 
 /// Secures streams as a client.
@@ -20,7 +21,7 @@ use crate::{TlsConfig, TlsStream};
 #[derive(Clone)]
 pub struct TlsConnector {
     config: Arc<ClientConfig>,
-    trusts_platform: bool,
+    trusted: &'static str,
 }
 
 impl TlsConnector {
@@ -28,21 +29,22 @@ impl TlsConnector {
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput), where a root is no certificate or a protocol's
-    /// name is empty or too long; [`Certificate`](ErrorKind::Certificate), where the platform's
+    /// name is empty or too long, or both roots and pins are given; [`Certificate`](ErrorKind::Certificate), where the platform's
     /// roots are wanted and there are none.
     pub fn new(config: TlsConfig) -> Result<Self> {
         Ok(Self {
-            trusts_platform: config.trusts_platform(),
+            trusted: config.trusted(),
             config: Arc::new(config.build()?),
         })
     }
 
     /// Secures a stream on which nothing has been said yet, and verifies that the other side is
-    /// `server`: its name, or its address.
+    /// `server`: its name, or its address. Where pins are given, they alone decide, and the name is
+    /// only told to the server (SNI).
     ///
     /// # Errors
-    /// [`Certificate`](ErrorKind::Certificate), where the server's certificate is not accepted, or
-    /// ours is not; [`Protocol`](ErrorKind::Protocol), where the two find no common ground, or what
+    /// [`Certificate`](ErrorKind::Certificate), where the server's certificate is not accepted
+    /// ([`CertificateError`](crate::CertificateError) has it), or ours is not; [`Protocol`](ErrorKind::Protocol), where the two find no common ground, or what
     /// the peer sends is not TLS; [`UnexpectedEof`](ErrorKind::UnexpectedEof), where it hangs up;
     /// and the stream's own errors.
     ///
@@ -50,18 +52,18 @@ impl TlsConnector {
     /// Dropping the future closes the stream. It sets no deadline of its own:
     /// [`time::timeout`](jackfield_socket::time::timeout) does.
     pub async fn connect<S: ByteStream>(&self, stream: S, server: &Host) -> Result<TlsStream<S>> {
-        let handshake = Handshake::with_server(server, self.trusts_platform);
-        let connected = tokio_rustls::TlsConnector::from(self.config.clone())
+        let handshake = Handshake::with_server(server, self.trusted);
+        let connect = tokio_rustls::TlsConnector::from(self.config.clone())
             .connect_with(server_name(server)?, Transport::new(stream), |session| {
                 session.set_buffer_limit(Some(WRITE_BUFFER));
             })
-            .into_fallible()
-            .await;
+            .into_fallible();
+        let (connected, noted) = noting(connect).await;
         match connected {
             Ok(stream) => Ok(TlsStream::new(stream.into())),
             Err((error, transport)) => {
                 transport.hang_up().await;
-                Err(handshake.error(error))
+                Err(handshake.error(error, noted))
             }
         }
     }
@@ -101,7 +103,7 @@ impl TlsConnector {
 impl fmt::Debug for TlsConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsConnector")
-            .field("trusts_platform", &self.trusts_platform)
+            .field("trusted", &self.trusted)
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,9 @@ use jackfield_socket::{Error, ErrorKind, Host};
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 
+use crate::CertificateProblem;
+use crate::verify::{NotPinned, Noted};
+
 /// How many names of a certificate an error tells.
 const NAMES_SHOWN: usize = 8;
 /// How much of each, in characters: a certificate may hold anything.
@@ -21,14 +24,11 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn with_server(server: &Host, trusts_platform: bool) -> Self {
+    /// `trusted` is whom certificates have to be issued by.
+    pub(crate) fn with_server(server: &Host, trusted: &'static str) -> Self {
         Self {
             peer: server.to_string(),
-            trusted: if trusts_platform {
-                "an authority that this system trusts"
-            } else {
-                "one of the given roots"
-            },
+            trusted,
         }
     }
 
@@ -47,12 +47,21 @@ impl Handshake {
         )
     }
 
-    /// The handshake failed.
-    pub(crate) fn error(&self, error: io::Error) -> Error {
+    /// The handshake failed, and noted this.
+    pub(crate) fn error(&self, error: io::Error, noted: Option<Noted>) -> Error {
         let inner = error.get_ref();
         if let Some(error) = inner.and_then(|inner| inner.downcast_ref()) {
             let (kind, what) = self.explain(error);
-            return self.told(kind, &what);
+            return match (error, noted) {
+                (rustls::Error::InvalidCertificate(error), Some(Noted::Refused(chain))) => self
+                    .told(kind, &what)
+                    .with_source(crate::CertificateError::new(problem(error), chain)),
+                (rustls::Error::InvalidCertificate(_), Some(Noted::NotTheHolder)) => self.told(
+                    kind,
+                    "it does not hold the key of the certificate it showed",
+                ),
+                _ => self.told(kind, &what),
+            };
         }
         if error.kind() == io::ErrorKind::UnexpectedEof
             && inner.is_none_or(|inner| !inner.is::<Error>())
@@ -213,12 +222,36 @@ fn certificate(error: &CertificateError, trusted: &str) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not meant for this use".into()
         }
+        CertificateError::Other(error) if error.0.is::<NotPinned>() => {
+            "is none of those pinned, nor is its key".into()
+        }
         // The verifier's own error, which has no type of rustls'.
         CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
             "is an authority's (CA:TRUE), which a server must not show as its own".into()
         }
         CertificateError::Other(error) => format!("was refused: {error}"),
         error => format!("was refused: {error}"),
+    }
+}
+
+/// The same, for programs.
+fn problem(error: &CertificateError) -> CertificateProblem {
+    match error {
+        CertificateError::UnknownIssuer => CertificateProblem::UnknownIssuer,
+        CertificateError::NotValidForNameContext { .. } | CertificateError::NotValidForName => {
+            CertificateProblem::WrongName
+        }
+        CertificateError::ExpiredContext { .. } | CertificateError::Expired => {
+            CertificateProblem::Expired
+        }
+        CertificateError::NotValidYetContext { .. } | CertificateError::NotValidYet => {
+            CertificateProblem::NotYetValid
+        }
+        CertificateError::Revoked => CertificateProblem::Revoked,
+        CertificateError::Other(error) if error.0.is::<NotPinned>() => {
+            CertificateProblem::NotPinned
+        }
+        _ => CertificateProblem::Unusable,
     }
 }
 

@@ -7,8 +7,10 @@
 //! - [`TlsAcceptor`] and [`TlsListener`] are the server's side.
 //!
 //! The peer's certificate is always verified, against the roots that the platform trusts (in a
-//! page, the roots that Mozilla trusts) or against those that the caller gives. There is no switch
-//! to turn that off: to reach a server with a certificate of its own making, give its root.
+//! page, the roots that Mozilla trusts), against those that the caller gives, or against a [`Pin`],
+//! the hash of the very certificate or key. There is no switch to turn that off: to reach a server
+//! with a certificate of its own making, pin it, or give its root. The error of a certificate that
+//! was refused has it inside, as a [`CertificateError`].
 //!
 //! A [`TlsStream`] ends only when the peer has said so. A stream that was cut, by whomever, is an
 //! error of kind [`UnexpectedEof`], never an end.
@@ -36,12 +38,17 @@ mod config;
 mod connector;
 mod credentials;
 mod error;
+mod pin;
+mod refusal;
 mod starttls;
 mod stream;
+mod verify;
 
 pub use acceptor::{TlsAcceptor, TlsListener};
 pub use config::{TlsConfig, TlsServerConfig, TlsVersion};
 pub use connector::{Tls, TlsConnector};
 pub use credentials::{Certificates, Identity};
+pub use pin::Pin;
+pub use refusal::{CertificateError, CertificateProblem};
 pub use starttls::StartTls;
 pub use stream::TlsStream;

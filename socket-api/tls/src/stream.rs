@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use jackfield_socket::{ByteStream, Error, ErrorKind, StreamInfo};
+use jackfield_socket::{ByteStream, Error, ErrorKind, Result, StreamInfo};
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
@@ -16,6 +16,15 @@ use crate::error::in_stream;
 /// How many bytes are taken from the writer and kept while the stream below takes none; beyond it,
 /// the writer waits. What is kept for the reader is less: one record and what one read brought.
 pub(crate) const WRITE_BUFFER: usize = 64 * 1024;
+
+/// The longest label of keying material, in bytes: TLS 1.3 puts six of its own before it, and counts
+/// both in one byte (RFC 8446, section 7.1).
+const MAX_LABEL: usize = 249;
+/// The longest context of keying material, in bytes (RFC 5705, section 4).
+const MAX_CONTEXT: usize = 65_535;
+/// How many bytes of keying material one label gives: 255 times those of SHA-256 (RFC 5869, section
+/// 2.3).
+const MAX_EXPORT: usize = 8_160;
 
 /// A stream that is secured by TLS.
 ///
@@ -92,6 +101,92 @@ impl<S: ByteStream> TlsStream<S> {
     pub fn peer_certificate(&self) -> Option<&[u8]> {
         let chain = self.tls.get_ref().1.peer_certificates()?;
         chain.first().map(AsRef::as_ref)
+    }
+
+    /// The chain that the peer showed, each certificate in DER, its own first; it has been verified
+    /// as [`peer_certificate`](Self::peer_certificate) has. What stands after the first is what the
+    /// peer sent along, needed or not.
+    pub fn peer_certificates(&self) -> impl Iterator<Item = &[u8]> {
+        let chain = self.tls.get_ref().1.peer_certificates();
+        chain.unwrap_or_default().iter().map(AsRef::as_ref)
+    }
+
+    /// Fills `output` with keying material of this connection, which both its ends can derive and
+    /// nobody else (RFC 5705; RFC 8446, section 7.5). `label` says what for; with TLS 1.2, no
+    /// context and an empty one are not the same.
+    ///
+    /// With TLS 1.2 this binds nothing to the connection's certificates, unless the extended master
+    /// secret was agreed on (RFC 7627), which can't be known here.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput), where the label is empty or longer than 249 bytes,
+    /// the context longer than 65,535, or the output empty or longer than 8,160 bytes.
+    pub fn export_keying_material(
+        &self,
+        output: &mut [u8],
+        label: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<()> {
+        if label.is_empty()
+            || label.len() > MAX_LABEL
+            || output.is_empty()
+            || output.len() > MAX_EXPORT
+            || context.is_some_and(|context| context.len() > MAX_CONTEXT)
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "keying material has 1 to {MAX_EXPORT} bytes, its label 1 to {MAX_LABEL}, its \
+                     context up to {MAX_CONTEXT}"
+                ),
+            ));
+        }
+        let exported = match &self.tls {
+            tokio_rustls::TlsStream::Client(tls) => tls
+                .get_ref()
+                .1
+                .export_keying_material(output, label, context),
+            tokio_rustls::TlsStream::Server(tls) => tls
+                .get_ref()
+                .1
+                .export_keying_material(output, label, context),
+        };
+        exported.map(|_| ()).map_err(|error| {
+            Error::new(ErrorKind::Other, "keying material can't be exported")
+                .with_source(error.to_string())
+        })
+    }
+
+    /// The channel binding `tls-exporter` (RFC 9266), for SCRAM-SHA-256-PLUS and its kin: what ties
+    /// a login to this very connection, so that whoever stands between can't pass it on.
+    ///
+    /// `None` with TLS 1.2, where it is defined only with the extended master secret, which can't be
+    /// known here; a client then logs in without binding.
+    ///
+    /// ```
+    /// # use jackfield_socket::ByteStream;
+    /// # use jackfield_tls::TlsStream;
+    /// /// The header and the data of SCRAM's `c=` (RFC 5802, section 7), before its Base64.
+    /// fn binding(stream: &TlsStream<impl ByteStream>) -> Vec<u8> {
+    ///     match stream.tls_exporter() {
+    ///         Some(data) => [b"p=tls-exporter,,", &data[..]].concat(),
+    ///         None => b"n,,".to_vec(),
+    ///     }
+    /// }
+    /// ```
+    pub fn tls_exporter(&self) -> Option<[u8; 32]> {
+        if self.version() < TlsVersion::Tls13 {
+            return None;
+        }
+        let mut binding = [0; 32];
+        self.export_keying_material(&mut binding, b"EXPORTER-Channel-Binding", Some(&[]))
+            .ok()?;
+        Some(binding)
+    }
+
+    /// The stream below, to look at; its bytes are TLS's.
+    pub fn get_ref(&self) -> &S {
+        &self.tls.get_ref().0.stream
     }
 
     /// The stream below, as it stands, to reset it rather than to end it. The peer is told nothing
