@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use jackfield_irc::codec::{ChannelName, Nickname};
 use jackfield_socket::Host;
+use jackfield_tls::Pin;
 
 use crate::coap::args::CoapCommand;
 use crate::mqtt::args::MqttCommand;
@@ -113,11 +114,15 @@ pub(crate) struct IrcArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "plain")]
     pub(crate) account: Option<String>,
     /// Without TLS
-    #[arg(long, conflicts_with = "ca")]
+    #[arg(long, conflicts_with_all = ["ca", "pin"])]
     pub(crate) plain: bool,
     /// The roots to trust, as PEM; default: the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// The server's certificate or key by its SHA-256, in place of roots and name: certificate:HEX,
+    /// key:BASE64, or a fingerprint as openssl prints it; may be given several times
+    #[arg(long, value_name = "PIN", conflicts_with = "ca")]
+    pub(crate) pin: Vec<Pin>,
     #[command(flatten)]
     pub(crate) backend: BackendArgs,
 }
@@ -146,6 +151,10 @@ pub(crate) struct ClientTlsArgs {
     /// The roots to trust, as PEM; default: the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// The server's certificate or key by its SHA-256, in place of roots and name: certificate:HEX,
+    /// key:BASE64, or a fingerprint as openssl prints it; may be given several times
+    #[arg(long, value_name = "PIN", conflicts_with_all = ["ca", "server_name"])]
+    pub(crate) pin: Vec<Pin>,
     /// Whom the certificate must be for; default: HOST
     #[arg(long, value_name = "NAME")]
     pub(crate) server_name: Option<Host>,

@@ -226,7 +226,12 @@ fn connect(
 ) -> Result<(Client, Events, Connection)> {
     let to = server.uri.endpoint().clone();
     let network = network.clone();
-    let tls = |network| Ok::<_, Error>(Tls::new(network, connector_with(server.ca.as_deref())?));
+    let tls = |network| {
+        Ok::<_, Error>(Tls::new(
+            network,
+            connector_with(server.ca.as_deref(), &[])?,
+        ))
+    };
     Ok(match server.uri.scheme() {
         Scheme::Coap => client::connect(network, to, config),
         Scheme::Coaps => client::connect(dtls(server, network)?, to, config),

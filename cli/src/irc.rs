@@ -28,7 +28,8 @@ pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Fail
     let (client, mut events, connection) = if args.plain {
         client::connect(network.clone(), server.clone(), config)
     } else {
-        let connector = secure::connector_with(args.ca.as_deref()).step("setting up TLS")?;
+        let connector =
+            secure::connector_with(args.ca.as_deref(), &args.pin).step("setting up TLS")?;
         client::connect(Tls::new(network.clone(), connector), server.clone(), config)
     };
     tokio::spawn(connection);

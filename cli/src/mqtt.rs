@@ -15,15 +15,15 @@ use jackfield_mqtt::core::{Connect, Event};
 use jackfield_mqtt::{RequestError, SessionError};
 use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result, TcpConnect};
 use jackfield_store::FileStore;
-use jackfield_tls::{Tls, TlsConfig, TlsConnector};
+use jackfield_tls::{Tls, TlsConnector};
 use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
 use tokio::task::JoinHandle;
 
 use self::args::{BrokerArgs, MqttCommand};
 use crate::args::BackendArgs;
-use crate::backend::{read, read_roots};
+use crate::backend::read;
 use crate::failure::{Failure, Step};
-use crate::secure::identity;
+use crate::secure::{identity, trusting};
 
 /// Where the user's password is, unless a file is named: not on the command line, which everyone
 /// here can read.
@@ -170,10 +170,7 @@ fn connect(
     if !args.tls {
         return Ok(connect_over(args, network, server, config));
     }
-    let mut tls = TlsConfig::new();
-    if let Some(path) = &args.ca {
-        tls = tls.with_roots(read_roots(path)?);
-    }
+    let mut tls = trusting(args.ca.as_deref(), &args.pin)?;
     if let Some(identity) = identity(&args.identity)? {
         tls = tls.with_identity(identity);
     }

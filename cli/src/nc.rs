@@ -48,7 +48,10 @@ pub(crate) async fn run(args: &NcArgs, network: &AnyNetwork) -> Result<(), Failu
             .step(format!("asking {to} for TLS"))?;
     }
     let name = args.tls.server_name.as_ref().unwrap_or(&args.host);
-    say(&format!("securing it; the certificate must be for {name}"));
+    match &args.tls.pin[..] {
+        [] => say(&format!("securing it; the certificate must be for {name}")),
+        [_, ..] => say("securing it; the certificate or its key must be one that is pinned"),
+    }
     let secure = connector.connect(stream, name);
     let stream = within(args.timeout, secure)
         .await

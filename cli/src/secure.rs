@@ -4,30 +4,31 @@ use std::path::Path;
 use std::time::Duration;
 
 use jackfield_socket::{ByteStream, Error, ErrorKind, Result, time};
-use jackfield_tls::{Identity, TlsConfig, TlsConnector, TlsStream, TlsVersion};
+use jackfield_tls::{Identity, Pin, TlsConfig, TlsConnector, TlsStream, TlsVersion};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::args::{ClientTlsArgs, IdentityArgs};
 use crate::backend::{in_file, read, read_roots};
 
 pub(crate) fn connector(args: &ClientTlsArgs) -> Result<TlsConnector> {
-    let mut config = TlsConfig::new().with_alpn(args.alpn.clone());
-    if let Some(path) = &args.ca {
-        config = config.with_roots(read_roots(path)?);
-    }
+    let mut config = trusting(args.ca.as_deref(), &args.pin)?.with_alpn(args.alpn.clone());
     if let Some(identity) = identity(&args.identity)? {
         config = config.with_identity(identity);
     }
     TlsConnector::new(config)
 }
 
-/// TLS with these roots, or the system's.
-pub(crate) fn connector_with(ca: Option<&Path>) -> Result<TlsConnector> {
+/// TLS with these roots or these pins, or the system's roots.
+pub(crate) fn connector_with(ca: Option<&Path>, pins: &[Pin]) -> Result<TlsConnector> {
+    TlsConnector::new(trusting(ca, pins)?)
+}
+
+pub(crate) fn trusting(ca: Option<&Path>, pins: &[Pin]) -> Result<TlsConfig> {
     let mut config = TlsConfig::new();
     if let Some(path) = ca {
         config = config.with_roots(read_roots(path)?);
     }
-    TlsConnector::new(config)
+    Ok(pins.iter().copied().fold(config, TlsConfig::with_pin))
 }
 
 pub(crate) fn identity(args: &IdentityArgs) -> Result<Option<Identity>> {
@@ -77,7 +78,11 @@ fn describe_certificate(der: &[u8]) -> Vec<String> {
         ),
         format!("  issued by {}", visible(&certificate.issuer().to_string())),
         format!("  valid until {}", certificate.validity().not_after),
+        format!("  pinned by {}", Pin::of_certificate(der)),
     ];
+    if let Ok(pin) = Pin::of_key(der) {
+        lines.push(format!("  or, for its key, by {pin}"));
+    }
     if let Ok(Some(names)) = certificate.subject_alternative_name() {
         let names: Vec<String> = names
             .value

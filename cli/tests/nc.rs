@@ -105,24 +105,29 @@ impl Server {
         path
     }
 
-    /// What `jackfield nc --tls` makes of a server with this certificate.
+    /// What `jackfield nc --tls` makes of a server with this certificate, if it trusts our authority.
     async fn greet(&self, certificate: &Certificate, args: &[&str]) -> Outcome {
-        let (listener, at) = listener().await;
-        let mut listener = TlsListener::new(listener, acceptor(certificate));
-        let serve = async move {
-            if let Ok(mut stream) = listener.accept().await {
-                let mut question = Vec::new();
-                // The client may go on to refuse us.
-                let _ = stream.read_to_end(&mut question).await;
-                let _ = stream.write_all(b"welcome\n").await;
-                let _ = stream.shutdown().await;
-            }
-        };
-        let (port, ca) = (at.port().to_string(), self.ca());
-        let mut all = vec!["nc", "--tls", "--ca", text(&ca), "127.0.0.1", &port];
-        all.extend(args);
-        tokio::join!(run(&all, b""), serve).0
+        let ca = self.ca();
+        greet(certificate, &[&["--ca", text(&ca)], args].concat()).await
     }
+}
+
+/// What `jackfield nc --tls` makes of a server with this certificate.
+async fn greet(certificate: &Certificate, args: &[&str]) -> Outcome {
+    let (listener, at) = listener().await;
+    let mut listener = TlsListener::new(listener, acceptor(certificate));
+    let serve = async move {
+        if let Ok(mut stream) = listener.accept().await {
+            let mut question = Vec::new();
+            // The client may go on to refuse us.
+            let _ = stream.read_to_end(&mut question).await;
+            let _ = stream.write_all(b"welcome\n").await;
+            let _ = stream.shutdown().await;
+        }
+    };
+    let port = at.port().to_string();
+    let all = [&["nc", "--tls", "127.0.0.1", &port], args].concat();
+    tokio::join!(run(&all, b""), serve).0
 }
 
 fn acceptor(certificate: &Certificate) -> TlsAcceptor {
@@ -186,6 +191,35 @@ async fn wrong_certificates_are_told_apart() {
         assert!(outcome.errors.contains(what), "{}", outcome.errors);
         assert_eq!(outcome.output, b"");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_refused_can_be_pinned() {
+    // For another name, by an unknown authority, and long over.
+    let certificate = Authority::new().expired_server(&["a.test"]);
+    let server = Server::new();
+    let refused = server.greet(&certificate, &[]).await;
+    assert_eq!(refused.code, Some(5), "{}", refused.errors);
+    let (_, shown) = refused
+        .errors
+        .split_once("because: it showed ")
+        .expect("the certificate");
+    let pins: Vec<&str> = shown.trim_end().split(" with ").collect();
+    assert_eq!(pins.len(), 2, "{shown}");
+    for pin in pins {
+        let outcome = greet(&certificate, &["--pin", pin, "-v"]).await;
+        assert_eq!(outcome.code, Some(0), "{pin}: {}", outcome.errors);
+        assert_eq!(outcome.output, b"welcome\n");
+        assert!(outcome.errors.contains(pin), "{}", outcome.errors);
+        // Not another's.
+        let other = server.authority.server(&["127.0.0.1"]);
+        let outcome = greet(&other, &["--pin", pin]).await;
+        assert_eq!(outcome.code, Some(5), "{pin}: {}", outcome.errors);
+        let what = "its certificate is none of those pinned, nor is its key";
+        assert!(outcome.errors.contains(what), "{}", outcome.errors);
+    }
+    let outcome = run(&["nc", "--tls", "--pin", "junk", "127.0.0.1", "1"], b"").await;
+    assert_eq!(outcome.code, Some(2), "{}", outcome.errors);
 }
 
 #[tokio::test]

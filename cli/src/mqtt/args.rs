@@ -8,6 +8,8 @@ use jackfield_mqtt::codec::{QoS, Text, TopicFilter, TopicName, Version};
 use jackfield_socket::Host;
 
 use super::format::Format;
+use jackfield_tls::Pin;
+
 use crate::args::{BackendArgs, IdentityArgs, seconds};
 
 #[derive(Debug, Subcommand)]
@@ -125,6 +127,10 @@ pub(crate) struct BrokerArgs {
     /// The roots to trust, as PEM; default: the system's
     #[arg(long, alias = "cafile", value_name = "FILE", requires = "tls")]
     pub(crate) ca: Option<PathBuf>,
+    /// The server's certificate or key by its SHA-256, in place of roots and name: certificate:HEX,
+    /// key:BASE64, or a fingerprint as openssl prints it; may be given several times
+    #[arg(long, value_name = "PIN", requires = "tls", conflicts_with = "ca")]
+    pub(crate) pin: Vec<Pin>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
     /// Speaks MQTT over WebSocket, at this path
