@@ -9,7 +9,7 @@ use crate::args::StartTls;
 pub(crate) fn opening(protocol: StartTls) -> Box<dyn Opening> {
     match protocol {
         StartTls::Imap => Box::new(Lines::new(Imap::default())),
-        StartTls::Irc => Box::new(Lines::new(Irc)),
+        StartTls::Irc => Box::new(jackfield_irc::starttls::opening()),
         StartTls::Pop3 => Box::new(Lines::new(Pop3::default())),
         StartTls::Smtp => Box::new(Lines::new(Smtp::default())),
     }
@@ -38,39 +38,6 @@ impl Dialogue for Imap {
             Err(refused("answered STARTTLS with", line))
         }
     }
-}
-
-/// The STARTTLS command of IRC, which no RFC has: 670 is the go-ahead.
-#[derive(Debug)]
-struct Irc;
-
-impl Dialogue for Irc {
-    fn begin(&mut self) -> Option<String> {
-        Some("STARTTLS\r\n".into())
-    }
-
-    fn line(&mut self, line: &str) -> Result<Turn> {
-        // `:server 670 nick :STARTTLS successful`, where the source may be missing.
-        let mut words = words(line);
-        match words.next() {
-            Some("670") => Ok(Turn::GoAhead),
-            Some("NOTICE" | "020") => Ok(Turn::Listen),
-            Some("PING") => {
-                let rest: Vec<&str> = words.collect();
-                Ok(Turn::Say(format!("PONG {}\r\n", rest.join(" "))))
-            }
-            _ => Err(refused("answered STARTTLS with", line)),
-        }
-    }
-
-    fn is_aside(&self, line: &str) -> bool {
-        matches!(words(line).next(), Some("NOTICE" | "020"))
-    }
-}
-
-/// The words of a line of IRC after its source.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    line.split(' ').skip_while(|word| word.starts_with(':'))
 }
 
 /// RFC 2595, section 4.

@@ -5,6 +5,7 @@
 //! | [`client`] | the client: connects, registers, enters channels, comes back when cut |
 //! | [`core`] | one session as a state machine: bytes and time in, bytes and events out |
 //! | [`codec`] | messages, and what they are made of |
+//! | [`starttls`] | the opening of connections that begin in plaintext |
 //! | `server` | with the feature of that name: a small server, for demos and tests |
 //!
 //! It runs on anything that is a [`TcpConnect`](jackfield_socket::TcpConnect), TLS over it
@@ -44,5 +45,6 @@ mod error;
 pub mod oracle;
 #[cfg(feature = "server")]
 pub mod server;
+pub mod starttls;
 
 pub use error::{Refusal, RefusalCode, RequestError, SessionError};

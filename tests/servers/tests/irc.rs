@@ -4,15 +4,17 @@ use jackfield_irc::client::{ClientEvent, ConnectionError};
 use jackfield_irc::codec::{ChannelName, Target, Word};
 use jackfield_irc::core::Sasl;
 use jackfield_irc::server::ServerConfig;
-use jackfield_irc::{RefusalCode, RequestError, SessionError};
+use jackfield_irc::{RefusalCode, RequestError, SessionError, starttls};
+use jackfield_native::Native;
 use jackfield_server_tests::scenario::{Offers, play};
 use jackfield_server_tests::user::{User, config, name};
-use jackfield_server_tests::{Embedded, NAMES, trusting, trusting_with_identity};
-use jackfield_socket::{Endpoint, HostName, TcpConnect};
+use jackfield_server_tests::{Embedded, NAMES, connector, trusting, trusting_with_identity};
+use jackfield_socket::{Endpoint, ErrorKind, HostName, TcpConnect, TcpOptions};
 use jackfield_testing::atheme::{Account, Atheme};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::inspircd::Inspircd;
 use jackfield_testing::ngircd::Ngircd;
+use jackfield_tls::{StartTls, TlsConfig};
 
 const PASSWORD: &str = "Ein-Passwort,mit:Zeichen";
 
@@ -156,6 +158,28 @@ async fn sasl_with_the_embedded_server() {
         Some("alice")
     );
     login_refused(&network, &to, wrong()).await;
+}
+
+#[tokio::test]
+async fn a_connection_in_plaintext_is_secured_where_inspircd_offers_it() {
+    let authority = Authority::new();
+    let server = Inspircd::start(&authority.server(&NAMES)).await;
+    let server = server.expect("the server");
+    let connector = connector(TlsConfig::new(), &authority);
+    let network = StartTls::new(Native, connector, starttls::opening());
+    let ada = User::register(network.clone(), &at(server.plain()), config("ada")).await;
+    let whois = ada.client.whois(&name("ada")).await.expect("an answer");
+    assert!(
+        whois.expect("she is here").secure,
+        "the server knows it too"
+    );
+
+    let without = Ngircd::start(&authority.server(&NAMES)).await;
+    let without = without.expect("the server");
+    let to = at(without.plain());
+    let error = network.connect(&to, &TcpOptions::default()).await;
+    let error = error.expect_err("ngIRCd has no STARTTLS");
+    assert_eq!(error.kind(), ErrorKind::TlsRefused, "{error}");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ const READY: &str = "is now running as";
 const START: Duration = Duration::from_secs(30);
 
 /// Loaded one after the other; `spanningtree` first, since services need it.
-const MODULES: [&str; 26] = [
+const MODULES: [&str; 27] = [
     "spanningtree",
     "cap",
     "ircv3",
@@ -48,6 +48,7 @@ const MODULES: [&str; 26] = [
     "hidechans",
     "ssl_gnutls",
     "sslinfo",
+    "starttls",
     "customprefix",
     "svshold",
     "topiclock",
@@ -98,6 +99,7 @@ impl Inspircd {
 <bind address="{services_ip}" port="{services_port}" type="servers">
 {modules}
 <sslprofile name="tls" provider="gnutls" certfile="{certificate}" keyfile="{key}" hash="sha256" requestclientcert="yes">
+<starttls provider="tls">
 # No flood protection: that would make tests slow, and what tests it brings its own.
 <connect name="main" allow="*" timeout="30" pingfreq="120" hardsendq="1M" softsendq="256K" recvq="64K" threshold="1000" commandrate="1000000" fakelag="no" localmax="500" globalmax="500" limit="1000" resolvehostnames="no">
 # `o` is not the channel's: who founds it becomes its operator.
