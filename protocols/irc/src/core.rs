@@ -35,6 +35,7 @@ mod incoming;
 mod isupport;
 mod outgoing;
 mod pending;
+mod regain;
 mod registration;
 mod request;
 mod send_queue;

@@ -97,6 +97,7 @@ fn configure(config: &mut Config, name: &str, value: &str) {
             config.sasl = Some(Sasl::plain(account, password).expect("texts"));
         }
         "sasl-external" => config.sasl = Some(Sasl::External),
+        "regain-nick" => config.regain_nick = true,
         "queued-lines" => config.limits.queued_lines = value.parse().expect("a number"),
         "pending-requests" => config.limits.pending_requests = value.parse().expect("a number"),
         "ping-interval" => {

@@ -82,6 +82,8 @@ commands! {
     Fail = b"FAIL",
     /// Invites someone to a channel.
     Invite = b"INVITE",
+    /// Asks which of some nicknames are there.
+    Ison = b"ISON",
     /// Enters a channel.
     Join = b"JOIN",
     /// Removes someone from a channel.
@@ -90,6 +92,8 @@ commands! {
     List = b"LIST",
     /// Changes or asks modes.
     Mode = b"MODE",
+    /// Watches nicknames (IRCv3 monitor).
+    Monitor = b"MONITOR",
     /// Asks for the message of the day.
     Motd = b"MOTD",
     /// Asks who is in a channel.

@@ -22,6 +22,14 @@ pub struct Config {
     pub nick: Nickname,
     /// What to try when it is taken, in order. After them, `_` is appended, a few times.
     pub alternatives: Vec<Nickname>,
+    /// Whether to take the nickname as soon as it is free, where it was taken at registration. Until
+    /// then it is watched: in the channels, with MONITOR, or by asking. Another nickname that is
+    /// asked for ends that. Default: no; a [client](crate::client) that comes back does so for the
+    /// nickname it had, since who holds it then is most likely its own former connection.
+    pub regain_nick: bool,
+    /// How often the server is asked whether the nickname is free, where it doesn't tell by itself.
+    /// Default: 30 s.
+    pub regain_interval: Duration,
     /// The user name. Default: the nickname.
     pub user: Word,
     /// The real name, which anyone may read. Default: the nickname.
@@ -55,6 +63,8 @@ impl Config {
             real_name: Text::from(&nick),
             nick,
             alternatives: Vec::new(),
+            regain_nick: false,
+            regain_interval: Duration::from_secs(30),
             password: None,
             sasl: None,
             registration_timeout: Duration::from_mins(1),

@@ -32,6 +32,8 @@ pub struct ISupport {
     pub host_length: Option<usize>,
     /// The longest topic, in bytes (`TOPICLEN`).
     pub topic_length: Option<usize>,
+    /// Whether the server tells when nicknames come and go (`MONITOR`).
+    pub monitor: bool,
     /// Whether `WHO` takes a list of fields (`WHOX`).
     pub whox: bool,
     /// Whether all text must be UTF-8 (`UTF8ONLY`).
@@ -51,6 +53,7 @@ impl Default for ISupport {
             user_length: None,
             host_length: None,
             topic_length: None,
+            monitor: false,
             whox: false,
             utf8_only: false,
         }
@@ -96,6 +99,7 @@ impl ISupport {
             "USERLEN" => self.user_length = length(),
             "HOSTLEN" => self.host_length = length(),
             "TOPICLEN" => self.topic_length = length(),
+            "MONITOR" => self.monitor = true,
             "WHOX" => self.whox = true,
             "UTF8ONLY" => self.utf8_only = true,
             "-CASEMAPPING" => self.case_mapping = default().case_mapping,
@@ -108,6 +112,7 @@ impl ISupport {
             "-USERLEN" => self.user_length = None,
             "-HOSTLEN" => self.host_length = None,
             "-TOPICLEN" => self.topic_length = None,
+            "-MONITOR" => self.monitor = false,
             "-WHOX" => self.whox = false,
             "-UTF8ONLY" => self.utf8_only = false,
             _ => {}

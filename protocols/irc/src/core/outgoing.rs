@@ -106,6 +106,7 @@ impl Session {
             });
         }
         for line in queued {
+            self.note_nick(line.line.view());
             self.queue.push(line);
         }
         if fence {

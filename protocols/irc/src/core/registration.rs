@@ -239,6 +239,7 @@ impl Session {
                     let refusal = refusal(numeric, message);
                     return Err(self.give_up(SessionError::NicknameUnavailable(refusal)));
                 };
+                self.nick_taken(numeric);
                 self.nick = nick;
                 self.send_nick();
             }

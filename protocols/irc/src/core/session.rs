@@ -10,6 +10,7 @@ use super::batch::Batches;
 use super::capabilities::Capabilities;
 use super::channels::Channels;
 use super::pending::PendingRequests;
+use super::regain::Regain;
 use super::registration::{Registration, authenticate};
 use super::send_queue::SendQueue;
 use super::{Channel, Config, Event, ISupport, RequestId, SessionEvent};
@@ -41,6 +42,7 @@ pub struct Session {
     pub(super) batches: Batches,
     pub(super) pending: PendingRequests,
     pub(super) queue: SendQueue,
+    pub(super) regain: Option<Regain>,
     pub(super) events: VecDeque<SessionEvent>,
     lines: LineBuffer,
     ping: Ping,
@@ -94,6 +96,7 @@ impl Session {
                 config.request_timeout,
             ),
             queue: SendQueue::new(config.flood, limits.queued_lines),
+            regain: None,
             events: VecDeque::new(),
             lines: LineBuffer::new(MAX_LINE),
             ping: Ping::default(),
@@ -179,6 +182,7 @@ impl Session {
             network: self.isupport.network.clone(),
             account: self.account.clone(),
         });
+        self.begin_regain(now);
     }
 
     /// Sends a PING that measures the lag.
@@ -235,6 +239,7 @@ impl Session {
     fn fail_pending(&mut self) {
         self.events.extend(self.pending.fail_all());
         self.queue.clear();
+        self.regain = None;
     }
 
     pub(super) fn quit_done(&mut self) {
@@ -277,7 +282,8 @@ impl Core for Session {
             Some((_, since)) => Some(since + self.config.ping_timeout),
             None => self.ping.next,
         };
-        [phase, ping, self.queue.deadline(), self.pending.deadline()]
+        let (queue, pending) = (self.queue.deadline(), self.pending.deadline());
+        [phase, ping, queue, pending, self.regain_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -310,6 +316,7 @@ impl Core for Session {
         while let Some(expired) = self.pending.expire(now) {
             self.events.push_back(expired);
         }
+        self.ask_for_nick(now);
         // The driver asks for them next.
         self.queue.release(now);
         Ok(())

@@ -161,6 +161,7 @@ impl Session {
         let [reason, ..] = said.params;
         let nick = said.nick()?;
         let channels = self.channels.remove_everywhere(&self.isupport, &nick);
+        self.nick_left(&nick);
         self.emit(Event::Quit {
             nick,
             channels,
@@ -185,6 +186,9 @@ impl Session {
         let channels = self.channels.rename(&self.isupport, &from, &to);
         if own {
             self.nick = to.clone();
+            self.nick_changed();
+        } else if !mapping.eq(&from, &to) {
+            self.nick_left(&from);
         }
         self.emit(Event::NickChanged {
             from,

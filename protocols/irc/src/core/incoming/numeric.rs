@@ -19,6 +19,9 @@ impl Session {
         numeric: Numeric,
         message: MessageRef<'_>,
     ) -> Result<(), SessionError> {
+        if self.on_regain_numeric(now, numeric, message) {
+            return Ok(());
+        }
         let mapping = self.isupport.case_mapping;
         let [_, second, third, fourth] = message.params().first();
         match numeric {
