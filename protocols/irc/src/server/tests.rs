@@ -1,10 +1,11 @@
 //! Transcripts against the server's core, and what happens at its limits.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jackfield_play::{Carrier, Protocol, Transcripts, text};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
@@ -28,7 +29,10 @@ struct Client {
 
 impl Pair {
     fn new(config: ServerConfig) -> Self {
-        let now = time::now();
+        Self::at(config, time::now())
+    }
+
+    fn at(config: ServerConfig, now: Instant) -> Self {
         let wall = Timestamp::parse("2026-01-02T03:04:05.678Z").expect("a time");
         Self {
             state: Arc::new(Mutex::new(State::new(config, now, wall))),
@@ -80,54 +84,84 @@ impl Pair {
     }
 }
 
-/// Plays a transcript: `who> line` is sent, `who< line` has to be what comes next, `who<* text` is
-/// in a line that comes soon. At the end nothing may be left.
-fn play(file: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors/server")
-        .join(file);
-    let script = std::fs::read_to_string(path).expect("the transcript");
-    let script = script.replace(
-        "{version}",
-        concat!("jackfield-", env!("CARGO_PKG_VERSION")),
-    );
-    let mut config = ServerConfig::new();
-    config.add_account("ada", "lovelace");
-    let mut pair = Pair::new(config);
-    for (number, step) in script.lines().enumerate() {
-        let at = format!("{file}:{}", number + 1);
-        if step.is_empty() || step.starts_with('#') {
-            continue;
-        }
-        if let Some((name, text)) = step.split_once("<* ") {
-            let found = std::iter::from_fn(|| pair.line(name)).any(|line| line.contains(text));
-            assert!(found, "{at}: {name} got no line with {text:?}");
-        } else if let Some((name, expected)) = step.split_once("< ") {
-            assert_eq!(pair.line(name).as_deref(), Some(expected), "{at}");
-        } else if let Some((name, line)) = step.split_once("> ") {
-            pair.send(name, format!("{line}\r\n").as_bytes());
-        } else {
-            panic!("{at}: not a step: {step}");
-        }
-    }
-    for name in pair.clients.keys().cloned().collect::<Vec<_>>() {
-        assert_eq!(pair.lines(&name), "", "{file}: left for {name}");
+impl Core for Pair {
+    type Event = Infallible;
+    type Error = String;
+
+    fn poll_event(&mut self) -> Option<Infallible> {
+        None
     }
 }
 
-#[test]
-fn a_conversation() {
-    play("conversation.txt");
+/// The server's clients, each on a stream of its own.
+struct Streams;
+
+impl Carrier<Pair> for Streams {
+    const IS_STREAM: bool = true;
+
+    fn receive(pair: &mut Pair, now: Instant, who: &str, bytes: &[u8]) -> Result<(), String> {
+        pair.now = now;
+        pair.send(who, bytes);
+        Ok(())
+    }
+
+    fn receive_end(pair: &mut Pair, now: Instant, who: &str) -> Result<(), String> {
+        let ended = pair.client(who).connection.receive_end(now);
+        ended.map_err(|_| "it did not go".to_owned())
+    }
+
+    fn transmit(pair: &mut Pair, now: Instant) -> Vec<(String, Vec<u8>)> {
+        let sent = pair.clients.iter_mut().map(|(name, client)| {
+            let mut bytes = Vec::new();
+            client.connection.transmit(now, &mut bytes);
+            (name.clone(), bytes)
+        });
+        sent.collect()
+    }
+}
+
+/// In a transcript, `{version}` is the server's.
+const VERSION: &str = concat!("jackfield-", env!("CARGO_PKG_VERSION"));
+
+struct Server;
+
+impl Protocol for Server {
+    type Core = Pair;
+    type Carrier = Streams;
+
+    fn begin(&mut self, now: Instant) -> Pair {
+        let mut config = ServerConfig::new();
+        config.add_account("ada", "lovelace");
+        Pair::at(config, now)
+    }
+
+    fn told(&mut self, event: Infallible) -> Option<String> {
+        match event {}
+    }
+
+    fn read(&mut self, line: &str) -> Vec<u8> {
+        text::read(&line.replace("{version}", VERSION))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> String {
+        text::write(bytes).replace(VERSION, "{version}")
+    }
+}
+
+fn transcripts() -> Transcripts {
+    let transcripts = Transcripts::of("irc/server");
+    assert!(transcripts.len() > 2, "only {}", transcripts.len());
+    transcripts
 }
 
 #[test]
-fn capabilities() {
-    play("capabilities.txt");
+fn every_transcript_holds() {
+    transcripts().play(|| Server);
 }
 
 #[test]
-fn hostile_lines() {
-    play("hostile.txt");
+fn every_transcript_holds_wherever_its_bytes_are_cut() {
+    transcripts().play_in_pieces(|| Server);
 }
 
 /// What the fuzz target begins with, and what it has found.
