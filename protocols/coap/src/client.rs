@@ -44,6 +44,7 @@ mod handle;
 mod inner;
 mod mailbox;
 mod observation;
+pub(crate) mod security;
 mod stream;
 mod upload;
 #[cfg(feature = "websocket")]
@@ -57,6 +58,7 @@ pub use group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6, Answers, Multicast};
 pub use handle::{Client, IntoRequest};
 pub use jackfield_client::Reconnect;
 pub use observation::Observation;
+pub use security::SecurityContext;
 pub use upload::Progress;
 #[cfg(feature = "websocket")]
 pub use websocket::{CoapWebSocketStream, CoapWebSockets};

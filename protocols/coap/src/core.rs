@@ -21,7 +21,7 @@ mod stream;
 pub use cache::{Cache, Cached};
 pub use config::Config;
 pub use datagram::{DatagramConfig, DatagramLayer, TransmissionParameters};
-pub use endpoint::{Endpoint, EndpointEvent};
+pub use endpoint::{Endpoint, EndpointEvent, StoreId};
 pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict};
 pub use layer::{
     Delivery, LayerError, LayerEvent, MessageLayer, Received, Reception, SendError,

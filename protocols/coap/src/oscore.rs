@@ -3,8 +3,7 @@
 //!
 //! [`Context`] is what two endpoints share: derived from a Master Secret that both were given, it
 //! protects what one sends and verifies what it receives. It reads and writes
-//! [messages](crate::codec::Message), and knows no network; a client that is given one protects all
-//! it sends.
+//! [messages](crate::codec::Message), and knows no network and no store.
 //!
 //! ```
 //! use jackfield_coap::codec::{Code, Message, OptionNumber};
@@ -37,9 +36,10 @@
 //!
 //! A sequence number that is used twice with one key gives both messages away, and lets others
 //! forge more. So they are reserved in a [store](jackfield_store), in blocks and ahead of their use:
-//! [`Context::open`] goes on behind the last block, whatever became of it. What no store has lost
+//! [`Context::restore`] goes on behind the last block, whatever became of it. What no store has lost
 //! count of is only a context that was never used before, for which there is
-//! [`Context::ephemeral`].
+//! [`Context::ephemeral`]. A context does not store anything itself: it says what is to be stored,
+//! and clients and servers do it that are given a [`SecurityContext`](crate::client::SecurityContext).
 //!
 //! A server that starts again has forgotten which requests it has seen. It answers the first one
 //! with a challenge (Echo, appendix B.1.2), so that nothing recorded earlier can be replayed to it.

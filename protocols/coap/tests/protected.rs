@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jackfield_coap::RequestError;
-use jackfield_coap::client::{self, Client, ClientConfig};
+use jackfield_coap::client::{self, Client, ClientConfig, SecurityContext};
 use jackfield_coap::codec::{Code, ContentFormat};
-use jackfield_coap::oscore::{Context, Parameters};
+use jackfield_coap::oscore::Parameters;
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_udp_protected};
 use jackfield_sim::{Link, Network, SimHost};
 use jackfield_socket::{UdpOpen, UdpOptions};
@@ -61,7 +61,7 @@ impl World {
 
     async fn serve(&self) -> JoinHandle<jackfield_socket::Error> {
         let parameters = Parameters::new(&[7; 16], b"s", b"c").expect("parameters");
-        let context = Context::open(&parameters, self.server_disk.clone()).await;
+        let context = SecurityContext::open(&parameters, self.server_disk.clone()).await;
         let at: SocketAddr = "192.0.2.2:5683".parse().expect("an address");
         let socket = self.there.open_bound(at, &UdpOptions::default()).await;
         let contexts = vec![context.expect("it opens")];
@@ -71,7 +71,7 @@ impl World {
 
     async fn client(&self, secret: u8) -> Client {
         let parameters = Parameters::new(&[secret; 16], b"c", b"s").expect("parameters");
-        let context = Context::open(&parameters, self.client_disk.clone()).await;
+        let context = SecurityContext::open(&parameters, self.client_disk.clone()).await;
         let mut config = ClientConfig::default();
         config.seed = Some(7);
         config.requests.seed = Some(7);

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use jackfield_coap::RequestError;
-use jackfield_coap::client::CoapWebSockets;
+use jackfield_coap::client::{CoapWebSockets, SecurityContext};
 use jackfield_coap::codec::{Code, ContentFormat, OptionNumber, Scheme};
 use jackfield_coap::core::Request;
-use jackfield_coap::oscore::{Context, Parameters};
+use jackfield_coap::oscore::Parameters;
 use jackfield_dtls::{Dtls, DtlsConfig, Psk};
 use jackfield_native::Native;
 use jackfield_server_tests::coap::scenario::{Character, Part, Place, play};
@@ -178,7 +178,7 @@ async fn a_life_with_aiocoap_under_oscore() {
             .expect("parameters")
             .with_master_salt(&shared.salt);
         let mut config = config();
-        config.oscore = Some(Context::ephemeral(&parameters));
+        config.oscore = Some(SecurityContext::ephemeral(&parameters));
         config
     };
     play(&Place {

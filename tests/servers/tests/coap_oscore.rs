@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackfield_coap::RequestError;
-use jackfield_coap::client::{self, ClientConfig};
+use jackfield_coap::client::{self, ClientConfig, SecurityContext};
 use jackfield_coap::codec::{
     Block, BlockSize, Code, ContentFormat, Datagram, Message, MessageId, MessageType, OptionNumber,
     Token,
@@ -214,7 +214,7 @@ async fn connect(server: &Aiocoap, disk: &MemoryStore) -> client::Client {
     let parameters = Parameters::new(&oscore.secret, &oscore.client_id, &oscore.server_id)
         .expect("parameters")
         .with_master_salt(&oscore.salt);
-    let context = Context::open(&parameters, disk.clone()).await;
+    let context = SecurityContext::open(&parameters, disk.clone()).await;
     let mut config = ClientConfig::default();
     config.oscore = Some(context.expect("it opens"));
     let (client, mut events, connection) = client::connect(Native, server.plain().into(), config);

@@ -1,8 +1,9 @@
 //! What a page passes: `CoapOptions` and `CoapRequestOptions`.
 
+use jackfield_coap::client::SecurityContext;
 use jackfield_coap::codec::{Code, ContentFormat, Target};
 use jackfield_coap::core::Request;
-use jackfield_coap::oscore::{Context, Parameters};
+use jackfield_coap::oscore::Parameters;
 use jackfield_socket::{Error, Result};
 use jackfield_store::IndexedDbStore;
 use js_sys::{Function, Promise};
@@ -92,7 +93,7 @@ pub(super) fn aborted(options: &Options<'_>) -> Result<Option<Promise>> {
 }
 
 /// `oscore`, with its numbers from the store.
-pub(super) async fn oscore(options: &Options<'_>) -> Result<Option<Context>, JsValue> {
+pub(super) async fn oscore(options: &Options<'_>) -> Result<Option<SecurityContext>, JsValue> {
     let read = || {
         let Some(value) = options.value("oscore")? else {
             return Ok(None);
@@ -105,7 +106,7 @@ pub(super) async fn oscore(options: &Options<'_>) -> Result<Option<Context>, JsV
     };
     let store = IndexedDbStore::open(store).await;
     let store = store.map_err(|error| convert::store_error(&error))?;
-    let context = Context::open(&parameters, store).await;
+    let context = SecurityContext::open(&parameters, store).await;
     context
         .map(Some)
         .map_err(|error| convert::error("storage", &error))

@@ -15,10 +15,6 @@ use crate::workspace::{Package, packages, root};
 /// check as well.
 const NOT_YET: &[&str] = &[
     "protocols/coap/src/client/action.rs: does not exist",
-    "protocols/coap/src/core/endpoint.rs: says `Poll`",
-    "protocols/coap/src/core/endpoint.rs: says `std::task`",
-    "protocols/coap/src/core/exchanges.rs: says `Poll`",
-    "protocols/coap/src/core/exchanges.rs: says `std::task`",
     "protocols/coap/tests/client.rs: does not exist",
     "protocols/coap/tests/transcripts.rs: does not exist",
     "protocols/irc/src/client/action.rs: does not exist",

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jackfield_client::Reconnect;
 use jackfield_socket::{TcpOptions, UdpOptions};
 
+use super::SecurityContext;
 use crate::codec::BlockSize;
 use crate::core::{Config, DatagramConfig, StreamConfig};
-use crate::oscore;
 
 /// How a client connects, and how it asks.
 ///
@@ -39,7 +39,7 @@ pub struct ClientConfig {
     pub tcp: TcpOptions,
     /// What OSCORE protects requests with (RFC 8613), from one end to the other; it must be the
     /// context that the server shares. Default: none.
-    pub oscore: Option<oscore::Context>,
+    pub oscore: Option<SecurityContext>,
     /// What is given as Uri-Host with each request; the server's name, where it was given by name,
     /// if this is none. Default: none.
     pub uri_host: Option<String>,

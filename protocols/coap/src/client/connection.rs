@@ -19,6 +19,7 @@ use super::event::{ClientEvent, ConnectionError, Events};
 use super::group::Multicast;
 use super::handle::Client;
 use super::inner::Settings;
+use super::security::Stores;
 use super::stream::Stream;
 
 /// Actions that wait for the connection future to take them; further ones wait to be passed on.
@@ -46,6 +47,7 @@ pub fn connect<N: UdpOpen>(
         inbox,
         outbox,
         desk: Desk::new(carrier),
+        stores: Stores::default(),
     };
     let client = Client::new(actions, settings, carried);
     (client, events, Connection(Box::pin(worker.run())))
@@ -90,6 +92,7 @@ pub fn connect_tcp<N: TcpConnect>(
         requests: config.requests,
         config: config.streams,
         oscore: config.oscore,
+        stores: Stores::default(),
         reconnects: config.reconnect.is_some(),
         desk: Desk::new(carrier),
         opened: None,
@@ -146,6 +149,7 @@ pub fn multicast<N: UdpOpen>(
         inbox,
         outbox,
         desk: Desk::new(carrier),
+        stores: Stores::default(),
     };
     (multicast, events, Connection(Box::pin(worker.run())))
 }

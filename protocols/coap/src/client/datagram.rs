@@ -1,6 +1,6 @@
 //! The connection of a client over UDP, or over DTLS: a socket, and what is done with it.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use jackfield_socket::{Endpoint as Server, Result as SocketResult, UdpOpen, UdpO
 use super::ClientConfig;
 use super::desk::{Action, Desk};
 use super::event::{ClientEvent, ConnectionError};
-use crate::core::{DatagramLayer, Endpoint};
+use super::security::Stores;
+use crate::core::{DatagramLayer, Endpoint, EndpointEvent};
 use crate::error::{RequestError, SessionError};
 
 /// Where a socket speaks to.
@@ -32,6 +33,7 @@ pub(super) struct Worker<N> {
     pub(super) inbox: Inbox<Action>,
     pub(super) outbox: Outbox<ClientEvent>,
     pub(super) desk: Desk,
+    pub(super) stores: Stores,
 }
 
 enum End {
@@ -44,7 +46,9 @@ impl<N: UdpOpen> Worker<N> {
         let policy = self.config.reconnect;
         let mut backoff = policy.map(|policy| Backoff::new(policy, self.config.seed));
         let mut endpoint = Endpoint::new(self.layer(), self.config.requests.clone());
-        if let Some(context) = self.config.oscore.take() {
+        let (mut contexts, stores) = Stores::of(self.config.oscore.take());
+        self.stores = stores;
+        if let Some(context) = contexts.pop() {
             endpoint = endpoint.protected(context);
         }
         let mut attempt: u32 = 0;
@@ -55,7 +59,7 @@ impl<N: UdpOpen> Worker<N> {
             endpoint = returned;
             endpoint.disconnected();
             self.desk.disconnected();
-            self.settle(&mut endpoint);
+            self.settle(&mut endpoint).await;
             let End::Failed(error) = end else {
                 break Ok(());
             };
@@ -84,7 +88,7 @@ impl<N: UdpOpen> Worker<N> {
             Err(_) => RequestError::NotConnected,
         };
         endpoint.end(&left);
-        self.settle(&mut endpoint);
+        self.settle(&mut endpoint).await;
         if outcome.is_ok() {
             self.outbox.flush_now();
         } else {
@@ -108,8 +112,9 @@ impl<N: UdpOpen> Worker<N> {
             let network = &self.network;
             let opening = open(network, &self.to, &self.options);
             let opening = time::timeout(self.config.connect_timeout, opening);
-            let (inbox, outbox, desk) = (&mut self.inbox, &mut self.outbox, &mut self.desk);
-            offline(inbox, outbox, desk, &mut endpoint, opening).await
+            let (inbox, outbox) = (&mut self.inbox, &mut self.outbox);
+            let (desk, stores) = (&mut self.desk, &mut self.stores);
+            offline(inbox, outbox, desk, stores, &mut endpoint, opening).await
         };
         let socket = match opened {
             None => return (endpoint, Duration::ZERO, End::Quit),
@@ -142,8 +147,6 @@ impl<N: UdpOpen> Worker<N> {
         driver: &mut DatagramDriver<N::Socket, Endpoint<DatagramLayer>>,
     ) -> End {
         loop {
-            // What goes out needs a sequence number, where OSCORE protects it.
-            poll_fn(|cx| driver.core_mut().poll_reserve(cx)).await;
             let (outbox, inbox) = (&mut self.outbox, &mut self.inbox);
             let next = async {
                 outbox.flush().await;
@@ -163,7 +166,8 @@ impl<N: UdpOpen> Worker<N> {
             };
             match outcome {
                 Ok(Some(event)) => {
-                    self.desk.take(driver.core(), event);
+                    let (desk, stores) = (&mut self.desk, &mut self.stores);
+                    take(desk, stores, driver.core_mut(), event).await;
                 }
                 Err(DriverError::Core(error)) => {
                     return End::Failed(Error::Session(error.into()));
@@ -181,12 +185,13 @@ impl<N: UdpOpen> Worker<N> {
         endpoint: &mut Endpoint<DatagramLayer>,
         work: impl Future<Output = T>,
     ) -> Option<T> {
-        let (inbox, outbox, desk) = (&mut self.inbox, &mut self.outbox, &mut self.desk);
-        offline(inbox, outbox, desk, endpoint, work).await
+        let (inbox, outbox) = (&mut self.inbox, &mut self.outbox);
+        let (desk, stores) = (&mut self.desk, &mut self.stores);
+        offline(inbox, outbox, desk, stores, endpoint, work).await
     }
 
-    fn settle(&mut self, endpoint: &mut Endpoint<DatagramLayer>) {
-        settle(&mut self.desk, endpoint);
+    async fn settle(&mut self, endpoint: &mut Endpoint<DatagramLayer>) {
+        settle(&mut self.desk, &mut self.stores, endpoint).await;
     }
 }
 
@@ -195,12 +200,12 @@ async fn offline<T>(
     inbox: &mut Inbox<Action>,
     outbox: &mut Outbox<ClientEvent>,
     desk: &mut Desk,
+    stores: &mut Stores,
     endpoint: &mut Endpoint<DatagramLayer>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = pin!(work);
     loop {
-        poll_fn(|cx| endpoint.poll_reserve(cx)).await;
         let deadline = endpoint.request_deadline();
         let passed = async {
             match deadline {
@@ -223,13 +228,25 @@ async fn offline<T>(
             () = passed => endpoint.handle_request_deadline(time::now()),
             output = flushed => return Some(output),
         }
-        settle(desk, endpoint);
+        settle(desk, stores, endpoint).await;
     }
 }
 
-fn settle(desk: &mut Desk, endpoint: &mut Endpoint<DatagramLayer>) {
+async fn settle(desk: &mut Desk, stores: &mut Stores, endpoint: &mut Endpoint<DatagramLayer>) {
     while let Some(event) = endpoint.poll_event() {
-        desk.take(endpoint, event);
+        take(desk, stores, endpoint, event).await;
+    }
+}
+
+async fn take(
+    desk: &mut Desk,
+    stores: &mut Stores,
+    endpoint: &mut Endpoint<DatagramLayer>,
+    event: EndpointEvent,
+) {
+    match event {
+        EndpointEvent::Store(id, changes) => stores.commit(endpoint, id, changes).await,
+        event => desk.take(endpoint, event),
     }
 }
 

@@ -167,7 +167,8 @@ impl Desk {
             EndpointEvent::Delivered(id) => self.ping_ended(id, Ok(())),
             EndpointEvent::Undelivered(id, error) => self.ping_ended(id, Err(error.into())),
             EndpointEvent::Ready => self.tell_carrier(endpoint.layer()),
-            EndpointEvent::Request(_) => {}
+            // The former is for servers; the latter was taken before.
+            EndpointEvent::Request(_) | EndpointEvent::Store(..) => {}
         }
     }
 

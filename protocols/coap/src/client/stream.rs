@@ -1,7 +1,7 @@
 //! What CoAP adds to the loop that every stream client has: requests that wait for a connection,
 //! and observations that outlive it.
 
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, ready};
 use std::time::Duration;
 
 use jackfield_client::{Again, Ended, Flow, Link, Outbox, Poster, Protocol};
@@ -10,15 +10,16 @@ use jackfield_socket::time::{self, Instant};
 
 use super::desk::{Action, Desk};
 use super::event::{ClientEvent, ConnectionError};
+use super::security::{SecurityContext, Stores};
 use crate::core::{Config, Endpoint, EndpointEvent, StreamConfig, StreamLayer};
 use crate::error::{RequestError, SessionError};
-use crate::oscore;
 
 pub(super) struct Stream {
     pub(super) server: Server,
     pub(super) requests: Config,
     pub(super) config: StreamConfig,
-    pub(super) oscore: Option<oscore::Context>,
+    pub(super) oscore: Option<SecurityContext>,
+    pub(super) stores: Stores,
     pub(super) reconnects: bool,
     pub(super) desk: Desk,
     pub(super) opened: Option<Instant>,
@@ -37,7 +38,9 @@ impl Protocol for Stream {
     ) -> Result<Endpoint<StreamLayer>, ConnectionError> {
         let layer = StreamLayer::new(time::now(), self.config.clone());
         let endpoint = Endpoint::new(layer, self.requests.clone());
-        Ok(match self.oscore.take() {
+        let (mut contexts, stores) = Stores::of(self.oscore.take());
+        self.stores = stores;
+        Ok(match contexts.pop() {
             Some(context) => endpoint.protected(context),
             None => endpoint,
         })
@@ -80,9 +83,10 @@ impl Protocol for Stream {
         event: EndpointEvent,
         _outbox: &mut Outbox<ClientEvent>,
     ) -> Result<Flow, ConnectionError> {
-        self.desk.take(core, event);
-        // What goes out next needs a sequence number, where OSCORE protects it.
-        poll_fn(|cx| core.poll_reserve(cx)).await;
+        match event {
+            EndpointEvent::Store(id, changes) => self.stores.commit(core, id, changes).await,
+            event => self.desk.take(core, event),
+        }
         Ok(Flow::Continue)
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jackfield_socket::driver::{Core, DatagramCore, Peer, StreamCore};
 use jackfield_socket::time::Instant;
+use jackfield_store::Batch;
 
 use super::blockwise::BlockError;
 use super::{
@@ -61,6 +61,21 @@ pub enum EndpointEvent {
     Undelivered(TransmissionId, TransmissionError),
     /// The peer of a stream has said what it can do.
     Ready,
+    /// These changes are to be made durable, all or none; then [`Endpoint::stored`] is to be called,
+    /// or [`Endpoint::not_stored`]. Only under OSCORE; one at a time for each context.
+    Store(StoreId, Batch),
+}
+
+/// Names what is to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoreId(usize);
+
+impl StoreId {
+    /// Whose sequence numbers they are: the session's own context comes first, if it has one, and
+    /// those that it serves follow in their order.
+    pub fn context(self) -> usize {
+        self.0
+    }
 }
 
 impl<L: MessageLayer> Endpoint<L> {
@@ -101,17 +116,38 @@ impl<L: MessageLayer> Endpoint<L> {
         self.serving()
     }
 
-    /// Has OSCORE reserve sequence numbers ([`Exchanges::poll_reserve`]): no request should be
-    /// begun while this is pending.
-    pub fn poll_reserve(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let guarded = match &mut self.guard {
-            Some(guard) => guard.poll_reserve(cx),
-            None => Poll::Ready(()),
-        };
-        match self.exchanges.poll_reserve(cx) {
-            Poll::Ready(()) => guarded,
-            Poll::Pending => Poll::Pending,
+    /// What [`EndpointEvent::Store`] named is durable: requests that waited for it go out.
+    pub fn stored(&mut self, now: Instant, id: StoreId) {
+        match self.guarding(id) {
+            Some(context) => context.stored(),
+            None => self.exchanges.stored(),
         }
+        self.pump(now);
+    }
+
+    /// What [`EndpointEvent::Store`] named could not be stored, for this reason. What is reserved
+    /// already can still be used; then all fails that has to be protected.
+    pub fn not_stored(&mut self, now: Instant, id: StoreId, why: &str) {
+        match self.guarding(id) {
+            Some(context) => context.not_stored(why),
+            None => self.exchanges.not_stored(why),
+        }
+        self.pump(now);
+    }
+
+    /// The context of those that it serves which is meant, if it is not its own.
+    fn guarding(&mut self, id: StoreId) -> Option<&mut oscore::Context> {
+        let index = id.0.checked_sub(self.exchanges.is_protected().into())?;
+        self.guard.as_mut()?.context(index)
+    }
+
+    fn poll_store(&mut self) -> Option<EndpointEvent> {
+        if let Some(changes) = self.exchanges.poll_store() {
+            return Some(EndpointEvent::Store(StoreId(0), changes));
+        }
+        let (index, changes) = self.guard.as_mut()?.poll_store()?;
+        let id = StoreId(index + usize::from(self.exchanges.is_protected()));
+        Some(EndpointEvent::Store(id, changes))
     }
 
     /// The message layer.
@@ -409,6 +445,9 @@ impl<L: MessageLayer> Core for Endpoint<L> {
     type Error = LayerError;
 
     fn poll_event(&mut self) -> Option<EndpointEvent> {
+        if let Some(store) = self.poll_store() {
+            return Some(store);
+        }
         if let Some(event) = self.exchanges.poll_event() {
             return Some(EndpointEvent::Exchange(event));
         }

@@ -10,12 +10,12 @@ mod receive;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::task::{Context as TaskContext, Poll};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
+use jackfield_store::Batch;
 
 use super::random::Random;
 use super::{Config, Delivery};
@@ -120,6 +120,8 @@ pub struct Exchanges {
     is_reliable: bool,
     /// What protects all of it, if anything does.
     security: Option<oscore::Context>,
+    /// What waits for a sequence number that is not stored yet.
+    unreserved: BTreeSet<ExchangeId>,
 }
 
 impl Exchanges {
@@ -140,6 +142,7 @@ impl Exchanges {
             connected: false,
             is_reliable,
             security: None,
+            unreserved: BTreeSet::new(),
         }
     }
 
@@ -149,13 +152,29 @@ impl Exchanges {
         self.security = Some(context);
     }
 
-    /// Has OSCORE reserve sequence numbers: to be called along with the rest, and pending while its
-    /// store is busy ([`oscore::Context::poll_reserve`]).
-    pub fn poll_reserve(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        match &mut self.security {
-            Some(context) => context.poll_reserve(cx),
-            None => Poll::Ready(()),
+    /// What is to be stored before more can be protected ([`oscore::Context::poll_store`]).
+    pub fn poll_store(&mut self) -> Option<Batch> {
+        self.security.as_mut()?.poll_store()
+    }
+
+    /// That was stored: what waited for it goes out.
+    pub fn stored(&mut self) {
+        if let Some(context) = &mut self.security {
+            context.stored();
         }
+        self.resend_unreserved();
+    }
+
+    /// That could not be stored, for this reason: what waits for it fails.
+    pub fn not_stored(&mut self, why: &str) {
+        if let Some(context) = &mut self.security {
+            context.not_stored(why);
+        }
+        self.resend_unreserved();
+    }
+
+    pub(super) fn is_protected(&self) -> bool {
+        self.security.is_some()
     }
 
     /// Begins an exchange; its token and Observe are set here.
@@ -297,7 +316,11 @@ impl Exchanges {
         self.connected = false;
         self.outgoing.clear();
         self.echoes.clear();
-        let sent = |(id, exchange): (&ExchangeId, &Exchange)| exchange.sent.then_some(*id);
+        self.unreserved.clear();
+        let sent = |(id, exchange): (&ExchangeId, &Exchange)| {
+            // Who leaves need not say so to another connection.
+            (exchange.sent || matches!(exchange.phase, Phase::Leaving)).then_some(*id)
+        };
         let ids: Vec<ExchangeId> = self.under_way.iter().filter_map(sent).collect();
         for id in ids {
             let Some(exchange) = self.under_way.get_mut(&id) else {
@@ -399,7 +422,7 @@ impl Exchanges {
                 }
             }
             Phase::Single | Phase::Told | Phase::Observing(_) => {
-                let error = if exchange.sent {
+                let error = if exchange.sent || self.unreserved.contains(&id) {
                     RequestError::TimedOut
                 } else {
                     RequestError::NotConnected
@@ -458,6 +481,15 @@ impl Exchanges {
         if !exchange.sent {
             return;
         }
+        if self
+            .security
+            .as_ref()
+            .is_some_and(oscore::Context::is_waiting)
+        {
+            exchange.sent = false;
+            self.unreserved.insert(id);
+            return;
+        }
         let mut message = exchange.message.clone();
         if let Some(echo) = self.echoes.remove(&exchange.to) {
             // An Echo of the user's own goes before.
@@ -487,6 +519,12 @@ impl Exchanges {
         });
     }
 
+    fn resend_unreserved(&mut self) {
+        for id in std::mem::take(&mut self.unreserved) {
+            self.resend(id);
+        }
+    }
+
     fn fail(&mut self, id: ExchangeId, error: RequestError) {
         let exchange = self.remove_entry(id);
         if exchange.is_some_and(|exchange| !matches!(exchange.phase, Phase::Leaving)) {
@@ -511,6 +549,7 @@ impl Exchanges {
 
     fn remove_entry(&mut self, id: ExchangeId) -> Option<Exchange> {
         let exchange = self.under_way.remove(&id)?;
+        self.unreserved.remove(&id);
         // One that was never sent has no token, and the empty one is nobody's.
         if self.by_token.get(&exchange.message.token()) == Some(&id) {
             self.by_token.remove(&exchange.message.token());

@@ -1,11 +1,8 @@
 //! Security contexts: what two endpoints share, and what each keeps count of.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll, ready};
 
-use jackfield_store::{Batch, BoxStore, Store};
+use jackfield_store::{Batch, Records};
 use zeroize::Zeroizing;
 
 use super::crypto::{Cipher, Derivation, MAX_ID, NONCE};
@@ -130,7 +127,10 @@ pub struct Context {
     /// How many notifications were accepted, to tell their order by.
     pub(super) notifications: u32,
     record: Vec<u8>,
-    keeper: Keeper,
+    /// Up to where numbers are reserved as soon as that is stored.
+    storing: Option<u64>,
+    /// Why none can be reserved any more.
+    store_failed: Option<String>,
 }
 
 pub(super) struct Sender {
@@ -153,48 +153,38 @@ pub(super) enum Replay {
     Unknown([u8; 8]),
 }
 
-/// Makes reservations durable.
-enum Keeper {
-    /// There is no need: nothing is left to reserve.
-    None,
-    Idle(BoxStore),
-    Busy(u64, Pin<Box<dyn Future<Output = Committed> + Send>>),
-    Failed(String),
-}
-
-type Committed = (BoxStore, jackfield_store::Result<()>);
-
 impl Context {
-    /// Opens a security context whose sequence numbers are kept in a store: it goes on where the
-    /// last one with the same parameters left off, in whichever process that was.
+    /// A security context whose sequence numbers are kept in a store, of which these are the records:
+    /// it goes on where the last one with the same parameters left off, in whichever process that
+    /// was.
+    ///
+    /// No number is reserved yet: what [`poll_store`](Self::poll_store) gives is to be stored first.
     ///
     /// The store must be the same each time. One that has lost its records is as good as new keys
     /// that are old: never use the keys again then.
     ///
     /// # Errors
-    /// [`Store`](ErrorKind::Store), where the store fails, or holds what this version can't read.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses some sequence numbers, of which there are plenty.
+    /// [`Store`](ErrorKind::Store), where the records hold what this version can't read.
     ///
     /// ```
-    /// use jackfield_coap::oscore::{Context, Parameters};
-    /// use jackfield_store::MemoryStore;
+    /// use jackfield_coap::codec::{Code, Message};
+    /// use jackfield_coap::oscore::{Context, ErrorKind, Parameters};
+    /// use jackfield_store::Records;
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// // In a program, a `FileStore`; in a page, an `IndexedDbStore`.
-    /// let store = MemoryStore::new();
     /// let parameters = Parameters::new(&[0x5a; 16], b"c", b"s")?;
-    /// let context = Context::open(&parameters, store).await?;
-    /// # Ok(())
-    /// # }
+    /// let mut context = Context::restore(&parameters, &Records::new())?;
+    /// let request = Message::new(Code::GET);
+    /// let early = context.protect_request(&request).expect_err("no number is reserved");
+    /// assert_eq!(early.kind(), ErrorKind::Unreserved);
+    ///
+    /// let changes = context.poll_store().expect("it is time");
+    /// // Here these are made durable; then:
+    /// context.stored();
+    /// context.protect_request(&request)?;
+    /// # drop(changes);
+    /// # Ok::<(), jackfield_coap::oscore::Error>(())
     /// ```
-    pub async fn open(parameters: &Parameters, store: impl Store) -> Result<Self, Error> {
-        let mut store = BoxStore::new(store);
-        let records = store.load().await.map_err(|error| {
-            Error::new(ErrorKind::Store, "can't load the sequence number").with_source(error)
-        })?;
+    pub fn restore(parameters: &Parameters, records: &Records) -> Result<Self, Error> {
         let mut context = Self::derive(parameters, Sequence::unbounded());
         let mut first = 0;
         if let Some(record) = records.get(&context.record) {
@@ -207,16 +197,7 @@ impl Context {
             context.recipient.replay = Replay::Unknown(challenge()?);
         }
         context.sender.sequence = Sequence::starting_at(first);
-        context.keeper = Keeper::Idle(store);
-        poll_fn(|cx| context.poll_reserve(cx)).await;
-        match &context.keeper {
-            Keeper::Failed(text) => Err(Error::new(
-                ErrorKind::Store,
-                "can't reserve sequence numbers",
-            )
-            .with_source(text.clone())),
-            _ => Ok(context),
-        }
+        Ok(context)
     }
 
     /// A security context of which nothing is kept: for keys that were never used before, and will
@@ -254,50 +235,44 @@ impl Context {
             id_context: parameters.id_context.clone(),
             notifications: 0,
             record,
-            keeper: Keeper::None,
+            storing: None,
+            store_failed: None,
         }
     }
 
-    /// Reserves sequence numbers, when it is time: pending while the store is busy with that, and
-    /// ready when there is nothing to do. Whoever drives the context calls this along with the rest;
-    /// what is protected meanwhile uses up what was reserved before.
-    ///
-    /// Where the store has failed, this is ready, and once the numbers run out,
-    /// [`protect_request`](Self::protect_request) and its kin fail with
-    /// [`Store`](ErrorKind::Store).
-    pub fn poll_reserve(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        loop {
-            match &mut self.keeper {
-                Keeper::None | Keeper::Failed(_) => return Poll::Ready(()),
-                Keeper::Idle(_) => {
-                    let Some(end) = self.sender.sequence.wanted() else {
-                        return Poll::Ready(());
-                    };
-                    let Keeper::Idle(mut store) = std::mem::replace(&mut self.keeper, Keeper::None)
-                    else {
-                        return Poll::Ready(());
-                    };
-                    let mut batch = Batch::new();
-                    batch.put(self.record.clone(), encode_record(end));
-                    let commit = async move {
-                        let result = store.commit(batch).await;
-                        (store, result)
-                    };
-                    self.keeper = Keeper::Busy(end, Box::pin(commit));
-                }
-                Keeper::Busy(end, commit) => {
-                    let end = *end;
-                    let (store, result) = ready!(commit.as_mut().poll(cx));
-                    self.keeper = match result {
-                        Ok(()) => {
-                            self.sender.sequence.reserve(end);
-                            Keeper::Idle(store)
-                        }
-                        Err(error) => Keeper::Failed(error.to_string()),
-                    };
-                }
-            }
+    /// What is to be made durable, when it is time to reserve sequence numbers: then
+    /// [`stored`](Self::stored) is to be called, or [`not_stored`](Self::not_stored), and until then
+    /// this gives `None`. What is protected meanwhile uses up what was reserved before.
+    pub fn poll_store(&mut self) -> Option<Batch> {
+        if self.storing.is_some() || self.store_failed.is_some() {
+            return None;
         }
+        let end = self.sender.sequence.wanted()?;
+        self.storing = Some(end);
+        let mut batch = Batch::new();
+        batch.put(self.record.clone(), encode_record(end));
+        Some(batch)
+    }
+
+    /// What [`poll_store`](Self::poll_store) gave last is durable.
+    pub fn stored(&mut self) {
+        if let Some(end) = self.storing.take() {
+            self.sender.sequence.reserve(end);
+        }
+    }
+
+    /// What [`poll_store`](Self::poll_store) gave last could not be stored, and nothing will be: once
+    /// the numbers run out, [`protect_request`](Self::protect_request) and its kin fail with
+    /// [`Store`](ErrorKind::Store), for this reason.
+    pub fn not_stored(&mut self, why: &str) {
+        if self.storing.take().is_some() {
+            self.store_failed = Some(why.to_owned());
+        }
+    }
+
+    /// Whether there is no sequence number now, and will be as soon as some are stored.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.store_failed.is_none() && self.sender.sequence.is_unreserved()
     }
 
     /// The next sequence number.
@@ -305,10 +280,10 @@ impl Context {
         self.sender
             .sequence
             .take()
-            .map_err(|error| match &self.keeper {
-                Keeper::Failed(text) if error.kind() == ErrorKind::Unreserved => {
+            .map_err(|error| match &self.store_failed {
+                Some(why) if error.kind() == ErrorKind::Unreserved => {
                     Error::new(ErrorKind::Store, "can't reserve sequence numbers")
-                        .with_source(text.clone())
+                        .with_source(why.clone())
                 }
                 _ => error,
             })

@@ -26,8 +26,8 @@ pub enum ErrorKind {
     InvalidInput,
     /// The store failed, so that no sequence number can be reserved.
     Store,
-    /// The numbers that are reserved have been used, and the next ones are not durable yet:
-    /// [`Context::poll_reserve`](super::Context::poll_reserve) makes them so.
+    /// The numbers that are reserved have been used, and the next ones are not durable yet: see
+    /// [`Context::poll_store`](super::Context::poll_store).
     Unreserved,
     /// All sequence numbers have been used (section 7.2.1): new keys are needed.
     Exhausted,
@@ -49,7 +49,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    pub(super) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
@@ -65,7 +65,7 @@ impl Error {
         )
     }
 
-    pub(super) fn with_source(
+    pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {

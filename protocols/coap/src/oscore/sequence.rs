@@ -58,6 +58,11 @@ impl Sequence {
         Ok(PartialIv::new(number))
     }
 
+    /// Whether there would be a next number, were it reserved.
+    pub(super) fn is_unreserved(&self) -> bool {
+        self.next >= self.reserved && self.next < END
+    }
+
     /// How far the next reservation goes, where it is time for one.
     pub(super) fn wanted(&self) -> Option<u64> {
         let left = self.reserved - self.next;

@@ -1,9 +1,9 @@
 //! What a server keeps of several contexts, and of the requests that it is to answer.
 
 use std::collections::BTreeMap;
-use std::task::{Context as TaskContext, Poll};
 
 use jackfield_socket::driver::Peer;
+use jackfield_store::Batch;
 
 use super::{Context, Error, ErrorKind, Refusal, ServerExchange};
 use crate::codec::{Code, Message, Token};
@@ -38,15 +38,15 @@ impl Guard {
         }
     }
 
-    /// Reserves sequence numbers in every context ([`Context::poll_reserve`]).
-    pub(crate) fn poll_reserve(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let mut all = Poll::Ready(());
-        for context in &mut self.contexts {
-            if context.poll_reserve(cx).is_pending() {
-                all = Poll::Pending;
-            }
-        }
-        all
+    /// What is to be stored next, and for which of the contexts ([`Context::poll_store`]).
+    pub(crate) fn poll_store(&mut self) -> Option<(usize, Batch)> {
+        let mut contexts = self.contexts.iter_mut().enumerate();
+        contexts.find_map(|(index, context)| Some((index, context.poll_store()?)))
+    }
+
+    /// One of the contexts.
+    pub(crate) fn context(&mut self, index: usize) -> Option<&mut Context> {
+        self.contexts.get_mut(index)
     }
 
     /// Verifies a request with whichever context is its own; otherwise gives what to answer, if

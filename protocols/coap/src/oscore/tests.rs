@@ -1,8 +1,9 @@
 //! Contexts that speak with each other, and with whoever meddles.
 
-use jackfield_store::{Batch, MemoryStore, Store};
+use jackfield_store::{Batch, MemoryStore, Records, Store};
 
 use super::*;
+use crate::client::SecurityContext;
 use crate::codec::{Block, BlockSize, Code, Message, OptionNumber};
 
 const SECRET: [u8; 16] = [0x5a; 16];
@@ -466,70 +467,78 @@ fn number(protected: &Message) -> u64 {
         .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
+/// As a client or a server begins with a context.
+async fn open(parameters: &Parameters, disk: &mut MemoryStore) -> Context {
+    let records = disk.load().await.expect("it loads");
+    let mut context = Context::restore(parameters, &records).expect("its own records");
+    keep(&mut context, disk).await;
+    context
+}
+
+/// Stores what is to be stored.
+async fn keep(context: &mut Context, disk: &mut MemoryStore) {
+    if let Some(changes) = context.poll_store() {
+        assert!(context.poll_store().is_none(), "one at a time");
+        disk.commit(changes).await.expect("there is room");
+        context.stored();
+    }
+}
+
 #[tokio::test]
 async fn numbers_are_never_used_again_whenever_the_program_stops() {
-    let disk = MemoryStore::new();
+    let mut disk = MemoryStore::new();
     let mut random = fastrand::Rng::with_seed(8613);
     let mut next = 0;
     for _ in 0..30 {
-        let mut context = Context::open(&client_side(), disk.clone())
-            .await
-            .expect("it opens");
+        let mut context = open(&client_side(), &mut disk).await;
         for _ in 0..random.usize(..3000) {
             let (protected, _) = context.protect_request(&get("a")).expect("a number");
             assert!(number(&protected) >= next);
             next = number(&protected) + 1;
-            // Whoever drives it does this whenever it is woken.
+            // Whoever drives it does this all the time.
             if random.u8(..100) == 0 {
-                std::future::poll_fn(|cx| context.poll_reserve(cx)).await;
+                keep(&mut context, &mut disk).await;
             }
         }
         // Stops here: nothing is said to the store.
     }
     // The other side's numbers are its own, in the same store.
-    let mut other = Context::open(&server_side(), disk.clone())
-        .await
-        .expect("it opens");
+    let mut other = open(&server_side(), &mut disk).await;
     let (protected, _) = other.protect_request(&get("a")).expect("a number");
     assert_eq!(number(&protected), 0);
 }
 
-/// A store that has no room after its first commit.
+/// A store that has no room.
 #[derive(Debug)]
-struct Full(MemoryStore, bool);
+struct Full;
 
 impl Store for Full {
-    async fn load(&mut self) -> jackfield_store::Result<jackfield_store::Records> {
-        self.0.load().await
+    async fn load(&mut self) -> jackfield_store::Result<Records> {
+        Ok(Records::new())
     }
 
-    async fn commit(&mut self, batch: Batch) -> jackfield_store::Result<()> {
-        if std::mem::replace(&mut self.1, true) {
-            let kind = jackfield_store::ErrorKind::Full;
-            return Err(jackfield_store::Error::new(kind, "the disk is full"));
-        }
-        self.0.commit(batch).await
+    async fn commit(&mut self, _batch: Batch) -> jackfield_store::Result<()> {
+        let kind = jackfield_store::ErrorKind::Full;
+        Err(jackfield_store::Error::new(kind, "the disk is full"))
     }
 }
 
 #[tokio::test]
 async fn without_its_store_a_context_ends_with_what_was_reserved() {
-    let mut context = Context::open(&client_side(), Full(MemoryStore::new(), false))
-        .await
-        .expect("it opens");
+    let mut context = open(&client_side(), &mut MemoryStore::new()).await;
     for _ in 0..1024 {
-        std::future::poll_fn(|cx| context.poll_reserve(cx)).await;
         context.protect_request(&get("a")).expect("a number");
+        if context.poll_store().is_some() {
+            context.not_stored("the disk is full");
+        }
     }
     assert_eq!(kind(context.protect_request(&get("a"))), ErrorKind::Store);
 
-    let error = Context::open(&client_side(), Full(MemoryStore::new(), true)).await;
+    let error = SecurityContext::open(&client_side(), Full).await;
     assert_eq!(kind(error), ErrorKind::Store);
 
     let mut disk = MemoryStore::new();
-    Context::open(&client_side(), disk.clone())
-        .await
-        .expect("it opens");
+    open(&client_side(), &mut disk).await;
     let mut batch = Batch::new();
     for key in disk.load().await.expect("it loads").into_keys() {
         assert!(!key.windows(4).any(|bytes| bytes == &SECRET[..4]));
@@ -537,23 +546,21 @@ async fn without_its_store_a_context_ends_with_what_was_reserved() {
     }
     disk.commit(batch).await.expect("it commits");
     assert_eq!(
-        kind(Context::open(&client_side(), disk).await),
+        kind(SecurityContext::open(&client_side(), disk).await),
         ErrorKind::Store
     );
 }
 
 #[tokio::test]
 async fn a_server_that_starts_again_takes_no_replay() {
-    let disk = MemoryStore::new();
+    let mut disk = MemoryStore::new();
     let mut client = Context::ephemeral(&client_side());
-    let mut server = Context::open(&server_side(), disk.clone())
-        .await
-        .expect("it opens");
+    let mut server = open(&server_side(), &mut disk).await;
     let (recorded, _) = client.protect_request(&get("unlock")).expect("a number");
     server.unprotect_request(&recorded).expect("it is new");
     drop(server);
 
-    let mut server = Context::open(&server_side(), disk).await.expect("it opens");
+    let mut server = open(&server_side(), &mut disk).await;
     for _ in 0..2 {
         let refusal = server
             .unprotect_request(&recorded)

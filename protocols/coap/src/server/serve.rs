@@ -10,8 +10,9 @@ use jackfield_socket::{ByteStream, DatagramSocket, Error, ErrorKind, TcpListener
 
 use super::service::Service;
 use super::site::Site;
-use crate::core::{Config, DatagramLayer, Endpoint, StreamLayer};
-use crate::oscore;
+use crate::client::SecurityContext;
+use crate::client::security::Stores;
+use crate::core::{Config, DatagramLayer, Endpoint, EndpointEvent, StreamLayer};
 
 /// Serves a site over a UDP socket until that fails, and returns why it did.
 ///
@@ -19,7 +20,7 @@ use crate::oscore;
 /// Dropping the future closes the socket.
 pub async fn serve_udp<S: DatagramSocket>(socket: S, site: Site) -> Error {
     let endpoint = Endpoint::new(layer(&site), Config::default()).serving();
-    serve_datagrams(socket, site, endpoint).await
+    serve_datagrams(socket, site, endpoint, Stores::default()).await
 }
 
 /// The same for clients that share one of these OSCORE contexts, each its own: what is not protected
@@ -30,10 +31,11 @@ pub async fn serve_udp<S: DatagramSocket>(socket: S, site: Site) -> Error {
 pub async fn serve_udp_protected<S: DatagramSocket>(
     socket: S,
     site: Site,
-    contexts: Vec<oscore::Context>,
+    contexts: Vec<SecurityContext>,
 ) -> Error {
+    let (contexts, stores) = Stores::of(contexts);
     let endpoint = Endpoint::new(layer(&site), Config::default()).serving_protected(contexts);
-    serve_datagrams(socket, site, endpoint).await
+    serve_datagrams(socket, site, endpoint, stores).await
 }
 
 fn layer(site: &Site) -> DatagramLayer {
@@ -45,13 +47,12 @@ async fn serve_datagrams<S: DatagramSocket>(
     socket: S,
     site: Site,
     endpoint: Endpoint<DatagramLayer>,
+    mut stores: Stores,
 ) -> Error {
     let mut driver = DatagramDriver::new(socket, endpoint);
     let mut changes = site.watch();
     let mut service = Service::new(site);
     loop {
-        // Notifications need sequence numbers, where OSCORE protects them.
-        poll_fn(|cx| driver.core_mut().poll_reserve(cx)).await;
         tokio::select! {
             biased;
             () = deadline(service.deadline()) => {
@@ -59,6 +60,10 @@ async fn serve_datagrams<S: DatagramSocket>(
             }
             _ = changes.changed() => service.changed(driver.core_mut(), time::now()),
             event = driver.next() => match event {
+                // Notifications need sequence numbers, where OSCORE protects them.
+                Ok(Some(EndpointEvent::Store(id, changes))) => {
+                    stores.commit(driver.core_mut(), id, changes).await;
+                }
                 Ok(Some(event)) => service.take(driver.core_mut(), event, time::now()),
                 Ok(None) => return Error::new(ErrorKind::Closed, "the server has ended"),
                 Err(error) => {

@@ -96,7 +96,7 @@ impl Service {
                     self.observers.remove(&observer);
                 }
             }
-            EndpointEvent::Exchange(_) | EndpointEvent::Ready => {}
+            EndpointEvent::Exchange(_) | EndpointEvent::Ready | EndpointEvent::Store(..) => {}
         }
     }
 

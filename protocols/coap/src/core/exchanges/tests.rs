@@ -1,5 +1,7 @@
 use std::net::SocketAddr;
 
+use jackfield_store::Records;
+
 use super::*;
 use crate::codec::{Block, BlockSize, Code};
 
@@ -114,7 +116,7 @@ fn only_the_server_that_was_asked_can_answer() {
 #[test]
 fn each_request_has_a_token_of_its_own() {
     let mut play = Play::new();
-    let mut tokens = std::collections::BTreeSet::new();
+    let mut tokens = BTreeSet::new();
     for _ in 0..4 {
         play.begin(Kind::Single);
         assert!(tokens.insert(play.sent().token()));
@@ -317,11 +319,12 @@ fn what_is_told_is_done_when_it_was_delivered() {
     );
 }
 
+fn parameters(ours: &[u8], theirs: &[u8]) -> oscore::Parameters {
+    oscore::Parameters::new(&[0x5a; 16], ours, theirs).expect("parameters")
+}
+
 /// A play whose requests are protected, and the server's side of that.
 fn secured() -> (Play, Secured) {
-    let parameters = |ours: &[u8], theirs: &[u8]| {
-        oscore::Parameters::new(&[0x5a; 16], ours, theirs).expect("parameters")
-    };
     let mut play = Play::new();
     let context = oscore::Context::ephemeral(&parameters(b"c", b"s"));
     play.exchanges.protect(context);
@@ -482,4 +485,53 @@ fn a_block_of_the_reserved_size_is_no_answer_over_datagrams() {
     let sent = play.sent();
     assert_eq!(play.answer(SERVER, &sent, bert), Verdict::Accept);
     assert_eq!(play.told().as_deref(), Some("2.05 from 1."));
+}
+
+/// No number is used before it is stored as one that was.
+#[test]
+fn what_has_no_sequence_number_yet_waits_for_the_store() {
+    let context = || {
+        let context = oscore::Context::restore(&parameters(b"c", b"s"), &Records::new());
+        context.expect("no records")
+    };
+    let mut play = Play::new();
+    play.exchanges.protect(context());
+    let waiting = play.begin(Kind::Single);
+    play.begin(Kind::Observe);
+    let dropped = play.begin(Kind::Single);
+    play.exchanges.cancel(play.now, dropped);
+    assert_eq!(play.exchanges.poll_outgoing(), None);
+    let changes = play.exchanges.poll_store().expect("it is time");
+    assert!(!changes.is_empty());
+    assert!(play.exchanges.poll_store().is_none(), "one at a time");
+    assert_eq!(play.exchanges.poll_outgoing(), None);
+    play.exchanges.stored();
+    for _ in 0..2 {
+        assert!(play.sent().options().contains(OptionNumber::OSCORE));
+    }
+    assert_eq!(play.exchanges.poll_outgoing(), None);
+    // They were sent once.
+    play.exchanges.stored();
+    assert_eq!(play.exchanges.poll_outgoing(), None);
+    play.exchanges.cancel(play.now, waiting);
+
+    let mut play = Play::new();
+    play.exchanges.protect(context());
+    play.begin(Kind::Single);
+    play.exchanges.poll_store().expect("it is time");
+    play.exchanges.not_stored("the disk is full");
+    let told = play.told().expect("it fails");
+    assert!(told.contains("can't reserve sequence numbers"), "{told}");
+
+    // Without a connection it is as if it had not been tried.
+    let mut play = Play::new();
+    play.exchanges.protect(context());
+    play.begin(Kind::Single);
+    play.exchanges.poll_store().expect("it is time");
+    play.exchanges.disconnected();
+    play.exchanges.stored();
+    assert_eq!(play.exchanges.poll_outgoing(), None);
+    play.exchanges.connected(play.now);
+    play.sent();
+    assert_eq!(play.told(), None);
 }
