@@ -17,10 +17,19 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// The cargo that runs this program.
+/// The cargo that runs this program, as a person would run it in the root.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    command(&cargo, arguments)
+    let mut cargo = command(&cargo, arguments);
+    // What cargo told this program about its package would make build scripts run again that look
+    // at it, ring's above all, and everything that depends on them would be built anew.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// Says what is being done, does it, and says how long it took.

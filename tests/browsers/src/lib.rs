@@ -7,7 +7,6 @@ pub mod thing;
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use jackfield_browser_suite::job::{Job, Outcome};
 use jackfield_testing::chromium::{Chromium, Page};
 use jackfield_testing::site::{Site, SiteBuilder};
-use jackfield_testing::workspace::target_folder;
+use jackfield_testing::workspace::{cargo, target_folder};
 
 /// How long a job may take.
 const JOB: Duration = Duration::from_mins(3);
@@ -110,7 +109,7 @@ impl Suite {
 pub fn page(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let xtask = ["run", "--quiet", "--package=xtask", "--", "web", "--quick"];
-    let built = BUILT.get_or_init(|| cargo(&xtask).map_err(|error| format!("{error:#}")));
+    let built = BUILT.get_or_init(|| run_cargo(&xtask).map_err(|error| format!("{error:#}")));
     built.clone().map_err(anyhow::Error::msg)?;
     Ok(workspace().join("dist").join(name))
 }
@@ -147,7 +146,7 @@ fn build() -> Result<PathBuf> {
     };
     let target = target_folder();
     let out = target.join("browser-suite");
-    cargo(&[
+    run_cargo(&[
         "build",
         "--quiet",
         "--package=jackfield-browser-suite",
@@ -157,7 +156,7 @@ fn build() -> Result<PathBuf> {
         profile,
     ])?;
     let module = target.join(format!("{TARGET}/{folder}/jackfield_browser_suite.wasm"));
-    cargo(&[
+    run_cargo(&[
         "run",
         "--quiet",
         "--package=xtask-wasm",
@@ -169,12 +168,8 @@ fn build() -> Result<PathBuf> {
     Ok(out)
 }
 
-fn cargo(arguments: &[&str]) -> Result<()> {
-    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(workspace())
-        .output()?;
+fn run_cargo(arguments: &[&str]) -> Result<()> {
+    let output = cargo(arguments).output()?;
     ensure!(
         output.status.success(),
         "cargo {} failed:\n{}",

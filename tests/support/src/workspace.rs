@@ -24,14 +24,25 @@ pub fn target_folder() -> &'static Path {
     })
 }
 
+/// Cargo in the repository's folder, as a person would run it there.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(program);
+    // A relative target folder begins where cargo was started, which is here, not where a test runs.
+    cargo.args(arguments).current_dir(root());
+    // What cargo told this test about its package would make build scripts run again that look at
+    // it, and everything that depends on them would be built anew.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+}
+
 fn metadata() -> Command {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut metadata = Command::new(cargo);
-    // A relative folder begins where cargo was started, which is here, not where a test runs.
-    metadata
-        .args(["metadata", "--no-deps", "--format-version=1"])
-        .current_dir(root());
-    metadata
+    cargo(&["metadata", "--no-deps", "--format-version=1"])
 }
 
 fn ask(metadata: &mut Command) -> io::Result<PathBuf> {
