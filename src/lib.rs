@@ -14,31 +14,47 @@
 //! | `websocket` | `websocket` | WebSockets as carriers |
 //! | `store` | `store` | what must outlive a process or a tab |
 //! | `irc` | `irc` | an IRC client |
+//! | `irc-server` | `irc::server` | a small IRC server, for tests and demos |
 //! | `mqtt` | `mqtt` | an MQTT client |
 //! | `coap` | `coap` | a CoAP client |
+//! | `coap-server` | `coap::server` | a small CoAP server, for tests, demos and simulated devices |
+//!
+//! Each protocol, and the relay, has an example that runs: `cargo run --example irc`.
 
 #[cfg(feature = "coap")]
+#[doc(inline)]
 pub use jackfield_coap as coap;
 #[cfg(all(feature = "direct", target_family = "wasm"))]
+#[doc(inline)]
 pub use jackfield_direct as direct;
 #[cfg(feature = "dtls")]
+#[doc(inline)]
 pub use jackfield_dtls as dtls;
 #[cfg(feature = "irc")]
+#[doc(inline)]
 pub use jackfield_irc as irc;
 #[cfg(feature = "mqtt")]
+#[doc(inline)]
 pub use jackfield_mqtt as mqtt;
 #[cfg(all(feature = "native", not(target_family = "wasm")))]
+#[doc(inline)]
 pub use jackfield_native as native;
 #[cfg(feature = "relay")]
+#[doc(inline)]
 pub use jackfield_relay as relay;
 #[cfg(feature = "sim")]
+#[doc(inline)]
 pub use jackfield_sim as sim;
+#[doc(inline)]
 pub use jackfield_socket as socket;
 #[cfg(feature = "store")]
+#[doc(inline)]
 pub use jackfield_store as store;
 #[cfg(feature = "tls")]
+#[doc(inline)]
 pub use jackfield_tls as tls;
 #[cfg(feature = "websocket")]
+#[doc(inline)]
 pub use jackfield_websocket as websocket;
 
 /// The examples of the README, so that they stay true.
@@ -51,6 +67,7 @@ struct Readme;
     doctest,
     feature = "coap",
     feature = "dtls",
+    feature = "irc",
     feature = "mqtt",
     feature = "native",
     feature = "relay",

@@ -19,7 +19,7 @@
 //! async fn lamp(network: impl TcpConnect) -> Result<(), Box<dyn std::error::Error>> {
 //!     let server = "mqtt.example.org:8883".parse()?;
 //!     let connect = Connect::new("lamp-17".parse()?);
-//!     let (client, _events, connection) = client::connect(network, server, connect);
+//!     let (client, _, connection) = client::connect(network, server, connect);
 //!     tokio::spawn(connection);
 //!
 //!     let on = Message::new("lamp/17/state".parse()?, "on").qos(QoS::AtLeastOnce).retained();

@@ -61,7 +61,7 @@
 //! # tokio::spawn(serve(listener));
 //! let server = "broker.example:1883".parse()?;
 //! let connect = Connect::new("lamp-17".parse()?);
-//! let (client, _events, connection) = client::connect(network, server, connect);
+//! let (client, _, connection) = client::connect(network, server, connect);
 //! tokio::spawn(connection);
 //!
 //! let options = SubscribeOptions::qos(QoS::AtLeastOnce);

@@ -1,0 +1,1 @@
+//! Its tests run `cargo run --example …` and look at what is printed.
