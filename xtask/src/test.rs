@@ -14,12 +14,6 @@ use crate::needs::{
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root, target_folder};
 
-/// The packages whose tests need other programs.
-const SERVERS: &str = "jackfield-server-tests";
-const BROWSERS: &str = "jackfield-browser-tests";
-/// What they share, and tests itself with the same programs.
-const SUPPORT: &str = "jackfield-testing";
-
 /// How long each fuzz target runs, in seconds.
 const FUZZ_SECONDS: u32 = 10;
 
@@ -73,7 +67,7 @@ const STAGES: &[Stage] = &[
             NODE_SERVERS,
             Need::PythonPackages,
         ],
-        run: |context| context.cargo_test("servers", &["--package", SERVERS]),
+        run: |context| context.stage("servers"),
     },
     Stage {
         name: "browsers",
@@ -87,9 +81,7 @@ const STAGES: &[Stage] = &[
             NODE_SERVERS,
             Need::PythonPackages,
         ],
-        run: |context| {
-            context.cargo_test("browsers", &["--package", BROWSERS, "--package", SUPPORT])
-        },
+        run: |context| context.stage("browsers"),
     },
     Stage {
         name: "fuzz",
@@ -109,6 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         packages: packages("Cargo.toml")?,
         soak: arguments.soak,
     };
+    context.check()?;
     let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
     let mut total = Count::default();
     for stage in STAGES {
@@ -167,20 +160,46 @@ impl Context {
         run_tests(title, &mut test)
     }
 
+    /// Fails where the tests of a package would never run.
+    fn check(&self) -> Result<()> {
+        for package in &self.packages {
+            let Some(wanted) = package.stage() else {
+                continue;
+            };
+            if !STAGES.iter().any(|stage| stage.name == wanted) {
+                bail!(
+                    "{} asks for a stage {wanted}, and there is none",
+                    package.name
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the tests of the packages that have a stage of their own.
+    fn stage(&self, name: &str) -> Result<Count> {
+        let packages = self.packages.iter();
+        let packages = packages.filter(|package| package.stage() == Some(name));
+        let arguments: Vec<&str> = packages
+            .flat_map(|package| ["--package", &package.name])
+            .collect();
+        if arguments.is_empty() {
+            bail!("no package has this stage");
+        }
+        self.cargo_test(name, &arguments)
+    }
+
     /// The packages whose tests need nothing else.
     fn ordinary(&self) -> impl Iterator<Item = &Package> {
-        self.packages
-            .iter()
-            .filter(|package| ![SERVERS, BROWSERS, SUPPORT].contains(&package.name.as_str()))
+        let packages = self.packages.iter();
+        packages.filter(|package| package.stage().is_none())
     }
 }
 
 fn unit(context: &Context) -> Result<Count> {
     let mut arguments = vec!["--workspace", "--lib", "--bins", "--all-features"];
-    for package in [SERVERS, BROWSERS, SUPPORT] {
-        if context.packages.iter().any(|known| known.name == package) {
-            arguments.extend(["--exclude", package]);
-        }
+    for package in context.packages.iter().filter(|it| it.stage().is_some()) {
+        arguments.extend(["--exclude", &package.name]);
     }
     context.cargo_test("unit tests", &arguments)
 }
@@ -304,7 +323,35 @@ impl std::fmt::Display for Count {
 
 #[cfg(test)]
 mod tests {
-    use super::Count;
+    use serde_json::json;
+
+    use super::*;
+
+    fn context(stages: &[Option<&str>]) -> Context {
+        let package = |stage: Option<&str>| Package {
+            name: format!("of-{}", stage.unwrap_or("none")),
+            manifest: json!({ "metadata": { "xtask": { "stage": stage } } }),
+            ..Package::default()
+        };
+        Context {
+            packages: stages.iter().copied().map(package).collect(),
+            soak: false,
+        }
+    }
+
+    #[test]
+    fn a_package_has_the_stage_that_it_names() {
+        let context = context(&[None, Some("servers"), Some("browsers")]);
+        context.check().expect("both are known");
+        let ordinary: Vec<_> = context.ordinary().map(|it| it.name.as_str()).collect();
+        assert_eq!(ordinary, ["of-none"]);
+    }
+
+    #[test]
+    fn a_stage_that_does_not_exist_is_told() {
+        let error = context(&[Some("seavers")]).check().expect_err("a mistake");
+        assert!(error.to_string().contains("seavers"));
+    }
 
     #[test]
     fn results_are_added_up() {

@@ -47,6 +47,23 @@ pub(crate) struct Package {
     pub(crate) binaries: Vec<String>,
     /// Its integration tests.
     pub(crate) tests: Vec<String>,
+    /// Whether it may be published.
+    pub(crate) published: bool,
+    /// All that cargo's metadata says of it.
+    pub(crate) manifest: Value,
+}
+
+impl Package {
+    /// The stage of `cargo xtask test` to which its tests belong because they need other programs:
+    /// `stage` in its `[package.metadata.xtask]`.
+    pub(crate) fn stage(&self) -> Option<&str> {
+        self.manifest["metadata"]["xtask"]["stage"].as_str()
+    }
+
+    /// Whether there is nothing of it but in a page: docs.rs is told so as well.
+    pub(crate) fn is_only_in_a_page(&self) -> bool {
+        self.manifest["metadata"]["docs"]["rs"]["default-target"] == WASM
+    }
 }
 
 /// The packages of a workspace, by its manifest relative to the root.
@@ -87,6 +104,8 @@ fn packages_in(metadata: &Value) -> Result<Vec<Package>> {
             folder: folder(Path::new(&string(&package["manifest_path"])), root),
             binaries: targets(package, "bin"),
             tests: targets(package, "test"),
+            published: package["publish"].is_null(),
+            manifest: package.clone(),
         })
         .collect())
 }
