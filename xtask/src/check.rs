@@ -2,6 +2,7 @@
 
 mod edges;
 mod licences;
+mod publishable;
 mod replays;
 mod siblings;
 mod tree;
@@ -11,17 +12,14 @@ use anyhow::{Result, bail, ensure};
 use crate::needs;
 use crate::run::{cargo, quietly, step};
 use crate::web;
-use crate::workspace::{WASM, packages};
-
-/// The packages of which there is nothing anywhere else.
-const ONLY_IN_A_PAGE: [&str; 2] = ["jackfield-direct", "jackfield-web"];
+use crate::workspace::{Package, WASM, packages};
 
 /// What makes a warning an error.
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Run only these: tree, edges, siblings, replays, licences, format, clippy, docs, page
+    /// Run only these: tree, edges, siblings, replays, licences, packages, format, clippy, docs, page
     checks: Vec<String>,
 }
 
@@ -38,6 +36,9 @@ const CHECKS: &[(&str, fn() -> Vec<Result<()>>)] = &[
     ("licences", || {
         vec![step("licences of what ships", licences::check)]
     }),
+    ("packages", || {
+        vec![step("packages for crates.io", publishable::check)]
+    }),
     ("format", || {
         vec![quietly(
             "formatting",
@@ -48,14 +49,7 @@ const CHECKS: &[(&str, fn() -> Vec<Result<()>>)] = &[
         let mut clippy = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
         vec![quietly("clippy", clippy.args(DENY))]
     }),
-    ("docs", || {
-        let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
-        doc.args(ONLY_IN_A_PAGE.map(|package| format!("--exclude={package}")));
-        vec![quietly(
-            "documentation",
-            doc.env("RUSTDOCFLAGS", "-D warnings"),
-        )]
-    }),
+    ("docs", || vec![docs()]),
     ("page", page),
 ];
 
@@ -86,13 +80,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+fn docs() -> Result<()> {
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    doc.args(only_in_a_page("--exclude", &packages("Cargo.toml")?));
+    quietly("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Arguments that name the packages of which there is nothing but in a page.
+fn only_in_a_page(option: &str, packages: &[Package]) -> Vec<String> {
+    let only = packages.iter().filter(|it| it.is_only_in_a_page());
+    only.map(|it| format!("{option}={}", it.name)).collect()
+}
+
 /// What a page loads, compiled for it.
 fn page() -> Vec<Result<()>> {
-    let loaded = needs::ensure(needs::PAGE)
+    let found = needs::ensure(needs::PAGE)
         .and_then(|()| packages("Cargo.toml"))
-        .and_then(|packages| edges::in_a_page(&edges::rings(&packages)));
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
+        .and_then(|packages| {
+            let loaded = edges::in_a_page(&edges::rings(&packages))?;
+            Ok((packages, loaded))
+        });
+    let (packages, loaded) = match found {
+        Ok(found) => found,
         Err(error) => return vec![Err(error)],
     };
     vec![
@@ -111,7 +120,7 @@ fn page() -> Vec<Result<()>> {
         quietly(
             "documentation, for the browser",
             cargo(&["doc", "--no-deps", "--target", WASM])
-                .args(ONLY_IN_A_PAGE.map(|package| format!("--package={package}")))
+                .args(only_in_a_page("--package", &packages))
                 .env("RUSTDOCFLAGS", "-D warnings"),
         ),
         // An import from `env` is a C function that nobody supplies: the page would not load.

@@ -4,15 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
+use super::edges::Ring;
 use crate::run::{cargo, read};
-
-/// What is handed to others; tests and benches may use more, as separate programs.
-const SHIPPED: &[&str] = &[
-    "--package=jackfield",
-    "--package=jackfield-cli",
-    "--package=jackfield-relayd",
-    "--package=jackfield-web",
-];
+use crate::workspace::{Package, packages};
 
 const ALLOWED: &[&str] = &[
     "0BSD",
@@ -41,7 +35,10 @@ pub(super) fn check() -> Result<()> {
         "--all-features",
         "--format={p}|{l}",
     ]);
-    let tree = read(tree.args(SHIPPED))?;
+    // What is handed to others; tests and benches may use more, as separate programs.
+    let is_shipped = |it: &Package| it.published || Ring::of(&it.folder) == Ring::Page;
+    let shipped = packages("Cargo.toml")?.into_iter().filter(is_shipped);
+    let tree = read(tree.args(shipped.map(|it| format!("--package={}", it.name))))?;
     let packages: BTreeMap<&str, &str> = tree
         .lines()
         .filter_map(|line| line.trim_end_matches(" (*)").split_once('|'))
