@@ -138,8 +138,12 @@ impl Policy {
         self.listen.iter().any(|rule| rule.transport == transport)
     }
 
-    /// Decides where to listen or bind. Where the client asked for port 0 and the rules name
-    /// ports, those are the candidates; a 0 among them lets the system choose.
+    /// Decides where to listen or bind.
+    ///
+    /// Where the client asked for port 0, any free port will do. A rule that has `*` or the port 0
+    /// lets the system choose, in whatever order the rules stand: a port that another rule names is
+    /// for whoever asks for it by its number. Where no rule does, the ports that they name are the
+    /// candidates.
     ///
     /// # Errors
     /// [`Refusal::NotAllowed`] where no rule has the address and port.
@@ -155,8 +159,12 @@ impl Policy {
             .filter(|rule| rule.transport == transport && rule.network.contains(ip))
             .peekable();
         let candidates: Vec<SocketAddr> = if at.port() == 0 {
-            let ports = fitting.flat_map(|rule| rule.ports.candidates());
-            ports.map(|port| SocketAddr::new(ip, port)).collect()
+            let mut ports: Vec<u16> = fitting.flat_map(|rule| rule.ports.candidates()).collect();
+            if ports.contains(&0) {
+                ports = vec![0];
+            }
+            let at = |port| SocketAddr::new(ip, port);
+            ports.into_iter().map(at).collect()
         } else {
             let granted = fitting.any(|rule| rule.ports.contains(at.port()));
             granted
@@ -434,10 +442,16 @@ mod tests {
     #[test]
     fn listening_is_granted_by_address_and_port() {
         let policy = Policy {
-            listen: ["127.0.0.1:8000-8002", "[::1]:*", "0.0.0.0:0/udp"]
-                .iter()
-                .map(|rule| rule.parse().expect(rule))
-                .collect(),
+            listen: [
+                "127.0.0.1:8000-8002",
+                "[::1]:*",
+                "0.0.0.0:0/udp",
+                "192.0.2.1:5353/udp",
+                "192.0.2.0/24:*/udp",
+            ]
+            .iter()
+            .map(|rule| rule.parse().expect(rule))
+            .collect(),
             ..Policy::default()
         };
         for (transport, at, expected) in [
@@ -459,6 +473,9 @@ mod tests {
             (Transport::Udp, "127.0.0.1:8001", &[]),
             (Transport::Udp, "0.0.0.0:0", &["0.0.0.0:0"]),
             (Transport::Udp, "0.0.0.0:53", &[]),
+            // Any free port, and not the one that a rule before it names.
+            (Transport::Udp, "192.0.2.1:0", &["192.0.2.1:0"]),
+            (Transport::Udp, "192.0.2.1:5353", &["192.0.2.1:5353"]),
         ] {
             let expected: Vec<SocketAddr> = expected
                 .iter()

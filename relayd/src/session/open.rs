@@ -213,6 +213,12 @@ impl Opening {
         }
         let mut options = options.clone();
         options.v6_only = at.is_ipv6().then_some(true);
+        if at.port() == 0
+            && let Some(multicast) = &mut options.multicast
+        {
+            // A port that could be shared might not be free.
+            multicast.share_address = false;
+        }
         Ok(Self(Box::pin(async move {
             let bind = |at| Native.open_bound(at, &options);
             let socket = first_of(from_a_random_one(candidates), bind)
