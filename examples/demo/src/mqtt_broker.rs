@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use jackfield_native::Native;
-use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _};
+use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _, serve};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::mqtt_broker::{Broker, PATH};
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+
+/// How many clients may be there at once with TLS.
+const MAX_CONNECTIONS: usize = 256;
 
 /// A running broker. Dropping it ends it.
 #[derive(Debug)]
@@ -34,16 +37,16 @@ impl MqttBroker {
         let tls = listener
             .local_addr()
             .context("the listener has no address")?;
-        let mut listener = TlsListener::new(listener, acceptor);
+        let listener = TlsListener::new(listener, acceptor);
+        let served = serve(listener, MAX_CONNECTIONS, move |mut outside| async move {
+            if let Ok(mut inside) = TcpStream::connect(behind).await {
+                // How it ends is theirs to tell.
+                let _ = copy_bidirectional(&mut outside, &mut inside).await;
+            }
+        });
         let front = tokio::spawn(async move {
-            loop {
-                // A handshake that fails is the client's to tell.
-                if let Ok(mut outside) = listener.accept().await {
-                    tokio::spawn(async move {
-                        let mut inside = TcpStream::connect(behind).await?;
-                        copy_bidirectional(&mut outside, &mut inside).await
-                    });
-                }
+            if let Err(error) = served.await {
+                eprintln!("the broker listens no more with TLS: {error}");
             }
         });
         Ok(Self { broker, tls, front })

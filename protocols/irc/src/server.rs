@@ -38,13 +38,10 @@ mod users;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use jackfield_socket::{Error, ErrorKind, TcpListener, time};
+use jackfield_socket::{Error, TcpListener, time};
 
 use crate::codec::{Text, Timestamp, Word};
 
@@ -118,33 +115,18 @@ impl fmt::Debug for ServerConfig {
     }
 }
 
-/// Serves clients until the listener fails, and returns why it did.
+/// Serves clients until the listener fails and those who are there have left, and returns why it
+/// failed.
 ///
 /// # Cancel safety
 /// Dropping the future closes the listener and every connection.
-pub async fn serve<L: TcpListener>(mut listener: L, config: ServerConfig) -> Error {
+pub async fn serve<L: TcpListener>(listener: L, config: ServerConfig) -> Error {
     let max_clients = config.max_clients;
     let state = Arc::new(Mutex::new(State::new(config, time::now(), wall_clock())));
-    let mut connections = FuturesUnordered::new();
-    poll_fn(move |cx| {
-        loop {
-            while let Poll::Ready(Some(())) = connections.poll_next_unpin(cx) {}
-            if connections.len() >= max_clients {
-                // The end of a connection wakes this task.
-                return Poll::Pending;
-            }
-            match listener.poll_accept(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(stream)) => connections.push(attend(stream, Arc::clone(&state))),
-                Poll::Ready(Err(error)) => match error.kind() {
-                    // One connection was lost; the listener goes on.
-                    ErrorKind::Reset | ErrorKind::LimitExceeded => {}
-                    _ => return Poll::Ready(error),
-                },
-            }
-        }
-    })
-    .await
+    let attend = move |stream| attend(stream, Arc::clone(&state));
+    jackfield_socket::serve(listener, max_clients, attend)
+        .await
+        .expect_err("nothing but an error ends it")
 }
 
 fn wall_clock() -> Timestamp {

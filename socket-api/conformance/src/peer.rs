@@ -8,11 +8,9 @@ mod stream;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use jackfield_socket::{
     Endpoint, Error, ErrorKind, ListenOptions, Result, TcpConnect, TcpListen, TcpListener, UdpOpen,
-    UdpOptions,
+    UdpOptions, serve,
 };
 
 use self::record::Records;
@@ -118,7 +116,7 @@ impl<N: TcpConnect + TcpListen + UdpOpen> Peer<N> {
         let Self {
             network,
             abort,
-            mut listener,
+            listener,
             udp,
             stranger,
             addresses,
@@ -129,23 +127,12 @@ impl<N: TcpConnect + TcpListen + UdpOpen> Peer<N> {
             records: &records,
             at: addresses.tcp.ip(),
         };
-        let mut connections = FuturesUnordered::new();
-        let mut datagrams = std::pin::pin!(datagram::serve(udp, stranger));
-        loop {
-            tokio::select! {
-                // In this order, so that a simulation is the same each time.
-                biased;
-                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                    Ok(stream) => connections.push(stream::serve(stream, abort, tools)),
-                    Err(error) if matches!(
-                        error.kind(),
-                        ErrorKind::Reset | ErrorKind::LimitExceeded
-                    ) => {}
-                    Err(error) => return Err(error),
-                },
-                Some(()) = connections.next() => {}
-                failed = &mut datagrams => return failed.map_err(Error::from),
-            }
+        let attend = |stream| stream::serve(stream, abort, tools);
+        tokio::select! {
+            // In this order, so that a simulation is the same each time.
+            biased;
+            ended = serve(listener, MAX_CONNECTIONS, attend) => ended,
+            failed = datagram::serve(udp, stranger) => failed.map_err(Error::from),
         }
     }
 }

@@ -1,9 +1,7 @@
 //! Serving over sockets and connections.
 
 use std::future::poll_fn;
-use std::task::Poll;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use jackfield_socket::driver::{DatagramDriver, Driver};
 use jackfield_socket::time::Instant;
 use jackfield_socket::{ByteStream, DatagramSocket, Error, ErrorKind, TcpListener, time};
@@ -74,32 +72,17 @@ async fn serve_datagrams<S: DatagramSocket>(
     }
 }
 
-/// Serves a site over the connections that a listener accepts (RFC 8323), until that fails, and
-/// returns why it did. With TLS where the listener brings it.
+/// Serves a site over the connections that a listener accepts (RFC 8323), until that fails and those
+/// that are open are over, and returns why it failed. With TLS where the listener brings it.
 ///
 /// # Cancel safety
 /// Dropping the future closes the listener and every connection.
-pub async fn serve_tcp<L: TcpListener>(mut listener: L, site: Site) -> Error {
-    let mut connections = FuturesUnordered::new();
-    poll_fn(move |cx| {
-        loop {
-            while let Poll::Ready(Some(())) = connections.poll_next_unpin(cx) {}
-            if connections.len() >= site.config.max_connections {
-                // The end of a connection wakes this task.
-                return Poll::Pending;
-            }
-            match listener.poll_accept(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(stream)) => connections.push(attend(stream, site.clone())),
-                Poll::Ready(Err(error)) => match error.kind() {
-                    // One connection was lost; the listener goes on.
-                    ErrorKind::Reset | ErrorKind::LimitExceeded => {}
-                    _ => return Poll::Ready(error),
-                },
-            }
-        }
-    })
-    .await
+pub async fn serve_tcp<L: TcpListener>(listener: L, site: Site) -> Error {
+    let max_connections = site.config.max_connections;
+    let attend = move |stream| attend(stream, site.clone());
+    jackfield_socket::serve(listener, max_connections, attend)
+        .await
+        .expect_err("nothing but an error ends it")
 }
 
 /// One connection, from its beginning to its end.
