@@ -42,6 +42,7 @@ mod error;
 pub mod opening;
 #[cfg(any(test, feature = "oracle"))]
 pub mod oracle;
+mod prefixed;
 mod serve;
 mod stream;
 pub mod time;
@@ -53,6 +54,7 @@ pub use datagram::{
 pub use endpoint::{Endpoint, Host, HostName};
 pub use error::{Error, ErrorKind, Result};
 pub use opening::Opening;
+pub use prefixed::Prefixed;
 pub use serve::{Serve, serve};
 pub use stream::{
     AddressFamily, ByteStream, ListenOptions, StreamInfo, TcpConnect, TcpListen, TcpListener,
