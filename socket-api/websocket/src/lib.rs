@@ -8,6 +8,8 @@
 //! are the page's own, which needs no relay: a server that offers WebSockets can be reached from
 //! any page that it lets in.
 //!
+//! Natively there is a server's side as well, over any stream that was accepted: `WebSocketRequest`.
+//!
 //! Only binary messages are carried: a text message is an error. A WebSocket that was closed with
 //! another code than 1000, or with none, was cut, and is an error too.
 //!
@@ -37,12 +39,16 @@ mod browser;
 mod native;
 mod network;
 mod options;
+#[cfg(not(wasm_browser))]
+mod request;
 mod socket;
 mod stream;
 mod url;
 
 pub use network::WebSocketNetwork;
 pub use options::WebSocketOptions;
+#[cfg(not(wasm_browser))]
+pub use request::WebSocketRequest;
 pub use socket::WebSocket;
 pub use stream::WebSocketStream;
 pub use url::WebSocketUrl;

@@ -72,15 +72,20 @@ pub(crate) async fn open(
     let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
     let chosen = chosen.and_then(|chosen| chosen.to_str().ok());
     options.check_chosen(host, chosen.unwrap_or_default())?;
-    Ok(Socket {
-        stream,
-        host: host.clone(),
-        closed: false,
-        end: None,
-    })
+    Ok(Socket::new(stream, host.clone()))
 }
 
 impl Socket {
+    /// One whose handshake is done, with whoever is at this host.
+    pub(crate) fn new(stream: WebSocketStream<AnyStream>, host: Host) -> Self {
+        Self {
+            stream,
+            host,
+            closed: false,
+            end: None,
+        }
+    }
+
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.stream)
             .poll_ready(cx)

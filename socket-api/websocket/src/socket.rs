@@ -13,7 +13,7 @@ use jackfield_socket::{Result, StreamInfo};
 use crate::browser as platform;
 #[cfg(not(wasm_browser))]
 use crate::native as platform;
-use crate::{WebSocketOptions, WebSocketUrl};
+use crate::{WebSocketOptions, WebSocketStream, WebSocketUrl};
 
 /// A WebSocket that is open, and carries whole binary messages.
 ///
@@ -80,7 +80,12 @@ impl WebSocket {
         }
     }
 
-    fn new(socket: platform::Socket, mut info: StreamInfo) -> Self {
+    /// The same, carrying a byte stream: where a message ends then means nothing.
+    pub fn into_stream(self) -> WebSocketStream {
+        WebSocketStream::new(self)
+    }
+
+    pub(crate) fn new(socket: platform::Socket, mut info: StreamInfo) -> Self {
         // To close a WebSocket is to close both directions.
         info.half_close = false;
         Self { socket, info }
