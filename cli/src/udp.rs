@@ -28,6 +28,9 @@ pub(crate) async fn connect(
     if let Some(peer) = socket.peer_addr() {
         say(&format!("UDP to {peer}; that says nothing of who is there"));
     }
+    if let Some(local) = socket.local_addr() {
+        say(&format!("our own address is {local}"));
+    }
     let mut input = Lines::new();
     let mut buf = vec![0; LONGEST];
     let mut open = true;

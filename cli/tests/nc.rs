@@ -451,6 +451,19 @@ async fn datagrams() {
 }
 
 #[tokio::test]
+async fn datagrams_to_a_closed_port_fail() {
+    let closed = tokio::net::UdpSocket::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let port = closed.local_addr().expect("bound").port().to_string();
+    drop(closed);
+    let outcome = run(&["nc", "--udp", "127.0.0.1", &port], b"one\n").await;
+    assert_eq!(outcome.code, Some(4), "{outcome:?}");
+    let told = format!("receiving from 127.0.0.1:{port}: connection refused");
+    assert!(outcome.errors.contains(&told), "{}", outcome.errors);
+}
+
+#[tokio::test]
 async fn the_peer_of_a_stream_is_the_caller() {
     let (mut listener, at) = listener().await;
     let port = at.port().to_string();

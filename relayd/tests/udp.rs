@@ -183,3 +183,32 @@ async fn what_the_client_has_no_credit_for_is_dropped_and_counted() {
     }
     assert_eq!((received, dropped), (2, 3));
 }
+
+#[tokio::test]
+async fn a_closed_port_is_told_and_the_socket_lives_on() {
+    let relay = TestRelay::start(config(token())).await;
+    let mut client = relay.client().await;
+    let (closed, peer) = socket().await;
+    drop(closed);
+    let (id, _) = open(&mut client, UdpTarget::Connected(peer.into())).await;
+    for _ in 0..2 {
+        send(&mut client, id, None, b"anybody").await;
+        loop {
+            match client.frame().await {
+                Frame::Unreachable { id: of, reason } => {
+                    assert_eq!((of, reason.code()), (id, Code::REFUSED));
+                    break;
+                }
+                Frame::Credit { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let back = UdpSocket::bind(peer).await.expect("bind");
+    send(&mut client, id, None, b"now").await;
+    let mut buffer = [0; 16];
+    let (count, from) = within(back.recv_from(&mut buffer)).await.expect("arrived");
+    assert_eq!(&buffer[..count], b"now");
+    back.send_to(b"here", from).await.expect("sent");
+    assert_eq!(receive(&mut client).await, (id, None, b"here".to_vec()));
+}

@@ -152,7 +152,12 @@ impl UdpPump {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(datagram)) => datagram,
             // An ICMP message about something sent before: UDP goes on.
-            Poll::Ready(Err(error)) if is_transient(&error) => return Ok(true),
+            Poll::Ready(Err(error)) if is_transient(&error) => {
+                if let Some(reason) = unreachable(&error) {
+                    shared.mux.tell_unreachable(id, reason);
+                }
+                return Ok(true);
+            }
             Poll::Ready(Err(error)) => {
                 info!(%id, %error, "a datagram socket has failed");
                 let reason = Reason::new(Code::FAILED, "the relay's datagram socket has failed");
@@ -201,10 +206,24 @@ fn is_heard(heard: &HashMap<IpAddr, Instant>, ip: IpAddr) -> bool {
         .is_some_and(|sent| sent.elapsed() < PERMISSION)
 }
 
+/// What to tell the client of its peer: nothing beyond that it was not there.
+fn unreachable(error: &io::Error) -> Option<Reason> {
+    let (code, text) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => (Code::REFUSED, "nobody listens at that UDP port"),
+        io::ErrorKind::HostUnreachable => (Code::HOST_UNREACHABLE, "no way leads to that host"),
+        io::ErrorKind::NetworkUnreachable => {
+            (Code::NETWORK_UNREACHABLE, "no way leads to that network")
+        }
+        _ => return None,
+    };
+    Some(Reason::new(code, text))
+}
+
 fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::HostUnreachable
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::Interrupted
             | io::ErrorKind::PermissionDenied

@@ -109,6 +109,8 @@ pub struct Capabilities {
     pub udp_connected: bool,
     /// The address to bind a UDP socket to so that it reaches the peer, where that is possible.
     pub udp_bound: Option<IpAddr>,
+    /// Whether a connected UDP socket tells that nobody listens at its peer's port, and lives on.
+    pub closed_ports: bool,
     /// Whether a datagram without a byte can be sent.
     pub empty_datagrams: bool,
     /// The largest datagram. Default: 65,507 bytes, IPv4's.
@@ -182,6 +184,7 @@ impl Default for Capabilities {
             stands_before_accept: true,
             udp_connected: true,
             udp_bound: None,
+            closed_ports: true,
             empty_datagrams: true,
             largest_datagram: 65_507,
             multicast: None,

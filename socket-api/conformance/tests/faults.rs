@@ -32,6 +32,8 @@ enum Fault {
     HidesTruncation,
     HearsStrangers,
     TakesAnyAddress,
+    HidesClosedPorts,
+    HidesItsAddress,
 }
 
 #[derive(Clone)]
@@ -98,6 +100,11 @@ async fn each_fault_is_found() {
         (Fault::HidesTruncation, "a_truncated_datagram_is_reported"),
         (Fault::HearsStrangers, "strangers_are_not_heard"),
         (Fault::TakesAnyAddress, "addresses_must_fit_the_socket"),
+        (Fault::HidesClosedPorts, "a_closed_port_is_told"),
+        (
+            Fault::HidesItsAddress,
+            "a_connected_socket_knows_its_address",
+        ),
     ] {
         assert_eq!(result(Fault::None, case).await, Ok(()), "{case}");
         assert!(
@@ -301,7 +308,10 @@ impl DatagramSocket for FaultySocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Datagram>> {
-        let mut datagram = ready!(self.inner.poll_recv(cx, buf))?;
+        let mut datagram = match ready!(self.inner.poll_recv(cx, buf)) {
+            Err(_) if self.fault == Fault::HidesClosedPorts => return self.poll_recv(cx, buf),
+            received => received?,
+        };
         datagram.truncated &= self.fault != Fault::HidesTruncation;
         Poll::Ready(Ok(datagram))
     }
@@ -321,7 +331,11 @@ impl DatagramSocket for FaultySocket {
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {
-        self.inner.local_addr()
+        let mut local = self.inner.local_addr()?;
+        if self.fault == Fault::HidesItsAddress {
+            local.set_ip([0; 4].into());
+        }
+        Some(local)
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {

@@ -28,7 +28,8 @@ const NO_DEADLINE: Duration = Duration::from_hours(365 * 24);
 /// - **Receiving** fails for good when the peer ends the session (close_notify), which is an error
 ///   of kind [`Reset`](ErrorKind::Reset), breaks DTLS's rules, or does not answer what was sent for
 ///   [so long](crate::DtlsConfig::silence_timeout) that it seems to have lost the session. Datagrams that don't belong to the
-///   session are dropped without a word, whoever sent them.
+///   session are dropped without a word, whoever sent them. That [nobody is
+///   there](DatagramSocket::poll_recv) fails the handshake; later it is told, and the session lives.
 /// - **Sending** takes datagrams of 1 byte up to the [MTU](crate::DtlsConfig::mtu) less
 ///   [`OVERHEAD`](Self::OVERHEAD).
 /// - **Whoever uses it keeps receiving**: only then is the end of the handshake repeated for a peer
@@ -46,6 +47,8 @@ pub struct DtlsSocket<S: DatagramSocket> {
     connected: bool,
     /// What ended the session.
     ended: Option<Failure>,
+    /// What the network below has learned of the peer, for whoever receives.
+    report: Option<io::Error>,
     /// What the socket below has still to take: one flight of the handshake, or one datagram.
     outgoing: VecDeque<Vec<u8>>,
     /// What was in the last datagram, decrypted.
@@ -87,6 +90,7 @@ impl<S: DatagramSocket> DtlsSocket<S> {
             unanswered_since: None,
             connected: false,
             ended: None,
+            report: None,
             outgoing: VecDeque::new(),
             incoming: VecDeque::new(),
             received: vec![0; LARGEST].into(),
@@ -135,6 +139,7 @@ impl<S: DatagramSocket> DtlsSocket<S> {
                 });
                 self.received = received;
             }
+            Err(error) if self.connected && is_report(&error) => self.report = Some(error),
             Err(error) => {
                 let error = Error::from(error);
                 self.ended.get_or_insert_with(|| Failure::from(&error));
@@ -215,6 +220,16 @@ impl<S: DatagramSocket> DtlsSocket<S> {
     }
 }
 
+/// Whether an error tells of the peer, and not that the socket below has failed.
+fn is_report(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
+
 impl<S: DatagramSocket> DatagramSocket for DtlsSocket<S> {
     fn poll_recv(
         &mut self,
@@ -227,6 +242,9 @@ impl<S: DatagramSocket> DatagramSocket for DtlsSocket<S> {
                 buf.put_slice(&data[..len]);
                 let truncated = len < data.len();
                 return Poll::Ready(Ok(Datagram::new(len, self.peer_addr(), truncated)));
+            }
+            if let Some(report) = self.report.take() {
+                return Poll::Ready(Err(report));
             }
             if let Some(failure) = &self.ended {
                 return Poll::Ready(Err(failure.error().into()));

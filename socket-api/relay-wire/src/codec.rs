@@ -28,6 +28,7 @@ const DATAGRAM: u8 = 0x24;
 const DROPPED: u8 = 0x25;
 /// From here on, frames that are unknown are ignored.
 const EXTENSIONS: u8 = 0x80;
+const UNREACHABLE: u8 = 0x80;
 
 const SETTING_MAX_OPEN: u8 = 1;
 const SETTING_CAPABILITIES: u8 = 2;

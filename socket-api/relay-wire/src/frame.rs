@@ -136,7 +136,16 @@ pub enum Frame {
         /// The total.
         total: u64,
     },
-    /// A frame of a type from 0x80, which whoever doesn't know it ignores.
+    /// Relay: what the client sent on a connected UDP socket found nobody, for this reason; the
+    /// socket lives on. Its type is an extension's, which whoever doesn't know it ignores.
+    Unreachable {
+        /// The socket.
+        id: Id,
+        /// Why.
+        reason: Reason,
+    },
+    /// A frame of a type from 0x80 that is none of those above, which whoever doesn't know it
+    /// ignores.
     Extension {
         /// The type.
         kind: u8,
@@ -291,6 +300,7 @@ impl fmt::Debug for Frame {
                 data.len()
             ),
             Self::Dropped { id, total } => write!(f, "DROPPED {id}, {total} in all"),
+            Self::Unreachable { id, reason } => write!(f, "UNREACHABLE {id} {reason:?}"),
             Self::Extension { kind, id, body } => {
                 write!(f, "extension {kind:#04x} {id}, {} bytes", body.len())
             }

@@ -516,9 +516,21 @@ impl Mux {
     pub fn count_dropped(&mut self, id: Id, more: u64) {
         if let Some(Channel::Udp(udp)) = self.channels.get_mut(&id) {
             udp.count_dropped(more);
-            if udp.has_work() {
+            if udp.has_work(self.role) {
                 self.turns.wake(id);
             }
+        }
+    }
+
+    /// Says that what the client sent on a connected socket found nobody. The client is told, once
+    /// for all that happened since it was told last.
+    pub fn tell_unreachable(&mut self, id: Id, reason: Reason) {
+        if let Some(Channel::Udp(udp)) = self.channels.get_mut(&id)
+            && udp.reset.is_none()
+            && udp.orphan.is_none()
+        {
+            udp.unreachable = Some(reason);
+            self.turns.wake(id);
         }
     }
 
@@ -626,6 +638,15 @@ impl Mux {
     /// Where the socket is closed, and why.
     pub fn receive_datagram(&mut self, id: Id) -> Result<Option<ReceivedDatagram>, Reason> {
         recv::datagram(self, id)
+    }
+
+    /// Client: why what was sent on a connected socket found nobody, once for each time that the
+    /// relay says so. [`Event::Readable`] tells of it as of a datagram.
+    pub fn take_unreachable(&mut self, id: Id) -> Option<Reason> {
+        match self.channels.get_mut(&id) {
+            Some(Channel::Udp(udp)) => udp.unreachable.take(),
+            _ => None,
+        }
     }
 
     /// How many datagrams of a socket the relay has dropped, as far as it has said.

@@ -239,6 +239,13 @@ fn transfers() -> Vec<(&'static str, Frame)> {
             },
         ),
         (
+            "unreachable",
+            Frame::Unreachable {
+                id: id(7),
+                reason: Reason::new(Code::REFUSED, "nobody has that port"),
+            },
+        ),
+        (
             "dropped",
             Frame::Dropped {
                 id: id(9),

@@ -21,6 +21,16 @@ pub trait DatagramSocket: Send + Sync + Unpin + Debug + 'static {
     ///
     /// Datagrams that arrive while nobody receives are kept up to the backend's bound; beyond it,
     /// the newest are dropped, as UDP may.
+    ///
+    /// A connected socket also tells here what the system learns of its peer: an error of kind
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) says that a datagram found nobody at
+    /// its port, one of kind [`HostUnreachable`](io::ErrorKind::HostUnreachable) or
+    /// [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable) that none gets there. Each report
+    /// is told once, several may become one, and the socket lives on: somebody may yet listen there.
+    /// Any other error is for good. A report is a hint. It may be lost, or be no more than the word
+    /// of a firewall, and whoever guesses both ports can forge one: the system compares those with
+    /// the datagram that a report quotes, and nothing else. A bound socket tells nothing of it, since
+    /// no report says to whom.
     fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
@@ -39,7 +49,11 @@ pub trait DatagramSocket: Send + Sync + Unpin + Debug + 'static {
         to: Option<SocketAddr>,
     ) -> Poll<io::Result<()>>;
 
-    /// The address on this side.
+    /// The address on this side; where a relay holds the socket, on the relay.
+    ///
+    /// A connected socket knows it from the start, with the one address of several that leads to its
+    /// peer: so a program learns which of its addresses to tell others. A socket bound to the
+    /// unspecified address has that one.
     fn local_addr(&self) -> Option<SocketAddr>;
 
     /// The peer of a connected socket.
@@ -48,7 +62,8 @@ pub trait DatagramSocket: Send + Sync + Unpin + Debug + 'static {
     /// Receives one datagram, as a future.
     ///
     /// # Errors
-    /// Where the socket has failed for good.
+    /// As [`poll_recv`](Self::poll_recv): where the socket has failed for good, or a connected one
+    /// learns that nobody is there.
     ///
     /// # Cancel safety
     /// Dropping the future loses no datagram.

@@ -72,6 +72,8 @@ async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
                     capabilities.half_close = false;
                     capabilities.may_truncate = true;
                     capabilities.empty_datagrams = false;
+                    // Chromium ends the socket.
+                    capabilities.closed_ports = false;
                 }
                 Over::WebSocket(_) => {
                     capabilities.half_close = false;

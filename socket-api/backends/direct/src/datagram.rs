@@ -36,6 +36,9 @@ const LARGEST_V6: usize = 65_527;
 ///
 /// Up to 1,024 datagrams and 1 MiB wait to be received; beyond that, the newest are dropped. An empty
 /// datagram can be received, but not sent.
+///
+/// Where a datagram finds nobody at the peer's port, Chromium ends a connected socket: receiving tells
+/// the one first, then the other.
 pub struct DirectDatagramSocket {
     inner: SendWrapper<Inner>,
     local: Option<SocketAddr>,
@@ -116,7 +119,14 @@ impl DatagramSocket for DirectDatagramSocket {
         let mut shared = self.inner.shared.borrow_mut();
         let Some((data, from)) = shared.received.pop_front() else {
             if let Some(failure) = &shared.failure {
-                return Poll::Ready(Err(failure.io()));
+                let told = failure.io();
+                if failure.kind() == ErrorKind::Refused {
+                    // That is told of the peer, and once; what it did to the socket is another thing.
+                    let what =
+                        "the browser has ended the socket, since nobody listens at the peer's port";
+                    shared.failure = Some(Failure::new(ErrorKind::Reset, what));
+                }
+                return Poll::Ready(Err(told));
             }
             shared.receiving = Some(cx.waker().clone());
             return Poll::Pending;

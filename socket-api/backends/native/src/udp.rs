@@ -1,13 +1,16 @@
 //! UDP sockets.
 
+use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use jackfield_socket::{Datagram, DatagramSocket, Endpoint, Error, Result, UdpOptions};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::ReadBuf;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
 
 use crate::connect::{all_failed, reason};
@@ -20,16 +23,24 @@ const LARGEST: usize = 64 * 1024;
 
 /// A UDP socket of the operating system.
 ///
-/// A report that a datagram found nobody (ICMP's "port unreachable") is not an error here: the
-/// socket lives on, and the next datagram may arrive.
+/// What the system learns of a connected socket's peer (ICMP's "port unreachable" and its like), it
+/// reports at the next call of whatever kind. Here receiving tells it; what was to be sent meanwhile
+/// is sent all the same.
 pub struct NativeDatagramSocket {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     local: Option<SocketAddr>,
     peer: Option<SocketAddr>,
+    /// What sending was told of the peer, for whoever receives.
+    report: Option<io::Error>,
+    /// Of a connected socket, while it waits: for an error of the system's. What waits to receive is
+    /// not woken for one on Linux.
+    watch: Option<Watch>,
     /// Every datagram fits, so that it can be seen whether it fits into the caller's buffer: no
     /// portable call tells. The system maps only the pages that were used.
     buffer: Box<[MaybeUninit<u8>]>,
 }
+
+type Watch = Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>;
 
 pub(crate) async fn open_connected(
     to: &Endpoint,
@@ -91,12 +102,47 @@ fn open(at: SocketAddr, options: &UdpOptions) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether an error only says that an earlier datagram found nobody.
+/// Whether an error only says that an earlier datagram found a closed port; Windows calls that a
+/// reset.
 fn nobody_there(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
     )
+}
+
+/// What an error says of an earlier datagram, if it is about one.
+fn report(error: &io::Error) -> Option<io::Error> {
+    match error.kind() {
+        _ if nobody_there(error) => Some(io::ErrorKind::ConnectionRefused.into()),
+        // A packet filter's answer, mostly; a router's is not told.
+        kind @ (io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+            Some(kind.into())
+        }
+        _ => None,
+    }
+}
+
+/// Waits for an error of the system's.
+fn poll_error(
+    socket: &Arc<UdpSocket>,
+    watch: &mut Option<Watch>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Error> {
+    loop {
+        let watching = watch.get_or_insert_with(|| {
+            let socket = socket.clone();
+            Box::pin(async move { socket.ready(Interest::ERROR).await.map(drop) })
+        });
+        let watched = ready!(watching.as_mut().poll(cx));
+        *watch = None;
+        // Where there is none any more, this says so to the runtime.
+        let take = || socket.take_error()?.ok_or(io::ErrorKind::WouldBlock.into());
+        match watched.and_then(|()| socket.try_io(Interest::ERROR, take)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(error) | Err(error) => return Poll::Ready(error),
+        }
+    }
 }
 
 impl NativeDatagramSocket {
@@ -105,7 +151,9 @@ impl NativeDatagramSocket {
         Ok(Self {
             local: socket.local_addr().ok(),
             peer,
-            socket,
+            report: None,
+            watch: None,
+            socket: Arc::new(socket),
             buffer: Box::new_uninit_slice(LARGEST),
         })
     }
@@ -133,12 +181,23 @@ impl DatagramSocket for NativeDatagramSocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Datagram>> {
+        if let Some(report) = self.report.take() {
+            return Poll::Ready(Err(report));
+        }
         let mut whole = ReadBuf::uninit(&mut self.buffer);
         let from = loop {
-            match ready!(self.socket.poll_recv_from(cx, &mut whole)) {
+            let received = match self.socket.poll_recv_from(cx, &mut whole) {
+                Poll::Ready(received) => received,
+                Poll::Pending if self.peer.is_none() => return Poll::Pending,
+                Poll::Pending => Err(ready!(poll_error(&self.socket, &mut self.watch, cx))),
+            };
+            match received {
                 Ok(from) => break from,
-                Err(error) if nobody_there(&error) => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => match report(&error) {
+                    Some(report) if self.peer.is_some() => return Poll::Ready(Err(report)),
+                    Some(_) => {}
+                    None => return Poll::Ready(Err(error)),
+                },
             }
         };
         let whole = whole.filled();
@@ -169,6 +228,11 @@ impl DatagramSocket for NativeDatagramSocket {
             return Poll::Ready(match sent {
                 Ok(_) => Ok(()),
                 Err(error) if nobody_there(&error) => {
+                    if self.peer.is_some() {
+                        self.report = report(&error);
+                        // Whoever waits to receive is not woken for it by the system any more.
+                        cx.waker().wake_by_ref();
+                    }
                     if !std::mem::replace(&mut reported, true) {
                         continue;
                     }

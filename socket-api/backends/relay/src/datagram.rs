@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
+use jackfield_relay_wire::{Code, Reason};
 use jackfield_socket::{Datagram, DatagramSocket, Error, ErrorKind};
 use tokio::io::ReadBuf;
 
@@ -53,10 +54,13 @@ impl DatagramSocket for RelayDatagramSocket {
                     Poll::Ready(Ok(Datagram::new(count, from, truncated)))
                 }
                 Ok(None) => {
+                    if let Some(reason) = state.mux.take_unreachable(id) {
+                        return Poll::Ready(Err(unreachable(&reason)));
+                    }
                     state.wait(id, Side::Read, cx);
                     Poll::Pending
                 }
-                Err(reason) => Poll::Ready(Err(state.stream_error(&reason).into())),
+                Err(reason) => Poll::Ready(Err(failed(state.stream_error(&reason)))),
             })
     }
 
@@ -93,6 +97,25 @@ impl DatagramSocket for RelayDatagramSocket {
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         self.addresses.remote
+    }
+}
+
+/// What the relay has learned of the peer.
+fn unreachable(reason: &Reason) -> io::Error {
+    let kind = match reason.code() {
+        Code::NETWORK_UNREACHABLE | Code::HOST_UNREACHABLE => ErrorKind::Unreachable,
+        _ => ErrorKind::Refused,
+    };
+    Error::new(kind, reason.to_string()).into()
+}
+
+/// The end of the socket, which must not look like what is told of the peer.
+fn failed(error: Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::Refused | ErrorKind::Unreachable => {
+            Error::new(ErrorKind::Reset, error.to_string()).into()
+        }
+        _ => error.into(),
     }
 }
 

@@ -41,10 +41,17 @@ pub(crate) struct SocketState {
     pub(crate) groups: Vec<MulticastGroup>,
     pub(crate) multicast: MulticastOptions,
     /// By arrival, then by the order of sending.
-    inbox: BTreeMap<(Instant, u64), (SocketAddr, Vec<u8>)>,
+    inbox: BTreeMap<(Instant, u64), Arrival>,
     kept: usize,
     room: usize,
     waker: Option<Waker>,
+}
+
+/// What comes to a socket.
+enum Arrival {
+    Datagram(SocketAddr, Vec<u8>),
+    /// Of a connected one: the peer's host says that nobody has this port.
+    Closed,
 }
 
 pub(crate) fn open_connected(
@@ -169,13 +176,14 @@ impl World {
                 now,
                 format_args!("udp {from} > {to} {} bytes, nobody", data.len()),
             );
+            self.report_closed(id, to, data.len());
         }
         for (peer, receiver) in receivers {
             let fate = self.link(host, peer).datagram(now, data.len());
             for at in fate.arrivals.into_iter().flatten() {
                 let order = self.id();
                 if let Some(socket) = self.sockets.get_mut(&receiver) {
-                    socket.put((at, order), from, data);
+                    socket.put((at, order), Arrival::Datagram(from, data.to_vec()));
                 }
             }
             let arrives = fate.arrivals[0].map(|at| at.saturating_duration_since(now));
@@ -186,6 +194,30 @@ impl World {
             );
         }
         Ok(())
+    }
+
+    /// Has a host say that nobody receives what a connected socket has sent to it. What it says may
+    /// be lost on its way, as the datagram may be.
+    fn report_closed(&mut self, id: u64, to: SocketAddr, len: usize) {
+        let Some(host) = (self.sockets.get(&id))
+            .filter(|socket| socket.peer.is_some())
+            .map(|socket| socket.host)
+        else {
+            return;
+        };
+        let Some(peer) = self.host_at(to.ip()) else {
+            return;
+        };
+        let there = self.link(host, peer).datagram(time::now(), len).arrivals[0];
+        let back = self.link(peer, host);
+        let Some(there) = there.filter(|_| !back.loses()) else {
+            return;
+        };
+        let at = there + back.delay();
+        let order = self.id();
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.put((at, order), Arrival::Closed);
+        }
     }
 
     /// Who receives what is sent to one address.
@@ -214,15 +246,25 @@ impl World {
 }
 
 impl SocketState {
-    fn put(&mut self, place: (Instant, u64), from: SocketAddr, data: &[u8]) {
-        let takes = data.len() + OVERHEAD;
+    fn put(&mut self, place: (Instant, u64), arrival: Arrival) {
+        let takes = arrival.takes();
         if self.kept + takes > self.room {
             return;
         }
         self.kept += takes;
-        self.inbox.insert(place, (from, data.to_vec()));
+        self.inbox.insert(place, arrival);
         if let Some(waker) = self.waker.take() {
             waker.wake();
+        }
+    }
+}
+
+impl Arrival {
+    /// What it takes of a socket's room.
+    fn takes(&self) -> usize {
+        match self {
+            Self::Datagram(_, data) => data.len() + OVERHEAD,
+            Self::Closed => OVERHEAD,
         }
     }
 }
@@ -250,8 +292,11 @@ impl DatagramSocket for SimDatagramSocket {
             };
             let (at, _) = *entry.key();
             if at <= time::now() {
-                let (from, data) = entry.remove();
-                socket.kept -= data.len() + OVERHEAD;
+                let arrival = entry.remove();
+                socket.kept -= arrival.takes();
+                let Arrival::Datagram(from, data) = arrival else {
+                    return Poll::Ready(Err(io::ErrorKind::ConnectionRefused.into()));
+                };
                 let len = data.len().min(buf.remaining());
                 buf.put_slice(&data[..len]);
                 return Poll::Ready(Ok(Datagram::new(len, Some(from), len < data.len())));

@@ -10,7 +10,7 @@ use jackfield_socket::{
 };
 
 use super::case;
-use crate::client::{check, exchange, poll_once};
+use crate::client::{check, exchange, poll_once, soon};
 use crate::failure::{Step, ensure};
 use crate::pattern::Pattern;
 use crate::peer::datagram::request;
@@ -19,7 +19,11 @@ use crate::{Case, Failure, Target};
 pub(super) const CASES: &[Case] = &[
     case!(
         connected_datagrams,
-        "a connected socket reaches its peer, and knows both addresses"
+        "a connected socket reaches its peer, and knows its address"
+    ),
+    case!(
+        a_connected_socket_knows_its_address,
+        "a connected socket's own address is the one that its peer sees"
     ),
     case!(
         connected_datagrams_by_name,
@@ -50,8 +54,12 @@ pub(super) const CASES: &[Case] = &[
         "a connected socket receives from its peer only"
     ),
     case!(
-        a_dead_port_is_no_failure,
-        "datagrams that find nobody don't end the socket"
+        a_closed_port_is_told,
+        "a connected socket learns that nobody listens, as often as it happens, and lives on"
+    ),
+    case!(
+        a_bound_socket_hears_of_no_closed_port,
+        "datagrams of a bound socket that find nobody are no error of it"
     ),
     case!(
         addresses_must_fit_the_socket,
@@ -143,14 +151,20 @@ async fn connected_datagrams(target: &Target) -> Result<(), Failure> {
         "the echo came from {:?}",
         received.from
     );
+    Ok(())
+}
+
+async fn a_connected_socket_knows_its_address(target: &Target) -> Result<(), Failure> {
+    let Some(mut socket) = connected(target).await? else {
+        return Ok(());
+    };
+    // Before anything is sent: it is how a program learns which of its addresses a peer would see.
+    let local = socket.local_addr();
+    let mut buffer = [0; 100];
     let received = exchange(&mut socket, None, &[request::WHO], &mut buffer).await?;
     let seen = String::from_utf8_lossy(&buffer[..received.len]);
-    let local = socket.local_addr();
-    // A socket that connects is bound to no one address on some systems until it sends.
-    let port = local.map(|local| local.port());
     ensure!(
-        !target.capabilities.local_address
-            || port.is_some_and(|port| seen.ends_with(&format!(":{port}"))),
+        local.is_some_and(|local| local.to_string() == seen),
         "the socket says that its own address is {local:?}, the peer says {seen}"
     );
     Ok(())
@@ -333,7 +347,7 @@ async fn strangers_are_not_heard(target: &Target) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn a_dead_port_is_no_failure(target: &Target) -> Result<(), Failure> {
+async fn a_closed_port_is_told(target: &Target) -> Result<(), Failure> {
     if connected(target).await?.is_none() {
         return Ok(());
     }
@@ -348,10 +362,42 @@ async fn a_dead_port_is_no_failure(target: &Target) -> Result<(), Failure> {
             .send(&[number], None)
             .await
             .step(&format!("sending datagram {number} to a dead port"))?;
-        let wait = Duration::from_millis(20);
-        let received = time::timeout(wait, socket.recv(&mut [0; 16])).await;
-        ensure!(received.is_err(), "a dead port answered {received:?}");
+        if !target.capabilities.closed_ports {
+            let wait = Duration::from_millis(20);
+            let received = time::timeout(wait, socket.recv(&mut [0; 16])).await;
+            ensure!(
+                !matches!(received, Ok(Ok(_))),
+                "a dead port answered {received:?}"
+            );
+            return Ok(());
+        }
+        let received = soon("that nobody is there", socket.recv(&mut [0; 16])).await?;
+        let kind = received.map_err(|error| Error::from(error).kind());
+        ensure!(
+            kind == Err(ErrorKind::Refused),
+            "datagram {number} to a dead port came to {kind:?}"
+        );
+        let again = poll_once(socket.recv(&mut [0; 16])).await;
+        ensure!(again.is_none(), "it is told twice: {again:?}");
     }
+    Ok(())
+}
+
+async fn a_bound_socket_hears_of_no_closed_port(target: &Target) -> Result<(), Failure> {
+    let Some(mut socket) = bound(target).await? else {
+        return Ok(());
+    };
+    let dead = target.closed().await?;
+    for number in 0..5 {
+        socket
+            .send(&[number], Some(dead))
+            .await
+            .step(&format!("sending datagram {number} to a dead port"))?;
+    }
+    let mut buffer = [0; 100];
+    let received = exchange(&mut socket, Some(target.peer.udp), b"echo", &mut buffer).await?;
+    let echo = &buffer[..received.len];
+    ensure!(echo == b"echo", "the peer's echo is {echo:?}");
     Ok(())
 }
 

@@ -92,6 +92,13 @@ async fn accept(host: &SimHost, identity: &str, key: &[u8]) -> Result<DtlsSocket
     Ok(session)
 }
 
+/// What listens where the server does, and says nothing.
+async fn silent(host: &SimHost) -> SimDatagramSocket {
+    let at = SERVER.parse().expect("an address");
+    let opened = host.open_bound(at, &UdpOptions::default()).await;
+    opened.expect("the port is free")
+}
+
 async fn connect(host: &SimHost, config: DtlsConfig) -> Result<DtlsSocket<SimDatagramSocket>> {
     let network = Dtls::new(host.clone(), config)?;
     let to = SERVER.parse().expect("an endpoint");
@@ -102,10 +109,10 @@ async fn pair(
     client: &SimHost,
     server: &SimHost,
 ) -> (DtlsSocket<SimDatagramSocket>, DtlsSocket<Accepting>) {
-    let (ours, theirs) = tokio::join!(
+    let (theirs, ours) = tokio::join!(
         biased;
-        connect(client, config("lamp", &KEY)),
-        accept(server, "lamp", &KEY)
+        accept(server, "lamp", &KEY),
+        connect(client, config("lamp", &KEY))
     );
     (ours.expect("a session"), theirs.expect("a session"))
 }
@@ -170,8 +177,8 @@ async fn a_handshake_completes_whatever_the_link_loses_repeats_and_reorders() {
         };
         tokio::select! {
             biased;
-            () = ask => {}
             () = serve => {}
+            () = ask => {}
         }
     }
 }
@@ -181,10 +188,15 @@ async fn who_does_not_know_the_key_gets_no_session() {
     // This server tells neither from the other: it drops what it can't decrypt, as it may.
     for (identity, key) in [("stranger", KEY), ("lamp", [0; 16])] {
         let (client, server) = hosts(2, |_| {});
-        let (ours, theirs) = tokio::join!(
+        let accept = async {
+            let theirs = accept(&server, "lamp", &KEY).await;
+            // A server that gave up with one still listens for others.
+            (theirs, silent(&server).await)
+        };
+        let ((theirs, _silent), ours) = tokio::join!(
             biased;
-            connect(&client, config(identity, &key)),
-            accept(&server, "lamp", &KEY)
+            accept,
+            connect(&client, config(identity, &key))
         );
         let error = ours.expect_err("no session");
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
@@ -196,11 +208,12 @@ async fn who_does_not_know_the_key_gets_no_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_nobody_answers_ends_in_time() {
-    let (client, _server) = hosts(3, |_| {});
+    let (client, server) = hosts(3, |_| {});
+    let _silent = silent(&server).await;
     let begin = time::now();
     let error = connect(&client, config("lamp", &KEY))
         .await
-        .expect_err("nobody is there");
+        .expect_err("nobody answers");
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     assert_eq!((time::now() - begin).as_secs(), 30);
 }
@@ -298,6 +311,7 @@ async fn a_peer_that_has_lost_the_session_is_found_out() {
     // It starts again, and knows nothing.
     theirs.ended = Some(Failure::new(ErrorKind::Closed, "power was lost"));
     drop(theirs);
+    let _again = silent(&server).await;
     let begin = time::now();
     for _ in 0..3 {
         ours.send(b"there?", None).await.expect("it goes out");
@@ -308,4 +322,30 @@ async fn a_peer_that_has_lost_the_session_is_found_out() {
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
     assert_eq!((time::now() - begin).as_secs(), 60);
     assert!(ours.send(b"there?", None).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_there_fails_the_handshake_and_no_session() {
+    let (client, server) = hosts(1, |_| {});
+    let begin = time::now();
+    let error = connect(&client, config("lamp", &KEY))
+        .await
+        .expect_err("nobody listens there");
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    let took = time::now() - begin;
+    assert!(
+        took < Duration::from_secs(1),
+        "it was told at once: {took:?}"
+    );
+
+    let (mut ours, mut theirs) = pair(&client, &server).await;
+    // It leaves without a word.
+    theirs.ended = Some(Failure::new(ErrorKind::Other, "gone"));
+    drop(theirs);
+    ours.send(b"are you there", None).await.expect("sent");
+    let error = receive(&mut ours).await.expect_err("nobody is");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{error}");
+    ours.send(b"are you there", None)
+        .await
+        .expect("the session lives");
 }

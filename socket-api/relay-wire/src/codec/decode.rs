@@ -15,7 +15,7 @@ use super::{
     CONNECT_NO_DELAY, CREDIT, DATA, DATAGRAM, DATAGRAM_TRUNCATED, DROPPED, DecodeError, EXTENSIONS,
     FIN, GOAWAY, HELLO, INBOUND, LISTEN, OPENED, PING, PONG, REFUSED, RESET, Result,
     SETTING_CAPABILITIES, SETTING_MAX_OPEN, UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST,
-    UDP_SHARE_ADDRESS,
+    UDP_SHARE_ADDRESS, UNREACHABLE,
 };
 use crate::frame::{Capabilities, Frame, Settings, UdpTarget};
 use crate::{Id, MAX_DATA, MAX_DATAGRAM, MAX_MESSAGE, Reason, VERSION};
@@ -39,6 +39,11 @@ pub(crate) fn decode(mut message: Bytes) -> Result<Frame> {
 }
 
 fn decode_body(kind: u8, id: u32, body: &mut Bytes) -> Result<Frame> {
+    if kind == UNREACHABLE {
+        let id = Id::new(id).ok_or(DecodeError::new("its identifier is 0"))?;
+        let reason = Reason::decode(body)?;
+        return Ok(Frame::Unreachable { id, reason });
+    }
     if kind >= EXTENSIONS {
         let body = body.split_off(0);
         return Ok(Frame::Extension { kind, id, body });

@@ -10,7 +10,7 @@ use super::{
     ADDRESS_NAME, ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_V6_SCOPED, CONNECT,
     CONNECT_NO_DELAY, CREDIT, DATA, DATAGRAM, DATAGRAM_TRUNCATED, DROPPED, FIN, GOAWAY, HELLO,
     INBOUND, LISTEN, OPENED, PING, PONG, REFUSED, RESET, SETTING_CAPABILITIES, SETTING_MAX_OPEN,
-    UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST, UDP_SHARE_ADDRESS,
+    UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST, UDP_SHARE_ADDRESS, UNREACHABLE,
 };
 use crate::frame::{Frame, UdpTarget};
 use crate::{HEADER, Id, MAX_DATA, MAX_DATAGRAM, VERSION};
@@ -142,6 +142,10 @@ pub(crate) fn encode(frame: &Frame) -> BytesMut {
         Frame::Dropped { id, total } => {
             put_header(&mut out, DROPPED, Some(*id));
             out.put_u64(*total);
+        }
+        Frame::Unreachable { id, reason } => {
+            put_header(&mut out, UNREACHABLE, Some(*id));
+            reason.encode(&mut out);
         }
         Frame::Extension { kind, id, body } => {
             out.put_u8(*kind);

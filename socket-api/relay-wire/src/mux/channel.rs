@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Chunk, Config, Mux, ReceivedDatagram};
+use super::{Chunk, Config, Mux, ReceivedDatagram, Role};
 use crate::{MAX_DATAGRAM, Reason, datagram_cost};
 
 /// Received pieces shorter than this are gathered in one buffer, so that many small ones don't each
@@ -76,6 +76,9 @@ pub(super) struct Udp {
     pub(super) received: VecDeque<ReceivedDatagram>,
     pub(super) dropped: u64,
     pub(super) dropped_untold: bool,
+    /// Of a connected socket: why what was sent found nobody. At the relay, to be told to the
+    /// client; at the client, to its reader. A later one takes the place of an earlier.
+    pub(super) unreachable: Option<Reason>,
     pub(super) read_asked: bool,
     pub(super) reset: Option<Reason>,
     pub(super) orphan: Option<Reason>,
@@ -138,6 +141,7 @@ impl Channel {
             Self::Udp(udp) => {
                 udp.send_queue.clear();
                 udp.queued = 0;
+                udp.unreachable = None;
                 (&mut udp.reset, udp.orphan.is_some())
             }
             Self::Stream(stream) => {
@@ -258,14 +262,17 @@ impl Udp {
             received: VecDeque::new(),
             dropped: 0,
             dropped_untold: false,
+            unreachable: None,
             read_asked: false,
             reset: None,
             orphan: None,
         }
     }
 
-    pub(super) fn has_work(&self) -> bool {
-        !self.send_queue.is_empty() || self.dropped_untold
+    /// Whether a turn would send something.
+    pub(super) fn has_work(&self, role: Role) -> bool {
+        let untold = self.dropped_untold || self.unreachable.is_some() && role == Role::Relay;
+        !self.send_queue.is_empty() || untold
     }
 
     /// Whether a datagram of this cost may be queued: there is credit, and room.

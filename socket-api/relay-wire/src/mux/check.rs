@@ -36,7 +36,9 @@ impl Mux {
                 None => false,
             },
             Frame::Datagram { id, .. } => matches!(channel(id), Some(Channel::Udp(_))),
-            Frame::Dropped { id, .. } => client && matches!(channel(id), Some(Channel::Udp(_))),
+            Frame::Dropped { id, .. } | Frame::Unreachable { id, .. } => {
+                client && matches!(channel(id), Some(Channel::Udp(_)))
+            }
             _ => true,
         }
     }

@@ -210,6 +210,21 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
                 Some(_) => violation("DROPPED came for what is no open UDP socket"),
             }
         }
+        Frame::Unreachable { id, reason } => {
+            from_relay(mux)?;
+            match find(mux, id)? {
+                None => Ok(()),
+                Some(Channel::Udp(udp)) if udp.orphan.is_some() || udp.reset.is_some() => Ok(()),
+                Some(Channel::Udp(udp)) => {
+                    udp.unreachable = Some(reason);
+                    if std::mem::take(&mut udp.read_asked) {
+                        mux.events.push_back(Event::Readable(id));
+                    }
+                    Ok(())
+                }
+                Some(_) => violation("UNREACHABLE came for what is no open UDP socket"),
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::{Bytes, BytesMut};
 
 use super::channel::{Channel, Queued, Sending, Stream, Udp};
-use super::{Chunk, Event, Mux};
+use super::{Chunk, Event, Mux, Role};
 use crate::{Code, Frame, Id, MAX_DATA, MAX_DATAGRAM, Reason, datagram_cost};
 
 /// Shorter chunks are gathered, so that many small ones don't each hold a large buffer.
@@ -35,7 +35,7 @@ pub(super) fn transmit(mux: &mut Mux) -> Option<BytesMut> {
     while let Some(id) = mux.turns.next() {
         let message = match mux.channels.get_mut(&id) {
             Some(Channel::Stream(stream)) => stream_turn(stream, id, &mut mux.events),
-            Some(Channel::Udp(udp)) => udp_turn(udp, id, &mut mux.events),
+            Some(Channel::Udp(udp)) => udp_turn(udp, id, mux.role, &mut mux.events),
             _ => None,
         };
         let Some(message) = message else {
@@ -70,7 +70,12 @@ fn stream_turn(stream: &mut Stream, id: Id, events: &mut VecDeque<Event>) -> Opt
 }
 
 /// The next frame of a UDP socket.
-fn udp_turn(udp: &mut Udp, id: Id, events: &mut VecDeque<Event>) -> Option<BytesMut> {
+fn udp_turn(udp: &mut Udp, id: Id, role: Role, events: &mut VecDeque<Event>) -> Option<BytesMut> {
+    if role == Role::Relay
+        && let Some(reason) = udp.unreachable.take()
+    {
+        return Some(Frame::Unreachable { id, reason }.encode());
+    }
     if std::mem::take(&mut udp.dropped_untold) {
         let total = udp.dropped;
         return Some(Frame::Dropped { id, total }.encode());
@@ -90,7 +95,7 @@ fn bury(mux: &mut Mux, id: Id) {
             // Where the peer has not ended its own direction, it learns that nobody reads.
             (!stream.ended).then(|| Reason::new(Code::CLOSED, ""))
         }
-        Some(Channel::Udp(udp)) if !udp.has_work() => match &udp.orphan {
+        Some(Channel::Udp(udp)) if !udp.has_work(mux.role) => match &udp.orphan {
             Some(reason) => Some(reason.clone()),
             None => return,
         },
@@ -217,7 +222,7 @@ pub(super) fn close(mux: &mut Mux, id: Id, reason: &Reason) {
     let over = mux.closed.is_some();
     let goodbye = match mux.channels.get_mut(&id) {
         None => return,
-        Some(Channel::Opening(_)) if mux.role == super::Role::Relay => Some(Frame::Refused {
+        Some(Channel::Opening(_)) if mux.role == Role::Relay => Some(Frame::Refused {
             id,
             reason: reason.clone(),
         }),
@@ -237,7 +242,7 @@ pub(super) fn close(mux: &mut Mux, id: Id, reason: &Reason) {
                 }),
             }
         }
-        Some(Channel::Udp(udp)) if udp.reset.is_none() && udp.has_work() && !over => {
+        Some(Channel::Udp(udp)) if udp.reset.is_none() && udp.has_work(mux.role) && !over => {
             udp.orphan = Some(reason.clone());
             udp.received.clear();
             return;
@@ -290,7 +295,7 @@ pub(super) fn datagram(
     truncated: bool,
 ) -> Result<bool, Reason> {
     let fits = datagram_capacity(mux, id, data.len())?;
-    let relay = mux.role == super::Role::Relay;
+    let role = mux.role;
     let udp = udp(mux, id)?;
     if fits {
         let cost = datagram_cost(data.len());
@@ -305,10 +310,10 @@ pub(super) fn datagram(
         let message = frame.encode();
         udp.queued += cost;
         udp.send_queue.push_back(Queued { message, cost });
-    } else if relay {
+    } else if role == Role::Relay {
         udp.count_dropped(1);
     }
-    if udp.has_work() {
+    if udp.has_work(role) {
         mux.turns.wake(id);
     }
     Ok(fits)

@@ -217,6 +217,10 @@ impl World {
                 truncated: false,
                 data: vec![9; program.length(30_000)].into(),
             },
+            62 => Frame::Unreachable {
+                id,
+                reason: reason(),
+            },
             _ => Frame::Dropped { id, total: 3 },
         };
         // What can't be for this identifier ends the connection; let that be rare.

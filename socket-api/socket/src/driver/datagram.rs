@@ -75,6 +75,17 @@ pub trait DatagramCore: Core {
     fn send_failed(&mut self, now: Instant, to: Peer, error: &io::Error) {
         let _ = (now, to, error);
     }
+
+    /// Learns from a connected socket that something sent earlier found nobody: nothing listens at
+    /// the peer's port ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), or no way leads
+    /// there ([`HostUnreachable`](io::ErrorKind::HostUnreachable),
+    /// [`NetworkUnreachable`](io::ErrorKind::NetworkUnreachable)).
+    ///
+    /// It is a hint, which [can be forged](DatagramSocket::poll_recv), and it may pass: the socket
+    /// lives on. Unless the core does otherwise, it is as if nothing had been heard.
+    fn unreachable(&mut self, now: Instant, from: Peer, error: &io::Error) {
+        let _ = (now, from, error);
+    }
 }
 
 /// A core, a datagram socket, and what moves between them: the twin of
@@ -246,7 +257,14 @@ impl<S: DatagramSocket, C: DatagramCore> DatagramDriver<S, C> {
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DriverError<C::Error>>> {
         let mut buf = ReadBuf::new(&mut self.receive_buf);
-        let received = ready!(self.socket.poll_recv(cx, &mut buf)).map_err(DriverError::Io)?;
+        let received = match ready!(self.socket.poll_recv(cx, &mut buf)) {
+            Ok(received) => received,
+            Err(error) if self.connected && is_report(&error) => {
+                self.core.unreachable(time::now(), Peer::Connected, &error);
+                return Poll::Ready(Ok(()));
+            }
+            Err(error) => return Poll::Ready(Err(DriverError::Io(error))),
+        };
         let from = match received.from {
             _ if self.connected => Peer::Connected,
             Some(address) => Peer::Address(address),
@@ -262,6 +280,16 @@ impl<S: DatagramSocket, C: DatagramCore> DatagramDriver<S, C> {
         };
         Poll::Ready(result.map_err(DriverError::Core))
     }
+}
+
+/// Whether an error tells of what was sent to a peer, and not that the socket has failed.
+fn is_report(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
 }
 
 #[cfg(test)]
@@ -286,6 +314,8 @@ mod tests {
         room: usize,
         /// Sending fails with this.
         refuses: Option<io::ErrorKind>,
+        /// Receiving fails with this, once.
+        reports: Option<io::ErrorKind>,
         broken: bool,
         connected: Option<SocketAddr>,
     }
@@ -297,6 +327,9 @@ mod tests {
             buf: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<Datagram>> {
             let mut state = self.0.lock().expect("one thread");
+            if let Some(kind) = state.reports.take() {
+                return Poll::Ready(Err(kind.into()));
+            }
             if state.broken {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
@@ -405,6 +438,11 @@ mod tests {
         fn send_failed(&mut self, _now: Instant, to: Peer, error: &io::Error) {
             self.events.push_back(format!("{to:?}: {}", error.kind()));
         }
+
+        fn unreachable(&mut self, _now: Instant, from: Peer, error: &io::Error) {
+            self.events
+                .push_back(format!("nobody at {from:?}: {}", error.kind()));
+        }
     }
 
     const ADA: &str = "192.0.2.1:5683";
@@ -505,6 +543,32 @@ mod tests {
         );
         assert_eq!(event(&mut driver).await, "b");
         assert_eq!(sent(&wire).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_not_there_ends_nothing() {
+        let wire = Wire::default();
+        wire.0.lock().expect("one thread").connected = ADA.parse().ok();
+        let mut driver = DatagramDriver::new(wire.clone(), Parrot::default());
+        for (kind, text) in [
+            (io::ErrorKind::ConnectionRefused, "connection refused"),
+            (io::ErrorKind::HostUnreachable, "host unreachable"),
+            (io::ErrorKind::NetworkUnreachable, "network unreachable"),
+        ] {
+            wire.0.lock().expect("one thread").reports = Some(kind);
+            let told = format!("nobody at Connected: {text}");
+            assert_eq!(event(&mut driver).await, told);
+        }
+        arrives(&wire, "a");
+        assert_eq!(event(&mut driver).await, "a");
+    }
+
+    #[tokio::test]
+    async fn a_bound_socket_that_is_refused_has_failed() {
+        let (wire, mut driver) = pair(9);
+        wire.0.lock().expect("one thread").reports = Some(io::ErrorKind::ConnectionRefused);
+        let error = driver.next().await.expect_err("it belongs to no peer");
+        assert!(matches!(error, DriverError::Io(_)), "{error}");
     }
 
     #[tokio::test]
