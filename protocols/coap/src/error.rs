@@ -80,7 +80,9 @@ pub enum RequestError {
     /// The server rejected the message with a Reset: it does not understand it, or has forgotten
     /// what it was about.
     Rejected,
-    /// The message could not be sent: there is no way to the server at the moment.
+    /// The message could not be sent, since there is no way to the server at the moment; or nothing
+    /// listens at its port ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)). The latter is
+    /// known over UDP only while nothing has come from the server, and where the network tells it.
     Unsendable(io::ErrorKind),
     /// There was no connection in time.
     NotConnected,
@@ -121,7 +123,7 @@ impl fmt::Display for RequestError {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::TimedOut => f.write_str("the server did not answer in time"),
             Self::Rejected => f.write_str("the server rejected the message"),
-            Self::Unsendable(kind) => write!(f, "the message could not be sent: {kind}"),
+            Self::Unsendable(kind) => write!(f, "the message could not be delivered: {kind}"),
             Self::NotConnected => f.write_str("not connected"),
             Self::ConnectionLost => f.write_str("the connection was lost before the answer"),
             Self::TooManyPending => f.write_str("too many requests wait for an answer"),

@@ -492,7 +492,9 @@ async fn who_stops_observing_is_told_nothing_more() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_dropped_is_not_repeated() {
     let world = World::new(6);
-    // Nobody is there.
+    // Somebody is there, and says nothing.
+    let at: SocketAddr = "192.0.2.2:5683".parse().expect("an address");
+    let _silent = world.there.open_bound(at, &UdpOptions::default()).await;
     let client = world.client(|_| {});
     let asked = tokio::time::timeout(Duration::from_secs(3), client.get("/value")).await;
     asked.expect_err("nobody answers");
@@ -505,6 +507,24 @@ async fn a_request_that_is_dropped_is_not_repeated() {
         matches!(error, RequestError::TimedOut | RequestError::Unsendable(_)),
         "{error:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_to_a_closed_port_fails_at_once() {
+    let world = World::new(9);
+    let client = world.client(|_| {});
+    let begin = tokio::time::Instant::now();
+    for _ in 0..2 {
+        let error = client.get("/value").await.expect_err("nobody listens");
+        let refused = RequestError::Unsendable(std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(error.to_string(), refused.to_string());
+    }
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    // Nothing is wrong with the client: as soon as somebody listens, it is heard.
+    let (site, _) = value_site(seeded());
+    world.serve(&site).await;
+    client.get("/value").await.expect("it is there");
 }
 
 #[tokio::test(start_paused = true)]

@@ -292,6 +292,9 @@ impl MessageLayer for DatagramLayer {
 
 impl DatagramCore for DatagramLayer {
     fn receive(&mut self, now: Instant, from: Peer, datagram: &[u8]) -> Result<(), LayerError> {
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.heard = true;
+        }
         match Datagram::decode(datagram) {
             Err(error) => self.receive_malformed(from, error.header()),
             Ok(datagram) => match datagram.message_type {
@@ -338,6 +341,23 @@ impl DatagramCore for DatagramLayer {
                 transmission.send_error = Some(error.kind());
             }
             _ => self.fail(now, id, failed),
+        }
+    }
+
+    /// RFC 7252, section 4.2, lets such a report end the repeating, after vetting. What it quotes of
+    /// the message is not known here, and it can be forged: so it counts only while the peer has
+    /// never been heard. A server that was there may be back at the next repetition.
+    fn unreachable(&mut self, now: Instant, from: Peer, error: &io::Error) {
+        if self.peers.get(&from).is_none_or(|peer| peer.heard) {
+            return;
+        }
+        let sent = |(id, transmission): (&u64, &Transmission)| {
+            (transmission.to == from && transmission.sent).then_some(*id)
+        };
+        let mut unheard: Vec<u64> = self.transmissions.iter().filter_map(sent).collect();
+        unheard.sort_unstable();
+        for id in unheard {
+            self.fail(now, id, TransmissionError::Unsendable(error.kind()));
         }
     }
 }

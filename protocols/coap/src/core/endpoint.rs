@@ -512,6 +512,11 @@ impl<L: MessageLayer + DatagramCore> DatagramCore for Endpoint<L> {
         self.layer.send_failed(now, to, error);
         self.pump(now);
     }
+
+    fn unreachable(&mut self, now: Instant, from: Peer, error: &io::Error) {
+        self.layer.unreachable(now, from, error);
+        self.pump(now);
+    }
 }
 
 impl<L: MessageLayer + StreamCore> StreamCore for Endpoint<L> {

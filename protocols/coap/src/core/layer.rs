@@ -223,7 +223,7 @@ pub enum TransmissionError {
     TimedOut,
     /// The peer rejected it: it can't make use of it.
     Reset,
-    /// It could not be sent, for this reason.
+    /// It could not be sent, or nobody is there to take it, for this reason.
     Unsendable(io::ErrorKind),
 }
 
@@ -232,7 +232,7 @@ impl fmt::Display for TransmissionError {
         match self {
             Self::TimedOut => f.write_str("the message was not acknowledged in time"),
             Self::Reset => f.write_str("the peer rejected the message"),
-            Self::Unsendable(kind) => write!(f, "the message could not be sent: {kind}"),
+            Self::Unsendable(kind) => write!(f, "the message could not be delivered: {kind}"),
         }
     }
 }

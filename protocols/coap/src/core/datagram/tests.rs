@@ -463,6 +463,44 @@ fn what_can_not_be_sent_is_told() {
 }
 
 #[test]
+fn a_closed_port_fails_what_was_sent_to_a_peer_never_heard() {
+    for delivery in [Delivery::Confirmable, Delivery::NonConfirmable] {
+        let (mut layer, now) = (layer(), Instant::now());
+        let id = layer.send(now, PEER, get("t"), delivery).expect("room");
+        let next = layer.send(now, PEER, get("u"), delivery).expect("room");
+        assert_eq!(sent(&mut layer, now).len(), 1, "one at a time");
+        events(&mut layer);
+        let kind = io::ErrorKind::ConnectionRefused;
+        layer.unreachable(now, PEER, &kind.into());
+        let failed = LayerEvent::Failed(id, TransmissionError::Unsendable(kind));
+        assert_eq!(events(&mut layer), [failed]);
+        assert_eq!(sent(&mut layer, now).len(), 1, "the next has its turn");
+        layer.cancel(now, next);
+    }
+}
+
+#[test]
+fn a_closed_port_of_a_peer_that_was_heard_is_a_hint_only() {
+    let (mut layer, now) = (layer(), Instant::now());
+    layer
+        .send(now, PEER, get("t"), Delivery::Confirmable)
+        .expect("room");
+    let request = sent(&mut layer, now).remove(0);
+    arrives(&mut layer, now, &Datagram::empty(ACK, request.id));
+    layer
+        .send(now, PEER, get("u"), Delivery::Confirmable)
+        .expect("room");
+    assert_eq!(sent(&mut layer, now).len(), 1);
+    events(&mut layer);
+    let refused = io::ErrorKind::ConnectionRefused.into();
+    layer.unreachable(now, PEER, &refused);
+    assert_eq!(events(&mut layer), []);
+    let due = layer.deadline().expect("it is repeated");
+    layer.handle_deadline(due).expect("no error");
+    assert_eq!(sent(&mut layer, due).len(), 1);
+}
+
+#[test]
 fn peers_are_bounded_and_the_idle_make_room() {
     let config = DatagramConfig {
         peers: 2,

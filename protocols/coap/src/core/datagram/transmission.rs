@@ -84,6 +84,8 @@ pub(super) struct PeerState {
     pub(super) waiting: VecDeque<u64>,
     pub(super) message_ids: MessageIds,
     pub(super) last_used: Instant,
+    /// Whether anything has ever come from it.
+    pub(super) heard: bool,
 }
 
 impl PeerState {
@@ -93,6 +95,7 @@ impl PeerState {
             waiting: VecDeque::new(),
             message_ids: MessageIds::new(first_id),
             last_used: now,
+            heard: false,
         }
     }
 
