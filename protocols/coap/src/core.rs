@@ -9,25 +9,25 @@ pub mod blockwise;
 mod cache;
 mod config;
 mod datagram;
-mod endpoint;
 mod exchanges;
 mod layer;
 mod observe;
 mod random;
 mod request;
 mod response;
+mod session;
 mod stream;
 
 pub use cache::{Cache, Cached};
 pub use config::Config;
 pub use datagram::{DatagramConfig, DatagramLayer, TransmissionParameters};
-pub use endpoint::{Endpoint, EndpointEvent, StoreId};
-pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict};
+pub use exchanges::{ExchangeEvent, ExchangeId, Exchanges, Kind, NewExchange, Outgoing, Verdict};
 pub use layer::{
-    Delivery, LayerError, LayerEvent, MessageLayer, Received, Reception, SendError,
+    LayerError, LayerEvent, MessageLayer, Received, Reception, Reliability, SendError,
     TransmissionError, TransmissionId,
 };
 pub use observe::NotificationOrder;
 pub use request::{NoResponse, Request};
 pub use response::Response;
+pub use session::{Session, SessionEvent, StoreId};
 pub use stream::{StreamConfig, StreamLayer};

@@ -66,7 +66,7 @@ pub use context::{Context, Parameters};
 pub use crypto::Algorithm;
 pub use error::{Error, ErrorKind, Refusal};
 pub use protect::{ClientExchange, ServerExchange};
-pub(crate) use server::Guard;
+pub(crate) use server::ServerContexts;
 
 #[cfg(test)]
 mod tests;

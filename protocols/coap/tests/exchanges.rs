@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use jackfield_coap::codec::{Datagram, FrameHeader, Message, MessageId, MessageType};
 use jackfield_coap::core::{
-    DatagramConfig, DatagramLayer, Delivery, LayerEvent, MessageLayer, Reception, StreamConfig,
+    DatagramConfig, DatagramLayer, LayerEvent, MessageLayer, Reception, Reliability, StreamConfig,
     StreamLayer, TransmissionId,
 };
 use jackfield_play::{Carrier, Datagrams, Protocol, Stream, Transcripts};
@@ -98,12 +98,12 @@ impl<L: Layer> Protocol for Coap<L> {
         let (name, sent) = match (&**verb, rest) {
             ("send", [name, rest @ ..]) => {
                 let kind = rest.first().and_then(|word| message_type(word));
-                let (delivery, rest) = match kind {
-                    Some(MessageType::NonConfirmable) => (Delivery::NonConfirmable, &rest[1..]),
-                    Some(_) => (Delivery::Confirmable, &rest[1..]),
-                    None => (Delivery::Confirmable, rest),
+                let (reliability, rest) = match kind {
+                    Some(MessageType::NonConfirmable) => (Reliability::NonConfirmable, &rest[1..]),
+                    Some(_) => (Reliability::Confirmable, &rest[1..]),
+                    None => (Reliability::Confirmable, rest),
                 };
-                (name, layer.send(now, PEER, message(rest), delivery))
+                (name, layer.send(now, PEER, message(rest), reliability))
             }
             ("respond", [name, rest @ ..]) => {
                 let to = self.last_request.expect("a request");

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jackfield_coap::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
 use jackfield_coap::core::{
-    DatagramConfig, DatagramLayer, Delivery, LayerError, LayerEvent, MessageLayer, Received,
-    Reception, TransmissionError, TransmissionId, TransmissionParameters,
+    DatagramConfig, DatagramLayer, LayerError, LayerEvent, MessageLayer, Received, Reception,
+    Reliability, TransmissionError, TransmissionId, TransmissionParameters,
 };
 use jackfield_sim::{Link, Network};
 use jackfield_socket::driver::{Core, DatagramCore, DatagramDriver, Peer};
@@ -216,7 +216,12 @@ async fn ask<S: jackfield_socket::DatagramSocket>(
     for number in 0..REQUESTS {
         let request = message(Code::GET, number, token(number));
         let layer = &mut driver.core_mut().layer;
-        let id = layer.send(time::now(), Peer::Connected, request, Delivery::Confirmable);
+        let id = layer.send(
+            time::now(),
+            Peer::Connected,
+            request,
+            Reliability::Confirmable,
+        );
         names.insert(id.expect("room"), number);
     }
     let patience = parameters.exchange_lifetime();

@@ -5,7 +5,7 @@ mod text;
 
 use jackfield_coap::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
 use jackfield_coap::core::{
-    Config, Delivery, ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict,
+    Config, ExchangeEvent, ExchangeId, Exchanges, Kind, NewExchange, Outgoing, Verdict,
 };
 use jackfield_play::{Datagrams, Protocol, Transcripts};
 use jackfield_socket::driver::{Core, DatagramCore, Peer};
@@ -81,9 +81,9 @@ impl Protocol for Observations {
     fn ask(&mut self, core: &mut Observer, now: Instant, request: &str) -> Result<(), String> {
         match request {
             "observe" => {
-                let (get, kind) = (Message::new(Code::GET), Kind::Observe);
-                let (to, delivery) = (Peer::Connected, Delivery::Confirmable);
-                let begun = core.0.begin(now, to, get, delivery, kind, None);
+                let mut get = NewExchange::new(Message::new(Code::GET));
+                get.kind = Kind::Observe;
+                let begun = core.0.begin(now, get);
                 self.observation = Some(begun.expect("there is room"));
             }
             "cancel" => {

@@ -14,7 +14,7 @@ use super::ClientConfig;
 use super::desk::{Action, Desk};
 use super::event::{ClientEvent, ConnectionError};
 use super::security::Stores;
-use crate::core::{DatagramLayer, Endpoint, EndpointEvent};
+use crate::core::{DatagramLayer, Session, SessionEvent};
 use crate::error::{RequestError, SessionError};
 
 /// Where a socket speaks to.
@@ -45,21 +45,21 @@ impl<N: UdpOpen> Worker<N> {
     pub(super) async fn run(mut self) -> Result<(), ConnectionError> {
         let policy = self.config.reconnect;
         let mut backoff = policy.map(|policy| Backoff::new(policy, self.config.seed));
-        let mut endpoint = Endpoint::new(self.layer(), self.config.requests.clone());
+        let mut session = Session::new(self.layer(), self.config.requests.clone());
         let (mut contexts, stores) = Stores::of(self.config.oscore.take());
         self.stores = stores;
         if let Some(context) = contexts.pop() {
-            endpoint = endpoint.protected(context);
+            session = session.protected(context);
         }
         let mut attempt: u32 = 0;
         let outcome = loop {
             attempt = attempt.saturating_add(1);
             self.outbox.push(Progress::Connecting { attempt });
-            let (returned, lasted, end) = self.attempt(endpoint).await;
-            endpoint = returned;
-            endpoint.disconnected();
+            let (returned, lasted, end) = self.attempt(session).await;
+            session = returned;
+            session.disconnected();
             self.desk.disconnected();
-            self.settle(&mut endpoint).await;
+            self.settle(&mut session).await;
             let End::Failed(error) = end else {
                 break Ok(());
             };
@@ -76,7 +76,7 @@ impl<N: UdpOpen> Worker<N> {
                 break Err(error);
             };
             if self
-                .offline(&mut endpoint, time::sleep(delay))
+                .offline(&mut session, time::sleep(delay))
                 .await
                 .is_none()
             {
@@ -87,8 +87,8 @@ impl<N: UdpOpen> Worker<N> {
             Ok(()) => RequestError::Closed,
             Err(_) => RequestError::NotConnected,
         };
-        endpoint.end(&left);
-        self.settle(&mut endpoint).await;
+        session.end(&left);
+        self.settle(&mut session).await;
         if outcome.is_ok() {
             self.outbox.flush_now();
         } else {
@@ -106,45 +106,41 @@ impl<N: UdpOpen> Worker<N> {
 
     async fn attempt(
         &mut self,
-        mut endpoint: Endpoint<DatagramLayer>,
-    ) -> (Endpoint<DatagramLayer>, Duration, End) {
+        mut session: Session<DatagramLayer>,
+    ) -> (Session<DatagramLayer>, Duration, End) {
         let opened = {
             let network = &self.network;
             let opening = open(network, &self.to, &self.options);
             let opening = time::timeout(self.config.connect_timeout, opening);
             let (inbox, outbox) = (&mut self.inbox, &mut self.outbox);
             let (desk, stores) = (&mut self.desk, &mut self.stores);
-            offline(inbox, outbox, desk, stores, &mut endpoint, opening).await
+            offline(inbox, outbox, desk, stores, &mut session, opening).await
         };
         let socket = match opened {
-            None => return (endpoint, Duration::ZERO, End::Quit),
+            None => return (session, Duration::ZERO, End::Quit),
             Some(Ok(Ok(socket))) => socket,
             Some(Ok(Err(error))) => {
                 let error = Error::Connect(Arc::new(error));
-                return (endpoint, Duration::ZERO, End::Failed(error));
+                return (session, Duration::ZERO, End::Failed(error));
             }
             Some(Err(_)) => {
-                return (
-                    endpoint,
-                    Duration::ZERO,
-                    End::Failed(Error::ConnectTimedOut),
-                );
+                return (session, Duration::ZERO, End::Failed(Error::ConnectTimedOut));
             }
         };
         self.outbox.push(Progress::Connected);
         let begun = time::now();
-        endpoint.connected(begun, self.layer());
-        self.desk.tell_carrier(endpoint.layer());
-        let mut driver = DatagramDriver::new(socket, endpoint);
+        session.connected(begun, self.layer());
+        self.desk.tell_carrier(session.layer());
+        let mut driver = DatagramDriver::new(socket, session);
         let end = self.drive(&mut driver).await;
-        let (_, endpoint) = driver.into_parts();
+        let (_, session) = driver.into_parts();
         let lasted = time::now().saturating_duration_since(begun);
-        (endpoint, lasted, end)
+        (session, lasted, end)
     }
 
     async fn drive(
         &mut self,
-        driver: &mut DatagramDriver<N::Socket, Endpoint<DatagramLayer>>,
+        driver: &mut DatagramDriver<N::Socket, Session<DatagramLayer>>,
     ) -> End {
         loop {
             let (outbox, inbox) = (&mut self.outbox, &mut self.inbox);
@@ -155,9 +151,9 @@ impl<N: UdpOpen> Worker<N> {
             let outcome = tokio::select! {
                 biased;
                 action = inbox.recv() => {
-                    let endpoint = driver.core_mut();
+                    let session = driver.core_mut();
                     let action = action.unwrap_or(Action::Close);
-                    if !self.desk.act(endpoint, action, time::now(), true) {
+                    if !self.desk.act(session, action, time::now(), true) {
                         return End::Quit;
                     }
                     continue;
@@ -182,16 +178,16 @@ impl<N: UdpOpen> Worker<N> {
 
     async fn offline<T>(
         &mut self,
-        endpoint: &mut Endpoint<DatagramLayer>,
+        session: &mut Session<DatagramLayer>,
         work: impl Future<Output = T>,
     ) -> Option<T> {
         let (inbox, outbox) = (&mut self.inbox, &mut self.outbox);
         let (desk, stores) = (&mut self.desk, &mut self.stores);
-        offline(inbox, outbox, desk, stores, endpoint, work).await
+        offline(inbox, outbox, desk, stores, session, work).await
     }
 
-    async fn settle(&mut self, endpoint: &mut Endpoint<DatagramLayer>) {
-        settle(&mut self.desk, &mut self.stores, endpoint).await;
+    async fn settle(&mut self, session: &mut Session<DatagramLayer>) {
+        settle(&mut self.desk, &mut self.stores, session).await;
     }
 }
 
@@ -201,12 +197,12 @@ async fn offline<T>(
     outbox: &mut Outbox<ClientEvent>,
     desk: &mut Desk,
     stores: &mut Stores,
-    endpoint: &mut Endpoint<DatagramLayer>,
+    session: &mut Session<DatagramLayer>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = pin!(work);
     loop {
-        let deadline = endpoint.request_deadline();
+        let deadline = session.request_deadline();
         let passed = async {
             match deadline {
                 Some(deadline) => time::sleep_until(deadline).await,
@@ -221,32 +217,32 @@ async fn offline<T>(
             biased;
             action = inbox.recv() => {
                 let action = action.unwrap_or(Action::Close);
-                if !desk.act(endpoint, action, time::now(), false) {
+                if !desk.act(session, action, time::now(), false) {
                     return None;
                 }
             }
-            () = passed => endpoint.handle_request_deadline(time::now()),
+            () = passed => session.handle_request_deadline(time::now()),
             output = flushed => return Some(output),
         }
-        settle(desk, stores, endpoint).await;
+        settle(desk, stores, session).await;
     }
 }
 
-async fn settle(desk: &mut Desk, stores: &mut Stores, endpoint: &mut Endpoint<DatagramLayer>) {
-    while let Some(event) = endpoint.poll_event() {
-        take(desk, stores, endpoint, event).await;
+async fn settle(desk: &mut Desk, stores: &mut Stores, session: &mut Session<DatagramLayer>) {
+    while let Some(event) = session.poll_event() {
+        take(desk, stores, session, event).await;
     }
 }
 
 async fn take(
     desk: &mut Desk,
     stores: &mut Stores,
-    endpoint: &mut Endpoint<DatagramLayer>,
-    event: EndpointEvent,
+    session: &mut Session<DatagramLayer>,
+    event: SessionEvent,
 ) {
     match event {
-        EndpointEvent::Store(id, changes) => stores.commit(endpoint, id, changes).await,
-        event => desk.take(endpoint, event),
+        SessionEvent::Store(id, changes) => stores.commit(session, id, changes).await,
+        event => desk.take(session, event),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 use super::mailbox::Slot;
 use crate::codec::Message;
 use crate::core::{
-    Delivery, Endpoint, EndpointEvent, ExchangeEvent, ExchangeId, Kind, MessageLayer,
+    ExchangeEvent, ExchangeId, Kind, MessageLayer, NewExchange, Reliability, Session, SessionEvent,
     TransmissionId,
 };
 use crate::error::RequestError;
@@ -46,7 +46,7 @@ pub(super) type Answered = Result<(SocketAddr, Message), RequestError>;
 pub(super) struct Ask {
     pub(super) key: Key,
     pub(super) message: Message,
-    pub(super) delivery: Delivery,
+    pub(super) reliability: Reliability,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -94,7 +94,7 @@ impl Desk {
     /// Does what a handle asks for; false when it is to close.
     pub(super) fn act<L: MessageLayer>(
         &mut self,
-        endpoint: &mut Endpoint<L>,
+        session: &mut Session<L>,
         action: Action,
         now: Instant,
         connected: bool,
@@ -104,25 +104,25 @@ impl Desk {
                 if !done.is_closed() {
                     let kind = if told { Kind::Told } else { Kind::Single };
                     let to = Peer::Connected;
-                    self.begin(endpoint, ask, to, kind, Waiter::Request(done), now);
+                    self.begin(session, ask, to, kind, Waiter::Request(done), now);
                 }
             }
             Action::Observe(ask, slot) => {
                 if !slot.is_unread() {
                     let to = Peer::Connected;
-                    self.begin(endpoint, ask, to, Kind::Observe, Waiter::Observe(slot), now);
+                    self.begin(session, ask, to, Kind::Observe, Waiter::Observe(slot), now);
                 }
             }
             Action::Group(ask, to, window, slot) => {
                 if !slot.is_unread() {
                     let (to, kind) = (Peer::Address(to), Kind::Group(window));
-                    self.begin(endpoint, ask, to, kind, Waiter::Group(slot), now);
+                    self.begin(session, ask, to, kind, Waiter::Group(slot), now);
                 }
             }
             Action::Ping(done) if !connected => {
                 let _ = done.send(Err(RequestError::NotConnected));
             }
-            Action::Ping(done) => match endpoint.ping(now, Peer::Connected) {
+            Action::Ping(done) => match session.ping(now, Peer::Connected) {
                 Ok(id) => {
                     self.pings.retain(|_, done| !done.is_closed());
                     self.pings.insert(id, done);
@@ -134,7 +134,7 @@ impl Desk {
             Action::Cancel(key) => {
                 if let Some(id) = self.by_key.remove(&key) {
                     self.waiting.remove(&id);
-                    endpoint.cancel(now, id);
+                    session.cancel(now, id);
                 }
             }
             Action::Close => return false,
@@ -144,14 +144,19 @@ impl Desk {
 
     fn begin<L: MessageLayer>(
         &mut self,
-        endpoint: &mut Endpoint<L>,
+        session: &mut Session<L>,
         ask: Ask,
         to: Peer,
         kind: Kind,
         waiter: Waiter,
         now: Instant,
     ) {
-        match endpoint.begin(now, to, ask.message, ask.delivery, kind, ask.timeout) {
+        let mut exchange = NewExchange::new(ask.message);
+        exchange.to = to;
+        exchange.reliability = ask.reliability;
+        exchange.kind = kind;
+        exchange.timeout = ask.timeout;
+        match session.begin(now, exchange) {
             Ok(id) => {
                 self.waiting.insert(id, (ask.key, waiter));
                 self.by_key.insert(ask.key, id);
@@ -160,15 +165,15 @@ impl Desk {
         }
     }
 
-    /// Takes what the endpoint tells.
-    pub(super) fn take<L: MessageLayer>(&mut self, endpoint: &Endpoint<L>, event: EndpointEvent) {
+    /// Takes what the session tells.
+    pub(super) fn take<L: MessageLayer>(&mut self, session: &Session<L>, event: SessionEvent) {
         match event {
-            EndpointEvent::Exchange(event) => self.take_exchange(event),
-            EndpointEvent::Delivered(id) => self.ping_ended(id, Ok(())),
-            EndpointEvent::Undelivered(id, error) => self.ping_ended(id, Err(error.into())),
-            EndpointEvent::Ready => self.tell_carrier(endpoint.layer()),
+            SessionEvent::Exchange(event) => self.take_exchange(event),
+            SessionEvent::Delivered(id) => self.ping_ended(id, Ok(())),
+            SessionEvent::Undelivered(id, error) => self.ping_ended(id, Err(error.into())),
+            SessionEvent::Ready => self.tell_carrier(session.layer()),
             // The former is for servers; the latter was taken before.
-            EndpointEvent::Request(_) | EndpointEvent::Store(..) => {}
+            SessionEvent::Request(_) | SessionEvent::Store(..) => {}
         }
     }
 

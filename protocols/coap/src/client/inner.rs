@@ -12,7 +12,7 @@ use super::ClientConfig;
 use super::desk::{Action, Ask, Carrier, Key};
 use super::handle::Client;
 use crate::codec::{BlockSize, Message, OptionNumber};
-use crate::core::{Cache, Delivery, Request};
+use crate::core::{Cache, Reliability, Request};
 use crate::error::RequestError;
 
 /// How much later than the connection a request itself gives up waiting.
@@ -198,10 +198,10 @@ pub(super) fn ask(key: Key, request: &Request, message: Message) -> Ask {
     Ask {
         key,
         message,
-        delivery: if request.confirmable {
-            Delivery::Confirmable
+        reliability: if request.confirmable {
+            Reliability::Confirmable
         } else {
-            Delivery::NonConfirmable
+            Reliability::NonConfirmable
         },
         timeout: request.timeout,
     }

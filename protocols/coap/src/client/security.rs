@@ -3,7 +3,7 @@
 use jackfield_socket::time;
 use jackfield_store::{Batch, BoxStore, Store};
 
-use crate::core::{Endpoint, MessageLayer, StoreId};
+use crate::core::{MessageLayer, Session, StoreId};
 use crate::oscore::{Context, Error, ErrorKind, Parameters};
 
 /// A security context (RFC 8613, section 3) for a client or a server, and the store that keeps its
@@ -87,7 +87,7 @@ impl Stores {
     /// Makes durable what a session wants to be, and tells it.
     pub(crate) async fn commit<L: MessageLayer>(
         &mut self,
-        session: &mut Endpoint<L>,
+        session: &mut Session<L>,
         id: StoreId,
         changes: Batch,
     ) {

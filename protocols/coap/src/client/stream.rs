@@ -11,7 +11,7 @@ use jackfield_socket::time::{self, Instant};
 use super::desk::{Action, Desk};
 use super::event::{ClientEvent, ConnectionError};
 use super::security::{SecurityContext, Stores};
-use crate::core::{Config, Endpoint, EndpointEvent, StreamConfig, StreamLayer};
+use crate::core::{Config, Session, SessionEvent, StreamConfig, StreamLayer};
 use crate::error::{RequestError, SessionError};
 
 pub(super) struct Stream {
@@ -26,7 +26,7 @@ pub(super) struct Stream {
 }
 
 impl Protocol for Stream {
-    type Core = Endpoint<StreamLayer>;
+    type Core = Session<StreamLayer>;
     type Action = Action;
     type Event = ClientEvent;
     type Error = SessionError;
@@ -35,14 +35,14 @@ impl Protocol for Stream {
     async fn begin(
         &mut self,
         _poster: Poster<Action>,
-    ) -> Result<Endpoint<StreamLayer>, ConnectionError> {
+    ) -> Result<Session<StreamLayer>, ConnectionError> {
         let layer = StreamLayer::new(time::now(), self.config.clone());
-        let endpoint = Endpoint::new(layer, self.requests.clone());
+        let session = Session::new(layer, self.requests.clone());
         let (mut contexts, stores) = Stores::of(self.oscore.take());
         self.stores = stores;
         Ok(match contexts.pop() {
-            Some(context) => endpoint.protected(context),
-            None => endpoint,
+            Some(context) => session.protected(context),
+            None => session,
         })
     }
 
@@ -55,7 +55,7 @@ impl Protocol for Stream {
 
     fn opened(
         &mut self,
-        core: &mut Endpoint<StreamLayer>,
+        core: &mut Session<StreamLayer>,
         _prepared: (),
     ) -> Result<(), ConnectionError> {
         let now = time::now();
@@ -64,7 +64,7 @@ impl Protocol for Stream {
         Ok(())
     }
 
-    fn act(&mut self, core: &mut Endpoint<StreamLayer>, action: Action, link: Link) -> Flow {
+    fn act(&mut self, core: &mut Session<StreamLayer>, action: Action, link: Link) -> Flow {
         let now = time::now();
         if self.desk.act(core, action, now, link == Link::Up) {
             return Flow::Continue;
@@ -73,28 +73,24 @@ impl Protocol for Stream {
         Flow::Quit
     }
 
-    fn abandoned(&mut self, core: &mut Endpoint<StreamLayer>, _link: Link) {
+    fn abandoned(&mut self, core: &mut Session<StreamLayer>, _link: Link) {
         leave(core, time::now());
     }
 
     async fn take(
         &mut self,
-        core: &mut Endpoint<StreamLayer>,
-        event: EndpointEvent,
+        core: &mut Session<StreamLayer>,
+        event: SessionEvent,
         _outbox: &mut Outbox<ClientEvent>,
     ) -> Result<Flow, ConnectionError> {
         match event {
-            EndpointEvent::Store(id, changes) => self.stores.commit(core, id, changes).await,
+            SessionEvent::Store(id, changes) => self.stores.commit(core, id, changes).await,
             event => self.desk.take(core, event),
         }
         Ok(Flow::Continue)
     }
 
-    fn ended(
-        &mut self,
-        core: &mut Endpoint<StreamLayer>,
-        error: Option<&ConnectionError>,
-    ) -> Ended {
+    fn ended(&mut self, core: &mut Session<StreamLayer>, error: Option<&ConnectionError>) -> Ended {
         core.disconnected();
         self.desk.disconnected();
         let lasted = self.opened.take().map_or(Duration::ZERO, |since| {
@@ -116,7 +112,7 @@ impl Protocol for Stream {
 }
 
 /// Whatever is under way fails; what waits to be sent still goes out.
-fn leave(core: &mut Endpoint<StreamLayer>, now: Instant) {
+fn leave(core: &mut Session<StreamLayer>, now: Instant) {
     core.end(&RequestError::Closed);
     core.close(now);
 }

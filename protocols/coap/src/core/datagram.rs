@@ -18,7 +18,7 @@ use crate::codec::{self, Code, Datagram, Message, MessageId, MessageType, Token}
 
 use super::layer::ReceptionKind;
 use super::{
-    Delivery, LayerError, LayerEvent, MessageLayer, Reception, SendError, TransmissionError,
+    LayerError, LayerEvent, MessageLayer, Reception, Reliability, SendError, TransmissionError,
     TransmissionId,
 };
 
@@ -202,13 +202,13 @@ impl MessageLayer for DatagramLayer {
         now: Instant,
         to: Peer,
         message: Message,
-        delivery: Delivery,
+        reliability: Reliability,
     ) -> Result<TransmissionId, SendError> {
         let code = message.code();
         if !code.is_request() && !code.is_response() {
             return Err(SendError::Code(code));
         }
-        self.enqueue(now, to, &message, delivery, None)
+        self.enqueue(now, to, &message, reliability, None)
     }
 
     fn respond(
@@ -224,10 +224,10 @@ impl MessageLayer for DatagramLayer {
         if to.kind == ReceptionKind::NonConfirmable {
             let leisure = self.config.leisure;
             let delay = leisure.map(|leisure| leisure.mul_f64(self.random.f64()));
-            return self.enqueue(now, to.from, &response, Delivery::NonConfirmable, delay);
+            return self.enqueue(now, to.from, &response, Reliability::NonConfirmable, delay);
         }
         if self.receptions.acknowledge_at(to.id).is_none() {
-            return self.enqueue(now, to.from, &response, Delivery::Confirmable, None);
+            return self.enqueue(now, to.from, &response, Reliability::Confirmable, None);
         }
         let mut bytes = Vec::new();
         let message_type = MessageType::Acknowledgement;
@@ -262,7 +262,7 @@ impl MessageLayer for DatagramLayer {
 
     fn ping(&mut self, now: Instant, to: Peer) -> Result<TransmissionId, SendError> {
         let empty = Message::new(Code::EMPTY);
-        self.enqueue(now, to, &empty, Delivery::Confirmable, None)
+        self.enqueue(now, to, &empty, Reliability::Confirmable, None)
     }
 
     fn close(&mut self, _now: Instant) {
@@ -335,7 +335,7 @@ impl DatagramCore for DatagramLayer {
         match self.transmissions.get_mut(&id) {
             // Too long, and so it would be the next time. What else fails may pass.
             Some(transmission)
-                if transmission.delivery == Delivery::Confirmable
+                if transmission.reliability == Reliability::Confirmable
                     && error.kind() != io::ErrorKind::InvalidInput =>
             {
                 transmission.send_error = Some(error.kind());

@@ -18,7 +18,7 @@ use jackfield_socket::time::Instant;
 use jackfield_store::Batch;
 
 use super::random::Random;
-use super::{Config, Delivery};
+use super::{Config, Reliability};
 use crate::codec::{Message, OptionNumber, Token};
 use crate::error::RequestError;
 use crate::oscore;
@@ -45,6 +45,46 @@ pub enum Kind {
     Group(Duration),
 }
 
+/// What is to be asked, of whom, and how.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use jackfield_coap::codec::{Code, Message};
+/// use jackfield_coap::core::{Kind, NewExchange};
+///
+/// let mut exchange = NewExchange::new(Message::new(Code::GET));
+/// exchange.kind = Kind::Observe;
+/// exchange.timeout = Some(Duration::from_secs(20));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NewExchange {
+    /// To whom. Default: the peer of the connection.
+    pub to: Peer,
+    /// The request; its token and Observe are set when it is sent.
+    pub message: Message,
+    /// Whether it is repeated. Default: until it is acknowledged.
+    pub reliability: Reliability,
+    /// What answers are taken. Default: one.
+    pub kind: Kind,
+    /// How long the answer may take. Default: `None`, for [`Config::response_timeout`].
+    pub timeout: Option<Duration>,
+}
+
+impl NewExchange {
+    /// A request with all defaults.
+    pub fn new(message: Message) -> Self {
+        Self {
+            to: Peer::Connected,
+            message,
+            reliability: Reliability::Confirmable,
+            kind: Kind::Single,
+            timeout: None,
+        }
+    }
+}
+
 /// What the layer below is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,7 +98,7 @@ pub enum Outgoing {
         /// What.
         message: Message,
         /// How.
-        delivery: Delivery,
+        reliability: Reliability,
     },
     /// Stop repeating what was sent for an exchange, and forget it: it is over, or something else
     /// follows.
@@ -148,7 +188,7 @@ impl Exchanges {
 
     /// Protects every request by OSCORE, and takes no response that isn't. The context must be the
     /// one that the server shares; a group can't be asked then.
-    pub fn protect(&mut self, context: oscore::Context) {
+    pub(crate) fn protect(&mut self, context: oscore::Context) {
         self.security = Some(context);
     }
 
@@ -185,12 +225,15 @@ impl Exchanges {
     pub fn begin(
         &mut self,
         now: Instant,
-        to: Peer,
-        mut message: Message,
-        delivery: Delivery,
-        kind: Kind,
-        timeout: Option<Duration>,
+        exchange: NewExchange,
     ) -> Result<ExchangeId, RequestError> {
+        let NewExchange {
+            to,
+            mut message,
+            reliability,
+            kind,
+            timeout,
+        } = exchange;
         if self.under_way.len() >= self.config.max_exchanges {
             return Err(RequestError::TooManyPending);
         }
@@ -217,7 +260,7 @@ impl Exchanges {
         let exchange = Exchange {
             to,
             message,
-            delivery,
+            reliability,
             phase,
             timeout,
             deadline: now + wait,
@@ -299,7 +342,7 @@ impl Exchanges {
 
     /// Whether anything that has gone out waits for its response; an observation that has had its first
     /// does not.
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.under_way.values().any(|exchange| {
             exchange.sent
                 && match &exchange.phase {
@@ -384,7 +427,7 @@ impl Exchanges {
     /// Whether an exchange's message is repeated until it is acknowledged.
     pub fn is_confirmable(&self, id: ExchangeId) -> bool {
         let exchange = self.under_way.get(&id);
-        exchange.is_some_and(|exchange| exchange.delivery == Delivery::Confirmable)
+        exchange.is_some_and(|exchange| exchange.reliability == Reliability::Confirmable)
     }
 
     /// How many requests and observations are under way.
@@ -515,7 +558,7 @@ impl Exchanges {
             id,
             to: exchange.to,
             message,
-            delivery: exchange.delivery,
+            reliability: exchange.reliability,
         });
     }
 

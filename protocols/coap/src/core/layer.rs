@@ -36,7 +36,7 @@ pub trait MessageLayer: Core<Event = LayerEvent, Error = LayerError> {
         now: Instant,
         to: Peer,
         message: Message,
-        delivery: Delivery,
+        reliability: Reliability,
     ) -> Result<TransmissionId, SendError>;
 
     /// Sends the response to a request, which gets the request's token: in the acknowledgement, if
@@ -87,7 +87,7 @@ pub trait MessageLayer: Core<Event = LayerEvent, Error = LayerError> {
 
 /// How a message is to be delivered. Streams deliver all in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Delivery {
+pub enum Reliability {
     /// It is repeated until the peer acknowledges it.
     Confirmable,
     /// It is sent once.

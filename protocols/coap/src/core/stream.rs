@@ -14,7 +14,8 @@ use crate::codec::{Code, FrameHeader, Message, MessageId, OptionNumber, Token};
 
 use super::layer::ReceptionKind;
 use super::{
-    Delivery, LayerError, LayerEvent, MessageLayer, Received, Reception, SendError, TransmissionId,
+    LayerError, LayerEvent, MessageLayer, Received, Reception, Reliability, SendError,
+    TransmissionId,
 };
 
 use signal::Signal;
@@ -319,7 +320,7 @@ impl MessageLayer for StreamLayer {
         _now: Instant,
         _to: Peer,
         message: Message,
-        _delivery: Delivery,
+        _delivery: Reliability,
     ) -> Result<TransmissionId, SendError> {
         match message.code() {
             code if code.is_request() && self.released => Err(SendError::Closing),

@@ -8,7 +8,7 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
 use crate::core::{
-    DatagramConfig, DatagramLayer, Delivery, LayerEvent, MessageLayer, Reception, TransmissionId,
+    DatagramConfig, DatagramLayer, LayerEvent, MessageLayer, Reception, Reliability, TransmissionId,
 };
 
 /// Plays a script to a layer, and checks after each step that its promises hold: what it sends are
@@ -89,20 +89,20 @@ impl Play {
 
     fn send(&mut self, what: u8, token: u8) {
         let to = peer(what);
-        let delivery = if what & 0x10 == 0 {
-            Delivery::Confirmable
+        let reliability = if what & 0x10 == 0 {
+            Reliability::Confirmable
         } else {
-            Delivery::NonConfirmable
+            Reliability::NonConfirmable
         };
         let sent = match what >> 5 {
             0 => self.layer.ping(self.now, to),
             1 => {
                 let message = message(Code::CONTENT, token, 3);
-                self.layer.send(self.now, to, message, delivery)
+                self.layer.send(self.now, to, message, reliability)
             }
             kind => {
                 let message = message(Code::GET, token, usize::from(kind) * 15);
-                self.layer.send(self.now, to, message, delivery)
+                self.layer.send(self.now, to, message, reliability)
             }
         };
         if let Ok(id) = sent {

@@ -10,7 +10,8 @@ use crate::RequestError;
 use crate::codec::{Block, BlockSize, Code, Datagram, Links, Message, OptionNumber, Target, Token};
 use crate::core::blockwise::{Assembly, Download, DownloadStep, Upload, UploadStep, cut};
 use crate::core::{
-    Cache, Cached, Config, Delivery, ExchangeEvent, ExchangeId, Exchanges, Kind, Outgoing, Verdict,
+    Cache, Cached, Config, ExchangeEvent, ExchangeId, Exchanges, Kind, NewExchange, Outgoing,
+    Verdict,
 };
 
 /// How many requests may be under way here.
@@ -122,11 +123,10 @@ impl Play {
             3 => Kind::Observe,
             _ => Kind::Group(Duration::from_secs(5)),
         };
-        let (to, delivery) = (peer(to), Delivery::Confirmable);
-        let message = Message::new(Code::GET);
-        let begun = self
-            .exchanges
-            .begin(self.now, to, message, delivery, kind, None);
+        let to = peer(to);
+        let mut exchange = NewExchange::new(Message::new(Code::GET));
+        (exchange.to, exchange.kind) = (to, kind);
+        let begun = self.exchanges.begin(self.now, exchange);
         match begun {
             Ok(id) => {
                 let is_group = matches!(kind, Kind::Group(_));

@@ -7,7 +7,7 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, FrameHeader, Message, OptionNumber, Token};
 use crate::core::{
-    Delivery, LayerEvent, MessageLayer, Reception, StreamConfig, StreamLayer, TransmissionId,
+    LayerEvent, MessageLayer, Reception, Reliability, StreamConfig, StreamLayer, TransmissionId,
 };
 
 /// Plays a script to a layer, and checks after each step that its promises hold: what it sends are
@@ -104,9 +104,9 @@ impl Play {
             self.layer.ping(self.now, Peer::Connected)
         } else {
             let message = message(Code::GET, token, usize::from(what) * 10);
-            let delivery = Delivery::Confirmable;
+            let reliability = Reliability::Confirmable;
             self.layer
-                .send(self.now, Peer::Connected, message, delivery)
+                .send(self.now, Peer::Connected, message, reliability)
         };
         if let Ok(id) = sent {
             assert_eq!(self.open.insert(id, false), None, "an id was given twice");

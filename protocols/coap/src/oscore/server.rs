@@ -14,7 +14,7 @@ const MAX_EXCHANGES: usize = 1024;
 
 /// A server's contexts, and what its answers are bound to.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct ServerContexts {
     contexts: Vec<Context>,
     exchanges: BTreeMap<(Peer, Token), Answering>,
     /// How often an exchange was used.
@@ -29,7 +29,7 @@ struct Answering {
     last_used: u64,
 }
 
-impl Guard {
+impl ServerContexts {
     pub(crate) fn new(contexts: Vec<Context>) -> Self {
         Self {
             contexts,
@@ -157,31 +157,31 @@ mod tests {
 
     #[test]
     fn each_client_has_its_own_keys_though_they_have_the_same_name() {
-        let mut guard = Guard::new(vec![
+        let mut contexts = ServerContexts::new(vec![
             Context::ephemeral(&parameters(1, b"s", b"c")),
             Context::ephemeral(&parameters(2, b"s", b"c")),
         ]);
         for secret in [2, 1] {
             let mut client = Context::ephemeral(&parameters(secret, b"c", b"s"));
             let (request, mut sent) = ask(&mut client, secret.into());
-            let plain = guard.unprotect(PEER, &request).expect("it is known");
+            let plain = contexts.unprotect(PEER, &request).expect("it is known");
             assert_eq!(plain.code(), Code::GET);
-            let response = guard
+            let response = contexts
                 .protect(PEER, &content(plain.token()))
                 .expect("a response");
             client
                 .unprotect_response(&mut sent, &response)
                 .expect("its own");
             // There is one response, and nothing goes out that is not protected.
-            assert!(guard.protect(PEER, &content(plain.token())).is_err());
+            assert!(contexts.protect(PEER, &content(plain.token())).is_err());
         }
         let mut stranger = Context::ephemeral(&parameters(3, b"c", b"s"));
         // Whose first number was seen from others.
         ask(&mut stranger, 3);
         let (request, _) = ask(&mut stranger, 3);
-        let refused = guard.unprotect(PEER, &request).expect_err("nobody's");
+        let refused = contexts.unprotect(PEER, &request).expect_err("nobody's");
         assert_eq!(refused.map(|it| it.code()), Some(Code::BAD_REQUEST));
-        let refused = guard
+        let refused = contexts
             .unprotect(PEER, &Message::new(Code::GET))
             .expect_err("not protected");
         assert_eq!(refused.map(|it| it.code()), Some(Code::UNAUTHORIZED));
@@ -189,16 +189,17 @@ mod tests {
 
     #[test]
     fn what_is_never_answered_is_forgotten() {
-        let mut guard = Guard::new(vec![Context::ephemeral(&parameters(1, b"s", b"c"))]);
+        let mut contexts =
+            ServerContexts::new(vec![Context::ephemeral(&parameters(1, b"s", b"c"))]);
         let mut client = Context::ephemeral(&parameters(1, b"c", b"s"));
         let mut tokens = Vec::new();
         for number in 0..=MAX_EXCHANGES as u32 {
             let (request, _) = ask(&mut client, number);
-            let plain = guard.unprotect(PEER, &request).expect("it is known");
+            let plain = contexts.unprotect(PEER, &request).expect("it is known");
             tokens.push(plain.token());
         }
-        assert_eq!(guard.exchanges.len(), MAX_EXCHANGES);
-        assert!(guard.protect(PEER, &content(tokens[0])).is_err());
-        assert!(guard.protect(PEER, &content(tokens[1])).is_ok());
+        assert_eq!(contexts.exchanges.len(), MAX_EXCHANGES);
+        assert!(contexts.protect(PEER, &content(tokens[0])).is_err());
+        assert!(contexts.protect(PEER, &content(tokens[1])).is_ok());
     }
 }

@@ -1,7 +1,5 @@
 //! Serving over sockets and connections.
 
-use std::future::poll_fn;
-
 use jackfield_socket::driver::{DatagramDriver, Driver};
 use jackfield_socket::time::Instant;
 use jackfield_socket::{ByteStream, DatagramSocket, Error, ErrorKind, TcpListener, time};
@@ -10,15 +8,15 @@ use super::service::Service;
 use super::site::Site;
 use crate::client::SecurityContext;
 use crate::client::security::Stores;
-use crate::core::{Config, DatagramLayer, Endpoint, EndpointEvent, StreamLayer};
+use crate::core::{Config, DatagramLayer, Session, SessionEvent, StreamLayer};
 
 /// Serves a site over a UDP socket until that fails, and returns why it did.
 ///
 /// # Cancel safety
 /// Dropping the future closes the socket.
 pub async fn serve_udp<S: DatagramSocket>(socket: S, site: Site) -> Error {
-    let endpoint = Endpoint::new(layer(&site), Config::default()).serving();
-    serve_datagrams(socket, site, endpoint, Stores::default()).await
+    let session = Session::new(layer(&site), Config::default()).serving();
+    serve_datagrams(socket, site, session, Stores::default()).await
 }
 
 /// The same for clients that share one of these OSCORE contexts, each its own: what is not protected
@@ -32,8 +30,8 @@ pub async fn serve_udp_protected<S: DatagramSocket>(
     contexts: Vec<SecurityContext>,
 ) -> Error {
     let (contexts, stores) = Stores::of(contexts);
-    let endpoint = Endpoint::new(layer(&site), Config::default()).serving_protected(contexts);
-    serve_datagrams(socket, site, endpoint, stores).await
+    let session = Session::new(layer(&site), Config::default()).serving_protected(contexts);
+    serve_datagrams(socket, site, session, stores).await
 }
 
 fn layer(site: &Site) -> DatagramLayer {
@@ -44,10 +42,10 @@ fn layer(site: &Site) -> DatagramLayer {
 async fn serve_datagrams<S: DatagramSocket>(
     socket: S,
     site: Site,
-    endpoint: Endpoint<DatagramLayer>,
+    session: Session<DatagramLayer>,
     mut stores: Stores,
 ) -> Error {
-    let mut driver = DatagramDriver::new(socket, endpoint);
+    let mut driver = DatagramDriver::new(socket, session);
     let mut changes = site.watch();
     let mut service = Service::new(site);
     loop {
@@ -59,7 +57,7 @@ async fn serve_datagrams<S: DatagramSocket>(
             _ = changes.changed() => service.changed(driver.core_mut(), time::now()),
             event = driver.next() => match event {
                 // Notifications need sequence numbers, where OSCORE protects them.
-                Ok(Some(EndpointEvent::Store(id, changes))) => {
+                Ok(Some(SessionEvent::Store(id, changes))) => {
                     stores.commit(driver.core_mut(), id, changes).await;
                 }
                 Ok(Some(event)) => service.take(driver.core_mut(), event, time::now()),
@@ -88,8 +86,8 @@ pub async fn serve_tcp<L: TcpListener>(listener: L, site: Site) -> Error {
 /// One connection, from its beginning to its end.
 async fn attend<S: ByteStream>(stream: S, site: Site) {
     let layer = StreamLayer::new(time::now(), site.config.streams.clone());
-    let endpoint = Endpoint::new(layer, Config::default()).serving();
-    let mut driver = Driver::new(stream, endpoint);
+    let session = Session::new(layer, Config::default()).serving();
+    let mut driver = Driver::new(stream, session);
     let mut changes = site.watch();
     let mut service = Service::new(site);
     loop {

@@ -11,7 +11,7 @@ use super::site::{Site, path_of};
 use crate::codec::{Block, BlockSize, Code, Message, OptionNumber, Token};
 use crate::core::blockwise::{Assembly, BlockError, Taken, cut};
 use crate::core::{
-    Delivery, Endpoint, EndpointEvent, MessageLayer, NoResponse, Received, Reception,
+    MessageLayer, NoResponse, Received, Reception, Reliability, Session, SessionEvent,
     TransmissionId,
 };
 
@@ -74,37 +74,37 @@ impl Service {
 
     pub(super) fn take<L: MessageLayer>(
         &mut self,
-        endpoint: &mut Endpoint<L>,
-        event: EndpointEvent,
+        session: &mut Session<L>,
+        event: SessionEvent,
         now: Instant,
     ) {
         match event {
-            EndpointEvent::Request(Received {
+            SessionEvent::Request(Received {
                 reception, message, ..
-            }) => self.answer(endpoint, &reception, message, now),
-            EndpointEvent::Delivered(id) => {
+            }) => self.answer(session, &reception, message, now),
+            SessionEvent::Delivered(id) => {
                 if let Some(observer) = self.notifying.remove(&id)
                     && let Some(state) = self.observers.get_mut(&observer)
                 {
                     state.outstanding = None;
-                    self.notify(endpoint, observer, now);
+                    self.notify(session, observer, now);
                 }
             }
-            EndpointEvent::Undelivered(id, _) => {
+            SessionEvent::Undelivered(id, _) => {
                 // Gone, or it has said that it wants no more (RFC 7641, section 4.5).
                 if let Some(observer) = self.notifying.remove(&id) {
                     self.observers.remove(&observer);
                 }
             }
-            EndpointEvent::Exchange(_) | EndpointEvent::Ready | EndpointEvent::Store(..) => {}
+            SessionEvent::Exchange(_) | SessionEvent::Ready | SessionEvent::Store(..) => {}
         }
     }
 
     /// Tells of what has changed.
-    pub(super) fn changed<L: MessageLayer>(&mut self, endpoint: &mut Endpoint<L>, now: Instant) {
+    pub(super) fn changed<L: MessageLayer>(&mut self, session: &mut Session<L>, now: Instant) {
         let observers: Vec<(Peer, Token)> = self.observers.keys().copied().collect();
         for observer in observers {
-            self.notify(endpoint, observer, now);
+            self.notify(session, observer, now);
         }
     }
 
@@ -118,7 +118,7 @@ impl Service {
 
     pub(super) fn handle_deadline<L: MessageLayer>(
         &mut self,
-        endpoint: &mut Endpoint<L>,
+        session: &mut Session<L>,
         now: Instant,
     ) {
         let timeout = self.site.config.transfer_timeout;
@@ -127,7 +127,7 @@ impl Service {
         let delayed = std::mem::take(&mut self.delayed);
         for (at, reception, response) in delayed {
             if at <= now {
-                let _ = endpoint.respond(now, &reception, response);
+                let _ = session.respond(now, &reception, response);
             } else {
                 self.delayed.push((at, reception, response));
             }
@@ -136,18 +136,18 @@ impl Service {
 
     fn answer<L: MessageLayer>(
         &mut self,
-        endpoint: &mut Endpoint<L>,
+        session: &mut Session<L>,
         reception: &Reception,
         mut request: Message,
         now: Instant,
     ) {
         let peer = reception.from();
-        let (size, most) = limits(&self.site, endpoint.layer(), peer);
+        let (size, most) = limits(&self.site, session.layer(), peer);
         let unwanted = request.options().uint(OptionNumber::NO_RESPONSE);
         let unwanted = NoResponse::from_bits(unwanted.unwrap_or_default() as u8);
         let (response, delay) = self.respond(&mut request, peer, size, most, now);
         if unwanted.covers(response.code()) {
-            endpoint.acknowledge(now, reception);
+            session.acknowledge(now, reception);
             return;
         }
         match delay {
@@ -156,7 +156,7 @@ impl Service {
             }
             _ => {
                 // Where it can't be sent, the client asks again, or gives up.
-                let _ = endpoint.respond(now, reception, response);
+                let _ = session.respond(now, reception, response);
             }
         }
     }
@@ -351,7 +351,7 @@ impl Service {
     /// it was told before.
     fn notify<L: MessageLayer>(
         &mut self,
-        endpoint: &mut Endpoint<L>,
+        session: &mut Session<L>,
         observer: (Peer, Token),
         now: Instant,
     ) {
@@ -371,12 +371,12 @@ impl Service {
             let sequence = self.next_sequence();
             notification.set_observe(sequence);
         }
-        let (size, most) = limits(&self.site, endpoint.layer(), peer);
+        let (size, most) = limits(&self.site, session.layer(), peer);
         let key = (peer, response_key(&request, true));
         let asked = request.block2();
         self.put_in_blocks(&mut notification, key, asked, size, most, now);
-        let is_reliable = endpoint.layer().is_reliable();
-        let sent = endpoint.notify(now, peer, notification, Delivery::Confirmable);
+        let is_reliable = session.layer().is_reliable();
+        let sent = session.notify(now, peer, notification, Reliability::Confirmable);
         let Some(state) = self.observers.get_mut(&observer) else {
             return;
         };

@@ -6,7 +6,7 @@ use jackfield_socket::time::Instant;
 use crate::codec::{Datagram, Message, MessageId, MessageType, Token};
 
 use super::super::layer::ReceptionKind;
-use super::super::{Delivery, LayerEvent, Received, Reception, TransmissionError};
+use super::super::{LayerEvent, Received, Reception, Reliability, TransmissionError};
 use super::receptions::Known;
 use super::transmission::Transmission;
 use super::{DatagramLayer, MAX_OUT, Outgoing, Timer};
@@ -105,7 +105,7 @@ impl DatagramLayer {
             return;
         };
         match self.transmissions.get(&id) {
-            Some(transmission) if transmission.delivery == Delivery::Confirmable => {
+            Some(transmission) if transmission.reliability == Reliability::Confirmable => {
                 self.acknowledged(now, id);
             }
             _ => {
@@ -155,7 +155,7 @@ impl DatagramLayer {
     fn confirmable(&self, from: Peer, id: MessageId) -> Option<(u64, &Transmission)> {
         let id = *self.by_message_id.get(&(from, id))?;
         let transmission = self.transmissions.get(&id)?;
-        (transmission.delivery == Delivery::Confirmable).then_some((id, transmission))
+        (transmission.reliability == Reliability::Confirmable).then_some((id, transmission))
     }
 
     fn push_received(

@@ -8,7 +8,7 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{self, Message, MessageId, MessageType};
 
-use super::super::{Delivery, LayerEvent, SendError, TransmissionError, TransmissionId};
+use super::super::{LayerEvent, Reliability, SendError, TransmissionError, TransmissionId};
 use super::transmission::{PeerState, State, Transmission};
 use super::{DatagramLayer, MAX_OUT, MAX_TRANSMISSIONS, Outgoing, Timer};
 
@@ -18,19 +18,19 @@ impl DatagramLayer {
         now: Instant,
         to: Peer,
         message: &Message,
-        delivery: Delivery,
+        reliability: Reliability,
         delay: Option<Duration>,
     ) -> Result<TransmissionId, SendError> {
         if self.closing {
             return Err(SendError::Closing);
         }
-        if delivery == Delivery::Confirmable && to.is_multicast() {
+        if reliability == Reliability::Confirmable && to.is_multicast() {
             return Err(SendError::ConfirmableToGroup);
         }
         let mut bytes = Vec::new();
-        let message_type = match delivery {
-            Delivery::Confirmable => MessageType::Confirmable,
-            Delivery::NonConfirmable => MessageType::NonConfirmable,
+        let message_type = match reliability {
+            Reliability::Confirmable => MessageType::Confirmable,
+            Reliability::NonConfirmable => MessageType::NonConfirmable,
         };
         codec::encode_datagram(message_type, MessageId(0), message, &mut bytes);
         self.check_size(bytes.len())?;
@@ -45,7 +45,7 @@ impl DatagramLayer {
             }
         }
         let id = self.next_id();
-        let transmission = Transmission::new(to, message, delivery, bytes);
+        let transmission = Transmission::new(to, message, reliability, bytes);
         let takes_turns = transmission.takes_turns();
         self.transmissions.insert(id, transmission);
         if let Some(delay) = delay {
@@ -127,13 +127,13 @@ impl DatagramLayer {
             }
             transmission.start(message_id);
             self.by_message_id.insert((to, message_id), id);
-            let until = match transmission.delivery {
-                Delivery::Confirmable => {
+            let until = match transmission.reliability {
+                Reliability::Confirmable => {
                     let chance = self.random.f64();
                     transmission.timeout = self.config.transmission.first_timeout(chance);
                     Some(now + transmission.timeout)
                 }
-                Delivery::NonConfirmable => {
+                Reliability::NonConfirmable => {
                     let expires = now + self.config.transmission.non_lifetime();
                     self.non_confirmable.push_back((expires, (to, message_id)));
                     let bytes = transmission.bytes.len();
@@ -187,7 +187,7 @@ impl DatagramLayer {
             self.by_token.remove(&(to, transmission.token));
         }
         self.to_groups.retain(|(_, other)| *other != id);
-        if transmission.delivery == Delivery::Confirmable
+        if transmission.reliability == Reliability::Confirmable
             && let State::Started(message_id) = transmission.state
         {
             self.by_message_id.remove(&(to, message_id));
@@ -223,7 +223,7 @@ impl DatagramLayer {
         };
         transmission.timer = None;
         let to = transmission.to;
-        match (transmission.state, transmission.delivery) {
+        match (transmission.state, transmission.reliability) {
             (State::Waiting, _) => {
                 // The peer may have been forgotten in the meantime.
                 let Ok(peer) = self.peer(now, to) else {
@@ -234,10 +234,10 @@ impl DatagramLayer {
                 self.start_waiting(now, to);
             }
             // A request that nobody answered has had its share of PROBING_RATE.
-            (State::Started(_), Delivery::NonConfirmable) if transmission.sent => {
+            (State::Started(_), Reliability::NonConfirmable) if transmission.sent => {
                 self.end(now, id);
             }
-            (State::Started(_), Delivery::NonConfirmable) => {
+            (State::Started(_), Reliability::NonConfirmable) => {
                 // The socket has not taken it yet.
                 let pause = self
                     .config
@@ -245,7 +245,7 @@ impl DatagramLayer {
                     .probing_pause(transmission.bytes.len());
                 self.set_timer(id, now + pause.max(Duration::from_millis(1)));
             }
-            (State::Started(_), Delivery::Confirmable) => {
+            (State::Started(_), Reliability::Confirmable) => {
                 if transmission.retransmits >= self.config.transmission.retransmits() {
                     let error = match transmission.send_error {
                         Some(kind) => TransmissionError::Unsendable(kind),

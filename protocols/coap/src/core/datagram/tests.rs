@@ -66,7 +66,7 @@ fn a_message_is_repeated_within_the_bounds_and_then_given_up() {
         let parameters = TransmissionParameters::default();
         let begin = Instant::now();
         let id = layer
-            .send(begin, PEER, get("t"), Delivery::Confirmable)
+            .send(begin, PEER, get("t"), Reliability::Confirmable)
             .expect("room");
         let first = sent(&mut layer, begin);
         assert_eq!(events(&mut layer), [LayerEvent::Sent(id)]);
@@ -99,7 +99,7 @@ fn a_message_is_repeated_within_the_bounds_and_then_given_up() {
 fn the_empty_acknowledgement_of_a_separate_response_ends_the_repeating() {
     let (mut layer, now) = (layer(), Instant::now());
     let id = layer
-        .send(now, PEER, get("t"), Delivery::Confirmable)
+        .send(now, PEER, get("t"), Reliability::Confirmable)
         .expect("room");
     let request = sent(&mut layer, now).remove(0);
     arrives(&mut layer, now, &Datagram::empty(ACK, request.id));
@@ -128,7 +128,7 @@ fn the_empty_acknowledgement_of_a_separate_response_ends_the_repeating() {
 fn a_response_acknowledges_what_was_not() {
     let (mut layer, now) = (layer(), Instant::now());
     let id = layer
-        .send(now, PEER, get("t"), Delivery::Confirmable)
+        .send(now, PEER, get("t"), Reliability::Confirmable)
         .expect("room");
     sent(&mut layer, now);
     arrives(
@@ -146,7 +146,7 @@ fn a_response_acknowledges_what_was_not() {
 fn a_piggybacked_response_must_have_id_and_token() {
     let (mut layer, now) = (layer(), Instant::now());
     let id = layer
-        .send(now, PEER, get("t"), Delivery::Confirmable)
+        .send(now, PEER, get("t"), Reliability::Confirmable)
         .expect("room");
     let request = sent(&mut layer, now).remove(0);
     events(&mut layer);
@@ -258,8 +258,9 @@ fn one_interaction_at_a_time_and_a_bounded_queue() {
     };
     let mut layer = DatagramLayer::new(config, 7);
     let now = Instant::now();
-    let send =
-        |layer: &mut DatagramLayer, token| layer.send(now, PEER, get(token), Delivery::Confirmable);
+    let send = |layer: &mut DatagramLayer, token| {
+        layer.send(now, PEER, get(token), Reliability::Confirmable)
+    };
     let ids: Vec<_> = ["a", "b", "c"]
         .map(|token| send(&mut layer, token).expect("room"))
         .into();
@@ -280,10 +281,10 @@ fn one_interaction_at_a_time_and_a_bounded_queue() {
 fn a_cancelled_message_lets_the_next_one_go() {
     let (mut layer, now) = (layer(), Instant::now());
     let first = layer
-        .send(now, PEER, get("a"), Delivery::Confirmable)
+        .send(now, PEER, get("a"), Reliability::Confirmable)
         .expect("room");
     layer
-        .send(now, PEER, get("b"), Delivery::Confirmable)
+        .send(now, PEER, get("b"), Reliability::Confirmable)
         .expect("room");
     layer.cancel(now, first);
     let sent = sent(&mut layer, now);
@@ -343,7 +344,7 @@ fn what_is_malformed_is_rejected_or_ignored() {
 fn a_notification_may_be_reset() {
     let (mut layer, now) = (layer(), Instant::now());
     let id = layer
-        .send(now, PEER, content("t"), Delivery::NonConfirmable)
+        .send(now, PEER, content("t"), Reliability::NonConfirmable)
         .expect("room");
     let notification = sent(&mut layer, now).remove(0);
     let later = now + Duration::from_secs(100);
@@ -379,7 +380,7 @@ fn requests_that_nobody_answers_are_paced() {
     let now = Instant::now();
     for token in ["a", "b", "c"] {
         layer
-            .send(now, PEER, get(token), Delivery::NonConfirmable)
+            .send(now, PEER, get(token), Reliability::NonConfirmable)
             .expect("room");
     }
     let first = sent(&mut layer, now);
@@ -398,10 +399,10 @@ fn requests_that_nobody_answers_are_paced() {
 fn groups_get_no_confirmable_messages_and_many_answer() {
     let (mut layer, now) = (layer(), Instant::now());
     let group = Peer::Address("224.0.1.187:5683".parse().expect("an address"));
-    let refused = layer.send(now, group, get("t"), Delivery::Confirmable);
+    let refused = layer.send(now, group, get("t"), Reliability::Confirmable);
     assert_eq!(refused, Err(SendError::ConfirmableToGroup));
     layer
-        .send(now, group, get("t"), Delivery::NonConfirmable)
+        .send(now, group, get("t"), Reliability::NonConfirmable)
         .expect("room");
     assert_eq!(sent(&mut layer, now).len(), 1);
     for host in 1..4 {
@@ -440,13 +441,13 @@ fn what_can_not_be_sent_is_told() {
     let (mut layer, now) = (layer(), Instant::now());
     let mut large = content("t");
     large.set_payload(vec![0; 2000]);
-    let refused = layer.send(now, PEER, large, Delivery::Confirmable);
+    let refused = layer.send(now, PEER, large, Reliability::Confirmable);
     assert!(matches!(
         refused,
         Err(SendError::TooLarge { limit: 1152, .. })
     ));
     let id = layer
-        .send(now, PEER, get("t"), Delivery::Confirmable)
+        .send(now, PEER, get("t"), Reliability::Confirmable)
         .expect("room");
     let kind = io::ErrorKind::NetworkUnreachable;
     loop {
@@ -464,10 +465,10 @@ fn what_can_not_be_sent_is_told() {
 
 #[test]
 fn a_closed_port_fails_what_was_sent_to_a_peer_never_heard() {
-    for delivery in [Delivery::Confirmable, Delivery::NonConfirmable] {
+    for reliability in [Reliability::Confirmable, Reliability::NonConfirmable] {
         let (mut layer, now) = (layer(), Instant::now());
-        let id = layer.send(now, PEER, get("t"), delivery).expect("room");
-        let next = layer.send(now, PEER, get("u"), delivery).expect("room");
+        let id = layer.send(now, PEER, get("t"), reliability).expect("room");
+        let next = layer.send(now, PEER, get("u"), reliability).expect("room");
         assert_eq!(sent(&mut layer, now).len(), 1, "one at a time");
         events(&mut layer);
         let kind = io::ErrorKind::ConnectionRefused;
@@ -483,12 +484,12 @@ fn a_closed_port_fails_what_was_sent_to_a_peer_never_heard() {
 fn a_closed_port_of_a_peer_that_was_heard_is_a_hint_only() {
     let (mut layer, now) = (layer(), Instant::now());
     layer
-        .send(now, PEER, get("t"), Delivery::Confirmable)
+        .send(now, PEER, get("t"), Reliability::Confirmable)
         .expect("room");
     let request = sent(&mut layer, now).remove(0);
     arrives(&mut layer, now, &Datagram::empty(ACK, request.id));
     layer
-        .send(now, PEER, get("u"), Delivery::Confirmable)
+        .send(now, PEER, get("u"), Reliability::Confirmable)
         .expect("room");
     assert_eq!(sent(&mut layer, now).len(), 1);
     events(&mut layer);
@@ -511,16 +512,16 @@ fn peers_are_bounded_and_the_idle_make_room() {
     let peer = |host| Peer::Address(([192, 0, 2, host], 5683).into());
     for host in 1..3 {
         layer
-            .send(now, peer(host), get("t"), Delivery::Confirmable)
+            .send(now, peer(host), get("t"), Reliability::Confirmable)
             .expect("room");
     }
-    let third = layer.send(now, peer(3), get("t"), Delivery::Confirmable);
+    let third = layer.send(now, peer(3), get("t"), Reliability::Confirmable);
     assert_eq!(third, Err(SendError::TooManyPeers(2)));
     let request = sent(&mut layer, now).remove(0);
     let reset = Datagram::empty(RST, request.id).to_bytes();
     layer.receive(now, peer(1), &reset).expect("it goes on");
     layer
-        .send(now, peer(3), get("t"), Delivery::Confirmable)
+        .send(now, peer(3), get("t"), Reliability::Confirmable)
         .expect("the first is idle");
 }
 
@@ -529,10 +530,10 @@ fn closing_lets_what_waits_go_out() {
     let (mut layer, now) = (layer(), Instant::now());
     arrives(&mut layer, now, &Datagram::new(CON, MessageId(1), get("t")));
     let id = layer
-        .send(now, PEER, get("u"), Delivery::Confirmable)
+        .send(now, PEER, get("u"), Reliability::Confirmable)
         .expect("room");
     layer.close(now);
-    let refused = layer.send(now, PEER, get("v"), Delivery::Confirmable);
+    let refused = layer.send(now, PEER, get("v"), Reliability::Confirmable);
     assert_eq!(refused, Err(SendError::Closing));
     assert_eq!(
         sent(&mut layer, now).len(),

@@ -9,7 +9,7 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, Message, MessageId, Token};
 
-use super::super::Delivery;
+use super::super::Reliability;
 use super::message_ids::MessageIds;
 
 /// A message that waits to be sent, or to be acknowledged.
@@ -19,7 +19,7 @@ pub(super) struct Transmission {
     pub(super) token: Token,
     /// What it is: a request, a response, or, Empty, a ping.
     pub(super) code: Code,
-    pub(super) delivery: Delivery,
+    pub(super) reliability: Reliability,
     /// As it is sent; without its id as long as it waits.
     pub(super) bytes: Vec<u8>,
     pub(super) state: State,
@@ -44,12 +44,17 @@ pub(super) enum State {
 }
 
 impl Transmission {
-    pub(super) fn new(to: Peer, message: &Message, delivery: Delivery, bytes: Vec<u8>) -> Self {
+    pub(super) fn new(
+        to: Peer,
+        message: &Message,
+        reliability: Reliability,
+        bytes: Vec<u8>,
+    ) -> Self {
         Self {
             to,
             token: message.token(),
             code: message.code(),
-            delivery,
+            reliability,
             bytes,
             state: State::Waiting,
             timer: None,
@@ -63,7 +68,7 @@ impl Transmission {
 
     /// Whether NSTART limits how many such are open at a time.
     pub(super) fn takes_turns(&self) -> bool {
-        self.code.is_request() || self.delivery == Delivery::Confirmable
+        self.code.is_request() || self.reliability == Reliability::Confirmable
     }
 
     /// Gives it its id.

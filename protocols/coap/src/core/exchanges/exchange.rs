@@ -6,7 +6,7 @@ use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 
 use crate::codec::Message;
-use crate::core::Delivery;
+use crate::core::Reliability;
 use crate::core::observe::NotificationOrder;
 use crate::oscore;
 
@@ -15,7 +15,7 @@ pub(super) struct Exchange {
     pub(super) to: Peer,
     /// The request as it is sent, the token included once it was sent.
     pub(super) message: Message,
-    pub(super) delivery: Delivery,
+    pub(super) reliability: Reliability,
     pub(super) phase: Phase,
     /// How long each response may take.
     pub(super) timeout: Duration,

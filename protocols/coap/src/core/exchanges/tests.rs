@@ -31,10 +31,9 @@ impl Play {
     }
 
     fn begin(&mut self, kind: Kind) -> ExchangeId {
-        let get = Message::new(Code::GET);
-        let begun = self
-            .exchanges
-            .begin(self.now, SERVER, get, Delivery::Confirmable, kind, None);
+        let mut get = NewExchange::new(Message::new(Code::GET));
+        get.kind = kind;
+        let begun = self.exchanges.begin(self.now, get);
         begun.expect("there is room")
     }
 
@@ -121,11 +120,8 @@ fn each_request_has_a_token_of_its_own() {
         play.begin(Kind::Single);
         assert!(tokens.insert(play.sent().token()));
     }
-    let get = Message::new(Code::GET);
-    let (delivery, kind) = (Delivery::Confirmable, Kind::Single);
-    let begun = play
-        .exchanges
-        .begin(play.now, SERVER, get, delivery, kind, None);
+    let get = NewExchange::new(Message::new(Code::GET));
+    let begun = play.exchanges.begin(play.now, get);
     assert!(matches!(begun, Err(RequestError::TooManyPending)));
 }
 
@@ -449,14 +445,10 @@ fn a_challenge_of_a_server_that_started_again_is_answered() {
 #[test]
 fn a_group_can_not_be_asked_under_oscore() {
     let (mut play, _) = secured();
-    let begun = play.exchanges.begin(
-        play.now,
-        SERVER,
-        Message::new(Code::GET),
-        Delivery::NonConfirmable,
-        Kind::Group(Duration::from_secs(5)),
-        None,
-    );
+    let mut get = NewExchange::new(Message::new(Code::GET));
+    get.reliability = Reliability::NonConfirmable;
+    get.kind = Kind::Group(Duration::from_secs(5));
+    let begun = play.exchanges.begin(play.now, get);
     assert!(matches!(begun, Err(RequestError::InvalidRequest(_))));
 }
 

@@ -63,7 +63,7 @@ fn settings_come_first_and_count() {
     // Requests need not wait for the peer's; till then, the base values hold.
     assert_eq!(layer.max_message_size(PEER), 1152);
     let large = message(Code::POST, "t", &"x".repeat(2000));
-    let refused = layer.send(now, PEER, large.clone(), Delivery::Confirmable);
+    let refused = layer.send(now, PEER, large.clone(), Reliability::Confirmable);
     assert!(matches!(
         refused,
         Err(SendError::TooLarge { limit: 1152, .. })
@@ -77,7 +77,7 @@ fn settings_come_first_and_count() {
     assert_eq!(events(&mut layer), [LayerEvent::Ready]);
     assert!(layer.allows_bert(PEER));
     layer
-        .send(now, PEER, large.clone(), Delivery::Confirmable)
+        .send(now, PEER, large.clone(), Reliability::Confirmable)
         .expect("it may be as long");
     assert_eq!(sent(&mut layer), [large]);
     assert_eq!(layer.deadline(), None);
@@ -248,11 +248,11 @@ fn a_released_connection_takes_no_requests() {
     assert_eq!(events(&mut layer), [released]);
     let now = Instant::now();
     let get = message(Code::GET, "t", "");
-    let refused = layer.send(now, PEER, get, Delivery::Confirmable);
+    let refused = layer.send(now, PEER, get, Reliability::Confirmable);
     assert_eq!(refused, Err(SendError::Closing));
     let answer = message(Code::CONTENT, "t", "");
     layer
-        .send(now, PEER, answer, Delivery::Confirmable)
+        .send(now, PEER, answer, Reliability::Confirmable)
         .expect("answers go on");
 
     layer.close(now);
@@ -271,10 +271,10 @@ fn queues_are_bounded() {
     let get = || message(Code::GET, "t", "");
     for _ in 0..64 {
         layer
-            .send(now, PEER, get(), Delivery::Confirmable)
+            .send(now, PEER, get(), Reliability::Confirmable)
             .expect("room");
     }
-    let refused = layer.send(now, PEER, get(), Delivery::Confirmable);
+    let refused = layer.send(now, PEER, get(), Reliability::Confirmable);
     assert_eq!(refused, Err(SendError::QueueFull(64)));
     let ping = message(Code::PING, "p", "");
     let result = (0..1000).try_for_each(|_| arrives(&mut layer, &ping));
@@ -287,7 +287,7 @@ fn what_is_cancelled_is_not_sent() {
     let now = Instant::now();
     let get = message(Code::GET, "t", "");
     let id = layer
-        .send(now, PEER, get, Delivery::Confirmable)
+        .send(now, PEER, get, Reliability::Confirmable)
         .expect("room");
     layer.cancel(now, id);
     assert_eq!(sent(&mut layer), []);

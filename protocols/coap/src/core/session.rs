@@ -1,4 +1,4 @@
-//! A message layer with the request layer on top: everything but the socket.
+//! A session: a message layer with the request layer on top, everything but the socket.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -10,9 +10,9 @@ use jackfield_store::Batch;
 
 use super::blockwise::BlockError;
 use super::{
-    Config, Delivery, ExchangeEvent, ExchangeId, Exchanges, Kind, LayerError, LayerEvent,
-    MessageLayer, Outgoing, Received, Reception, SendError, TransmissionError, TransmissionId,
-    Verdict,
+    Config, ExchangeEvent, ExchangeId, Exchanges, LayerError, LayerEvent, MessageLayer,
+    NewExchange, Outgoing, Received, Reception, Reliability, SendError, TransmissionError,
+    TransmissionId, Verdict,
 };
 use crate::codec::{Code, Message};
 use crate::error::RequestError;
@@ -21,20 +21,20 @@ use crate::oscore;
 /// Of how many messages that were sent the outcome is waited for.
 const MAX_TRANSMISSIONS: usize = 4096;
 
-/// An endpoint: it makes requests and, if it [serves](Self::serving), takes them.
+/// A session of one endpoint: it makes requests and, if it [serves](Self::serving), takes them.
 ///
 /// Over a layer for datagrams it is a [`DatagramCore`], over one for streams a [`StreamCore`].
 #[derive(Debug)]
-pub struct Endpoint<L> {
+pub struct Session<L> {
     layer: L,
     exchanges: Exchanges,
     serves: bool,
     /// What the requests that it takes must be protected with, if with anything.
-    guard: Option<oscore::Guard>,
+    contexts: Option<oscore::ServerContexts>,
     /// What is on its way, and for whom.
     transmissions: BTreeMap<TransmissionId, Purpose>,
     by_exchange: BTreeMap<ExchangeId, TransmissionId>,
-    events: VecDeque<EndpointEvent>,
+    events: VecDeque<SessionEvent>,
     /// Since when the peer wants the stream to be closed, and for how long to be left alone then.
     released: Option<(Instant, Duration)>,
 }
@@ -46,23 +46,23 @@ enum Purpose {
     Own,
 }
 
-/// What an endpoint tells.
+/// What a session tells.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum EndpointEvent {
+pub enum SessionEvent {
     /// Something about a request that was made.
     Exchange(ExchangeEvent),
-    /// A request, to be answered with [`Endpoint::respond`].
+    /// A request, to be answered with [`Session::respond`].
     Request(Received),
-    /// The peer has a message that was sent with [`Endpoint::notify`], or answered a
-    /// [`ping`](Endpoint::ping).
+    /// The peer has a message that was sent with [`Session::notify`], or answered a
+    /// [`ping`](Session::ping).
     Delivered(TransmissionId),
     /// Such a message was not delivered.
     Undelivered(TransmissionId, TransmissionError),
     /// The peer of a stream has said what it can do.
     Ready,
-    /// These changes are to be made durable, all or none; then [`Endpoint::stored`] is to be called,
-    /// or [`Endpoint::not_stored`]. Only under OSCORE; one at a time for each context.
+    /// These changes are to be made durable, all or none; then [`Session::stored`] is to be called,
+    /// or [`Session::not_stored`]. Only under OSCORE; one at a time for each context.
     Store(StoreId, Batch),
 }
 
@@ -78,15 +78,15 @@ impl StoreId {
     }
 }
 
-impl<L: MessageLayer> Endpoint<L> {
-    /// An endpoint that makes requests. None goes out before [`connected`](Self::connected).
+impl<L: MessageLayer> Session<L> {
+    /// A session that makes requests. None goes out before [`connected`](Self::connected).
     pub fn new(layer: L, config: Config) -> Self {
         let is_reliable = layer.is_reliable();
         Self {
             layer,
             exchanges: Exchanges::new(config, is_reliable),
             serves: false,
-            guard: None,
+            contexts: None,
             transmissions: BTreeMap::new(),
             by_exchange: BTreeMap::new(),
             events: VecDeque::new(),
@@ -112,23 +112,23 @@ impl<L: MessageLayer> Endpoint<L> {
     /// protected is refused with 4.01, and its answers are protected as the requests were.
     #[must_use]
     pub fn serving_protected(mut self, contexts: Vec<oscore::Context>) -> Self {
-        self.guard = Some(oscore::Guard::new(contexts));
+        self.contexts = Some(oscore::ServerContexts::new(contexts));
         self.serving()
     }
 
-    /// What [`EndpointEvent::Store`] named is durable: requests that waited for it go out.
+    /// What [`SessionEvent::Store`] named is durable: requests that waited for it go out.
     pub fn stored(&mut self, now: Instant, id: StoreId) {
-        match self.guarding(id) {
+        match self.served_context(id) {
             Some(context) => context.stored(),
             None => self.exchanges.stored(),
         }
         self.pump(now);
     }
 
-    /// What [`EndpointEvent::Store`] named could not be stored, for this reason. What is reserved
+    /// What [`SessionEvent::Store`] named could not be stored, for this reason. What is reserved
     /// already can still be used; then all fails that has to be protected.
     pub fn not_stored(&mut self, now: Instant, id: StoreId, why: &str) {
-        match self.guarding(id) {
+        match self.served_context(id) {
             Some(context) => context.not_stored(why),
             None => self.exchanges.not_stored(why),
         }
@@ -136,18 +136,18 @@ impl<L: MessageLayer> Endpoint<L> {
     }
 
     /// The context of those that it serves which is meant, if it is not its own.
-    fn guarding(&mut self, id: StoreId) -> Option<&mut oscore::Context> {
+    fn served_context(&mut self, id: StoreId) -> Option<&mut oscore::Context> {
         let index = id.0.checked_sub(self.exchanges.is_protected().into())?;
-        self.guard.as_mut()?.context(index)
+        self.contexts.as_mut()?.context(index)
     }
 
-    fn poll_store(&mut self) -> Option<EndpointEvent> {
+    fn poll_store(&mut self) -> Option<SessionEvent> {
         if let Some(changes) = self.exchanges.poll_store() {
-            return Some(EndpointEvent::Store(StoreId(0), changes));
+            return Some(SessionEvent::Store(StoreId(0), changes));
         }
-        let (index, changes) = self.guard.as_mut()?.poll_store()?;
+        let (index, changes) = self.contexts.as_mut()?.poll_store()?;
         let id = StoreId(index + usize::from(self.exchanges.is_protected()));
-        Some(EndpointEvent::Store(id, changes))
+        Some(SessionEvent::Store(id, changes))
     }
 
     /// The message layer.
@@ -162,15 +162,9 @@ impl<L: MessageLayer> Endpoint<L> {
     pub fn begin(
         &mut self,
         now: Instant,
-        to: Peer,
-        message: Message,
-        delivery: Delivery,
-        kind: Kind,
-        timeout: Option<Duration>,
+        exchange: NewExchange,
     ) -> Result<ExchangeId, RequestError> {
-        let begun = self
-            .exchanges
-            .begin(now, to, message, delivery, kind, timeout)?;
+        let begun = self.exchanges.begin(now, exchange)?;
         self.pump(now);
         Ok(begun)
     }
@@ -181,8 +175,8 @@ impl<L: MessageLayer> Endpoint<L> {
         self.pump(now);
     }
 
-    /// Asks a peer whether it is there; [`EndpointEvent::Delivered`] or
-    /// [`EndpointEvent::Undelivered`] follows.
+    /// Asks a peer whether it is there; [`SessionEvent::Delivered`] or
+    /// [`SessionEvent::Undelivered`] follows.
     ///
     /// # Errors
     /// As [`SendError`] says.
@@ -203,7 +197,7 @@ impl<L: MessageLayer> Endpoint<L> {
         mut response: Message,
     ) -> Result<TransmissionId, SendError> {
         response.set_token(to.token);
-        let response = self.guarded(to.from(), response)?;
+        let response = self.protected_as_asked(to.from(), response)?;
         let id = self.layer.respond(now, to, response)?;
         self.remember(id);
         Ok(id)
@@ -228,19 +222,12 @@ impl<L: MessageLayer> Endpoint<L> {
         now: Instant,
         to: Peer,
         notification: Message,
-        delivery: Delivery,
+        reliability: Reliability,
     ) -> Result<TransmissionId, SendError> {
-        let notification = self.guarded(to, notification)?;
-        let id = self.layer.send(now, to, notification, delivery)?;
+        let notification = self.protected_as_asked(to, notification)?;
+        let id = self.layer.send(now, to, notification, reliability)?;
         self.remember(id);
         Ok(id)
-    }
-
-    /// Forgets what was sent with [`notify`](Self::notify): it is not repeated any more.
-    pub fn cancel_transmission(&mut self, now: Instant, id: TransmissionId) {
-        if self.transmissions.remove(&id).is_some() {
-            self.layer.cancel(now, id);
-        }
     }
 
     /// Ends in order: what waits goes out.
@@ -301,8 +288,8 @@ impl<L: MessageLayer> Endpoint<L> {
                 id,
                 to,
                 message,
-                delivery,
-            } => match self.layer.send(now, to, message, delivery) {
+                reliability,
+            } => match self.layer.send(now, to, message, reliability) {
                 Ok(transmission) => {
                     self.transmissions
                         .insert(transmission, Purpose::Exchange(id));
@@ -341,7 +328,7 @@ impl<L: MessageLayer> Endpoint<L> {
             }
             LayerEvent::Acknowledged(id) => match self.forget(id) {
                 Some(Purpose::Exchange(exchange)) => self.exchanges.delivered(exchange),
-                Some(Purpose::Own) => self.events.push_back(EndpointEvent::Delivered(id)),
+                Some(Purpose::Own) => self.events.push_back(SessionEvent::Delivered(id)),
                 None => {}
             },
             LayerEvent::Failed(id, error) => match self.forget(id) {
@@ -349,12 +336,12 @@ impl<L: MessageLayer> Endpoint<L> {
                     self.exchanges.undelivered(now, exchange, error.into());
                 }
                 Some(Purpose::Own) => {
-                    let event = EndpointEvent::Undelivered(id, error);
+                    let event = SessionEvent::Undelivered(id, error);
                     self.events.push_back(event);
                 }
                 None => {}
             },
-            LayerEvent::Ready => self.events.push_back(EndpointEvent::Ready),
+            LayerEvent::Ready => self.events.push_back(SessionEvent::Ready),
             LayerEvent::Released { hold_off, .. } => {
                 // Its requests end by its own side's end.
                 if !self.serves {
@@ -366,8 +353,8 @@ impl<L: MessageLayer> Endpoint<L> {
     }
 
     fn take_request(&mut self, now: Instant, mut received: Received) {
-        if let Some(guard) = &mut self.guard {
-            match guard.unprotect(received.reception.from(), &received.message) {
+        if let Some(contexts) = &mut self.contexts {
+            match contexts.unprotect(received.reception.from(), &received.message) {
                 Ok(plain) => received.message = plain,
                 Err(Some(refusal)) => {
                     // Where it can't be sent, the client asks again, or gives up.
@@ -388,14 +375,14 @@ impl<L: MessageLayer> Endpoint<L> {
             let _ = self.respond(now, &received.reception, refusal);
             return;
         }
-        self.events.push_back(EndpointEvent::Request(received));
+        self.events.push_back(SessionEvent::Request(received));
     }
 
     /// An answer, protected as its request was.
-    fn guarded(&mut self, to: Peer, answer: Message) -> Result<Message, SendError> {
-        match &mut self.guard {
+    fn protected_as_asked(&mut self, to: Peer, answer: Message) -> Result<Message, SendError> {
+        match &mut self.contexts {
             None => Ok(answer),
-            Some(guard) => guard
+            Some(contexts) => contexts
                 .protect(to, &answer)
                 .map_err(|error| SendError::Unprotected(error.kind())),
         }
@@ -440,16 +427,16 @@ impl<L: MessageLayer> Endpoint<L> {
     }
 }
 
-impl<L: MessageLayer> Core for Endpoint<L> {
-    type Event = EndpointEvent;
+impl<L: MessageLayer> Core for Session<L> {
+    type Event = SessionEvent;
     type Error = LayerError;
 
-    fn poll_event(&mut self) -> Option<EndpointEvent> {
+    fn poll_event(&mut self) -> Option<SessionEvent> {
         if let Some(store) = self.poll_store() {
             return Some(store);
         }
         if let Some(event) = self.exchanges.poll_event() {
-            return Some(EndpointEvent::Exchange(event));
+            return Some(SessionEvent::Exchange(event));
         }
         self.events.pop_front()
     }
@@ -484,7 +471,7 @@ impl<L: MessageLayer> Core for Endpoint<L> {
     }
 }
 
-impl<L: MessageLayer + DatagramCore> DatagramCore for Endpoint<L> {
+impl<L: MessageLayer + DatagramCore> DatagramCore for Session<L> {
     fn receive(&mut self, now: Instant, from: Peer, datagram: &[u8]) -> Result<(), LayerError> {
         let received = self.layer.receive(now, from, datagram);
         self.pump(now);
@@ -519,7 +506,7 @@ impl<L: MessageLayer + DatagramCore> DatagramCore for Endpoint<L> {
     }
 }
 
-impl<L: MessageLayer + StreamCore> StreamCore for Endpoint<L> {
+impl<L: MessageLayer + StreamCore> StreamCore for Session<L> {
     fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), LayerError> {
         let received = self.layer.receive(now, bytes);
         self.pump(now);
@@ -573,7 +560,7 @@ mod tests {
     #[test]
     fn a_request_with_a_block_of_the_reserved_size_is_refused() {
         let layer = DatagramLayer::new(DatagramConfig::default(), 1);
-        let mut server = Endpoint::new(layer, Config::default()).serving();
+        let mut server = Session::new(layer, Config::default()).serving();
         let now = Instant::now();
         let mut message = Message::new(Code::GET);
         message.set_block2(Block::new(0, false, BlockSize::Bert).expect("a small number"));
