@@ -211,9 +211,9 @@ fn is_group(server: &ServerArgs) -> bool {
 
 fn config(server: &ServerArgs) -> ClientConfig {
     let mut config = ClientConfig::default();
-    config.reconnect = None;
+    config.connection.reconnect = None;
     config.block_size = server.block_size;
-    config.connect_timeout = server.timeout;
+    config.connection.connect_timeout = server.timeout;
     config.requests.response_timeout = server.timeout;
     config.max_body = u64::MAX;
     config

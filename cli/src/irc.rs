@@ -2,7 +2,7 @@
 
 use std::env;
 
-use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent};
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Status};
 use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
 use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Sasl, Whois};
 use jackfield_irc::{RequestError, SessionError};
@@ -46,11 +46,11 @@ pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Fail
     let mut lost = None;
     while let Some(event) = events.next().await {
         match &event {
-            ClientEvent::Irc(Event::Registered { .. }) => {
+            ClientEvent::Status(Status::Ready(_)) => {
                 registered.take().map(|registered| registered.send(()));
             }
             // Before it has ever worked, whoever typed the command wants to know that it does not.
-            ClientEvent::Disconnected { error, retry_in }
+            ClientEvent::Status(Status::Disconnected { error, retry_in })
                 if retry_in.is_none() || registered.is_some() =>
             {
                 lost = Some(Failure::connection(&server, error, kind));
@@ -229,19 +229,25 @@ fn describe_whois(whois: &Whois) -> String {
 /// What happened, in a line; nothing for what only programs care for.
 fn describe(event: &ClientEvent) -> Option<String> {
     let event = match event {
-        ClientEvent::Connecting { attempt: 1 } => return Some("-- connecting".into()),
-        ClientEvent::Connecting { attempt } => {
+        ClientEvent::Status(Status::Connecting { attempt: 1 }) => {
+            return Some("-- connecting".into());
+        }
+        ClientEvent::Status(Status::Connecting { attempt }) => {
             return Some(format!("-- connecting, attempt {attempt}"));
         }
-        ClientEvent::Connected => return Some("-- connected, registering".into()),
-        ClientEvent::JoinFailed { channel, error } => {
+        ClientEvent::Status(Status::Connected) => return Some("-- connected, registering".into()),
+        ClientEvent::Event(Event::JoinFailed { channel, error }) => {
             return Some(format!("! could not join {channel}: {error}"));
         }
-        ClientEvent::Disconnected {
+        ClientEvent::Status(Status::Disconnected {
             error,
             retry_in: Some(delay),
-        } => return Some(format!("! {error}; trying again in {} s", delay.as_secs())),
-        ClientEvent::Irc(event) => event,
+        }) => return Some(format!("! {error}; trying again in {} s", delay.as_secs())),
+        ClientEvent::Status(Status::Ready(registered)) => {
+            let network = registered.network.as_deref().unwrap_or("the network");
+            return Some(format!("-- on {network} as {}", registered.nick));
+        }
+        ClientEvent::Event(event) => event,
         _ => return None,
     };
     let because = |reason: &Option<String>| {
@@ -249,10 +255,6 @@ fn describe(event: &ClientEvent) -> Option<String> {
         reason.map_or_else(String::new, |reason| format!(" ({reason})"))
     };
     Some(match event {
-        Event::Registered { nick, network, .. } => {
-            let network = network.as_deref().unwrap_or("the network");
-            format!("-- on {network} as {nick}")
-        }
         Event::Message(message) => describe_message(message),
         Event::Joined { channel, nick, .. } => format!("[{channel}] -> {nick}"),
         Event::Parted {

@@ -9,6 +9,7 @@ use std::env;
 
 use jackfield_mqtt::client::{
     self, Acknowledge, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events,
+    Status,
 };
 use jackfield_mqtt::codec::{Password, ReasonCode, Will};
 use jackfield_mqtt::core::{Connect, Event};
@@ -90,24 +91,24 @@ impl Broker {
             return Ok(None);
         };
         match &event {
-            ClientEvent::Mqtt(Event::Connected(server)) => {
+            ClientEvent::Status(Status::Ready(server)) => {
                 self.stood = true;
                 self.say(&format!("connected as {}", server.client_id));
             }
-            ClientEvent::Disconnected {
+            ClientEvent::Status(Status::Disconnected {
                 error: ConnectionError::Session(SessionError::OlderServer { falls_back: true }),
                 ..
-            } => self.say("the broker speaks MQTT 3.1.1 only; so does this, then"),
-            ClientEvent::Disconnected { error, retry_in } => match retry_in {
+            }) => self.say("the broker speaks MQTT 3.1.1 only; so does this, then"),
+            ClientEvent::Status(Status::Disconnected { error, retry_in }) => match retry_in {
                 Some(delay) if self.stood || delay.is_zero() => {
                     eprintln!("jackfield: {error}; trying again in {} s", delay.as_secs());
                 }
                 _ => return Err(self.failure(error)),
             },
-            ClientEvent::Mqtt(Event::ResubscribeFailed { filter, reason }) => {
+            ClientEvent::Event(Event::ResubscribeFailed { filter, reason }) => {
                 eprintln!("jackfield: {filter} was not subscribed again: {reason:?}");
             }
-            ClientEvent::Connecting { attempt } => {
+            ClientEvent::Status(Status::Connecting { attempt }) => {
                 self.say(&format!("connecting to {}, attempt {attempt}", self.server));
             }
             _ => {}

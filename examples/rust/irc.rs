@@ -9,7 +9,7 @@
 
 use std::error::Error;
 
-use jackfield::irc::client::{self, ClientConfig, ClientEvent};
+use jackfield::irc::client::{self, ClientConfig, ClientEvent, Status};
 use jackfield::irc::core::{Config, Event};
 use jackfield::irc::server::{ServerConfig, serve};
 use jackfield::native::Native;
@@ -37,18 +37,18 @@ async fn greet(network: impl TcpConnect, server: Endpoint) -> Result<(), Box<dyn
     tokio::spawn(connection);
     while let Some(event) = events.next().await {
         match event {
-            ClientEvent::Irc(Event::Joined {
+            ClientEvent::Event(Event::Joined {
                 channel, own: true, ..
             }) => {
                 // What is awaited in this loop holds the loop up: so this is a task as well.
                 let client = client.clone();
                 tokio::spawn(async move { client.send_message(&channel.into(), "hello").await });
             }
-            ClientEvent::Irc(Event::Message(message)) => {
+            ClientEvent::Event(Event::Message(message)) => {
                 println!("{}: {}", message.from.name, message.text);
                 break;
             }
-            ClientEvent::Disconnected { error, .. } => eprintln!("{error}"),
+            ClientEvent::Status(Status::Disconnected { error, .. }) => eprintln!("{error}"),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@
 
 use std::error::Error;
 
-use jackfield::mqtt::client::{self, ClientEvent};
+use jackfield::mqtt::client::{self, ClientEvent, Status};
 use jackfield::mqtt::codec::{QoS, SubscribeOptions};
 use jackfield::mqtt::core::{Connect, Message};
 use jackfield::native::Native;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A client waits for a broker that is not there. This says why, and then tries on.
     tokio::spawn(async move {
         while let Some(event) = events.next().await {
-            if let ClientEvent::Disconnected { error, .. } = event {
+            if let ClientEvent::Status(Status::Disconnected { error, .. }) = event {
                 eprintln!("{error}");
             }
         }

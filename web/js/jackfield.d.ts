@@ -168,7 +168,7 @@ export type IrcEvent = Timed &
   (
     | { type: 'connecting' }
     | { type: 'connected'; security: Security }
-    | { type: 'registered'; nick: string; network: string }
+    | { type: 'registered'; nick: string; network: string; security: Security }
     /** `retryIn` is in milliseconds; null where trying again can't help: then the events end. */
     | { type: 'disconnected'; error: JackfieldError; retryIn: number | null }
     | {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use jackfield_coap::RequestError;
 use jackfield_coap::client::{
-    self, Client, ClientConfig, ClientEvent, CoapWebSockets, ConnectionError, Events,
+    self, Client, ClientConfig, ClientEvent, CoapWebSockets, ConnectionError, Events, Status,
 };
 use jackfield_coap::codec::{Scheme, Target, Uri};
 use jackfield_coap::core::{Request, Response};
@@ -325,11 +325,11 @@ impl Link {
     async fn follow(self: Rc<Self>, mut events: Events) {
         while let Some(event) = events.next().await {
             match event {
-                ClientEvent::Connected => {
+                ClientEvent::Status(Status::Connected | Status::Ready(())) => {
                     self.open.replace(true);
                     self.problem.take();
                 }
-                ClientEvent::Disconnected { error, .. } => {
+                ClientEvent::Status(Status::Disconnected { error, .. }) => {
                     self.open.replace(false);
                     self.problem.replace(Some(error));
                 }

@@ -5,7 +5,7 @@ mod event;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events};
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::{ChannelName, InvalidValue, Nickname, Target, Text, Word};
 use jackfield_irc::core::{Config, Sasl};
 use jackfield_irc::{RequestError, SessionError};
@@ -20,7 +20,7 @@ use crate::convert::{self, Options, invalid, socket_error};
 use crate::network::Secured;
 use crate::running::{Running, disconnected, timed};
 
-use self::event::{fault, to_object};
+use self::event::to_object;
 
 /// The port of IRC over TLS (RFC 7194), and the usual one without.
 const PORT_TLS: u16 = 6697;
@@ -179,17 +179,27 @@ impl Irc {
 
     fn convert(&self, event: &ClientEvent) -> Option<Object> {
         Some(match event {
-            ClientEvent::Connecting { .. } => timed("connecting", None, []),
-            ClientEvent::Connected => {
+            ClientEvent::Status(Status::Connecting { .. }) => timed("connecting", None, []),
+            ClientEvent::Status(Status::Connected) => {
                 let security = self.network.security();
                 timed("connected", None, [("security", security.into())])
             }
-            ClientEvent::Irc(event) => return to_object(event),
-            ClientEvent::JoinFailed { channel, error } => fault(channel, &error.to_string()),
-            ClientEvent::Disconnected { error, retry_in } => {
+            ClientEvent::Status(Status::Ready(registered)) => timed(
+                "registered",
+                None,
+                [
+                    ("nick", registered.nick.as_str().into()),
+                    (
+                        "network",
+                        registered.network.as_deref().unwrap_or_default().into(),
+                    ),
+                    ("security", self.network.security().into()),
+                ],
+            ),
+            ClientEvent::Event(event) => return to_object(event),
+            ClientEvent::Status(Status::Disconnected { error, retry_in }) => {
                 disconnected(error, *retry_in, session_kind)
             }
-            _ => return None,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jackfield_mqtt::RequestError;
 use jackfield_mqtt::client::{
-    self, Client, ClientEvent, Events, Publication, Requester, Subscription,
+    self, Client, ClientEvent, Events, Publication, Requester, Status, Subscription,
 };
 use jackfield_mqtt::codec::{
     Disconnect, DisconnectReason, PublishReason, Text, TopicFilter, TopicName,
@@ -302,8 +302,8 @@ impl Mqtt {
 
     fn convert(&self, event: &ClientEvent) -> Option<Object> {
         Some(match event {
-            ClientEvent::Connecting { .. } => timed("connecting", None, []),
-            ClientEvent::Mqtt(Event::Connected(server)) => timed(
+            ClientEvent::Status(Status::Connecting { .. }) => timed("connecting", None, []),
+            ClientEvent::Status(Status::Ready(server)) => timed(
                 "connected",
                 None,
                 [
@@ -312,12 +312,12 @@ impl Mqtt {
                     ("clientId", server.client_id.as_str().into()),
                 ],
             ),
-            ClientEvent::Mqtt(Event::Message(delivery)) => timed(
+            ClientEvent::Event(Event::Message(delivery)) => timed(
                 "message",
                 None,
                 [("message", value::delivery(delivery).into())],
             ),
-            ClientEvent::Mqtt(Event::ResubscribeFailed { filter, reason }) => timed(
+            ClientEvent::Event(Event::ResubscribeFailed { filter, reason }) => timed(
                 "unsubscribed",
                 None,
                 [
@@ -326,7 +326,7 @@ impl Mqtt {
                     ("reason", reason.to_string().into()),
                 ],
             ),
-            ClientEvent::Disconnected { error, retry_in } => {
+            ClientEvent::Status(Status::Disconnected { error, retry_in }) => {
                 disconnected(error, *retry_in, value::session_kind)
             }
             _ => return None,

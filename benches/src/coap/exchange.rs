@@ -95,7 +95,7 @@ fn body() -> Vec<u8> {
 }
 
 async fn ours(at: SocketAddr) -> Result<Times> {
-    let (client, _events, connection) = client::connect(Native, at.into(), ClientConfig::default());
+    let (client, _, connection) = client::connect(Native, at.into(), ClientConfig::default());
     let connection = tokio::spawn(connection);
     let start = Instant::now();
     for _ in 0..GETS {

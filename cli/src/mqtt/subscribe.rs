@@ -49,7 +49,7 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
             event = broker.next() => event?,
         };
         let delivery = match event {
-            Some(ClientEvent::Mqtt(Event::Message(delivery))) => delivery,
+            Some(ClientEvent::Event(Event::Message(delivery))) => delivery,
             Some(_) => continue,
             None => return Ok(()),
         };

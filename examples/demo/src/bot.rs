@@ -23,7 +23,7 @@ pub(crate) async fn run(server: Endpoint, roots: String, channel: &'static str) 
     let (client, mut events, connection) = client::connect(network, server, config);
     let connection = tokio::spawn(connection);
     while let Some(event) = events.next().await {
-        if let ClientEvent::Irc(event) = event {
+        if let ClientEvent::Event(event) = event {
             // Answers come as events too: while one is awaited, events must be read.
             tokio::spawn(react(client.clone(), channel.clone(), event));
         }

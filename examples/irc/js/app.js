@@ -113,6 +113,8 @@ class Session {
         break;
       case 'registered':
         this.registered = true;
+        this.security = event.security;
+        view.lock(event.security, this.way.host);
         showChat(this);
         view.banner('');
         $('network').textContent = event.network || this.way.host;

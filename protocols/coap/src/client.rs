@@ -20,7 +20,7 @@
 //!
 //! async fn evening(network: impl UdpOpen) -> Result<(), Box<dyn std::error::Error>> {
 //!     let server = "light.example.org:5683".parse()?;
-//!     let (light, _events, connection) = client::connect(network, server, ClientConfig::default());
+//!     let (light, _, connection) = client::connect(network, server, ClientConfig::default());
 //!     tokio::spawn(connection);
 //!
 //!     light.put("/lamp", "on", ContentFormat::TEXT_PLAIN).await?;
@@ -35,7 +35,6 @@
 
 mod config;
 mod connection;
-mod datagram;
 mod desk;
 mod download;
 mod event;
@@ -45,18 +44,17 @@ mod inner;
 mod mailbox;
 mod observation;
 pub(crate) mod security;
-mod stream;
 mod upload;
 #[cfg(feature = "websocket")]
 mod websocket;
 
 pub use config::ClientConfig;
-pub use connection::{Connection, connect, connect_tcp, multicast};
+pub use connection::{connect, connect_tcp, multicast};
 pub use download::Download;
-pub use event::{ClientEvent, ConnectionError, Events};
+pub use event::{ClientEvent, Connection, ConnectionError, Event, Events, Status};
 pub use group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6, Answers, Multicast};
 pub use handle::{Client, IntoRequest};
-pub use jackfield_client::Reconnect;
+pub use jackfield_client::{Options, Reconnect};
 pub use observation::Observation;
 pub use security::SecurityContext;
 pub use upload::Progress;

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jackfield_coap::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Events};
+use jackfield_coap::client::{
+    self, Client, ClientConfig, ClientEvent, ConnectionError, Events, Status,
+};
 use jackfield_coap::codec::{
     Block, BlockSize, Code, ContentFormat, FrameHeader, Message, OptionNumber,
 };
@@ -105,7 +107,7 @@ async fn begin() -> (Client, Events, impl TcpListener) {
 async fn lost(events: &mut Events) -> (ConnectionError, Option<Duration>) {
     loop {
         let event = events.next().await.expect("it goes on");
-        if let ClientEvent::Disconnected { error, retry_in } = event {
+        if let ClientEvent::Status(Status::Disconnected { error, retry_in }) = event {
             return (error, retry_in);
         }
     }
@@ -143,6 +145,13 @@ async fn a_server_that_releases_its_clients_is_left_and_found_again() {
     assert!(peer.receive().await.is_none(), "there is no end");
     let answer = first.await.expect("no panic").expect("it is answered");
     assert_eq!(answer.text(), Some("one"));
+    let (error, retry_in) = lost(&mut events).await;
+    let is_released = matches!(
+        error,
+        ConnectionError::Session(SessionError::Released { .. })
+    );
+    assert!(is_released, "{error:?}");
+    assert!(retry_in >= Some(Duration::from_secs(100)), "{retry_in:?}");
 
     let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
     let waited = released.elapsed();
@@ -152,13 +161,6 @@ async fn a_server_that_releases_its_clients_is_left_and_found_again() {
     peer.answer(&request, "two").await;
     let answer = second.await.expect("no panic").expect("it is answered");
     assert_eq!(answer.text(), Some("two"));
-    let (error, retry_in) = lost(&mut events).await;
-    let is_released = matches!(
-        error,
-        ConnectionError::Session(SessionError::Released { .. })
-    );
-    assert!(is_released, "{error:?}");
-    assert!(retry_in >= Some(Duration::from_secs(100)), "{retry_in:?}");
 }
 
 /// RFC 8323, section 5.6: who sends what is no message is told so; the request fails, and the client

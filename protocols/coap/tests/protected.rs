@@ -73,7 +73,7 @@ impl World {
         let parameters = Parameters::new(&[secret; 16], b"c", b"s").expect("parameters");
         let context = SecurityContext::open(&parameters, self.client_disk.clone()).await;
         let mut config = ClientConfig::default();
-        config.seed = Some(7);
+        config.connection.seed = Some(7);
         config.requests.seed = Some(7);
         config.oscore = Some(context.expect("it opens"));
         let server = "there.example:5683".parse().expect("an endpoint");

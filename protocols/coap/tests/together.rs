@@ -53,7 +53,7 @@ impl World {
 
     fn client(&self, configure: impl FnOnce(&mut ClientConfig)) -> Client {
         let mut config = ClientConfig::default();
-        config.seed = Some(7);
+        config.connection.seed = Some(7);
         config.requests.seed = Some(7);
         configure(&mut config);
         let server = "there.example:5683".parse().expect("an endpoint");
@@ -261,7 +261,7 @@ impl World {
     fn client_tcp(&self) -> Client {
         let server = "there.example:5683".parse().expect("an endpoint");
         let mut config = ClientConfig::default();
-        config.seed = Some(7);
+        config.connection.seed = Some(7);
         let (client, _, connection) = client::connect_tcp(self.here.clone(), server, config);
         tokio::spawn(connection);
         client

@@ -9,7 +9,7 @@
 //! TLS comes by wrapping the network: `jackfield_tls::Tls` is a `TcpConnect` too.
 //!
 //! ```no_run
-//! use jackfield_irc::client::{self, ClientConfig, ClientEvent};
+//! use jackfield_irc::client::{self, ClientConfig, ClientEvent, Status};
 //! use jackfield_irc::core::{Config, Event};
 //! use jackfield_socket::TcpConnect;
 //!
@@ -22,13 +22,13 @@
 //!
 //!     while let Some(event) = events.next().await {
 //!         match event {
-//!             ClientEvent::Irc(Event::Joined { channel, own: true, .. }) => {
+//!             ClientEvent::Event(Event::Joined { channel, own: true, .. }) => {
 //!                 client.send_message(&channel.into(), "good morning").await?;
 //!             }
-//!             ClientEvent::Irc(Event::Message(message)) => {
+//!             ClientEvent::Event(Event::Message(message)) => {
 //!                 println!("{}: {}", message.from.name, message.text);
 //!             }
-//!             ClientEvent::Disconnected { error, retry_in } => {
+//!             ClientEvent::Status(Status::Disconnected { error, retry_in }) => {
 //!                 println!("{error}; next attempt in {retry_in:?}");
 //!             }
 //!             _ => {}
@@ -48,7 +48,7 @@ mod handle;
 mod rejoin;
 
 pub use config::ClientConfig;
-pub use connection::{Connection, connect};
-pub use event::{ClientEvent, ConnectionError, Events};
+pub use connection::connect;
+pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
 pub use handle::{Client, IntoText};
-pub use jackfield_client::Reconnect;
+pub use jackfield_client::{Options, Reconnect};

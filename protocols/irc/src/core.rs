@@ -22,7 +22,7 @@
 //!
 //! session.receive(now, b":a.example 001 ada :Welcome\r\n:a.example 422 ada :No MOTD\r\n")?;
 //! let event = session.poll_event();
-//! assert!(matches!(event, Some(SessionEvent::Event(Event::Registered { .. }))));
+//! assert!(matches!(event, Some(SessionEvent::Event(Event::Registered(_)))));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -44,7 +44,7 @@ mod split;
 
 pub use channels::{Channel, Member};
 pub use config::{Config, Flood, Limits, Password, Sasl};
-pub use event::{ChatKind, ChatMessage, Event, SessionEvent, Severity};
+pub use event::{ChatKind, ChatMessage, Event, Registered, SessionEvent, Severity};
 pub use isupport::ISupport;
 pub use request::{Joined, Reply, Request, RequestId, WhoEntry, Whois};
 pub use session::Session;

@@ -26,7 +26,7 @@
 //!         client::connect(network, "irc.example.org:6697".parse()?, config);
 //!     let read = async {
 //!         while let Some(event) = events.next().await {
-//!             if let ClientEvent::Irc(Event::Message(message)) = event {
+//!             if let ClientEvent::Event(Event::Message(message)) = event {
 //!                 println!("{}: {}", message.from.name, message.text);
 //!             }
 //!         }

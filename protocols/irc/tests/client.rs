@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jackfield_irc::RequestError;
-use jackfield_irc::client::{self, ClientConfig, ClientEvent, Events};
+use jackfield_irc::client::{self, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::Text;
 use jackfield_irc::core::{Config, Event, Sasl};
 use jackfield_socket::{
@@ -168,7 +168,7 @@ fn world(configure: impl FnOnce(&mut ClientConfig), failures: &[ErrorKind]) -> W
         failures: Mutex::new(failures.iter().copied().collect()),
     };
     let mut config = ClientConfig::new(Config::new("ada".parse().expect("a nickname")));
-    config.seed = Some(1);
+    config.connection.seed = Some(1);
     configure(&mut config);
     let server = "irc.example:6697".parse().expect("an endpoint");
     let (client, events, connection) = client::connect(network, server, config);
@@ -186,7 +186,7 @@ impl World {
     }
 
     async fn registered(&mut self) {
-        self.event(|event| matches!(event, ClientEvent::Irc(Event::Registered { .. })))
+        self.event(|event| matches!(event, ClientEvent::Status(Status::Ready(_))))
             .await;
     }
 
@@ -202,10 +202,12 @@ impl World {
 
     async fn disconnected(&mut self) -> (String, Option<Duration>) {
         match self
-            .event(|event| matches!(event, ClientEvent::Disconnected { .. }))
+            .event(|event| matches!(event, ClientEvent::Status(Status::Disconnected { .. })))
             .await
         {
-            ClientEvent::Disconnected { error, retry_in } => (error.to_string(), retry_in),
+            ClientEvent::Status(Status::Disconnected { error, retry_in }) => {
+                (error.to_string(), retry_in)
+            }
             other => unreachable!("{other:?}"),
         }
     }
@@ -302,14 +304,16 @@ async fn a_cut_is_followed_by_another_session_in_the_same_channels() {
     assert_eq!(server.until("JOIN").await, "JOIN #rust sesame");
     server.say(":a.example 474 ada #rust :Banned").await;
     let failed = world
-        .event(|event| matches!(event, ClientEvent::JoinFailed { .. }))
+        .event(|event| matches!(event, ClientEvent::Event(Event::JoinFailed { .. })))
         .await;
-    assert!(matches!(failed, ClientEvent::JoinFailed { channel, .. } if channel == "#rust"));
+    assert!(
+        matches!(failed, ClientEvent::Event(Event::JoinFailed { channel, .. }) if channel == "#rust")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_end_without_a_word_is_no_orderly_end() {
-    let mut world = world(|config| config.reconnect = None, &[]);
+    let mut world = world(|config| config.connection.reconnect = None, &[]);
     let mut server = world.server().await;
     server.welcome().await;
     world.registered().await;
@@ -436,7 +440,7 @@ async fn quitting_works_at_any_time() {
         .expect("an orderly end");
 
     // While nobody reads the events.
-    let mut unread = world(|config| config.event_capacity = 4, &[]);
+    let mut unread = world(|config| config.connection.event_capacity = 4, &[]);
     let mut server = unread.server().await;
     server.until("USER").await;
     server.say(&":x!y@z PRIVMSG ada :hello\n".repeat(20)).await;
@@ -464,7 +468,7 @@ async fn quitting_works_at_any_time() {
 
 #[tokio::test(start_paused = true)]
 async fn events_that_nobody_reads_stall_the_server() {
-    let mut world = world(|config| config.event_capacity = 4, &[]);
+    let mut world = world(|config| config.connection.event_capacity = 4, &[]);
     let mut server = world.server().await;
     server.welcome().await;
     world.registered().await;
@@ -477,7 +481,7 @@ async fn events_that_nobody_reads_stall_the_server() {
     // What it sent is all there once someone reads.
     for _ in 0..100 {
         world
-            .event(|event| matches!(event, ClientEvent::Irc(Event::Message(_))))
+            .event(|event| matches!(event, ClientEvent::Event(Event::Message(_))))
             .await;
     }
 }

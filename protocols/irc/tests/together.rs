@@ -30,7 +30,7 @@ fn join(page: &SimHost, nick: &str, configure: impl FnOnce(&mut Config)) -> (Cli
     configure(&mut session);
     let mut config = ClientConfig::new(session);
     config.channels = vec!["#home".parse().expect("a channel")];
-    config.seed = Some(1);
+    config.connection.seed = Some(1);
     let server = "irc.example:6667".parse().expect("an endpoint");
     let (client, events, connection) = client::connect(page.clone(), server, config);
     tokio::spawn(connection);
@@ -40,7 +40,7 @@ fn join(page: &SimHost, nick: &str, configure: impl FnOnce(&mut Config)) -> (Cli
 async fn until(events: &mut Events, fits: impl Fn(&Event) -> bool) {
     let found = tokio::time::timeout(Duration::from_hours(1), async {
         while let Some(event) = events.next().await {
-            if matches!(&event, ClientEvent::Irc(event) if fits(event)) {
+            if matches!(&event, ClientEvent::Event(event) if fits(event)) {
                 return;
             }
         }
@@ -82,7 +82,7 @@ async fn each_message_is_shown_once_on_both_sides() {
         let mut said = Vec::new();
         while said.last().is_none_or(|text| text != "two") {
             match events.next().await.expect("the client goes on") {
-                ClientEvent::Irc(Event::Message(message)) if message.channel.is_some() => {
+                ClientEvent::Event(Event::Message(message)) if message.channel.is_some() => {
                     said.push(message.text);
                 }
                 _ => {}

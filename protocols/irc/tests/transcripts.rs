@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jackfield_irc::codec::{Message, Nickname, Source, Text};
 use jackfield_irc::core::{
-    ChatKind, Config, Event, Joined, Member, Password, Reply, Request, RequestId, Sasl, Session,
-    SessionEvent, Whois,
+    ChatKind, Config, Event, Joined, Member, Password, Registered, Reply, Request, RequestId, Sasl,
+    Session, SessionEvent, Whois,
 };
 use jackfield_play::{Protocol, Stream, Transcripts};
 use jackfield_socket::time::Instant;
@@ -195,11 +195,12 @@ fn show(event: &Event) -> String {
         time.map_or(String::new(), |time| format!(" at {time}"))
     };
     match event {
-        Event::Registered {
+        Event::Registered(Registered {
             nick,
             network,
             account,
-        } => format!(
+            ..
+        }) => format!(
             "registered {nick}{}{}",
             network
                 .as_ref()

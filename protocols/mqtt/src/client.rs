@@ -53,9 +53,9 @@ mod routes;
 mod subscription;
 
 pub use config::{Acknowledge, ClientConfig};
-pub use connection::{Connection, connect};
-pub use event::{ClientEvent, ConnectionError, Events};
+pub use connection::connect;
+pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
 pub use handle::{Client, Publication};
-pub use jackfield_client::Reconnect;
+pub use jackfield_client::{Options, Reconnect};
 pub use requester::Requester;
 pub use subscription::Subscription;

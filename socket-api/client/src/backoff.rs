@@ -37,7 +37,7 @@ impl Default for Reconnect {
 
 /// The delays that a [`Reconnect`] describes.
 #[derive(Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     policy: Reconnect,
     random: fastrand::Rng,
     delay: Duration,
@@ -45,7 +45,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// The delays from the first on; the same seed gives the same ones.
-    pub fn new(policy: Reconnect, seed: Option<u64>) -> Self {
+    pub(crate) fn new(policy: Reconnect, seed: Option<u64>) -> Self {
         // Without randomness from the system, the delays are the same everywhere: no reason to fail.
         let seed = seed.or_else(|| getrandom::u64().ok()).unwrap_or_default();
         Self {
@@ -56,7 +56,7 @@ impl Backoff {
     }
 
     /// The next delay, after a session that lasted this long.
-    pub fn next(&mut self, lasted: Duration) -> Duration {
+    pub(crate) fn next(&mut self, lasted: Duration) -> Duration {
         if lasted >= self.policy.stable_after {
             self.delay = self.policy.first_delay;
         }

@@ -1,90 +1,81 @@
 //! The loop: connects, drives a core, and begins again.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use jackfield_socket::driver::{Core, Driver, DriverError, StreamCore};
-use jackfield_socket::time::{self, Instant};
-use jackfield_socket::{ByteStream, TcpConnect, TcpOptions};
+use jackfield_socket::driver::{Core, DatagramCore, DriverError, StreamCore};
+use jackfield_socket::time::{self, Instant, Sleep};
+use jackfield_socket::{Endpoint, TcpConnect, UdpOpen};
 
+use crate::actions::{self, Inbox};
 use crate::backoff::Backoff;
-use crate::channel::{self, Inbox};
+use crate::carrier::{Carrier, Datagrams, Drive, Streams, UdpTarget};
 use crate::{
-    Actions, Again, ConnectionError, Events, Failure, Flow, Link, Outbox, Poster, Progress,
-    Protocol, Reconnect,
+    Actions, Again, ConnectionError, Events, Failure, Flow, Link, Options, Outbox, Poster,
+    Protocol, Status, events,
 };
 
 /// How long a core may take to take leave.
-const QUITTING: Duration = Duration::from_secs(10);
+const TAKING_LEAVE: Duration = Duration::from_secs(10);
 /// How long a stream may take to close after that.
 const LETTING_GO: Duration = Duration::from_secs(1);
 /// After so many actions without a pause, the connection has its turn.
 const ACTIONS_IN_A_ROW: u32 = 32;
+/// After so long without anyone who reads the events, nothing is waited for that may stand behind
+/// them.
+const UNREAD: Duration = Duration::from_secs(30);
 
-/// How to connect, whatever the protocol.
-///
-/// ```
-/// let mut options = jackfield_client::Options::default();
-/// options.connect_timeout = std::time::Duration::from_secs(10);
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// How to try again; none for never. Default: [`Reconnect::default`].
-    pub reconnect: Option<Reconnect>,
-    /// How long opening the stream may take, TLS included. Default: 30 s.
-    pub connect_timeout: Duration,
-    /// How to open the stream.
-    pub tcp: TcpOptions,
-    /// How many actions may wait to be taken, at least 1. Who has another one waits. Default: 32.
-    pub action_capacity: usize,
-    /// How many events may wait to be read, at least 1. When they do, the client stops reading from
-    /// its peer. Default: 256.
-    pub event_capacity: usize,
-    /// What the jitter of reconnecting begins with: the same seed gives the same delays. Default:
-    /// none, for another one each time.
-    pub seed: Option<u64>,
-}
+/// A client's three parts: what its handle is made of, what it tells, and its work.
+pub type Parts<P> = (
+    Actions<<P as Protocol>::Action, <P as Protocol>::Ready, <P as Protocol>::Error>,
+    Events<<P as Protocol>::Event, <P as Protocol>::Ready, <P as Protocol>::Error>,
+    Connection<<P as Protocol>::Error>,
+);
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            reconnect: Some(Reconnect::default()),
-            connect_timeout: Duration::from_secs(30),
-            tcp: TcpOptions::default(),
-            action_capacity: 32,
-            event_capacity: 256,
-            seed: None,
-        }
-    }
-}
-
-/// Prepares a client. Nothing happens before the [`Connection`] is polled.
+/// Prepares a client over streams. Nothing happens before the [`Connection`] is polled.
 ///
 /// See the [crate](crate) for an example.
-pub fn connect<N: TcpConnect, P: Protocol>(
-    network: N,
-    protocol: P,
-    options: Options,
-) -> (Actions<P::Action>, Events<P::Event>, Connection<P::Error>) {
-    let (actions, inbox) = channel::actions(options.action_capacity);
-    let (outbox, events) = channel::events(options.event_capacity);
+pub fn connect<N, P>(network: N, protocol: P, options: Options) -> Parts<P>
+where
+    N: TcpConnect,
+    P: Protocol<Core: StreamCore, Target = Endpoint>,
+{
+    over(Streams(network), protocol, options)
+}
+
+/// Prepares a client over datagrams: the same loop, and the same parts.
+pub fn connect_datagrams<N, P>(network: N, protocol: P, options: Options) -> Parts<P>
+where
+    N: UdpOpen,
+    P: Protocol<Core: DatagramCore, Target = UdpTarget>,
+{
+    over(Datagrams(network), protocol, options)
+}
+
+fn over<C, P>(carrier: C, protocol: P, options: Options) -> Parts<P>
+where
+    P: Protocol,
+    C: Carrier<P::Core, Target = P::Target>,
+{
+    let (outbox, events, status) = events::events(options.event_capacity);
+    let (actions, inbox) = actions::actions(options.action_capacity, status);
     let worker = Worker {
+        carrier,
         protocol,
+        options,
         inbox,
         outbox,
         actions_in_a_row: 0,
     };
-    let work = worker.run(network, options, actions.poster());
-    let connection = Connection(Box::pin(work));
+    let connection = Connection(Box::pin(worker.run(actions.poster())));
     (actions, events, connection)
 }
 
-/// A client's work. It ends when the client quits, or when it has lost its connection for good.
+/// A client's work. It ends when the client is closed, or when it has lost its connection for good.
 ///
 /// Dropping it closes the connection; nothing that the handle asks for is done any more, and the
 /// events end.
@@ -107,41 +98,40 @@ impl<E> fmt::Debug for Connection<E> {
 
 /// How an attempt ended, or the wait between two.
 enum End<E> {
-    Quit,
+    Closed,
     Failed(ConnectionError<E>),
 }
 
-struct Worker<P: Protocol> {
+struct Worker<C, P: Protocol> {
+    carrier: C,
     protocol: P,
+    options: Options,
     inbox: Inbox<P::Action>,
-    outbox: Outbox<P::Event>,
+    outbox: Outbox<P::Event, P::Ready, P::Error>,
     actions_in_a_row: u32,
 }
 
-impl<P: Protocol> Worker<P> {
-    async fn run<N: TcpConnect>(
-        mut self,
-        network: N,
-        options: Options,
-        poster: Poster<P::Action>,
-    ) -> Result<(), ConnectionError<P::Error>> {
-        let mut backoff = options
-            .reconnect
-            .map(|policy| Backoff::new(policy, options.seed));
+impl<C, P> Worker<C, P>
+where
+    P: Protocol,
+    C: Carrier<P::Core, Target = P::Target>,
+{
+    async fn run(mut self, poster: Poster<P::Action>) -> Result<(), ConnectionError<P::Error>> {
+        let policy = self.options.reconnect;
+        let mut backoff = policy.map(|policy| Backoff::new(policy, self.options.seed));
         let mut core = match self.protocol.begin(poster).await {
             Ok(core) => core,
             Err(error) => {
                 let retry_in = None;
                 let told = error.clone();
-                self.outbox.push(Progress::Disconnected { error, retry_in });
-                self.outbox.flush().await;
+                self.outbox.set(Status::Disconnected { error, retry_in });
                 return Err(told);
             }
         };
         let mut attempt: u32 = 0;
         loop {
             attempt = attempt.saturating_add(1);
-            let (returned, end) = self.attempt(&network, &options, core, attempt).await;
+            let (returned, end) = self.attempt(core, attempt).await;
             core = returned;
             let End::Failed(error) = end else {
                 self.protocol.ended(&mut core, None);
@@ -159,100 +149,98 @@ impl<P: Protocol> Worker<P> {
                     .as_mut()
                     .map(|backoff| backoff.next(ended.lasted).max(least)),
             };
-            self.outbox.push(Progress::Disconnected {
+            self.settle(&mut core).await?;
+            self.outbox.set(Status::Disconnected {
                 error: error.clone(),
                 retry_in,
             });
-            // After the last event nothing is left to do but to have it read.
-            let pause = async {
-                if let Some(delay) = retry_in {
-                    time::sleep(delay).await;
-                }
+            let Some(delay) = retry_in else {
+                self.outbox.hand_over();
+                return Err(error);
             };
-            match self.offline(&mut core, pause).await {
-                Err(End::Failed(error)) => return Err(error),
-                _ if retry_in.is_none() => return Err(error),
-                Err(End::Quit) => return self.finish(&mut core).await,
+            match self.offline(&mut core, time::sleep(delay)).await {
                 Ok(()) => {}
+                Err(End::Closed) => return self.finish(&mut core).await,
+                Err(End::Failed(error)) => return Err(error),
             }
         }
     }
 
     /// One connection, from its beginning to its end.
-    async fn attempt<N: TcpConnect>(
-        &mut self,
-        network: &N,
-        options: &Options,
-        mut core: P::Core,
-        attempt: u32,
-    ) -> (P::Core, End<P::Error>) {
-        self.outbox.push(Progress::Connecting { attempt });
+    async fn attempt(&mut self, mut core: P::Core, attempt: u32) -> (P::Core, End<P::Error>) {
+        self.outbox.set(Status::Connecting { attempt });
         let prepare = self.protocol.prepare(attempt);
-        let opening = async {
-            let (server, prepared) = prepare.await?;
-            let connect = network.connect(&server, &options.tcp);
-            match time::timeout(options.connect_timeout, connect).await {
-                Ok(Ok(stream)) => Ok((stream, prepared)),
-                Ok(Err(error)) => Err(ConnectionError::Connect(Arc::new(error))),
-                Err(_) => Err(ConnectionError::ConnectTimedOut),
-            }
+        let opened = {
+            let (carrier, options) = (&self.carrier, &self.options);
+            let opening = async {
+                let (target, prepared) = prepare.await?;
+                let open = carrier.open(&target, options);
+                match time::timeout(options.connect_timeout, open).await {
+                    Ok(Ok(opened)) => Ok((opened, prepared)),
+                    Ok(Err(error)) => Err(ConnectionError::Connect(Arc::new(error))),
+                    Err(_) => Err(ConnectionError::ConnectTimedOut),
+                }
+            };
+            let mut offline = Offline {
+                protocol: &mut self.protocol,
+                inbox: &mut self.inbox,
+                outbox: &mut self.outbox,
+                actions_in_a_row: &mut self.actions_in_a_row,
+            };
+            offline.work(&mut core, opening).await
         };
-        let (stream, prepared) = match self.offline(&mut core, opening).await {
+        let (opened, prepared) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return (core, End::Failed(error)),
             Err(end) => return (core, end),
         };
-        self.outbox.push(Progress::Connected);
-        if let Err(error) = self.protocol.opened(&mut core, prepared) {
+        self.outbox.set(Status::Connected);
+        if let Err(error) = self.protocol.opened(&mut core, prepared, &mut self.outbox) {
             return (core, End::Failed(error));
         }
-        let mut driver = Driver::new(stream, core);
+        let mut driver = C::drive(opened, core);
         let end = match self.drive(&mut driver).await {
             Ok(end) => self.drain(&mut driver, &end).await.map(|()| end),
             Err(error) => Err(error),
         };
-        let end = end.unwrap_or_else(End::Failed);
-        let (_, core, _) = driver.into_parts();
-        (core, end)
+        (driver.into_core(), end.unwrap_or_else(End::Failed))
     }
 
     /// Drives the core until its connection ends, or fails where an event could not be taken.
-    async fn drive<S: ByteStream>(
+    async fn drive(
         &mut self,
-        driver: &mut Driver<S, P::Core>,
+        driver: &mut C::Driver,
     ) -> Result<End<P::Error>, ConnectionError<P::Error>> {
-        let mut quit_by: Option<Instant> = None;
+        let mut close_by: Option<Instant> = None;
+        let mut unread_since: Option<Instant> = None;
         loop {
             // What the core has told already is taken, read or not: it may be what others wait for.
-            let core = driver.core_mut();
+            let core = driver.core();
             while let Some(event) = core.poll_event() {
                 match self.protocol.take(core, event, &mut self.outbox).await? {
                     Flow::Continue => {}
-                    Flow::Quit => {
-                        quit_by.get_or_insert_with(|| time::now() + QUITTING);
+                    Flow::Close => {
+                        close_by.get_or_insert_with(|| time::now() + TAKING_LEAVE);
                     }
-                    Flow::Left => return Ok(End::Quit),
+                    Flow::Closed => return Ok(End::Closed),
                 }
+            }
+            if close_by.is_some() {
+                // Who leaves waits for nobody.
+                self.outbox.flush_now();
             }
             let step = {
                 let (inbox, outbox, protocol) =
                     (&mut self.inbox, &mut self.outbox, &mut self.protocol);
-                let next = async {
-                    // Events first: while nobody reads them, nothing is read from the peer. Only a
-                    // client that quits waits for nobody.
-                    if quit_by.is_some() {
-                        outbox.flush_now();
-                    } else {
-                        let room = async {
-                            outbox.flush().await;
-                            protocol.deliver().await;
-                        };
-                        send_while(driver, room).await;
-                    }
-                    driver.next().await
-                };
+                let next = next(
+                    driver,
+                    outbox,
+                    protocol,
+                    &mut unread_since,
+                    close_by.is_some(),
+                );
                 let asked = async {
-                    match quit_by {
+                    match close_by {
                         None => Asked::Action(inbox.recv().await),
                         Some(by) => {
                             time::sleep_until(by).await;
@@ -264,55 +252,52 @@ impl<P: Protocol> Worker<P> {
             };
             let flow = match step {
                 Either::First(Asked::Action(action)) => {
-                    self.act(driver.core_mut(), action, Link::Up)
+                    act(&mut self.protocol, driver.core(), action, Link::Up)
                 }
-                Either::First(Asked::Enough) => return Ok(End::Quit),
-                Either::Second(Ok(Some(event))) => {
-                    let core = driver.core_mut();
+                Either::First(Asked::Enough) => return Ok(End::Closed),
+                Either::Second(Next::Unread) => {
+                    self.protocol.unread(driver.core());
+                    Flow::Continue
+                }
+                Either::Second(Next::Event(event)) => {
+                    let core = driver.core();
                     self.protocol.take(core, event, &mut self.outbox).await?
                 }
-                Either::Second(_) if quit_by.is_some() => return Ok(End::Quit),
-                Either::Second(outcome) => {
-                    let error = match outcome {
-                        Err(DriverError::Core(error)) => ConnectionError::Session(error.into()),
-                        Err(DriverError::Io(error)) => {
-                            ConnectionError::Stream(Arc::new(error.into()))
-                        }
-                        _ => ConnectionError::Session(P::Error::ended()),
-                    };
-                    return Ok(End::Failed(error));
-                }
+                Either::Second(_) if close_by.is_some() => return Ok(End::Closed),
+                Either::Second(Next::Ended(error)) => return Ok(End::Failed(error)),
             };
             match flow {
                 Flow::Continue => {}
-                Flow::Quit => {
-                    quit_by.get_or_insert_with(|| time::now() + QUITTING);
+                Flow::Close => {
+                    close_by.get_or_insert_with(|| time::now() + TAKING_LEAVE);
                 }
-                Flow::Left => return Ok(End::Quit),
+                Flow::Closed => return Ok(End::Closed),
             }
         }
     }
 
     /// Takes what the core told before the end. After leave was taken, this side's direction ends,
     /// and the peer gets a little time to end its own.
-    async fn drain<S: ByteStream>(
+    async fn drain(
         &mut self,
-        driver: &mut Driver<S, P::Core>,
+        driver: &mut C::Driver,
         end: &End<P::Error>,
     ) -> Result<(), ConnectionError<P::Error>> {
         let by = time::now() + LETTING_GO;
+        driver.set_reading(true);
         loop {
             let left = match end {
-                End::Quit => by.saturating_duration_since(time::now()),
+                End::Closed => by.saturating_duration_since(time::now()),
                 // The driver reads nothing more: it gives what is there, and ends.
                 End::Failed(_) => LETTING_GO,
             };
-            let Ok(Ok(Some(event))) = time::timeout(left, driver.next()).await else {
+            let event = time::timeout(left, poll_fn(|cx| driver.poll_next(cx)));
+            let Ok(Ok(Some(event))) = event.await else {
                 return Ok(());
             };
-            let core = driver.core_mut();
+            let core = driver.core();
             self.protocol.take(core, event, &mut self.outbox).await?;
-            if let End::Quit = end {
+            if let End::Closed = end {
                 self.outbox.flush_now();
             }
         }
@@ -324,51 +309,162 @@ impl<P: Protocol> Worker<P> {
         core: &mut P::Core,
         work: impl Future<Output = T>,
     ) -> Result<T, End<P::Error>> {
-        let mut work = pin!(work);
-        loop {
-            self.settle(core).await.map_err(End::Failed)?;
-            let step = {
-                let (inbox, outbox, protocol) =
-                    (&mut self.inbox, &mut self.outbox, &mut self.protocol);
-                let work = async {
-                    outbox.flush().await;
-                    protocol.deliver().await;
-                    work.as_mut().await
-                };
-                either(inbox.recv(), work, &mut self.actions_in_a_row).await
-            };
-            match step {
-                Either::Second(output) => return Ok(output),
-                Either::First(action) => match self.act(core, action, Link::Down) {
-                    Flow::Continue => {}
-                    Flow::Quit | Flow::Left => return Err(End::Quit),
-                },
-            }
-        }
-    }
-
-    fn act(&mut self, core: &mut P::Core, action: Option<P::Action>, link: Link) -> Flow {
-        if let Some(action) = action {
-            self.protocol.act(core, action, link)
-        } else {
-            self.protocol.abandoned(core, link);
-            Flow::Quit
-        }
+        let mut offline = Offline {
+            protocol: &mut self.protocol,
+            inbox: &mut self.inbox,
+            outbox: &mut self.outbox,
+            actions_in_a_row: &mut self.actions_in_a_row,
+        };
+        offline.work(core, work).await
     }
 
     /// Takes what the core tells without a connection.
     async fn settle(&mut self, core: &mut P::Core) -> Result<(), ConnectionError<P::Error>> {
-        while let Some(event) = core.poll_event() {
-            self.protocol.take(core, event, &mut self.outbox).await?;
-        }
-        Ok(())
+        settle(&mut self.protocol, core, &mut self.outbox).await
     }
 
-    /// The client has quit: nobody is waited for.
+    /// The client is closed: nobody is waited for.
     async fn finish(&mut self, core: &mut P::Core) -> Result<(), ConnectionError<P::Error>> {
         let settled = self.settle(core).await;
         self.outbox.flush_now();
         settled
+    }
+}
+
+/// What a worker needs while it has no connection.
+struct Offline<'a, P: Protocol> {
+    protocol: &'a mut P,
+    inbox: &'a mut Inbox<P::Action>,
+    outbox: &'a mut Outbox<P::Event, P::Ready, P::Error>,
+    actions_in_a_row: &'a mut u32,
+}
+
+impl<P: Protocol> Offline<'_, P> {
+    /// Works on something, does what is asked for, and keeps those of the core's deadlines that
+    /// need no connection. Nobody has to read what is told meanwhile.
+    async fn work<T>(
+        &mut self,
+        core: &mut P::Core,
+        work: impl Future<Output = T>,
+    ) -> Result<T, End<P::Error>> {
+        let mut work = pin!(work);
+        loop {
+            let settled = settle(self.protocol, core, self.outbox).await;
+            settled.map_err(End::Failed)?;
+            let deadline = core.deadline();
+            let step = {
+                let (outbox, protocol) = (&mut *self.outbox, &mut *self.protocol);
+                let passed = async {
+                    match deadline {
+                        Some(deadline) => time::sleep_until(deadline).await,
+                        None => pending().await,
+                    }
+                };
+                let (mut passed, mut moved) = (pin!(passed), pin!(room(outbox, protocol)));
+                let mut is_moved = false;
+                let work = poll_fn(|cx| {
+                    is_moved = is_moved || moved.as_mut().poll(cx).is_ready();
+                    if let Poll::Ready(output) = work.as_mut().poll(cx) {
+                        return Poll::Ready(Some(output));
+                    }
+                    passed.as_mut().poll(cx).map(|()| None)
+                });
+                either(self.inbox.recv(), work, self.actions_in_a_row).await
+            };
+            match step {
+                Either::Second(Some(output)) => return Ok(output),
+                Either::Second(None) => {
+                    let handled = core.handle_deadline(time::now());
+                    let failed = |error: <P::Core as Core>::Error| {
+                        End::Failed(ConnectionError::Session(error.into()))
+                    };
+                    handled.map_err(failed)?;
+                }
+                Either::First(action) => match act(self.protocol, core, action, Link::Down) {
+                    Flow::Continue => {}
+                    Flow::Close | Flow::Closed => return Err(End::Closed),
+                },
+            }
+        }
+    }
+}
+
+fn act<P: Protocol>(
+    protocol: &mut P,
+    core: &mut P::Core,
+    action: Option<P::Action>,
+    link: Link,
+) -> Flow {
+    if let Some(action) = action {
+        protocol.act(core, action, link)
+    } else {
+        protocol.abandoned(core, link);
+        Flow::Close
+    }
+}
+
+async fn settle<P: Protocol>(
+    protocol: &mut P,
+    core: &mut P::Core,
+    outbox: &mut Outbox<P::Event, P::Ready, P::Error>,
+) -> Result<(), ConnectionError<P::Error>> {
+    while let Some(event) = core.poll_event() {
+        protocol.take(core, event, outbox).await?;
+    }
+    Ok(())
+}
+
+/// Moves what was told to where it is read.
+async fn room<P: Protocol>(outbox: &mut Outbox<P::Event, P::Ready, P::Error>, protocol: &mut P) {
+    outbox.flush().await;
+    protocol.deliver().await;
+}
+
+enum Next<T, E> {
+    Event(T),
+    Ended(ConnectionError<E>),
+    /// Nobody has read the events for a while.
+    Unread,
+}
+
+/// The driver's next event. While nobody reads what was told, nothing is read from the peer, and
+/// all else goes on.
+async fn next<D, P>(
+    driver: &mut D,
+    outbox: &mut Outbox<P::Event, P::Ready, P::Error>,
+    protocol: &mut P,
+    unread_since: &mut Option<Instant>,
+    leaves: bool,
+) -> Next<<P::Core as Core>::Event, P::Error>
+where
+    P: Protocol,
+    D: Drive<Core = P::Core>,
+{
+    let may_read = leaves || outbox.has_room_to_begin();
+    let mut unread: Option<Sleep> = None;
+    let mut moved = pin!(room(outbox, protocol));
+    let mut is_moved = false;
+    let next = poll_fn(|cx| {
+        is_moved = is_moved || moved.as_mut().poll(cx).is_ready();
+        if is_moved {
+            *unread_since = None;
+        } else {
+            let since = *unread_since.get_or_insert_with(time::now);
+            let unread = unread.get_or_insert_with(|| time::sleep_until(since + UNREAD));
+            if Pin::new(unread).poll(cx).is_ready() {
+                *unread_since = None;
+                return Poll::Ready(Ok(None));
+            }
+        }
+        driver.set_reading(is_moved || may_read);
+        driver.poll_next(cx).map_ok(Some)
+    });
+    match next.await {
+        Ok(None) => Next::Unread,
+        Ok(Some(Some(event))) => Next::Event(event),
+        Err(DriverError::Core(error)) => Next::Ended(ConnectionError::Session(error.into())),
+        Err(DriverError::Io(error)) => Next::Ended(ConnectionError::Stream(Arc::new(error.into()))),
+        Ok(Some(None)) | Err(_) => Next::Ended(ConnectionError::Session(P::Error::ended())),
     }
 }
 
@@ -410,20 +506,4 @@ async fn either<A, B>(
         _ => 0,
     };
     either
-}
-
-/// Waits for something while the driver writes, and only that.
-async fn send_while<S: ByteStream, C: StreamCore>(
-    driver: &mut Driver<S, C>,
-    work: impl Future<Output = ()>,
-) {
-    let mut work = pin!(work);
-    poll_fn(|cx| {
-        let done = work.as_mut().poll(cx);
-        if done.is_pending() {
-            driver.poll_send(cx);
-        }
-        done
-    })
-    .await;
 }

@@ -1,21 +1,25 @@
-//! What every stream client has in common: it connects, drives a core, and begins again when the
-//! connection is lost.
+//! The loop of every client: it connects, drives a core, and begins again when the connection is
+//! lost.
 //!
-//! A protocol brings a [`StreamCore`](jackfield_socket::driver::StreamCore) and says, as a
-//! [`Protocol`], what is particular about its client. [`connect`] makes three things of them, the
-//! ones that every client of Jackfield consists of: [`Actions`] for the handle to pass on what it
-//! is asked for, [`Events`] to read, and a [`Connection`], a future that does the work.
+//! A protocol brings a [`Core`](jackfield_socket::driver::Core), over streams or over datagrams,
+//! and says, as a [`Protocol`], what is particular about its client. [`connect`] or
+//! [`connect_datagrams`] makes three things of them, the ones that every client of Jackfield
+//! consists of: [`Actions`] for the handle to pass on what it is asked for, [`Events`] to read, and
+//! a [`Connection`], a future that does the work.
 //!
 //! | what the loop sees to | how |
 //! |---|---|
 //! | attempts | one after the other, with a delay that doubles and jitters: [`Reconnect`] |
 //! | where they go | [`Protocol::prepare`] says it anew each time, and may take its time |
 //! | actions | taken at any time, with a connection or without: [`Protocol::act`] |
+//! | the [`Status`] | a cell beside the events: the newest replaces one that nobody has read |
 //! | events | while nobody reads them, nothing is read from the peer |
-//! | quitting | by an action, or by dropping the last handle; at any time, in bounded time |
+//! | closing | by an action, or by dropping the last handle; at any time, in bounded time |
 //!
-//! While nobody reads the events, what the handle asks for is still done and sent; but an answer
-//! that stands behind what was not read yet comes when that is read.
+//! An unread queue holds back reading from the peer and nothing else: what the handle asks for is
+//! done and sent, deadlines are kept, and a connection that is lost is made again. An answer that
+//! stands behind what was not read yet comes when that is read; whoever waits for it, and should be
+//! reading, learns so by its time-out ([`Protocol::unread`] where the core has none).
 //!
 //! # Example
 //! A client that sends lines and tells those that it receives. Lines that are given to it while it
@@ -27,8 +31,8 @@
 //! use std::future::{Future, ready};
 //! use std::time::Duration;
 //!
-//! use jackfield_client::{ConnectionError, Ended, Failure, Flow, Link, Options, Outbox};
-//! use jackfield_client::{Poster, Progress, Protocol, connect};
+//! use jackfield_client::{ClientEvent, ConnectionError, Ended, Failure, Flow, Link, Options};
+//! use jackfield_client::{OutboxOf, Poster, Protocol, connect};
 //! use jackfield_socket::Endpoint;
 //! use jackfield_socket::driver::{Core, StreamCore};
 //! use jackfield_socket::time::Instant;
@@ -38,7 +42,7 @@
 //!     out: String,
 //!     partial: Vec<u8>,
 //!     lines: Vec<String>,
-//!     quit: bool,
+//!     closed: bool,
 //! }
 //!
 //! impl Core for Lines {
@@ -48,7 +52,7 @@
 //!         (!self.lines.is_empty()).then(|| self.lines.remove(0))
 //!     }
 //!     fn is_finished(&self) -> bool {
-//!         self.quit
+//!         self.closed
 //!     }
 //! }
 //!
@@ -89,26 +93,16 @@
 //!     }
 //! }
 //!
-//! #[derive(Debug)]
-//! enum Told {
-//!     Line(String),
-//!     Progress(Progress<Gone>),
-//! }
-//!
-//! impl From<Progress<Gone>> for Told {
-//!     fn from(progress: Progress<Gone>) -> Self {
-//!         Told::Progress(progress)
-//!     }
-//! }
-//!
 //! struct Client {
 //!     server: Endpoint,
 //! }
 //!
 //! impl Protocol for Client {
 //!     type Core = Lines;
+//!     type Target = Endpoint;
 //!     type Action = String;
-//!     type Event = Told;
+//!     type Event = String;
+//!     type Ready = ();
 //!     type Error = Gone;
 //!     type Prepared = ();
 //!
@@ -121,8 +115,14 @@
 //!     ) -> impl Future<Output = Result<(Endpoint, ()), ConnectionError<Gone>>> + Send + 'static {
 //!         ready(Ok((self.server.clone(), ())))
 //!     }
-//!     fn opened(&mut self, core: &mut Lines, (): ()) -> Result<(), ConnectionError<Gone>> {
+//!     fn opened(
+//!         &mut self,
+//!         core: &mut Lines,
+//!         (): (),
+//!         outbox: &mut OutboxOf<Self>,
+//!     ) -> Result<(), ConnectionError<Gone>> {
 //!         core.partial.clear();
+//!         outbox.ready(());
 //!         Ok(())
 //!     }
 //!     fn act(&mut self, core: &mut Lines, line: String, _link: Link) -> Flow {
@@ -131,15 +131,15 @@
 //!         Flow::Continue
 //!     }
 //!     fn abandoned(&mut self, core: &mut Lines, _link: Link) {
-//!         core.quit = true;
+//!         core.closed = true;
 //!     }
 //!     async fn take(
 //!         &mut self,
 //!         _core: &mut Lines,
 //!         line: String,
-//!         outbox: &mut Outbox<Told>,
+//!         outbox: &mut OutboxOf<Self>,
 //!     ) -> Result<Flow, ConnectionError<Gone>> {
-//!         outbox.push(Told::Line(line));
+//!         outbox.push(line);
 //!         Ok(Flow::Continue)
 //!     }
 //!     fn ended(&mut self, _core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
@@ -170,21 +170,29 @@
 //! actions.send("good morning".to_owned()).await.expect("it runs");
 //! loop {
 //!     match events.next().await.expect("it goes on") {
-//!         Told::Line(line) => break assert_eq!(line, "good morning"),
-//!         Told::Progress(progress) => println!("{progress:?}"),
+//!         ClientEvent::Event(line) => break assert_eq!(line, "good morning"),
+//!         ClientEvent::Status(status) => println!("{status:?}"),
 //!     }
 //! }
 //! # }
 //! ```
 
+mod actions;
 mod backoff;
-mod channel;
+mod carrier;
 mod connection;
 mod error;
+mod events;
+mod options;
 mod protocol;
+mod status;
 
-pub use backoff::{Backoff, Reconnect};
-pub use channel::{Actions, Events, Inbox, Outbox, Poster, actions, events};
-pub use connection::{Connection, Options, connect};
+pub use actions::{Actions, Poster};
+pub use backoff::Reconnect;
+pub use carrier::UdpTarget;
+pub use connection::{Connection, Parts, connect, connect_datagrams};
 pub use error::{ConnectionError, Failure};
-pub use protocol::{Again, Ended, Flow, Link, Progress, Protocol};
+pub use events::{Events, Outbox};
+pub use options::Options;
+pub use protocol::{Again, Ended, Flow, Link, OutboxOf, Protocol};
+pub use status::{ClientEvent, Status};

@@ -3,25 +3,34 @@
 use std::future::{self, Future};
 use std::time::Duration;
 
-use jackfield_socket::Endpoint;
-use jackfield_socket::driver::{Core, StreamCore};
+use jackfield_socket::driver::Core;
 
 use crate::{ConnectionError, Failure, Outbox, Poster};
 
-/// What a protocol's client adds to the loop that [`connect`](crate::connect) runs.
+/// The [`Outbox`] of a protocol.
+pub type OutboxOf<P> =
+    Outbox<<P as Protocol>::Event, <P as Protocol>::Ready, <P as Protocol>::Error>;
+
+/// What a protocol's client adds to the loop that [`connect`](crate::connect) and
+/// [`connect_datagrams`](crate::connect_datagrams) run.
 ///
 /// The core is there all the time, with a connection or without. Where a protocol's sessions end
 /// with their connections, [`opened`](Self::opened) puts a new core in the old one's place; where
 /// they outlive them, it tells the core of the new connection, and [`ended`](Self::ended) tells it
 /// of the end. While there is no connection, the core's events are taken as always, and its
-/// deadlines rest.
+/// deadlines are kept: it has only such as need none.
 pub trait Protocol: Send + 'static {
     /// The protocol's state machine.
-    type Core: StreamCore<Event: Send, Error: Into<Self::Error> + Send> + Send + 'static;
+    type Core: Core<Event: Send, Error: Into<Self::Error> + Send> + Send + 'static;
+    /// Where an attempt goes: an [`Endpoint`](jackfield_socket::Endpoint) over streams, a
+    /// [`UdpTarget`](crate::UdpTarget) over datagrams.
+    type Target: Send + 'static;
     /// What the handle asks for.
     type Action: Send + 'static;
-    /// What the client tells.
-    type Event: From<Progress<Self::Error>> + Send + 'static;
+    /// What the client tells of the session.
+    type Event: Send + 'static;
+    /// What is known when the session stands.
+    type Ready: Clone + Send + Sync + 'static;
     /// How a session fails.
     type Error: Failure;
     /// What [`prepare`](Self::prepare) found out for [`opened`](Self::opened).
@@ -39,7 +48,7 @@ pub trait Protocol: Send + 'static {
 
     /// Finds out where the next attempt goes, and whatever else it needs, such as credentials that
     /// are still good. It may take its time: meanwhile, actions are taken as they are without a
-    /// connection, and quitting drops the future.
+    /// connection, and closing drops the future.
     ///
     /// # Errors
     /// Where there can be no attempt now; [`ended`](Self::ended) is called with it, as with an
@@ -47,11 +56,12 @@ pub trait Protocol: Send + 'static {
     fn prepare(
         &mut self,
         attempt: u32,
-    ) -> impl Future<Output = Result<(Endpoint, Self::Prepared), ConnectionError<Self::Error>>>
+    ) -> impl Future<Output = Result<(Self::Target, Self::Prepared), ConnectionError<Self::Error>>>
     + Send
     + 'static;
 
-    /// A stream is open, and the core is about to be driven over it.
+    /// A stream or socket is open, and the core is about to be driven over it. A session that
+    /// stands at once is told here ([`Outbox::ready`]), any other by [`take`](Self::take).
     ///
     /// # Errors
     /// Where the core can't begin with what was prepared.
@@ -59,13 +69,14 @@ pub trait Protocol: Send + 'static {
         &mut self,
         core: &mut Self::Core,
         prepared: Self::Prepared,
+        outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError<Self::Error>>;
 
     /// Does what the handle asks for.
     fn act(&mut self, core: &mut Self::Core, action: Self::Action, link: Link) -> Flow;
 
     /// The last handle is gone: nobody can say any more, so it is time to go. With a connection,
-    /// the core takes leave of its peer, as after an action that quits.
+    /// the core takes leave of its peer, as after an action that closes.
     fn abandoned(&mut self, core: &mut Self::Core, link: Link);
 
     /// Takes an event of the core. While it is at it, nothing is read, written or asked for: the
@@ -78,7 +89,7 @@ pub trait Protocol: Send + 'static {
         &mut self,
         core: &mut Self::Core,
         event: <Self::Core as Core>::Event,
-        outbox: &mut Outbox<Self::Event>,
+        outbox: &mut OutboxOf<Self>,
     ) -> impl Future<Output = Result<Flow, ConnectionError<Self::Error>>> + Send;
 
     /// Moves what was received to where it is read, where that is not the [`Outbox`]. As with the
@@ -90,8 +101,15 @@ pub trait Protocol: Send + 'static {
         future::ready(())
     }
 
+    /// Nobody has read what was told for 30 s, and again for each 30 s more. Whoever asked for
+    /// something whose answer may stand behind that, and has no deadline in the core, is told that
+    /// it did not come in time: they may be the one who should read.
+    fn unread(&mut self, core: &mut Self::Core) {
+        let _ = core;
+    }
+
     /// An attempt has ended, whether or not it came to a connection: with this error, or because
-    /// the client quits. Says whether there is another.
+    /// the client is closed. Says whether there is another.
     fn ended(
         &mut self,
         core: &mut Self::Core,
@@ -113,11 +131,11 @@ pub enum Link {
 pub enum Flow {
     /// As before.
     Continue,
-    /// The client quits: the core takes leave of its peer, and no further action is taken. With a
-    /// connection, that ends with [`Left`](Self::Left), with the stream, or after 10 s.
-    Quit,
+    /// The client is closed: the core takes leave of its peer, and no further action is taken. With
+    /// a connection, that ends with [`Closed`](Self::Closed), with the stream, or after 10 s.
+    Close,
     /// The core has taken leave; the stream gets 1 s to end in order.
-    Left,
+    Closed,
 }
 
 /// What [`Protocol::ended`] says of an attempt.
@@ -152,23 +170,4 @@ pub enum Again {
     After(Duration),
     /// At once, and in any case: the peer has named another server.
     AtOnce,
-}
-
-/// What the loop itself has to tell.
-#[derive(Clone, Debug)]
-pub enum Progress<E> {
-    /// An attempt to connect begins.
-    Connecting {
-        /// Which one in a row, from 1.
-        attempt: u32,
-    },
-    /// The stream is open.
-    Connected,
-    /// The connection was lost, or could not be made.
-    Disconnected {
-        /// Why.
-        error: ConnectionError<E>,
-        /// When the next attempt begins; none for never.
-        retry_in: Option<Duration>,
-    },
 }

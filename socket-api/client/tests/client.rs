@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jackfield_client::{
-    Actions, Again, ConnectionError, Ended, Events, Failure, Flow, Link, Options, Outbox, Poster,
-    Progress, Protocol, connect,
+    Actions, Again, ClientEvent, ConnectionError, Ended, Events, Failure, Flow, Link, Options,
+    OutboxOf, Poster, Protocol, Status, connect,
 };
 use jackfield_sim::{Network, SimHost, SimListener, SimStream};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, ListenOptions, TcpListen, TcpListener};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 /// Lines in, lines out. `bye` from the server means that it has understood that we go.
@@ -25,6 +25,7 @@ struct Lines {
     out: Vec<u8>,
     partial: Vec<u8>,
     events: Vec<Said>,
+    reminder: Option<Instant>,
     finished: bool,
 }
 
@@ -40,6 +41,16 @@ impl Core for Lines {
 
     fn poll_event(&mut self) -> Option<Said> {
         (!self.events.is_empty()).then(|| self.events.remove(0))
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.reminder
+    }
+
+    fn handle_deadline(&mut self, _now: Instant) -> Result<(), Infallible> {
+        self.reminder = None;
+        self.out.extend_from_slice(b"reminded\n");
+        Ok(())
     }
 
     fn is_finished(&self) -> bool {
@@ -98,21 +109,13 @@ impl From<Infallible> for Gone {
 }
 
 #[derive(Debug)]
-enum Told {
-    Line(String),
-    Progress(Progress<Gone>),
-}
-
-impl From<Progress<Gone>> for Told {
-    fn from(progress: Progress<Gone>) -> Self {
-        Self::Progress(progress)
-    }
-}
-
-#[derive(Debug)]
 enum Action {
     Say(String),
-    Quit,
+    /// Says so after this time.
+    Remind(Duration),
+    /// Waits for an answer that never comes.
+    Ask(oneshot::Sender<&'static str>),
+    Close,
 }
 
 /// Sends lines when they stand in the journal; waits with what is given while it is offline.
@@ -128,12 +131,15 @@ struct Test {
     /// The server has named another one.
     moved: bool,
     stood: Option<Instant>,
+    asked: Vec<oneshot::Sender<&'static str>>,
 }
 
 impl Protocol for Test {
     type Core = Lines;
+    type Target = Endpoint;
     type Action = Action;
-    type Event = Told;
+    type Event = String;
+    type Ready = ();
     type Error = Gone;
     type Prepared = ();
 
@@ -158,7 +164,13 @@ impl Protocol for Test {
         ready
     }
 
-    fn opened(&mut self, core: &mut Lines, (): ()) -> Result<(), ConnectionError<Gone>> {
+    fn opened(
+        &mut self,
+        core: &mut Lines,
+        (): (),
+        outbox: &mut OutboxOf<Self>,
+    ) -> Result<(), ConnectionError<Gone>> {
+        outbox.ready(());
         core.partial.clear();
         self.stood = Some(time::now());
         Ok(())
@@ -167,9 +179,11 @@ impl Protocol for Test {
     fn act(&mut self, core: &mut Lines, action: Action, _link: Link) -> Flow {
         match action {
             Action::Say(line) => core.events.push(Said::Given(line)),
-            Action::Quit => {
+            Action::Remind(after) => core.reminder = Some(time::now() + after),
+            Action::Ask(answer) => self.asked.push(answer),
+            Action::Close => {
                 core.out.extend_from_slice(b"quit\n");
-                return Flow::Quit;
+                return Flow::Close;
             }
         }
         Flow::Continue
@@ -183,7 +197,7 @@ impl Protocol for Test {
         &mut self,
         core: &mut Lines,
         event: Said,
-        outbox: &mut Outbox<Told>,
+        outbox: &mut OutboxOf<Self>,
     ) -> Result<Flow, ConnectionError<Gone>> {
         match event {
             Said::Given(line) => {
@@ -197,16 +211,22 @@ impl Protocol for Test {
                 core.out.push(b'\n');
                 self.journal.lock().expect("no panic").push(line);
             }
-            Said::Line(line) if line == "bye" => return Ok(Flow::Left),
+            Said::Line(line) if line == "bye" => return Ok(Flow::Closed),
             Said::Line(line) => {
                 if let Some(server) = line.strip_prefix("move to ") {
                     self.server = server.parse().expect("an endpoint");
                     self.moved = true;
                 }
-                outbox.push(Told::Line(line));
+                outbox.push(line);
             }
         }
         Ok(Flow::Continue)
+    }
+
+    fn unread(&mut self, _core: &mut Lines) {
+        for answer in self.asked.drain(..) {
+            answer.send("unread").expect("it waits");
+        }
     }
 
     fn ended(&mut self, _core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
@@ -223,8 +243,8 @@ impl Protocol for Test {
 struct World {
     there: SimHost,
     listener: SimListener,
-    actions: Option<Actions<Action>>,
-    events: Events<Told>,
+    actions: Option<Actions<Action, (), Gone>>,
+    events: Events<String, (), Gone>,
     journal: Arc<Mutex<Vec<String>>>,
     connection: JoinHandle<Result<(), ConnectionError<Gone>>>,
 }
@@ -250,6 +270,7 @@ async fn world(configure: impl FnOnce(&mut Test, &mut Options)) -> World {
         broken: false,
         moved: false,
         stood: None,
+        asked: Vec::new(),
     };
     let mut options = Options::default();
     options.seed = Some(1);
@@ -283,25 +304,27 @@ impl World {
         self.actions.as_ref().expect("not dropped yet").poster()
     }
 
-    async fn event(&mut self) -> Told {
+    async fn event(&mut self) -> ClientEvent<String, (), Gone> {
         self.events.next().await.expect("the client goes on")
     }
 
     async fn disconnected(&mut self) -> (ConnectionError<Gone>, Option<Duration>) {
         loop {
-            if let Told::Progress(Progress::Disconnected { error, retry_in }) = self.event().await {
+            if let ClientEvent::Status(Status::Disconnected { error, retry_in }) =
+                self.event().await
+            {
                 return (error, retry_in);
             }
         }
     }
 
     async fn connected(&mut self) {
-        while !matches!(self.event().await, Told::Progress(Progress::Connected)) {}
+        while !matches!(self.event().await, ClientEvent::Status(Status::Ready(()))) {}
     }
 
     async fn line(&mut self) -> String {
         loop {
-            if let Told::Line(line) = self.event().await {
+            if let ClientEvent::Event(line) = self.event().await {
                 return line;
             }
         }
@@ -408,10 +431,9 @@ async fn another_server_is_gone_to_at_once() {
     let mut server = world.server().await;
     tell(&mut server, "move to there.example:8").await;
     drop(server);
-    let (_, retry_in) = world.disconnected().await;
-    assert_eq!(retry_in, Some(Duration::ZERO));
     let mut server = BufReader::new(other.accept().await.expect("a connection"));
     tell(&mut server, "welcome").await;
+    assert_eq!(world.line().await, "move to there.example:8");
     assert_eq!(world.line().await, "welcome");
     // Without another one, there is no other attempt.
     drop(server);
@@ -420,7 +442,7 @@ async fn another_server_is_gone_to_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nobody_reads_only_writing_goes_on() {
+async fn while_nobody_reads_nothing_else_is_held_back() {
     let mut world = world(|_, options| options.event_capacity = 4).await;
     let mut server = world.server().await;
     let flood = async {
@@ -432,9 +454,114 @@ async fn while_nobody_reads_only_writing_goes_on() {
     assert!(flooded.is_err(), "the server could send for ever");
     world.say("enough").await;
     assert_eq!(heard(&mut server).await, "enough");
+    // Deadlines are kept.
+    world.act(Action::Remind(Duration::from_secs(5))).await;
+    assert_eq!(heard(&mut server).await, "reminded");
     for _ in 0..100 {
         world.line().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_away_for_days_is_found_by_a_client_whose_events_nobody_reads() {
+    let mut world = world(|_, options| options.event_capacity = 1).await;
+    let mut server = world.server().await;
+    for _ in 0..20 {
+        tell(&mut server, "nobody reads this").await;
+    }
+    world.say("before").await;
+    assert_eq!(heard(&mut server).await, "before");
+    drop((
+        server,
+        std::mem::replace(
+            &mut world.listener,
+            listen(&world.there, "192.0.2.2:9").await,
+        ),
+    ));
+    // It has to write to find out, since it reads nothing: the second time, the server has said
+    // that nobody takes it.
+    for _ in 0..2 {
+        world.say("lost").await;
+        time::sleep(Duration::from_secs(10)).await;
+    }
+    time::sleep(Duration::from_hours(48)).await;
+    assert!(matches!(
+        world.actions.as_ref().expect("not dropped yet").status(),
+        Status::Disconnected { .. } | Status::Connecting { .. }
+    ));
+    world.listener = listen(&world.there, "192.0.2.2:7").await;
+    let mut server = world.server().await;
+    world.say("after").await;
+    assert_eq!(heard(&mut server).await, "after");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_answer_and_should_be_reading_is_told() {
+    let mut world = world(|_, options| options.event_capacity = 1).await;
+    let mut server = world.server().await;
+    for _ in 0..20 {
+        tell(&mut server, "nobody reads this").await;
+    }
+    let (asked, mut answer) = oneshot::channel();
+    world.act(Action::Ask(asked)).await;
+    let early = time::timeout(Duration::from_secs(10), &mut answer).await;
+    assert!(early.is_err(), "it may still be read");
+    assert_eq!(answer.await.expect("an outcome"), "unread");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_status_is_read_in_its_place() {
+    let mut world = world(|_, _| {}).await;
+    for attempt in 0..5 {
+        let mut server = world.server().await;
+        tell(&mut server, &format!("attempt {attempt}")).await;
+        drop(server);
+        time::sleep(Duration::from_hours(1)).await;
+    }
+    // All that was said, and of the status only what holds.
+    let mut told = Vec::new();
+    while told.len() < 6 {
+        match world.event().await {
+            ClientEvent::Event(line) => told.push(line),
+            ClientEvent::Status(status) => told.push(format!("{status:?}")),
+        }
+    }
+    assert_eq!(
+        told[..5],
+        [
+            "attempt 0",
+            "attempt 1",
+            "attempt 2",
+            "attempt 3",
+            "attempt 4"
+        ]
+    );
+    assert_eq!(told[5], "Ready(())");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_read_when_a_client_failed_can_be_read_afterwards() {
+    let mut world = world(|_, options| {
+        options.event_capacity = 2;
+        options.reconnect = None;
+    })
+    .await;
+    let mut server = world.server().await;
+    for line in 0..8 {
+        tell(&mut server, &line.to_string()).await;
+    }
+    time::sleep(Duration::from_secs(1)).await;
+    world.say("unwritable").await;
+    let error = (&mut world.connection).await.expect("no panic");
+    assert!(matches!(
+        error,
+        Err(ConnectionError::Session(Gone::Journal))
+    ));
+    for line in 0..8 {
+        assert_eq!(world.line().await, line.to_string());
+    }
+    world.disconnected().await;
+    assert!(world.events.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -457,11 +584,11 @@ async fn whoever_never_pauses_keeps_nobody_from_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn quitting_takes_leave_and_waits_for_the_server() {
+async fn closing_takes_leave_and_waits_for_the_server() {
     let mut polite = world(|_, _| {}).await;
     let mut server = polite.server().await;
     polite.connected().await;
-    polite.act(Action::Quit).await;
+    polite.act(Action::Close).await;
     assert_eq!(heard(&mut server).await, "quit");
     tell(&mut server, "bye").await;
     drop(server);
@@ -475,7 +602,7 @@ async fn quitting_takes_leave_and_waits_for_the_server() {
         tell(&mut server, "hello").await;
     }
     let begin = time::now();
-    silent.act(Action::Quit).await;
+    silent.act(Action::Close).await;
     assert_eq!(heard(&mut server).await, "quit");
     silent.ended().await.expect("an orderly end");
     assert!(time::now() - begin <= Duration::from_secs(12));
@@ -493,5 +620,5 @@ async fn a_poster_keeps_no_client_running() {
     assert_eq!(heard(&mut server).await, "", "the end");
     drop(server);
     world.ended().await.expect("an orderly end");
-    poster.post(Action::Quit);
+    poster.post(Action::Close);
 }

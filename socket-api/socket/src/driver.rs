@@ -116,6 +116,8 @@ enum WriteSide {
 #[derive(Debug, PartialEq, Eq)]
 enum ReadSide {
     Open,
+    /// Nothing is read for now, and so nothing of a peer that has gone is noticed but by writing.
+    Paused,
     /// Nothing more will be read: the peer ended, or something failed.
     Done,
 }
@@ -192,6 +194,13 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
             }
             let moved = match self.poll_deadline(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
+                Poll::Pending if self.read_side == ReadSide::Paused => match self.write_side {
+                    WriteSide::Failed(_) => {
+                        self.read_side = ReadSide::Done;
+                        continue;
+                    }
+                    WriteSide::Open | WriteSide::Shut => Poll::Pending,
+                },
                 Poll::Pending => self.poll_read(cx),
             };
             if let Err(error) = ready!(moved) {
@@ -203,11 +212,20 @@ impl<S: ByteStream, C: StreamCore> Driver<S, C> {
         }
     }
 
-    /// Writes what the core has to send, as far as the stream takes it, and does nothing else: for
-    /// who has no room for another event now, and has something to say all the same. Nothing is
-    /// read, no deadline is kept, and a failure is told by [`next`](Self::next).
-    pub fn poll_send(&mut self, cx: &mut Context<'_>) {
-        self.poll_write(cx);
+    /// Whether [`next`](Self::next) is to read from the peer, as it does at first. While it does
+    /// not, it writes, keeps the core's deadlines and gives its events: for who has no room for what
+    /// the peer may say next. A stream that can't be written any more then ends the connection at
+    /// once, since nothing that the peer said before it closed would be read.
+    pub fn set_reading(&mut self, reading: bool) {
+        let side = if reading {
+            ReadSide::Open
+        } else {
+            ReadSide::Paused
+        };
+        if self.read_side != ReadSide::Done && self.read_side != side {
+            self.read_side = side;
+            self.core.set_reading(time::now(), reading);
+        }
     }
 
     /// Moves what it can from the core to the stream. A failure is kept, not returned.
@@ -477,21 +495,35 @@ mod tests {
         assert_eq!(got, long);
     }
 
-    #[tokio::test]
-    async fn sending_alone_reads_nothing() {
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_writes_and_keeps_deadlines() {
         let (mut peer, mut driver) = pair();
+        driver.core_mut().tick = Some(time::now() + Duration::from_secs(1));
+        driver.set_reading(false);
         peer.write_all(b"one\n").await.expect("the pipe has room");
         driver.core_mut().send.extend_from_slice(b"hello\n");
-        poll_fn(|cx| {
-            driver.poll_send(cx);
-            Poll::Ready(())
-        })
-        .await;
+        assert_eq!(
+            driver.next().await.expect("a tick").as_deref(),
+            Some("tick")
+        );
         let mut got = [0; 6];
         peer.read_exact(&mut got).await.expect("what was said");
         assert_eq!(&got, b"hello\n");
-        assert!(driver.core_mut().poll_event().is_none());
+        driver.set_reading(true);
         assert_eq!(driver.next().await.expect("a line").as_deref(), Some("one"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_learns_of_the_end_by_writing() {
+        let (peer, mut driver) = pair();
+        driver.set_reading(false);
+        drop(peer);
+        let still = time::timeout(Duration::from_secs(60), driver.next()).await;
+        assert!(still.is_err(), "nothing was read or written");
+        driver.core_mut().send.extend_from_slice(b"hello\n");
+        let error = driver.next().await.expect_err("nobody takes it");
+        assert!(matches!(error, DriverError::Io(_)));
+        assert_eq!(driver.next().await.expect("the end"), None);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use jackfield_coap::client::{
-    self, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events, Reconnect,
+    self, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events, Reconnect, Status,
 };
 use jackfield_socket::{Endpoint, TcpConnect, UdpOpen};
 use tokio::task::JoinHandle;
@@ -75,7 +75,7 @@ pub fn config() -> ClientConfig {
     let mut reconnect = Reconnect::default();
     reconnect.first_delay = std::time::Duration::from_millis(10);
     reconnect.longest_delay = std::time::Duration::from_millis(50);
-    config.reconnect = Some(reconnect);
+    config.connection.reconnect = Some(reconnect);
     config
 }
 
@@ -93,7 +93,11 @@ impl Device {
     /// Waits until there is a connection.
     pub async fn connected(&mut self) {
         self.wait("for a connection", |event| {
-            matches!(event, ClientEvent::Connected).then_some(())
+            matches!(
+                event,
+                ClientEvent::Status(Status::Connected | Status::Ready(()))
+            )
+            .then_some(())
         })
         .await;
     }
@@ -101,7 +105,7 @@ impl Device {
     /// Waits until the connection is lost.
     pub async fn disconnected(&mut self) -> ConnectionError {
         self.wait("for the connection's end", |event| match event {
-            ClientEvent::Disconnected { error, .. } => Some(error.clone()),
+            ClientEvent::Status(Status::Disconnected { error, .. }) => Some(error.clone()),
             _ => None,
         })
         .await

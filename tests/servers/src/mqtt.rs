@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_mqtt::client::{
-    self, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Reconnect,
+    self, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Reconnect, Status,
 };
 use jackfield_mqtt::codec::Version;
 use jackfield_mqtt::core::{Connect, Delivery, Event, Server};
@@ -44,7 +44,7 @@ pub fn config(id: &str, version: Version) -> ClientConfig {
     let mut reconnect = Reconnect::default();
     reconnect.first_delay = Duration::from_millis(10);
     reconnect.longest_delay = Duration::from_millis(50);
-    config.reconnect = Some(reconnect);
+    config.connection.reconnect = Some(reconnect);
     config
 }
 
@@ -72,7 +72,7 @@ impl Device {
     /// Waits until the server has let it in, and gives what it said.
     pub async fn connected(&mut self) -> Server {
         self.wait("to be let in", |event| match event {
-            ClientEvent::Mqtt(Event::Connected(server)) => Some((**server).clone()),
+            ClientEvent::Status(Status::Ready(server)) => Some((**server).clone()),
             _ => None,
         })
         .await
@@ -81,7 +81,7 @@ impl Device {
     /// Waits until the connection is lost.
     pub async fn disconnected(&mut self) -> ConnectionError {
         self.wait("for the connection's end", |event| match event {
-            ClientEvent::Disconnected { error, .. } => Some(error.clone()),
+            ClientEvent::Status(Status::Disconnected { error, .. }) => Some(error.clone()),
             _ => None,
         })
         .await
@@ -90,7 +90,7 @@ impl Device {
     /// Waits for a message that comes as an event.
     pub async fn message(&mut self) -> Delivery {
         self.wait("for a message", |event| match event {
-            ClientEvent::Mqtt(Event::Message(delivery)) => Some(delivery.clone()),
+            ClientEvent::Event(Event::Message(delivery)) => Some(delivery.clone()),
             _ => None,
         })
         .await

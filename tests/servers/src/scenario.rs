@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackfield_irc::RequestError;
-use jackfield_irc::client::ClientEvent;
+use jackfield_irc::client::{ClientEvent, Status};
 use jackfield_irc::codec::{ChannelName, Target, Text, Word};
 use jackfield_irc::core::{ChatKind, ChatMessage, Event};
 use jackfield_socket::{Endpoint, TcpConnect};
@@ -197,7 +197,7 @@ async fn leave_and_return<N: TcpConnect + Clone>(
     let proxy = Proxy::start(target).await.expect("a proxy");
     let through = Endpoint::new(server.host().clone(), proxy.address().port());
     let mut wanted = config("carol");
-    let reconnect = wanted.reconnect.as_mut().expect("it reconnects");
+    let reconnect = wanted.connection.reconnect.as_mut().expect("it reconnects");
     reconnect.first_delay = Duration::from_millis(50);
     let mut carol = User::register(network.clone(), &through, wanted).await;
     carol.client.join(channel, None).await.expect("entered");
@@ -205,7 +205,7 @@ async fn leave_and_return<N: TcpConnect + Clone>(
     proxy.cut();
     let retry = carol
         .wait("for the cut to be seen", |event| match event {
-            ClientEvent::Disconnected { retry_in, .. } => Some(*retry_in),
+            ClientEvent::Status(Status::Disconnected { retry_in, .. }) => Some(*retry_in),
             _ => None,
         })
         .await;

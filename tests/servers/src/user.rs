@@ -1,6 +1,6 @@
 //! An IRC client in a test's hand: everything that happens to it is kept, and can be waited for.
 
-use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError};
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Status};
 use jackfield_irc::codec::Nickname;
 use jackfield_irc::core::{Config, Event, Flood};
 use jackfield_socket::{Endpoint, TcpConnect};
@@ -59,8 +59,8 @@ impl User {
     /// Waits until it is registered; gives its nickname and account.
     pub async fn registered(&mut self) -> (Nickname, Option<String>) {
         self.wait("to be registered", |event| match event {
-            ClientEvent::Irc(Event::Registered { nick, account, .. }) => {
-                Some((nick.clone(), account.clone()))
+            ClientEvent::Status(Status::Ready(registered)) => {
+                Some((registered.nick.clone(), registered.account.clone()))
             }
             _ => None,
         })
@@ -82,7 +82,7 @@ impl User {
         mut pick: impl FnMut(&Event) -> Option<T>,
     ) -> T {
         self.wait(what, |event| match event {
-            ClientEvent::Irc(event) => pick(event),
+            ClientEvent::Event(event) => pick(event),
             _ => None,
         })
         .await

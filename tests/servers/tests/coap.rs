@@ -299,9 +299,9 @@ mod in_a_namespace {
         let mut config = config();
         let mut multicast = MulticastOptions::default();
         multicast.interface = Some(V4.into());
-        config.udp.multicast = Some(multicast);
+        config.connection.udp.multicast = Some(multicast);
         let local = SocketAddr::from((V4, 0));
-        let (network, _events, connection) = client::multicast(Native, local, config);
+        let (network, _, connection) = client::multicast(Native, local, config);
         let connection = tokio::spawn(connection);
         let to = SocketAddr::from((group, server.plain().port()));
         let mut answers = network.discover(to, LONG).await.expect("a target");

@@ -1,6 +1,6 @@
 //! The IRC client, natively and over TLS, against real servers and the embedded one.
 
-use jackfield_irc::client::{ClientEvent, ConnectionError};
+use jackfield_irc::client::{ClientEvent, ConnectionError, Status};
 use jackfield_irc::codec::{ChannelName, Target, Word};
 use jackfield_irc::core::Sasl;
 use jackfield_irc::server::ServerConfig;
@@ -239,7 +239,7 @@ async fn end<N: TcpConnect + Clone>(network: &N, server: &Endpoint, sasl: Sasl) 
     let mut user = User::start(network.clone(), server, wanted);
     let retry = user
         .wait("for the end", |event| match event {
-            ClientEvent::Disconnected { retry_in, .. } => Some(*retry_in),
+            ClientEvent::Status(Status::Disconnected { retry_in, .. }) => Some(*retry_in),
             _ => None,
         })
         .await;

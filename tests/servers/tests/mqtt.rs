@@ -1,6 +1,6 @@
 //! The MQTT client against real brokers, over TCP, TLS and WebSocket.
 
-use jackfield_mqtt::client::{ClientConfig, ClientEvent, ConnectionError};
+use jackfield_mqtt::client::{ClientConfig, ClientEvent, ConnectionError, Status};
 use jackfield_mqtt::codec::{Authentication, Password, QoS, ReasonCode, SubscribeOptions, Version};
 use jackfield_mqtt::core::{CleanStart, Event, Message, Subscribe};
 use jackfield_mqtt::{RequestError, SessionError};
@@ -122,7 +122,7 @@ async fn a_broker_of_3_1_1_is_known_as_one() {
     let mut device = Device::start(Native, &to, config("device", Version::V5));
     let retry_in = device
         .wait("for the end", |event| match event {
-            ClientEvent::Disconnected { retry_in, .. } => Some(*retry_in),
+            ClientEvent::Status(Status::Disconnected { retry_in, .. }) => Some(*retry_in),
             _ => None,
         })
         .await;
@@ -246,7 +246,7 @@ async fn mosquitto_knows_no_method_of_authentication() {
 async fn end(mut device: Device) -> ReasonCode {
     let retry = device
         .wait("for the end", |event| match event {
-            ClientEvent::Disconnected { retry_in, .. } => Some(*retry_in),
+            ClientEvent::Status(Status::Disconnected { retry_in, .. }) => Some(*retry_in),
             _ => None,
         })
         .await;
@@ -311,7 +311,7 @@ async fn authentication_in_steps_and_again() {
 async fn challenge(device: &mut Device) -> Vec<u8> {
     device
         .wait("for a challenge", |event| match event {
-            ClientEvent::Mqtt(Event::Challenge(challenge)) => {
+            ClientEvent::Event(Event::Challenge(challenge)) => {
                 challenge.authentication.data.as_ref().map(|it| it.to_vec())
             }
             _ => None,

@@ -11,14 +11,7 @@ use crate::running;
 /// The event as pages get it; none for those that tell a page nothing.
 pub(super) fn to_object(event: &Event) -> Option<Object> {
     Some(match event {
-        Event::Registered { nick, network, .. } => timed(
-            "registered",
-            None,
-            [
-                ("nick", text(nick)),
-                ("network", optional(network.as_deref())),
-            ],
-        ),
+        Event::JoinFailed { channel, error } => fault(channel, &error.to_string()),
         Event::Message(message) => said(message),
         Event::Joined {
             channel,

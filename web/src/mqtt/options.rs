@@ -55,7 +55,7 @@ pub(super) fn config(options: &Options<'_>) -> Result<(ClientConfig, Option<Stri
         config.acknowledge = Acknowledge::ByHand;
     }
     if let Some(reconnect) = options.value("reconnect")? {
-        config.reconnect = Some(self::reconnect(&Options(&reconnect))?);
+        config.connection.reconnect = Some(self::reconnect(&Options(&reconnect))?);
     }
     if let Some(renew) = options.value("renew")? {
         let renew = renew

@@ -1,9 +1,6 @@
-//! What a client is given.
+//! Configuration of a client.
 
-use std::time::Duration;
-
-use jackfield_client::Reconnect;
-use jackfield_socket::{TcpOptions, UdpOptions};
+use jackfield_client::Options;
 
 use super::SecurityContext;
 use crate::codec::BlockSize;
@@ -28,15 +25,8 @@ pub struct ClientConfig {
     pub datagrams: DatagramConfig,
     /// How messages are sent over TCP, TLS and WebSockets.
     pub streams: StreamConfig,
-    /// How to try again when the socket or stream fails; none for never. Default:
-    /// [`Reconnect::default`].
-    pub reconnect: Option<Reconnect>,
-    /// How long opening the socket or stream may take, a handshake included. Default: 30 s.
-    pub connect_timeout: Duration,
-    /// How to open a UDP socket.
-    pub udp: UdpOptions,
-    /// How to open a stream.
-    pub tcp: TcpOptions,
+    /// How to connect, and what to do when the connection is lost.
+    pub connection: Options,
     /// What OSCORE protects requests with (RFC 8613), from one end to the other; it must be the
     /// context that the server shares. Default: none.
     pub oscore: Option<SecurityContext>,
@@ -58,12 +48,6 @@ pub struct ClientConfig {
     /// How many notifications or answers wait to be read. When there are more, the oldest is
     /// dropped, since the newest is what counts. At least 1; default: 16.
     pub notification_capacity: usize,
-    /// How many events may wait to be read, at least 1. Beyond it the client waits for them to be
-    /// read. Default: 64.
-    pub event_capacity: usize,
-    /// What the jitter of reconnecting, and of repeating messages, begins with. Default: none, for
-    /// another one each time.
-    pub seed: Option<u64>,
 }
 
 impl Default for ClientConfig {
@@ -72,10 +56,7 @@ impl Default for ClientConfig {
             requests: Config::default(),
             datagrams: DatagramConfig::default(),
             streams: StreamConfig::default(),
-            reconnect: Some(Reconnect::default()),
-            connect_timeout: Duration::from_secs(30),
-            udp: UdpOptions::default(),
-            tcp: TcpOptions::default(),
+            connection: Options::default(),
             oscore: None,
             uri_host: None,
             block_size: BlockSize::B1024,
@@ -83,8 +64,6 @@ impl Default for ClientConfig {
             block_retries: 4,
             cache: 0,
             notification_capacity: 16,
-            event_capacity: 64,
-            seed: None,
         }
     }
 }

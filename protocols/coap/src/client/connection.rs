@@ -1,29 +1,31 @@
-//! Making a client: a handle, its events, and the future that does the work.
+//! What CoAP adds to the loop of every client: requests that wait for a connection, and observations
+//! that outlive it; over streams and over datagrams.
 
-use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use jackfield_client as shared;
+use jackfield_client::{
+    Again, Ended, Flow, Link, OutboxOf, Poster, Protocol, UdpTarget, connect_datagrams,
+};
+use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, MulticastOptions, TcpConnect, UdpOpen};
 use tokio::sync::watch;
 
 use super::ClientConfig;
-use super::datagram::{To, Worker};
-use super::desk::{Carrier, Desk};
-use super::event::{ClientEvent, ConnectionError, Events};
+use super::desk::{Action, Carrier, Desk};
+use super::event::{Connection, ConnectionError, Event, Events};
 use super::group::Multicast;
 use super::handle::Client;
 use super::inner::Settings;
-use super::security::Stores;
-use super::stream::Stream;
-
-/// Actions that wait for the connection future to take them; further ones wait to be passed on.
-pub(super) const ACTION_CAPACITY: usize = 64;
+use super::security::{SecurityContext, Stores};
+use crate::core::{
+    Config, DatagramConfig, DatagramLayer, MessageLayer, Session, SessionEvent, StreamConfig,
+    StreamLayer,
+};
+use crate::error::{RequestError, SessionError};
 
 /// Prepares a client for a server over UDP, or, where the network is `jackfield_dtls`'s, over DTLS.
 /// Nothing happens before the [`Connection`] is polled.
@@ -32,25 +34,14 @@ pub(super) const ACTION_CAPACITY: usize = 64;
 pub fn connect<N: UdpOpen>(
     network: N,
     server: Endpoint,
-    config: ClientConfig,
+    config: impl Into<ClientConfig>,
 ) -> (Client, Events, Connection) {
+    let config = config.into();
     let settings = Settings::new(&config, &server);
-    let options = config.udp.clone();
-    let (actions, inbox) = shared::actions(ACTION_CAPACITY);
-    let (outbox, events) = shared::events::<ClientEvent>(config.event_capacity);
-    let (carrier, carried) = watch::channel(Carrier::UNKNOWN);
-    let worker = Worker {
-        network,
-        to: To::Server(server),
-        config,
-        options,
-        inbox,
-        outbox,
-        desk: Desk::new(carrier),
-        stores: Stores::default(),
-    };
-    let client = Client::new(actions, settings, carried);
-    (client, events, Connection(Box::pin(worker.run())))
+    let options = config.connection.clone();
+    let (coap, carrier) = Coap::new(UdpTarget::Peer(server), Datagrams::new(&config), config);
+    let (actions, events, connection) = connect_datagrams(network, coap, options);
+    (Client::new(actions, settings, carrier), events, connection)
 }
 
 /// Prepares a client for a server over TCP (RFC 8323), or, where the network is `jackfield_tls`'s,
@@ -76,30 +67,15 @@ pub fn connect<N: UdpOpen>(
 pub fn connect_tcp<N: TcpConnect>(
     network: N,
     server: Endpoint,
-    config: ClientConfig,
+    config: impl Into<ClientConfig>,
 ) -> (Client, Events, Connection) {
+    let config = config.into();
     let settings = Settings::new(&config, &server);
-    let (carrier, carried) = watch::channel(Carrier::UNKNOWN);
-    let mut options = shared::Options::default();
-    options.reconnect = config.reconnect;
-    options.connect_timeout = config.connect_timeout;
-    options.tcp = config.tcp;
-    options.action_capacity = ACTION_CAPACITY;
-    options.event_capacity = config.event_capacity;
-    options.seed = config.seed;
-    let stream = Stream {
-        server,
-        requests: config.requests,
-        config: config.streams,
-        oscore: config.oscore,
-        stores: Stores::default(),
-        reconnects: config.reconnect.is_some(),
-        desk: Desk::new(carrier),
-        opened: None,
-    };
-    let (actions, events, connection) = shared::connect(network, stream, options);
-    let client = Client::new(actions, settings, carried);
-    (client, events, Connection(Box::pin(connection)))
+    let options = config.connection.clone();
+    let streams = Streams(config.streams.clone());
+    let (coap, carrier) = Coap::new(server, streams, config);
+    let (actions, events, connection) = jackfield_client::connect(network, coap, options);
+    (Client::new(actions, settings, carrier), events, connection)
 }
 
 /// Prepares to ask groups by UDP multicast, from a local address: port 0 takes a free one, and the
@@ -113,7 +89,7 @@ pub fn connect_tcp<N: TcpConnect>(
 ///
 /// async fn who_is_there(network: impl UdpOpen) -> Result<(), Box<dyn std::error::Error>> {
 ///     let here = "0.0.0.0:0".parse()?;
-///     let (multicast, _events, connection) =
+///     let (multicast, _, connection) =
 ///         client::multicast(network, here, ClientConfig::default());
 ///     tokio::spawn(connection);
 ///     let mut answers = multicast.discover(ALL_COAP_NODES_V4, Duration::from_secs(10)).await?;
@@ -127,50 +103,203 @@ pub fn connect_tcp<N: TcpConnect>(
 pub fn multicast<N: UdpOpen>(
     network: N,
     local: SocketAddr,
-    config: ClientConfig,
+    config: impl Into<ClientConfig>,
 ) -> (Multicast, Events, Connection) {
-    let mut options = config.udp.clone();
+    let config = config.into();
+    let answer_capacity = config.requests.max_answers;
+    let mut options = config.connection.clone();
     options
+        .udp
         .multicast
         .get_or_insert_with(MulticastOptions::default);
-    let (actions, inbox) = shared::actions(ACTION_CAPACITY);
-    let (outbox, events) = shared::events::<ClientEvent>(config.event_capacity);
-    let (carrier, _) = watch::channel(Carrier::UNKNOWN);
+    let (coap, _) = Coap::new(UdpTarget::Anyone(local), Datagrams::new(&config), config);
+    let (actions, events, connection) = connect_datagrams(network, coap, options);
     let multicast = Multicast {
         actions,
         last_key: Arc::new(AtomicU64::new(0)),
-        answer_capacity: config.requests.max_answers,
+        answer_capacity,
     };
-    let worker = Worker {
-        network,
-        to: To::Anyone(local),
-        config,
-        options,
-        inbox,
-        outbox,
-        desk: Desk::new(carrier),
-        stores: Stores::default(),
-    };
-    (multicast, events, Connection(Box::pin(worker.run())))
+    (multicast, events, connection)
 }
 
-/// A client's work. It ends when the client is closed, or when it has lost its connection for good.
-///
-/// Dropping it closes the connection; the handle's requests then fail with
-/// [`RequestError::Closed`](crate::RequestError::Closed), and the events end.
-#[must_use = "a connection does nothing unless it is polled"]
-pub struct Connection(pub(super) Pin<Box<dyn Future<Output = Result<(), ConnectionError>> + Send>>);
+/// Makes message layers, a new one for each connection.
+trait Layers: Send + 'static {
+    type Layer: MessageLayer + Send + 'static;
+    type Target: Clone + Send + 'static;
 
-impl Future for Connection {
-    type Output = Result<(), ConnectionError>;
+    fn layer(&self, now: Instant) -> Self::Layer;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+    /// Whether messages go out as soon as there is a connection. A stream's peer says first what
+    /// it can do ([`SessionEvent::Ready`]).
+    const READY_AT_ONCE: bool;
+}
+
+struct Datagrams {
+    config: DatagramConfig,
+    seed: Option<u64>,
+}
+
+impl Datagrams {
+    fn new(config: &ClientConfig) -> Self {
+        Self {
+            config: config.datagrams.clone(),
+            seed: config.connection.seed,
+        }
     }
 }
 
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").finish_non_exhaustive()
+impl Layers for Datagrams {
+    type Layer = DatagramLayer;
+    type Target = UdpTarget;
+
+    fn layer(&self, _now: Instant) -> DatagramLayer {
+        // Message ids need no secrecy: tokens are what can't be guessed.
+        let seed = self.seed.or_else(|| getrandom::u64().ok());
+        DatagramLayer::new(self.config.clone(), seed.unwrap_or_default())
     }
+
+    const READY_AT_ONCE: bool = true;
+}
+
+struct Streams(StreamConfig);
+
+impl Layers for Streams {
+    type Layer = StreamLayer;
+    type Target = Endpoint;
+
+    fn layer(&self, now: Instant) -> StreamLayer {
+        StreamLayer::new(now, self.0.clone())
+    }
+
+    const READY_AT_ONCE: bool = false;
+}
+
+struct Coap<L: Layers> {
+    target: L::Target,
+    layers: L,
+    requests: Config,
+    oscore: Option<SecurityContext>,
+    stores: Stores,
+    reconnects: bool,
+    desk: Desk,
+    opened: Option<Instant>,
+}
+
+impl<L: Layers> Coap<L> {
+    fn new(target: L::Target, layers: L, config: ClientConfig) -> (Self, watch::Receiver<Carrier>) {
+        let (carrier, carried) = watch::channel(Carrier::UNKNOWN);
+        let coap = Self {
+            target,
+            layers,
+            requests: config.requests,
+            oscore: config.oscore,
+            stores: Stores::default(),
+            reconnects: config.connection.reconnect.is_some(),
+            desk: Desk::new(carrier),
+            opened: None,
+        };
+        (coap, carried)
+    }
+}
+
+impl<L: Layers> Protocol for Coap<L> {
+    type Core = Session<L::Layer>;
+    type Target = L::Target;
+    type Action = Action;
+    type Event = Event;
+    type Ready = ();
+    type Error = SessionError;
+    type Prepared = ();
+
+    async fn begin(
+        &mut self,
+        _poster: Poster<Action>,
+    ) -> Result<Session<L::Layer>, ConnectionError> {
+        let mut session = Session::new(self.layers.layer(time::now()), self.requests.clone());
+        let (mut contexts, stores) = Stores::of(self.oscore.take());
+        self.stores = stores;
+        if let Some(context) = contexts.pop() {
+            session = session.protected(context);
+        }
+        Ok(session)
+    }
+
+    fn prepare(
+        &mut self,
+        _attempt: u32,
+    ) -> impl Future<Output = Result<(L::Target, ()), ConnectionError>> + Send + 'static {
+        ready(Ok((self.target.clone(), ())))
+    }
+
+    fn opened(
+        &mut self,
+        core: &mut Session<L::Layer>,
+        (): (),
+        outbox: &mut OutboxOf<Self>,
+    ) -> Result<(), ConnectionError> {
+        let now = time::now();
+        self.opened = Some(now);
+        core.connected(now, self.layers.layer(now));
+        if L::READY_AT_ONCE {
+            self.desk.tell_carrier(core.layer());
+            outbox.ready(());
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, core: &mut Session<L::Layer>, action: Action, link: Link) -> Flow {
+        let now = time::now();
+        if self.desk.act(core, action, now, link == Link::Up) {
+            return Flow::Continue;
+        }
+        leave(core, now);
+        Flow::Close
+    }
+
+    fn abandoned(&mut self, core: &mut Session<L::Layer>, _link: Link) {
+        leave(core, time::now());
+    }
+
+    async fn take(
+        &mut self,
+        core: &mut Session<L::Layer>,
+        event: SessionEvent,
+        outbox: &mut OutboxOf<Self>,
+    ) -> Result<Flow, ConnectionError> {
+        match event {
+            SessionEvent::Store(id, changes) => self.stores.commit(core, id, changes).await,
+            SessionEvent::Ready => {
+                self.desk.tell_carrier(core.layer());
+                outbox.ready(());
+            }
+            event => self.desk.take(event),
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn ended(&mut self, core: &mut Session<L::Layer>, error: Option<&ConnectionError>) -> Ended {
+        core.disconnected();
+        self.desk.disconnected();
+        let lasted = self.opened.take().map_or(Duration::ZERO, |since| {
+            time::now().saturating_duration_since(since)
+        });
+        match error {
+            None => core.end(&RequestError::Closed),
+            Some(error) if error.is_permanent() || !self.reconnects => {
+                core.end(&RequestError::NotConnected);
+            }
+            Some(_) => {}
+        }
+        let mut ended = Ended::after(lasted, error);
+        if let Some(ConnectionError::Session(SessionError::Released { hold_off })) = error {
+            ended.again = Again::After(*hold_off);
+        }
+        ended
+    }
+}
+
+/// Whatever is under way fails; what waits to be sent still goes out.
+fn leave<L: MessageLayer>(core: &mut Session<L>, now: Instant) {
+    core.end(&RequestError::Closed);
+    core.close(now);
 }

@@ -166,14 +166,13 @@ impl Desk {
     }
 
     /// Takes what the session tells.
-    pub(super) fn take<L: MessageLayer>(&mut self, session: &Session<L>, event: SessionEvent) {
+    pub(super) fn take(&mut self, event: SessionEvent) {
         match event {
             SessionEvent::Exchange(event) => self.take_exchange(event),
             SessionEvent::Delivered(id) => self.ping_ended(id, Ok(())),
             SessionEvent::Undelivered(id, error) => self.ping_ended(id, Err(error.into())),
-            SessionEvent::Ready => self.tell_carrier(session.layer()),
-            // The former is for servers; the latter was taken before.
-            SessionEvent::Request(_) | SessionEvent::Store(..) => {}
+            // The first is for servers; the others were taken before.
+            SessionEvent::Request(_) | SessionEvent::Ready | SessionEvent::Store(..) => {}
         }
     }
 

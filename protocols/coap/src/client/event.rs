@@ -1,58 +1,40 @@
 //! What a client tells of its connection.
 
-use std::time::Duration;
-
-use jackfield_client::Progress;
-
 use crate::error::SessionError;
 
-/// What happened.
-#[derive(Clone, Debug)]
+/// What happened besides the connection: nothing yet, since what is asked for is answered where it
+/// was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ClientEvent {
-    /// An attempt begins: to open a stream, or a socket.
-    Connecting {
-        /// Which one in a row, from 1.
-        attempt: u32,
-    },
-    /// It is open. Over UDP that says nothing of the server.
-    Connected,
-    /// The connection was lost, or could not be made.
-    Disconnected {
-        /// Why.
-        error: ConnectionError,
-        /// When the next attempt begins; none for never.
-        retry_in: Option<Duration>,
-    },
-}
+pub enum Event {}
 
-impl From<Progress<SessionError>> for ClientEvent {
-    fn from(progress: Progress<SessionError>) -> Self {
-        match progress {
-            Progress::Connecting { attempt } => Self::Connecting { attempt },
-            Progress::Connected => Self::Connected,
-            Progress::Disconnected { error, retry_in } => Self::Disconnected { error, retry_in },
-        }
-    }
-}
+/// What happened.
+pub type ClientEvent = jackfield_client::ClientEvent<Event, (), SessionError>;
 
-/// A client's events, in order. After the last one comes the end.
-///
-/// They wait here until they are read, up to
-/// [`event_capacity`](super::ClientConfig::event_capacity). Then the client waits, and so do all
-/// requests. Dropping this discards all further events; the client goes on.
+/// Where the connection stands. Over UDP it is [`Ready`](Self::Ready) when the socket is open, which
+/// says nothing of the server; over streams, when the server has said what it can do.
+pub type Status = jackfield_client::Status<(), SessionError>;
+
+/// What a client tells. Nobody has to read it: only the newest status is kept. After the last comes
+/// the end.
 ///
 /// ```no_run
-/// # use jackfield_coap::client::{ClientEvent, Events};
+/// # use jackfield_coap::client::{ClientEvent, Events, Status};
 /// # async fn example(mut events: Events) {
 /// while let Some(event) = events.next().await {
-///     if let ClientEvent::Disconnected { error, retry_in } = event {
+///     if let ClientEvent::Status(Status::Disconnected { error, retry_in }) = event {
 ///         println!("{error}; next attempt in {retry_in:?}");
 ///     }
 /// }
 /// # }
 /// ```
-pub type Events = jackfield_client::Events<ClientEvent>;
+pub type Events = jackfield_client::Events<Event, (), SessionError>;
 
 /// Why there is no connection.
 pub type ConnectionError = jackfield_client::ConnectionError<SessionError>;
+
+/// A client's work. It ends when the client is closed, or when it has lost its connection for good.
+///
+/// Dropping it closes the connection; the handle's requests then fail with
+/// [`RequestError::Closed`](crate::RequestError::Closed), and the events end.
+pub type Connection = jackfield_client::Connection<SessionError>;

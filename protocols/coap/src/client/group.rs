@@ -13,7 +13,7 @@ use super::inner::{Guard, ask};
 use super::mailbox::{Mailbox, mailbox};
 use crate::codec::{IntoTarget, Message};
 use crate::core::Response;
-use crate::error::RequestError;
+use crate::error::{RequestError, SessionError};
 
 /// All CoAP servers of this network, over IPv4, at the default port (RFC 7252, section 12.8).
 pub const ALL_COAP_NODES_V4: SocketAddr = SocketAddr::new(
@@ -31,7 +31,7 @@ pub const ALL_COAP_NODES_V6: SocketAddr = SocketAddr::new(
 /// one is dropped, it ends.
 #[derive(Clone, Debug)]
 pub struct Multicast {
-    pub(super) actions: Actions<Action>,
+    pub(super) actions: Actions<Action, (), SessionError>,
     pub(super) last_key: Arc<AtomicU64>,
     pub(super) answer_capacity: usize,
 }

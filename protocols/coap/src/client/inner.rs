@@ -13,13 +13,13 @@ use super::desk::{Action, Ask, Carrier, Key};
 use super::handle::Client;
 use crate::codec::{BlockSize, Message, OptionNumber};
 use crate::core::{Cache, Reliability, Request};
-use crate::error::RequestError;
+use crate::error::{RequestError, SessionError};
 
 /// How much later than the connection a request itself gives up waiting.
 const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct Inner {
-    pub(super) actions: Actions<Action>,
+    pub(super) actions: Actions<Action, (), SessionError>,
     pub(super) config: Settings,
     pub(super) carrier: watch::Receiver<Carrier>,
     pub(super) last_key: AtomicU64,
@@ -59,7 +59,7 @@ impl Settings {
 
 impl Client {
     pub(super) fn new(
-        actions: Actions<Action>,
+        actions: Actions<Action, (), SessionError>,
         config: Settings,
         carrier: watch::Receiver<Carrier>,
     ) -> Self {

@@ -35,6 +35,8 @@ pub struct Session<L> {
     transmissions: BTreeMap<TransmissionId, Purpose>,
     by_exchange: BTreeMap<ExchangeId, TransmissionId>,
     events: VecDeque<SessionEvent>,
+    /// Without one, no deadline is kept but those of requests.
+    connected: bool,
     /// Since when the peer wants the stream to be closed, and for how long to be left alone then.
     released: Option<(Instant, Duration)>,
 }
@@ -90,6 +92,7 @@ impl<L: MessageLayer> Session<L> {
             transmissions: BTreeMap::new(),
             by_exchange: BTreeMap::new(),
             events: VecDeque::new(),
+            connected: false,
             released: None,
         }
     }
@@ -238,6 +241,7 @@ impl<L: MessageLayer> Session<L> {
     /// There is a connection, with this layer, which is a new one.
     pub fn connected(&mut self, now: Instant, layer: L) {
         self.layer = layer;
+        self.connected = true;
         self.transmissions.clear();
         self.by_exchange.clear();
         self.exchanges.connected(now);
@@ -249,6 +253,7 @@ impl<L: MessageLayer> Session<L> {
     pub fn disconnected(&mut self) {
         self.transmissions.clear();
         self.by_exchange.clear();
+        self.connected = false;
         self.released = None;
         self.exchanges.disconnected();
     }
@@ -256,17 +261,6 @@ impl<L: MessageLayer> Session<L> {
     /// There will be no connection any more: whatever waits for one fails.
     pub fn end(&mut self, error: &RequestError) {
         self.exchanges.end(error);
-    }
-
-    /// Acts on the deadlines of requests, and on no other: for when there is no connection.
-    pub fn handle_request_deadline(&mut self, now: Instant) {
-        self.exchanges.handle_deadline(now);
-        self.pump(now);
-    }
-
-    /// When [`handle_request_deadline`](Self::handle_request_deadline) wants to be called next.
-    pub fn request_deadline(&self) -> Option<Instant> {
-        self.exchanges.deadline()
     }
 
     /// Moves between the layers until both are at rest.
@@ -443,7 +437,7 @@ impl<L: MessageLayer> Core for Session<L> {
 
     fn deadline(&self) -> Option<Instant> {
         let deadlines = [
-            self.layer.deadline(),
+            self.layer.deadline().filter(|_| self.connected),
             self.exchanges.deadline(),
             self.time_to_leave().map(|(since, _)| since),
         ];
@@ -452,11 +446,8 @@ impl<L: MessageLayer> Core for Session<L> {
 
     fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
         self.leave_if_released(now)?;
-        if self
-            .layer
-            .deadline()
-            .is_some_and(|deadline| deadline <= now)
-        {
+        let layer = self.layer.deadline().filter(|_| self.connected);
+        if layer.is_some_and(|deadline| deadline <= now) {
             self.layer.handle_deadline(now)?;
         }
         self.pump(now);

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::{self, Future};
 use std::time::Duration;
 
-use jackfield_client::{Ended, Flow, Link, Options, Outbox, Poster, Protocol};
+use jackfield_client::{Ended, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_socket::{Endpoint, TcpConnect, time};
 use tokio::sync::oneshot;
 
 use super::ClientConfig;
-use super::event::{ClientEvent, ConnectionError, Events};
-use super::handle::{Action, COMMAND_CAPACITY, Client};
+use super::event::{Connection, ConnectionError, Events};
+use super::handle::{Action, Client};
 use super::rejoin::Rejoin;
 use crate::codec::{CaseMapping, ChannelName, Word};
-use crate::core::{Config, Event, Reply, Request, RequestId, Session, SessionEvent};
+use crate::core::{Config, Event, Registered, Reply, Request, RequestId, Session, SessionEvent};
 use crate::error::{RequestError, SessionError};
 
 /// Channels that are being entered at once after registering.
@@ -33,13 +33,6 @@ pub fn connect<N: TcpConnect>(
     for channel in &config.channels {
         rejoin.add(CaseMapping::default(), channel, None);
     }
-    let mut options = Options::default();
-    options.reconnect = config.reconnect;
-    options.connect_timeout = config.connect_timeout;
-    options.tcp = config.tcp;
-    options.action_capacity = COMMAND_CAPACITY;
-    options.event_capacity = config.event_capacity;
-    options.seed = config.seed;
     let irc = Irc {
         server,
         config: config.session,
@@ -48,15 +41,9 @@ pub fn connect<N: TcpConnect>(
         to_join: VecDeque::new(),
         registered: None,
     };
-    let (actions, events, connection) = jackfield_client::connect(network, irc, options);
+    let (actions, events, connection) = jackfield_client::connect(network, irc, config.connection);
     (Client { actions }, events, connection)
 }
-
-/// A client's work. It ends when the client quits, or when it has lost its connection for good.
-///
-/// Dropping it closes the connection; the handle's requests then fail with
-/// [`RequestError::Closed`], and the events end.
-pub type Connection = jackfield_client::Connection<SessionError>;
 
 struct Irc {
     server: Endpoint,
@@ -77,8 +64,10 @@ enum Asked {
 
 impl Protocol for Irc {
     type Core = Session;
+    type Target = Endpoint;
     type Action = Action;
-    type Event = ClientEvent;
+    type Event = Event;
+    type Ready = Registered;
     type Error = SessionError;
     type Prepared = ();
 
@@ -93,8 +82,12 @@ impl Protocol for Irc {
         future::ready(Ok((self.server.clone(), ())))
     }
 
-    fn opened(&mut self, core: &mut Session, (): ()) -> Result<(), ConnectionError> {
-        *core = Session::new(self.config.clone());
+    fn opened(
+        &mut self,
+        _core: &mut Session,
+        (): (),
+        _outbox: &mut OutboxOf<Self>,
+    ) -> Result<(), ConnectionError> {
         Ok(())
     }
 
@@ -102,7 +95,7 @@ impl Protocol for Irc {
         match action {
             Action::Quit(reason) => {
                 core.quit(reason);
-                return Flow::Quit;
+                return Flow::Close;
             }
             Action::Request(_, done) if done.is_closed() => {}
             Action::Request(_, done) if link == Link::Down => {
@@ -133,12 +126,24 @@ impl Protocol for Irc {
         &mut self,
         core: &mut Session,
         event: SessionEvent,
-        outbox: &mut Outbox<ClientEvent>,
+        outbox: &mut OutboxOf<Self>,
     ) -> Result<Flow, ConnectionError> {
         match event {
+            SessionEvent::Event(Event::Registered(registered)) => {
+                self.registered = Some(time::now());
+                outbox.ready(registered);
+                self.to_join = self.rejoin.all();
+                self.join_more(core, outbox);
+            }
             SessionEvent::Event(event) => {
-                self.note(core, &event, outbox);
-                outbox.push(ClientEvent::Irc(event));
+                self.note(core, &event);
+                match event {
+                    // It comes as fast as one sends, and from nowhere else.
+                    Event::Message(ref message) if message.own && !echoes(core) => {
+                        outbox.offer(event);
+                    }
+                    event => outbox.push(event),
+                }
             }
             SessionEvent::Completed(id, outcome) => match self.asked.remove(&id) {
                 Some(Asked::Client(done)) => {
@@ -152,12 +157,12 @@ impl Protocol for Irc {
                 }
                 None => {}
             },
-            SessionEvent::QuitDone => return Ok(Flow::Left),
+            SessionEvent::QuitDone => return Ok(Flow::Closed),
         }
         Ok(Flow::Continue)
     }
 
-    fn ended(&mut self, _core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
         // Dropped when the client has quit: then they fail with `Closed`.
         for (_, asked) in std::mem::take(&mut self.asked) {
             if let (Asked::Client(done), Some(_)) = (asked, error) {
@@ -165,6 +170,7 @@ impl Protocol for Irc {
             }
         }
         self.to_join.clear();
+        *core = Session::new(self.config.clone());
         let registered = self.registered.take();
         let lasted = registered.map_or(Duration::ZERO, |since| {
             time::now().saturating_duration_since(since)
@@ -174,14 +180,9 @@ impl Protocol for Irc {
 }
 
 impl Irc {
-    fn note(&mut self, core: &mut Session, event: &Event, outbox: &mut Outbox<ClientEvent>) {
+    fn note(&mut self, core: &mut Session, event: &Event) {
         let mapping = core.isupport().case_mapping;
         match event {
-            Event::Registered { .. } => {
-                self.registered = Some(time::now());
-                self.to_join = self.rejoin.all();
-                self.join_more(core, outbox);
-            }
             Event::Joined {
                 channel, own: true, ..
             } => self.rejoin.add(mapping, channel, None),
@@ -196,7 +197,7 @@ impl Irc {
     }
 
     /// Enters the next channels.
-    fn join_more(&mut self, core: &mut Session, outbox: &mut Outbox<ClientEvent>) {
+    fn join_more(&mut self, core: &mut Session, outbox: &mut OutboxOf<Self>) {
         let entering = |asked: &&Asked| matches!(asked, Asked::Rejoin(_));
         while self.asked.values().filter(entering).count() < JOINS_AT_ONCE {
             let Some((channel, key)) = self.to_join.pop_front() else {
@@ -220,12 +221,17 @@ impl Irc {
         core: &Session,
         channel: ChannelName,
         error: RequestError,
-        outbox: &mut Outbox<ClientEvent>,
+        outbox: &mut OutboxOf<Self>,
     ) {
         if let RequestError::Refused(_) = error {
             let mapping = core.isupport().case_mapping;
             self.rejoin.remove(mapping, &channel);
         }
-        outbox.push(ClientEvent::JoinFailed { channel, error });
+        outbox.push(Event::JoinFailed { channel, error });
     }
+}
+
+/// Whether the server sends one's own messages back. Where it does not, the core shows them.
+fn echoes(core: &Session) -> bool {
+    core.capabilities().any(|name| name == "echo-message")
 }

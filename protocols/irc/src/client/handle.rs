@@ -4,11 +4,8 @@ use jackfield_client::Actions;
 use tokio::sync::oneshot;
 
 use crate::codec::{ChannelName, InvalidValue, Message, Nickname, Target, Text, Word};
-use crate::core::{Joined, Member, Reply, Request, WhoEntry, Whois};
-use crate::error::RequestError;
-
-/// Requests that wait for the connection future to take them; further ones wait to be passed on.
-pub(super) const COMMAND_CAPACITY: usize = 32;
+use crate::core::{Joined, Member, Registered, Reply, Request, WhoEntry, Whois};
+use crate::error::{RequestError, SessionError};
 
 /// What a client passes to its connection.
 #[derive(Debug)]
@@ -19,7 +16,7 @@ pub(super) enum Action {
 
 /// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
 ///
-/// Requests are taken from [`Event::Registered`](crate::core::Event::Registered) until the
+/// Requests are taken from [`Status::Ready`](super::Status) until the
 /// connection is lost; at other times they fail with [`RequestError::NotConnected`].
 ///
 /// When the last clone is dropped, the client quits.
@@ -32,7 +29,7 @@ pub(super) enum Action {
 /// Every request may fail with any [`RequestError`]; the methods name only what is particular.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(super) actions: Actions<Action>,
+    pub(super) actions: Actions<Action, Registered, SessionError>,
 }
 
 impl Client {

@@ -6,6 +6,18 @@ use super::{Member, Reply, RequestId};
 use crate::codec::{ChannelName, Message, ModeChange, Nickname, Source, Timestamp};
 use crate::error::{Refusal, RequestError};
 
+/// What is known when the server has accepted this client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Registered {
+    /// The nickname that this client has: not always the one it wanted.
+    pub nick: Nickname,
+    /// The network's name, where the server says it.
+    pub network: Option<String>,
+    /// The account that SASL logged in to.
+    pub account: Option<String>,
+}
+
 /// What comes out of a [`Session`](super::Session).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -26,13 +38,13 @@ pub enum SessionEvent {
 #[non_exhaustive]
 pub enum Event {
     /// The server has accepted this client; from now on, requests are taken.
-    Registered {
-        /// The nickname that this client has: not always the one it wanted.
-        nick: Nickname,
-        /// The network's name, where the server says it.
-        network: Option<String>,
-        /// The account that SASL logged in to.
-        account: Option<String>,
+    Registered(Registered),
+    /// A channel that was to be entered after registering was not. A client tells it, not a core.
+    JoinFailed {
+        /// Which.
+        channel: ChannelName,
+        /// Why. A channel that refused is not tried again.
+        error: RequestError,
     },
     /// Someone said something.
     Message(ChatMessage),

@@ -13,7 +13,7 @@ use super::pending::PendingRequests;
 use super::regain::Regain;
 use super::registration::{Registration, authenticate};
 use super::send_queue::SendQueue;
-use super::{Channel, Config, Event, ISupport, RequestId, SessionEvent};
+use super::{Channel, Config, Event, ISupport, Registered, RequestId, SessionEvent};
 use crate::codec::{
     Command, LineBuffer, MAX_LINE, MAX_TAGS, Message, MessageRef, Nickname, Text, Word, decode,
 };
@@ -177,11 +177,11 @@ impl Session {
         self.ping.next = Some(now + self.config.ping_interval);
         let line_limit = MAX_TAGS + self.isupport.line_length;
         self.lines.set_limit(line_limit);
-        self.emit(Event::Registered {
+        self.emit(Event::Registered(Registered {
             nick: self.nick.clone(),
             network: self.isupport.network.clone(),
             account: self.account.clone(),
-        });
+        }));
         self.begin_regain(now);
     }
 

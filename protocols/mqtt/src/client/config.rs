@@ -1,12 +1,10 @@
-//! What a client is given.
+//! Configuration of a client.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
-use jackfield_client::Reconnect;
-use jackfield_socket::TcpOptions;
+use jackfield_client::Options;
 use jackfield_store::{BoxStore, Store};
 
 use crate::core::{Config, Connect};
@@ -31,26 +29,17 @@ pub struct ClientConfig {
     pub session: Config,
     /// When a message of QoS 1 or 2 is acknowledged. Default: when it was taken.
     pub acknowledge: Acknowledge,
-    /// How to try again; none for never. Default: [`Reconnect::default`].
-    pub reconnect: Option<Reconnect>,
+    /// How to connect, and what to do when the connection is lost.
+    pub connection: Options,
     /// How many times in a row a server's reference to another one is followed (MQTT 5, section
     /// 4.11); 0 for never. Beyond, the client begins again with the server that it was given,
     /// after a delay. Default: 3.
     pub redirects: u32,
-    /// How long opening the stream may take, TLS included. Default: 30 s.
-    pub connect_timeout: Duration,
-    /// How to open the stream.
-    pub tcp: TcpOptions,
-    /// How many events may wait to be read, at least 1. When they do, the client stops reading from
-    /// the server. Default: 256.
-    pub event_capacity: usize,
-    /// The same for each [`Subscription`](super::Subscription). Default: 256.
+    /// How many messages may wait to be read in each [`Subscription`](super::Subscription), at least
+    /// 1. When they do, the client stops reading from the server, and does all else. Default: 256.
     pub subscription_capacity: usize,
     /// How many [requests](super::Requester) may wait for their responses. Default: 1,000.
     pub pending_calls: usize,
-    /// What the jitter of reconnecting begins with: the same seed gives the same delays. Default:
-    /// none, for another one each time.
-    pub seed: Option<u64>,
     pub(super) store: Option<BoxStore>,
     pub(super) renew: Option<Renew>,
 }
@@ -78,14 +67,10 @@ impl ClientConfig {
             connect,
             session: Config::default(),
             acknowledge: Acknowledge::WhenTaken,
-            reconnect: Some(Reconnect::default()),
+            connection: Options::default(),
             redirects: 3,
-            connect_timeout: Duration::from_secs(30),
-            tcp: TcpOptions::default(),
-            event_capacity: 256,
             subscription_capacity: 256,
             pending_calls: 1000,
-            seed: None,
             store: None,
             renew: None,
         }
@@ -115,7 +100,7 @@ impl ClientConfig {
 
     /// The same with a function that renews [`connect`](Self::connect) before each attempt: it is
     /// given the attempt's number in a row, from 1, and what the last one had. Where it fails, the
-    /// attempt does, and another one follows as [`reconnect`](Self::reconnect) says.
+    /// attempt does, and another one follows as [`connection`](Self::connection) says.
     ///
     /// ```
     /// use jackfield_mqtt::client::ClientConfig;

@@ -8,21 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_client::{Again, Ended, Flow, Link, Options, Outbox, Poster, Protocol};
+use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_socket::{Endpoint, TcpConnect, time};
 use jackfield_store::{BoxStore, Store};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::config::{Acknowledge, ClientConfig, Renew};
-use super::event::{ClientEvent, ConnectionError, Events, Receipt, Routed, Told};
-use super::handle::{ACTION_CAPACITY, Action, Client, Done};
+use super::event::{Connection, ConnectionError, Events, Receipt, Routed, Told};
+use super::handle::{Action, Client, Done};
 use super::routes::{Routes, Sink};
 use crate::codec::{
     Disconnect, DisconnectReason, ReasonCode, SubscribeOptions, TopicFilter, Version,
 };
 use crate::core::{
-    Config, Connect, Delivery, Event, Message, Reply, RequestId, Session, SessionEvent, Subscribe,
-    Subscribed, Unsubscribe, Unsubscribed,
+    Config, Connect, Delivery, Event, Message, Reply, RequestId, Server, Session, SessionEvent,
+    Subscribe, Subscribed, Unsubscribe, Unsubscribed,
 };
 use crate::error::{Refusal, RequestError, SessionError};
 
@@ -39,13 +39,6 @@ pub fn connect<N: TcpConnect>(
 ) -> (Client, Events, Connection) {
     let mut config = config.into();
     config.session.durable = config.store.is_some();
-    let mut options = Options::default();
-    options.reconnect = config.reconnect;
-    options.connect_timeout = config.connect_timeout;
-    options.tcp = config.tcp;
-    options.action_capacity = ACTION_CAPACITY;
-    options.event_capacity = config.event_capacity;
-    options.seed = config.seed;
     let mqtt = Mqtt {
         target: server.clone(),
         server,
@@ -66,19 +59,13 @@ pub fn connect<N: TcpConnect>(
         pending_calls: config.pending_calls,
         connected: None,
     };
-    let (actions, events, connection) = jackfield_client::connect(network, mqtt, options);
+    let (actions, events, connection) = jackfield_client::connect(network, mqtt, config.connection);
     let client = Client {
         actions,
         subscription_capacity: config.subscription_capacity,
     };
     (client, Events(events), connection)
 }
-
-/// A client's work. It ends when the client quits, or when it has lost its connection for good.
-///
-/// Dropping it closes the connection, and the server publishes the will; the handle's requests then
-/// fail with [`RequestError::Closed`], and the events end.
-pub type Connection = jackfield_client::Connection<SessionError>;
 
 struct Mqtt {
     /// Where the client was told to connect.
@@ -120,8 +107,10 @@ enum Asked {
 
 impl Protocol for Mqtt {
     type Core = Session;
+    type Target = Endpoint;
     type Action = Action;
     type Event = Told;
+    type Ready = Box<Server>;
     type Error = SessionError;
     type Prepared = Connect;
 
@@ -156,7 +145,12 @@ impl Protocol for Mqtt {
         })
     }
 
-    fn opened(&mut self, core: &mut Session, connect: Connect) -> Result<(), ConnectionError> {
+    fn opened(
+        &mut self,
+        core: &mut Session,
+        connect: Connect,
+        _outbox: &mut OutboxOf<Self>,
+    ) -> Result<(), ConnectionError> {
         self.connect = connect.clone();
         core.connect(time::now(), connect)
             .map_err(|error| ConnectionError::Session(SessionError::Options(error)))
@@ -172,7 +166,7 @@ impl Protocol for Mqtt {
                     return Flow::Continue;
                 }
                 let _ = done.send(Ok(()));
-                return Flow::Quit;
+                return Flow::Close;
             }
             Action::Publish {
                 message,
@@ -229,17 +223,16 @@ impl Protocol for Mqtt {
         &mut self,
         core: &mut Session,
         event: SessionEvent,
-        outbox: &mut Outbox<Told>,
+        outbox: &mut OutboxOf<Self>,
     ) -> Result<Flow, ConnectionError> {
         match event {
             SessionEvent::Event(Event::Message(delivery)) => self.deliver_to(delivery, outbox),
-            SessionEvent::Event(event) => {
-                if let Event::Connected(_) = event {
-                    self.connected = Some(time::now());
-                    self.redirects_left = self.redirects;
-                }
-                outbox.push(ClientEvent::Mqtt(event));
+            SessionEvent::Event(Event::Connected(server)) => {
+                self.connected = Some(time::now());
+                self.redirects_left = self.redirects;
+                outbox.ready(server);
             }
+            SessionEvent::Event(event) => outbox.push(event),
             SessionEvent::Completed(id, outcome) => self.completed(core, id, outcome),
             SessionEvent::Store(id, changes) => {
                 if let Some(store) = &mut self.store {
@@ -251,7 +244,7 @@ impl Protocol for Mqtt {
                     let _ = queued.send(Ok(()));
                 }
             }
-            SessionEvent::DisconnectDone => return Ok(Flow::Left),
+            SessionEvent::DisconnectDone => return Ok(Flow::Closed),
         }
         Ok(Flow::Continue)
     }
@@ -261,6 +254,31 @@ impl Protocol for Mqtt {
             let room = to.clone().reserve_owned().await;
             if let (Ok(room), Some((_, routed))) = (room, self.undelivered.pop_front()) {
                 room.send(routed);
+            }
+        }
+    }
+
+    fn unread(&mut self, _core: &mut Session) {
+        for (id, asked) in std::mem::take(&mut self.asked) {
+            match asked {
+                Asked::Client(done) => {
+                    let _ = done.send(Err(RequestError::TimedOut));
+                }
+                Asked::Route(route, done) => {
+                    let _ = done.send(Err(RequestError::TimedOut));
+                    // If it is granted yet, nobody wants it.
+                    self.asked
+                        .insert(id, Asked::Route(route, oneshot::channel().0));
+                }
+                Asked::Unroute(Some(done)) => {
+                    let _ = done.send(Err(RequestError::TimedOut));
+                }
+                Asked::Unroute(None) => {}
+                Asked::Call(correlation) => {
+                    if let Some(response) = self.calls.remove(&correlation) {
+                        let _ = response.send(Err(RequestError::TimedOut));
+                    }
+                }
             }
         }
     }
@@ -492,7 +510,7 @@ impl Mqtt {
         }
     }
 
-    fn deliver_to(&mut self, delivery: Delivery, outbox: &mut Outbox<Told>) {
+    fn deliver_to(&mut self, delivery: Delivery, outbox: &mut OutboxOf<Self>) {
         let sinks = self.routes.sinks(&delivery);
         let responses = sinks
             .iter()
@@ -506,7 +524,7 @@ impl Mqtt {
         });
         if sinks.is_empty() {
             outbox.push(Told {
-                event: ClientEvent::Mqtt(Event::Message(delivery)),
+                event: Event::Message(delivery),
                 _receipt: receipt,
             });
             return;

@@ -14,11 +14,10 @@ use super::subscription::{Route, Subscription};
 use crate::codec::{
     Disconnect, DisconnectReason, PublishReason, QoS, SubscribeOptions, TopicFilter, TopicName,
 };
-use crate::core::{Acknowledged, Message, Reply, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
-use crate::error::RequestError;
-
-/// Actions that wait for the connection future to take them; further ones wait to be passed on.
-pub(super) const ACTION_CAPACITY: usize = 64;
+use crate::core::{
+    Acknowledged, Message, Reply, Server, Subscribe, Subscribed, Unsubscribe, Unsubscribed,
+};
+use crate::error::{RequestError, SessionError};
 
 pub(super) type Done<T> = oneshot::Sender<Result<T, RequestError>>;
 
@@ -74,7 +73,7 @@ pub(super) enum Action {
 /// Every request may fail with any [`RequestError`]; the methods name only what is particular.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(super) actions: Actions<Action>,
+    pub(super) actions: Actions<Action, Box<Server>, SessionError>,
     pub(super) subscription_capacity: usize,
 }
 

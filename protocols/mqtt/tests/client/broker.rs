@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use jackfield_mqtt::client::{self, Client, ClientConfig, ClientEvent, Events};
+use jackfield_mqtt::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_mqtt::codec::{
     ConnAck, Connect, ConnectReason, Decoder, Encoder, Packet, PacketId, PubAck, Publish,
     PublishReason, QoS, Release, ReleaseReason, SubAck, Subscribe, SubscribeReason, Version,
@@ -35,7 +35,7 @@ pub(crate) struct Server {
 pub(crate) fn config() -> ClientConfig {
     let mut config = ClientConfig::new(core::Connect::new("ada".parse().expect("a name")));
     config.connect.session_expiry = 3600;
-    config.seed = Some(1);
+    config.connection.seed = Some(1);
     config
 }
 
@@ -88,7 +88,7 @@ impl World {
         let mut server = self.server().await;
         server.connect().await;
         server.let_in(session_present).await;
-        self.event(|event| matches!(event, ClientEvent::Mqtt(Event::Connected(_))))
+        self.event(|event| matches!(event, ClientEvent::Status(Status::Ready(_))))
             .await;
         server
     }
@@ -107,17 +107,18 @@ impl World {
     }
 
     pub(crate) async fn message(&mut self) -> Delivery {
-        let fits = |event: &ClientEvent| matches!(event, ClientEvent::Mqtt(Event::Message(_)));
+        let fits = |event: &ClientEvent| matches!(event, ClientEvent::Event(Event::Message(_)));
         match self.event(fits).await {
-            ClientEvent::Mqtt(Event::Message(delivery)) => delivery,
+            ClientEvent::Event(Event::Message(delivery)) => delivery,
             other => unreachable!("{other:?}"),
         }
     }
 
     pub(crate) async fn disconnected(&mut self) -> (client::ConnectionError, Option<Duration>) {
-        let fits = |event: &ClientEvent| matches!(event, ClientEvent::Disconnected { .. });
+        let fits =
+            |event: &ClientEvent| matches!(event, ClientEvent::Status(Status::Disconnected { .. }));
         match self.event(fits).await {
-            ClientEvent::Disconnected { error, retry_in } => (error, retry_in),
+            ClientEvent::Status(Status::Disconnected { error, retry_in }) => (error, retry_in),
             other => unreachable!("{other:?}"),
         }
     }

@@ -40,6 +40,15 @@ pub trait Core {
         Ok(())
     }
 
+    /// Learns that from now on nothing is read from the peer, since its user takes no more events,
+    /// or that reading goes on. At first it does.
+    ///
+    /// While nothing is read, a peer's silence means nothing: whoever keeps a deadline for a sign
+    /// of life lets it rest.
+    fn set_reading(&mut self, now: Instant, reading: bool) {
+        let _ = (now, reading);
+    }
+
     /// Whether this side has said all it will. Over a stream, once everything is written, the
     /// driver ends this side's direction; over datagrams, once all is sent, events end.
     fn is_finished(&self) -> bool {

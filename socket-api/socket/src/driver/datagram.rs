@@ -138,6 +138,7 @@ pub struct DatagramDriver<S, C> {
     out: Vec<u8>,
     to: Option<Peer>,
     receive_buf: Box<[u8]>,
+    reading: bool,
     done: bool,
 }
 
@@ -152,6 +153,7 @@ impl<S: DatagramSocket, C: DatagramCore> DatagramDriver<S, C> {
             out: Vec::new(),
             to: None,
             receive_buf: vec![0; RECEIVE_SIZE].into(),
+            reading: true,
             done: false,
         }
     }
@@ -216,6 +218,7 @@ impl<S: DatagramSocket, C: DatagramCore> DatagramDriver<S, C> {
             }
             let moved = match self.poll_deadline(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
+                Poll::Pending if !self.reading => Poll::Pending,
                 Poll::Pending => self.poll_receive(cx),
             };
             if let Err(error) = ready!(moved) {
@@ -224,6 +227,15 @@ impl<S: DatagramSocket, C: DatagramCore> DatagramDriver<S, C> {
                 let _ = self.poll_send(cx);
                 return Poll::Ready(Err(error));
             }
+        }
+    }
+
+    /// Whether [`next`](Self::next) is to receive, as it does at first. While it does not, it
+    /// sends, keeps the core's deadlines and gives its events; what arrives waits in the socket,
+    /// and beyond its room is lost.
+    pub fn set_reading(&mut self, reading: bool) {
+        if std::mem::replace(&mut self.reading, reading) != reading {
+            self.core.set_reading(time::now(), reading);
         }
     }
 

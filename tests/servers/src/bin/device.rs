@@ -70,7 +70,7 @@ async fn receive(client: &Client, mut events: Events, folder: &Path) -> Result<(
     }
     let mut received = OpenOptions::new().create(true).append(true).open(&path)?;
     while let Some(event) = events.next().await {
-        let ClientEvent::Mqtt(Event::Message(delivery)) = event else {
+        let ClientEvent::Event(Event::Message(delivery)) = event else {
             continue;
         };
         let Delivery {
