@@ -45,20 +45,17 @@ pub(crate) enum Cut {
     Nowhere,
     /// Each byte comes by itself.
     Everywhere,
-    /// Those of this line, after so many bytes.
-    At {
-        line: usize,
-        offset: usize,
-    },
+    /// Each chunk that is longer, after so many bytes.
+    At(usize),
 }
 
-/// Plays a conversation. Returns the chunks that may be cut: their lines, and how long they are.
+/// Plays a conversation. Returns how long the longest chunk is that may be cut.
 pub(crate) fn play<P: Protocol>(
     name: &str,
     lines: &[Line],
     protocol: P,
     cut: Cut,
-) -> Result<Vec<(usize, usize)>, Failure> {
+) -> Result<usize, Failure> {
     let mut player = Player {
         name,
         line: 0,
@@ -70,7 +67,7 @@ pub(crate) fn play<P: Protocol>(
         sent: VecDeque::new(),
         told: VecDeque::new(),
         failed: None,
-        chunks: Vec::new(),
+        longest: 0,
     };
     let mut lines = lines.iter().peekable();
     let mut is_asking = false;
@@ -106,7 +103,7 @@ pub(crate) fn play<P: Protocol>(
         }
     }
     player.nothing_is_left("more came at the end")?;
-    Ok(std::mem::take(&mut player.chunks))
+    Ok(player.longest)
 }
 
 struct Player<'a, P: Protocol> {
@@ -122,7 +119,7 @@ struct Player<'a, P: Protocol> {
     sent: VecDeque<(String, Vec<u8>)>,
     told: VecDeque<String>,
     failed: Option<String>,
-    chunks: Vec<(usize, usize)>,
+    longest: usize,
 }
 
 impl<P: Protocol> Player<'_, P> {
@@ -225,14 +222,14 @@ impl<P: Protocol> Player<'_, P> {
         let pieces: Vec<&[u8]> = match self.cut {
             _ if !P::Carrier::IS_STREAM => vec![bytes],
             Cut::Everywhere => bytes.chunks(1).collect(),
-            Cut::At { line, offset } if line == self.line => {
+            Cut::At(offset) if offset < bytes.len() => {
                 let (one, other) = bytes.split_at(offset);
                 vec![one, other]
             }
-            Cut::Nowhere | Cut::At { .. } => vec![bytes],
+            Cut::Nowhere | Cut::At(_) => vec![bytes],
         };
         if P::Carrier::IS_STREAM {
-            self.chunks.push((self.line, bytes.len()));
+            self.longest = self.longest.max(bytes.len());
         }
         for piece in pieces {
             // Nothing reaches a core that has failed.
@@ -350,7 +347,7 @@ impl<P: Protocol> Player<'_, P> {
         match self.cut {
             Cut::Nowhere => at,
             Cut::Everywhere => format!("{at} (byte by byte)"),
-            Cut::At { line, offset } => format!("{at} (line {line} cut at byte {offset})"),
+            Cut::At(offset) => format!("{at} (each chunk cut at byte {offset})"),
         }
     }
 }

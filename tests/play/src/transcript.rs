@@ -117,18 +117,16 @@ impl Transcript {
     }
 
     /// Plays it again and again, and expects the same each time: as it is; with each chunk that
-    /// the other side sends cut once, at each offset; and with each of its bytes by itself. No time
-    /// passes between the pieces, and datagrams are not cut.
+    /// the other side sends cut in two, at each offset in turn; and with each of its bytes by
+    /// itself. No time passes between the pieces, and datagrams are not cut.
     ///
     /// # Errors
     /// The first line that does not hold, and where the cut was.
     pub fn play_in_pieces<P: Protocol>(&self, protocol: &impl Fn() -> P) -> Result<(), Failure> {
         for lines in &self.conversations {
-            let chunks = player::play(&self.name, lines, protocol(), Cut::Nowhere)?;
-            for (line, length) in chunks {
-                for offset in 1..length {
-                    player::play(&self.name, lines, protocol(), Cut::At { line, offset })?;
-                }
+            let longest = player::play(&self.name, lines, protocol(), Cut::Nowhere)?;
+            for offset in 1..longest {
+                player::play(&self.name, lines, protocol(), Cut::At(offset))?;
             }
             player::play(&self.name, lines, protocol(), Cut::Everywhere)?;
         }

@@ -205,7 +205,7 @@ fn a_core_that_takes_a_read_for_a_line_is_found() {
         .expect_err("it does not in two");
     assert_eq!(
         failure.to_string(),
-        "it.txt:2 (line 1 cut at byte 1): something else was told\n  \
+        "it.txt:2 (each chunk cut at byte 1): something else was told\n  \
          expected  E: one\n  \
          came      E: o\n            E: ne"
     );
