@@ -39,6 +39,7 @@ mod datagram;
 pub mod driver;
 mod endpoint;
 mod error;
+mod io;
 pub mod opening;
 #[cfg(any(test, feature = "oracle"))]
 pub mod oracle;
@@ -53,6 +54,7 @@ pub use datagram::{
 };
 pub use endpoint::{Endpoint, Host, HostName};
 pub use error::{Error, ErrorKind, Result};
+pub use io::Io;
 pub use opening::Opening;
 pub use prefixed::Prefixed;
 pub use serve::{Serve, serve};

@@ -374,49 +374,9 @@ fn shown(line: &str) -> String {
 mod tests {
     use super::*;
 
-    use std::io;
-    use std::task::Context;
+    use tokio::io::duplex;
 
-    use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
-
-    use crate::StreamInfo;
-
-    #[derive(Debug)]
-    struct Pipe(DuplexStream);
-
-    impl ByteStream for Pipe {
-        fn info(&self) -> StreamInfo {
-            StreamInfo::new(None, None)
-        }
-    }
-
-    impl AsyncRead for Pipe {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_read(cx, buf)
-        }
-    }
-
-    impl AsyncWrite for Pipe {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            data: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.0).poll_write(cx, data)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.0).poll_shutdown(cx)
-        }
-    }
+    use crate::Io;
 
     /// A server that greets with `hi`, and answers `HELLO` with `ok` and `TLS` with `go`; `note` it
     /// may say at any time, and it is to answer `ping`.
@@ -454,7 +414,7 @@ mod tests {
         let (ours, mut theirs) = duplex(100_000);
         let mut opening = Lines::new(dialogue);
         let client = async {
-            let mut stream = Pipe(ours);
+            let mut stream = Io::new(ours);
             speak(&mut stream, &mut opening).await
         };
         let server = async {
@@ -527,7 +487,7 @@ mod tests {
     async fn half_an_answer_ahead_of_its_question_is_refused() {
         let (ours, mut theirs) = duplex(1000);
         let mut opening = Lines::new(Simple::default());
-        let client = async { speak(&mut Pipe(ours), &mut opening).await };
+        let client = async { speak(&mut Io::new(ours), &mut opening).await };
         let server = async {
             theirs.write_all(b"hi\r\no").await.expect("written");
             tokio::task::yield_now().await;
@@ -562,7 +522,7 @@ mod tests {
         let mut opening = Lines::new(Simple::default());
         let (ours, theirs) = duplex(1000);
         drop(theirs);
-        let result = speak(&mut Pipe(ours), &mut opening).await;
+        let result = speak(&mut Io::new(ours), &mut opening).await;
         assert_eq!(kind_of(&result), ErrorKind::UnexpectedEof);
     }
 

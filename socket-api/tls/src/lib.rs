@@ -30,6 +30,21 @@
 //! # fn main() {}
 //! ```
 //!
+//! It needs no socket below, nor one of ours: a foreign stream goes in as an
+//! [`Io`](jackfield_socket::Io).
+//!
+//! ```
+//! use jackfield_socket::{Io, Result};
+//! use jackfield_tls::{TlsConnector, TlsStream};
+//! use tokio::io::DuplexStream;
+//!
+//! /// TLS through a pipe in memory.
+//! async fn secured(pipe: DuplexStream, tls: &TlsConnector) -> Result<TlsStream<Io<DuplexStream>>> {
+//!     tls.connect(Io::new(pipe), &"server.test".parse()?).await
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 //! [`UnexpectedEof`]: jackfield_socket::ErrorKind::UnexpectedEof
 
