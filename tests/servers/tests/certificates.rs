@@ -1,11 +1,14 @@
 //! A server whose certificate is wrong is refused before a byte of the protocol is said.
 
+use jackfield_mqtt::codec::Version;
 use jackfield_native::Native;
+use jackfield_server_tests::mqtt::{self, Device};
 use jackfield_server_tests::{NAMES, trusting};
 use jackfield_socket::{Endpoint, ErrorKind, TcpConnect, TcpOptions};
 use jackfield_testing::certs::{Authority, Certificate};
 use jackfield_testing::inspircd::Inspircd;
-use jackfield_tls::Tls;
+use jackfield_testing::mosquitto::{Mosquitto, Settings};
+use jackfield_tls::{CertificateError, Tls, TlsConfig, TlsConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What connecting by this name comes to, with a server that shows this certificate.
@@ -54,4 +57,37 @@ async fn a_wrong_certificate_is_refused() {
         let (kind, _) = result.expect_err(what);
         assert_eq!(kind, ErrorKind::Certificate, "{what}");
     }
+}
+
+/// A broker at home: its certificate is for another name, by nobody who is known, and long over.
+#[tokio::test]
+async fn a_broker_is_met_for_the_first_time_and_pinned() {
+    let certificate = Authority::new().expired_server(&["printer.local"]);
+    let settings = Settings::default();
+    let broker = Mosquitto::start(&certificate, &settings).await;
+    let broker = broker.expect("the broker");
+    let to = mqtt::at(broker.tls());
+
+    let unknown = trusting(&Authority::new());
+    let error = unknown.connect(&to, &TcpOptions::default()).await;
+    let error = error.expect_err("nobody knows it");
+    assert_eq!(error.kind(), ErrorKind::Certificate);
+    let refused = CertificateError::find(&error).expect("what was refused");
+    assert_eq!(refused.certificate(), certificate.der());
+
+    for pin in [refused.certificate_pin(), refused.key_pin().expect("a key")] {
+        let pinned = TlsConnector::new(TlsConfig::new().with_pin(pin)).expect("a connector");
+        let config = mqtt::config("device", Version::V5);
+        let mut device = Device::start(Tls::new(Native, pinned), &to, config);
+        device.connected().await;
+        device.quit().await;
+    }
+
+    // The client tells it, too, and does not try again.
+    let config = mqtt::config("device", Version::V5);
+    let mut device = Device::start(unknown, &to, config);
+    let error = device.disconnected().await;
+    assert!(error.is_permanent(), "{error}");
+    let refused = CertificateError::find(&error).expect("what was refused");
+    assert_eq!(refused.certificate(), certificate.der());
 }
