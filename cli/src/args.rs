@@ -22,14 +22,18 @@ pub(crate) struct Args {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  everything was sent and received, and the other side ended in order
-  1  something else failed
-  2  the command line is wrong
-  3  the host has no address
-  4  no connection: refused, unreachable, or it took too long
-  5  the certificate was not accepted, or what was spoken is not TLS
-  6  it is forbidden: by the relay's policy, the system's rights, or the server's login
-  7  the connection was cut";
+    0  everything was sent and received, and the other side ended in order
+    1  something else failed
+    2  the command line is wrong
+    3  the host has no address
+    4  no connection: refused, unreachable, or it took too long
+    5  the certificate was not accepted, or what was spoken is not TLS
+    6  it is forbidden: by the relay's policy, the system's rights, or the server's login
+    7  the connection was cut
+  129  its terminal was closed (SIGHUP), and it said good-bye
+  130  Ctrl-C (SIGINT), and it said good-bye
+  141  whatever read its output has ended, and it said good-bye
+  143  it was to end (SIGTERM), and it said good-bye";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -5,20 +5,23 @@ pub(crate) mod args;
 
 use std::env;
 use std::path::Path;
+use std::pin::pin;
 
 use jackfield_coap::client::{self, Client, ClientConfig, CoapWebSockets, Connection, Events};
-use jackfield_coap::codec::{Code, ContentFormat, Links, Scheme};
+use jackfield_coap::codec::{Code, ContentFormat, Link, Links, Scheme};
 use jackfield_coap::core::{LayerError, Request, Response};
 use jackfield_coap::{RequestError, SessionError};
 use jackfield_dtls::{Dtls, DtlsConfig, Psk};
 use jackfield_socket::{AnyNetwork, Error, ErrorKind, Result, UdpOpen, time};
 use jackfield_tls::Tls;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use self::args::{CoapCommand, DiscoverArgs, GetArgs, ObserveArgs, SendArgs, ServerArgs};
 use crate::args::BackendArgs;
 use crate::backend::read;
 use crate::failure::{Failure, Step};
+use crate::leave::{self, Leave};
+use crate::output::{self, tell};
 use crate::secure::connector_with;
 
 /// Where the pre-shared key is, unless a file is named: not on the command line, which everyone
@@ -31,34 +34,49 @@ impl CoapCommand {
     }
 }
 
-pub(crate) async fn run(command: &CoapCommand, network: &AnyNetwork) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: &CoapCommand,
+    network: &AnyNetwork,
+    leave: &Leave,
+) -> Result<(), Failure> {
     if let CoapCommand::Discover(args) = command
         && is_group(&args.server)
     {
-        return discover_group(args, network).await;
+        return leave.unless_asked(discover_group(args, network)).await;
     }
     let server = command.server();
     let (client, _, connection) =
         connect(server, network, config(server)).step("setting up the connection")?;
-    let asked = ask(command, &client);
-    tokio::pin!(asked);
-    tokio::pin!(connection);
-    tokio::select! {
-        biased;
-        outcome = &mut asked => outcome?,
-        // It does not try again: what is wrong now is what is to be told.
-        ended = &mut connection => {
-            let closed = || Error::new(ErrorKind::Closed, "the client has ended");
-            return Err(match ended {
-                Err(error) => Failure::connection(server.uri.endpoint(), &error, kind),
-                Ok(()) => Failure::new(format!("asking {}", server.uri), closed()),
-            });
+    let mut connection = pin!(connection);
+    let mut is_ended = false;
+    let asked = leave.unless_asked(async {
+        tokio::select! {
+            biased;
+            outcome = ask(command, &client) => outcome,
+            // It does not try again: what is wrong now is what is to be told.
+            ended = &mut connection => {
+                is_ended = true;
+                let closed = || Error::new(ErrorKind::Closed, "the client has ended");
+                Err(match ended {
+                    Err(error) => Failure::connection(server.uri.endpoint(), &error, kind),
+                    Ok(()) => Failure::new(format!("asking {}", server.uri), closed()),
+                })
+            }
         }
-    }
-    tokio::join!(client.quit(), async {
-        let _ = connection.await;
     });
-    Ok(())
+    let asked = asked.await;
+    if !is_ended {
+        let leave = async {
+            if let CoapCommand::Observe(_) = command {
+                // The client quits without sending what waits to be sent over UDP. What the server
+                // answers after the end of the observation was sent after it.
+                let _ = client.ping().await;
+            }
+            client.quit().await;
+        };
+        leave::farewell(async { tokio::join!(leave, connection) }).await;
+    }
+    asked
 }
 
 async fn ask(command: &CoapCommand, client: &Client) -> Result<(), Failure> {
@@ -81,7 +99,7 @@ async fn get(client: &Client, args: &GetArgs) -> Result<(), Failure> {
     let request = request(Code::GET, server)?;
     let fail = |error: &RequestError| not_done(server, error);
     let mut download = client.download(request).await.map_err(|it| fail(&it))?;
-    tell(server, &download.response());
+    describe(server, &download.response());
     let mut output = Output::open(args.output.as_deref())?;
     let mut ends_line = true;
     while let Some(part) = download.next().await.map_err(|error| fail(&error))? {
@@ -115,7 +133,7 @@ async fn send(
         }
     });
     let response = sent.await.map_err(|error| not_done(server, &error))?;
-    tell(server, &response);
+    describe(server, &response);
     let mut output = Output::open(args.output.as_deref())?;
     output.write(response.payload()).await?;
     let ends_line = response.payload().last().is_none_or(|last| *last == b'\n');
@@ -127,6 +145,7 @@ async fn observe(client: &Client, args: &ObserveArgs) -> Result<(), Failure> {
     let request = request(Code::GET, server)?;
     let fail = |error: &RequestError| not_done(server, error);
     let mut observation = client.observe(request).await.map_err(|it| fail(&it))?;
+    let mut output = output::Output::new();
     let mut left = args.count.unwrap_or(u64::MAX);
     let until = args.duration.map(|duration| time::now() + duration);
     while left > 0 {
@@ -143,17 +162,16 @@ async fn observe(client: &Client, args: &ObserveArgs) -> Result<(), Failure> {
         match next {
             None => return Ok(()),
             Some(Ok(response)) => {
-                tell(server, &response);
-                let mut line = response.into_payload();
-                line.push(b'\n');
-                print(&line).await?;
+                describe(server, &response);
+                output.datagram(response.payload()).await?;
+                output.as_it_is(b"\n").await?;
                 left -= 1;
             }
             // The observation goes on, unless that was the last word.
             Some(Err(error @ (RequestError::TimedOut | RequestError::ConnectionLost)))
                 if left < args.count.unwrap_or(u64::MAX) =>
             {
-                eprintln!("jackfield: {error}");
+                tell(format_args!("jackfield: {error}"));
             }
             Some(Err(error)) => return Err(fail(&error)),
         }
@@ -189,7 +207,7 @@ async fn discover_group(args: &DiscoverArgs, network: &AnyNetwork) -> Result<(),
             let (from, response) = answer.map_err(|error| fail(&error))?;
             match Links::parse(response.payload()) {
                 Ok(links) => print(&lines(&links, &format!("coap://{from}"))).await?,
-                Err(error) => eprintln!("jackfield: {from}: {error}"),
+                Err(error) => tell(format_args!("jackfield: {from}: {error}")),
             }
         }
         Ok(())
@@ -284,29 +302,26 @@ async fn payload(args: &SendArgs) -> Result<Vec<u8>, Failure> {
 }
 
 /// Says what an answer is.
-fn tell(server: &ServerArgs, response: &Response) {
+fn describe(server: &ServerArgs, response: &Response) {
     if server.verbose {
         let format = response.content_format();
         let format = format.map_or_else(String::new, |format| format!(", {format}"));
-        eprintln!(
-            "{:?}{format}, fresh for {} s",
-            response.code(),
-            response.max_age()
-        );
+        let (code, age) = (response.code(), response.max_age());
+        tell(format_args!("{code:?}{format}, fresh for {age} s"));
     }
 }
 
 fn progress(done: u64, total: Option<u64>) {
     match total {
-        Some(total) => eprintln!("{done} of {total} bytes"),
-        None => eprintln!("{done} bytes"),
+        Some(total) => tell(format_args!("{done} of {total} bytes")),
+        None => tell(format_args!("{done} bytes")),
     }
 }
 
 /// A line for each link, with all that is said of it.
-fn lines(links: &Links, base: &str) -> Vec<u8> {
-    let mut text = String::new();
-    for link in links {
+fn lines(links: &Links, base: &str) -> Vec<String> {
+    let line = |link: &Link| {
+        let mut text = String::new();
         let path = link.target();
         text.push_str(if path.starts_with('/') { base } else { "" });
         text.push_str(path);
@@ -315,12 +330,12 @@ fn lines(links: &Links, base: &str) -> Vec<u8> {
             text.push_str(name);
             if let Some(value) = value {
                 text.push('=');
-                text.extend(value.chars().flat_map(char::escape_debug));
+                text.push_str(value);
             }
         }
-        text.push('\n');
-    }
-    text.into_bytes()
+        text
+    };
+    links.iter().map(line).collect()
 }
 
 /// A request that failed.
@@ -352,14 +367,14 @@ fn kind(error: &SessionError) -> ErrorKind {
 
 /// Where an answer goes.
 enum Output {
-    Standard(tokio::io::Stdout),
+    Standard(output::Output),
     File(std::fs::File),
 }
 
 impl Output {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
         match path {
-            None => Ok(Self::Standard(tokio::io::stdout())),
+            None => Ok(Self::Standard(output::Output::new())),
             Some(path) => std::fs::File::create(path)
                 .map(Self::File)
                 .step(format!("writing to {}", path.display())),
@@ -367,29 +382,36 @@ impl Output {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let written = match self {
-            Self::Standard(output) => output.write_all(bytes).await,
-            Self::File(file) => std::io::Write::write_all(file, bytes),
-        };
-        written.step("writing what was received")
+        match self {
+            Self::Standard(output) => output.payload(bytes).await,
+            Self::File(file) => {
+                let written = std::io::Write::write_all(file, bytes);
+                written.step("writing what was received")
+            }
+        }
     }
 
     /// A terminal gets a whole line.
     async fn finish(mut self, ends_line: bool) -> Result<(), Failure> {
-        let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-        if !ends_line && is_terminal && matches!(self, Self::Standard(_)) {
-            self.write(b"\n").await?;
+        match &mut self {
+            Self::Standard(output) => {
+                output.end_payload().await?;
+                let line = if !ends_line && output.is_terminal() {
+                    "\n"
+                } else {
+                    ""
+                };
+                output.as_it_is(line.as_bytes()).await
+            }
+            Self::File(file) => std::io::Write::flush(file).step("writing what was received"),
         }
-        let flushed = match &mut self {
-            Self::Standard(output) => output.flush().await,
-            Self::File(file) => std::io::Write::flush(file),
-        };
-        flushed.step("writing what was received")
     }
 }
 
-async fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut output = Output::open(None)?;
-    output.write(bytes).await?;
-    output.finish(true).await
+async fn print(lines: &[String]) -> Result<(), Failure> {
+    let mut output = output::Output::new();
+    for line in lines {
+        output.line(line).await?;
+    }
+    Ok(())
 }

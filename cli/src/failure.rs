@@ -1,23 +1,33 @@
 //! What failed, and at which step.
 
 use std::error::Error as StdError;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use jackfield_client::ConnectionError;
 use jackfield_socket::{Error, ErrorKind};
 
-/// A step that failed.
+use crate::leave::Signal;
+use crate::output::tell;
+
+/// The signal of a pipe that nobody reads.
+const SIGPIPE: u8 = 13;
+
+/// Why a command ends before its end.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    step: String,
-    error: Arc<Error>,
+pub(crate) enum Failure {
+    /// A step failed.
+    Step { step: String, error: Arc<Error> },
+    /// A signal asked for it.
+    Signal(Signal),
+    /// Whatever read standard output has ended.
+    NobodyReads,
 }
 
 impl Failure {
     pub(crate) fn new(step: impl Into<String>, error: impl Into<Error>) -> Self {
-        Self {
+        Self::Step {
             step: step.into(),
             error: Arc::new(error.into()),
         }
@@ -47,25 +57,52 @@ impl Failure {
             }
         };
         let step = format!("{step} {server}");
-        Self { step, error }
+        Self::Step { step, error }
     }
 
-    /// Tells it on standard error: the step, the error, its causes. Returns the exit code.
+    /// Whether it ends the command, however many connections it takes.
+    pub(crate) fn is_end(&self) -> bool {
+        !matches!(self, Self::Step { .. })
+    }
+
+    /// Tells it on standard error. Returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("jackfield: {self}");
-        ExitCode::from(exit_code(self.error.kind()))
+        for line in self.lines() {
+            tell(line);
+        }
+        ExitCode::from(self.exit_code())
     }
-}
 
-impl Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.step, self.error)?;
-        let mut cause = self.error.source();
+    /// The step, the error, and its causes, a line each; nothing where no step failed.
+    fn lines(&self) -> Vec<String> {
+        let Self::Step { step, error } = self else {
+            return Vec::new();
+        };
+        let mut lines = vec![format!("jackfield: {step}: {error}")];
+        let mut cause = error.source();
         while let Some(error) = cause {
-            write!(f, "\n  because: {error}")?;
+            lines.push(format!("  because: {error}"));
             cause = error.source();
         }
-        Ok(())
+        lines
+    }
+
+    /// As `--help` tells them. Where no step failed it is that of a shell: 128, and the signal that
+    /// would have ended a program without a farewell.
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Signal(signal) => 128 + *signal as u8,
+            Self::NobodyReads => 128 + SIGPIPE,
+            Self::Step { error, .. } => match error.kind() {
+                ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
+                ErrorKind::HostNotFound => 3,
+                ErrorKind::Refused | ErrorKind::Unreachable | ErrorKind::TimedOut => 4,
+                ErrorKind::Certificate | ErrorKind::Protocol | ErrorKind::TlsRefused => 5,
+                ErrorKind::Denied => 6,
+                ErrorKind::Reset | ErrorKind::UnexpectedEof | ErrorKind::Closed => 7,
+                _ => 1,
+            },
+        }
     }
 }
 
@@ -77,19 +114,6 @@ pub(crate) trait Step<T> {
 impl<T, E: Into<Error>> Step<T> for Result<T, E> {
     fn step(self, step: impl Display) -> Result<T, Failure> {
         self.map_err(|error| Failure::new(step.to_string(), error))
-    }
-}
-
-/// As `--help` tells them.
-fn exit_code(kind: ErrorKind) -> u8 {
-    match kind {
-        ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
-        ErrorKind::HostNotFound => 3,
-        ErrorKind::Refused | ErrorKind::Unreachable | ErrorKind::TimedOut => 4,
-        ErrorKind::Certificate | ErrorKind::TlsRefused | ErrorKind::Protocol => 5,
-        ErrorKind::Denied => 6,
-        ErrorKind::Reset | ErrorKind::UnexpectedEof | ErrorKind::Closed => 7,
-        _ => 1,
     }
 }
 
@@ -106,10 +130,12 @@ mod tests {
         .with_source("Name or service not known");
         let failure = Failure::new("connecting to host.invalid:80", error);
         assert_eq!(
-            failure.to_string(),
-            "connecting to host.invalid:80: can't find an address of host.invalid\n  \
-             because: Name or service not known"
+            failure.lines(),
+            [
+                "jackfield: connecting to host.invalid:80: can't find an address of host.invalid",
+                "  because: Name or service not known"
+            ]
         );
-        assert_eq!(failure.report(), ExitCode::from(3));
+        assert_eq!(failure.exit_code(), 3);
     }
 }

@@ -1,18 +1,22 @@
 //! `jackfield irc`: a plain terminal client, a line for each thing that happens.
 
 use std::env;
+use std::pin::pin;
 
-use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Status};
+use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
+use jackfield_irc::codec::formatting::spans;
 use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
 use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Sasl, Whois};
 use jackfield_irc::{RequestError, SessionError};
 use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
 use jackfield_tls::Tls;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::oneshot;
 
 use crate::args::IrcArgs;
 use crate::failure::{Failure, Step};
+use crate::leave::{self, Leave};
+use crate::output::Output;
 use crate::secure;
 
 /// Where the account's password is: not on the command line, which everyone here can read.
@@ -21,7 +25,11 @@ const HELP: &str = "/join #channel · /part [#channel] [reason] · /msg whom tex
                     /nick name · /topic [text] · /names · /whois name · /away [text] · \
                     /quit [reason]";
 
-pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Failure> {
+pub(crate) async fn run(
+    args: &IrcArgs,
+    network: &AnyNetwork,
+    leave: &Leave,
+) -> Result<(), Failure> {
     let config = config(args).step("preparing to register")?;
     let port = args.port.unwrap_or(if args.plain { 6667 } else { 6697 });
     let server = Endpoint::new(args.host.clone(), port);
@@ -32,19 +40,53 @@ pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Fail
             secure::connector_with(args.ca.as_deref(), &args.pin).step("setting up TLS")?;
         client::connect(Tls::new(network.clone(), connector), server.clone(), config)
     };
-    tokio::spawn(connection);
+    let connection = tokio::spawn(connection);
+    let chatted = leave.unless_asked(chat(args, &server, client.clone(), &mut events));
+    let chatted = chatted.await;
+    if chatted.is_err() {
+        // Nobody reads them any more, and nothing waits for that.
+        drop(events);
+        leave::farewell(async {
+            client.quit(None).await;
+            let _ = connection.await;
+        })
+        .await;
+    }
+    chatted
+}
 
+/// Does what is typed, and tells what happens, until the client has ended.
+async fn chat(
+    args: &IrcArgs,
+    server: &Endpoint,
+    client: Client,
+    events: &mut Events,
+) -> Result<(), Failure> {
     let (registered, ready) = oneshot::channel();
     let mut registered = Some(registered);
     let here = args.join.first().cloned();
-    tokio::spawn(async move {
+    let typed = async move {
         // Before that, nothing that is typed could be done.
-        if ready.await.is_ok() {
-            type_in(client, here).await;
+        match ready.await {
+            Ok(()) => type_in(client, here).await,
+            Err(_) => Ok(()),
         }
-    });
-    let mut lost = None;
-    while let Some(event) = events.next().await {
+    };
+    let mut typed = pin!(typed);
+    let mut types = true;
+    let mut output = Output::new();
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            done = &mut typed, if types => {
+                done?;
+                types = false;
+                continue;
+            }
+        };
+        let Some(event) = event else {
+            return Ok(());
+        };
         match &event {
             ClientEvent::Status(Status::Ready(_)) => {
                 registered.take().map(|registered| registered.send(()));
@@ -53,18 +95,13 @@ pub(crate) async fn run(args: &IrcArgs, network: &AnyNetwork) -> Result<(), Fail
             ClientEvent::Status(Status::Disconnected { error, retry_in })
                 if retry_in.is_none() || registered.is_some() =>
             {
-                lost = Some(Failure::connection(&server, error, kind));
-                break;
+                return Err(Failure::connection(server, error, kind));
             }
             _ => {}
         }
         if let Some(line) = describe(&event) {
-            print(&line).await?;
+            output.line(&unformatted(&line)).await?;
         }
-    }
-    match lost {
-        Some(failure) => Err(failure),
-        None => Ok(()),
     }
 }
 
@@ -94,24 +131,24 @@ fn kind(error: &SessionError) -> ErrorKind {
 }
 
 /// Does what is typed, one after the other, until `/quit` or the end of the input.
-async fn type_in(client: Client, mut here: Option<ChannelName>) {
+async fn type_in(client: Client, mut here: Option<ChannelName>) -> Result<(), Failure> {
+    let mut output = Output::new();
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = input.next_line().await {
         if let ("quit", reason) = split(&line) {
             client.quit(Text::new(reason).ok()).await;
-            return;
+            return Ok(());
         }
         let told = match act(&client, &mut here, &line).await {
             Ok(told) => told,
             Err(error) => vec![format!("! {error}")],
         };
         for line in told {
-            if print(&line).await.is_err() {
-                return;
-            }
+            output.line(&unformatted(&line)).await?;
         }
     }
     client.quit(None).await;
+    Ok(())
 }
 
 /// A line's command and what follows it; text without a slash is to be said as it stands.
@@ -303,15 +340,7 @@ fn describe_message(message: &ChatMessage) -> String {
     }
 }
 
-/// Prints a line. What others wrote may hold anything: control characters are left out, so that
-/// the terminal acts on none of it.
-async fn print(line: &str) -> Result<(), Failure> {
-    let mut line: String = line.chars().filter(|char| !char.is_control()).collect();
-    line.push('\n');
-    let mut output = tokio::io::stdout();
-    let write = async {
-        output.write_all(line.as_bytes()).await?;
-        output.flush().await
-    };
-    write.await.step("writing to standard output")
+/// A line without the codes that make text bold or coloured.
+fn unformatted(line: &str) -> String {
+    spans(line).map(|span| span.text).collect()
 }

@@ -8,23 +8,32 @@ use tokio::io::Stdin;
 
 use crate::args::ListenArgs;
 use crate::failure::{Failure, Step};
+use crate::leave::Leave;
+use crate::output::tell;
 use crate::pump::pump;
 use crate::secure::{self, within};
 use crate::udp;
 
-pub(crate) async fn run(args: &ListenArgs, network: &AnyNetwork) -> Result<(), Failure> {
+pub(crate) async fn run(
+    args: &ListenArgs,
+    network: &AnyNetwork,
+    leave: &Leave,
+) -> Result<(), Failure> {
     if args.udp {
-        return udp::listen(network, args.at).await;
+        return leave.unless_asked(udp::listen(network, args.at)).await;
     }
     let acceptor = acceptor(args).step("setting up TLS")?;
-    let mut listener = network
-        .listen(args.at, &ListenOptions::default())
-        .await
-        .step(format!("listening at {}", args.at))?;
-    eprintln!("listening at {}", listener.local_addr().unwrap_or(args.at));
+    let listening = async {
+        let listening = network.listen(args.at, &ListenOptions::default()).await;
+        listening.step(format!("listening at {}", args.at))
+    };
+    let mut listener = leave.unless_asked(listening).await?;
+    let at = listener.local_addr().unwrap_or(args.at);
+    tell(format_args!("listening at {at}"));
     let mut input = tokio::io::stdin();
     loop {
-        let stream = match listener.accept().await {
+        let accept = async { Ok(listener.accept().await) };
+        let stream = match leave.unless_asked(accept).await? {
             Ok(stream) => stream,
             // One connection was lost, and the listener lives.
             Err(error) if matches!(error.kind(), ErrorKind::Reset | ErrorKind::LimitExceeded) => {
@@ -33,12 +42,13 @@ pub(crate) async fn run(args: &ListenArgs, network: &AnyNetwork) -> Result<(), F
             }
             Err(error) => return Err(Failure::new("accepting a connection", error)),
         };
-        let result = serve(args, stream, acceptor.as_ref(), &mut input).await;
-        if !args.keep {
-            return result;
-        }
-        if let Err(failure) = result {
-            failure.report();
+        let result = serve(args, stream, acceptor.as_ref(), &mut input, leave).await;
+        match result {
+            Err(failure) if args.keep && !failure.is_end() => {
+                failure.report();
+            }
+            Ok(()) if args.keep => {}
+            result => return result,
         }
     }
 }
@@ -48,26 +58,29 @@ async fn serve(
     stream: AnyStream,
     acceptor: Option<&TlsAcceptor>,
     input: &mut Stdin,
+    leave: &Leave,
 ) -> Result<(), Failure> {
     let say = |text: &str| {
         if args.verbose {
-            eprintln!("{text}");
+            tell(text);
         }
     };
     match stream.info().peer {
-        Some(peer) => eprintln!("connection from {peer}"),
-        None => eprintln!("connection from an unknown address"),
+        Some(peer) => tell(format_args!("connection from {peer}")),
+        None => tell("connection from an unknown address"),
     }
     let Some(acceptor) = acceptor else {
-        return pump(stream, input, &say).await;
+        return pump(stream, input, leave, &say).await;
     };
-    let stream = within(args.timeout, acceptor.accept(stream))
-        .await
-        .step("securing the stream")?;
+    let secure = async {
+        let secured = within(args.timeout, acceptor.accept(stream)).await;
+        secured.step("securing the stream")
+    };
+    let stream = leave.unless_asked(secure).await?;
     for line in secure::describe(&stream) {
         say(&line);
     }
-    pump(stream, input, &say).await
+    pump(stream, input, leave, &say).await
 }
 
 fn acceptor(args: &ListenArgs) -> Result<Option<TlsAcceptor>, Error> {

@@ -2,15 +2,21 @@
 //!
 //! Every command runs on the system's own sockets or, with `--relay`, through a relay. What goes
 //! wrong is told with the step at which it did, its causes, and an exit code of its own sort.
+#![warn(
+    clippy::print_stderr,
+    reason = "what a peer said may be in it: see the module `output`"
+)]
 
 mod args;
 mod backend;
 mod coap;
 mod failure;
 mod irc;
+mod leave;
 mod listen;
 mod mqtt;
 mod nc;
+mod output;
 mod pump;
 mod secure;
 mod starttls;
@@ -22,6 +28,7 @@ use clap::Parser;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
+use crate::leave::Leave;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -32,12 +39,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new("starting", error).report(),
     };
-    let result = runtime.block_on(async {
-        tokio::select! {
-            result = run(args) => result,
-            _ = tokio::signal::ctrl_c() => Ok(()),
-        }
-    });
+    let result = runtime.block_on(leave::run(async |leave| Box::pin(run(args, leave)).await));
     // A read of standard input may be under way, and can't be interrupted.
     runtime.shutdown_background();
     match result {
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<(), Failure> {
+async fn run(args: Args, leave: Leave) -> Result<(), Failure> {
     let backend = match &args.command {
         Command::Nc(nc) => &nc.backend,
         Command::Listen(listen) => &listen.backend,
@@ -54,13 +56,13 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Mqtt(mqtt) => mqtt.backend(),
         Command::Coap(coap) => coap.backend(),
     };
-    let backend = backend::open(backend).await?;
+    let backend = leave.unless_asked(backend::open(backend)).await?;
     let result = match &args.command {
-        Command::Nc(nc) => nc::run(nc, &backend.network).await,
-        Command::Listen(listen) => listen::run(listen, &backend.network).await,
-        Command::Irc(irc) => irc::run(irc, &backend.network).await,
-        Command::Mqtt(mqtt) => mqtt::run(mqtt, &backend.network).await,
-        Command::Coap(coap) => coap::run(coap, &backend.network).await,
+        Command::Nc(nc) => nc::run(nc, &backend.network, &leave).await,
+        Command::Listen(listen) => listen::run(listen, &backend.network, &leave).await,
+        Command::Irc(irc) => irc::run(irc, &backend.network, &leave).await,
+        Command::Mqtt(mqtt) => mqtt::run(mqtt, &backend.network, &leave).await,
+        Command::Coap(coap) => coap::run(coap, &backend.network, &leave).await,
     };
     backend.close().await;
     result

@@ -24,6 +24,8 @@ use self::args::{BrokerArgs, MqttCommand};
 use crate::args::BackendArgs;
 use crate::backend::read;
 use crate::failure::{Failure, Step};
+use crate::leave::{self, Leave};
+use crate::output::tell;
 use crate::secure::{identity, trusting};
 
 /// Where the user's password is, unless a file is named: not on the command line, which everyone
@@ -39,10 +41,14 @@ impl MqttCommand {
     }
 }
 
-pub(crate) async fn run(command: &MqttCommand, network: &AnyNetwork) -> Result<(), Failure> {
+pub(crate) async fn run(
+    command: &MqttCommand,
+    network: &AnyNetwork,
+    leave: &Leave,
+) -> Result<(), Failure> {
     match command {
-        MqttCommand::Pub(args) => publish::run(args, network).await,
-        MqttCommand::Sub(args) => subscribe::run(args, network).await,
+        MqttCommand::Pub(args) => publish::run(args, network, leave).await,
+        MqttCommand::Sub(args) => subscribe::run(args, network, leave).await,
     }
 }
 
@@ -101,12 +107,17 @@ impl Broker {
             }) => self.say("the broker speaks MQTT 3.1.1 only; so does this, then"),
             ClientEvent::Status(Status::Disconnected { error, retry_in }) => match retry_in {
                 Some(delay) if self.stood || delay.is_zero() => {
-                    eprintln!("jackfield: {error}; trying again in {} s", delay.as_secs());
+                    let seconds = delay.as_secs();
+                    tell(format_args!(
+                        "jackfield: {error}; trying again in {seconds} s"
+                    ));
                 }
                 _ => return Err(self.failure(error)),
             },
             ClientEvent::Event(Event::ResubscribeFailed { filter, reason }) => {
-                eprintln!("jackfield: {filter} was not subscribed again: {reason:?}");
+                tell(format_args!(
+                    "jackfield: {filter} was not subscribed again: {reason:?}"
+                ));
             }
             ClientEvent::Status(Status::Connecting { attempt }) => {
                 self.say(&format!("connecting to {}, attempt {attempt}", self.server));
@@ -118,7 +129,7 @@ impl Broker {
 
     fn say(&self, text: &str) {
         if self.debug {
-            eprintln!("jackfield: {text}");
+            tell(format_args!("jackfield: {text}"));
         }
     }
 
@@ -143,8 +154,12 @@ impl Broker {
         Failure::connection(&self.server, error, kind)
     }
 
-    /// Takes leave, and waits until that is done.
-    async fn close(self) -> Result<(), Failure> {
+    /// Takes leave, whatever became of the work: the broker does not publish the will then. What
+    /// was lost in this is of interest only if the work was not.
+    async fn close(self, worked: Result<(), Failure>) -> Result<(), Failure> {
+        if worked.is_err() && self.connection.is_finished() {
+            return worked;
+        }
         let Self {
             client,
             events,
@@ -153,9 +168,18 @@ impl Broker {
             ..
         } = self;
         drop(events);
-        client.quit().await;
-        match connection.await {
-            Ok(Err(error)) => Err(Failure::connection(server, &error, kind)),
+        let ended = async {
+            client.quit().await;
+            connection.await
+        };
+        let ended = match &worked {
+            // As long as the client itself waits: what is unfinished gets its chance.
+            Ok(()) => Some(ended.await),
+            Err(_) => leave::farewell(ended).await,
+        };
+        worked?;
+        match ended {
+            Some(Ok(Err(error))) => Err(Failure::connection(server, &error, kind)),
             _ => Ok(()),
         }
     }

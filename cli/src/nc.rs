@@ -1,26 +1,39 @@
 //! `jackfield nc`: connects.
 
 use jackfield_socket::{
-    AnyNetwork, ByteStream, Endpoint, StreamInfo, TcpConnect, TcpOptions, opening, time,
+    AnyNetwork, AnyStream, ByteStream, Endpoint, StreamInfo, TcpConnect, TcpOptions, opening, time,
 };
 
 use crate::args::NcArgs;
 use crate::failure::{Failure, Step};
+use crate::leave::Leave;
+use crate::output::tell;
 use crate::pump::pump;
 use crate::secure::{self, within};
 use crate::{starttls, udp};
 
-pub(crate) async fn run(args: &NcArgs, network: &AnyNetwork) -> Result<(), Failure> {
+pub(crate) async fn run(args: &NcArgs, network: &AnyNetwork, leave: &Leave) -> Result<(), Failure> {
     let to = Endpoint::new(args.host.clone(), args.port);
     let say = |text: &str| {
         if args.verbose {
-            eprintln!("{text}");
+            tell(text);
         }
     };
     if args.udp {
-        return udp::connect(network, &to, args.timeout, &say).await;
+        let talk = udp::connect(network, &to, args.timeout, &say);
+        return leave.unless_asked(talk).await;
     }
+    let stream = leave.unless_asked(open(args, &to, network, &say)).await?;
+    pump(stream, &mut tokio::io::stdin(), leave, &say).await
+}
 
+/// A stream to there, secured where that was asked for.
+async fn open(
+    args: &NcArgs,
+    to: &Endpoint,
+    network: &AnyNetwork,
+    say: &impl Fn(&str),
+) -> Result<AnyStream, Failure> {
     // Read first, so that a wrong file costs no connection.
     let connector = if args.tls.tls || args.tls.starttls.is_some() {
         Some(secure::connector(&args.tls).step("setting up TLS")?)
@@ -30,14 +43,14 @@ pub(crate) async fn run(args: &NcArgs, network: &AnyNetwork) -> Result<(), Failu
     say(&format!("connecting to {to}"));
     let before = time::now();
     let options = TcpOptions::default();
-    let mut stream = within(args.timeout, network.connect(&to, &options))
+    let mut stream = within(args.timeout, network.connect(to, &options))
         .await
         .step(format!("connecting to {to}"))?;
     let took = before.elapsed().as_millis();
     say(&format!("connected {} in {took} ms", ends(&stream.info())));
 
     let Some(connector) = connector else {
-        return pump(stream, &mut tokio::io::stdin(), &say).await;
+        return Ok(stream);
     };
     if let Some(protocol) = args.tls.starttls {
         say(&format!("asking for TLS in {protocol:?}"));
@@ -59,7 +72,7 @@ pub(crate) async fn run(args: &NcArgs, network: &AnyNetwork) -> Result<(), Failu
     for line in secure::describe(&stream) {
         say(&line);
     }
-    pump(stream, &mut tokio::io::stdin(), &say).await
+    Ok(AnyStream::new(stream))
 }
 
 /// From where to where, as far as the backend knows.

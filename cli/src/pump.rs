@@ -7,6 +7,8 @@ use jackfield_socket::ByteStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, Stdin, WriteHalf};
 
 use crate::failure::{Failure, Step};
+use crate::leave::{self, Leave};
+use crate::output::Output;
 
 /// How much is read and written at a time.
 const CHUNK: usize = 64 * 1024;
@@ -15,24 +17,26 @@ const CHUNK: usize = 64 * 1024;
 ///
 /// When the input ends, so does our direction, where it can end alone. When the peer ends first,
 /// what is typed at a terminal has nobody to go to; input from a file or a pipe is sent to its end
-/// all the same, so that none of it is lost in silence.
+/// all the same, so that none of it is lost in silence. When this is to end earlier, the stream is
+/// ended in order.
 pub(crate) async fn pump<S: ByteStream>(
     stream: S,
     input: &mut Stdin,
+    leave: &Leave,
     say: &impl Fn(&str),
 ) -> Result<(), Failure> {
     let half_close = stream.info().half_close;
     let (mut read, mut write) = tokio::io::split(stream);
     let mut sent = 0;
-    let received;
-    {
+    let mut received = 0;
+    let both_ways = async {
         let mut send = pin!(send(&mut write, input, &mut sent, half_close, say));
         let mut receive = pin!(receive(&mut read));
         tokio::select! {
             result = &mut receive => {
                 received = result?;
                 if !std::io::stdin().is_terminal() {
-                    send.await?;
+                    return send.await;
                 }
             }
             result = &mut send => {
@@ -42,6 +46,14 @@ pub(crate) async fn pump<S: ByteStream>(
                 received = after?;
             }
         }
+        Ok(())
+    };
+    match leave.unless_asked(both_ways).await {
+        Err(failure) if failure.is_end() => {
+            leave::farewell(write.shutdown()).await;
+            return Err(failure);
+        }
+        moved => moved?,
     }
     // Again, where the end could not be told before, or had no occasion.
     write.shutdown().await.step("ending the stream")?;
@@ -83,19 +95,16 @@ async fn send<S: ByteStream>(
 
 /// Receives until the peer has ended; how many bytes it were.
 async fn receive<S: ByteStream>(read: &mut ReadHalf<S>) -> Result<u64, Failure> {
-    let mut output = tokio::io::stdout();
+    let mut output = Output::new();
     let mut chunk = vec![0; CHUNK];
     let mut received = 0;
     loop {
         let count = read.read(&mut chunk).await.step("receiving")?;
         if count == 0 {
+            output.end_payload().await?;
             return Ok(received);
         }
         received += count as u64;
-        let write = async {
-            output.write_all(&chunk[..count]).await?;
-            output.flush().await
-        };
-        write.await.step("writing to standard output")?;
+        output.payload(&chunk[..count]).await?;
     }
 }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_socket::{AnyNetwork, DatagramSocket, Endpoint, UdpOpen, UdpOptions, time};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Stdin};
+use tokio::io::{AsyncBufReadExt, BufReader, Stdin};
 
 use crate::failure::{Failure, Step};
+use crate::output::{Output, tell};
 use crate::secure::within;
 
 /// How long an answer is waited for, once the input has ended.
@@ -32,6 +33,7 @@ pub(crate) async fn connect(
         say(&format!("our own address is {local}"));
     }
     let mut input = Lines::new();
+    let mut output = Output::new();
     let mut buf = vec![0; LONGEST];
     let mut open = true;
     loop {
@@ -42,7 +44,7 @@ pub(crate) async fn connect(
             },
             datagram = socket.recv(&mut buf) => {
                 let datagram = datagram.step(format!("receiving from {to}"))?;
-                print(&buf[..datagram.len]).await?;
+                output.datagram(&buf[..datagram.len]).await?;
             }
             () = time::sleep(LAST_ANSWER), if !open => return Ok(()),
         }
@@ -55,8 +57,10 @@ pub(crate) async fn listen(network: &AnyNetwork, at: SocketAddr) -> Result<(), F
         .open_bound(at, &UdpOptions::default())
         .await
         .step(format!("opening a UDP socket at {at}"))?;
-    eprintln!("listening at {} (UDP)", socket.local_addr().unwrap_or(at));
+    let at = socket.local_addr().unwrap_or(at);
+    tell(format_args!("listening at {at} (UDP)"));
     let mut input = Lines::new();
+    let mut output = Output::new();
     let mut buf = vec![0; LONGEST];
     let mut open = true;
     let mut peer = None;
@@ -70,10 +74,10 @@ pub(crate) async fn listen(network: &AnyNetwork, at: SocketAddr) -> Result<(), F
             datagram = socket.recv(&mut buf) => {
                 let datagram = datagram.step("receiving")?;
                 if let Some(from) = datagram.from.filter(|from| peer != Some(*from)) {
-                    eprintln!("datagrams from {from}");
+                    tell(format_args!("datagrams from {from}"));
                     peer = Some(from);
                 }
-                print(&buf[..datagram.len]).await?;
+                output.datagram(&buf[..datagram.len]).await?;
             }
         }
     }
@@ -108,13 +112,4 @@ impl Lines {
         self.given = true;
         Ok(Some(self.line.as_slice()).filter(|line| !line.is_empty()))
     }
-}
-
-async fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut output = tokio::io::stdout();
-    let write = async {
-        output.write_all(bytes).await?;
-        output.flush().await
-    };
-    write.await.step("writing to standard output")
 }

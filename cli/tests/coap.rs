@@ -114,7 +114,7 @@ async fn what_fails_is_told() {
         (
             vec!["get", "http://127.0.0.1/"],
             2,
-            "the scheme is none of CoAP's",
+            "the scheme is not one of CoAP's",
         ),
         (vec!["get", "coaps://127.0.0.1/"], 2, "coaps needs --user"),
         (vec!["get", "coap://host.invalid/"], 3, "host.invalid"),

@@ -46,7 +46,7 @@ async fn three_people_talk() {
     bob.give(b"  hello \x1b[31mada\n/me waves\n/msg ada psst\n/names\n")
         .await;
     for line in [
-        "[#here] <bob>   hello [31mada",
+        r"[#here] <bob>   hello \u{1b}[31mada",
         "[#here] * bob waves",
         "[bob] <bob> psst",
     ] {

@@ -10,6 +10,7 @@ use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_socket::TcpListener;
 use jackfield_testing::mqtt_broker::Broker;
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -98,6 +99,21 @@ async fn messages_of_mqtt() {
     assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
     let outcome = sub.finish(b"").await;
     assert_eq!(outcome.output, b"hello\n", "{}", outcome.errors);
+
+    // After a signal the broker hears the good-bye, and publishes no will.
+    let mut watching = mqtt("sub", &["-t", "gone", "-q", "1", "-C", "1", "-d"]);
+    watching.said("jackfield: subscribed").await;
+    let will = ["--will-topic", "gone", "--will-payload", "ada"];
+    let mut leaving = mqtt("sub", &[&will[..], &["-t", "a", "-d"]].concat());
+    leaving.said("jackfield: subscribed").await;
+    leaving.signal(Signal::INT);
+    let outcome = leaving.end().await;
+    assert_eq!(outcome.code, Some(130), "{}", outcome.errors);
+    let publish = ["-t", "gone", "-q", "1", "-m", "after it"];
+    let outcome = mqtt("pub", &publish).finish(b"").await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    let outcome = watching.finish(b"").await;
+    assert_eq!(outcome.output, b"after it\n", "{}", outcome.errors);
 }
 
 #[tokio::test]

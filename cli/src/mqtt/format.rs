@@ -1,9 +1,12 @@
 //! How a message is written.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
 use jackfield_mqtt::core::Message;
+
+use crate::output::{one_line, visible};
 
 /// A format of `--format`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +33,20 @@ impl Format {
         Self(parts)
     }
 
-    pub(crate) fn write(&self, message: &Message, out: &mut Vec<u8>) {
+    /// Writes a message; what it says is made visible where that was asked for.
+    pub(crate) fn write(&self, message: &Message, visibly: bool, out: &mut Vec<u8>) {
+        let (topic, payload) = (message.topic.as_str(), &message.payload);
+        let said: (Cow<'_, [u8]>, Cow<'_, [u8]>) = if visibly {
+            let shown = (one_line(topic), visible(payload));
+            (shown.0.into_bytes().into(), shown.1.into_bytes().into())
+        } else {
+            (topic.as_bytes().into(), payload[..].into())
+        };
         for part in &self.0 {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Topic => out.extend_from_slice(message.topic.as_str().as_bytes()),
-                Part::Payload => out.extend_from_slice(&message.payload),
+                Part::Topic => out.extend_from_slice(&said.0),
+                Part::Payload => out.extend_from_slice(&said.1),
                 Part::Hexadecimal => {
                     let mut text = String::new();
                     for byte in &message.payload {
@@ -120,7 +131,11 @@ mod tests {
         ] {
             let format: Format = format.parse().expect(format);
             let mut out = Vec::new();
-            format.write(&message, &mut out);
+            format.write(&message, false, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), written);
+            let mut out = Vec::new();
+            format.write(&message, true, &mut out);
+            let written = written.replace('\u{7f}', r"\u{7f}");
             assert_eq!(String::from_utf8_lossy(&out), written);
         }
         for format in ["%", "%z"] {

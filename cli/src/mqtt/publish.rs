@@ -1,6 +1,7 @@
 //! `jackfield mqtt pub`.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 
 use jackfield_mqtt::RequestError;
 use jackfield_mqtt::client::{Acknowledge, Client, Publication};
@@ -12,36 +13,40 @@ use super::Broker;
 use super::args::PubArgs;
 use crate::backend::read;
 use crate::failure::{Failure, Step};
+use crate::leave::Leave;
 
 /// Messages on their way at once.
 const IN_FLIGHT: usize = 100;
 /// The largest message that is read from standard input: the protocol's limit, roughly.
 const MAX_INPUT: u64 = 256 * 1024 * 1024;
 
-pub(super) async fn run(args: &PubArgs, network: &AnyNetwork) -> Result<(), Failure> {
+pub(super) async fn run(
+    args: &PubArgs,
+    network: &AnyNetwork,
+    leave: &Leave,
+) -> Result<(), Failure> {
     let mut broker = Broker::open(&args.broker, network, Acknowledge::WhenTaken).await?;
     let client = broker.client.clone();
-    let publish = publish(args, &client);
-    tokio::pin!(publish);
-    loop {
-        tokio::select! {
-            biased;
-            event = broker.next() => match event? {
-                Some(_) => {}
-                None => return Ok(()),
-            },
-            published = &mut publish => {
-                match published {
-                    Ok(()) => break,
-                    Err(Stopped::Failure(failure)) => return Err(failure),
+    let work = async {
+        let mut publish = pin!(publish(args, &client));
+        loop {
+            tokio::select! {
+                biased;
+                event = broker.next() => if event?.is_none() {
+                    return Ok(());
+                },
+                published = &mut publish => return match published {
+                    Ok(()) => Ok(()),
+                    Err(Stopped::Failure(failure)) => Err(failure),
                     Err(Stopped::Request(error)) => {
-                        return Err(broker.not_done("publishing", &error).await);
+                        Err(broker.not_done("publishing", &error).await)
                     }
-                }
+                },
             }
         }
-    }
-    broker.close().await
+    };
+    let published = leave.unless_asked(work).await;
+    broker.close(published).await
 }
 
 /// Why not everything was published.

@@ -5,22 +5,29 @@ use jackfield_mqtt::client::{Acknowledge, Client, ClientEvent};
 use jackfield_mqtt::codec::{PublishReason, SubscribeOptions};
 use jackfield_mqtt::core::{Event, Subscribe, Subscribed};
 use jackfield_socket::{AnyNetwork, time};
-use tokio::io::AsyncWriteExt;
 
 use super::args::SubArgs;
 use super::format::Format;
 use super::{Broker, refused};
-use crate::failure::{Failure, Step};
+use crate::failure::Failure;
+use crate::leave::Leave;
+use crate::output::Output;
 
-pub(super) async fn run(args: &SubArgs, network: &AnyNetwork) -> Result<(), Failure> {
+pub(super) async fn run(
+    args: &SubArgs,
+    network: &AnyNetwork,
+    leave: &Leave,
+) -> Result<(), Failure> {
     let mut broker = Broker::open(&args.broker, network, Acknowledge::ByHand).await?;
-    let follow = follow(args, &mut broker);
-    let followed = match args.wait {
-        Some(wait) => time::timeout(wait, follow).await.unwrap_or(Ok(())),
-        None => follow.await,
-    };
-    followed?;
-    broker.close().await
+    let follow = Box::pin(follow(args, &mut broker));
+    let followed = leave.unless_asked(async {
+        match args.wait {
+            Some(wait) => time::timeout(wait, follow).await.unwrap_or(Ok(())),
+            None => follow.await,
+        }
+    });
+    let followed = followed.await;
+    broker.close(followed).await
 }
 
 async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
@@ -33,7 +40,7 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
     tokio::pin!(subscribe);
     let mut subscribed = false;
     let mut left = args.count.unwrap_or(u64::MAX);
-    let mut output = tokio::io::stdout();
+    let mut output = Output::new();
     while left > 0 {
         let event = tokio::select! {
             biased;
@@ -54,12 +61,11 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
             None => return Ok(()),
         };
         let mut line = Vec::new();
-        format.write(&delivery.message, &mut line);
+        format.write(&delivery.message, output.is_terminal(), &mut line);
         if !args.no_newline {
             line.push(b'\n');
         }
-        output.write_all(&line).await.step("writing a message")?;
-        output.flush().await.step("writing a message")?;
+        output.as_it_is(&line).await?;
         if let Some(serial) = delivery.serial {
             let acknowledged = client.acknowledge(serial, PublishReason::Success).await;
             match acknowledged {
@@ -93,7 +99,7 @@ fn granted(args: &SubArgs, subscribed: &Subscribed) -> Result<(), Failure> {
         let text = format!("refused: {reason}");
         let error = jackfield_socket::Error::new(refused(reason), text);
         let refused = Failure::new(format!("subscribing to {filter}"), error);
-        eprintln!("jackfield: {refused}");
+        refused.report();
         failure = Some(refused);
     }
     match failure {

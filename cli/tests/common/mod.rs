@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use jackfield_native::{Native, NativeListener};
 use jackfield_socket::{ListenOptions, TcpListen};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 /// Nothing here takes so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a run has left.
 #[derive(Debug)]
@@ -119,6 +120,42 @@ impl Running {
     /// Ends its input.
     pub fn end_input(&mut self) {
         self.child.stdin = None;
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().expect("it runs");
+        let pid = Pid::from_raw(i32::try_from(id).expect("a process")).expect("a process");
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Nobody reads its output any more.
+    pub fn close_output(&mut self) {
+        self.child.stdout = None;
+    }
+
+    /// Waits for the end, with the input still open.
+    pub async fn end(mut self) -> Outcome {
+        let mut output = Vec::new();
+        let mut stdout = self.child.stdout.take();
+        let work = async {
+            let read = async {
+                match &mut stdout {
+                    Some(stdout) => stdout.read_to_end(&mut output).await,
+                    None => Ok(0),
+                }
+            };
+            let (read, errors) = tokio::join!(read, self.stderr.read_to_string(&mut self.errors));
+            read.expect("output");
+            errors.expect("text");
+            self.child.wait().await.expect("an end")
+        };
+        let status = timeout(PATIENCE, work).await.expect("it does not end");
+        Outcome {
+            code: status.code(),
+            output,
+            errors: self.errors,
+        }
     }
 
     /// Gives it this input, ends the input, and waits for the end.
