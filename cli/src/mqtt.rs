@@ -221,7 +221,7 @@ fn connect_over(
 async fn config(args: &BrokerArgs) -> Result<ClientConfig> {
     let mut connect = Connect::new(args.id.clone());
     connect.keep_alive = args.keepalive;
-    connect.session_expiry = args.session_expiry;
+    connect.session_expiry = Some(args.session_expiry);
     connect.username.clone_from(&args.username);
     if args.username.is_some() {
         connect.password = password(args)?;

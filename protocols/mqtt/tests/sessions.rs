@@ -241,7 +241,7 @@ fn connect(mut words: Words<'_>) -> Connect {
     let id = words.value("id").unwrap_or("c").parse().expect("a name");
     let mut connect = Connect::new(id);
     connect.keep_alive = words.parsed("keep-alive").unwrap_or(60);
-    connect.session_expiry = words.parsed("expiry").unwrap_or(300);
+    connect.session_expiry = words.parsed("expiry");
     connect.clean_start = match words.value("clean-start") {
         None => CleanStart::IfNew,
         Some("always") => CleanStart::Always,

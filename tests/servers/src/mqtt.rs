@@ -38,7 +38,7 @@ pub struct Device {
 /// A configuration for tests: a session that lasts, and quick attempts.
 pub fn config(id: &str, version: Version) -> ClientConfig {
     let mut connect = Connect::new(id.parse().expect("a name"));
-    connect.session_expiry = 3600;
+    connect.session_expiry = Some(3600);
     let mut config = ClientConfig::new(connect);
     config.session.version = version;
     let mut reconnect = Reconnect::default();

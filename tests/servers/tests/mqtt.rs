@@ -179,6 +179,31 @@ async fn a_session_outlives_the_brokers_restart() {
 }
 
 #[tokio::test]
+async fn mosquitto_keeps_a_session_only_if_it_is_told_to() {
+    let server = mosquitto(&Authority::new()).await;
+    let to = at(server.plain());
+    // 300 s, and of 3.1.1, which knows no such span, none.
+    for (version, default) in [(Version::V5, true), (Version::V311, false)] {
+        for (expiry, kept) in [(None, default), (Some(0), false), (Some(60), true)] {
+            let id = format!("device-{version:?}-{expiry:?}");
+            let mut first = config(&id, version);
+            first.connect.session_expiry = expiry;
+            let mut device = Device::start(Native, &to, first);
+            device.connected().await;
+            device.quit().await;
+
+            let mut next = config(&id, version);
+            next.connect.session_expiry = Some(60);
+            next.connect.clean_start = CleanStart::Never;
+            let mut device = Device::start(Native, &to, next);
+            let present = device.connected().await.session_present;
+            assert_eq!(present, kept, "MQTT {version:?} with {expiry:?}");
+            device.quit().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_mosquitto_refuses_is_told_by_its_reason() {
     let users = vec![User {
         name: "alice".into(),

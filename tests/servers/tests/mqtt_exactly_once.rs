@@ -73,7 +73,7 @@ async fn at_every_packet(version: Version) {
                 (connection == 0).then_some(Cut { way, after })
             });
             let mut config = config(&format!("{way:?}-{packets}"), version);
-            config.connect.session_expiry = 60;
+            config.connect.session_expiry = Some(60);
             let mut device = Device::start(Native, &at(proxy.address()), config);
             subscribe(&device).await;
             let mut publications = Vec::new();

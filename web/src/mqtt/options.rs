@@ -37,10 +37,10 @@ pub(super) fn config(options: &Options<'_>) -> Result<(ClientConfig, Option<Stri
         None => connect.keep_alive,
     };
     connect.session_expiry = match options.number("sessionExpiry")? {
-        Some(f64::INFINITY) => NEVER_EXPIRES,
-        Some(seconds) => whole("sessionExpiry", seconds, NEVER_EXPIRES - 1)?,
-        None if store.is_some() => KEPT,
-        None => 0,
+        Some(f64::INFINITY) => Some(NEVER_EXPIRES),
+        Some(seconds) => Some(whole("sessionExpiry", seconds, NEVER_EXPIRES - 1)?),
+        None if store.is_some() => Some(KEPT),
+        None => Some(0),
     };
     if let Some(will) = options.value("will")? {
         connect.will = Some(self::will(&Options(&will))?);

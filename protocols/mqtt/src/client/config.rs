@@ -16,7 +16,7 @@ use crate::core::{Config, Connect};
 /// use jackfield_mqtt::core::Connect;
 ///
 /// let mut connect = Connect::new("lamp-17".parse()?);
-/// connect.session_expiry = 3600;
+/// connect.session_expiry = Some(3600);
 /// let mut config = ClientConfig::new(connect);
 /// config.session.limits.queued_messages = 100;
 /// # Ok::<(), jackfield_mqtt::codec::InvalidValue>(())
@@ -88,7 +88,7 @@ impl ClientConfig {
     /// use jackfield_store::MemoryStore;
     ///
     /// let mut connect = Connect::new("lamp-17".parse()?);
-    /// connect.session_expiry = 24 * 3600;
+    /// connect.session_expiry = Some(24 * 3600);
     /// let config = ClientConfig::new(connect).with_store(MemoryStore::new());
     /// # Ok::<(), jackfield_mqtt::codec::InvalidValue>(())
     /// ```

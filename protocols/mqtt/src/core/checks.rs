@@ -7,6 +7,9 @@ use super::{Connect, Message, Subscribe};
 use crate::codec::{self, EncodeError, InvalidValue, QoS, SubscribeOptions, Version};
 use crate::error::RequestError;
 
+/// How long a server of MQTT 5 keeps the session unless it is told otherwise, in seconds.
+const SESSION_EXPIRY: u32 = 300;
+
 impl Session {
     pub(super) fn connect_packet(&self, connect: Connect) -> Result<codec::Connect, RequestError> {
         let version = self.config.version;
@@ -20,10 +23,12 @@ impl Session {
             CleanStart::Never => false,
         };
         let v5 = version == Version::V5;
+        let default_expiry = if v5 { SESSION_EXPIRY } else { 0 };
+        let session_expiry = connect.session_expiry.unwrap_or(default_expiry);
         if !v5 {
             // `Clean Session` says both: to begin anew, and to keep nothing. What is to be kept can't
             // begin anew.
-            let keep = connect.session_expiry > 0 && !client_id.is_empty();
+            let keep = session_expiry > 0 && !client_id.is_empty();
             clean_start = !keep || connect.clean_start == CleanStart::Always;
         }
         if !v5 && connect.request_response_information {
@@ -41,7 +46,7 @@ impl Session {
         packet.authentication = connect.authentication;
         if v5 {
             let receive_maximum = self.config.receive_maximum;
-            packet.session_expiry = (connect.session_expiry > 0).then_some(connect.session_expiry);
+            packet.session_expiry = (session_expiry > 0).then_some(session_expiry);
             packet.receive_maximum = (receive_maximum.get() < u16::MAX).then_some(receive_maximum);
             packet.maximum_packet_size = Some(self.config.maximum_packet_size);
             packet.topic_alias_maximum = self.config.topic_alias_maximum;

@@ -26,12 +26,13 @@ pub struct Connect {
     /// Default: 60.
     pub keep_alive: u16,
     /// How long the server keeps the session after the connection, in seconds
-    /// ([`NEVER_EXPIRES`](crate::codec::NEVER_EXPIRES) for ever). Default: 300, so that a connection
-    /// that was cut can be resumed.
+    /// ([`NEVER_EXPIRES`](crate::codec::NEVER_EXPIRES) for ever).
     ///
-    /// MQTT 3.1.1 knows only two: 0 becomes `Clean Session`, and anything else, with a name, that the
-    /// server keeps the session until it is told otherwise.
-    pub session_expiry: u32,
+    /// Default: `None`, which is 300 with MQTT 5, so that a connection that was cut can be resumed.
+    /// With 3.1.1 it is 0: there a session either ends with its connection (`Clean Session`), or is
+    /// kept until the server is told otherwise, which is for ever where this client does not come
+    /// back. Anything from 1 on, with a name, asks for that.
+    pub session_expiry: Option<u32>,
     /// What the server publishes when this client is gone.
     pub will: Option<Will>,
     /// The user's name.
@@ -53,7 +54,7 @@ impl Connect {
             client_id,
             clean_start: CleanStart::IfNew,
             keep_alive: 60,
-            session_expiry: 300,
+            session_expiry: None,
             will: None,
             username: None,
             password: None,
@@ -70,8 +71,8 @@ impl Connect {
 pub enum CleanStart {
     /// The server is to forget what it has kept under this name where this session is new: neither
     /// restored from a store nor connected before. Otherwise the session goes on. On 3.1.1, where a
-    /// session that is to last can't begin anew, this is [`Never`](Self::Never) unless
-    /// [`Connect::session_expiry`] is 0.
+    /// session that is to last can't begin anew, this is [`Never`](Self::Never) where
+    /// [`Connect::session_expiry`] asks for one.
     #[default]
     IfNew,
     /// Both sides forget the session. Messages that were in flight with QoS 2 fail with

@@ -155,7 +155,7 @@ impl World {
             return;
         }
         let mut connect = Connect::new("lossy".try_into().expect("a name"));
-        connect.session_expiry = 1000;
+        connect.session_expiry = Some(1000);
         self.session
             .connect(self.now, connect)
             .expect("it may connect");

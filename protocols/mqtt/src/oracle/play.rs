@@ -180,7 +180,7 @@ impl Play {
                 data: None,
             });
         }
-        connect.session_expiry = u32::from(choice & 2);
+        connect.session_expiry = Some(u32::from(choice & 2));
         if choice & 4 == 4 {
             connect.client_id = crate::codec::Text::default();
         }

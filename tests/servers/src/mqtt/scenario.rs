@@ -133,7 +133,7 @@ async fn messages<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
 async fn retained<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
     let mut config = config("retained", place.version);
     // With a session that is kept, aedes never finishes what was retained with QoS 2.
-    config.connect.session_expiry = 0;
+    config.connect.session_expiry = Some(0);
     let mut device = Device::start(place.network.clone(), &at(place.server), config);
     device.connected().await;
     let options = SubscribeOptions::default();
@@ -237,7 +237,7 @@ async fn wills<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
         let mut will = Will::new("last/words".parse().expect("a topic"), "gone");
         will.qos = ours;
         config.connect.will = Some(will);
-        config.connect.session_expiry = 0;
+        config.connect.session_expiry = Some(0);
         let mut device = Device::start(place.network.clone(), &at(place.server), config);
         device.connected().await;
         device.vanish();
