@@ -8,16 +8,15 @@ mod subscribe;
 use std::env;
 
 use jackfield_mqtt::client::{
-    self, Acknowledge, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Events,
-    Status,
+    self, Acknowledge, Address, Client, ClientConfig, ClientEvent, Connection, ConnectionError,
+    Events, Status,
 };
 use jackfield_mqtt::codec::{Password, ReasonCode, Will};
 use jackfield_mqtt::core::{Connect, Event};
 use jackfield_mqtt::{RequestError, SessionError};
-use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result, TcpConnect};
+use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
 use jackfield_store::FileStore;
 use jackfield_tls::{Tls, TlsConnector};
-use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
 use tokio::task::JoinHandle;
 
 use self::args::{BrokerArgs, MqttCommand};
@@ -71,15 +70,10 @@ impl Broker {
     ) -> Result<Self, Failure> {
         let mut config = config(args).await.step("preparing to connect")?;
         config.acknowledge = acknowledge;
-        let port = args.port.unwrap_or(match (args.tls, &args.websocket) {
-            (false, None) => 1883,
-            (true, None) => 8883,
-            (false, Some(_)) => 80,
-            (true, Some(_)) => 443,
-        });
-        let server = Endpoint::new(args.host.clone(), port);
+        let address = args.address().step("setting up the connection")?;
+        let server = address.endpoint().clone();
         let (client, events, connection) =
-            connect(args, network, server.clone(), config).step("setting up the connection")?;
+            connect(args, network, &address, config).step("setting up the connection")?;
         Ok(Self {
             client,
             events,
@@ -188,34 +182,20 @@ impl Broker {
 fn connect(
     args: &BrokerArgs,
     network: &AnyNetwork,
-    server: Endpoint,
+    address: &Address,
     config: ClientConfig,
 ) -> Result<(Client, Events, Connection)> {
     let network = network.clone();
-    if !args.tls {
-        return Ok(connect_over(args, network, server, config));
+    let server = address.endpoint().clone();
+    if !address.scheme().is_secure() {
+        return Ok(client::connect(address.over(network), server, config));
     }
     let mut tls = trusting(args.ca.as_deref(), &args.pin)?;
     if let Some(identity) = identity(&args.identity)? {
         tls = tls.with_identity(identity);
     }
     let network = Tls::new(network, TlsConnector::new(tls)?);
-    Ok(connect_over(args, network, server, config))
-}
-
-fn connect_over(
-    args: &BrokerArgs,
-    network: impl TcpConnect,
-    server: Endpoint,
-    config: ClientConfig,
-) -> (Client, Events, Connection) {
-    let Some(path) = &args.websocket else {
-        return client::connect(network, server, config);
-    };
-    let options = WebSocketOptions::new()
-        .with_path(path.as_str())
-        .with_subprotocol("mqtt");
-    client::connect(WebSocketNetwork::over(network, options), server, config)
+    Ok(client::connect(address.over(network), server, config))
 }
 
 async fn config(args: &BrokerArgs) -> Result<ClientConfig> {

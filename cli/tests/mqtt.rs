@@ -84,6 +84,31 @@ async fn over_websocket() {
 }
 
 #[tokio::test]
+async fn one_string_says_where_the_broker_is() {
+    let broker = Broker::start().await.expect("a broker");
+    for url in [
+        format!("mqtt://{}", broker.tcp()),
+        format!("ws://{}", broker.websocket()),
+    ] {
+        let publish = [
+            "mqtt", "pub", "--url", &url, "-t", "a", "-m", "x", "-q", "1",
+        ];
+        let outcome = run(&publish, b"").await;
+        assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    }
+    for args in [
+        &["--url", "http://localhost"][..],
+        &["--url", "mqtt://ada:secret@localhost"],
+        &["--url", "mqtt://localhost", "-p", "1883"],
+        &["--url", "mqtt://localhost", "--ca", "none.pem"],
+    ] {
+        let all = [&["mqtt", "sub", "-t", "a"], args].concat();
+        let outcome = run(&all, b"").await;
+        assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.errors);
+    }
+}
+
+#[tokio::test]
 async fn a_will_is_published_when_it_is_killed() {
     let broker = Broker::start().await.expect("a broker");
     let at = broker.tcp();

@@ -77,7 +77,7 @@ export interface Network {
    *
    * @param url `mqtts://host` (port 8883) and `mqtt://host` (1883, not encrypted) through this
    *   network; `wss://host/mqtt` and `ws://host/mqtt` over the page's own WebSocket, for brokers
-   *   that offer it.
+   *   that offer it; without a path, `/mqtt` is taken.
    * @throws {JackfieldError} `invalid-input` for a value that can't be sent, with its name.
    */
   mqtt(url: string, options?: MqttOptions): Promise<Mqtt>;

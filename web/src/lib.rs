@@ -13,7 +13,6 @@
 //! | `mqtt` | the MQTT client's |
 //! | `coap` | the CoAP client's |
 //! | `running` | what all connections have in common |
-//! | `address` | addresses, taken apart |
 //! | `convert` | options in, errors out |
 
 #![cfg(wasm_browser)]
@@ -22,7 +21,6 @@
     allow(dead_code, reason = "what only the protocols use that are left out")
 )]
 
-mod address;
 #[cfg(feature = "coap")]
 mod coap;
 mod convert;

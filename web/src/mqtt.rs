@@ -7,31 +7,24 @@ use std::time::Duration;
 
 use jackfield_mqtt::RequestError;
 use jackfield_mqtt::client::{
-    self, Client, ClientEvent, Events, Publication, Requester, Status, Subscription,
+    self, Address, Client, ClientEvent, Events, MqttWebSockets, Publication, Requester, Scheme,
+    Status, Subscription,
 };
 use jackfield_mqtt::codec::{
     Disconnect, DisconnectReason, PublishReason, Text, TopicFilter, TopicName,
 };
 use jackfield_mqtt::core::Event;
-use jackfield_socket::{Endpoint, Error, ErrorKind};
+use jackfield_socket::{Endpoint, Error};
 use jackfield_store::IndexedDbStore;
-use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
 use js_sys::Object;
 use tokio::sync::{Mutex, Notify, OnceCell};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 
 use crate::Network;
-use crate::address::Address;
 use crate::convert::{self, Options, invalid, set, socket_error};
 use crate::network::Secured;
 use crate::running::{Running, disconnected, timed};
-
-/// The ports of MQTT over TLS and without (MQTT 5, section 4.2), and of WebSockets.
-const PORT_TLS: u16 = 8883;
-const PORT_PLAIN: u16 = 1883;
-const PORT_WSS: u16 = 443;
-const PORT_WS: u16 = 80;
 
 /// How long a request waits for its response, unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -284,20 +277,14 @@ impl Mqtt {
 
     /// Where an address leads, and how.
     fn way(network: &Network, url: &str) -> Result<(Secured, Endpoint), Error> {
-        let address = Address::parse(url)?;
-        let (network, port) = match address.scheme {
-            "mqtts" => (network.secured(true)?, PORT_TLS),
-            "mqtt" => (network.secured(false)?, PORT_PLAIN),
-            "wss" => (web_socket(true, address.path), PORT_WSS),
-            "ws" => (web_socket(false, address.path), PORT_WS),
-            scheme => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    format!("{scheme}:// is no address of a broker: mqtts, mqtt, wss or ws are"),
-                ));
-            }
+        let address: Address = url.parse()?;
+        let secure = address.scheme().is_secure();
+        let network = match address.scheme() {
+            Scheme::Mqtts | Scheme::Mqtt => network.secured(secure)?,
+            Scheme::Wss => Network::web_socket(secure, MqttWebSockets::wss(address.path())),
+            Scheme::Ws => Network::web_socket(secure, MqttWebSockets::ws(address.path())),
         };
-        Ok((network, address.endpoint(port)?))
+        Ok((network, address.endpoint().clone()))
     }
 
     fn convert(&self, event: &ClientEvent) -> Option<Object> {
@@ -345,24 +332,6 @@ impl Mqtt {
         );
         self.client.requester(TopicName::new(topic)?).await
     }
-}
-
-/// A WebSocket to a broker (MQTT 5, section 6).
-fn web_socket(tls: bool, path: &str) -> Secured {
-    let path = if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("/{path}")
-    };
-    let options = WebSocketOptions::new()
-        .with_path(path)
-        .with_subprotocol("mqtt");
-    let network = if tls {
-        WebSocketNetwork::wss(options)
-    } else {
-        WebSocketNetwork::ws(options)
-    };
-    Network::web_socket(tls, network)
 }
 
 fn request_error(error: &RequestError) -> JsValue {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Subcommand, ValueEnum};
+use jackfield_mqtt::client::{Address, Scheme};
 use jackfield_mqtt::codec::{QoS, Text, TopicFilter, TopicName, Version};
-use jackfield_socket::Host;
+use jackfield_socket::{Endpoint, Error, ErrorKind, Host, Result};
 
 use super::format::Format;
 use jackfield_tls::Pin;
@@ -79,6 +80,10 @@ pub(crate) struct SubArgs {
 /// Which broker, and how to connect to it.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BrokerArgs {
+    /// The broker in one: mqtt://HOST, mqtts://HOST, ws://HOST/PATH or wss://HOST/PATH, each with
+    /// :PORT where it is not the usual one
+    #[arg(long, value_name = "URL", group = "secure", conflicts_with_all = ["host", "port", "tls", "websocket"])]
+    pub(crate) url: Option<Address>,
     /// The broker
     #[arg(short, long, default_value = "localhost")]
     pub(crate) host: Host,
@@ -122,14 +127,14 @@ pub(crate) struct BrokerArgs {
     #[command(flatten)]
     pub(crate) will: WillArgs,
     /// Speaks TLS
-    #[arg(long)]
+    #[arg(long, group = "secure")]
     pub(crate) tls: bool,
     /// The roots to trust, as PEM; default: the system's
-    #[arg(long, alias = "cafile", value_name = "FILE", requires = "tls")]
+    #[arg(long, alias = "cafile", value_name = "FILE", requires = "secure")]
     pub(crate) ca: Option<PathBuf>,
     /// The server's certificate or key by its SHA-256, in place of roots and name: certificate:HEX,
     /// key:BASE64, or a fingerprint as openssl prints it; may be given several times
-    #[arg(long, value_name = "PIN", requires = "tls", conflicts_with = "ca")]
+    #[arg(long, value_name = "PIN", requires = "secure", conflicts_with = "ca")]
     pub(crate) pin: Vec<Pin>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
@@ -144,6 +149,32 @@ pub(crate) struct BrokerArgs {
     /// Prints help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
+}
+
+impl BrokerArgs {
+    /// Where the broker is, and how to get there.
+    pub(crate) fn address(&self) -> Result<Address> {
+        if let Some(url) = &self.url {
+            let trusts = self.ca.is_some() || !self.pin.is_empty();
+            if trusts && !url.scheme().is_secure() {
+                let text = "--ca and --pin are for mqtts:// and wss://";
+                return Err(Error::new(ErrorKind::InvalidInput, text));
+            }
+            return Ok(url.clone());
+        }
+        let scheme = match (self.tls, &self.websocket) {
+            (false, None) => Scheme::Mqtt,
+            (true, None) => Scheme::Mqtts,
+            (false, Some(_)) => Scheme::Ws,
+            (true, Some(_)) => Scheme::Wss,
+        };
+        let port = self.port.unwrap_or(scheme.default_port());
+        let address = Address::new(scheme, Endpoint::new(self.host.clone(), port));
+        match &self.websocket {
+            Some(path) => address.with_path(path),
+            None => Ok(address),
+        }
+    }
 }
 
 /// What the broker publishes when this is gone without a word.

@@ -8,7 +8,7 @@
 //! sent again, and subscriptions are made again where the server has lost them.
 //!
 //! TLS comes by wrapping the network: `jackfield_tls::Tls` is a `TcpConnect` too, and so is
-//! `jackfield_websocket::WebSocketNetwork`.
+//! `MqttWebSockets`, with the feature `websocket`. An [`Address`] is all of it in one string.
 //!
 //! ```no_run
 //! use jackfield_mqtt::client;
@@ -44,6 +44,7 @@
 //!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 
+mod address;
 mod config;
 mod connection;
 mod event;
@@ -51,7 +52,10 @@ mod handle;
 mod requester;
 mod routes;
 mod subscription;
+#[cfg(feature = "websocket")]
+mod websocket;
 
+pub use address::{Address, Scheme};
 pub use config::{Acknowledge, ClientConfig};
 pub use connection::connect;
 pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
@@ -59,3 +63,5 @@ pub use handle::{Client, Publication};
 pub use jackfield_client::{Options, Reconnect};
 pub use requester::Requester;
 pub use subscription::Subscription;
+#[cfg(feature = "websocket")]
+pub use websocket::MqttWebSockets;

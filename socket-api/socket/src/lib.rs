@@ -47,6 +47,7 @@ mod prefixed;
 mod serve;
 mod stream;
 pub mod time;
+mod url;
 
 pub use any::{AnyDatagramSocket, AnyListener, AnyNetwork, AnyStream};
 pub use datagram::{
@@ -62,3 +63,4 @@ pub use stream::{
     AddressFamily, ByteStream, ListenOptions, StreamInfo, TcpConnect, TcpListen, TcpListener,
     TcpOptions,
 };
+pub use url::Url;

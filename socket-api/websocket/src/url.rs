@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jackfield_socket::{Endpoint, Error, ErrorKind, Host, Result};
+use jackfield_socket::{Endpoint, Error, ErrorKind, Host, Result, Url};
 
 /// The address of a WebSocket: `ws://` or `wss://`, a host, and perhaps a port, a path and a query
 /// (RFC 6455, section 3).
@@ -77,32 +77,16 @@ impl FromStr for WebSocketUrl {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (secure, rest) = if let Some(rest) = text.strip_prefix("wss://") {
-            (true, rest)
-        } else if let Some(rest) = text.strip_prefix("ws://") {
-            (false, rest)
-        } else {
-            return Err(invalid("a WebSocket's address begins with wss:// or ws://"));
+        let url: Url = text.parse()?;
+        let secure = match url.scheme() {
+            "wss" => true,
+            "ws" => false,
+            _ => return Err(invalid("a WebSocket's address begins with wss:// or ws://")),
         };
-        check_characters(rest)?;
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        if authority.contains('@') {
-            return Err(invalid("a WebSocket's address holds no user or password"));
-        }
-        let has_port = match authority.rfind(']') {
-            Some(bracket) => authority[bracket..].contains(':'),
-            None => authority.contains(':'),
-        };
-        let endpoint = if has_port {
-            authority.parse()?
-        } else {
-            format!("{authority}:{}", default_port(secure)).parse()?
-        };
-        match path.strip_prefix('?') {
-            Some(query) => Self::new(secure, endpoint, &format!("/?{query}")),
-            None if path.is_empty() => Self::new(secure, endpoint, "/"),
-            None => Self::new(secure, endpoint, path),
+        let endpoint = url.endpoint(default_port(secure));
+        match url.path() {
+            path if path.starts_with('/') => Self::new(secure, endpoint, path),
+            query => Self::new(secure, endpoint, &format!("/{query}")),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The MQTT client against real brokers, over TCP, TLS and WebSocket.
 
-use jackfield_mqtt::client::{ClientConfig, ClientEvent, ConnectionError, Status};
+use jackfield_mqtt::client::{
+    Address, ClientConfig, ClientEvent, ConnectionError, MqttWebSockets, Status,
+};
 use jackfield_mqtt::codec::{Authentication, Password, QoS, ReasonCode, SubscribeOptions, Version};
 use jackfield_mqtt::core::{CleanStart, Event, Message, Subscribe};
 use jackfield_mqtt::{RequestError, SessionError};
@@ -13,7 +15,6 @@ use jackfield_testing::aedes::Aedes;
 use jackfield_testing::certs::Authority;
 use jackfield_testing::mosquitto::{Mosquitto, Settings, User};
 use jackfield_testing::mqtt_broker::{Broker, PATH};
-use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
 
 const PASSWORD: &str = "Ein-Passwort,mit:Zeichen";
 
@@ -24,11 +25,8 @@ async fn mosquitto(authority: &Authority) -> Mosquitto {
     server.expect("the broker")
 }
 
-fn websocket() -> WebSocketNetwork {
-    let options = WebSocketOptions::new()
-        .with_path(PATH)
-        .with_subprotocol("mqtt");
-    WebSocketNetwork::over(Native, options)
+fn websocket() -> MqttWebSockets {
+    MqttWebSockets::over(Native, PATH)
 }
 
 async fn play_over<N: TcpConnect + Clone>(place: Place<N>) {
@@ -144,6 +142,19 @@ async fn a_broker_of_3_1_1_is_known_as_one() {
     let delivery = messages.next().await.expect("the client goes on");
     assert_eq!(delivery.message.payload, "on");
     device.quit().await;
+}
+
+#[tokio::test]
+async fn one_string_says_where_a_broker_is() {
+    let server = Aedes::start().await.expect("the broker");
+    let (tcp, websocket) = (server.tcp(), server.websocket());
+    for text in [format!("mqtt://{tcp}"), format!("ws://{websocket}")] {
+        let address: Address = text.parse().expect("an address");
+        let config = config("device", Version::V311);
+        let mut device = Device::start(address.over(Native), address.endpoint(), config);
+        device.connected().await;
+        device.quit().await;
+    }
 }
 
 #[tokio::test]
