@@ -12,7 +12,7 @@ use jackfield_mqtt::client::{
     Events, Status,
 };
 use jackfield_mqtt::codec::{Password, ReasonCode, Will};
-use jackfield_mqtt::core::{Connect, Event};
+use jackfield_mqtt::core::{ConnectOptions, Event};
 use jackfield_mqtt::{RequestError, SessionError};
 use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
 use jackfield_store::FileStore;
@@ -199,7 +199,7 @@ fn connect(
 }
 
 async fn config(args: &BrokerArgs) -> Result<ClientConfig> {
-    let mut connect = Connect::new(args.id.clone());
+    let mut connect = ConnectOptions::new(args.id.clone());
     connect.keep_alive = args.keepalive;
     connect.session_expiry = Some(args.session_expiry);
     connect.username.clone_from(&args.username);

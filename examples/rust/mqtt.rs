@@ -13,7 +13,7 @@ use std::error::Error;
 
 use jackfield::mqtt::client::{self, ClientEvent, Status};
 use jackfield::mqtt::codec::{QoS, SubscribeOptions};
-use jackfield::mqtt::core::{Connect, Message};
+use jackfield::mqtt::core::{ConnectOptions, Message};
 use jackfield::native::Native;
 
 #[tokio::main]
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Nothing happens until somebody runs the connection: here, a task of its own.
     let (client, mut events, connection) =
-        client::connect(Native, broker, Connect::new("lamp-17".parse()?));
+        client::connect(Native, broker, ConnectOptions::new("lamp-17".parse()?));
     tokio::spawn(connection);
     // A client waits for a broker that is not there. This says why, and then tries on.
     tokio::spawn(async move {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use jackfield_mqtt::client;
 use jackfield_mqtt::codec::{QoS, SubscribeOptions, Text};
-use jackfield_mqtt::core::{Connect, Subscribe};
+use jackfield_mqtt::core::{ConnectOptions, SubscribeRequest};
 use jackfield_native::Native;
 use rumqttc::v5::mqttbytes::QoS as TheirQoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
@@ -127,13 +127,13 @@ async fn ours(at: SocketAddr, count: usize) -> Result<()> {
     let mut clients = Vec::new();
     for index in 0..count {
         let name: Text = format!("jackfield-{index}").parse()?;
-        let mut connect = Connect::new(name);
+        let mut connect = ConnectOptions::new(name);
         connect.keep_alive = KEEP_ALIVE;
         let (client, events, connection) = client::connect(Native, at.into(), connect);
         tokio::spawn(connection);
         let filter = format!("idle/jackfield-{index}").parse()?;
         let options = SubscribeOptions::qos(QoS::AtLeastOnce);
-        client.subscribe(Subscribe::new(filter, options)).await?;
+        client.subscribe(SubscribeRequest::new(filter, options)).await?;
         clients.push((client, events));
     }
     println!("ready");

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jackfield_mqtt::client::{self, ClientConfig};
 use jackfield_mqtt::codec::QoS;
-use jackfield_mqtt::core::{Connect, Message};
+use jackfield_mqtt::core::{ConnectOptions, Message};
 use jackfield_native::Native;
 use jackfield_testing::mosquitto::Mosquitto;
 use rumqttc::v5::mqttbytes::QoS as TheirQoS;
@@ -102,7 +102,7 @@ pub(super) async fn broker() -> Result<Mosquitto> {
 }
 
 async fn ours(at: SocketAddr, messages: usize, in_flight: usize) -> Result<Run> {
-    let config = ClientConfig::new(Connect::new("jackfield".parse()?));
+    let config = ClientConfig::new(ConnectOptions::new("jackfield".parse()?));
     let (client, events, connection) = client::connect(Native, at.into(), config);
     // Nobody asks for them.
     drop(events);

@@ -3,7 +3,7 @@
 use jackfield_mqtt::RequestError;
 use jackfield_mqtt::client::{Acknowledge, Client, ClientEvent};
 use jackfield_mqtt::codec::{PublishReason, SubscribeOptions};
-use jackfield_mqtt::core::{Event, Subscribe, Subscribed};
+use jackfield_mqtt::core::{Event, SubscribeRequest, Subscribed};
 use jackfield_socket::{AnyNetwork, time};
 
 use super::args::SubArgs;
@@ -82,7 +82,7 @@ async fn follow(args: &SubArgs, broker: &mut Broker) -> Result<(), Failure> {
 async fn subscribe(args: &SubArgs, client: &Client) -> Result<Subscribed, RequestError> {
     let options = SubscribeOptions::qos(args.broker.qos);
     let filters = args.topic.iter().cloned();
-    let subscribe = Subscribe::all(filters.map(|filter| (filter, options)).collect());
+    let subscribe = SubscribeRequest::all(filters.map(|filter| (filter, options)).collect());
     client.subscribe(subscribe).await
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use jackfield_mqtt::client::{self, Client, ClientConfig, Connection, Events};
 use jackfield_mqtt::codec::{QoS, SubscribeOptions, Will};
-use jackfield_mqtt::core::{Connect, Message};
+use jackfield_mqtt::core::{ConnectOptions, Message};
 use jackfield_native::Native;
 use jackfield_socket::Endpoint;
 use jackfield_testing::coap_device::Device;
@@ -106,7 +106,7 @@ impl Broker {
     fn connect(&self, node: &str) -> Result<(Client, Events, Connection)> {
         let tls = TlsConfig::new().with_roots(Certificates::from_pem(self.roots.as_bytes())?);
         let network = Tls::new(Native, TlsConnector::new(tls)?);
-        let mut connect = Connect::new(node.parse()?);
+        let mut connect = ConnectOptions::new(node.parse()?);
         let mut will = Will::new(format!("{node}/status").parse()?, "offline");
         will.qos = QoS::AtLeastOnce;
         will.retain = true;

@@ -13,12 +13,12 @@
 //! ```no_run
 //! use jackfield_mqtt::client;
 //! use jackfield_mqtt::codec::{QoS, SubscribeOptions};
-//! use jackfield_mqtt::core::{Connect, Message};
+//! use jackfield_mqtt::core::{ConnectOptions, Message};
 //! use jackfield_socket::TcpConnect;
 //!
 //! async fn lamp(network: impl TcpConnect) -> Result<(), Box<dyn std::error::Error>> {
 //!     let server = "mqtt.example.org:8883".parse()?;
-//!     let connect = Connect::new("lamp-17".parse()?);
+//!     let connect = ConnectOptions::new("lamp-17".parse()?);
 //!     let (client, _, connection) = client::connect(network, server, connect);
 //!     tokio::spawn(connection);
 //!

@@ -25,8 +25,8 @@ pub use config::{Config, Limits, QueuePolicy};
 pub use durable::StoreId;
 pub use event::{Challenge, Delivery, Event, Server, SessionEvent};
 pub use request::{
-    Acknowledged, CleanStart, Connect, Message, Reply, RequestId, Subscribe, Subscribed,
-    Unsubscribe, Unsubscribed,
+    Acknowledged, CleanStart, ConnectOptions, Message, Reply, RequestId, SubscribeRequest,
+    Subscribed, UnsubscribeRequest, Unsubscribed,
 };
 pub use router::{Router, RouterFull};
 pub use session::Session;

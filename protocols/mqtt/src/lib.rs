@@ -17,7 +17,7 @@
 //! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! use jackfield_mqtt::client;
 //! use jackfield_mqtt::codec::{QoS, SubscribeOptions};
-//! use jackfield_mqtt::core::{Connect, Message};
+//! use jackfield_mqtt::core::{ConnectOptions, Message};
 //!
 //! # async fn serve(mut listener: jackfield_sim::SimListener) {
 //! #     let mut stream = listener.accept().await.unwrap();
@@ -60,7 +60,7 @@
 //! # let listener = there.listen("192.0.2.2:1883".parse()?, &ListenOptions::default()).await?;
 //! # tokio::spawn(serve(listener));
 //! let server = "broker.example:1883".parse()?;
-//! let connect = Connect::new("lamp-17".parse()?);
+//! let connect = ConnectOptions::new("lamp-17".parse()?);
 //! let (client, _, connection) = client::connect(network, server, connect);
 //! tokio::spawn(connection);
 //!

@@ -9,7 +9,9 @@ use jackfield_mqtt::codec::{
     ConnAck, ConnectReason, Decoder, Encoder, Packet, PacketId, PubAck, PublishReason, QoS, SubAck,
     SubscribeOptions, SubscribeReason, Version,
 };
-use jackfield_mqtt::core::{Config, Connect, Message, RequestId, Session, SessionEvent, Subscribe};
+use jackfield_mqtt::core::{
+    Config, ConnectOptions, Message, RequestId, Session, SessionEvent, SubscribeRequest,
+};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
@@ -23,7 +25,7 @@ fn identifiers_neither_collide_nor_stall() {
     config.in_flight = NonZeroU16::MAX;
     config.limits.queued_messages = MESSAGES as usize;
     let mut session = Session::new(config);
-    let connect = Connect::new("busy".parse().expect("a name"));
+    let connect = ConnectOptions::new("busy".parse().expect("a name"));
     session.connect(now, connect).expect("it may connect");
     let mut server = Server::default();
     server.exchange(&mut session, now);
@@ -37,7 +39,7 @@ fn identifiers_neither_collide_nor_stall() {
 
     // A subscription waits for an identifier, and has the first that is free.
     let filter = "a".parse().expect("a filter");
-    let subscribe = Subscribe::new(filter, SubscribeOptions::default());
+    let subscribe = SubscribeRequest::new(filter, SubscribeOptions::default());
     let subscription = session.subscribe(subscribe).expect("room");
     server.exchange(&mut session, now);
     assert_eq!(server.subscribed, None);
@@ -88,7 +90,7 @@ fn an_identifier_that_the_server_may_hold_is_not_used_again() {
     config.in_flight = NonZeroU16::MAX;
     config.limits.queued_messages = MESSAGES as usize;
     let mut session = Session::new(config);
-    let connect = || Connect::new("busy".parse().expect("a name"));
+    let connect = || ConnectOptions::new("busy".parse().expect("a name"));
     session.connect(now, connect()).expect("it may connect");
     let mut server = Server::default();
     server.exchange(&mut session, now);

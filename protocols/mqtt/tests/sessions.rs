@@ -9,8 +9,8 @@ use jackfield_mqtt::codec::{
     RetainHandling, SubscribeOptions, SubscriptionId, Version, Will,
 };
 use jackfield_mqtt::core::{
-    CleanStart, Config, Connect, Event, Message, QueuePolicy, Session, SessionEvent, StoreId,
-    Subscribe, Unsubscribe,
+    CleanStart, Config, ConnectOptions, Event, Message, QueuePolicy, Session, SessionEvent,
+    StoreId, SubscribeRequest, UnsubscribeRequest,
 };
 use jackfield_play::{Protocol, Stream, Transcripts, hex};
 use jackfield_socket::driver::Core;
@@ -71,7 +71,7 @@ impl Protocol for Mqtt {
             "subscribe" => session.subscribe(subscribe(words)).err(),
             "unsubscribe" => {
                 let filter = words.next().parse().expect("a filter");
-                session.unsubscribe(Unsubscribe::new(filter)).err()
+                session.unsubscribe(UnsubscribeRequest::new(filter)).err()
             }
             "acknowledge" => {
                 let serial = words.number();
@@ -237,9 +237,9 @@ fn configure(config: &mut Config, name: &str, value: &str) {
     }
 }
 
-fn connect(mut words: Words<'_>) -> Connect {
+fn connect(mut words: Words<'_>) -> ConnectOptions {
     let id = words.value("id").unwrap_or("c").parse().expect("a name");
-    let mut connect = Connect::new(id);
+    let mut connect = ConnectOptions::new(id);
     connect.keep_alive = words.parsed("keep-alive").unwrap_or(60);
     connect.session_expiry = words.parsed("expiry");
     connect.clean_start = match words.value("clean-start") {
@@ -283,7 +283,7 @@ fn message(mut words: Words<'_>) -> Message {
 }
 
 /// `FILTER QOS`.
-fn subscribe(mut words: Words<'_>) -> Subscribe {
+fn subscribe(mut words: Words<'_>) -> SubscribeRequest {
     let filter = words.next().parse().expect("a filter");
     let mut options = SubscribeOptions::qos(qos(words.number()));
     options.no_local = words.has("no-local");
@@ -294,7 +294,7 @@ fn subscribe(mut words: Words<'_>) -> Subscribe {
         Some("never") => RetainHandling::DoNotSend,
         Some(other) => panic!("retained={other}?"),
     };
-    let mut subscribe = Subscribe::new(filter, options);
+    let mut subscribe = SubscribeRequest::new(filter, options);
     let number = words.parsed("number");
     subscribe.subscription_id = number.map(|it| SubscriptionId::new(it).expect("a number"));
     words.done();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use jackfield_mqtt::client::{self, Client, ClientConfig, Connection, Events, Subscription};
 use jackfield_mqtt::codec::{QoS, SubscribeOptions, Will};
-use jackfield_mqtt::core::{Connect, Message};
+use jackfield_mqtt::core::{ConnectOptions, Message};
 use jackfield_native::Native;
 use tokio::task::JoinHandle;
 
@@ -26,7 +26,7 @@ impl Thing {
         let mut will = Will::new(status.parse().expect("a topic"), "offline");
         will.qos = QoS::AtLeastOnce;
         will.retain = true;
-        let mut connect = Connect::new(name.parse().expect("a name"));
+        let mut connect = ConnectOptions::new(name.parse().expect("a name"));
         connect.will = Some(will);
         let (client, events, connection) =
             client::connect(Native, broker.into(), ClientConfig::new(connect));

@@ -11,7 +11,7 @@ use jackfield_mqtt::client::{
     self, Client, ClientConfig, ClientEvent, Connection, ConnectionError, Reconnect, Status,
 };
 use jackfield_mqtt::codec::Version;
-use jackfield_mqtt::core::{Connect, Delivery, Event, Server};
+use jackfield_mqtt::core::{ConnectOptions, Delivery, Event, Server};
 use jackfield_socket::{Endpoint, HostName, TcpConnect};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ pub struct Device {
 
 /// A configuration for tests: a session that lasts, and quick attempts.
 pub fn config(id: &str, version: Version) -> ClientConfig {
-    let mut connect = Connect::new(id.parse().expect("a name"));
+    let mut connect = ConnectOptions::new(id.parse().expect("a name"));
     connect.session_expiry = Some(3600);
     let mut config = ClientConfig::new(connect);
     config.session.version = version;

@@ -4,7 +4,7 @@ use jackfield_mqtt::client::{
     Address, ClientConfig, ClientEvent, ConnectionError, MqttWebSockets, Status,
 };
 use jackfield_mqtt::codec::{Authentication, Password, QoS, ReasonCode, SubscribeOptions, Version};
-use jackfield_mqtt::core::{CleanStart, Event, Message, Subscribe};
+use jackfield_mqtt::core::{CleanStart, Event, Message, SubscribeRequest};
 use jackfield_mqtt::{RequestError, SessionError};
 use jackfield_native::Native;
 use jackfield_server_tests::mqtt::scenario::{Place, play, play_v5};
@@ -167,7 +167,7 @@ async fn a_session_outlives_the_brokers_restart() {
         config.connect.clean_start = CleanStart::Never;
         let mut device = Device::start(Native, &to, config);
         assert!(!device.connected().await.session_present);
-        let subscribe = Subscribe::new(
+        let subscribe = SubscribeRequest::new(
             "orders".parse().expect("a filter"),
             SubscribeOptions::default(),
         );

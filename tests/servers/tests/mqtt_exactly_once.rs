@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jackfield_mqtt::client::Publication;
 use jackfield_mqtt::codec::{PublishReason, QoS, SubscribeOptions, Version};
-use jackfield_mqtt::core::{Message, Subscribe};
+use jackfield_mqtt::core::{Message, SubscribeRequest};
 use jackfield_native::Native;
 use jackfield_server_tests::mqtt::second::{self, Second};
 use jackfield_server_tests::mqtt::{Device, FROM, TO, UNDER_WAY, at, config};
@@ -52,7 +52,7 @@ fn numbered(number: u64) -> Message {
 
 async fn subscribe(device: &Device) {
     let filter = TO.parse().expect("a filter");
-    let subscribe = Subscribe::new(filter, SubscribeOptions::default());
+    let subscribe = SubscribeRequest::new(filter, SubscribeOptions::default());
     let subscribed = device.client.subscribe(subscribe).await;
     assert!(!subscribed.expect("subscribed").reasons[0].is_error());
 }

@@ -7,7 +7,7 @@ use jackfield_mqtt::client::{Acknowledge, ClientConfig, Reconnect};
 use jackfield_mqtt::codec::{
     NEVER_EXPIRES, Password, QoS, RetainHandling, SubscribeOptions, Text, TopicName, Version, Will,
 };
-use jackfield_mqtt::core::{CleanStart, Connect, Message};
+use jackfield_mqtt::core::{CleanStart, ConnectOptions, Message};
 use jackfield_socket::{Error, Result};
 use js_sys::{Function, Promise};
 use send_wrapper::SendWrapper;
@@ -22,7 +22,7 @@ const KEPT: u32 = 24 * 60 * 60;
 /// `MqttOptions`, and the name of the store where there is to be one.
 pub(super) fn config(options: &Options<'_>) -> Result<(ClientConfig, Option<String>)> {
     let store = options.text("store")?;
-    let mut connect = Connect::new(match options.text("clientId")? {
+    let mut connect = ConnectOptions::new(match options.text("clientId")? {
         Some(name) => text("clientId", name)?,
         None => random_id()?,
     });
@@ -138,7 +138,7 @@ fn said(error: &JsValue) -> String {
 }
 
 /// Those that are given; what was there before stays otherwise.
-fn credentials(connect: &mut Connect, options: &Options<'_>) -> Result<()> {
+fn credentials(connect: &mut ConnectOptions, options: &Options<'_>) -> Result<()> {
     if let Some(username) = options.text("username")? {
         connect.username = Some(text("username", username)?);
     }

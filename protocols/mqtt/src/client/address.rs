@@ -146,7 +146,7 @@ impl Address {
     ///
     /// ```no_run
     /// use jackfield_mqtt::client::{self, Address};
-    /// use jackfield_mqtt::core::Connect;
+    /// use jackfield_mqtt::core::ConnectOptions;
     /// use jackfield_socket::{AnyNetwork, TcpConnect};
     ///
     /// fn connect(plain: impl TcpConnect, tls: impl TcpConnect) -> jackfield_socket::Result<()> {
@@ -156,7 +156,7 @@ impl Address {
     ///     } else {
     ///         address.over(plain)
     ///     };
-    ///     let lamp = Connect::new("lamp-17".parse().expect("a name"));
+    ///     let lamp = ConnectOptions::new("lamp-17".parse().expect("a name"));
     ///     let (client, events, connection) =
     ///         client::connect(network, address.endpoint().clone(), lamp);
     ///     # let _ = (client, events, connection);

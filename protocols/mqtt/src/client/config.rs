@@ -7,15 +7,15 @@ use std::pin::Pin;
 use jackfield_client::Options;
 use jackfield_store::{BoxStore, Store};
 
-use crate::core::{Config, Connect};
+use crate::core::{Config, ConnectOptions};
 
 /// How to connect, what to keep, and what to do when the connection is lost.
 ///
 /// ```
 /// use jackfield_mqtt::client::ClientConfig;
-/// use jackfield_mqtt::core::Connect;
+/// use jackfield_mqtt::core::ConnectOptions;
 ///
-/// let mut connect = Connect::new("lamp-17".parse()?);
+/// let mut connect = ConnectOptions::new("lamp-17".parse()?);
 /// connect.session_expiry = Some(3600);
 /// let mut config = ClientConfig::new(connect);
 /// config.session.limits.queued_messages = 100;
@@ -24,7 +24,7 @@ use crate::core::{Config, Connect};
 #[non_exhaustive]
 pub struct ClientConfig {
     /// What each connection begins with; see [`renew_with`](Self::renew_with).
-    pub connect: Connect,
+    pub connect: ConnectOptions,
     /// How the session behaves, over all connections. [`Config::durable`] follows the store.
     pub session: Config,
     /// When a message of QoS 1 or 2 is acknowledged. Default: when it was taken.
@@ -56,13 +56,17 @@ pub enum Acknowledge {
     ByHand,
 }
 
-pub(super) type Renewed =
-    Pin<Box<dyn Future<Output = Result<Connect, Box<dyn std::error::Error + Send + Sync>>> + Send>>;
-pub(super) type Renew = Box<dyn FnMut(u32, Connect) -> Renewed + Send>;
+pub(super) type Renewed = Pin<
+    Box<
+        dyn Future<Output = Result<ConnectOptions, Box<dyn std::error::Error + Send + Sync>>>
+            + Send,
+    >,
+>;
+pub(super) type Renew = Box<dyn FnMut(u32, ConnectOptions) -> Renewed + Send>;
 
 impl ClientConfig {
     /// The defaults, with these options for each connection.
-    pub fn new(connect: Connect) -> Self {
+    pub fn new(connect: ConnectOptions) -> Self {
         Self {
             connect,
             session: Config::default(),
@@ -79,15 +83,15 @@ impl ClientConfig {
     /// The same with a store for the session: what is in flight or queued when the process or the
     /// tab ends is finished by the next client that is given the same store and name.
     ///
-    /// For the server to keep its side, [`Connect::session_expiry`] must be long enough, and the
+    /// For the server to keep its side, [`ConnectOptions::session_expiry`] must be long enough, and the
     /// name chosen by the client or assigned in the same session.
     ///
     /// ```
     /// use jackfield_mqtt::client::ClientConfig;
-    /// use jackfield_mqtt::core::Connect;
+    /// use jackfield_mqtt::core::ConnectOptions;
     /// use jackfield_store::MemoryStore;
     ///
-    /// let mut connect = Connect::new("lamp-17".parse()?);
+    /// let mut connect = ConnectOptions::new("lamp-17".parse()?);
     /// connect.session_expiry = Some(24 * 3600);
     /// let config = ClientConfig::new(connect).with_store(MemoryStore::new());
     /// # Ok::<(), jackfield_mqtt::codec::InvalidValue>(())
@@ -105,10 +109,10 @@ impl ClientConfig {
     /// ```
     /// use jackfield_mqtt::client::ClientConfig;
     /// use jackfield_mqtt::codec::Password;
-    /// use jackfield_mqtt::core::Connect;
+    /// use jackfield_mqtt::core::ConnectOptions;
     ///
     /// # async fn fetch_token() -> Result<String, std::io::Error> { Ok(String::new()) }
-    /// let connect = Connect::new("lamp-17".parse()?);
+    /// let connect = ConnectOptions::new("lamp-17".parse()?);
     /// let config = ClientConfig::new(connect).renew_with(|_attempt, mut connect| async move {
     ///     connect.password = Some(Password::new(fetch_token().await?)?);
     ///     Ok(connect)
@@ -118,8 +122,8 @@ impl ClientConfig {
     #[must_use]
     pub fn renew_with<F, R>(mut self, mut renew: F) -> Self
     where
-        F: FnMut(u32, Connect) -> R + Send + 'static,
-        R: Future<Output = Result<Connect, Box<dyn std::error::Error + Send + Sync>>>
+        F: FnMut(u32, ConnectOptions) -> R + Send + 'static,
+        R: Future<Output = Result<ConnectOptions, Box<dyn std::error::Error + Send + Sync>>>
             + Send
             + 'static,
     {
@@ -130,8 +134,8 @@ impl ClientConfig {
     }
 }
 
-impl From<Connect> for ClientConfig {
-    fn from(connect: Connect) -> Self {
+impl From<ConnectOptions> for ClientConfig {
+    fn from(connect: ConnectOptions) -> Self {
         Self::new(connect)
     }
 }

@@ -21,8 +21,8 @@ use crate::codec::{
     Disconnect, DisconnectReason, ReasonCode, SubscribeOptions, TopicFilter, Version,
 };
 use crate::core::{
-    Config, Connect, Delivery, Event, Message, Reply, RequestId, Server, Session, SessionEvent,
-    Subscribe, Subscribed, Unsubscribe, Unsubscribed,
+    Config, ConnectOptions, Delivery, Event, Message, Reply, RequestId, Server, Session,
+    SessionEvent, SubscribeRequest, Subscribed, UnsubscribeRequest, Unsubscribed,
 };
 use crate::error::{Refusal, RequestError, SessionError};
 
@@ -75,7 +75,7 @@ struct Mqtt {
     redirects: u32,
     redirects_left: u32,
     session: Config,
-    connect: Connect,
+    connect: ConnectOptions,
     renew: Option<Renew>,
     store: Option<BoxStore>,
     by_hand: bool,
@@ -95,7 +95,8 @@ struct Mqtt {
     connected: Option<time::Instant>,
 }
 
-type Prepare = Pin<Box<dyn Future<Output = Result<(Endpoint, Connect), ConnectionError>> + Send>>;
+type Prepare =
+    Pin<Box<dyn Future<Output = Result<(Endpoint, ConnectOptions), ConnectionError>> + Send>>;
 
 /// Who asked.
 enum Asked {
@@ -112,7 +113,7 @@ impl Protocol for Mqtt {
     type Event = Told;
     type Ready = Box<Server>;
     type Error = SessionError;
-    type Prepared = Connect;
+    type Prepared = ConnectOptions;
 
     async fn begin(&mut self, poster: Poster<Action>) -> Result<Session, ConnectionError> {
         self.poster = Some(poster);
@@ -127,7 +128,8 @@ impl Protocol for Mqtt {
     fn prepare(
         &mut self,
         attempt: u32,
-    ) -> impl Future<Output = Result<(Endpoint, Connect), ConnectionError>> + Send + 'static {
+    ) -> impl Future<Output = Result<(Endpoint, ConnectOptions), ConnectionError>> + Send + 'static
+    {
         let target = self.target.clone();
         let connect = self.connect.clone();
         let Some(renew) = &mut self.renew else {
@@ -148,7 +150,7 @@ impl Protocol for Mqtt {
     fn opened(
         &mut self,
         core: &mut Session,
-        connect: Connect,
+        connect: ConnectOptions,
         _outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError> {
         self.connect = connect.clone();
@@ -369,7 +371,7 @@ impl Mqtt {
         sink: Sink,
         done: Done<u64>,
     ) {
-        let mut subscribe = Subscribe::new(filter.clone(), options);
+        let mut subscribe = SubscribeRequest::new(filter.clone(), options);
         let route = match self.routes.add(filter.clone(), sink) {
             Ok(route) => route,
             Err(error) => {
@@ -432,7 +434,10 @@ impl Mqtt {
             }
             return;
         };
-        match (core.unsubscribe(Unsubscribe::new(filter.clone())), done) {
+        match (
+            core.unsubscribe(UnsubscribeRequest::new(filter.clone())),
+            done,
+        ) {
             (Ok(id), done) => {
                 self.asked.insert(id, Asked::Unroute(done));
             }
@@ -501,7 +506,7 @@ impl Mqtt {
             None => {}
         }
         while let Some(filter) = self.to_unsubscribe.pop_front() {
-            match core.unsubscribe(Unsubscribe::new(filter.clone())) {
+            match core.unsubscribe(UnsubscribeRequest::new(filter.clone())) {
                 Ok(id) => {
                     self.asked.insert(id, Asked::Unroute(None));
                 }

@@ -15,7 +15,8 @@ use crate::codec::{
     Disconnect, DisconnectReason, PublishReason, QoS, SubscribeOptions, TopicFilter, TopicName,
 };
 use crate::core::{
-    Acknowledged, Message, Reply, Server, Subscribe, Subscribed, Unsubscribe, Unsubscribed,
+    Acknowledged, Message, Reply, Server, SubscribeRequest, Subscribed, UnsubscribeRequest,
+    Unsubscribed,
 };
 use crate::error::{RequestError, SessionError};
 
@@ -32,8 +33,8 @@ pub(super) enum Action {
     },
     /// How many were published so far.
     Published(Done<u64>),
-    Subscribe(Subscribe, Done<Reply>),
-    Unsubscribe(Unsubscribe, Done<Reply>),
+    Subscribe(SubscribeRequest, Done<Reply>),
+    Unsubscribe(UnsubscribeRequest, Done<Reply>),
     /// Subscribes, and routes what comes to a subscription of its own.
     Route {
         filter: TopicFilter,
@@ -186,10 +187,10 @@ impl Client {
     /// ```no_run
     /// # use jackfield_mqtt::client::Client;
     /// # use jackfield_mqtt::codec::{QoS, SubscribeOptions};
-    /// # use jackfield_mqtt::core::Subscribe;
+    /// # use jackfield_mqtt::core::SubscribeRequest;
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let options = SubscribeOptions::qos(QoS::AtLeastOnce);
-    /// let subscribed = client.subscribe(Subscribe::new("room/#".parse()?, options)).await?;
+    /// let subscribed = client.subscribe(SubscribeRequest::new("room/#".parse()?, options)).await?;
     /// println!("{:?}", subscribed.reasons);
     /// # Ok(())
     /// # }
@@ -201,7 +202,7 @@ impl Client {
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
-    pub async fn subscribe(&self, subscribe: Subscribe) -> Result<Subscribed, RequestError> {
+    pub async fn subscribe(&self, subscribe: SubscribeRequest) -> Result<Subscribed, RequestError> {
         match self.ask(|done| Action::Subscribe(subscribe, done)).await? {
             Reply::Subscribed(subscribed) => Ok(subscribed),
             _ => Err(RequestError::Closed),
@@ -212,9 +213,9 @@ impl Client {
     ///
     /// ```no_run
     /// # use jackfield_mqtt::client::Client;
-    /// # use jackfield_mqtt::core::Unsubscribe;
+    /// # use jackfield_mqtt::core::UnsubscribeRequest;
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// client.unsubscribe(Unsubscribe::new("room/#".parse()?)).await?;
+    /// client.unsubscribe(UnsubscribeRequest::new("room/#".parse()?)).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -226,7 +227,7 @@ impl Client {
     /// As the [type](Self) says.
     pub async fn unsubscribe(
         &self,
-        unsubscribe: Unsubscribe,
+        unsubscribe: UnsubscribeRequest,
     ) -> Result<Unsubscribed, RequestError> {
         let asked = self.ask(|done| Action::Unsubscribe(unsubscribe, done));
         match asked.await? {

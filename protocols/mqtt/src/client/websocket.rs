@@ -19,11 +19,11 @@ impl MqttWebSockets {
     /// ```
     /// # use jackfield_socket::TcpConnect;
     /// use jackfield_mqtt::client::{self, MqttWebSockets};
-    /// use jackfield_mqtt::core::Connect;
+    /// use jackfield_mqtt::core::ConnectOptions;
     ///
     /// # fn example(network: impl TcpConnect) -> Result<(), Box<dyn std::error::Error>> {
     /// let network = MqttWebSockets::over(network, "/mqtt");
-    /// let lamp = Connect::new("lamp-17".parse()?);
+    /// let lamp = ConnectOptions::new("lamp-17".parse()?);
     /// let (client, events, connection) =
     ///     client::connect(network, "broker.example.org:80".parse()?, lamp);
     /// # Ok(())

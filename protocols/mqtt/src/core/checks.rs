@@ -3,7 +3,7 @@
 
 use super::request::CleanStart;
 use super::session::Session;
-use super::{Connect, Message, Subscribe};
+use super::{ConnectOptions, Message, SubscribeRequest};
 use crate::codec::{self, EncodeError, InvalidValue, QoS, SubscribeOptions, Version};
 use crate::error::RequestError;
 
@@ -11,7 +11,10 @@ use crate::error::RequestError;
 const SESSION_EXPIRY: u32 = 300;
 
 impl Session {
-    pub(super) fn connect_packet(&self, connect: Connect) -> Result<codec::Connect, RequestError> {
+    pub(super) fn connect_packet(
+        &self,
+        connect: ConnectOptions,
+    ) -> Result<codec::Connect, RequestError> {
         let version = self.config.version;
         let client_id = match &self.assigned_client_id {
             Some(assigned) if connect.client_id.is_empty() => assigned.clone(),
@@ -86,7 +89,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn check_subscribe(&self, subscribe: &Subscribe) -> Result<(), RequestError> {
+    pub(super) fn check_subscribe(&self, subscribe: &SubscribeRequest) -> Result<(), RequestError> {
         if subscribe.filters.is_empty() {
             return Err(InvalidValue("a subscription has no topic filter").into());
         }
@@ -121,7 +124,7 @@ impl Session {
     }
 
     /// Whether the server takes the subscription's identifier.
-    pub(super) fn check_number(&self, subscribe: &Subscribe) -> Result<(), RequestError> {
+    pub(super) fn check_number(&self, subscribe: &SubscribeRequest) -> Result<(), RequestError> {
         if self.config.version == Version::V311 && subscribe.subscription_id.is_some() {
             return Err(RequestError::Unsupported("properties on MQTT 3.1.1"));
         }

@@ -15,7 +15,7 @@ pub struct RequestId(pub(crate) u64);
 /// What one connection begins with. It may be another each time: renewed credentials, another will.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Connect {
+pub struct ConnectOptions {
     /// The client's name. Where it is empty, the one that the server assigned before is used, if
     /// there is one; otherwise the server is asked to give one.
     pub client_id: Text,
@@ -47,7 +47,7 @@ pub struct Connect {
     pub authentication: Option<Authentication>,
 }
 
-impl Connect {
+impl ConnectOptions {
     /// The defaults, with this name.
     pub fn new(client_id: Text) -> Self {
         Self {
@@ -72,7 +72,7 @@ pub enum CleanStart {
     /// The server is to forget what it has kept under this name where this session is new: neither
     /// restored from a store nor connected before. Otherwise the session goes on. On 3.1.1, where a
     /// session that is to last can't begin anew, this is [`Never`](Self::Never) where
-    /// [`Connect::session_expiry`] asks for one.
+    /// [`ConnectOptions::session_expiry`] asks for one.
     #[default]
     IfNew,
     /// Both sides forget the session. Messages that were in flight with QoS 2 fail with
@@ -152,7 +152,7 @@ impl Message {
 /// Topics to be subscribed to together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Subscribe {
+pub struct SubscribeRequest {
     /// At least one filter.
     pub filters: Vec<(TopicFilter, SubscribeOptions)>,
     /// The number that their messages will carry (MQTT 5).
@@ -161,7 +161,7 @@ pub struct Subscribe {
     pub user_properties: UserProperties,
 }
 
-impl Subscribe {
+impl SubscribeRequest {
     /// One filter.
     pub fn new(filter: TopicFilter, options: SubscribeOptions) -> Self {
         Self::all(vec![(filter, options)])
@@ -180,14 +180,14 @@ impl Subscribe {
 /// Topics to be unsubscribed from together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Unsubscribe {
+pub struct UnsubscribeRequest {
     /// At least one filter.
     pub filters: Vec<TopicFilter>,
     /// Whatever the applications agree on (MQTT 5).
     pub user_properties: UserProperties,
 }
 
-impl Unsubscribe {
+impl UnsubscribeRequest {
     /// One filter.
     pub fn new(filter: TopicFilter) -> Self {
         Self::all(vec![filter])

@@ -14,8 +14,8 @@ use super::packet_ids::PacketIds;
 use super::records::{self, Restored};
 use super::subscriptions::{Asked, Subscriptions};
 use super::{
-    Config, Connect, Event, Message, RequestId, Server, SessionEvent, StoreId, Subscribe,
-    Unsubscribe,
+    Config, ConnectOptions, Event, Message, RequestId, Server, SessionEvent, StoreId,
+    SubscribeRequest, UnsubscribeRequest,
 };
 use crate::codec::{
     self, Auth, AuthReason, Authentication, DecodeError, Decoder, Disconnect, DisconnectReason,
@@ -34,13 +34,13 @@ const MAX_STORED: usize = 15 << 20;
 ///
 /// ```
 /// use jackfield_mqtt::codec::QoS;
-/// use jackfield_mqtt::core::{Config, Connect, Event, Message, Session, SessionEvent};
+/// use jackfield_mqtt::core::{Config, ConnectOptions, Event, Message, Session, SessionEvent};
 /// use jackfield_socket::driver::{Core, StreamCore};
 /// use jackfield_socket::time::Instant;
 ///
 /// let now = Instant::now();
 /// let mut session = Session::new(Config::default());
-/// session.connect(now, Connect::new("lamp".parse()?))?;
+/// session.connect(now, ConnectOptions::new("lamp".parse()?))?;
 /// let mut out = Vec::new();
 /// session.transmit(now, &mut out);
 /// assert_eq!(out.first(), Some(&0x10), "CONNECT");
@@ -248,7 +248,7 @@ impl Session {
     /// # Errors
     /// Where MQTT 3.1.1 has no room for something that is asked for. The session is not connected
     /// then.
-    pub fn connect(&mut self, now: Instant, connect: Connect) -> Result<(), RequestError> {
+    pub fn connect(&mut self, now: Instant, connect: ConnectOptions) -> Result<(), RequestError> {
         self.disconnected(now);
         let packet = Packet::Connect(Box::new(self.connect_packet(connect)?));
         let mut trial = Vec::new();
@@ -326,7 +326,7 @@ impl Session {
     /// # Errors
     /// Where too much waits or is remembered ([`RequestError::QueueFull`]), or where the subscription
     /// is none that this version or, while connected, this server takes.
-    pub fn subscribe(&mut self, subscribe: Subscribe) -> Result<RequestId, RequestError> {
+    pub fn subscribe(&mut self, subscribe: SubscribeRequest) -> Result<RequestId, RequestError> {
         self.check_number(&subscribe)?;
         self.ask_to_subscribe(subscribe, Asked::Subscribe)
     }
@@ -335,15 +335,15 @@ impl Session {
     /// none.
     pub(crate) fn subscribe_numbered(
         &mut self,
-        subscribe: Subscribe,
+        subscribe: SubscribeRequest,
     ) -> Result<RequestId, RequestError> {
         self.ask_to_subscribe(subscribe, Asked::Numbered)
     }
 
     fn ask_to_subscribe(
         &mut self,
-        subscribe: Subscribe,
-        asked: impl FnOnce(Subscribe) -> Asked,
+        subscribe: SubscribeRequest,
+        asked: impl FnOnce(SubscribeRequest) -> Asked,
     ) -> Result<RequestId, RequestError> {
         self.check_subscribe(&subscribe)?;
         self.check_pending()?;
@@ -359,7 +359,10 @@ impl Session {
     ///
     /// # Errors
     /// Where too many requests wait ([`RequestError::QueueFull`]), or there is no filter.
-    pub fn unsubscribe(&mut self, unsubscribe: Unsubscribe) -> Result<RequestId, RequestError> {
+    pub fn unsubscribe(
+        &mut self,
+        unsubscribe: UnsubscribeRequest,
+    ) -> Result<RequestId, RequestError> {
         if unsubscribe.filters.is_empty() {
             return Err(InvalidValue("an unsubscription has no topic filter").into());
         }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::durable::Durable;
 use super::packet_ids::PacketIds;
-use super::{Reply, RequestId, Server, Subscribe, Subscribed, Unsubscribe, Unsubscribed, records};
+use super::{
+    Reply, RequestId, Server, SubscribeRequest, Subscribed, UnsubscribeRequest, Unsubscribed,
+    records,
+};
 use crate::codec::{
     self, DecodeError, PacketId, ReasonCode, SubAck, SubscribeOptions, SubscribeReason,
     SubscriptionId, TopicFilter, UnsubAck, UnsubscribeReason, Version,
@@ -31,12 +34,12 @@ pub(super) struct Subscription {
 
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
-    Subscribe(Subscribe),
+    Subscribe(SubscribeRequest),
     /// The same; where the server takes no subscription identifiers, it does without.
-    Numbered(Subscribe),
+    Numbered(SubscribeRequest),
     /// By the session itself, since the server had lost it.
-    Resubscribe(Subscribe),
-    Unsubscribe(Unsubscribe),
+    Resubscribe(SubscribeRequest),
+    Unsubscribe(UnsubscribeRequest),
 }
 
 #[derive(Debug)]
@@ -181,7 +184,7 @@ impl Subscriptions {
         server: &Server,
         version: Version,
         durable: &mut Durable,
-    ) -> (Vec<Subscribe>, Vec<(TopicFilter, SubscribeReason)>) {
+    ) -> (Vec<SubscribeRequest>, Vec<(TopicFilter, SubscribeReason)>) {
         let size = server.maximum_packet_size.unwrap_or(codec::MAX_PACKET) as usize;
         let room = size.saturating_sub(SUBSCRIBE_LENGTH).min(BYTES_AT_ONCE);
         let lost = self.known.iter();
@@ -203,12 +206,12 @@ impl Subscriptions {
         (self.batches(room), failed)
     }
 
-    fn batches(&self, room: usize) -> Vec<Subscribe> {
+    fn batches(&self, room: usize) -> Vec<SubscribeRequest> {
         let lost = self.known.iter();
         let lost = lost.filter(|(_, subscription)| !subscription.confirmed);
         let mut lost: Vec<_> = lost.collect();
         lost.sort_by_key(|(_, subscription)| (subscription.id, subscription.number));
-        let mut all: Vec<Subscribe> = Vec::new();
+        let mut all: Vec<SubscribeRequest> = Vec::new();
         let mut bytes = 0;
         for (filter, subscription) in lost {
             bytes += FILTER_LENGTH + filter.len();
@@ -221,7 +224,7 @@ impl Subscriptions {
             if let Some(subscribe) = same {
                 subscribe.filters.push(entry);
             } else {
-                let mut subscribe = Subscribe::all(vec![entry]);
+                let mut subscribe = SubscribeRequest::all(vec![entry]);
                 subscribe.subscription_id = subscription.id;
                 bytes = FILTER_LENGTH + filter.len();
                 all.push(subscribe);
@@ -231,7 +234,7 @@ impl Subscriptions {
     }
 
     /// Those go before what else waits.
-    pub(super) fn ask_first(&mut self, asked: Vec<(RequestId, Subscribe)>) {
+    pub(super) fn ask_first(&mut self, asked: Vec<(RequestId, SubscribeRequest)>) {
         for (request, subscribe) in asked.into_iter().rev() {
             self.pending.insert(request, Asked::Resubscribe(subscribe));
             self.unsent.push_front(request);

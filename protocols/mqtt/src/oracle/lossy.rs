@@ -11,7 +11,8 @@ use jackfield_socket::time::Instant;
 use super::broker::Broker;
 use crate::codec::{PublishReason, QoS, SubscribeOptions, Version};
 use crate::core::{
-    Config, Connect, Event, Message, RequestId, Session, SessionEvent, StoreId, Subscribe,
+    Config, ConnectOptions, Event, Message, RequestId, Session, SessionEvent, StoreId,
+    SubscribeRequest,
 };
 
 /// Numbered messages both ways, of QoS 1 and 2, over a line that is cut again and again, with a
@@ -120,7 +121,7 @@ impl World {
 
     fn subscribe(&mut self) {
         let filter = "to/the/client".try_into().expect("a filter");
-        let subscribe = Subscribe::new(filter, SubscribeOptions::default());
+        let subscribe = SubscribeRequest::new(filter, SubscribeOptions::default());
         self.session.subscribe(subscribe).expect("room");
     }
 
@@ -154,7 +155,7 @@ impl World {
         if self.connected {
             return;
         }
-        let mut connect = Connect::new("lossy".try_into().expect("a name"));
+        let mut connect = ConnectOptions::new("lossy".try_into().expect("a name"));
         connect.session_expiry = Some(1000);
         self.session
             .connect(self.now, connect)

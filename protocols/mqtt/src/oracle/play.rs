@@ -15,8 +15,8 @@ use crate::codec::{
     UnsubscribeReason, Version,
 };
 use crate::core::{
-    Config, Connect, Event, Message, QueuePolicy, RequestId, Session, SessionEvent, StoreId,
-    Subscribe, Unsubscribe,
+    Config, ConnectOptions, Event, Message, QueuePolicy, RequestId, Session, SessionEvent, StoreId,
+    SubscribeRequest, UnsubscribeRequest,
 };
 
 /// Plays a script to a session, and checks after each step that its promises hold: its bounds, that
@@ -137,7 +137,8 @@ impl Play {
             7 => self.subscribe(script),
             8 => {
                 let filter = filter(script).parse();
-                let asked = filter.map(|filter| self.session.unsubscribe(Unsubscribe::new(filter)));
+                let asked =
+                    filter.map(|filter| self.session.unsubscribe(UnsubscribeRequest::new(filter)));
                 if let Ok(Ok(request)) = asked {
                     assert!(self.waiting.insert(request));
                 }
@@ -172,7 +173,7 @@ impl Play {
     }
 
     fn connect(&mut self, script: &mut Script<'_>) {
-        let mut connect = Connect::new("play".try_into().expect("a name"));
+        let mut connect = ConnectOptions::new("play".try_into().expect("a name"));
         let choice = script.byte();
         if choice & 1 == 1 && self.config.version == Version::V5 {
             connect.authentication = Some(Authentication {
@@ -258,7 +259,7 @@ impl Play {
         let Ok(filter) = filter(script).parse() else {
             return;
         };
-        let mut subscribe = Subscribe::new(filter, options);
+        let mut subscribe = SubscribeRequest::new(filter, options);
         let choice = script.byte();
         if choice & 1 == 1 && self.config.version == Version::V5 {
             subscribe.subscription_id = SubscriptionId::new(u32::from(choice)).ok();

@@ -33,7 +33,7 @@ pub(crate) struct Server {
 }
 
 pub(crate) fn config() -> ClientConfig {
-    let mut config = ClientConfig::new(core::Connect::new("ada".parse().expect("a name")));
+    let mut config = ClientConfig::new(core::ConnectOptions::new("ada".parse().expect("a name")));
     config.connect.session_expiry = Some(3600);
     config.connection.seed = Some(1);
     config

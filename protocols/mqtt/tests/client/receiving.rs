@@ -9,7 +9,7 @@ use jackfield_mqtt::codec::{
     ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, UnsubAck,
     UnsubscribeReason,
 };
-use jackfield_mqtt::core::{CleanStart, Message, Subscribe};
+use jackfield_mqtt::core::{CleanStart, Message, SubscribeRequest};
 use jackfield_socket::time;
 
 use crate::broker::{World, config, publish};
@@ -224,7 +224,7 @@ async fn a_subscription_may_be_refused() {
     assert_eq!(refusal.reason, ReasonCode::NotAuthorized);
     // Several at once tell it one by one.
     let filter = "secret/#".parse().expect("a filter");
-    let subscribe = Subscribe::new(filter, twice());
+    let subscribe = SubscribeRequest::new(filter, twice());
     let (answered, ()) = tokio::join!(world.client.subscribe(subscribe), async {
         let subscribe = server.subscribe().await;
         server

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use jackfield_mqtt::client::{Acknowledge, Client, ClientEvent, Events, Publication, connect};
 use jackfield_mqtt::codec::{PublishReason, QoS, SubscribeOptions, Version};
-use jackfield_mqtt::core::{Delivery, Event, Message, Subscribe};
+use jackfield_mqtt::core::{Delivery, Event, Message, SubscribeRequest};
 use jackfield_native::Native;
 use jackfield_server_tests::mqtt::{FROM, TO, UNDER_WAY, at, config};
 use jackfield_store::FileStore;
@@ -38,7 +38,7 @@ async fn main() -> Result<()> {
 
 /// Publishes what the session has not been given yet.
 async fn publish(client: &Client, folder: &Path, count: u64) -> Result<()> {
-    let subscribe = Subscribe::new(TO.parse()?, SubscribeOptions::default());
+    let subscribe = SubscribeRequest::new(TO.parse()?, SubscribeOptions::default());
     client.subscribe(subscribe).await?;
     fs::write(folder.join("ready"), "")?;
     let mut under_way: VecDeque<Publication> = VecDeque::new();

@@ -11,7 +11,7 @@ use jackfield_mqtt::client::Acknowledge;
 use jackfield_mqtt::codec::{
     PublishReason, QoS, SubscribeOptions, SubscriptionId, TopicFilter, Version, Will,
 };
-use jackfield_mqtt::core::{CleanStart, Message, Subscribe, Unsubscribe};
+use jackfield_mqtt::core::{CleanStart, Message, SubscribeRequest, UnsubscribeRequest};
 use jackfield_socket::TcpConnect;
 use jackfield_testing::proxy::Proxy;
 use tokio::time::timeout;
@@ -92,7 +92,7 @@ fn filter(filter: &str) -> TopicFilter {
 /// Every quality of service, both ways, in order; and the end of a subscription.
 async fn messages<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
     let mut device = place.device("messages").await;
-    let subscribe = Subscribe::new(filter("to/+/device"), SubscribeOptions::default());
+    let subscribe = SubscribeRequest::new(filter("to/+/device"), SubscribeOptions::default());
     let subscribed = device.client.subscribe(subscribe).await;
     let reasons = subscribed.expect("subscribed").reasons;
     assert_eq!(reasons.len(), 1);
@@ -123,7 +123,7 @@ async fn messages<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) 
         }
     }
 
-    let unsubscribe = Unsubscribe::new(filter("to/+/device"));
+    let unsubscribe = UnsubscribeRequest::new(filter("to/+/device"));
     let unsubscribed = device.client.unsubscribe(unsubscribe).await;
     assert_eq!(unsubscribed.expect("unsubscribed").reasons.len(), 1);
     device.quit().await;
@@ -256,7 +256,7 @@ async fn properties<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second
     };
     device
         .client
-        .subscribe(Subscribe::new(filter("talk"), options))
+        .subscribe(SubscribeRequest::new(filter("talk"), options))
         .await
         .expect("subscribed");
     second.subscribe("talk", second::QoS::ExactlyOnce).await;
@@ -318,7 +318,7 @@ async fn properties<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second
 async fn subscription_ids<N: TcpConnect + Clone>(place: &Place<N>, second: &mut Second) {
     let mut device = place.device("numbers").await;
     for (name, number) in [("numbers/one", 1), ("numbers/two", 268_435_455)] {
-        let mut subscribe = Subscribe::new(filter(name), SubscribeOptions::default());
+        let mut subscribe = SubscribeRequest::new(filter(name), SubscribeOptions::default());
         subscribe.subscription_id = Some(SubscriptionId::new(number).expect("a number"));
         device
             .client
@@ -411,7 +411,7 @@ async fn receive_maximum<N: TcpConnect + Clone>(place: &Place<N>, second: &mut S
     config.acknowledge = Acknowledge::ByHand;
     let mut device = Device::start(place.network.clone(), &at(place.server), config);
     device.connected().await;
-    let subscribe = Subscribe::new(filter("flood"), SubscribeOptions::default());
+    let subscribe = SubscribeRequest::new(filter("flood"), SubscribeOptions::default());
     device
         .client
         .subscribe(subscribe)
