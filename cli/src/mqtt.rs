@@ -163,7 +163,7 @@ impl Broker {
         } = self;
         drop(events);
         let ended = async {
-            client.quit().await;
+            client.close().await;
             connection.await
         };
         let ended = match &worked {

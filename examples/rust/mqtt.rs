@@ -45,6 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let message = state.message;
         println!("{}: {}", message.topic, message.payload.escape_ascii());
     }
-    client.quit().await;
+    client.close().await;
     Ok(())
 }

@@ -190,7 +190,7 @@ impl Mqtt {
         } else {
             DisconnectReason::Success
         };
-        let gone = self.client.disconnect(Disconnect::new(reason)).await;
+        let gone = self.client.close_with(Disconnect::new(reason)).await;
         gone.map_err(|error| request_error(&error))
     }
 

@@ -137,7 +137,7 @@ async fn ours(at: SocketAddr, messages: usize, in_flight: usize) -> Result<Run> 
     };
     run(messages / 10).await?;
     let (took, samples) = run(messages).await?;
-    client.quit().await;
+    client.close().await;
     connection.await??;
     Ok(summary(messages, took, samples))
 }

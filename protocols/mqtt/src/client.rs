@@ -3,7 +3,7 @@
 //! [`connect`] gives three things: a [`Client`] to act with, [`Events`] to read, and a
 //! [`Connection`], a future that does the work. It is the caller who runs it, with whatever spawns
 //! futures there; nothing happens while nobody polls it. It connects, and connects again when the
-//! connection is lost, until it is told to quit or finds that trying again can't help. The session
+//! connection is lost, until it is closed or finds that trying again can't help. The session
 //! outlives its connections: what is published or subscribed meanwhile waits, what was in flight is
 //! sent again, and subscriptions are made again where the server has lost them.
 //!

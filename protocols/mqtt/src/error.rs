@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::codec::{InvalidValue, ReasonCode, Text};
 
-/// Why a connection ended without a [`disconnect`](crate::core::Session::disconnect).
+/// Why a connection ended without a [`close`](crate::core::Session::close).
 ///
 /// The session outlives it: what was in flight is sent again on the next connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

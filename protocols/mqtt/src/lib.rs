@@ -72,7 +72,7 @@
 //!
 //! let state = states.next().await.expect("the client goes on");
 //! assert_eq!(state.message.payload, "on");
-//! client.quit().await;
+//! client.close().await;
 //! # Ok(())
 //! # }
 //! ```

@@ -88,7 +88,7 @@ impl Protocol for Mqtt {
                 let reason = DisconnectReason::from_u8(byte(words.next())).expect("a reason");
                 let mut disconnect = Disconnect::new(reason);
                 disconnect.session_expiry = words.parsed("expiry");
-                session.disconnect(disconnect).err()
+                session.close_with(disconnect).err()
             }
             _ => panic!("what is {word}?"),
         };

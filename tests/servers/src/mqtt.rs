@@ -106,7 +106,7 @@ impl Device {
 
     /// Takes leave, and waits until that is done.
     pub async fn quit(self) {
-        self.client.quit().await;
+        self.client.close().await;
         self.ended().await.expect("an end in order");
     }
 

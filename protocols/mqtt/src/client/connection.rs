@@ -17,9 +17,7 @@ use super::config::{Acknowledge, ClientConfig, Renew};
 use super::event::{Connection, ConnectionError, Events, Receipt, Routed, Told};
 use super::handle::{Action, Client, Done};
 use super::routes::{Routes, Sink};
-use crate::codec::{
-    Disconnect, DisconnectReason, ReasonCode, SubscribeOptions, TopicFilter, Version,
-};
+use crate::codec::{ReasonCode, SubscribeOptions, TopicFilter, Version};
 use crate::core::{
     Config, ConnectOptions, Delivery, Event, Message, Reply, RequestId, Server, Session,
     SessionEvent, SubscribeRequest, Subscribed, UnsubscribeRequest, Unsubscribed,
@@ -160,9 +158,9 @@ impl Protocol for Mqtt {
 
     fn act(&mut self, core: &mut Session, action: Action, link: Link) -> Flow {
         match action {
-            Action::Disconnect(disconnect, done) => {
+            Action::Close(disconnect, done) => {
                 if link == Link::Up
-                    && let Err(error) = core.disconnect(disconnect)
+                    && let Err(error) = core.close_with(disconnect)
                 {
                     let _ = done.send(Err(error));
                     return Flow::Continue;
@@ -216,8 +214,7 @@ impl Protocol for Mqtt {
 
     fn abandoned(&mut self, core: &mut Session, link: Link) {
         if link == Link::Up {
-            let normally = Disconnect::new(DisconnectReason::Success);
-            let _ = core.disconnect(normally);
+            let _ = core.close();
         }
     }
 
@@ -246,7 +243,7 @@ impl Protocol for Mqtt {
                     let _ = queued.send(Ok(()));
                 }
             }
-            SessionEvent::DisconnectDone => return Ok(Flow::Closed),
+            SessionEvent::Closed => return Ok(Flow::Closed),
         }
         Ok(Flow::Continue)
     }

@@ -56,7 +56,7 @@ pub(super) enum Action {
     },
     Authenticate(Option<Bytes>, Done<()>),
     Reauthenticate(Option<Bytes>, Done<Reply>),
-    Disconnect(Disconnect, Done<()>),
+    Close(Disconnect, Done<()>),
 }
 
 /// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
@@ -397,24 +397,24 @@ impl Client {
     /// ```no_run
     /// # use jackfield_mqtt::client::Client;
     /// # async fn example(client: Client) {
-    /// client.quit().await;
+    /// client.close().await;
     /// # }
     /// ```
     ///
     /// # Cancel safety
     /// Dropping the future may leave the client running, or not.
-    pub async fn quit(&self) {
+    pub async fn close(&self) {
         let normally = Disconnect::new(DisconnectReason::Success);
-        let _ = self.disconnect(normally).await;
+        let _ = self.close_with(normally).await;
     }
 
-    /// [`quit`](Self::quit) with a reason of one's own, such as one for which the will is published.
+    /// [`close`](Self::close) with a reason of one's own, such as one for which the will is published.
     ///
     /// ```no_run
     /// # use jackfield_mqtt::client::Client;
     /// # use jackfield_mqtt::codec::{Disconnect, DisconnectReason};
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// client.disconnect(Disconnect::new(DisconnectReason::DisconnectWithWill)).await?;
+    /// client.close_with(Disconnect::new(DisconnectReason::DisconnectWithWill)).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -423,9 +423,9 @@ impl Client {
     /// Where a client can't give this reason; the client goes on.
     ///
     /// # Cancel safety
-    /// As [`quit`](Self::quit).
-    pub async fn disconnect(&self, disconnect: Disconnect) -> Result<(), RequestError> {
-        let asked = self.ask(|done| Action::Disconnect(disconnect, done));
+    /// As [`close`](Self::close).
+    pub async fn close_with(&self, disconnect: Disconnect) -> Result<(), RequestError> {
+        let asked = self.ask(|done| Action::Close(disconnect, done));
         match asked.await {
             Ok(()) | Err(RequestError::Closed) => {}
             Err(error) => return Err(error),

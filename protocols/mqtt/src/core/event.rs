@@ -23,7 +23,7 @@ pub enum SessionEvent {
     /// [`Config::durable`](super::Config::durable); one at a time.
     Store(StoreId, Batch),
     /// DISCONNECT was sent: this side is done with the connection.
-    DisconnectDone,
+    Closed,
 }
 
 /// What happened.

@@ -55,7 +55,7 @@ impl Session {
             let _ = self.connection.encoder.encode(&packet, out);
             self.phase = Phase::Done;
             if asked {
-                self.tell_disconnected();
+                self.tell_closed();
             }
         }
     }

@@ -444,17 +444,25 @@ impl Session {
         Ok(())
     }
 
+    /// [`close_with`](Self::close_with) the words that all is well: the server publishes no will.
+    ///
+    /// # Errors
+    /// Where there is no connection.
+    pub fn close(&mut self) -> Result<(), RequestError> {
+        self.close_with(Disconnect::new(DisconnectReason::Success))
+    }
+
     /// Ends the connection with these words, once what can be sent was sent. Afterwards comes
-    /// [`SessionEvent::DisconnectDone`]; what is not done waits for the next connection.
+    /// [`SessionEvent::Closed`]; what is not done waits for the next connection.
     ///
     /// # Errors
     /// Where there is no connection, or a client, or a client of this version, can't say this.
-    pub fn disconnect(&mut self, disconnect: Disconnect) -> Result<(), RequestError> {
+    pub fn close_with(&mut self, disconnect: Disconnect) -> Result<(), RequestError> {
         match &self.phase {
             Phase::Offline | Phase::Done => return Err(RequestError::NotConnected),
             Phase::ToConnect(_) => {
                 self.phase = Phase::Done;
-                self.emit_now(SessionEvent::DisconnectDone);
+                self.emit_now(SessionEvent::Closed);
                 return Ok(());
             }
             Phase::Connecting { .. } | Phase::Connected => {}
@@ -515,8 +523,8 @@ impl Session {
         self.events.push_back((self.durable.after(), event));
     }
 
-    pub(super) fn tell_disconnected(&mut self) {
-        self.emit_now(SessionEvent::DisconnectDone);
+    pub(super) fn tell_closed(&mut self) {
+        self.emit_now(SessionEvent::Closed);
     }
 
     /// The connection is over, and the server is told why.

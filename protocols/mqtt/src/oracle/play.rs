@@ -9,10 +9,9 @@ use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 use crate::codec::{
-    Auth, AuthReason, Authentication, ConnAck, ConnectReason, Decoder, Disconnect,
-    DisconnectReason, Encoder, Packet, PacketId, PubAck, Publish, PublishReason, QoS, Release,
-    ReleaseReason, SubAck, SubscribeOptions, SubscribeReason, SubscriptionId, TopicName, UnsubAck,
-    UnsubscribeReason, Version,
+    Auth, AuthReason, Authentication, ConnAck, ConnectReason, Decoder, Encoder, Packet, PacketId,
+    PubAck, Publish, PublishReason, QoS, Release, ReleaseReason, SubAck, SubscribeOptions,
+    SubscribeReason, SubscriptionId, TopicName, UnsubAck, UnsubscribeReason, Version,
 };
 use crate::core::{
     Config, ConnectOptions, Event, Message, QueuePolicy, RequestId, Session, SessionEvent, StoreId,
@@ -160,9 +159,7 @@ impl Play {
             }
             15 => {
                 if script.byte().is_multiple_of(8) {
-                    let _ = self
-                        .session
-                        .disconnect(Disconnect::new(DisconnectReason::Success));
+                    let _ = self.session.close();
                 } else if script.byte().is_multiple_of(8) && self.open && !self.over {
                     self.over = true;
                     let _ = self.session.receive_end(self.now);

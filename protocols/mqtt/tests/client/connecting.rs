@@ -261,17 +261,17 @@ async fn a_server_of_3_1_1_is_given_up_unless_falling_back_is_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn quitting_takes_leave_with_a_reason() {
+async fn closing_takes_leave_with_a_reason() {
     let mut world = World::new(config()).await;
     let mut server = world.connected(false).await;
     let unfit = Disconnect::new(DisconnectReason::ServerBusy);
     world
         .client
-        .disconnect(unfit)
+        .close_with(unfit)
         .await
         .expect_err("only a server is");
     let with_will = Disconnect::new(DisconnectReason::DisconnectWithWill);
-    let (left, ()) = tokio::join!(world.client.disconnect(with_will), async {
+    let (left, ()) = tokio::join!(world.client.close_with(with_will), async {
         let Packet::Disconnect(disconnect) = server.packet().await else {
             panic!("it takes leave");
         };
@@ -290,7 +290,7 @@ async fn quitting_takes_leave_with_a_reason() {
 
     // Without a connection, at once; by dropping the last handle, too.
     let world = World::new(config()).await;
-    world.client.quit().await;
+    world.client.close().await;
     world
         .connection
         .await

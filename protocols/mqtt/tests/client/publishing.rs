@@ -180,7 +180,7 @@ async fn a_process_that_was_killed_is_finished_by_the_next() {
     let delivery = world.message().await;
     assert_eq!(delivery.message.payload, "hello");
     assert_eq!(server.puback().await.packet_id.get(), 7);
-    world.client.quit().await;
+    world.client.close().await;
     assert!(matches!(server.packet().await, Packet::Disconnect(_)));
 
     let mut world = world.restarted(config().with_store(store)).await;
