@@ -44,6 +44,7 @@
 //!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 
+mod action;
 mod address;
 mod config;
 mod connection;

@@ -13,9 +13,10 @@ use jackfield_socket::{Endpoint, TcpConnect, time};
 use jackfield_store::{BoxStore, Store};
 use tokio::sync::{mpsc, oneshot};
 
+use super::action::{Action, Done, Receipt};
 use super::config::{Acknowledge, ClientConfig, Renew};
-use super::event::{Connection, ConnectionError, Events, Receipt, Routed, Told};
-use super::handle::{Action, Client, Done};
+use super::event::{Connection, ConnectionError, Events, Routed, Told};
+use super::handle::Client;
 use super::routes::{Routes, Sink};
 use crate::codec::{ReasonCode, SubscribeOptions, TopicFilter, Version};
 use crate::core::{

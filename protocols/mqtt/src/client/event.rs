@@ -3,10 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use jackfield_client::Poster;
-
-use super::handle::Action;
-use crate::codec::PublishReason;
+use super::action::Receipt;
 use crate::core::{Delivery, Event, Server};
 use crate::error::SessionError;
 
@@ -97,23 +94,4 @@ impl From<Event> for Told {
 pub(super) struct Routed {
     pub(super) delivery: Delivery,
     pub(super) _receipt: Option<Arc<Receipt>>,
-}
-
-/// Acknowledges a message when the last of those that it was given to has taken it.
-///
-/// What waits for acknowledgements is bounded by the Receive Maximum that the server was told.
-#[derive(Debug)]
-pub(super) struct Receipt {
-    pub(super) serial: u64,
-    pub(super) poster: Poster<Action>,
-}
-
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        self.poster.post(Action::Acknowledge {
-            serial: self.serial,
-            reason: PublishReason::Success,
-            done: None,
-        });
-    }
 }

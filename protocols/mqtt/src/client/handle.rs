@@ -8,9 +8,10 @@ use bytes::Bytes;
 use jackfield_client::Actions;
 use tokio::sync::{mpsc, oneshot};
 
+use super::action::{Action, Done, Route, answered};
 use super::requester::Requester;
 use super::routes::Sink;
-use super::subscription::{Route, Subscription};
+use super::subscription::Subscription;
 use crate::codec::{
     Disconnect, DisconnectReason, PublishReason, QoS, SubscribeOptions, TopicFilter, TopicName,
 };
@@ -19,45 +20,6 @@ use crate::core::{
     Unsubscribed,
 };
 use crate::error::{RequestError, SessionError};
-
-pub(super) type Done<T> = oneshot::Sender<Result<T, RequestError>>;
-
-/// What a client passes to its connection.
-#[derive(Debug)]
-pub(super) enum Action {
-    Publish {
-        message: Message,
-        /// Learns that the message is queued.
-        queued: Option<Done<()>>,
-        done: Done<Reply>,
-    },
-    /// How many were published so far.
-    Published(Done<u64>),
-    Subscribe(SubscribeRequest, Done<Reply>),
-    Unsubscribe(UnsubscribeRequest, Done<Reply>),
-    /// Subscribes, and routes what comes to a subscription of its own.
-    Route {
-        filter: TopicFilter,
-        options: SubscribeOptions,
-        sink: Sink,
-        done: Done<u64>,
-    },
-    /// A subscription is no longer read; who wants to know how the server took it is told.
-    Unroute(u64, Option<Done<Option<Unsubscribed>>>),
-    /// Publishes a request, whose response goes to `response`.
-    Call {
-        message: Box<Message>,
-        response: Done<Message>,
-    },
-    Acknowledge {
-        serial: u64,
-        reason: PublishReason,
-        done: Option<Done<()>>,
-    },
-    Authenticate(Option<Bytes>, Done<()>),
-    Reauthenticate(Option<Bytes>, Done<Reply>),
-    Close(Disconnect, Done<()>),
-}
 
 /// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
 ///
@@ -444,13 +406,6 @@ impl Client {
         self.act(action(done)).await?;
         answered(outcome).await
     }
-}
-
-/// What the connection answers, which may be gone.
-pub(super) async fn answered<T>(
-    outcome: oneshot::Receiver<Result<T, RequestError>>,
-) -> Result<T, RequestError> {
-    outcome.await.unwrap_or(Err(RequestError::Closed))
 }
 
 /// What comes of a message that was [queued](Client::enqueue): a future, done when it was sent

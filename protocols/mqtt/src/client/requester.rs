@@ -7,8 +7,7 @@ use jackfield_socket::time;
 use tokio::sync::oneshot;
 
 use super::Client;
-use super::handle::{Action, answered};
-use super::subscription::Route;
+use super::action::{Action, Route, answered};
 use crate::codec::TopicName;
 use crate::core::Message;
 use crate::error::RequestError;

@@ -2,11 +2,10 @@
 
 use std::task::{Context, Poll};
 
-use jackfield_client::Poster;
 use tokio::sync::{mpsc, oneshot};
 
+use super::action::{Route, answered};
 use super::event::Routed;
-use super::handle::{Action, answered};
 use crate::codec::TopicFilter;
 use crate::core::{Delivery, Unsubscribed};
 use crate::error::RequestError;
@@ -33,13 +32,6 @@ pub struct Subscription {
     filter: TopicFilter,
     received: mpsc::Receiver<Routed>,
     route: Route,
-}
-
-/// Ends the route when dropped.
-#[derive(Debug)]
-pub(super) struct Route {
-    id: Option<u64>,
-    poster: Poster<Action>,
 }
 
 impl Subscription {
@@ -97,24 +89,7 @@ impl Subscription {
     /// Dropping the future discards the answer.
     pub async fn unsubscribe(mut self) -> Result<Option<Unsubscribed>, RequestError> {
         let (done, outcome) = oneshot::channel();
-        if let Some(id) = self.route.id.take() {
-            self.route.poster.post(Action::Unroute(id, Some(done)));
-        }
+        self.route.end(Some(done));
         answered(outcome).await
-    }
-}
-
-impl Route {
-    pub(super) fn new(id: u64, poster: Poster<Action>) -> Self {
-        let id = Some(id);
-        Self { id, poster }
-    }
-}
-
-impl Drop for Route {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.poster.post(Action::Unroute(id, None));
-        }
     }
 }
