@@ -47,7 +47,7 @@ pub(crate) async fn run(
         // Nobody reads them any more, and nothing waits for that.
         drop(events);
         leave::farewell(async {
-            client.quit(None).await;
+            client.close().await;
             let _ = connection.await;
         })
         .await;
@@ -136,7 +136,10 @@ async fn type_in(client: Client, mut here: Option<ChannelName>) -> Result<(), Fa
     let mut input = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = input.next_line().await {
         if let ("quit", reason) = split(&line) {
-            client.quit(Text::new(reason).ok()).await;
+            match Text::new(reason) {
+                Ok(reason) if !reason.is_empty() => client.close_with(reason).await,
+                _ => client.close().await,
+            }
             return Ok(());
         }
         let told = match act(&client, &mut here, &line).await {
@@ -147,7 +150,7 @@ async fn type_in(client: Client, mut here: Option<ChannelName>) -> Result<(), Fa
             output.line(&unformatted(&line)).await?;
         }
     }
-    client.quit(None).await;
+    client.close().await;
     Ok(())
 }
 
@@ -184,7 +187,7 @@ async fn act(
             let Some((whom, text)) = rest.split_once(' ') else {
                 return Ok(vec!["! nothing to send: /msg whom text".to_owned()]);
             };
-            client.send_message(&Target::new(whom)?, text).await?;
+            client.say(&Target::new(whom)?, text).await?;
         }
         ("away", _) if rest.is_empty() => {
             client.set_away(None).await?;
@@ -201,8 +204,8 @@ async fn act(
                 None => vec![format!("-- nothing is told of {rest}")],
             });
         }
-        ("say", Some(channel)) => client.send_message(&channel.into(), rest).await?,
-        ("me", Some(channel)) => client.send_action(&channel.into(), rest).await?,
+        ("say", Some(channel)) => client.say(&channel.into(), rest).await?,
+        ("me", Some(channel)) => client.action(&channel.into(), rest).await?,
         ("part", current) => {
             let (first, after) = rest.split_once(' ').unwrap_or((rest, ""));
             // A reason that is no channel's name is for the channel here.

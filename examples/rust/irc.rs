@@ -42,7 +42,7 @@ async fn greet(network: impl TcpConnect, server: Endpoint) -> Result<(), Box<dyn
             }) => {
                 // What is awaited in this loop holds the loop up: so this is a task as well.
                 let client = client.clone();
-                tokio::spawn(async move { client.send_message(&channel.into(), "hello").await });
+                tokio::spawn(async move { client.say(&channel.into(), "hello").await });
             }
             ClientEvent::Event(Event::Message(message)) => {
                 println!("{}: {}", message.from.name, message.text);
@@ -52,7 +52,7 @@ async fn greet(network: impl TcpConnect, server: Endpoint) -> Result<(), Box<dyn
             _ => {}
         }
     }
-    client.quit(None).await;
+    client.close().await;
     Ok(())
 }
 

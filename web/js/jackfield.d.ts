@@ -66,7 +66,7 @@ export interface Network {
   readonly kind: 'direct' | 'relay' | null;
   /**
    * An IRC client. It connects as soon as its events are asked for, and again whenever the
-   * connection is lost, until `quit()` or `close()`.
+   * connection is lost, until `close()`.
    *
    * @throws {JackfieldError} `invalid-input` for a value that can't be sent, with its name.
    */
@@ -124,14 +124,18 @@ export interface Irc extends AsyncIterable<IrcEvent> {
   /** Sends a `/me`. */
   action(target: string, text: string): Promise<void>;
   notice(target: string, text: string): Promise<void>;
-  topic(channel: string, topic: string): Promise<void>;
-  nick(nick: string): Promise<void>;
+  /** A channel's topic; null where it has none. */
+  topic(channel: string): Promise<string | null>;
+  /** Changes a channel's topic; an empty one removes it. */
+  setTopic(channel: string, topic: string): Promise<void>;
+  setNick(nick: string): Promise<void>;
   /** Away with a reason, back without one. */
-  away(reason?: string): Promise<void>;
-  /** Says goodbye; the events end once the server has closed. */
-  quit(reason?: string): Promise<void>;
-  /** Closes at once. */
-  close(): void;
+  setAway(reason?: string): Promise<void>;
+  /**
+   * Takes leave of the server, with a reason for others to read; the events end once it has closed,
+   * or after 5 s.
+   */
+  close(reason?: string): Promise<void>;
 }
 
 /** What stands between this page and the server. */

@@ -60,7 +60,7 @@ class Irc {
       }
     } finally {
       // Whoever leaves the loop has done with the connection.
-      this.close();
+      void this.close();
     }
   }
 
@@ -79,19 +79,20 @@ class Irc {
   /** @param {string} target @param {string} text */
   notice(target, text) { return this.#client.notice(target, text); }
 
+  /** @param {string} channel */
+  topic(channel) { return this.#client.topic(channel); }
+
   /** @param {string} channel @param {string} topic */
-  topic(channel, topic) { return this.#client.topic(channel, topic); }
+  setTopic(channel, topic) { return this.#client.setTopic(channel, topic); }
 
   /** @param {string} nick */
-  nick(nick) { return this.#client.nick(nick); }
+  setNick(nick) { return this.#client.setNick(nick); }
 
   /** @param {string} [reason] */
-  away(reason) { return this.#client.away(reason); }
+  setAway(reason) { return this.#client.setAway(reason); }
 
   /** @param {string} [reason] */
-  quit(reason) { return this.#client.quit(reason); }
-
-  close() { this.#client.close(); }
+  close(reason) { return this.#client.close(reason); }
 }
 
 /** How many events wait for a page that has not asked for any; older ones go. */

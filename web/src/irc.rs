@@ -34,7 +34,8 @@ pub struct Irc {
     /// Locked while a page waits for the next event, so that a second one waits its turn.
     events: Mutex<Events>,
     network: Secured,
-    running: Running,
+    /// Ends with the page's object.
+    _running: Running,
 }
 
 type Result<T, E = JsValue> = std::result::Result<T, E>;
@@ -92,7 +93,7 @@ impl Irc {
     /// As [`join`](Self::join).
     pub async fn say(&self, target: String, text: String) -> Result<()> {
         let target = parse::<Target>("target", &target)?;
-        done(self.client.send_message(&target, text).await)
+        done(self.client.say(&target, text).await)
     }
 
     /// Sends a `/me`.
@@ -101,7 +102,7 @@ impl Irc {
     /// As [`join`](Self::join).
     pub async fn action(&self, target: String, text: String) -> Result<()> {
         let target = parse::<Target>("target", &target)?;
-        done(self.client.send_action(&target, text).await)
+        done(self.client.action(&target, text).await)
     }
 
     /// Sends a notice.
@@ -110,14 +111,26 @@ impl Irc {
     /// As [`join`](Self::join).
     pub async fn notice(&self, target: String, text: String) -> Result<()> {
         let target = parse::<Target>("target", &target)?;
-        done(self.client.send_notice(&target, text).await)
+        done(self.client.notice(&target, text).await)
+    }
+
+    /// A channel's topic; null where there is none.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn topic(&self, channel: String) -> Result<JsValue> {
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        let topic = self.client.topic(&channel).await;
+        let topic = topic.map_err(|error| request_error(&error))?;
+        Ok(topic.map_or(JsValue::NULL, JsValue::from))
     }
 
     /// Changes a channel's topic.
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub async fn topic(&self, channel: String, topic: String) -> Result<()> {
+    #[wasm_bindgen(js_name = "setTopic")]
+    pub async fn set_topic(&self, channel: String, topic: String) -> Result<()> {
         let channel = parse::<ChannelName>("channel", &channel)?;
         done(self.client.set_topic(&channel, topic).await)
     }
@@ -126,7 +139,8 @@ impl Irc {
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub async fn nick(&self, nick: String) -> Result<()> {
+    #[wasm_bindgen(js_name = "setNick")]
+    pub async fn set_nick(&self, nick: String) -> Result<()> {
         let nick = parse::<Nickname>("nick", &nick)?;
         done(self.client.set_nick(&nick).await)
     }
@@ -135,24 +149,22 @@ impl Irc {
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub async fn away(&self, reason: Option<String>) -> Result<()> {
+    #[wasm_bindgen(js_name = "setAway")]
+    pub async fn set_away(&self, reason: Option<String>) -> Result<()> {
         let reason = optional("reason", reason)?;
         done(self.client.set_away(reason).await)
     }
 
-    /// Says goodbye, and ends.
+    /// Takes leave of the server, and ends.
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub async fn quit(&self, reason: Option<String>) -> Result<()> {
-        let reason = optional("reason", reason)?;
-        self.client.quit(reason).await;
+    pub async fn close(&self, reason: Option<String>) -> Result<()> {
+        match optional("reason", reason)? {
+            Some(reason) => self.client.close_with(reason).await,
+            None => self.client.close().await,
+        }
         Ok(())
-    }
-
-    /// Closes at once.
-    pub fn close(&self) {
-        self.running.close();
     }
 }
 
@@ -173,7 +185,7 @@ impl Irc {
             client,
             events: Mutex::new(events),
             network,
-            running: Running::start(connection),
+            _running: Running::start(connection),
         })
     }
 

@@ -41,7 +41,7 @@ async fn react(client: Client, home: ChannelName, event: Event) {
                 "Hello {nick}. You came by TLS from your browser to this server; what carried the \
                  bytes could not read them. Say \"help\", and I answer."
             );
-            client.send_message(&channel.into(), welcome).await
+            client.say(&channel.into(), welcome).await
         }
         Event::Message(message) if !message.own && message.kind != ChatKind::Notice => {
             answer(&client, &home, &message).await
@@ -73,7 +73,7 @@ async fn answer(
         Some(_) => format!("{}: {reply}", message.from.name),
         None => reply,
     };
-    client.send_message(&to, text).await
+    client.say(&to, text).await
 }
 
 /// What there is to say to this. In a channel, only what is meant for a bot is answered.

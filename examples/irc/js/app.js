@@ -92,7 +92,7 @@ class Session {
     const old = this.irc;
     try {
       this.irc = await this.network.irc({ ...this.options, nick: this.state.nick || this.options.nick, channels });
-      old.close();
+      void old.close();
       this.run();
     } catch (error) {
       this.end(explain(error, this.way));
@@ -220,7 +220,7 @@ class Session {
 
   /** @param {string} [reason] */
   quit(reason) {
-    this.irc.quit(reason || undefined).catch(() => this.irc.close());
+    this.irc.close(reason || undefined).catch(() => this.irc.close());
     this.end('');
   }
 
@@ -236,7 +236,7 @@ class Session {
       showWelcome(reason);
     }
     if (reason !== '') {
-      this.irc.close();
+      void this.irc.close();
     }
   }
 

@@ -40,7 +40,7 @@ export async function perform(irc, target, line, page) {
       await irc.action(here(target), rest || usage('/me does something'));
       return;
     case 'nick':
-      await irc.nick(first || usage('/nick name'));
+      await irc.setNick(first || usage('/nick name'));
       return;
     case 'msg':
     case 'query':
@@ -56,10 +56,10 @@ export async function perform(irc, target, line, page) {
       await irc.notice(first, more || usage('/notice name text'));
       return;
     case 'topic':
-      await irc.topic(here(target), rest || usage('/topic text'));
+      await irc.setTopic(here(target), rest || usage('/topic text'));
       return;
     case 'away':
-      await irc.away(rest || undefined);
+      await irc.setAway(rest || undefined);
       return;
     case 'quit':
     case 'disconnect':

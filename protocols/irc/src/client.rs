@@ -3,7 +3,7 @@
 //! [`connect`] gives three things: a [`Client`] to act with, [`Events`] to read, and a
 //! [`Connection`], a future that does the work. It is the caller who runs it, with whatever spawns
 //! futures there; nothing happens while nobody polls it. It connects, registers, enters channels,
-//! and does all of it again when the connection is lost, until it is told to quit or finds that
+//! and does all of it again when the connection is lost, until it is closed or finds that
 //! trying again can't help.
 //!
 //! TLS comes by wrapping the network: `jackfield_tls::Tls` is a `TcpConnect` too.
@@ -23,7 +23,7 @@
 //!     while let Some(event) = events.next().await {
 //!         match event {
 //!             ClientEvent::Event(Event::Joined { channel, own: true, .. }) => {
-//!                 client.send_message(&channel.into(), "good morning").await?;
+//!                 client.say(&channel.into(), "good morning").await?;
 //!             }
 //!             ClientEvent::Event(Event::Message(message)) => {
 //!                 println!("{}: {}", message.from.name, message.text);
@@ -41,6 +41,7 @@
 //!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 
+mod action;
 mod config;
 mod connection;
 mod event;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::codec::{InvalidValue, Numeric};
 
-/// Why a session ended without a [`quit`](crate::client::Client::quit).
+/// Why a session ended without a [`close`](crate::client::Client::close).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -104,13 +104,14 @@ pub enum RequestError {
     ConnectionLost,
     /// The server did not answer in time; whether it did it is not known.
     TimedOut,
-    /// As many lines as [`Limits::queued_lines`](crate::core::Limits::queued_lines) allows wait to
-    /// be sent.
+    /// As many lines as [`Config::line_capacity`](crate::core::Config::line_capacity) allows wait
+    /// to be sent.
     QueueFull,
-    /// As many requests as [`Limits::pending_requests`](crate::core::Limits::pending_requests)
+    /// As many requests as [`Config::request_capacity`](crate::core::Config::request_capacity)
     /// allows wait for their answers.
     TooManyPending,
-    /// The answer is larger than [`Limits::reply_items`](crate::core::Limits::reply_items) allows.
+    /// The answer is larger than [`Limits::max_reply_items`](crate::core::Limits::max_reply_items)
+    /// allows.
     ReplyTooLarge,
     /// It does not fit into one line of this server.
     TooLong {
@@ -121,7 +122,7 @@ pub enum RequestError {
     Invalid(InvalidValue),
     /// The server lacks this capability.
     Unsupported(&'static str),
-    /// The client was closed: by a [`quit`](crate::client::Client::quit), or because its connection
+    /// The client was closed, by [`close`](crate::client::Client::close) or because its connection
     /// future is gone.
     Closed,
 }

@@ -98,7 +98,7 @@ fn round_trip(message: MessageRef<'_>) {
 /// outcome.
 ///
 /// Each line is one step: `S`, a line from the server; `B`, bytes from it without an end; `R`, a
-/// request; `.`, time until the next deadline; `Q`, quit; `E`, the stream's end. The first byte of
+/// request; `.`, time until the next deadline; `Q`, close; `E`, the stream's end. The first byte of
 /// all chooses the configuration.
 ///
 /// # Panics
@@ -120,7 +120,7 @@ pub fn session(script: &[u8]) {
             b'B' => play.receive(rest),
             b'R' => play.request(rest),
             b'.' => play.pass(),
-            b'Q' => play.session.quit(None),
+            b'Q' => play.session.close(),
             b'E' => {
                 play.over = true;
                 let _ = play.session.receive_end(play.now);
@@ -147,11 +147,11 @@ struct Play {
 impl Play {
     fn new(choice: u8) -> Option<Self> {
         let mut config = Config::new("ada".parse().ok()?);
-        config.limits.channels = 3;
-        config.limits.members = 8;
-        config.limits.queued_lines = 6;
-        config.limits.pending_requests = 4;
-        config.limits.reply_items = 5;
+        config.limits.max_channels = 3;
+        config.limits.max_members = 8;
+        config.line_capacity = 6;
+        config.request_capacity = 4;
+        config.limits.max_reply_items = 5;
         if choice & 1 == 1 {
             config.sasl = Some(Sasl::plain("ada", "secret").ok()?);
         }
@@ -220,14 +220,17 @@ impl Play {
             self.received
         );
         self.received = 0;
-        assert!(self.waiting.len() <= self.config.limits.pending_requests);
+        assert!(self.waiting.len() <= self.config.request_capacity);
         let members: usize = self
             .session
             .channels()
             .map(|channel| channel.members().len())
             .sum();
-        assert!(members <= self.config.limits.members, "{members} members");
-        assert!(self.session.channels().count() <= self.config.limits.channels);
+        assert!(
+            members <= self.config.limits.max_members,
+            "{members} members"
+        );
+        assert!(self.session.channels().count() <= self.config.limits.max_channels);
     }
 }
 

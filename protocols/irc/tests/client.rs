@@ -252,7 +252,7 @@ async fn a_request_has_its_outcome() {
     );
 
     let target = (&channel).into();
-    let invalid = world.client.send_message(&target, "hello\r\nQUIT").await;
+    let invalid = world.client.say(&target, "hello\r\nQUIT").await;
     assert!(matches!(invalid, Err(RequestError::Invalid(_))));
 }
 
@@ -393,13 +393,13 @@ async fn what_may_get_better_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn quitting_takes_leave() {
+async fn closing_takes_leave() {
     let mut world = world(|_| {}, &[]);
     let mut server = world.server().await;
     server.welcome().await;
     world.registered().await;
     let reason = Text::new("good night").expect("a text");
-    tokio::join!(world.client.quit(Some(reason)), async {
+    tokio::join!(world.client.close_with(reason), async {
         assert_eq!(server.until("QUIT").await, "QUIT :good night");
         server.say("ERROR :Closing Link").await;
         drop(server);
@@ -418,11 +418,11 @@ async fn quitting_takes_leave() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn quitting_works_at_any_time() {
+async fn closing_works_at_any_time() {
     // While the server is silent.
     let mut silent = world(|_| {}, &[]);
     let _server = silent.server().await;
-    silent.client.quit(None).await;
+    silent.client.close().await;
     silent
         .connection
         .await
@@ -432,7 +432,7 @@ async fn quitting_works_at_any_time() {
     // While waiting for the next attempt.
     let mut waiting = world(|_| {}, &[ErrorKind::Refused]);
     waiting.disconnected().await;
-    waiting.client.quit(None).await;
+    waiting.client.close().await;
     waiting
         .connection
         .await
@@ -444,7 +444,7 @@ async fn quitting_works_at_any_time() {
     let mut server = unread.server().await;
     server.until("USER").await;
     server.say(&":x!y@z PRIVMSG ada :hello\n".repeat(20)).await;
-    tokio::join!(unread.client.quit(None), server.until("QUIT"));
+    tokio::join!(unread.client.close(), server.until("QUIT"));
     drop(server);
     unread
         .connection

@@ -61,7 +61,7 @@ async fn wherever_a_stream_is_cut_the_client_comes_back() {
             let (client, mut events) = join(&page, "ada", login);
             // Once cut, it must be there again; where the cut lies further on, it is there already.
             until(&mut events, |event| matches!(event, Event::Members { .. })).await;
-            client.quit(None).await;
+            client.close().await;
         }
     }
 }
@@ -76,7 +76,7 @@ async fn each_message_is_shown_once_on_both_sides() {
 
     let home = "#home".parse().expect("a target");
     for text in ["one", "two"] {
-        ada.send_message(&home, text).await.expect("it is sent");
+        ada.say(&home, text).await.expect("it is sent");
     }
     for events in [&mut adas, &mut graces] {
         let mut said = Vec::new();

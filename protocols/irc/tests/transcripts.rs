@@ -55,9 +55,9 @@ impl Protocol for Irc {
     }
 
     fn ask(&mut self, session: &mut Session, _now: Instant, line: &str) -> Result<(), String> {
-        if let Some(reason) = line.strip_prefix("quit") {
+        if let Some(reason) = line.strip_prefix("close") {
             let reason = Text::new(reason.trim_start()).expect("a text");
-            session.quit(Some(reason));
+            session.close_with(reason);
             return Ok(());
         }
         let number = self.requests.len() + 1;
@@ -78,7 +78,7 @@ impl Protocol for Irc {
                     Err(error) => format!("#{number} error: {error}"),
                 }
             }
-            SessionEvent::QuitDone => "quit done".to_owned(),
+            SessionEvent::Closed => "closed".to_owned(),
             other => format!("{other:?}"),
         })
     }
@@ -98,12 +98,12 @@ fn configure(config: &mut Config, name: &str, value: &str) {
         }
         "sasl-external" => config.sasl = Some(Sasl::External),
         "regain-nick" => config.regain_nick = true,
-        "queued-lines" => config.limits.queued_lines = value.parse().expect("a number"),
-        "pending-requests" => config.limits.pending_requests = value.parse().expect("a number"),
+        "line-capacity" => config.line_capacity = value.parse().expect("a number"),
+        "request-capacity" => config.request_capacity = value.parse().expect("a number"),
         "ping-interval" => {
             config.ping_interval = Duration::from_secs(value.parse().expect("seconds"));
         }
-        "reply-items" => config.limits.reply_items = value.parse().expect("a number"),
+        "max-reply-items" => config.limits.max_reply_items = value.parse().expect("a number"),
         other => panic!("{other:?} is no setting"),
     }
 }

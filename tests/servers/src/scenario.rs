@@ -102,7 +102,7 @@ async fn talk(ada: &mut User, bob: &mut User, channel: &ChannelName, offers: Off
     // A server may take what ends the text itself.
     let long = long.trim_end();
     assert!(long.len() > 1500);
-    let sent = bob.client.send_message(&Target::from(channel), long).await;
+    let sent = bob.client.say(&Target::from(channel), long).await;
     sent.expect("sent");
     for (reader, own) in [(&mut *ada, false), (&mut *bob, true)] {
         let mut text = String::new();
@@ -121,14 +121,14 @@ async fn talk(ada: &mut User, bob: &mut User, channel: &ChannelName, offers: Off
 
     let to_bob = Target::from(name("bob"));
     ada.client
-        .send_message(&to_bob, ":) a colon in front, and ünïcödé")
+        .say(&to_bob, ":) a colon in front, and ünïcödé")
         .await
         .expect("sent");
     let whispered = message(bob, |message| !message.own).await;
     assert_eq!(whispered.text, ":) a colon in front, and ünïcödé");
     assert_eq!(whispered.channel, None);
     ada.client
-        .send_action(&Target::from(channel), "waves")
+        .action(&Target::from(channel), "waves")
         .await
         .expect("sent");
     let waved = message(bob, |message| !message.own).await;
@@ -210,7 +210,7 @@ async fn leave_and_return<N: TcpConnect + Clone>(
         })
         .await;
     assert!(retry.is_some_and(|delay| delay < LONG));
-    let lost = carol.client.send_message(&channel.into(), "lost?").await;
+    let lost = carol.client.say(&channel.into(), "lost?").await;
     assert!(lost.is_err(), "nothing is sent where nobody hears it");
     let (nick, _) = carol.registered().await;
     assert_eq!(nick, "carol");
@@ -237,14 +237,14 @@ async fn leave_and_return<N: TcpConnect + Clone>(
         _ => None,
     })
     .await;
-    carol.client.quit(None).await;
+    carol.client.close().await;
     carol.ended().await.expect("an end in order");
 }
 
 /// The end, in order.
 async fn part(ada: User, mut bob: User) {
     let reason = Text::new("good night").expect("a text");
-    ada.client.quit(Some(reason)).await;
+    ada.client.close_with(reason).await;
     ada.ended().await.expect("an end in order");
     let reason = bob
         .wait_irc("for ada's end", |event| match event {
@@ -254,7 +254,7 @@ async fn part(ada: User, mut bob: User) {
         .await;
     // Servers add to it, or put it in quotes.
     assert!(reason.is_some_and(|reason| reason.contains("good night")));
-    bob.client.quit(None).await;
+    bob.client.close().await;
     bob.ended().await.expect("an end in order");
 }
 

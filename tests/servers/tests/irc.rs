@@ -215,7 +215,7 @@ async fn logged_in<N: TcpConnect + Clone>(
     wanted.session.sasl = Some(sasl);
     let mut user = User::start(network.clone(), server, wanted);
     let (_, account) = user.registered().await;
-    user.client.quit(None).await;
+    user.client.close().await;
     user.ended().await.expect("an end in order");
     account
 }

@@ -113,14 +113,14 @@ async fn the_relay_neither_receives_nor_sends_a_word_of_it() {
     let mut user = User::register(network, &at(back.address()), wanted).await;
     let room = ChannelName::new(channel).expect("a name");
     user.client.join(&room, None).await.expect("entered");
-    let sent = user.client.send_message(&Target::from(&room), text).await;
+    let sent = user.client.say(&Target::from(&room), text).await;
     sent.expect("sent");
     user.wait_irc("for the echo", |event| match event {
         Event::Message(message) => (message.text == text).then_some(()),
         _ => None,
     })
     .await;
-    user.client.quit(None).await;
+    user.client.close().await;
     user.ended().await.expect("an end in order");
 
     let base64 = base64_forms(&format!("\0{account}\0{password}"));

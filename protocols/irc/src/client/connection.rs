@@ -10,8 +10,9 @@ use jackfield_socket::{Endpoint, TcpConnect, time};
 use tokio::sync::oneshot;
 
 use super::ClientConfig;
+use super::action::Action;
 use super::event::{Connection, ConnectionError, Events};
-use super::handle::{Action, Client};
+use super::handle::Client;
 use super::rejoin::Rejoin;
 use crate::codec::{CaseMapping, ChannelName, Word};
 use crate::core::{Config, Event, Registered, Reply, Request, RequestId, Session, SessionEvent};
@@ -29,7 +30,7 @@ pub fn connect<N: TcpConnect>(
     config: impl Into<ClientConfig>,
 ) -> (Client, Events, Connection) {
     let config = config.into();
-    let mut rejoin = Rejoin::new(config.session.limits.channels);
+    let mut rejoin = Rejoin::new(config.session.limits.max_channels);
     for channel in &config.channels {
         rejoin.add(CaseMapping::default(), channel, None);
     }
@@ -93,8 +94,11 @@ impl Protocol for Irc {
 
     fn act(&mut self, core: &mut Session, action: Action, link: Link) -> Flow {
         match action {
-            Action::Quit(reason) => {
-                core.quit(reason);
+            Action::Close(reason) => {
+                match reason {
+                    Some(reason) => core.close_with(reason),
+                    None => core.close(),
+                }
                 return Flow::Close;
             }
             Action::Request(_, done) if done.is_closed() => {}
@@ -119,7 +123,7 @@ impl Protocol for Irc {
     }
 
     fn abandoned(&mut self, core: &mut Session, _link: Link) {
-        core.quit(None);
+        core.close();
     }
 
     async fn take(
@@ -157,7 +161,7 @@ impl Protocol for Irc {
                 }
                 None => {}
             },
-            SessionEvent::QuitDone => return Ok(Flow::Closed),
+            SessionEvent::Closed => return Ok(Flow::Closed),
         }
         Ok(Flow::Continue)
     }

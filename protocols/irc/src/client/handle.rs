@@ -3,23 +3,17 @@
 use jackfield_client::Actions;
 use tokio::sync::oneshot;
 
+use super::action::Action;
 use crate::codec::{ChannelName, InvalidValue, Message, Nickname, Target, Text, Word};
 use crate::core::{Joined, Member, Registered, Reply, Request, WhoEntry, Whois};
 use crate::error::{RequestError, SessionError};
-
-/// What a client passes to its connection.
-#[derive(Debug)]
-pub(super) enum Action {
-    Request(Request, oneshot::Sender<Result<Reply, RequestError>>),
-    Quit(Option<Text>),
-}
 
 /// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
 ///
 /// Requests are taken from [`Status::Ready`](super::Status) until the
 /// connection is lost; at other times they fail with [`RequestError::NotConnected`].
 ///
-/// When the last clone is dropped, the client quits.
+/// When the last clone is dropped, the client is closed.
 ///
 /// # Cancel safety
 /// Dropping the future of a request before the connection took it withdraws it. Afterwards it is
@@ -122,8 +116,8 @@ impl Client {
     /// ```no_run
     /// # use jackfield_irc::client::Client;
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// client.send_message(&"#rust".parse()?, "good morning").await?;
-    /// client.send_message(&"ada".parse()?, "a word in private").await?;
+    /// client.say(&"#rust".parse()?, "good morning").await?;
+    /// client.say(&"ada".parse()?, "a word in private").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -133,17 +127,17 @@ impl Client {
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
-    pub async fn send_message(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
+    pub async fn say(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
         let (to, text) = (to.clone(), text.into_text()?);
         self.done(Request::Message { to, text }).await
     }
 
-    /// The same as [`send_message`](Self::send_message), as a notice.
+    /// The same as [`say`](Self::say), as a notice.
     ///
     /// ```no_run
     /// # use jackfield_irc::client::Client;
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// client.send_notice(&"#rust".parse()?, "the build is green").await?;
+    /// client.notice(&"#rust".parse()?, "the build is green").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -153,17 +147,17 @@ impl Client {
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
-    pub async fn send_notice(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
+    pub async fn notice(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
         let (to, text) = (to.clone(), text.into_text()?);
         self.done(Request::Notice { to, text }).await
     }
 
-    /// The same as [`send_message`](Self::send_message), as an action (`/me`).
+    /// The same as [`say`](Self::say), as an action (`/me`).
     ///
     /// ```no_run
     /// # use jackfield_irc::client::Client;
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// client.send_action(&"#rust".parse()?, "waves").await?;
+    /// client.action(&"#rust".parse()?, "waves").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -173,7 +167,7 @@ impl Client {
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
-    pub async fn send_action(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
+    pub async fn action(&self, to: &Target, text: impl IntoText) -> Result<(), RequestError> {
         let (to, text) = (to.clone(), text.into_text()?);
         self.done(Request::Action { to, text }).await
     }
@@ -441,22 +435,42 @@ impl Client {
         self.done(Request::Raw(message)).await
     }
 
-    /// Ends the client in order: it takes leave of the server, and its connection future ends.
-    /// Events that nobody reads by then may be lost. Done at once where it has ended already.
+    /// Ends the client in order: it takes leave of the server (`QUIT`), which has 5 s to let it go,
+    /// and its connection future ends. Events that nobody reads by then may be lost. Done at once
+    /// where it has ended already.
     ///
     /// ```no_run
     /// # use jackfield_irc::client::Client;
-    /// # use jackfield_irc::codec::Text;
-    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// client.quit(Some(Text::new("good night")?)).await;
-    /// # Ok(())
+    /// # async fn example(client: Client) {
+    /// client.close().await;
     /// # }
     /// ```
     ///
     /// # Cancel safety
     /// Dropping the future may leave the client running, or not.
-    pub async fn quit(&self, reason: Option<Text>) {
-        if self.actions.send(Action::Quit(reason)).await.is_ok() {
+    pub async fn close(&self) {
+        self.end(None).await;
+    }
+
+    /// The same as [`close`](Self::close), with a reason for others to read.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::codec::Text;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.close_with(Text::new("good night")?).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn close_with(&self, reason: Text) {
+        self.end(Some(reason)).await;
+    }
+
+    async fn end(&self, reason: Option<Text>) {
+        if self.actions.send(Action::Close(reason)).await.is_ok() {
             self.actions.closed().await;
         }
     }

@@ -107,7 +107,7 @@ impl Channels {
     /// Enters a channel; false where the limit forbids it.
     pub(super) fn enter(&mut self, isupport: &ISupport, name: &ChannelName) -> bool {
         let key = isupport.case_mapping.fold(name);
-        if !self.by_name.contains_key(&key) && self.by_name.len() >= self.limits.channels {
+        if !self.by_name.contains_key(&key) && self.by_name.len() >= self.limits.max_channels {
             return false;
         }
         self.leave(isupport, name);
@@ -146,12 +146,12 @@ impl Channels {
         member.account = account;
         let key = isupport.case_mapping.fold(nick);
         if let Some(listing) = &mut channel.listing
-            && (listing.contains_key(&key) || self.members < self.limits.members)
+            && (listing.contains_key(&key) || self.members < self.limits.max_members)
             && listing.insert(key.clone(), member.clone()).is_none()
         {
             self.members += 1;
         }
-        if (channel.members.contains_key(&key) || self.members < self.limits.members)
+        if (channel.members.contains_key(&key) || self.members < self.limits.max_members)
             && channel.members.insert(key, member).is_none()
         {
             self.members += 1;
@@ -257,7 +257,7 @@ impl Channels {
         let listing = channel.listing.get_or_insert_default();
         for mut member in parse_names(&isupport.modes, names) {
             let key = isupport.case_mapping.fold(&member.nick);
-            if !listing.contains_key(&key) && self.members >= self.limits.members {
+            if !listing.contains_key(&key) && self.members >= self.limits.max_members {
                 break;
             }
             // A list does not say what other messages have said.
@@ -357,7 +357,7 @@ mod tests {
     fn limits_hold() {
         let isupport = ISupport::default();
         let mut limits = Limits::default();
-        (limits.channels, limits.members) = (2, 3);
+        (limits.max_channels, limits.max_members) = (2, 3);
         let mut channels = Channels::new(&limits);
         for (number, fits) in [(1, true), (2, true), (3, false), (2, true)] {
             let name = ChannelName::new(format!("#{number}")).expect("a channel");

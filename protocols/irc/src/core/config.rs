@@ -51,7 +51,13 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How fast lines are sent.
     pub flood: Flood,
-    /// How much is kept.
+    /// Lines that wait to be sent; more are refused with
+    /// [`RequestError::QueueFull`](crate::RequestError::QueueFull). Default: 100.
+    pub line_capacity: usize,
+    /// Requests that wait for an answer; more are refused with
+    /// [`RequestError::TooManyPending`](crate::RequestError::TooManyPending). Default: 100.
+    pub request_capacity: usize,
+    /// How much the server may make this side keep.
     pub limits: Limits,
 }
 
@@ -73,6 +79,8 @@ impl Config {
             ping_timeout: Duration::from_mins(1),
             request_timeout: Duration::from_mins(1),
             flood: Flood::default(),
+            line_capacity: 100,
+            request_capacity: 100,
             limits: Limits::default(),
         }
     }
@@ -151,7 +159,7 @@ impl Default for Flood {
     }
 }
 
-/// How much a session keeps, whatever the server sends and the user asks.
+/// How much a session keeps, whatever the server sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -159,28 +167,20 @@ pub struct Limits {
     /// Default: 500.
     ///
     /// [`Event::Other`]: super::Event::Other
-    pub channels: usize,
+    pub max_channels: usize,
     /// Members kept, in all channels together; further ones are not listed. Default: 50,000.
-    pub members: usize,
-    /// Lines that wait to be sent; more are refused with
-    /// [`RequestError::QueueFull`](crate::RequestError::QueueFull). Default: 100.
-    pub queued_lines: usize,
-    /// Requests that wait for an answer; more are refused with
-    /// [`RequestError::TooManyPending`](crate::RequestError::TooManyPending). Default: 100.
-    pub pending_requests: usize,
+    pub max_members: usize,
     /// Entries in one answer; a larger one fails with
     /// [`RequestError::ReplyTooLarge`](crate::RequestError::ReplyTooLarge). Default: 10,000.
-    pub reply_items: usize,
+    pub max_reply_items: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            channels: 500,
-            members: 50_000,
-            queued_lines: 100,
-            pending_requests: 100,
-            reply_items: 10_000,
+            max_channels: 500,
+            max_members: 50_000,
+            max_reply_items: 10_000,
         }
     }
 }

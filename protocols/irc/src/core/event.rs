@@ -27,7 +27,7 @@ pub enum SessionEvent {
     /// A request has its outcome.
     Completed(RequestId, Result<Reply, RequestError>),
     /// The server let this side go after its `QUIT`, or took too long to.
-    QuitDone,
+    Closed,
 }
 
 /// What happened.

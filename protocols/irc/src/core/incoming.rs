@@ -71,7 +71,7 @@ impl Session {
             Command::Authenticate => self.on_authenticate(message),
             Command::Error => {
                 if self.is_closing() {
-                    self.quit_done();
+                    self.set_closed();
                 } else {
                     let text = message.params().next().unwrap_or_default().to_owned();
                     return Err(self.fail(SessionError::ClosedByServer(text)));

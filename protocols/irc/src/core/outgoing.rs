@@ -55,7 +55,7 @@ impl Session {
     ///
     /// # Errors
     /// [`RequestError::NotConnected`] before the registration is complete,
-    /// [`Closed`](RequestError::Closed) after [`quit`](Self::quit) and after the session's end,
+    /// [`Closed`](RequestError::Closed) after [`close`](Self::close) and after the session's end,
     /// [`QueueFull`](RequestError::QueueFull), [`TooManyPending`](RequestError::TooManyPending),
     /// [`TooLong`](RequestError::TooLong), or [`Unsupported`](RequestError::Unsupported).
     pub fn request(&mut self, request: Request) -> Result<RequestId, RequestError> {

@@ -91,11 +91,11 @@ impl Session {
             channels: Channels::new(&limits),
             batches: Batches::default(),
             pending: PendingRequests::new(
-                limits.pending_requests,
-                limits.reply_items,
+                config.request_capacity,
+                limits.max_reply_items,
                 config.request_timeout,
             ),
-            queue: SendQueue::new(config.flood, limits.queued_lines),
+            queue: SendQueue::new(config.flood, config.line_capacity),
             regain: None,
             events: VecDeque::new(),
             lines: LineBuffer::new(MAX_LINE),
@@ -134,14 +134,24 @@ impl Session {
         matches!(self.phase, Phase::Registered)
     }
 
+    /// Ends the session in order, without a reason: as [`close_with`](Self::close_with).
+    pub fn close(&mut self) {
+        self.begin_close(None);
+    }
+
     /// Ends the session in order: requests that wait fail with
-    /// [`RequestError::ConnectionLost`](crate::RequestError::ConnectionLost), what waits to be sent is dropped, `QUIT` goes out, and
-    /// [`SessionEvent::QuitDone`] comes when the server closes, or 5 s later.
-    pub fn quit(&mut self, reason: Option<Text>) {
+    /// [`RequestError::ConnectionLost`](crate::RequestError::ConnectionLost), what waits to be sent
+    /// is dropped, `QUIT` goes out with this reason, and [`SessionEvent::Closed`] comes when the
+    /// server closes, or 5 s later.
+    pub fn close_with(&mut self, reason: Text) {
+        self.begin_close(Some(reason));
+    }
+
+    fn begin_close(&mut self, reason: Option<Text>) {
         match self.phase {
             Phase::New => {
                 self.phase = Phase::Done;
-                self.events.push_back(SessionEvent::QuitDone);
+                self.events.push_back(SessionEvent::Closed);
             }
             Phase::Registering(_) | Phase::Welcomed | Phase::Registered => {
                 self.fail_pending();
@@ -151,7 +161,7 @@ impl Session {
         }
     }
 
-    /// Whether it was asked to [`quit`](Self::quit).
+    /// Whether it was asked to [`close`](Self::close).
     pub(super) fn is_closing(&self) -> bool {
         matches!(
             self.phase,
@@ -242,9 +252,9 @@ impl Session {
         self.regain = None;
     }
 
-    pub(super) fn quit_done(&mut self) {
+    pub(super) fn set_closed(&mut self) {
         self.phase = Phase::Done;
-        self.events.push_back(SessionEvent::QuitDone);
+        self.events.push_back(SessionEvent::Closed);
     }
 
     fn take_line(&mut self, now: Instant, line: &[u8]) -> Result<(), SessionError> {
@@ -294,7 +304,7 @@ impl Core for Session {
             Phase::New | Phase::Done => return Ok(()),
             Phase::Quitting { until } => {
                 if *until <= now {
-                    self.quit_done();
+                    self.set_closed();
                 }
                 return Ok(());
             }
@@ -348,7 +358,7 @@ impl StreamCore for Session {
     fn receive_end(&mut self, _now: Instant) -> Result<(), SessionError> {
         match self.phase {
             Phase::Quitting { .. } | Phase::ToQuit(_) => {
-                self.quit_done();
+                self.set_closed();
                 Ok(())
             }
             Phase::Done => Ok(()),
