@@ -312,6 +312,85 @@ async fn a_cut_is_followed_by_another_session_in_the_same_channels() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_comes_back_is_who_it_was() {
+    let mut world = world(|_| {}, &[]);
+    let mut server = world.server().await;
+    server.welcome().await;
+    world.registered().await;
+    let nick = "lovelace".parse().expect("a nickname");
+    let (named, ()) = tokio::join!(world.client.set_nick(&nick), async {
+        server.until("NICK").await;
+        server.say(":ada!a@h NICK lovelace").await;
+    });
+    named.expect("it is free");
+    let away = Text::new("at tea").expect("a text");
+    let (gone, ()) = tokio::join!(world.client.set_away(Some(away)), async {
+        server.until("AWAY").await;
+        server.say(":a.example 306 lovelace :You are away").await;
+    });
+    gone.expect("away");
+    // One that the server gave is not what it comes back as.
+    server.say(":lovelace!a@h NICK Guest1").await;
+    world
+        .event(|event| matches!(event, ClientEvent::Event(Event::NickChanged { to, .. }) if to == "Guest1"))
+        .await;
+    server.cut();
+
+    // Its own former connection is still there: the configured one is the next best.
+    let mut server = world.server().await;
+    assert_eq!(server.until("NICK").await, "NICK lovelace");
+    server.say(":a.example 433 * lovelace :In use").await;
+    assert_eq!(server.until("NICK").await, "NICK ada");
+    server
+        .say(":a.example 001 ada :Welcome\n:a.example 422 ada :No MOTD")
+        .await;
+    server.until("PING").await;
+    world.registered().await;
+    assert_eq!(server.line().await, "AWAY :at tea");
+    server
+        .say(":a.example 306 ada :You are away\nPONG fence-1")
+        .await;
+    server.say(":lovelace!a@h QUIT :Ping timeout").await;
+    assert_eq!(server.until("NICK").await, "NICK lovelace");
+    server.say(":ada!a@h NICK lovelace").await;
+    let (back, ()) = tokio::join!(world.client.set_away(None), async {
+        server.until("AWAY").await;
+        server.say(":a.example 305 lovelace :You are back").await;
+    });
+    back.expect("back");
+    server.cut();
+
+    let mut server = world.server().await;
+    assert_eq!(server.until("NICK").await, "NICK lovelace");
+    server.welcome().await;
+    world.registered().await;
+    let channel = "#rust".parse().expect("a channel");
+    let asked = world.client.topic(&channel);
+    let (_, line) = tokio::join!(biased; tokio::time::timeout(Duration::from_secs(1), asked), async {
+        // Nothing is said before it: not away.
+        server.line().await
+    });
+    assert_eq!(line, "TOPIC #rust");
+}
+
+/// Whoever has it was there before.
+#[tokio::test(start_paused = true)]
+async fn a_nickname_that_was_never_had_is_left_to_who_has_it() {
+    let mut world = world(|_| {}, &[]);
+    let mut server = world.server().await;
+    server.until("USER").await;
+    server.say(":a.example 433 * ada :In use").await;
+    server.until("NICK ada_").await;
+    server
+        .say(":a.example 001 ada_ :Welcome\n:a.example 422 ada_ :No MOTD\n:ada!a@h QUIT :Bye")
+        .await;
+    server.until("PING").await;
+    // The next sign of life, and nothing before it.
+    server.say("PONG lag-1").await;
+    assert_eq!(server.line().await, "PING :lag-2");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_without_a_word_is_no_orderly_end() {
     let mut world = world(|config| config.connection.reconnect = None, &[]);
     let mut server = world.server().await;

@@ -11,6 +11,7 @@ use jackfield_socket::{ListenOptions, TcpListen};
 
 /// The last byte from the server at which a stream is cut: beyond it, the channel has been entered.
 const LAST_CUT: u64 = 1500;
+const SHORT: Duration = Duration::from_secs(5);
 
 async fn start(seed: u64) -> (Network, SimHost, SimHost) {
     let network = Network::new(seed);
@@ -64,6 +65,30 @@ async fn wherever_a_stream_is_cut_the_client_comes_back() {
             client.close().await;
         }
     }
+}
+
+/// The server doesn't know of the cut: it holds the nickname until it has waited long enough.
+#[tokio::test(start_paused = true)]
+async fn a_nickname_that_ones_own_ghost_holds_is_regained() {
+    let (network, page, server) = start(1).await;
+    network.cut_next(&server, &page, LAST_CUT, Cut::Silence);
+    // The client notices before the server does.
+    let impatient = |config: &mut Config| {
+        (config.ping_interval, config.ping_timeout) = (SHORT, SHORT);
+    };
+    let (client, mut events) = join(&page, "ada", impatient);
+    until(&mut events, |event| matches!(event, Event::Members { .. })).await;
+    // The answers bring the cut nearer.
+    let home = "#home".parse().expect("a target");
+    for _ in 0..20 {
+        let _ = client.say(&home, "anyone here?").await;
+    }
+    until(&mut events, |event| {
+        matches!(event, Event::NickChanged { from, to, own: true, .. }
+            if from == "ada_" && to == "ada")
+    })
+    .await;
+    client.close().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -199,6 +199,7 @@ async fn leave_and_return<N: TcpConnect + Clone>(
     let mut wanted = config("carol");
     let reconnect = wanted.connection.reconnect.as_mut().expect("it reconnects");
     reconnect.first_delay = Duration::from_millis(50);
+    wanted.session.regain_interval = Duration::from_millis(200);
     let mut carol = User::register(network.clone(), &through, wanted).await;
     carol.client.join(channel, None).await.expect("entered");
 
@@ -237,6 +238,33 @@ async fn leave_and_return<N: TcpConnect + Clone>(
         _ => None,
     })
     .await;
+
+    // The next time, someone holds her nickname, as a connection does that the server still believes
+    // in, and lets it go after a while.
+    let away = Text::new("at tea").expect("a text");
+    carol.client.set_away(Some(away)).await.expect("away");
+    proxy.refuse(true);
+    proxy.cut();
+    ada.wait_irc("for carol's end", |event| match event {
+        Event::Quit { nick, .. } => (*nick == "carol").then_some(()),
+        _ => None,
+    })
+    .await;
+    let ghost = User::register(network.clone(), server, config("carol")).await;
+    proxy.refuse(false);
+    let (nick, _) = carol.registered().await;
+    assert_eq!(nick, "carol_");
+    ghost.client.close().await;
+    ghost.ended().await.expect("an end in order");
+    carol
+        .wait_irc("to have her nickname", |event| match event {
+            Event::NickChanged { to, own, .. } => (*own && *to == "carol").then_some(()),
+            _ => None,
+        })
+        .await;
+    let whois = ada.client.whois(&name("carol")).await.expect("an answer");
+    let text = whois.and_then(|whois| whois.away);
+    assert_eq!(text.as_deref(), Some("at tea"), "she is where she was");
     carol.client.close().await;
     carol.ended().await.expect("an end in order");
 }

@@ -13,7 +13,7 @@ use super::ClientConfig;
 use super::action::Action;
 use super::event::{Connection, ConnectionError, Events};
 use super::handle::Client;
-use super::rejoin::Rejoin;
+use super::rejoin::{Lasting, Rejoin};
 use crate::codec::{CaseMapping, ChannelName, Word};
 use crate::core::{Config, Event, Registered, Reply, Request, RequestId, Session, SessionEvent};
 use crate::error::{RequestError, SessionError};
@@ -30,9 +30,9 @@ pub fn connect<N: TcpConnect>(
     config: impl Into<ClientConfig>,
 ) -> (Client, Events, Connection) {
     let config = config.into();
-    let mut rejoin = Rejoin::new(config.session.limits.max_channels);
+    let mut rejoin = Rejoin::new(&config.session);
     for channel in &config.channels {
-        rejoin.add(CaseMapping::default(), channel, None);
+        rejoin.add(CaseMapping::default(), channel);
     }
     let irc = Irc {
         server,
@@ -58,7 +58,12 @@ struct Irc {
 
 /// Who asked.
 enum Asked {
-    Client(oneshot::Sender<Result<Reply, RequestError>>),
+    Client(
+        oneshot::Sender<Result<Reply, RequestError>>,
+        Option<Lasting>,
+    ),
+    /// This module, going away again; nobody waits for the outcome.
+    Away,
     /// This module, entering a channel after registering.
     Rejoin(ChannelName),
 }
@@ -73,7 +78,7 @@ impl Protocol for Irc {
     type Prepared = ();
 
     async fn begin(&mut self, _poster: Poster<Action>) -> Result<Session, ConnectionError> {
-        Ok(Session::new(self.config.clone()))
+        Ok(Session::new(self.rejoin.config(&self.config)))
     }
 
     fn prepare(
@@ -106,12 +111,11 @@ impl Protocol for Irc {
                 let _ = done.send(Err(RequestError::NotConnected));
             }
             Action::Request(request, done) => {
-                if let Request::Join { channel, key } = &request {
-                    self.rejoin.remember_key(channel, key.as_ref());
-                }
+                self.rejoin.ask(&request);
+                let lasting = Lasting::of(&request);
                 match core.request(request) {
                     Ok(id) => {
-                        self.asked.insert(id, Asked::Client(done));
+                        self.asked.insert(id, Asked::Client(done, lasting));
                     }
                     Err(error) => {
                         let _ = done.send(Err(error));
@@ -136,7 +140,7 @@ impl Protocol for Irc {
             SessionEvent::Event(Event::Registered(registered)) => {
                 self.registered = Some(time::now());
                 outbox.ready(registered);
-                self.to_join = self.rejoin.all();
+                self.come_back(core);
                 self.join_more(core, outbox);
             }
             SessionEvent::Event(event) => {
@@ -150,7 +154,10 @@ impl Protocol for Irc {
                 }
             }
             SessionEvent::Completed(id, outcome) => match self.asked.remove(&id) {
-                Some(Asked::Client(done)) => {
+                Some(Asked::Client(done, lasting)) => {
+                    if let (Ok(_), Some(lasting)) = (&outcome, lasting) {
+                        self.rejoin.keep(lasting);
+                    }
                     let _ = done.send(outcome);
                 }
                 Some(Asked::Rejoin(channel)) => {
@@ -159,7 +166,7 @@ impl Protocol for Irc {
                     }
                     self.join_more(core, outbox);
                 }
-                None => {}
+                Some(Asked::Away) | None => {}
             },
             SessionEvent::Closed => return Ok(Flow::Closed),
         }
@@ -167,14 +174,14 @@ impl Protocol for Irc {
     }
 
     fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
-        // Dropped when the client has quit: then they fail with `Closed`.
+        // Dropped when the client was closed: then they fail with `Closed`.
         for (_, asked) in std::mem::take(&mut self.asked) {
-            if let (Asked::Client(done), Some(_)) = (asked, error) {
+            if let (Asked::Client(done, _), Some(_)) = (asked, error) {
                 let _ = done.send(Err(RequestError::ConnectionLost));
             }
         }
         self.to_join.clear();
-        *core = Session::new(self.config.clone());
+        *core = Session::new(self.rejoin.config(&self.config));
         let registered = self.registered.take();
         let lasted = registered.map_or(Duration::ZERO, |since| {
             time::now().saturating_duration_since(since)
@@ -187,9 +194,10 @@ impl Irc {
     fn note(&mut self, core: &mut Session, event: &Event) {
         let mapping = core.isupport().case_mapping;
         match event {
+            Event::NickChanged { to, own: true, .. } => self.rejoin.has_nick(mapping, to),
             Event::Joined {
                 channel, own: true, ..
-            } => self.rejoin.add(mapping, channel, None),
+            } => self.rejoin.add(mapping, channel),
             Event::Parted {
                 channel, own: true, ..
             }
@@ -198,6 +206,18 @@ impl Irc {
             } => self.rejoin.remove(mapping, channel),
             _ => {}
         }
+    }
+
+    /// After registering: what this client was before, but for the channels, which are entered next.
+    fn come_back(&mut self, core: &mut Session) {
+        let mapping = core.isupport().case_mapping;
+        self.rejoin.has_nick(mapping, core.nick());
+        if let Some(text) = self.rejoin.away()
+            && let Ok(id) = core.request(Request::Away(Some(text.clone())))
+        {
+            self.asked.insert(id, Asked::Away);
+        }
+        self.to_join = self.rejoin.channels();
     }
 
     /// Enters the next channels.
