@@ -9,7 +9,7 @@ use jackfield_native::Native;
 use jackfield_server_tests::scenario::{Offers, play};
 use jackfield_server_tests::user::{User, config, name};
 use jackfield_server_tests::{Embedded, NAMES, connector, trusting, trusting_with_identity};
-use jackfield_socket::{Endpoint, ErrorKind, HostName, TcpConnect, TcpOptions};
+use jackfield_socket::{Endpoint, HostName, TcpConnect};
 use jackfield_testing::atheme::{Account, Atheme};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::inspircd::Inspircd;
@@ -167,19 +167,12 @@ async fn a_connection_in_plaintext_is_secured_where_inspircd_offers_it() {
     let server = server.expect("the server");
     let connector = connector(TlsConfig::new(), &authority);
     let network = StartTls::new(Native, connector, starttls::opening());
-    let ada = User::register(network.clone(), &at(server.plain()), config("ada")).await;
+    let ada = User::register(network, &at(server.plain()), config("ada")).await;
     let whois = ada.client.whois(&name("ada")).await.expect("an answer");
     assert!(
         whois.expect("she is here").secure,
         "the server knows it too"
     );
-
-    let without = Ngircd::start(&authority.server(&NAMES)).await;
-    let without = without.expect("the server");
-    let to = at(without.plain());
-    let error = network.connect(&to, &TcpOptions::default()).await;
-    let error = error.expect_err("ngIRCd has no STARTTLS");
-    assert_eq!(error.kind(), ErrorKind::TlsRefused, "{error}");
 }
 
 #[tokio::test]
