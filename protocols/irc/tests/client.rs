@@ -564,3 +564,32 @@ async fn events_that_nobody_reads_stall_the_server() {
             .await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_events_nobody_reads_keeps_its_connection_and_its_requests_end() {
+    let mut world = world(|config| config.connection.event_capacity = 4, &[]);
+    let mut server = world.server().await;
+    server.welcome().await;
+    world.registered().await;
+    for _ in 0..40 {
+        server.say(":x!y@z PRIVMSG ada :hello").await;
+    }
+    // Awaited by whoever should be reading: it fails with its time-out, and does not hang.
+    let channel = "#rust".parse().expect("a channel");
+    let joined = world.client.join(&channel, None).await;
+    assert_eq!(joined, Err(RequestError::TimedOut));
+    server.until("JOIN #rust").await;
+    // What needs no answer is done, and the server is asked whether it is there.
+    let target = "#rust".parse().expect("a target");
+    let said = world.client.send_message(&target, "good night").await;
+    said.expect("it is sent");
+    server.until("PRIVMSG #rust").await;
+    server.until("PING").await;
+    server.until("PING").await;
+    assert!(matches!(world.client.status(), Status::Ready(_)));
+    for _ in 0..40 {
+        world
+            .event(|event| matches!(event, ClientEvent::Event(Event::Message(_))))
+            .await;
+    }
+}

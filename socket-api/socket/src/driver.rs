@@ -518,7 +518,7 @@ mod tests {
         let (peer, mut driver) = pair();
         driver.set_reading(false);
         drop(peer);
-        let still = time::timeout(Duration::from_secs(60), driver.next()).await;
+        let still = time::timeout(Duration::from_mins(1), driver.next()).await;
         assert!(still.is_err(), "nothing was read or written");
         driver.core_mut().send.extend_from_slice(b"hello\n");
         let error = driver.next().await.expect_err("nobody takes it");

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::desk::Action;
 use super::download::Download;
+use super::event::Status;
 use super::inner::{Guard, Inner, ask};
 use super::mailbox::mailbox;
 use super::observation::Observation;
@@ -43,6 +44,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Where the connection stands now, whether or not the events are read.
+    pub fn status(&self) -> Status {
+        self.inner.actions.status()
+    }
+
     /// Makes any request, and collects its response.
     ///
     /// ```no_run

@@ -4,6 +4,7 @@ use jackfield_client::Actions;
 use tokio::sync::oneshot;
 
 use super::action::Action;
+use super::event::Status;
 use crate::codec::{ChannelName, InvalidValue, Message, Nickname, Target, Text, Word};
 use crate::core::{Joined, Member, Registered, Reply, Request, WhoEntry, Whois};
 use crate::error::{RequestError, SessionError};
@@ -27,6 +28,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Where the connection stands now, whether or not the events are read.
+    pub fn status(&self) -> Status {
+        self.actions.status()
+    }
+
     /// Does any [`Request`].
     ///
     /// ```no_run

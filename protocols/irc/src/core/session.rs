@@ -73,6 +73,9 @@ struct Ping {
     /// The one that is not answered: its number, and when it went out.
     waiting: Option<(u64, Instant)>,
     count: u64,
+    /// While nothing is read, no answer is waited for; the server is asked all the same, since only
+    /// who writes learns that it has gone.
+    unread: bool,
 }
 
 impl Session {
@@ -289,6 +292,7 @@ impl Core for Session {
             Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => None,
         };
         let ping = match self.ping.waiting {
+            Some((_, since)) if self.ping.unread => Some(since + self.config.ping_interval),
             Some((_, since)) => Some(since + self.config.ping_timeout),
             None => self.ping.next,
         };
@@ -315,10 +319,14 @@ impl Core for Session {
             }
             Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => {}
         }
-        if let Some((_, since)) = self.ping.waiting
-            && since + self.config.ping_timeout <= now
-        {
-            return Err(self.give_up(SessionError::PingTimedOut));
+        match self.ping.waiting {
+            Some((_, since)) if self.ping.unread && since + self.config.ping_interval <= now => {
+                self.send_ping(now);
+            }
+            Some((_, since)) if !self.ping.unread && since + self.config.ping_timeout <= now => {
+                return Err(self.give_up(SessionError::PingTimedOut));
+            }
+            _ => {}
         }
         if self.ping.next.is_some_and(|next| next <= now) {
             self.send_ping(now);
@@ -330,6 +338,14 @@ impl Core for Session {
         // The driver asks for them next.
         self.queue.release(now);
         Ok(())
+    }
+
+    fn set_reading(&mut self, now: Instant, reading: bool) {
+        self.ping.unread = !reading;
+        if reading && let Some((_, since)) = &mut self.ping.waiting {
+            // The answer has its time from here on.
+            *since = now;
+        }
     }
 }
 

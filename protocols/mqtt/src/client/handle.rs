@@ -9,6 +9,7 @@ use jackfield_client::Actions;
 use tokio::sync::{mpsc, oneshot};
 
 use super::action::{Action, Done, Route, answered};
+use super::event::Status;
 use super::requester::Requester;
 use super::routes::Sink;
 use super::subscription::Subscription;
@@ -41,6 +42,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Where the connection stands now, whether or not the events are read.
+    pub fn status(&self) -> Status {
+        self.actions.status()
+    }
+
     /// Publishes a message; done when it was sent (QoS 0), or when the server has taken it.
     ///
     /// ```no_run

@@ -123,6 +123,8 @@ pub(super) struct PerConnection {
     pub(super) keep_alive: Option<Duration>,
     pub(super) last_sent: Option<Instant>,
     pub(super) last_received: Option<Instant>,
+    /// Whether what the server sends is read: else its silence means nothing.
+    pub(super) reads: bool,
     /// PINGREQ is to be sent.
     pub(super) ping_due: bool,
     /// Since when PINGRESP is waited for.
@@ -149,6 +151,7 @@ impl PerConnection {
             keep_alive: None,
             last_sent: None,
             last_received: None,
+            reads: true,
             ping_due: false,
             ping: None,
             challenged: false,

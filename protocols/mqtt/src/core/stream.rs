@@ -37,7 +37,8 @@ impl Core for Session {
             Phase::Offline | Phase::ToConnect(_) | Phase::Done => None,
             Phase::Connecting { until } => Some(until),
             Phase::Connected => {
-                let pong = self.connection.ping.map(|since| self.pong_deadline(since));
+                let ping = self.connection.ping.filter(|_| self.connection.reads);
+                let pong = ping.map(|since| self.pong_deadline(since));
                 // While one PINGRESP is late, the server wants to hear something all the same.
                 pong.into_iter().chain(self.ping_deadline()).min()
             }
@@ -59,6 +60,14 @@ impl Core for Session {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn set_reading(&mut self, now: Instant, reading: bool) {
+        self.connection.reads = reading;
+        if reading && let Some(since) = &mut self.connection.ping {
+            // The answer has its time from here on.
+            *since = now;
         }
     }
 }
@@ -105,7 +114,7 @@ impl StreamCore for Session {
 
 impl Session {
     fn silence(&mut self, now: Instant) -> Result<(), SessionError> {
-        let Some(since) = self.connection.ping else {
+        let Some(since) = self.connection.ping.filter(|_| self.connection.reads) else {
             return Ok(());
         };
         let until = self.pong_deadline(since);

@@ -263,5 +263,5 @@ async fn a_server_that_fell_silent_is_noticed_while_publishing() {
         panic!("{error}");
     };
     // The keep-alive, and the patience for PINGRESP.
-    assert!(begun.elapsed() < Duration::from_secs(31));
+    assert!(time::now() - begun < Duration::from_secs(31));
 }

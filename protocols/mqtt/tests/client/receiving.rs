@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jackfield_mqtt::RequestError;
-use jackfield_mqtt::client::Acknowledge;
+use jackfield_mqtt::client::{Acknowledge, Status};
 use jackfield_mqtt::codec::{
     ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, UnsubAck,
     UnsubscribeReason,
@@ -410,4 +410,28 @@ async fn requests_have_their_responses() {
 
     drop(requester);
     assert!(matches!(server.packet().await, Packet::Unsubscribe(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_events_nobody_reads_keeps_its_connection_and_its_requests_end() {
+    let mut config = config();
+    config.connect.keep_alive = 10;
+    config.connection.event_capacity = 2;
+    let mut world = World::new(config).await;
+    let mut server = world.connected(false).await;
+    for _ in 0..20 {
+        server.deliver("news", "told", None).await;
+    }
+    let begun = time::now();
+    let outcome = world.client.publish(message("one")).await;
+    assert!(
+        matches!(outcome, Err(RequestError::TimedOut)),
+        "{outcome:?}"
+    );
+    // The connection is the same, hours later.
+    let patience = Duration::from_hours(3);
+    let ended = time::timeout(patience, server.swallow()).await;
+    assert!(ended.is_err(), "the client has gone");
+    assert!(time::now() - begun >= patience);
+    assert!(matches!(world.client.status(), Status::Ready(_)));
 }
