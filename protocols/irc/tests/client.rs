@@ -581,7 +581,7 @@ async fn a_client_whose_events_nobody_reads_keeps_its_connection_and_its_request
     server.until("JOIN #rust").await;
     // What needs no answer is done, and the server is asked whether it is there.
     let target = "#rust".parse().expect("a target");
-    let said = world.client.send_message(&target, "good night").await;
+    let said = world.client.say(&target, "good night").await;
     said.expect("it is sent");
     server.until("PRIVMSG #rust").await;
     server.until("PING").await;
