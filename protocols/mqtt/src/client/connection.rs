@@ -1,10 +1,14 @@
 //! What MQTT adds to the loop that every stream client has: a session that outlives connections and
 //! perhaps the process, a router, and redirection.
 
+mod calls;
+mod publishing;
+mod redirection;
+mod routing;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, ready};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,20 +17,17 @@ use jackfield_socket::{Endpoint, TcpConnect, time};
 use jackfield_store::{BoxStore, Store};
 use tokio::sync::{mpsc, oneshot};
 
-use super::action::{Action, Done, Receipt};
+use super::action::{Action, Done};
 use super::config::{Acknowledge, ClientConfig, Renew};
 use super::event::{Connection, ConnectionError, Events, Routed, Told};
 use super::handle::Client;
-use super::routes::{Routes, Sink};
-use crate::codec::{ReasonCode, SubscribeOptions, TopicFilter, Version};
+use super::routes::Routes;
+use crate::codec::TopicFilter;
 use crate::core::{
-    Config, ConnectOptions, Delivery, Event, Message, Reply, RequestId, Server, Session,
-    SessionEvent, SubscribeRequest, Subscribed, UnsubscribeRequest, Unsubscribed,
+    Config, ConnectOptions, Event, Message, Reply, RequestId, Server, Session, SessionEvent,
+    UnsubscribeRequest, Unsubscribed,
 };
-use crate::error::{Refusal, RequestError, SessionError};
-
-/// How many bytes of correlation data a request carries.
-const CORRELATION: usize = 16;
+use crate::error::{RequestError, SessionError};
 
 /// Prepares a client for a server. Nothing happens before the [`Connection`] is polled.
 ///
@@ -308,48 +309,6 @@ impl Protocol for Mqtt {
 }
 
 impl Mqtt {
-    fn publish(
-        &mut self,
-        core: &mut Session,
-        message: Message,
-        queued: Option<Done<()>>,
-        done: Done<Reply>,
-    ) {
-        if done.is_closed() {
-            return;
-        }
-        let qos = message.qos;
-        match (core.publish(time::now(), message), queued) {
-            (Ok(id), queued) => {
-                self.asked.insert(id, Asked::Client(done));
-                match queued {
-                    Some(queued) if qos > crate::codec::QoS::AtMostOnce => {
-                        self.when_durable(queued);
-                    }
-                    Some(queued) => {
-                        let _ = queued.send(Ok(()));
-                    }
-                    None => {}
-                }
-            }
-            (Err(error), Some(queued)) => {
-                let _ = queued.send(Err(error));
-            }
-            (Err(error), None) => {
-                let _ = done.send(Err(error));
-            }
-        }
-    }
-
-    /// Answers when the changes that the session has just made are durable.
-    fn when_durable(&mut self, done: Done<()>) {
-        if self.store.is_some() {
-            self.queued.push(done);
-        } else {
-            let _ = done.send(Ok(()));
-        }
-    }
-
     fn ask(&mut self, asked: Result<RequestId, RequestError>, done: Done<Reply>) {
         match asked {
             Ok(id) => {
@@ -357,118 +316,6 @@ impl Mqtt {
             }
             Err(error) => {
                 let _ = done.send(Err(error));
-            }
-        }
-    }
-
-    fn route(
-        &mut self,
-        core: &mut Session,
-        filter: &TopicFilter,
-        options: SubscribeOptions,
-        sink: Sink,
-        done: Done<u64>,
-    ) {
-        let mut subscribe = SubscribeRequest::new(filter.clone(), options);
-        let route = match self.routes.add(filter.clone(), sink) {
-            Ok(route) => route,
-            Err(error) => {
-                let _ = done.send(Err(error));
-                return;
-            }
-        };
-        if self.session.version == Version::V5 {
-            subscribe.subscription_id = self.routes.number(filter);
-        }
-        match core.subscribe_numbered(subscribe) {
-            Ok(id) => {
-                self.asked.insert(id, Asked::Route(route, done));
-            }
-            Err(error) => {
-                self.routes.remove(route);
-                let _ = done.send(Err(error));
-            }
-        }
-    }
-
-    fn routed(
-        &mut self,
-        core: &mut Session,
-        route: u64,
-        outcome: Result<Reply, RequestError>,
-        done: Done<u64>,
-    ) {
-        let outcome = match outcome {
-            Ok(Reply::Subscribed(subscribed)) => granted(subscribed),
-            Ok(_) => Err(RequestError::Closed),
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(()) => {
-                if let Some((to, early)) = self.routes.granted(route) {
-                    let early = early.into_iter().map(|routed| (to.clone(), routed));
-                    self.undelivered.extend(early);
-                }
-                if done.send(Ok(route)).is_err() {
-                    self.unroute(core, route, None);
-                }
-            }
-            Err(error) => {
-                self.routes.remove(route);
-                let _ = done.send(Err(error));
-            }
-        }
-    }
-
-    fn unroute(
-        &mut self,
-        core: &mut Session,
-        route: u64,
-        done: Option<Done<Option<Unsubscribed>>>,
-    ) {
-        let Some(filter) = self.routes.remove(route) else {
-            if let Some(done) = done {
-                let _ = done.send(Ok(None));
-            }
-            return;
-        };
-        match (
-            core.unsubscribe(UnsubscribeRequest::new(filter.clone())),
-            done,
-        ) {
-            (Ok(id), done) => {
-                self.asked.insert(id, Asked::Unroute(done));
-            }
-            (Err(error), Some(done)) => {
-                let _ = done.send(Err(error));
-            }
-            (Err(_), None) => self.to_unsubscribe.push_back(filter),
-        }
-    }
-
-    fn call(&mut self, core: &mut Session, mut message: Message, response: Done<Message>) {
-        if self.calls.len() >= self.pending_calls {
-            self.calls.retain(|_, response| !response.is_closed());
-        }
-        if self.calls.len() >= self.pending_calls {
-            let _ = response.send(Err(RequestError::QueueFull));
-            return;
-        }
-        let mut correlation = [0; CORRELATION];
-        if getrandom::fill(&mut correlation).is_err() {
-            let without = RequestError::Unsupported("requests without randomness from the system");
-            let _ = response.send(Err(without));
-            return;
-        }
-        let correlation = Bytes::copy_from_slice(&correlation);
-        message.properties.correlation_data = Some(correlation.clone());
-        match core.publish(time::now(), message) {
-            Ok(id) => {
-                self.asked.insert(id, Asked::Call(correlation.clone()));
-                self.calls.insert(correlation, response);
-            }
-            Err(error) => {
-                let _ = response.send(Err(error));
             }
         }
     }
@@ -511,82 +358,6 @@ impl Mqtt {
                 Err(_) => return self.to_unsubscribe.push_front(filter),
             }
         }
-    }
-
-    fn deliver_to(&mut self, delivery: Delivery, outbox: &mut OutboxOf<Self>) {
-        let sinks = self.routes.sinks(&delivery);
-        let responses = sinks
-            .iter()
-            .any(|(_, sink)| matches!(sink, Sink::Responses));
-        // Nobody else can acknowledge a response.
-        let serial = delivery.serial.filter(|_| responses || !self.by_hand);
-        let poster = self.poster.clone();
-        let receipt = serial.zip(poster).map(|(serial, poster)| {
-            let receipt = Receipt { serial, poster };
-            Arc::new(receipt)
-        });
-        if sinks.is_empty() {
-            outbox.push(Told {
-                event: Event::Message(delivery),
-                _receipt: receipt,
-            });
-            return;
-        }
-        if responses
-            && let Some(correlation) = &delivery.message.properties.correlation_data
-            && let Some(response) = self.calls.remove(correlation)
-        {
-            let _ = response.send(Ok(delivery.message.clone()));
-        }
-        for (route, sink) in sinks {
-            if let Sink::Messages(to) = sink {
-                let routed = Routed {
-                    delivery: delivery.clone(),
-                    _receipt: receipt.clone(),
-                };
-                let capacity = to.max_capacity();
-                if let Some(routed) = self.routes.keep_early(route, routed, capacity) {
-                    self.undelivered.push_back((to, routed));
-                }
-            }
-        }
-    }
-
-    /// Where the server sends the client, if it may still be sent somewhere, and whether for good.
-    fn redirected(&mut self, error: &ConnectionError) -> Option<(Endpoint, bool)> {
-        let ConnectionError::Session(error) = error else {
-            return None;
-        };
-        let reference = error.server_reference()?;
-        // Several may be named, the best first.
-        let first = reference.split_ascii_whitespace().next()?;
-        let port = self.target.port();
-        let target = first.parse().or_else(|_| {
-            let host: Result<jackfield_socket::Host, _> = first.parse();
-            host.map(|host| Endpoint::new(host, port))
-        });
-        let target = target.ok()?;
-        self.redirects_left = self.redirects_left.checked_sub(1)?;
-        let moved = matches!(
-            error,
-            SessionError::Refused(refusal) | SessionError::DisconnectedByServer(refusal)
-                if refusal.reason == ReasonCode::ServerMoved
-        );
-        Some((target, moved))
-    }
-}
-
-/// Whether the only filter of a subscription was granted.
-fn granted(subscribed: Subscribed) -> Result<(), RequestError> {
-    match subscribed.reasons.first() {
-        Some(reason) if reason.granted().is_some() => Ok(()),
-        Some(reason) => {
-            let mut refusal = Refusal::new(*reason);
-            refusal.text = subscribed.text;
-            refusal.user_properties = subscribed.user_properties;
-            Err(RequestError::Refused(Box::new(refusal)))
-        }
-        None => Err(RequestError::Closed),
     }
 }
 
