@@ -304,6 +304,10 @@ impl Protocol for Mqtt {
             self.redirects_left = self.redirects;
             self.target = self.server.clone();
         }
+        let falls_back = SessionError::OlderServer { falls_back: true };
+        if matches!(error, Some(ConnectionError::Session(error)) if *error == falls_back) {
+            ended.again = Again::AtOnce;
+        }
         ended
     }
 }
