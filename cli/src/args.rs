@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use jackfield_irc::codec::{ChannelName, Nickname};
+use jackfield_irc::codec::{ChannelName, Nickname, Text, Word};
 use jackfield_socket::Host;
 use jackfield_tls::Pin;
 
 use crate::coap::args::CoapCommand;
 use crate::mqtt::args::MqttCommand;
 
-/// Bytes over TCP, UDP and TLS, on the system's own sockets or through a relay.
+/// Speaks to TCP, UDP and TLS servers, and IRC, MQTT and CoAP with those that know it: on the
+/// system's own sockets or, with --relay, through a relay.
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -37,11 +38,11 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Connects; standard input goes there, what comes from there goes to standard output
+    /// Connects: sends standard input there, and writes what comes back to standard output
     Nc(NcArgs),
-    /// Listens, and says where and who connects; else as nc
+    /// Listens: says where, waits for someone to connect, and then does as nc
     Listen(ListenArgs),
-    /// Chats on IRC: a line for each thing that happens; /help tells what can be typed
+    /// Chats on IRC: writes a line for each thing that happens; type /help for what can be typed
     Irc(IrcArgs),
     /// Publishes and subscribes over MQTT, as mosquitto_pub and mosquitto_sub do
     #[command(subcommand)]
@@ -53,15 +54,16 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct NcArgs {
-    /// A name, or an address
+    /// The server: a name, or an address
     pub(crate) host: Host,
-    /// A port
+    /// Its port
     pub(crate) port: u16,
     #[command(flatten)]
     pub(crate) backend: BackendArgs,
     #[command(flatten)]
     pub(crate) tls: ClientTlsArgs,
-    /// UDP: each line of input is a datagram; ends 1 s after the input has, and the last answer
+    /// UDP: sends each line of input as a datagram; ends when the input has ended and nothing came
+    /// for 1 s
     #[arg(long, conflicts_with_all = ["tls", "starttls"])]
     pub(crate) udp: bool,
     /// How long each step may take until the stream is open, in seconds
@@ -75,7 +77,7 @@ pub(crate) struct NcArgs {
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct ListenArgs {
-    /// Where: an address and a port, or a port; port 0 takes a free one
+    /// Where: an address and a port, or a port of 127.0.0.1; port 0 takes a free one
     #[arg(value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = local)]
     pub(crate) at: SocketAddr,
     #[command(flatten)]
@@ -114,11 +116,27 @@ pub(crate) struct IrcArgs {
     /// The channels to enter
     #[arg(long, value_name = "CHANNEL", value_delimiter = ',')]
     pub(crate) join: Vec<ChannelName>,
+    /// The user name, which stands before the host's; default: the nickname
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<Word>,
+    /// The real name, which anyone can ask for; default: the nickname
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) real_name: Option<Text>,
     /// The account to log in to, with the password in JACKFIELD_PASSWORD
     #[arg(long, value_name = "NAME", conflicts_with = "plain")]
     pub(crate) account: Option<String>,
-    /// Without TLS
-    #[arg(long, conflicts_with_all = ["ca", "pin"])]
+    /// The file with the account's password, in the place of JACKFIELD_PASSWORD
+    #[arg(long, value_name = "FILE", requires = "account")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Logs in to the account that knows our certificate (SASL EXTERNAL)
+    #[arg(long, requires = "cert", conflicts_with = "account")]
+    pub(crate) external: bool,
+    /// The file with the server's own password, which some ask everyone for; without it, that of
+    /// JACKFIELD_SERVER_PASSWORD is sent, if any
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_password_file: Option<PathBuf>,
+    /// Without TLS: anyone on the way can read it, a server's password too
+    #[arg(long, conflicts_with_all = ["ca", "pin", "cert", "key"])]
     pub(crate) plain: bool,
     /// The roots to trust, as PEM; default: the system's
     #[arg(long, value_name = "FILE")]
@@ -128,12 +146,15 @@ pub(crate) struct IrcArgs {
     #[arg(long, value_name = "PIN", conflicts_with = "ca")]
     pub(crate) pin: Vec<Pin>,
     #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
     pub(crate) backend: BackendArgs,
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Through a relay")]
 pub(crate) struct BackendArgs {
-    /// Goes through the relay at this address, ws://… or wss://…
+    /// Goes through the relay at this address, ws://… or wss://…, which connects in our place
     #[arg(long, value_name = "URL")]
     pub(crate) relay: Option<String>,
     /// The file with the relay's token; without it, the token is that of JACKFIELD_TOKEN, if any

@@ -247,7 +247,7 @@ fn connect(
     let tls = |network| {
         Ok::<_, Error>(Tls::new(
             network,
-            connector_with(server.ca.as_deref(), &[])?,
+            connector_with(server.ca.as_deref(), &server.pin, &server.identity)?,
         ))
     };
     Ok(match server.uri.scheme() {

@@ -1,12 +1,14 @@
 //! `jackfield irc`: a plain terminal client, a line for each thing that happens.
 
 use std::env;
+use std::fmt::Display;
+use std::path::Path;
 use std::pin::pin;
 
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::formatting::spans;
 use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
-use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Sasl, Whois};
+use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Password, Sasl, Whois};
 use jackfield_irc::{RequestError, SessionError};
 use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
 use jackfield_tls::Tls;
@@ -14,13 +16,16 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::oneshot;
 
 use crate::args::IrcArgs;
+use crate::backend::read;
 use crate::failure::{Failure, Step};
 use crate::leave::{self, Leave};
 use crate::output::Output;
 use crate::secure;
 
-/// Where the account's password is: not on the command line, which everyone here can read.
+/// Where the account's password is, unless a file is named: not on the command line, which everyone here can read.
 const PASSWORD_VARIABLE: &str = "JACKFIELD_PASSWORD";
+/// Where the server's own password is.
+const SERVER_PASSWORD_VARIABLE: &str = "JACKFIELD_SERVER_PASSWORD";
 const HELP: &str = "/join #channel · /part [#channel] [reason] · /msg whom text · /me text · \
                     /nick name · /topic [text] · /names · /whois name · /away [text] · \
                     /quit [reason]";
@@ -36,8 +41,8 @@ pub(crate) async fn run(
     let (client, mut events, connection) = if args.plain {
         client::connect(network.clone(), server.clone(), config)
     } else {
-        let connector =
-            secure::connector_with(args.ca.as_deref(), &args.pin).step("setting up TLS")?;
+        let connector = secure::connector_with(args.ca.as_deref(), &args.pin, &args.identity)
+            .step("setting up TLS")?;
         client::connect(Tls::new(network.clone(), connector), server.clone(), config)
     };
     let connection = tokio::spawn(connection);
@@ -108,24 +113,64 @@ async fn chat(
 fn config(args: &IrcArgs) -> Result<ClientConfig> {
     let mut config = Config::new(args.nick.clone());
     if let Some(account) = &args.account {
-        let password = env::var(PASSWORD_VARIABLE).map_err(|_| {
-            let message = format!("--account needs its password in {PASSWORD_VARIABLE}");
-            Error::new(ErrorKind::InvalidInput, message)
+        let password = secret(args.password_file.as_deref(), PASSWORD_VARIABLE)?;
+        let password = password.ok_or_else(|| {
+            let needed = "--account needs its password in";
+            invalid(format!("{needed} {PASSWORD_VARIABLE} or --password-file"))
         })?;
-        let sasl = Sasl::plain(account, &password)
-            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))?;
-        config.sasl = Some(sasl);
+        config.sasl = Some(Sasl::plain(account, &password).map_err(invalid)?);
+    }
+    if args.external {
+        config.sasl = Some(Sasl::External);
+    }
+    let password = secret(
+        args.server_password_file.as_deref(),
+        SERVER_PASSWORD_VARIABLE,
+    )?;
+    if let Some(password) = password {
+        config.password = Some(Password::new(&password).map_err(invalid)?);
+    }
+    if let Some(user) = &args.user {
+        config.user.clone_from(user);
+    }
+    if let Some(name) = &args.real_name {
+        config.real_name.clone_from(name);
     }
     let mut config = ClientConfig::new(config);
     config.channels.clone_from(&args.join);
     Ok(config)
 }
 
+/// A password, from a file or else from the environment: never from the command line.
+fn secret(file: Option<&Path>, variable: &str) -> Result<Option<String>> {
+    match (file, env::var(variable)) {
+        (Some(path), _) => match String::from_utf8(read(path)?) {
+            Ok(password) => Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(_) => Err(invalid(format!("{} is not text", path.display()))),
+        },
+        (None, Ok(password)) => Ok(Some(password)),
+        (None, Err(env::VarError::NotPresent)) => Ok(None),
+        (None, Err(env::VarError::NotUnicode(_))) => {
+            Err(invalid(format!("{variable} is not text")))
+        }
+    }
+}
+
+fn invalid(what: impl Display) -> Error {
+    Error::new(ErrorKind::InvalidInput, what.to_string())
+}
+
 fn kind(error: &SessionError) -> ErrorKind {
     match error {
         SessionError::PasswordRefused(_)
         | SessionError::Banned(_)
-        | SessionError::SaslRefused { .. } => ErrorKind::Denied,
+        | SessionError::SaslRefused { .. }
+        | SessionError::SaslUnavailable { .. } => ErrorKind::Denied,
+        SessionError::SaslTimedOut
+        | SessionError::RegistrationTimedOut
+        | SessionError::PingTimedOut => ErrorKind::TimedOut,
+        SessionError::ClosedByServer(_) => ErrorKind::Closed,
+        SessionError::Ended | SessionError::Truncated => ErrorKind::UnexpectedEof,
         _ => ErrorKind::Other,
     }
 }
@@ -288,7 +333,7 @@ fn describe(event: &ClientEvent) -> Option<String> {
             return Some(format!("-- on {network} as {}", registered.nick));
         }
         ClientEvent::Event(event) => event,
-        _ => return None,
+        ClientEvent::Status(_) => return None,
     };
     let because = |reason: &Option<String>| {
         let reason = reason.as_deref().filter(|reason| !reason.is_empty());

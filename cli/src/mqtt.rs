@@ -16,7 +16,7 @@ use jackfield_mqtt::core::{ConnectOptions, Event};
 use jackfield_mqtt::{RequestError, SessionError};
 use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
 use jackfield_store::FileStore;
-use jackfield_tls::{Tls, TlsConnector};
+use jackfield_tls::Tls;
 use tokio::task::JoinHandle;
 
 use self::args::{BrokerArgs, MqttCommand};
@@ -25,7 +25,7 @@ use crate::backend::read;
 use crate::failure::{Failure, Step};
 use crate::leave::{self, Leave};
 use crate::output::tell;
-use crate::secure::{identity, trusting};
+use crate::secure::connector_with;
 
 /// Where the user's password is, unless a file is named: not on the command line, which everyone
 /// here can read.
@@ -190,11 +190,8 @@ fn connect(
     if !address.scheme().is_secure() {
         return Ok(client::connect(address.over(network), server, config));
     }
-    let mut tls = trusting(args.ca.as_deref(), &args.pin)?;
-    if let Some(identity) = identity(&args.identity)? {
-        tls = tls.with_identity(identity);
-    }
-    let network = Tls::new(network, TlsConnector::new(tls)?);
+    let tls = connector_with(args.ca.as_deref(), &args.pin, &args.identity)?;
+    let network = Tls::new(network, tls);
     Ok(client::connect(address.over(network), server, config))
 }
 

@@ -11,22 +11,26 @@ use crate::args::{ClientTlsArgs, IdentityArgs};
 use crate::backend::{in_file, read, read_roots};
 
 pub(crate) fn connector(args: &ClientTlsArgs) -> Result<TlsConnector> {
-    let mut config = trusting(args.ca.as_deref(), &args.pin)?.with_alpn(args.alpn.clone());
-    if let Some(identity) = identity(&args.identity)? {
-        config = config.with_identity(identity);
-    }
-    TlsConnector::new(config)
+    let config = config(args.ca.as_deref(), &args.pin, &args.identity)?;
+    TlsConnector::new(config.with_alpn(args.alpn.clone()))
 }
 
-/// TLS with these roots or these pins, or the system's roots.
-pub(crate) fn connector_with(ca: Option<&Path>, pins: &[Pin]) -> Result<TlsConnector> {
-    TlsConnector::new(trusting(ca, pins)?)
+/// TLS with these roots or these pins, or the system's roots; and with a certificate to show.
+pub(crate) fn connector_with(
+    ca: Option<&Path>,
+    pins: &[Pin],
+    identity: &IdentityArgs,
+) -> Result<TlsConnector> {
+    TlsConnector::new(config(ca, pins, identity)?)
 }
 
-pub(crate) fn trusting(ca: Option<&Path>, pins: &[Pin]) -> Result<TlsConfig> {
+fn config(ca: Option<&Path>, pins: &[Pin], shown: &IdentityArgs) -> Result<TlsConfig> {
     let mut config = TlsConfig::new();
     if let Some(path) = ca {
         config = config.with_roots(read_roots(path)?);
+    }
+    if let Some(identity) = identity(shown)? {
+        config = config.with_identity(identity);
     }
     Ok(pins.iter().copied().fold(config, TlsConfig::with_pin))
 }

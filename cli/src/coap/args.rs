@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 use jackfield_coap::codec::{BlockSize, ContentFormat, Uri};
+use jackfield_tls::Pin;
 
-use crate::args::{BackendArgs, seconds};
+use crate::args::{BackendArgs, IdentityArgs, seconds};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CoapCommand {
     /// Gets a resource, and writes what it is
     Get(GetArgs),
-    /// Makes a resource be something
+    /// Writes a resource: what is sent is what it is from now on
     Put(SendArgs),
-    /// Gives something to a resource, and writes what it answers
+    /// Sends something to a resource, and writes what it answers
     Post(SendArgs),
     /// Removes a resource
     Delete(GetArgs),
-    /// Writes what a resource is, and a line for whatever it becomes
+    /// Writes what a resource is, and then a line for each change
     Observe(ObserveArgs),
-    /// Writes the resources of a server, or of all that answer in a multicast group
+    /// Lists the resources of a server, or of all that answer in a multicast group
     Discover(DiscoverArgs),
 }
 
@@ -74,12 +75,12 @@ pub(crate) struct DiscoverArgs {
 /// Which server, how to reach it, and how to ask.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ServerArgs {
-    /// coap://, coaps://, coap+tcp://, coaps+tcp://, coap+ws:// or coaps+ws://, and what follows
+    /// The resource: coap://HOST/PATH, or one of coaps, coap+tcp, coaps+tcp, coap+ws, coaps+ws
     pub(crate) uri: Uri,
     /// Only this format is wanted: a media type, or its number
     #[arg(short = 'A', long, value_name = "TYPE", value_parser = format)]
     pub(crate) accept: Option<ContentFormat>,
-    /// Sends a message once, and does not repeat it
+    /// Sends each message once (non-confirmable), not again and again until it is acknowledged
     #[arg(short = 'N', long)]
     pub(crate) non_confirmable: bool,
     /// The largest blocks: 16, 32, 64, 128, 256, 512 or 1024 bytes
@@ -97,6 +98,13 @@ pub(crate) struct ServerArgs {
     /// coaps+tcp, coaps+ws: the roots to trust, as PEM; default: the system's
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// coaps+tcp, coaps+ws: the server's certificate or key by its SHA-256, in place of roots and
+    /// name: certificate:HEX, key:BASE64, or a fingerprint as openssl prints it; may be given
+    /// several times
+    #[arg(long, value_name = "PIN", conflicts_with = "ca")]
+    pub(crate) pin: Vec<Pin>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
     /// Says what the answer is, and how a transfer goes on
     #[arg(short, long)]
     pub(crate) verbose: bool,

@@ -94,12 +94,18 @@ pub(crate) struct BrokerArgs {
     #[arg(short, long, default_value = "0", value_parser = qos)]
     pub(crate) qos: QoS,
     /// The client's name; default: the broker gives one
-    #[arg(short, long, value_name = "NAME", default_value = "")]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) id: Text,
     /// The user's name, with the password in JACKFIELD_PASSWORD, if any
     #[arg(short, long, value_name = "NAME")]
     pub(crate) username: Option<Text>,
-    /// The file with the password, instead
+    /// The file with the password, in the place of JACKFIELD_PASSWORD
     #[arg(short = 'P', long, value_name = "FILE", requires = "username")]
     pub(crate) password_file: Option<PathBuf>,
     /// The version of MQTT
@@ -108,10 +114,12 @@ pub(crate) struct BrokerArgs {
     /// Speaks 3.1.1 where the broker knows no other
     #[arg(long)]
     pub(crate) fall_back: bool,
-    /// The longest pause, in seconds; 0 for any
+    /// After so many seconds in which nothing is said, the broker is asked for a sign of life; 0 for
+    /// never
     #[arg(short, long, value_name = "SECONDS", default_value = "60")]
     pub(crate) keepalive: u16,
-    /// How long the broker keeps the session when this has ended, in seconds; needs --id
+    /// How long the broker keeps the session (the subscriptions, and what comes meanwhile) when this
+    /// command has ended, in seconds; needs --id
     #[arg(
         short = 'x',
         long,
@@ -138,7 +146,7 @@ pub(crate) struct BrokerArgs {
     pub(crate) pin: Vec<Pin>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
-    /// Speaks MQTT over WebSocket, at this path
+    /// Speaks MQTT over WebSocket, at this path, or at /mqtt
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "/mqtt")]
     pub(crate) websocket: Option<String>,
     #[command(flatten)]
@@ -177,22 +185,23 @@ impl BrokerArgs {
     }
 }
 
-/// What the broker publishes when this is gone without a word.
+/// What the broker publishes when this command is gone without a good-bye.
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_field_names, reason = "the switches have these names")]
 pub(crate) struct WillArgs {
-    /// The topic of the will: what the broker publishes when this is gone without a word
+    /// The topic of the will: what the broker publishes when this command is gone without a good-bye
     #[arg(long, value_name = "TOPIC")]
     pub(crate) will_topic: Option<TopicName>,
-    /// Its message; default: empty
+    /// The will's message; default: empty
     #[arg(
         long,
         value_name = "MESSAGE",
         default_value = "",
+        hide_default_value = true,
         requires = "will_topic"
     )]
     pub(crate) will_payload: String,
-    /// Its quality of service
+    /// The will's quality of service: 0, 1 or 2
     #[arg(long, value_name = "QOS", default_value = "0", value_parser = qos, requires = "will_topic")]
     pub(crate) will_qos: QoS,
     /// The broker keeps it for those who subscribe later
