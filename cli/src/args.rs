@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use jackfield_irc::codec::{ChannelName, Nickname, Text, Word};
 use jackfield_socket::Host;
 use jackfield_tls::Pin;
@@ -50,6 +51,16 @@ pub(crate) enum Command {
     /// Asks CoAP servers for resources, as coap-client does
     #[command(subcommand)]
     Coap(Box<CoapCommand>),
+    /// Writes what a shell needs to complete these commands; docs/cli.md says where it goes
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Writes a manual page, or all of them into a directory
+    Man {
+        /// Where a page for each command goes; default: that of jackfield, to standard output
+        directory: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,6 +14,7 @@ mod failure;
 mod irc;
 mod leave;
 mod listen;
+mod manual;
 mod mqtt;
 mod nc;
 mod output;
@@ -55,6 +56,14 @@ async fn run(args: Args, leave: Leave) -> Result<(), Failure> {
         Command::Irc(irc) => &irc.backend,
         Command::Mqtt(mqtt) => mqtt.backend(),
         Command::Coap(coap) => coap.backend(),
+        Command::Completions { shell } => {
+            return leave.unless_asked(manual::completions(*shell)).await;
+        }
+        Command::Man { directory } => {
+            return leave
+                .unless_asked(manual::pages(directory.as_deref()))
+                .await;
+        }
     };
     let backend = leave.unless_asked(backend::open(backend)).await?;
     let result = match &args.command {
@@ -63,6 +72,8 @@ async fn run(args: Args, leave: Leave) -> Result<(), Failure> {
         Command::Irc(irc) => irc::run(irc, &backend.network, &leave).await,
         Command::Mqtt(mqtt) => mqtt::run(mqtt, &backend.network, &leave).await,
         Command::Coap(coap) => coap::run(coap, &backend.network, &leave).await,
+        // They need no network.
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
     };
     backend.close().await;
     result
