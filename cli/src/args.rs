@@ -162,17 +162,19 @@ pub(crate) struct IrcArgs {
     pub(crate) backend: BackendArgs,
 }
 
+/// What help says above the switches of [`BackendArgs`].
+const RELAY: &str = "Through a relay";
+
 #[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Through a relay")]
 pub(crate) struct BackendArgs {
     /// Goes through the relay at this address, ws://… or wss://…, which connects in our place
-    #[arg(long, value_name = "URL")]
+    #[arg(help_heading = RELAY, long, value_name = "URL")]
     pub(crate) relay: Option<String>,
     /// The file with the relay's token; without it, the token is that of JACKFIELD_TOKEN, if any
-    #[arg(long, value_name = "FILE", requires = "relay")]
+    #[arg(help_heading = RELAY, long, value_name = "FILE", requires = "relay")]
     pub(crate) token_file: Option<PathBuf>,
     /// The roots to trust for the relay's own certificate, as PEM; default: the system's
-    #[arg(long, value_name = "FILE", requires = "relay")]
+    #[arg(help_heading = RELAY, long, value_name = "FILE", requires = "relay")]
     pub(crate) relay_ca: Option<PathBuf>,
 }
 

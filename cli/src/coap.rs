@@ -66,15 +66,7 @@ pub(crate) async fn run(
     });
     let asked = asked.await;
     if !is_ended {
-        let leave = async {
-            if let CoapCommand::Observe(_) = command {
-                // The client quits without sending what waits to be sent over UDP. What the server
-                // answers after the end of the observation was sent after it.
-                let _ = client.ping().await;
-            }
-            client.quit().await;
-        };
-        leave::farewell(async { tokio::join!(leave, connection) }).await;
+        leave::farewell(async { tokio::join!(client.quit(), connection) }).await;
     }
     asked
 }
