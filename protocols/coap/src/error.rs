@@ -1,4 +1,4 @@
-//! How a connection ends, and how a request fails.
+//! Errors of a client: how a connection ends, and how a request fails.
 
 use std::fmt;
 use std::io;

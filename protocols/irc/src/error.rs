@@ -1,4 +1,4 @@
-//! How a session ends, and how a request fails.
+//! Errors of a client: how a session ends, and how a request fails.
 
 use std::fmt;
 

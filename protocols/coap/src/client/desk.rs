@@ -1,4 +1,4 @@
-//! Who asked for what: the connection's side of the handle.
+//! The desk: the connection's list of who asked for what, and to whom an answer goes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Taking a response whose body may be larger than a message.
+//! Downloads: responses whose body may be larger than a message.
 
 use super::handle::Client;
 use super::upload::{Source, upload};

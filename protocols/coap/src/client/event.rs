@@ -1,4 +1,4 @@
-//! What a client tells of its connection.
+//! Events of a client: what it tells of its connection.
 
 use crate::error::SessionError;
 

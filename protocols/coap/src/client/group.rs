@@ -1,4 +1,4 @@
-//! Asking many servers at once, by multicast (RFC 7252, section 8).
+//! Group requests: many servers are asked at once, by multicast (RFC 7252, section 8).
 
 use std::net::SocketAddr;
 use std::sync::Arc;

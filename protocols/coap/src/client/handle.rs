@@ -1,4 +1,4 @@
-//! The handle.
+//! The handle of a client: what a program asks servers with.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

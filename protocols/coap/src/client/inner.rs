@@ -1,4 +1,4 @@
-//! How what is asked by a handle passes to its connection, and what comes of it back.
+//! What a handle and its connection share: questions pass one way, their answers the other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A bounded queue whose newest entries count: beyond its bound, the oldest is dropped.
+//! The mailbox: a queue whose newest entries count; when it is full, the oldest is dropped.
 
 use std::collections::VecDeque;
 use std::fmt;

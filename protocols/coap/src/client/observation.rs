@@ -1,4 +1,4 @@
-//! Observing a resource.
+//! Observations: a resource is watched, and its server tells each change (RFC 7641).
 
 use super::desk::Notice;
 use super::download::Download;

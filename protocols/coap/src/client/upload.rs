@@ -1,4 +1,4 @@
-//! Sending a request whose body may be larger than a message.
+//! Uploads: requests whose body may be larger than a message.
 
 use std::future::poll_fn;
 use std::io;

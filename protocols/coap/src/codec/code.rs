@@ -1,4 +1,4 @@
-//! What a message is: a request's method, a response's code, a signal, or nothing.
+//! Codes: a message is a request with a method, a response, a signal, or empty.
 
 use std::fmt;
 

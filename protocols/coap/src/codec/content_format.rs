@@ -1,4 +1,4 @@
-//! What a payload is.
+//! Content formats: what a payload is.
 
 use std::fmt;
 

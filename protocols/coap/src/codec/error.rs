@@ -1,4 +1,4 @@
-//! Why bytes are no message, and a value no option.
+//! Errors of the codec: why bytes are not a message, and a value is not an option's.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Percent-encoding (RFC 3986, section 2.1), and what needs none.
+//! Percent-encoding (RFC 3986, section 2.1), and which characters do without it.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What of a URI goes into a request: a path and a query (RFC 7252, section 6.4).
+//! Targets: what of a URI goes into a request, a path and a query (RFC 7252, section 6.4).
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! How requests are made.
+//! Configuration of the request layer: how requests are made.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What both message layers have in common.
+//! The message layer's interface: what datagrams and streams have in common.
 
 use std::fmt;
 use std::io;

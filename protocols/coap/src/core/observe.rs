@@ -1,4 +1,4 @@
-//! Which of two notifications is the newer one, and when an observation has gone stale (RFC 7641).
+//! Order and age of notifications: which one is newer, and when they have gone stale (RFC 7641).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is asked of a server.
+//! Requests: what is asked of a server.
 
 use std::time::Duration;
 

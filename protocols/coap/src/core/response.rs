@@ -1,4 +1,4 @@
-//! What a server answers.
+//! Responses: what a server answers.
 
 use std::fmt;
 

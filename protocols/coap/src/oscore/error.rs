@@ -1,4 +1,4 @@
-//! How protecting and verifying fail.
+//! Errors of OSCORE: how protecting and verifying fail.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

@@ -1,4 +1,4 @@
-//! What a server keeps of several contexts, and of the requests that it is to answer.
+//! A server's side of OSCORE: several contexts, and the requests that it is to answer.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which Partial IVs have been seen (section 7.4).
+//! The replay window: which Partial IVs have been seen (section 7.4).
 
 /// How many of the newest numbers are remembered one by one; what is older counts as seen. The
 /// RFC's default is 32 (section 3.2.2).

@@ -1,4 +1,4 @@
-//! What a client tells.
+//! Events of a client: what whoever reads them learns of its connection and of the chat.
 
 use crate::core::{Event, Registered};
 use crate::error::SessionError;

@@ -1,4 +1,4 @@
-//! The handle.
+//! The handle of a client: what a program joins, says and asks with.
 
 use jackfield_client::Actions;
 use tokio::sync::oneshot;

@@ -1,4 +1,4 @@
-//! Which names are the same (`CASEMAPPING` in `RPL_ISUPPORT`).
+//! Case mapping: which names are the same (`CASEMAPPING` in `RPL_ISUPPORT`).
 
 /// How a server compares nicknames and channel names.
 ///

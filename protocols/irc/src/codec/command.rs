@@ -1,4 +1,4 @@
-//! What a message says to do.
+//! Commands: what a message says to do.
 
 use std::fmt;
 

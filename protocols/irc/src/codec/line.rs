@@ -1,4 +1,4 @@
-//! Bytes into lines, and lines into text.
+//! Lines: bytes are cut into them, and they are read as text.
 
 use std::borrow::Cow;
 use std::fmt;

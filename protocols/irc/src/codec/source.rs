@@ -1,4 +1,4 @@
-//! Who a message is from.
+//! Sources: who a message is from.
 
 use std::fmt;
 

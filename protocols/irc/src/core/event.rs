@@ -1,4 +1,4 @@
-//! What a session tells.
+//! Events of a session: what it tells whoever drives it.
 
 use std::time::Duration;
 

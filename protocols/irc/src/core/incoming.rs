@@ -1,4 +1,4 @@
-//! What the server says, into state, events and outcomes.
+//! Incoming lines: what the server says becomes state, events and outcomes.
 //!
 //! [`Session::handle`] takes each message and hands it on: words to [`command`], [`chat`] and
 //! [`change`], numbers to [`numeric`] and [`who`].

@@ -1,4 +1,4 @@
-//! What the server says about itself (`RPL_ISUPPORT`).
+//! What a server supports, as it says itself (`RPL_ISUPPORT`): limits, modes, prefixes.
 
 use crate::codec::{CaseMapping, MAX_MESSAGE, ModeTypes};
 

@@ -1,4 +1,4 @@
-//! Requests into lines.
+//! Outgoing lines: what a request becomes.
 
 use super::pending::{AnswerEnd, Kind};
 use super::send_queue::Queued;

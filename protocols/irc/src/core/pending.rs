@@ -1,4 +1,4 @@
-//! Requests that wait for their answers.
+//! Pending requests: those that wait for their answers.
 //!
 //! An answer finds its request in one of three ways: by its label (IRCv3 labeled-response), by
 //! what it is and whom it is about, or, where success may be silent, because the answer to a PING

@@ -1,4 +1,4 @@
-//! What a session can be asked to do, and what comes of it.
+//! Requests to a session: what it can be asked to do, and what comes of it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What waits to be sent, and when it may go.
+//! The send queue: what waits to be sent, and when it may go.
 
 use std::collections::VecDeque;
 use std::time::Duration;

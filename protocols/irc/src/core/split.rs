@@ -1,4 +1,4 @@
-//! Long texts, in pieces that fit into a line.
+//! Splitting of long texts, into pieces that fit into a line.
 //!
 //! A piece ends between graphemes, what a reader takes for one character: never between a letter
 //! and its accents, between the people of a family emoji, or within a flag. The exact rules (UAX

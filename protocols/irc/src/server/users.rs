@@ -1,4 +1,4 @@
-//! Who is here: WHO and WHOIS.
+//! Users, as they are asked for: WHO and WHOIS.
 
 use crate::codec::{Numeric, Word};
 

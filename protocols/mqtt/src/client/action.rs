@@ -1,4 +1,4 @@
-//! What a client's handles ask of its connection, and what asks by being dropped.
+//! Actions: what a client's handles ask of its connection, and what asks by being dropped.
 
 use bytes::Bytes;
 use jackfield_client::Poster;

@@ -1,4 +1,4 @@
-//! Addresses of brokers, in one string.
+//! Addresses of brokers, each in one string: scheme, host, port and path.
 
 use std::fmt;
 use std::net::IpAddr;

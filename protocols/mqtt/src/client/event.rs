@@ -1,4 +1,4 @@
-//! What a client tells.
+//! Events of a client: what whoever reads them learns of its connection and of messages.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};

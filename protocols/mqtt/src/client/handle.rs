@@ -1,4 +1,4 @@
-//! The handle.
+//! The handle of a client: what a program publishes, subscribes and asks with.
 
 use std::future::Future;
 use std::pin::Pin;

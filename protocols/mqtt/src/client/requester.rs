@@ -1,4 +1,4 @@
-//! Requests and their responses (MQTT 5, section 4.10).
+//! Requests that wait for a response, as a program makes them (MQTT 5, section 4.10).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which message goes where.
+//! Routes: which message goes to which subscription's reader.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The messages of one filter.
+//! A subscription with a reader of its own: the messages of one filter.
 
 use std::task::{Context, Poll};
 

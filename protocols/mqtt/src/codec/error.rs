@@ -1,4 +1,4 @@
-//! How reading and writing packets fails.
+//! Errors of the codec: how reading and writing packets fails.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What a session is given.
+//! Configuration of a session: what it is given when it is made.
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;

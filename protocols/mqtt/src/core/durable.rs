@@ -1,4 +1,4 @@
-//! What is waited for before it is acted on: changes of the session that are to be stored.
+//! Durable changes: what a session waits for before it acts on it, until the store has it.
 
 use jackfield_store::Batch;
 

@@ -1,4 +1,4 @@
-//! Messages from the server that are not done with.
+//! Incoming messages: those from the server that are not done with.
 //!
 //! PUBACK and PUBREC are sent when the application has acknowledged a message, and in the order in
 //! which the messages came (MQTT 5, section 4.6). Until then the server sends the message again on

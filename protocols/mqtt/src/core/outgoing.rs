@@ -1,4 +1,4 @@
-//! Messages to the server: those that wait to be sent, in order, and those in flight.
+//! Outgoing messages: those that wait to be sent, in order, and those in flight.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a session does with a packet from the server.
+//! Receiving: what a session does with a packet from the server.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a session keeps in a store.
+//! Records: what a session keeps in a store, and how it is written.
 //!
 //! A record's key begins with a letter; numbers are big-endian.
 //!

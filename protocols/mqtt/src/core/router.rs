@@ -1,4 +1,4 @@
-//! Which filters match a topic, when there are many.
+//! The router: which filters match a topic, when there are many.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a session sends, and when.
+//! Sending: what a session sends, and when.
 
 use std::time::Duration;
 

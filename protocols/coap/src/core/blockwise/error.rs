@@ -1,4 +1,4 @@
-//! How a transfer in blocks fails.
+//! Errors of a transfer in blocks: how one fails.
 
 use std::fmt;
 

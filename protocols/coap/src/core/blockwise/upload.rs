@@ -1,4 +1,4 @@
-//! The client's side of Block1.
+//! Uploads in blocks: the client's side of Block1.
 
 use super::BlockError;
 use crate::codec::{Block, BlockSize, Code, Message, OptionNumber};

@@ -1,4 +1,4 @@
-//! How the layer over datagrams works, and how much it keeps.
+//! Configuration of the layer over datagrams: how it works, and how much it keeps.
 
 use std::time::Duration;
 

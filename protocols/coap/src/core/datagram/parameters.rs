@@ -1,4 +1,4 @@
-//! How long and how often: the parameters of transmission, and what follows from them.
+//! Parameters of transmission: how long and how often, and what follows from them.
 
 use std::time::Duration;
 

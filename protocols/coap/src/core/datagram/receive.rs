@@ -1,4 +1,4 @@
-//! What arrives (RFC 7252, sections 4.2 to 4.5).
+//! Receiving: what is done with what arrives (RFC 7252, sections 4.2 to 4.5).
 
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;

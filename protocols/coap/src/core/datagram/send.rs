@@ -1,4 +1,4 @@
-//! What is sent: its turn, its repetitions, and its end (RFC 7252, sections 4.2, 4.3 and 4.7).
+//! Sending: a message's turn, repetitions and end (RFC 7252, sections 4.2, 4.3 and 4.7).
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is being sent, and to whom.
+//! A transmission: what is being sent, and to whom.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,4 +1,4 @@
-//! What is known of one exchange.
+//! An exchange, and what is known of it.
 
 use std::time::Duration;
 

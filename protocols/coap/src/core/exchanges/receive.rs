@@ -1,4 +1,4 @@
-//! What arrives: which exchange a response is for, and what it means there.
+//! Receiving: which exchange a response is for, and what it means there.
 
 use std::time::Duration;
 

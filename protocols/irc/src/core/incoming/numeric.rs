@@ -1,4 +1,4 @@
-//! Numeric replies (RFC 2812, section 5), but for `WHO` and `WHOIS`.
+//! Numeric replies as they come in (RFC 2812, section 5), but for `WHO` and `WHOIS`.
 
 use jackfield_socket::time::Instant;
 
