@@ -1,4 +1,4 @@
-//! The machine a figure was measured on, and what a process on it used.
+//! The machine that a figure was measured on, and what a process on it used.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The page that a run writes.
+//! The report: the page that a run writes.
 
 use crate::machine;
 

@@ -1,4 +1,4 @@
-//! What can be asked for.
+//! Arguments of `jackfield`: what can be asked for on the command line.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

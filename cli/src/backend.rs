@@ -1,4 +1,4 @@
-//! Which network: the one place that knows the backends.
+//! The network that a command uses: the one place that knows the backends.
 
 use std::env;
 use std::fs;

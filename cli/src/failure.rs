@@ -1,4 +1,4 @@
-//! What failed, and at which step.
+//! Failures: what went wrong, and at which step.
 
 use std::error::Error as StdError;
 use std::fmt::Display;

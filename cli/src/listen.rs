@@ -1,4 +1,4 @@
-//! `jackfield listen`: is connected to.
+//! `jackfield listen`: takes connections or datagrams, and joins them to the terminal.
 
 use jackfield_socket::{
     AnyNetwork, AnyStream, ByteStream, Error, ErrorKind, ListenOptions, TcpListen, TcpListener,

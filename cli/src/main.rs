@@ -1,4 +1,4 @@
-//! `jackfield`: what a developer reaches for when something doesn't connect.
+//! `jackfield`, the program: what a developer reaches for when something doesn't connect.
 //!
 //! Every command runs on the system's own sockets or, with `--relay`, through a relay. What goes
 //! wrong is told with the step at which it did, its causes, and an exit code of its own sort.

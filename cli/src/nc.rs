@@ -1,4 +1,4 @@
-//! `jackfield nc`: connects.
+//! `jackfield nc`: connects, and joins the connection to the terminal.
 
 use jackfield_socket::{
     AnyNetwork, AnyStream, ByteStream, Endpoint, StreamInfo, TcpConnect, TcpOptions, opening, time,

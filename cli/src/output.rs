@@ -1,4 +1,4 @@
-//! What goes to standard output and standard error, and what a terminal gets to see of it.
+//! Output: what goes to standard output and standard error, and what a terminal gets to see of it.
 //!
 //! A peer may say anything, and a terminal acts on control characters: they move its cursor, rename
 //! its window, or answer in the user's name. So on a terminal, whatever is not text is shown as an

@@ -1,4 +1,4 @@
-//! Standard input to a stream, and the stream to standard output.
+//! The pump: standard input goes to a stream, and the stream to standard output.
 
 use std::io::IsTerminal;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! Datagrams: a line of input each, and what is received to standard output.
+//! Datagrams: each line of input is one, and what is received goes to standard output.
 
 use std::net::SocketAddr;
 use std::time::Duration;

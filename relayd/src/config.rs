@@ -1,4 +1,4 @@
-//! What the relay allows, and to whom: a TOML file, or the same built in code.
+//! Configuration of the relay: what it allows, and to whom; a TOML file, or the same built in code.
 //!
 //! `relayd.example.toml` describes every key. Nothing is reachable until the configuration says so:
 //! without an origin no page may connect, without a token nobody may, and a token without rules

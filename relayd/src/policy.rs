@@ -1,4 +1,4 @@
-//! Who may be reached: rules over names, networks and ports, decided without a socket.
+//! The policy: who may be reached, by rules over names, networks and ports; it needs no socket.
 //!
 //! Nothing is allowed until a rule allows it, and a `deny` rule always wins. A name is resolved
 //! once; then every address that it has is put before [`Policy::check`], and only an address that

@@ -1,4 +1,4 @@
-//! Looking names up.
+//! The resolver: looks names up, and says why that failed.
 
 use std::fmt::Debug;
 use std::io;

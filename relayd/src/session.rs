@@ -1,4 +1,4 @@
-//! One WebSocket: its multiplexer, and everything that hangs on it.
+//! A session: one WebSocket, its multiplexer, and everything that hangs on it.
 //!
 //! A session is one task. It moves messages between the WebSocket and the [`Mux`], and gives each
 //! stream, listener, datagram socket and unfinished opening (an [`Item`]) a turn whenever its own

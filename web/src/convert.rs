@@ -1,4 +1,4 @@
-//! Options in, errors out.
+//! Conversion between JavaScript and Rust: options come in, errors go out.
 
 use std::error::Error as StdError;
 

@@ -1,4 +1,4 @@
-//! A client's connection, while it runs.
+//! A running client: its connection, and what of it the page learns.
 
 use std::cell::RefCell;
 use std::future::Future;

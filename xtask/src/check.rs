@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what needs no test to be known.
+//! `cargo xtask check`: the checks that need no test to be run.
 
 mod edges;
 mod licences;

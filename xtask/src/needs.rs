@@ -1,5 +1,5 @@
-//! What a verb needs besides cargo: a target, programs. Installed where that is possible without
-//! asking, else named together with the command to type.
+//! Needs of a verb besides cargo: a target, programs. They are installed where that is possible
+//! without asking, else named together with the command to type.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a page downloads.
+//! The download: how much a page that speaks MQTT has to fetch.
 
 use std::path::Path;
 use std::process::Command;

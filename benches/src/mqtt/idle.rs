@@ -1,4 +1,4 @@
-//! What a thousand clients take that have nothing to do.
+//! Idle clients: what a thousand of them take that have nothing to do.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;

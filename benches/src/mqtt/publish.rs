@@ -1,4 +1,4 @@
-//! QoS 1 to one mosquitto, by each client in turn.
+//! Publishing with QoS 1 to one mosquitto, by each client in turn.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

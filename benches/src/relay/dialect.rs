@@ -1,4 +1,4 @@
-//! One way to load every relay: open a stream, send, receive.
+//! The interface that loads every relay alike: open a stream, send, receive.
 
 use std::net::Ipv4Addr;
 

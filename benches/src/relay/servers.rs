@@ -1,4 +1,4 @@
-//! How each relay is started.
+//! The relays that are compared, and how each is started.
 
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt as _;

@@ -1,4 +1,4 @@
-//! What `jackfield coap` can be asked for, in the words of `coap-client`.
+//! Arguments of `jackfield coap`, in the words of `coap-client`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What `jackfield mqtt` can be asked for, in the words of `mosquitto_pub` and `mosquitto_sub`.
+//! Arguments of `jackfield mqtt`, in the words of `mosquitto_pub` and `mosquitto_sub`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How a message is written.
+//! Formatting of a message for standard output.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! `jackfield mqtt pub`.
+//! `jackfield mqtt pub`: publishes what stands in its arguments, a file, or standard input.
 
 use std::collections::VecDeque;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! `jackfield mqtt sub`.
+//! `jackfield mqtt sub`: subscribes, and prints the messages that come.
 
 use jackfield_mqtt::RequestError;
 use jackfield_mqtt::client::{Acknowledge, Client, ClientEvent};

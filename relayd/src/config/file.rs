@@ -1,4 +1,4 @@
-//! How a configuration file is written, and what is wrong with one.
+//! The configuration file: how one is written, and what is wrong with one.
 
 use std::fmt::Write as _;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! The rules themselves: what may stand in one, how it is read and written, and what it fits.
+//! Rules of a policy: what may stand in one, how it is read and written, and what it fits.
 
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! A listening socket, and the connections that it takes for the client.
+//! A listening socket of a client, and the connections that it takes.
 
 use std::task::{Context, Poll};
 

@@ -1,4 +1,4 @@
-//! What a client asks for, until it is open: authorised, looked up, checked, and dialled.
+//! Openings: what a client asks for, until it is authorised, looked up, checked, and dialled.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! Who wants a turn: a waker for each item, so that only those that can do something are asked.
+//! The queue for turns: a waker for each item, so that only those that can do something are asked.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

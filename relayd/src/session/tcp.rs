@@ -1,4 +1,4 @@
-//! One TCP connection, and the stream that it is carried in.
+//! A TCP connection of a client, and the stream that it is carried in.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! A UDP socket, and its datagrams.
+//! A UDP socket of a client, and its datagrams.
 //!
 //! Nothing waits here: what the client has no credit for, and what the system can't take, is dropped
 //! and counted, as UDP may.

@@ -1,4 +1,4 @@
-//! The way of actions from a handle to its connection.
+//! The queue of actions, from a handle to its connection.
 
 use tokio::sync::{mpsc, watch};
 

@@ -1,4 +1,4 @@
-//! What carries a core: a stream, or a datagram socket.
+//! The carrier of a core: a stream, or a datagram socket.
 
 use std::fmt;
 use std::future::Future;

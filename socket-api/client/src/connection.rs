@@ -1,4 +1,4 @@
-//! The loop: connects, drives a core, and begins again.
+//! The loop of a client: connects, drives a core, and begins again.
 
 use std::fmt;
 use std::future::{Future, pending, poll_fn};

@@ -1,4 +1,4 @@
-//! Why there is no connection.
+//! Errors of a client's connection: why there is none now, or none any more.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The way of events from a connection to whoever reads them, and the status beside it.
+//! The queue of events, from a connection to whoever reads them, and the status beside it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

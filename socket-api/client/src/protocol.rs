@@ -1,4 +1,4 @@
-//! What a protocol's client adds to the loop.
+//! The trait [`Protocol`]: what a protocol's client adds to the loop.
 
 use std::future::{self, Future};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Where a client's connection stands, and what a client tells.
+//! The status of a client's connection: where it stands, and what a client tells.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The cases, by what they are about.
+//! The suite's cases, by what they are about.
 
 mod cancel;
 mod close;

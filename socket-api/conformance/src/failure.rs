@@ -1,4 +1,4 @@
-//! Why a case failed.
+//! Failures of a case, and why.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Bytes that tell where they belong.
+//! The pattern: bytes that tell where in a stream they belong.
 
 /// A sequence of bytes in which each place has its own value, so that what is lost, repeated or
 /// out of order shows, and where.

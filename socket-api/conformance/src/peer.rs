@@ -1,4 +1,4 @@
-//! The scripted peer.
+//! The scripted peer: it does to a backend's sockets what a case asks for.
 
 pub(crate) mod command;
 pub(crate) mod datagram;

@@ -1,4 +1,4 @@
-//! In a page there is no DTLS: the types are here, so that one program serves all targets, but no
+//! Stand-ins for a page, where there is no DTLS: one program serves all targets with them, but no
 //! value of them can be made.
 
 use std::convert::Infallible;

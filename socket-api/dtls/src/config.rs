@@ -1,4 +1,4 @@
-//! What a session is set up with.
+//! Configuration of a DTLS session.
 
 use std::time::Duration;
 

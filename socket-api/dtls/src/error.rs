@@ -1,4 +1,4 @@
-//! What the engine says, in words that a person can act on.
+//! Errors of DTLS: what the engine says, in words that a person can act on.
 
 use jackfield_socket::{Error, ErrorKind};
 

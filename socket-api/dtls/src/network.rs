@@ -1,4 +1,4 @@
-//! A network whose sockets are secured.
+//! The network [`Dtls`]: every socket that it connects is secured.
 
 use std::fmt;
 use std::net::SocketAddr;

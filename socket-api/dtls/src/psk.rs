@@ -1,4 +1,4 @@
-//! A pre-shared key, and the identity that it goes by.
+//! Pre-shared keys, and the identities that they go by.
 
 use std::fmt;
 

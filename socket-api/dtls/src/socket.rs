@@ -1,4 +1,4 @@
-//! A secured socket.
+//! A secured socket: one DTLS session.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What stands in the WebSocket's handshake.
+//! The token in the WebSocket's handshake, and the subprotocols that carry it.
 //!
 //! A page can set no header of the handshake but `Sec-WebSocket-Protocol`, so that is where the
 //! token travels, as a second subprotocol beside [`SUBPROTOCOL`]: never in the URL, which proxies

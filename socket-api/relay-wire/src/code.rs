@@ -1,4 +1,4 @@
-//! Why something was refused, cut or ended: one registry for `REFUSED`, `RESET` and `GOAWAY`.
+//! Codes of `REFUSED`, `RESET` and `GOAWAY`: why something was refused, cut or ended.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What the two sides say to each other.
+//! Frames: what the two sides say to each other.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! One end of a connection: many streams, listeners and UDP sockets over one WebSocket.
+//! The multiplexer: one end of many streams, listeners and UDP sockets over one WebSocket.
 //!
 //! The multiplexer pulls: [`Mux::transmit`] is called when the WebSocket can take a message, and
 //! only then is it chosen which stream speaks. So what is queued for the peer stays in each

@@ -1,4 +1,4 @@
-//! A backend that is chosen at run time.
+//! [`AnyNetwork`]: a backend that is chosen at run time.
 
 use std::fmt::{self, Debug};
 use std::future::Future;

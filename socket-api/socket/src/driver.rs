@@ -1,4 +1,4 @@
-//! Runs any sans-IO core over any byte stream or datagram socket.
+//! Drivers: they run any sans-IO core over any byte stream or datagram socket.
 //!
 //! A [`StreamCore`] is a protocol without clock and socket: bytes and `now` go in; bytes, events
 //! and the next deadline come out. [`Driver`] does the rest, and is the one place where reading,

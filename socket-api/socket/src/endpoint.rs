@@ -1,4 +1,4 @@
-//! Where to: a host, by name or address, and a port.
+//! Endpoints: where to connect, a host by name or address, and a port.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

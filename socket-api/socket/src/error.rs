@@ -1,4 +1,4 @@
-//! One error for every backend: opaque, with a coarse kind that a program can act on.
+//! The error of every backend: opaque, with a coarse kind that a program can act on.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

@@ -1,4 +1,4 @@
-//! Changes that belong together.
+//! Batches: changes that belong together.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Any store behind one type.
+//! A boxed store: any store behind one type.
 
 use std::fmt;
 use std::future::Future;

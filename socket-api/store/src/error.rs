@@ -1,4 +1,4 @@
-//! How a store fails.
+//! Errors of a store: how one fails.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

@@ -1,4 +1,4 @@
-//! A store in a page.
+//! A store in a page, in IndexedDB.
 
 mod bindings;
 mod lock;

@@ -1,4 +1,4 @@
-//! A store that ends with its process.
+//! A store in memory, which ends with its process.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

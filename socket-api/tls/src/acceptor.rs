@@ -1,4 +1,4 @@
-//! The server's side.
+//! The acceptor: the server's side of TLS.
 
 use std::fmt;
 use std::future::Future;

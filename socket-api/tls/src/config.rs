@@ -1,4 +1,4 @@
-//! What is asked of a TLS connection.
+//! Configuration of a TLS connection.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The client's side.
+//! The connector: the client's side of TLS.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What rustls says, in words that a person can act on.
+//! Errors of TLS: what rustls says, in words that a person can act on.
 
 use std::fmt::Write as _;
 use std::io;

@@ -1,4 +1,4 @@
-//! The page's own WebSocket: `WebSocket`, which every browser has.
+//! The page's own WebSockets: `WebSocket`, which every browser has.
 //!
 //! It has no backpressure of its own. What arrives is bounded by what the protocol above lets come,
 //! and by [`WebSocketOptions::max_waiting`] for a server that doesn't keep to it; what is sent, by

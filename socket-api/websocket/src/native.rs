@@ -1,4 +1,4 @@
-//! A WebSocket over any byte stream.
+//! A native WebSocket, over any byte stream.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

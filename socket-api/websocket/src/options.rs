@@ -1,4 +1,4 @@
-//! How a WebSocket is opened.
+//! Options of a WebSocket: how it is opened.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Whole messages.
+//! A WebSocket that carries whole messages.
 
 use std::fmt;
 use std::future::poll_fn;

@@ -1,4 +1,4 @@
-//! Bytes in messages.
+//! A byte stream in a WebSocket's messages.
 
 use std::io;
 use std::pin::Pin;

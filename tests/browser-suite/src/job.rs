@@ -1,4 +1,4 @@
-//! What a test asks of the page, and what it gets.
+//! Jobs: what a test asks of the page, and what it gets.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What tests run inside a browser.
+//! The suite that tests run inside a browser.
 //!
 //! Compiled to WebAssembly, it is the module of the page in `page/`, which works as an ordinary page and
 //! as an Isolated Web App: a test hands it a [`Job`](job::Job) and gets an

@@ -1,4 +1,4 @@
-//! The page's side: it runs jobs.
+//! The page's side of the suite: it runs jobs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Bytes that both sides know, so that each sees what the other's stream has lost.
+//! The pattern: bytes that both sides know, so that each sees what the other's stream has lost.
 
 use std::sync::LazyLock;
 

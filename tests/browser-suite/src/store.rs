@@ -1,4 +1,4 @@
-//! What is done with a store in the page.
+//! Jobs about a store: what is done with one in the page.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

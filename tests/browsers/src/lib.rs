@@ -1,4 +1,4 @@
-//! What the tests in a browser share: the page that runs jobs, and the servers that it speaks with.
+//! Parts that the tests in a browser share: the page that runs jobs, and the servers that it speaks with.
 
 pub mod peers;
 pub mod picture;

@@ -1,1 +1,1 @@
-//! Its tests run `cargo run --example …` and look at what is printed.
+//! Tests of the examples: they run `cargo run --example …` and look at what is printed.

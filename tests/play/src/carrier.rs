@@ -1,4 +1,4 @@
-//! What carries a core's bytes.
+//! Carriers of a transcript: how a core's bytes reach it and leave it.
 
 use jackfield_socket::driver::{Core, DatagramCore, Peer, StreamCore};
 use jackfield_socket::time::Instant;

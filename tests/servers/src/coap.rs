@@ -1,4 +1,4 @@
-//! What the tests of the CoAP client share.
+//! Parts that the tests of the CoAP client share.
 
 pub mod scenario;
 

@@ -1,4 +1,4 @@
-//! What happens to a client under test: all of it is kept, and can be waited for.
+//! The record of what happens to a client under test: all of it is kept, and can be waited for.
 
 use std::fmt::{Debug, Write as _};
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What the tests of this package share: the servers, ready to be connected to.
+//! Parts that the tests of this package share: the servers, ready to be connected to.
 //!
 //! The tests need the servers of `jackfield_testing`; `cargo xtask test` installs them, or says that
 //! they are skipped.

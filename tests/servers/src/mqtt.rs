@@ -1,4 +1,4 @@
-//! What the tests of the MQTT client share.
+//! Parts that the tests of the MQTT client share.
 
 pub mod scenario;
 pub mod scram;

@@ -1,4 +1,4 @@
-//! What an IRC client does in its life, the same against every server.
+//! The scenario of an IRC client's life, the same against every server.
 
 use std::time::Duration;
 

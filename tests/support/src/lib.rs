@@ -1,4 +1,4 @@
-//! What tests, benches and the demo share: real servers, certificates, a recording proxy, a
+//! Parts that tests, benches and the demo share: real servers, certificates, a recording proxy, a
 //! browser. Nothing here ships.
 //!
 //! Everything here listens on loopback only, takes free ports, keeps its files in a directory of

@@ -1,4 +1,4 @@
-//! What a page passes: `CoapOptions` and `CoapRequestOptions`.
+//! Options of the CoAP client, as a page passes them: `CoapOptions` and `CoapRequestOptions`.
 
 use jackfield_coap::client::SecurityContext;
 use jackfield_coap::codec::{Code, ContentFormat, Target};

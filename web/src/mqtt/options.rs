@@ -1,4 +1,4 @@
-//! What a page passes: `MqttOptions` and the options of its methods.
+//! Options of the MQTT client, as a page passes them: `MqttOptions` and those of its methods.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! In place of `sockets`, where the module was built without them.
+//! A stand-in for `sockets`, where the module was built without them.
 
 use jackfield_socket::{AnyStream, Endpoint, Error, ErrorKind, Result, TcpOptions};
 use js_sys::Object;

@@ -1,4 +1,4 @@
-//! Direct Sockets or a relay, and TLS over either.
+//! Sockets of a page: Direct Sockets or a relay, and TLS over either.
 
 use jackfield_direct::Direct;
 use jackfield_relay::{Relay, RelayConfig};

@@ -1,4 +1,4 @@
-//! Who may depend on whom: the rules that keep the three rings apart. Where a crate stands says
+//! Edges between crates: the rules that keep the three rings apart. Where a crate stands says
 //! which ring it belongs to.
 //!
 //! ```text

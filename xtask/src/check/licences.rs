@@ -1,4 +1,4 @@
-//! The licences of everything that ships: nothing that would bind whoever uses it.
+//! Licences of everything that ships: nothing may bind whoever uses it.
 
 use std::collections::BTreeMap;
 

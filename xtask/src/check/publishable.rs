@@ -1,4 +1,4 @@
-//! What others can take from crates.io: it packages, and says what it is.
+//! Crates for crates.io: each packages, and says what it is.
 
 use anyhow::{Result, bail};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Every fuzz target is replayed by a test: what fuzzing found stays mended.
+//! Replays of the fuzz targets: a test has each, so that what fuzzing found stays mended.
 
 use std::collections::BTreeSet;
 use std::fs;

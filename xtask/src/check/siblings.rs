@@ -1,4 +1,4 @@
-//! What the protocols have in common: the same files, and cores that know no clock and no task.
+//! Siblings: the protocols have the same files, and cores that know no clock and no task.
 //!
 //! Whoever has read one of them finds his way in the others.
 

@@ -1,4 +1,4 @@
-//! Direct Sockets' interface, and as much of the streams' as is needed.
+//! Bindings of Direct Sockets, and as much of the streams' interface as is needed.
 //!
 //! `web_sys::TcpSocket` is another interface, long dead.
 

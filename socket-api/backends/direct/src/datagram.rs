@@ -1,4 +1,4 @@
-//! UDP sockets.
+//! UDP sockets on Direct Sockets.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! What Chrome's exceptions mean.
+//! Errors of Direct Sockets: what Chrome's exceptions mean.
 
 use std::io;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Listening for TCP connections.
+//! TCP listeners on Direct Sockets.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Opening sockets.
+//! The network of Direct Sockets: it opens streams, listeners and UDP sockets.
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! When to write how much, so that Chrome loses none of it.
+//! The shaper: it says when to write how much, so that Chrome loses none of it.
 //!
 //! A page's bytes go to the network process through a pipe that holds 64 KiB. Chromium 156 drops a
 //! `write()` which starts while that pipe is exactly full: it takes "wait" for "all written", and

@@ -1,4 +1,4 @@
-//! TCP streams.
+//! TCP streams on Direct Sockets.
 
 use std::cell::Cell;
 use std::fmt;

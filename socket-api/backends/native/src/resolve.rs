@@ -1,4 +1,4 @@
-//! From a host to its addresses.
+//! The resolver: from a host to its addresses.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Byte streams and listeners.
+//! Byte streams and listeners on the operating system's TCP.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};

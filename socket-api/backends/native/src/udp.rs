@@ -1,4 +1,4 @@
-//! UDP sockets.
+//! UDP sockets of the operating system.
 
 use std::future::Future;
 use std::io;

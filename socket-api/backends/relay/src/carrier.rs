@@ -1,4 +1,4 @@
-//! What carries the messages: one WebSocket, natively or the page's own.
+//! The carrier of a relay's messages: one WebSocket, natively or the page's own.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

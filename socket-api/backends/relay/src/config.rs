@@ -1,4 +1,4 @@
-//! Where the relay is, and how it is used.
+//! Configuration of the backend: where the relay is, and how it is used.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The network, and the future that runs it.
+//! The network through a relay, and the future that runs it.
 
 use std::fmt;
 use std::future::{Future, poll_fn};

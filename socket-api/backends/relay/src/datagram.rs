@@ -1,4 +1,4 @@
-//! UDP sockets.
+//! UDP sockets through a relay.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! One WebSocket's worth of streams: the multiplexer, and who waits for what.
+//! A session: one WebSocket, its multiplexer, and who waits for what.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

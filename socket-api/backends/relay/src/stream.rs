@@ -1,4 +1,4 @@
-//! Streams and listeners.
+//! Streams and listeners through a relay.
 
 use std::fmt;
 use std::io;

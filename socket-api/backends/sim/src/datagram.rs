@@ -1,4 +1,4 @@
-//! UDP sockets.
+//! UDP sockets in the world.
 
 use std::collections::BTreeMap;
 use std::io;

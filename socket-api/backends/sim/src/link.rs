@@ -1,4 +1,4 @@
-//! What lies between two hosts, and when what is sent arrives.
+//! Links: what lies between two hosts, and when what is sent arrives.
 
 use std::num::NonZeroU64;
 use std::time::Duration;

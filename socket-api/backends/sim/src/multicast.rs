@@ -1,4 +1,4 @@
-//! Who hears a group.
+//! Multicast groups in the world, and who hears each.
 
 use std::net::SocketAddr;
 

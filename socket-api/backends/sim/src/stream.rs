@@ -1,4 +1,4 @@
-//! One side of a stream.
+//! Streams in the world: one side of a connection.
 
 use std::io;
 use std::pin::Pin;

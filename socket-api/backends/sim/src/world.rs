@@ -1,4 +1,4 @@
-//! Everything a network is made of, behind its lock.
+//! The world: everything that a network is made of, behind its lock.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Arguments;

@@ -1,4 +1,4 @@
-//! Futures that are dropped before they are ready.
+//! Cancellation: futures that are dropped before they are ready.
 
 use std::time::Duration;
 

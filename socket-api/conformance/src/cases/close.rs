@@ -1,4 +1,4 @@
-//! Ends, resets, and drops.
+//! Closing: ends, resets, and drops.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a connection asks of the peer: one line of words, then whatever the behaviour says.
+//! Commands to the peer: one line of words each, then whatever the behaviour says.
 
 use std::fmt;
 use std::net::SocketAddr;

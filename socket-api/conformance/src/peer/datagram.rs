@@ -1,4 +1,4 @@
-//! What the peer does with a datagram.
+//! The peer's behaviour with datagrams.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What the peer has seen of its connections, for those who ask.
+//! The peer's record of its connections, for those who ask.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What the peer does with a byte stream.
+//! The peer's behaviour with byte streams.
 
 use std::io;
 use std::net::IpAddr;

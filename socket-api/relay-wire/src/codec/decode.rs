@@ -1,4 +1,4 @@
-//! Bytes to frames.
+//! Decoding: bytes to frames.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! Frames to bytes.
+//! Encoding: frames to bytes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;

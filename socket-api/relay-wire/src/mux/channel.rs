@@ -1,4 +1,4 @@
-//! What an identifier stands for: an opening, a stream, a listener, or a UDP socket.
+//! Channels: what an identifier stands for, an opening, a stream, a listener, or a UDP socket.
 
 use std::collections::VecDeque;
 use std::fmt;

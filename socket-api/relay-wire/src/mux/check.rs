@@ -1,4 +1,4 @@
-//! What must hold inside at any time; the oracle asks.
+//! The multiplexer's invariants: what must hold inside at any time; the oracle asks.
 
 use super::channel::{Channel, Sending};
 use super::{Config, Mux, Role};

@@ -1,4 +1,4 @@
-//! Bytes to be sent, behind room for their frame's header.
+//! Chunks: bytes to be sent, behind room for their frame's header.
 
 use std::fmt;
 

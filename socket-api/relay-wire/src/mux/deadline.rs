@@ -1,4 +1,4 @@
-//! Whether the peer still lives.
+//! Keep-alive: when to ask whether the peer still lives, and when to give it up.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What comes from the peer.
+//! Receiving: what is done with the peer's frames.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What goes to the peer.
+//! Sending: which frames go to the peer.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Who may send next.
+//! Turns: who may send next.
 //!
 //! Everyone with something to send has one frame a turn. Whoever had nothing for a whole round goes
 //! first, once: a keystroke passes the bulk transfers, and a stream that comes and goes can't

@@ -1,4 +1,4 @@
-//! What every sans-IO core has, whatever carries it.
+//! The trait [`Core`]: what every sans-IO core has, whatever carries it.
 
 use crate::time::Instant;
 

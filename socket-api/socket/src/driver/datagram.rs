@@ -1,4 +1,4 @@
-//! Runs any sans-IO datagram core over any datagram socket.
+//! [`DatagramDriver`]: runs any sans-IO datagram core over any datagram socket.
 
 use std::future::poll_fn;
 use std::io;

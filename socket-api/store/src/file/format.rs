@@ -1,4 +1,4 @@
-//! How the log is written.
+//! The log's format: how a store's file is written.
 //!
 //! ```text
 //! file   = header *record

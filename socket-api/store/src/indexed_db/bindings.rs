@@ -1,4 +1,4 @@
-//! As much of IndexedDB's and the Web Locks' interfaces as is needed, in windows and workers alike.
+//! Bindings of IndexedDB and Web Locks, as much as is needed, in windows and workers alike.
 
 use js_sys::{Array, Function, Object, Promise};
 use wasm_bindgen::prelude::*;

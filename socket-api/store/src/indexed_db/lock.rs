@@ -1,4 +1,4 @@
-//! One owner at a time, by a Web Lock.
+//! The lock of a store: one owner at a time, by a Web Lock.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What a CoAP client does in its life, the same with every server.
+//! The scenario of a CoAP client's life, the same with every server.
 
 use std::fmt::Debug;
 use std::future::Future;

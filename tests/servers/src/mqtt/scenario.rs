@@ -1,4 +1,4 @@
-//! What an MQTT client does in its life, the same with every broker.
+//! The scenario of an MQTT client's life, the same with every broker.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

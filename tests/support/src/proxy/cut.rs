@@ -1,4 +1,4 @@
-//! Where a connection is cut.
+//! Cuts: where the proxy ends a connection.
 
 /// A direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
