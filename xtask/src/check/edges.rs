@@ -39,7 +39,8 @@ impl Ring {
     pub(super) fn of(folder: &str) -> Self {
         let parts: Vec<&str> = folder.split('/').collect();
         match parts[..] {
-            ["protocols", ..] => Self::Protocol,
+            // The second proves what a protocol needs, and is held to the same rules.
+            ["protocols", ..] | ["tests", "finger"] => Self::Protocol,
             ["socket-api", "backends", ..] => Self::Backend,
             ["socket-api", ..] => Self::Foundation,
             ["relayd"] => Self::RelayServer,
@@ -261,6 +262,7 @@ mod tests {
     fn a_crate_is_what_it_stands_among() {
         for (folder, ring) in [
             ("protocols/gopher", Ring::Protocol),
+            ("tests/finger", Ring::Protocol),
             ("socket-api/backends/pigeon", Ring::Backend),
             ("socket-api/serial", Ring::Foundation),
             ("relayd", Ring::RelayServer),
