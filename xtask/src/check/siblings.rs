@@ -17,9 +17,7 @@ const NOT_YET: &[&str] = &[
     "protocols/coap/src/client/action.rs: does not exist",
     "protocols/coap/tests/client.rs: does not exist",
     "protocols/coap/tests/transcripts.rs: does not exist",
-    "protocols/irc/src/client/action.rs: does not exist",
     "protocols/irc/tests/messages.rs: does not exist",
-    "protocols/mqtt/src/client/action.rs: does not exist",
     "protocols/mqtt/tests/messages.rs: does not exist",
     "protocols/mqtt/tests/transcripts.rs: does not exist",
 ];
