@@ -1,4 +1,4 @@
-//! Any TCP or UDP protocol, in any web app.
+//! Jackfield: any TCP or UDP protocol, in any web app.
 //!
 //! This crate gathers the others under one name: a feature a protocol, a feature a backend.
 //!

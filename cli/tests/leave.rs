@@ -1,5 +1,5 @@
-//! What is said in the end: to the peer when a signal comes or nobody reads any more, and to the
-//! shell.
+//! Leave-taking: what is said in the end, to the peer when a signal comes or nobody reads any more,
+//! and to the shell.
 #![cfg(unix)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What shells and `man` want to know.
+//! Completions and man pages: what shells and `man` want to know.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Who comes in, and what may be reached: the rules, from end to end.
+//! Access, from end to end: who comes in, and what may be reached.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What the log has, and what it must never have.
+//! The log: what it has, and what it must never have.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What the relay's process holds while nobody takes what is sent: two windows a stream at the most.
+//! Memory of the relay's process while nobody takes what is sent: two windows a stream at the most.
 //!
 //! The bytes that a stalled reader leaves lying must wait where they come from, not in the relay.
 

@@ -386,7 +386,7 @@ export interface MqttMessage {
   time: number;
   /** The payload as UTF-8. */
   text(): string;
-  /** The payload as JSON. @throws {SyntaxError} if it is none. */
+  /** The payload as JSON. @throws {SyntaxError} if it is not JSON. */
   json(): unknown;
   /** With `manualAcknowledgement`: done with it; `code` refuses it (128 and more, version 5). */
   acknowledge(code?: number): Promise<void>;
@@ -502,7 +502,7 @@ export interface CoapResponse {
   time: number;
   /** The payload as UTF-8. */
   text(): string;
-  /** The payload as JSON. @throws {SyntaxError} if it is none. */
+  /** The payload as JSON. @throws {SyntaxError} if it is not JSON. */
   json(): unknown;
 }
 

@@ -58,7 +58,7 @@ struct Link {
     /// Where a stream or a socket was opened, how well it is protected.
     network: Option<Secured>,
     open: RefCell<bool>,
-    /// Why there is none now.
+    /// Why there is no connection now.
     problem: RefCell<Option<ConnectionError>>,
     /// Whether all of this was told: the client has ended.
     ended: watch::Sender<bool>,
@@ -348,7 +348,7 @@ impl Link {
         }
     }
 
-    /// Why there is no answer: because there is no connection, where there is none.
+    /// Why there is no answer. Where the connection was lost, the error says why that was.
     async fn error(&self, error: &RequestError) -> JsValue {
         if matches!(error, RequestError::Closed) {
             // It was not closed without a reason, which is told in a moment.

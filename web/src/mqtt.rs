@@ -125,8 +125,9 @@ impl Mqtt {
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
     pub async fn subscribe(&self, filter: String, options: JsValue) -> Result<MqttSubscription> {
-        let filter = TopicFilter::new(filter)
-            .map_err(|error| socket_error(&invalid("filter", format_args!("is none: {error}"))))?;
+        let filter = TopicFilter::new(filter).map_err(|error| {
+            socket_error(&invalid("filter", format_args!("is not valid: {error}")))
+        })?;
         let options = options::subscribe(&Options(&options));
         let options = options.map_err(|error| socket_error(&error))?;
         let subscription = self.client.messages(filter, options).await;

@@ -37,7 +37,7 @@ impl Network {
             .map_err(|error| socket_error(&error))
     }
 
-    /// Which way was taken: `direct`, `relay`, or none.
+    /// Which way was taken: `direct` or `relay`; `None` where there is neither.
     #[wasm_bindgen(getter)]
     pub fn kind(&self) -> Option<String> {
         self.sockets.kind().map(Into::into)

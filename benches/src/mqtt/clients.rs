@@ -26,7 +26,7 @@ impl Client {
         }
     }
 
-    /// A command that runs the client's script with these arguments; none for those without one.
+    /// A command that runs the client's script with these arguments; `None` for those without one.
     pub(super) fn script(self, peers: &Peers, arguments: &[String]) -> Option<Command> {
         let mut command = match self {
             Self::Jackfield | Self::Rumqttc => return None,

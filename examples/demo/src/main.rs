@@ -1,4 +1,4 @@
-//! What `cargo xtask demo` starts: a relay, servers, what speaks with them, and the pages.
+//! The demo that `cargo xtask demo` starts: a relay, servers, what speaks with them, and the pages.
 //!
 //! Everything listens on this machine's loopback addresses only, with certificates and a token made
 //! for this run; nothing is left when it ends.

@@ -1,5 +1,5 @@
-//! What publishes to the broker: a greenhouse that is always there, and a garage that is gone now
-//! and then without a word, so that the broker publishes its last will. Jackfield's own client,
+//! Sensors that publish to the broker: a greenhouse that is always there, and a garage that is gone
+//! now and then without a word, so that the broker publishes its last will. Jackfield's own client,
 //! natively. And the weather in the hall, for the CoAP device.
 
 use std::f64::consts::TAU;

@@ -78,7 +78,7 @@ pub struct ServerConfig {
     pub max_observers: usize,
     /// How many stream connections there may be; further ones wait to be accepted. Default: 100.
     pub max_connections: usize,
-    /// What the jitter of repeating messages, and the message ids, begin with. Default: none, for
+    /// What the jitter of repeating messages, and the message ids, begin with. Default: `None`, for
     /// another one each time.
     pub seed: Option<u64>,
 }

@@ -40,7 +40,7 @@ impl<S: ByteStream> Peer<S> {
         self.stream.flush().await.expect("it is sent");
     }
 
-    /// The next message; none at the stream's end.
+    /// The next message; `None` at the stream's end.
     async fn receive(&mut self) -> Option<Message> {
         loop {
             if let Some(header) = FrameHeader::decode(&self.received)

@@ -53,7 +53,7 @@ fn each_disagreement_about_mutated_messages_is_known() {
     assert_eq!(disagreements.len(), 5, "{disagreements:?}");
 }
 
-/// Why we refuse what coap-lite reads; none where there is no reason.
+/// Why we refuse what coap-lite reads; `None` where there is no reason.
 fn explain(error: &DecodeError, bytes: &[u8]) -> Option<&'static str> {
     match error.kind() {
         // RFC 7252, section 3: "Messages with unknown version numbers MUST be silently ignored."

@@ -1,5 +1,5 @@
-//! What must hold for any input: shared by the tests here and the fuzz targets, which are a line
-//! over one of these functions.
+//! Oracles: what must hold for any input. They are shared by the tests here and the fuzz targets,
+//! which are a line over one of these functions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What of HTTP a WebSocket's handshake needs: a request's head, its headers, a short answer.
+//! As much of HTTP as a WebSocket's handshake needs: a request's head, its headers, a short answer.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Errors of a client's connection: why there is none now, or none any more.
+//! Errors of a client's connection: why it was lost, or could not be made.
 
 use std::fmt;
 use std::sync::Arc;

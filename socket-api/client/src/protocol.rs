@@ -40,7 +40,7 @@ pub trait Protocol: Send + 'static {
     /// poster, the protocol can ask itself for something later.
     ///
     /// # Errors
-    /// Where there can be none: the client ends with it.
+    /// Where there can be no core: the client ends with the error.
     fn begin(
         &mut self,
         poster: Poster<Self::Action>,
@@ -122,7 +122,7 @@ pub trait Protocol: Send + 'static {
 pub enum Link {
     /// A stream is open, though the session may not have begun.
     Up,
-    /// There is none.
+    /// No stream is open.
     Down,
 }
 

@@ -1,4 +1,4 @@
-//! One suite that every backend of the socket API passes.
+//! The conformance suite, which every backend of the socket API passes.
 //!
 //! A backend is tested against a [`Peer`]: a scripted server which does what the first line of
 //! each connection asks of it, so that the suite can have it stall, cut a stream short, or connect

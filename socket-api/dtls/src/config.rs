@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Psk;
 
-/// How to set up sessions.
+/// Configuration of DTLS sessions.
 ///
 /// ```
 /// use std::time::Duration;

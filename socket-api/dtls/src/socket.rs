@@ -20,7 +20,7 @@ use crate::error::Failure;
 /// The largest datagram that is received: one that holds the largest record (RFC 6347, section
 /// 4.1; RFC 5246, section 6.2.3). What is larger is dropped.
 const LARGEST: usize = 16 * 1024 + 2 * 1024 + 13;
-/// A deadline further away than this is none: the engine says "in ten years" where it has none.
+/// A deadline further away than this stands for no deadline: the engine says "in ten years" then.
 const NO_DEADLINE: Duration = Duration::from_hours(365 * 24);
 
 /// A DTLS session with one peer.

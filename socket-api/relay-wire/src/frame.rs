@@ -126,7 +126,7 @@ pub enum Frame {
         peer: Option<SocketAddr>,
         /// Whether the relay could receive its beginning only.
         truncated: bool,
-        /// The bytes; they may be none.
+        /// The bytes; there may be no bytes at all.
         data: Bytes,
     },
     /// Relay: how many datagrams of a UDP socket it has dropped since it was opened.
@@ -162,7 +162,7 @@ pub enum Frame {
 pub struct Settings {
     /// How many streams, listeners and UDP sockets the sender of the settings lets exist at once.
     pub max_open: u32,
-    /// What the relay grants this client; from a client, none.
+    /// What the relay grants this client; from a client, always empty.
     pub capabilities: Capabilities,
 }
 

@@ -44,7 +44,7 @@ const VERSION: u8 = 1;
 pub struct Id(NonZeroU32);
 
 impl Id {
-    /// The identifier with this number; 0 is none.
+    /// The identifier with this number; `None` for 0, which names nothing.
     pub fn new(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)
     }

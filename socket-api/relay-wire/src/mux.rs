@@ -48,7 +48,7 @@ pub enum Role {
     Relay,
 }
 
-/// What one end may hold.
+/// Configuration of one end: what it may hold.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
@@ -93,7 +93,7 @@ impl Default for Config {
     }
 }
 
-/// What has happened.
+/// An event of the multiplexer: what has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

@@ -1,5 +1,5 @@
 //! The wire against `tests/vectors/relay`: each file is one frame in hexadecimal, field by field,
-//! with comments; what begins with `bad-` is none, and says why.
+//! with comments; what begins with `bad-` is not a frame, and says why.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -93,7 +93,7 @@ pub trait DatagramSocket: Send + Sync + Unpin + Debug + 'static {
     }
 }
 
-/// What was received.
+/// A datagram that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Datagram {
@@ -176,7 +176,7 @@ pub struct UdpOptions {
     pub family: AddressFamily,
     /// On an IPv6 address, whether IPv4 is left out, when binding. Default: the system's choice.
     pub v6_only: Option<bool>,
-    /// Multicast, when binding. Default: none.
+    /// Multicast, when binding. Default: `None`.
     pub multicast: Option<MulticastOptions>,
 }
 
@@ -240,7 +240,7 @@ impl UdpOptions {
     }
 }
 
-/// How a bound socket takes part in multicast.
+/// Multicast options of a bound socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MulticastOptions {

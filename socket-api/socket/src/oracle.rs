@@ -1,5 +1,5 @@
-//! What must hold for any input: shared by the tests here and the fuzz target, which is a line over
-//! this function.
+//! The oracle of endpoints: what must hold for any input. It is shared by the tests here and the
+//! fuzz target, which is a line over this function.
 
 use crate::Endpoint;
 

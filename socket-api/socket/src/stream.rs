@@ -172,7 +172,7 @@ pub trait TcpListener: Send + Sync + Unpin + Debug + 'static {
     }
 }
 
-/// How to open a byte stream.
+/// Options of a byte stream that is opened.
 ///
 /// ```
 /// use jackfield_socket::TcpOptions;
@@ -238,7 +238,7 @@ pub enum AddressFamily {
     V6,
 }
 
-/// How to listen.
+/// Options of a listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListenOptions {

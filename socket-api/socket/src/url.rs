@@ -43,7 +43,7 @@ impl Url {
         self.port
     }
 
-    /// The host at its port, or at this one where none is named.
+    /// The host at its port, or at this one where the URL names no port.
     pub fn endpoint(&self, default_port: u16) -> Endpoint {
         Endpoint::new(self.host.clone(), self.port.unwrap_or(default_port))
     }

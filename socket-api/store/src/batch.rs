@@ -77,7 +77,7 @@ impl Batch {
             .sum()
     }
 
-    /// The changes in the order of their keys: the new value, or none where it is deleted.
+    /// The changes in the order of their keys: the new value, or `None` where it is deleted.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         self.changes
             .iter()

@@ -30,7 +30,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// How a client secures its streams.
+/// Configuration of a client's side of TLS.
 ///
 /// ```
 /// use jackfield_tls::{TlsConfig, TlsVersion};
@@ -48,7 +48,7 @@ pub struct TlsConfig {
     common: Common,
 }
 
-/// How a server secures its streams.
+/// Configuration of a server's side of TLS.
 #[derive(Clone, Debug)]
 pub struct TlsServerConfig {
     identity: Identity,

@@ -108,7 +108,7 @@ impl FromStr for Pin {
     /// Reads the text of a pin.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput), where it is none.
+    /// [`InvalidInput`](ErrorKind::InvalidInput), where it is not a pin.
     fn from_str(text: &str) -> Result<Self> {
         let split = [
             ("certificate:", Of::Certificate),

@@ -1,4 +1,4 @@
-//! Who is let in, who is not, and what the error says.
+//! The handshake: who is let in, who is not, and what the error says.
 
 mod common;
 

@@ -18,10 +18,10 @@ pub struct WebSocketOptions {
     /// The path, and perhaps a query, that [`WebSocketNetwork`](crate::WebSocketNetwork) asks for;
     /// a [`WebSocket`](crate::WebSocket) is told a whole address instead. Default: `/`.
     pub path: String,
-    /// The subprotocol that is offered, and which the server must choose. Default: none.
+    /// The subprotocol that is offered, and which the server must choose. Default: `None`.
     pub subprotocol: Option<String>,
     /// What else is offered in the subprotocol's place, which the server reads but doesn't choose:
-    /// the only way in which a page can send a token in the handshake. Never shown. Default: none.
+    /// the only way in which a page can send a token in the handshake. Never shown. Default: empty.
     pub offered_beside: Vec<String>,
     /// The longest message that is taken, in bytes. Default: 16 MiB.
     pub max_message: usize,

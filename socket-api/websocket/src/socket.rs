@@ -60,7 +60,7 @@ impl WebSocket {
     ///
     /// # Errors
     /// - [`InvalidInput`](jackfield_socket::ErrorKind::InvalidInput), where the browser doesn't take
-    ///   the address, or a subprotocol's name is none;
+    ///   the address, or a subprotocol's name is not valid;
     /// - [`Unreachable`](jackfield_socket::ErrorKind::Unreachable), where it does not open: a page
     ///   is not told why;
     /// - [`Protocol`](jackfield_socket::ErrorKind::Protocol), where the server does not choose the

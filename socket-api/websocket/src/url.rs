@@ -29,7 +29,7 @@ impl WebSocketUrl {
     /// The address of this path, which begins with `/` and may hold a query, at this endpoint.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput), where the path is none.
+    /// [`InvalidInput`](ErrorKind::InvalidInput), where the path is not valid.
     pub fn new(secure: bool, endpoint: Endpoint, path: &str) -> Result<Self> {
         check_characters(path)?;
         if !path.starts_with('/') {
@@ -62,7 +62,7 @@ impl WebSocketUrl {
         self.secure
     }
 
-    /// The host and the port; 443 or 80 where none was given.
+    /// The host and the port; 443 or 80 where no port was given.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }

@@ -140,7 +140,7 @@ pub struct Outcome {
 pub enum StoreJob {
     /// Opens the store of this name, and keeps it open until it is closed or the page is left.
     Open(String),
-    /// Commits these changes to it as one batch: new values, or none where one is deleted.
+    /// Commits these changes to it as one batch: new values, or `None` where one is deleted.
     Commit(BTreeMap<String, Option<String>>),
     /// Begins to commit batch after batch, and goes on until the page is left: in each, these keys
     /// all have its number as their value.

@@ -32,7 +32,7 @@ pub struct Taken {
     pub bytes: u64,
     /// The first place where they were not the pattern.
     pub wrong: Option<u64>,
-    /// Why it was cut; none where the client has ended it in order.
+    /// Why it was cut; `None` where the client has ended it in order.
     pub error: Option<String>,
 }
 

@@ -157,7 +157,7 @@ pub(crate) enum Step {
     Ours(Side),
     Says {
         side: Side,
-        /// The connection's name; none where there is one.
+        /// The connection's name; empty where there is only one connection.
         who: String,
         text: String,
         /// Whether it comes in one piece with the line before.

@@ -23,7 +23,7 @@ pub trait Source: Send + 'static {
     /// What happens.
     type Event: Clone + Debug + Send;
 
-    /// The next event; none at the end.
+    /// The next event; `None` at the end.
     fn next(&mut self) -> impl Future<Output = Option<Self::Event>> + Send;
 }
 

@@ -28,7 +28,7 @@ impl Bridge {
     /// Starts one to this server; it chooses this subprotocol, whatever a client offers.
     ///
     /// # Errors
-    /// Where no port is free, or the subprotocol's name is none.
+    /// Where no port is free, or the subprotocol's name is not valid.
     pub async fn start(server: SocketAddr, subprotocol: Option<&str>) -> io::Result<Self> {
         let chosen = match subprotocol {
             Some(name) => Some(HeaderValue::try_from(name).map_err(io::Error::other)?),

@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 use crate::convert::object;
 use crate::running;
 
-/// The event as pages get it; none for those that tell a page nothing.
+/// The event as pages get it; `None` for those that tell a page nothing.
 pub(super) fn to_object(event: &Event) -> Option<Object> {
     Some(match event {
         Event::JoinFailed { channel, error } => fault(channel, &error.to_string()),

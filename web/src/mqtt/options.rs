@@ -106,7 +106,7 @@ pub(super) fn subscribe(options: &Options<'_>) -> Result<SubscribeOptions> {
         None | Some("always") => RetainHandling::Send,
         Some("new") => RetainHandling::SendIfNew,
         Some("never") => RetainHandling::DoNotSend,
-        Some(_) => return Err(invalid("retained", "is none of always, new and never")),
+        Some(_) => return Err(invalid("retained", "is not one of always, new and never")),
     };
     Ok(subscribe)
 }
@@ -180,7 +180,7 @@ fn qos(options: &Options<'_>) -> Result<Option<QoS>> {
     };
     match QoS::from_u8(whole("qos", level, 2)? as u8) {
         Some(level) => Ok(Some(level)),
-        None => Err(invalid("qos", "is none of 0, 1 and 2")),
+        None => Err(invalid("qos", "is not one of 0, 1 and 2")),
     }
 }
 

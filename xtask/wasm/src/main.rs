@@ -1,4 +1,5 @@
-//! What `cargo xtask` does with WebAssembly, apart from it so that its other verbs start at once.
+//! The part of `cargo xtask` that handles WebAssembly: apart, so that its other verbs start at
+//! once.
 
 #![expect(
     clippy::print_stdout,

@@ -1,5 +1,5 @@
-//! What CoAP adds to the loop of every client: requests that wait for a connection, and observations
-//! that outlive it; over streams and over datagrams.
+//! The connection of a client: CoAP adds to the loop of every client requests that wait for a
+//! connection, and observations that outlive it; over streams and over datagrams.
 
 use std::future::{Future, ready};
 use std::net::SocketAddr;

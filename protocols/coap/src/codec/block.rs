@@ -134,7 +134,7 @@ impl BlockSize {
         }
     }
 
-    /// The largest that is no larger than this many bytes, and 16 where none is.
+    /// The largest that is no larger than this many bytes, and 16 where there is no such size.
     pub fn at_most(bytes: usize) -> Self {
         Self::ALL
             .into_iter()

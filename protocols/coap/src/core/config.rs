@@ -29,7 +29,7 @@ pub struct Config {
     /// The longest of those delays. Default: 5 min.
     pub longest_retry: Duration,
     /// What randomness begins with: the same seed gives the same tokens, which can then be guessed.
-    /// For tests only. Default: none, for the system's randomness.
+    /// For tests only. Default: `None`, for the system's randomness.
     pub seed: Option<u64>,
 }
 

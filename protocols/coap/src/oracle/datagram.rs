@@ -1,4 +1,4 @@
-//! What the message layer over datagrams promises, whatever its peers send.
+//! The oracle of the message layer over datagrams: what it promises, whatever its peers send.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

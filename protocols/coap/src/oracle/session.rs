@@ -1,4 +1,5 @@
-//! What the request layer and the transfers in blocks promise, whatever servers answer.
+//! The oracle of the request layer and of transfers in blocks: what they promise, whatever servers
+//! answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the message layer over streams promises, whatever its peer sends.
+//! The oracle of the message layer over streams: what it promises, whatever its peer sends.
 
 use std::collections::BTreeMap;
 

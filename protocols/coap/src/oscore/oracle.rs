@@ -1,4 +1,5 @@
-//! What must hold for any input: shared by the tests here and the fuzz target.
+//! The oracle of OSCORE: what must hold for any input, shared by the tests here and the fuzz
+//! target.
 
 use super::crypto::{additional_data, nonce};
 use super::option::Header;

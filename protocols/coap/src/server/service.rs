@@ -1,5 +1,5 @@
-//! What a server keeps of those who ask it by one socket or connection: bodies in transfer, and
-//! who observes what.
+//! A service: what a server keeps of those who ask it by one socket or connection, bodies in
+//! transfer and who observes what.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

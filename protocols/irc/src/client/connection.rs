@@ -1,5 +1,5 @@
-//! What IRC adds to the loop that every stream client has: sessions that begin anew with each
-//! connection, and the channels that are entered again.
+//! The connection of a client: IRC adds to the loop of every client sessions that begin anew with
+//! each stream, and the channels that are entered again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{self, Future};

@@ -1,4 +1,5 @@
-//! What must hold whatever clients send: shared by the fuzz target and the tests.
+//! The oracle of the server: what must hold whatever clients send, shared by the fuzz target and
+//! the tests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

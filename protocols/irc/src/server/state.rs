@@ -1,4 +1,4 @@
-//! Who is connected, which channels there are, and how lines get to clients.
+//! State of the server: who is connected, which channels there are, and how lines get to clients.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::Waker;

@@ -1,5 +1,5 @@
-//! What MQTT adds to the loop that every stream client has: a session that outlives connections and
-//! perhaps the process, a router, and redirection.
+//! The connection of a client: MQTT adds to the loop of every client a session that outlives
+//! connections and perhaps the process, a router, and redirection.
 
 mod calls;
 mod publishing;

@@ -1,5 +1,5 @@
-//! What the types allow, and a packet, or a version of MQTT, doesn't: refused before a byte is
-//! written.
+//! Checks before a packet is written: the types allow more than a packet, or a version of MQTT, can
+//! carry.
 
 use super::{
     Auth, AuthReason, Authentication, ConnAck, Connect, ConnectReason, Disconnect,

@@ -1,4 +1,4 @@
-//! What packets are made of, read (MQTT 5, section 1.5).
+//! Reading of what packets are made of: numbers, strings, bytes (MQTT 5, section 1.5).
 
 use std::num::NonZeroU16;
 

@@ -1,4 +1,4 @@
-//! What packets are made of, written.
+//! Writing of what packets are made of: numbers, strings, bytes (MQTT 5, section 1.5).
 //!
 //! A packet's body is written twice by the same code: once to a [`Counter`], since its length comes
 //! in front, and once to the output. So the length can't be another than that of what is written.

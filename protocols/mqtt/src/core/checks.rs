@@ -1,5 +1,5 @@
-//! What is refused before a byte is sent: what the version lacks, what the server said that it
-//! doesn't take, and what no packet can carry.
+//! Checks of what is to be sent, before a byte is: what the version lacks, what the server said
+//! that it doesn't take, and what no packet can carry.
 
 use super::request::CleanStart;
 use super::session::Session;

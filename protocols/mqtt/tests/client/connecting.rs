@@ -1,4 +1,4 @@
-//! How connections begin and end.
+//! Connecting: how connections begin and end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is published: its outcome, the queue, and the store.
+//! Publishing: a message's outcome, the queue, and the store.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What comes: acknowledgements, subscriptions, and responses.
+//! Receiving: acknowledgements, subscriptions, and responses.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the tests with vectors share.
+//! Parts that the tests with vectors share.
 
 use std::path::{Path, PathBuf};
 

@@ -82,7 +82,7 @@ impl DirectDatagramSocket {
         }
     }
 
-    /// Where this datagram goes, as its options; none for the peer of a connected socket.
+    /// Where this datagram goes, as its options: no address for a connected socket's peer.
     fn destination(&self, len: usize, to: Option<SocketAddr>) -> io::Result<Options> {
         let wrong = |what: &str| Err(Error::new(ErrorKind::InvalidInput, what.to_owned()).into());
         let Some(target) = to.or(self.peer) else {

@@ -1,4 +1,4 @@
-//! What only the system's own sockets can show.
+//! Native sockets: what only the system's own can show.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

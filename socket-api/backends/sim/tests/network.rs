@@ -1,4 +1,4 @@
-//! What the simulation itself promises: its seed, its losses, its cuts, its clock.
+//! The simulation's own promises: its seed, its losses, its cuts, its clock.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;

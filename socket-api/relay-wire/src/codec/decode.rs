@@ -309,7 +309,7 @@ fn get_endpoint(body: &mut Bytes) -> Result<Endpoint> {
             Ok(name) if name.as_str() == text => Host::Name(name),
             _ => {
                 return Err(DecodeError::new(
-                    "the host's name is none, or not in lower case",
+                    "the host's name is not valid, or not in lower case",
                 ));
             }
         }

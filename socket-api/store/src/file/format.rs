@@ -81,7 +81,7 @@ pub(super) fn record(salt: u64, offset: u64, batch: &Batch) -> Vec<u8> {
     record
 }
 
-/// The length of the body that follows, and its checksum; none where this is no record's header.
+/// The length of the body that follows, and its checksum; `None` if this isn't a record's header.
 pub(super) fn read_record_header(
     salt: u64,
     offset: u64,
@@ -109,11 +109,11 @@ pub(super) fn checksum(salt: u64, offset: u64, bytes: &[u8]) -> u32 {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Change<'a> {
     pub(super) key: &'a [u8],
-    /// Where in the body the value stands, and its length; none where it is deleted.
+    /// Where in the body the value stands, and its length; `None` where it is deleted.
     pub(super) value: Option<(usize, usize)>,
 }
 
-/// The changes in a body; none where it isn't one.
+/// The changes in a body; `None` where it isn't one.
 pub(super) fn read_body(body: &[u8]) -> Option<Vec<Change<'_>>> {
     let mut changes = Vec::new();
     let mut rest = Reader(body);

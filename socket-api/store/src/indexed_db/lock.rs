@@ -29,7 +29,7 @@ enum State {
 }
 
 impl Lock {
-    /// Takes the lock of this store; none where the browser has no locks for this page.
+    /// Takes the lock of this store; `None` where the browser has no locks for this page.
     pub(super) async fn take(scope: &Scope, name: &str) -> Result<Option<Self>> {
         let Some(locks) = scope.navigator().locks() else {
             return Ok(None);

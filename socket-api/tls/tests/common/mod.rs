@@ -1,4 +1,4 @@
-//! What the tests share: a pipe that can be cut, a listener in memory, and the two ends of a
+//! Parts that the tests share: a pipe that can be cut, a listener in memory, and the two ends of a
 //! secured stream.
 #![allow(
     dead_code,

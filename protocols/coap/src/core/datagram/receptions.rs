@@ -1,4 +1,5 @@
-//! What has been received lately, so that a duplicate is known, and answered as the first was.
+//! Receptions: what has been received lately, so that a duplicate is known, and answered as the
+//! first was.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What changes about a channel or a user: `TOPIC`, `MODE`, and IRCv3's `AWAY`, `ACCOUNT`,
+//! Changes of a channel or a user: `TOPIC`, `MODE`, and IRCv3's `AWAY`, `ACCOUNT`,
 //! `CHGHOST`, `SETNAME`.
 
 use super::command::Said;

@@ -1,4 +1,5 @@
-//! What is said: `PRIVMSG`, `NOTICE`, and what the server says in words (IRCv3 standard-replies).
+//! Chat as it comes in: `PRIVMSG`, `NOTICE`, and what the server says in words (IRCv3
+//! standard-replies).
 
 use super::{Context, Unexpected};
 use crate::codec::{Ctcp, MessageRef, Source};

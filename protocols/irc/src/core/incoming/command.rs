@@ -1,5 +1,5 @@
-//! Who comes and goes: `JOIN`, `PART`, `KICK`, `QUIT`, `NICK`, `INVITE`; and which command goes
-//! where.
+//! Commands as they come in: who comes and goes (`JOIN`, `PART`, `KICK`, `QUIT`, `NICK`, `INVITE`),
+//! and which command goes where.
 
 use super::{Context, Unexpected, given};
 use crate::codec::{Command, MessageRef, Nickname, SourceRef};

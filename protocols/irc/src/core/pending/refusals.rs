@@ -1,4 +1,4 @@
-//! Which requests a refusal can be for, where no label says it.
+//! Refusals: which requests one can be for, where no label says it.
 //!
 //! Most refusals name the channel or the nickname that the request was made about, and many can
 //! come of certain commands only. Some name something else: a mode's letter, another channel, a

@@ -1,4 +1,4 @@
-//! What is published, and who waits for it.
+//! Publishing: what is on its way, and who waits for it.
 
 use jackfield_socket::time;
 
