@@ -66,7 +66,7 @@ pub(crate) async fn run(
     });
     let asked = asked.await;
     if !is_ended {
-        leave::farewell(async { tokio::join!(client.quit(), connection) }).await;
+        leave::farewell(async { tokio::join!(client.close(), connection) }).await;
     }
     asked
 }

@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let state = client.get(&*path).await?;
     println!("{path} is {}", state.text().unwrap_or("no text"));
 
-    client.quit().await;
+    client.close().await;
     Ok(())
 }
 

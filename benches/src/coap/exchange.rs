@@ -112,7 +112,7 @@ async fn ours(at: SocketAddr) -> Result<Times> {
     let response = client.get("/jackfield").await?;
     let get = start.elapsed().as_secs_f64();
     ensure!(response.payload() == body, "another body came back");
-    client.quit().await;
+    client.close().await;
     connection.await??;
     Ok(Times { gets, put, get })
 }

@@ -134,7 +134,7 @@ async fn both_sides_may_start_again() {
             .expect("it is taken");
         let got = client.get("/value").await.expect("it is there");
         assert_eq!(got.payload(), [round]);
-        client.quit().await;
+        client.close().await;
         server.abort();
         let _ = server.await;
     }

@@ -304,7 +304,7 @@ async fn over_tcp_blocks_are_large_and_bodies_the_same() {
     assert!(got == sent, "what came is not what is there");
     assert!((2..16).contains(&parts), "{parts} parts");
     client.ping().await.expect("it is there");
-    client.quit().await;
+    client.close().await;
     assert!(matches!(
         client.get("/value").await,
         Err(RequestError::Closed)

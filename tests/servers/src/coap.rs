@@ -120,8 +120,8 @@ impl Device {
     }
 
     /// Takes leave, and waits until that is done.
-    pub async fn quit(self) {
-        self.client.quit().await;
+    pub async fn close(self) {
+        self.client.close().await;
         self.ended().await.expect("an end in order");
     }
 

@@ -227,7 +227,7 @@ async fn large_answers_to_large_bodies_come_whole() {
                 assert!(answer.text() == Some(&expected), "{name} {length}");
             }
         }
-        device.quit().await;
+        device.close().await;
     }
 }
 
@@ -269,7 +269,7 @@ async fn a_proxy_forwards_by_uri_and_by_scheme() {
     let hello = timeout(LONG, device.client.request(far)).await;
     let hello = hello.expect("in time").expect("an answer");
     assert_eq!(hello.text(), Some("hello"));
-    device.quit().await;
+    device.close().await;
 }
 
 /// That many answer one request is seen in the simulation; here one host has one address.

@@ -236,7 +236,7 @@ async fn the_client_does_all_of_it_and_goes_on_after_a_restart() {
         assert!(
             matches!(refused, RequestError::Refused(refusal) if refusal.code() == Code::FORBIDDEN)
         );
-        client.quit().await;
+        client.close().await;
     }
     let client = connect(&server, &disk).await;
 
@@ -260,7 +260,7 @@ async fn the_client_does_all_of_it_and_goes_on_after_a_restart() {
         assert!(Some(tick) > before);
         before = Some(tick);
     }
-    client.quit().await;
+    client.close().await;
 }
 
 /// A server that has lost count of what it has accepted asks whether the request is fresh, and the
@@ -293,7 +293,7 @@ async fn a_server_that_starts_again_is_told_that_the_request_is_fresh() {
         assert_eq!(hello.text(), Some("hello"));
         server.restart().await.expect("it starts again");
     }
-    client.quit().await;
+    client.close().await;
 }
 
 #[tokio::test]

@@ -126,5 +126,5 @@ async fn the_client_asks_and_observes_over_it() {
         let now = timeout(LONG, time.next()).await.expect("in time");
         assert!(now.expect("it goes on").is_ok());
     }
-    client.quit().await;
+    client.close().await;
 }

@@ -479,19 +479,20 @@ impl Client {
             .unwrap_or(Err(RequestError::TimedOut))
     }
 
-    /// Ends the client: requests and observations that are under way fail with
-    /// [`RequestError::Closed`], and the connection is closed in order.
+    /// Ends the client in order: requests and observations that are under way fail with
+    /// [`RequestError::Closed`], a server that is reached by a stream is told (RFC 8323, section
+    /// 5.6), and the connection future ends. Done at once where it has ended already.
     ///
     /// ```no_run
     /// # use jackfield_coap::client::Client;
     /// # async fn example(client: Client) {
-    /// client.quit().await;
+    /// client.close().await;
     /// # }
     /// ```
     ///
     /// # Cancel safety
-    /// Dropping the future before it is ready may leave the client open.
-    pub async fn quit(&self) {
+    /// Dropping the future may leave the client running, or not.
+    pub async fn close(&self) {
         if self.pass(Action::Close).await.is_ok() {
             self.inner.actions.closed().await;
         }

@@ -94,7 +94,7 @@ pub async fn play(place: &Place) {
         notifications(place, client).await;
         cancellation(place, client).await;
         blocks(place, client).await;
-        device.quit().await;
+        device.close().await;
         freshness(place).await;
         validation(place).await;
         if place.carrier.is_stream() {
@@ -102,7 +102,7 @@ pub async fn play(place: &Place) {
         }
     });
     tokio::join!(fading, meanwhile);
-    reader.quit().await;
+    reader.close().await;
 }
 
 impl Place {
@@ -299,7 +299,7 @@ async fn notifications(place: &Place, client: &Client) {
         assert!(number > last, "{number} after {last}");
         last = number;
     }
-    other.quit().await;
+    other.close().await;
 }
 
 /// Who drops an observation is forgotten.
@@ -367,8 +367,8 @@ async fn freshness(place: &Place) {
     assert_eq!(text(&caching.client, "/counted").await, first);
     let device = place.device();
     assert_ne!(text(&device.client, "/counted").await, first);
-    caching.quit().await;
-    device.quit().await;
+    caching.close().await;
+    device.close().await;
 }
 
 /// What may be stale is asked about, and comes once.
@@ -385,7 +385,7 @@ async fn validation(place: &Place) {
     let valid = soon(device.client.request(request)).await;
     let valid = valid.expect("it still holds");
     assert_eq!((valid.code(), valid.payload()), (Code::VALID, &b""[..]));
-    device.quit().await;
+    device.close().await;
 
     let mut config = (place.config)();
     config.cache = 10_000;
@@ -393,7 +393,7 @@ async fn validation(place: &Place) {
     for _ in 0..3 {
         assert_eq!(text(&caching.client, "/steady").await, "steady");
     }
-    caching.quit().await;
+    caching.close().await;
 }
 
 /// Observations go on over a new connection.
@@ -416,7 +416,7 @@ async fn reconnection(place: &Place) {
     assert_eq!(next(observation).await, "before");
     put(&device.client, "/value", "after").await;
     assert_eq!(next(observation).await, "after");
-    device.quit().await;
+    device.close().await;
 }
 
 /// A server that is silent for longer than what it said is fresh is asked again (RFC 7641, section
