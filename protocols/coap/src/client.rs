@@ -33,6 +33,7 @@
 //! # fn main() {}
 //! ```
 
+mod action;
 mod config;
 mod connection;
 mod desk;

@@ -15,7 +15,8 @@ use jackfield_socket::{Endpoint, MulticastOptions, TcpConnect, UdpOpen};
 use tokio::sync::watch;
 
 use super::ClientConfig;
-use super::desk::{Action, Carrier, Desk};
+use super::action::Action;
+use super::desk::{Carrier, Desk};
 use super::event::{Connection, ConnectionError, Event, Events};
 use super::group::Multicast;
 use super::handle::Client;

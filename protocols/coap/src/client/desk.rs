@@ -1,54 +1,19 @@
 //! The desk: the connection's list of who asked for what, and to whom an answer goes.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 use tokio::sync::{oneshot, watch};
 
+use super::action::{Action, Answered, Ask, Key, Notice};
 use super::mailbox::Slot;
 use crate::codec::Message;
 use crate::core::{
-    ExchangeEvent, ExchangeId, Kind, MessageLayer, NewExchange, Reliability, Session, SessionEvent,
+    ExchangeEvent, ExchangeId, Kind, MessageLayer, NewExchange, Session, SessionEvent,
     TransmissionId,
 };
 use crate::error::RequestError;
-
-/// What a handle passes to its connection.
-#[derive(Debug)]
-pub(super) enum Action {
-    /// A request with one response, or, if it is told only, none.
-    Request(
-        Ask,
-        bool,
-        oneshot::Sender<Result<Option<Message>, RequestError>>,
-    ),
-    Observe(Ask, Slot<Notice>),
-    Group(Ask, SocketAddr, Duration, Slot<Answered>),
-    Ping(oneshot::Sender<Result<(), RequestError>>),
-    /// Nobody waits for this any more.
-    Cancel(Key),
-    Close,
-}
-
-/// What a handle calls what it asked for.
-pub(super) type Key = u64;
-
-/// What a notification brings.
-pub(super) type Notice = Result<(Message, bool), (RequestError, bool)>;
-
-/// Whose answer to a multicast request it is.
-pub(super) type Answered = Result<(SocketAddr, Message), RequestError>;
-
-#[derive(Debug)]
-pub(super) struct Ask {
-    pub(super) key: Key,
-    pub(super) message: Message,
-    pub(super) reliability: Reliability,
-    pub(super) timeout: Option<Duration>,
-}
 
 /// What a handle should know about what carries its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

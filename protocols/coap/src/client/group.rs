@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use jackfield_client::Actions;
 
-use super::desk::{Action, Answered};
+use super::action::{Action, Answered, Ask, Guard};
 use super::handle::IntoRequest;
-use super::inner::{Guard, ask};
 use super::mailbox::{Mailbox, mailbox};
 use crate::codec::{IntoTarget, Message};
 use crate::core::Response;
@@ -70,7 +69,7 @@ impl Multicast {
         let key = self.last_key.fetch_add(1, Ordering::Relaxed);
         let guard = Guard::new(key, self.actions.poster());
         let (slot, mailbox) = mailbox(self.answer_capacity);
-        let ask = ask(key, &request, request.message.clone());
+        let ask = Ask::new(key, &request, request.message.clone());
         let action = Action::Group(ask, group, window, slot);
         let passed = self.actions.send(action).await;
         passed.map_err(|_| RequestError::Closed)?;

@@ -7,10 +7,10 @@ use jackfield_socket::time;
 use tokio::io::AsyncRead;
 use tokio::sync::oneshot;
 
-use super::desk::Action;
+use super::action::{Action, Ask, Guard};
 use super::download::Download;
 use super::event::Status;
-use super::inner::{Guard, Inner, ask};
+use super::inner::Inner;
 use super::mailbox::mailbox;
 use super::observation::Observation;
 use super::upload::{Progress, Source, upload};
@@ -339,7 +339,7 @@ impl Client {
         let (slot, mailbox) = mailbox(self.inner.config.notification_capacity);
         let key = self.next_key();
         let guard = Guard::new(key, self.inner.actions.poster());
-        let ask = ask(key, &request, request.message.clone());
+        let ask = Ask::new(key, &request, request.message.clone());
         self.pass(Action::Observe(ask, slot)).await?;
         Ok(Observation::new(self.clone(), request, mailbox, guard))
     }
@@ -481,7 +481,7 @@ impl Client {
 
     /// Ends the client in order: requests and observations that are under way fail with
     /// [`RequestError::Closed`], a server that is reached by a stream is told (RFC 8323, section
-    /// 5.6), and the connection future ends. Done at once where it has ended already.
+    /// 5.5), and the connection future ends. Done at once where it has ended already.
     ///
     /// ```no_run
     /// # use jackfield_coap::client::Client;

@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_client::{Actions, Poster};
+use jackfield_client::Actions;
 use jackfield_socket::{Endpoint, Host, time};
 use tokio::sync::{oneshot, watch};
 
 use super::ClientConfig;
-use super::desk::{Action, Ask, Carrier, Key};
+use super::action::{Action, Ask, Guard, Key};
+use super::desk::Carrier;
 use super::handle::Client;
 use crate::codec::{BlockSize, Message, OptionNumber};
-use crate::core::{Cache, Reliability, Request};
+use crate::core::{Cache, Request};
 use crate::error::{RequestError, SessionError};
 
 /// How much later than the connection a request itself gives up waiting.
@@ -128,7 +129,7 @@ impl Client {
         let (done, outcome) = oneshot::channel();
         let key = self.next_key();
         let mut guard = Guard::new(key, self.inner.actions.poster());
-        let ask = ask(key, request, message);
+        let ask = Ask::new(key, request, message);
         self.pass(Action::Request(ask, told, done)).await?;
         // Without a connection, nothing else keeps the time.
         let timeout = request
@@ -163,46 +164,5 @@ impl Client {
             Ok(Err(_)) => Err(RequestError::Closed),
             Err(_) => Err(RequestError::NotConnected),
         }
-    }
-}
-
-/// Gives up what was asked for, unless it was disarmed.
-#[derive(Debug)]
-pub(super) struct Guard {
-    key: Key,
-    poster: Option<Poster<Action>>,
-}
-
-impl Guard {
-    pub(super) fn new(key: Key, poster: Poster<Action>) -> Self {
-        Self {
-            key,
-            poster: Some(poster),
-        }
-    }
-
-    pub(super) fn disarm(&mut self) {
-        self.poster = None;
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(poster) = &self.poster {
-            poster.post(Action::Cancel(self.key));
-        }
-    }
-}
-
-pub(super) fn ask(key: Key, request: &Request, message: Message) -> Ask {
-    Ask {
-        key,
-        message,
-        reliability: if request.confirmable {
-            Reliability::Confirmable
-        } else {
-            Reliability::NonConfirmable
-        },
-        timeout: request.timeout,
     }
 }

@@ -1,9 +1,8 @@
 //! Observations: a resource is watched, and its server tells each change (RFC 7641).
 
-use super::desk::Notice;
+use super::action::{Guard, Notice};
 use super::download::Download;
 use super::handle::{Client, accept};
-use super::inner::Guard;
 use super::mailbox::Mailbox;
 use crate::core::{Request, Response};
 use crate::error::RequestError;
