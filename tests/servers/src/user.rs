@@ -83,7 +83,7 @@ impl User {
     ) -> T {
         self.wait(what, |event| match event {
             ClientEvent::Event(event) => pick(event),
-            _ => None,
+            ClientEvent::Status(_) => None,
         })
         .await
     }

@@ -150,7 +150,7 @@ impl Client {
     }
 
     /// Subscribes; done when the server has answered. The messages come as
-    /// [events](super::ClientEvent::Mqtt).
+    /// [events](super::ClientEvent).
     ///
     /// ```no_run
     /// # use jackfield_mqtt::client::Client;

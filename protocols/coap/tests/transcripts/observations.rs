@@ -1,8 +1,5 @@
 //! Observations against `tests/vectors/coap/observations`, with time in the test's hand.
 
-#[expect(dead_code, reason = "messages alone are read here")]
-mod text;
-
 use jackfield_coap::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
 use jackfield_coap::core::{
     Config, ExchangeEvent, ExchangeId, Exchanges, Kind, NewExchange, Outgoing, Verdict,
@@ -119,20 +116,20 @@ impl Protocol for Observations {
             Some(line) => (MessageType::Acknowledgement, line),
             None => (MessageType::NonConfirmable, line),
         };
-        let mut message = text::message(&text::words(line));
+        let mut message = crate::text::message(&crate::text::words(line));
         message.set_token(self.token);
         carried(kind, message)
     }
 
     fn write(&mut self, datagram: &[u8]) -> String {
-        text::written(&Datagram::decode(datagram).expect("a message").message)
+        crate::text::written(&Datagram::decode(datagram).expect("a message").message)
     }
 
     /// The token is not the file's business.
     fn is_sent(&mut self, line: &str, datagram: &[u8]) -> bool {
         let sent = Datagram::decode(datagram).expect("a message").message;
         self.token = sent.token();
-        let expected = text::message(&text::words(line));
+        let expected = crate::text::message(&crate::text::words(line));
         sent.code() == expected.code() && sent.options() == expected.options()
     }
 }

@@ -1,9 +1,6 @@
 //! The message layers against `tests/vectors/coap/datagram` and `tests/vectors/coap/stream`, with
 //! time in the test's hand. The README there has the requests.
 
-#[expect(dead_code, reason = "where the vectors are, the player knows")]
-mod text;
-
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
@@ -16,7 +13,7 @@ use jackfield_play::{Carrier, Datagrams, Protocol, Stream, Transcripts};
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 
-use text::{datagram, hex, message, message_type, words, written, written_datagram};
+use crate::text::{datagram, hex, message, message_type, words, written, written_datagram};
 
 const PEER: Peer = Peer::Connected;
 
