@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use super::options::PAYLOAD_MARKER;
 use super::{
     Block, Code, ContentFormat, DecodeError, DecodeErrorKind, OptionNumber, Options, Token,
@@ -15,7 +17,8 @@ pub struct Message {
     code: Code,
     token: Token,
     options: Options,
-    payload: Vec<u8>,
+    /// Shared, so that what repeats, cuts or keeps a message copies no body.
+    payload: Bytes,
 }
 
 impl Message {
@@ -25,7 +28,7 @@ impl Message {
             code,
             token: Token::EMPTY,
             options: Options::default(),
-            payload: Vec::new(),
+            payload: Bytes::new(),
         }
     }
 
@@ -66,12 +69,22 @@ impl Message {
 
     /// Gives it another payload.
     pub fn set_payload(&mut self, payload: impl Into<Vec<u8>>) {
-        self.payload = payload.into();
+        self.payload = payload.into().into();
+    }
+
+    /// Its payload, of which no byte is copied.
+    pub(crate) fn share_payload(&self) -> Bytes {
+        self.payload.clone()
+    }
+
+    /// Gives it a payload that others have as well.
+    pub(crate) fn set_shared_payload(&mut self, payload: Bytes) {
+        self.payload = payload;
     }
 
     /// Takes the payload out.
     pub fn take_payload(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.payload)
+        std::mem::take(&mut self.payload).into()
     }
 
     /// What the payload is.
@@ -207,9 +220,9 @@ impl Message {
         let (options, used) =
             Options::decode(rest).map_err(|(kind, offset)| DecodeError::new(kind, at + offset))?;
         let payload = match rest.get(used..) {
-            None | Some([]) => Vec::new(),
+            None | Some([]) => Bytes::new(),
             Some([_marker]) => return error(DecodeErrorKind::NoPayload, at + used),
-            Some([_marker, payload @ ..]) => payload.to_vec(),
+            Some([_marker, payload @ ..]) => Bytes::copy_from_slice(payload),
         };
         Ok(Self {
             code,

@@ -336,7 +336,7 @@ impl Context {
         outer
             .options_mut()
             .insert(OptionNumber::OSCORE, &header.encode());
-        inner.set_payload(message.payload());
+        inner.set_shared_payload(message.share_payload());
 
         let capacity = 1 + inner.body_len() + self.algorithm.tag_length();
         let mut plaintext = Vec::with_capacity(capacity);
