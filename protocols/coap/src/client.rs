@@ -36,14 +36,14 @@
 mod action;
 mod config;
 mod connection;
-mod desk;
 mod download;
 mod event;
+mod exchanges;
 mod group;
 mod handle;
-mod inner;
-mod mailbox;
+mod latest;
 mod observation;
+mod pending;
 pub(crate) mod security;
 mod upload;
 #[cfg(feature = "websocket")]

@@ -406,3 +406,37 @@ async fn a_server_may_want_smaller_blocks_at_any_time() {
     assert!(told.is_sorted_by(|one, next| one < next), "{told:?}");
     assert_eq!(told.last(), Some(&3000));
 }
+
+/// What fits into a message is one exchange, which says nothing of blocks.
+#[tokio::test(start_paused = true)]
+async fn what_is_small_is_one_exchange() {
+    let (client, _events, mut listener) = begin().await;
+    let asked = tokio::spawn(async move {
+        let read = client.get("/value").await?;
+        let format = ContentFormat::TEXT_PLAIN;
+        client.put("/value", read.into_payload(), format).await?;
+        client.fetch("/value", "this", format).await?;
+        client.delete("/value").await
+    });
+    let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
+    for (method, code, payload) in [
+        (Code::GET, Code::CONTENT, ""),
+        (Code::PUT, Code::CHANGED, "0.01"),
+        (Code::FETCH, Code::CONTENT, "this"),
+        (Code::DELETE, Code::DELETED, ""),
+    ] {
+        let request = peer.answer_with(code, &method.to_string()).await;
+        assert_eq!(request.code(), method);
+        assert_eq!(request.payload(), payload.as_bytes());
+        for number in [
+            OptionNumber::BLOCK1,
+            OptionNumber::BLOCK2,
+            OptionNumber::SIZE1,
+            OptionNumber::REQUEST_TAG,
+        ] {
+            assert!(!request.options().contains(number), "{request:?}");
+        }
+    }
+    let outcome = asked.await.expect("no panic");
+    assert!(outcome.is_ok(), "{outcome:?}");
+}

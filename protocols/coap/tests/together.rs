@@ -7,6 +7,7 @@ use std::time::Duration;
 use jackfield_coap::RequestError;
 use jackfield_coap::client::{self, Client, ClientConfig};
 use jackfield_coap::codec::{Code, ContentFormat};
+use jackfield_coap::core::blockwise::BlockError;
 use jackfield_coap::core::{NoResponse, Request};
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
 use jackfield_sim::{Cut, Link, Network, SimHost};
@@ -549,6 +550,26 @@ async fn a_fresh_response_is_not_asked_for_again() {
             (Code::CONTENT, Some("the same"))
         );
         assert_eq!(*asked.lock().expect("no panic"), times);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_whole_is_bounded_too() {
+    let world = World::new(15);
+    let (site, _) = value_site(seeded());
+    world.serve(&site).await;
+    let length = "nothing".len() as u64;
+    for (max_body, is_taken) in [(length - 1, false), (length, true)] {
+        let client = world.client(|config| config.max_body = max_body);
+        let outcome = client.get("/value").await;
+        let is_too_large = matches!(
+            outcome,
+            Err(RequestError::Blocks(BlockError::TooLarge { limit })) if limit == max_body
+        );
+        assert_eq!((outcome.is_ok(), is_too_large), (is_taken, !is_taken));
+        let mut observation = client.observe("/value").await.expect("a target");
+        let first = observation.next().await.expect("a notification");
+        assert_eq!(first.is_ok(), is_taken, "{first:?}");
     }
 }
 

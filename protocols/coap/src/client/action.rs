@@ -1,4 +1,5 @@
-//! Actions: what a client's handle asks of its connection, and what asks by being dropped.
+//! Actions: what a client's handle asks of its connection, how that answers, and what asks by being
+//! dropped.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use jackfield_client::Poster;
 use tokio::sync::oneshot;
 
-use super::mailbox::Slot;
+use super::latest::Sender;
 use crate::codec::Message;
 use crate::core::{Reliability, Request};
 use crate::error::RequestError;
@@ -15,13 +16,22 @@ use crate::error::RequestError;
 #[derive(Debug)]
 pub(super) enum Action {
     /// A request with one response, or, if it is told only, none.
-    Request(
-        Ask,
-        bool,
-        oneshot::Sender<Result<Option<Message>, RequestError>>,
-    ),
-    Observe(Ask, Slot<Notice>),
-    Group(Ask, SocketAddr, Duration, Slot<Answered>),
+    Request {
+        ask: Ask,
+        told: bool,
+        done: oneshot::Sender<Result<Option<Message>, RequestError>>,
+    },
+    Observe {
+        ask: Ask,
+        notices: Sender<Notice>,
+    },
+    /// A request to a group, whose answers are taken for so long.
+    Group {
+        ask: Ask,
+        to: SocketAddr,
+        window: Duration,
+        answers: Sender<Answered>,
+    },
     Ping(oneshot::Sender<Result<(), RequestError>>),
     /// Nobody waits for this any more.
     Cancel(Key),
@@ -31,11 +41,19 @@ pub(super) enum Action {
 /// What a handle calls what it asked for.
 pub(super) type Key = u64;
 
-/// What a notification brings.
+/// What a notification brings, and whether it is the last.
 pub(super) type Notice = Result<(Message, bool), (RequestError, bool)>;
 
 /// Whose answer to a multicast request it is.
 pub(super) type Answered = Result<(SocketAddr, Message), RequestError>;
+
+/// What a handle should know about what carries its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Carrier {
+    /// How many bytes a message may have.
+    pub(super) max_message: usize,
+    pub(super) bert: bool,
+}
 
 /// A request that a handle makes.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use jackfield_client::Options;
 
-use super::SecurityContext;
+use super::security::SecurityContext;
 use crate::codec::BlockSize;
 use crate::core::{Config, DatagramConfig, StreamConfig};
 

@@ -14,13 +14,13 @@ use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, MulticastOptions, TcpConnect, UdpOpen};
 use tokio::sync::watch;
 
-use super::ClientConfig;
-use super::action::Action;
-use super::desk::{Carrier, Desk};
+use super::action::{Action, Carrier};
+use super::config::ClientConfig;
 use super::event::{Connection, ConnectionError, Event, Events};
+use super::exchanges::{Exchanges, Settings};
 use super::group::Multicast;
 use super::handle::Client;
-use super::inner::Settings;
+use super::pending::Pending;
 use super::security::{SecurityContext, Stores};
 use crate::core::{
     Config, DatagramConfig, DatagramLayer, MessageLayer, Session, SessionEvent, StreamConfig,
@@ -42,7 +42,11 @@ pub fn connect<N: UdpOpen>(
     let options = config.connection.clone();
     let (coap, carrier) = Coap::new(UdpTarget::Peer(server), Datagrams::new(&config), config);
     let (actions, events, connection) = connect_datagrams(network, coap, options);
-    (Client::new(actions, settings, carrier), events, connection)
+    (
+        Client::new(Exchanges::new(settings, actions, carrier)),
+        events,
+        connection,
+    )
 }
 
 /// Prepares a client for a server over TCP (RFC 8323), or, where the network is `jackfield_tls`'s,
@@ -76,7 +80,11 @@ pub fn connect_tcp<N: TcpConnect>(
     let streams = Streams(config.streams.clone());
     let (coap, carrier) = Coap::new(server, streams, config);
     let (actions, events, connection) = jackfield_client::connect(network, coap, options);
-    (Client::new(actions, settings, carrier), events, connection)
+    (
+        Client::new(Exchanges::new(settings, actions, carrier)),
+        events,
+        connection,
+    )
 }
 
 /// Prepares to ask groups by UDP multicast, from a local address: port 0 takes a free one, and the
@@ -182,13 +190,17 @@ struct Coap<L: Layers> {
     oscore: Option<SecurityContext>,
     stores: Stores,
     reconnects: bool,
-    desk: Desk,
+    pending: Pending,
     opened: Option<Instant>,
 }
 
 impl<L: Layers> Coap<L> {
-    fn new(target: L::Target, layers: L, config: ClientConfig) -> (Self, watch::Receiver<Carrier>) {
-        let (carrier, carried) = watch::channel(Carrier::UNKNOWN);
+    fn new(
+        target: L::Target,
+        layers: L,
+        config: ClientConfig,
+    ) -> (Self, watch::Receiver<Option<Carrier>>) {
+        let (carrier, carried) = watch::channel(None);
         let coap = Self {
             target,
             layers,
@@ -196,7 +208,7 @@ impl<L: Layers> Coap<L> {
             oscore: config.oscore,
             stores: Stores::default(),
             reconnects: config.connection.reconnect.is_some(),
-            desk: Desk::new(carrier),
+            pending: Pending::new(carrier),
             opened: None,
         };
         (coap, carried)
@@ -242,7 +254,7 @@ impl<L: Layers> Protocol for Coap<L> {
         self.opened = Some(now);
         core.connected(now, self.layers.layer(now));
         if L::READY_AT_ONCE {
-            self.desk.tell_carrier(core.layer());
+            self.pending.tell_carrier(core.layer());
             outbox.ready(());
         }
         Ok(())
@@ -250,7 +262,7 @@ impl<L: Layers> Protocol for Coap<L> {
 
     fn act(&mut self, core: &mut Session<L::Layer>, action: Action, link: Link) -> Flow {
         let now = time::now();
-        if self.desk.act(core, action, now, link == Link::Up) {
+        if self.pending.act(core, action, now, link == Link::Up) {
             return Flow::Continue;
         }
         leave(core, now);
@@ -270,17 +282,17 @@ impl<L: Layers> Protocol for Coap<L> {
         match event {
             SessionEvent::Store(id, changes) => self.stores.commit(core, id, changes).await,
             SessionEvent::Ready => {
-                self.desk.tell_carrier(core.layer());
+                self.pending.tell_carrier(core.layer());
                 outbox.ready(());
             }
-            event => self.desk.take(event),
+            event => self.pending.take(event),
         }
         Ok(Flow::Continue)
     }
 
     fn ended(&mut self, core: &mut Session<L::Layer>, error: Option<&ConnectionError>) -> Ended {
         core.disconnected();
-        self.desk.disconnected();
+        self.pending.disconnected();
         let lasted = self.opened.take().map_or(Duration::ZERO, |since| {
             time::now().saturating_duration_since(since)
         });

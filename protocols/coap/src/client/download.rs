@@ -1,7 +1,11 @@
 //! Downloads: responses whose body may be larger than a message.
 
-use super::handle::Client;
-use super::upload::{Source, upload};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::exchanges::Exchanges;
+use super::upload;
 use crate::codec::{BlockSize, Code, Message, OptionNumber};
 use crate::core::blockwise::{self, DownloadStep};
 use crate::core::{Request, Response};
@@ -16,14 +20,61 @@ const ONLY_AT_FIRST: [OptionNumber; 4] = [
     OptionNumber::OBSERVE,
 ];
 
-/// A response's body, in parts, as they come; see [`Client::download`].
+/// Makes a request, and collects its response. That is one exchange, unless the body of one of
+/// them goes in blocks.
+pub(super) async fn request(
+    exchanges: &Arc<Exchanges>,
+    mut request: Request,
+) -> Result<Message, RequestError> {
+    let limit = exchanges.settings.max_body;
+    // Early negotiation (RFC 7959, section 2.4).
+    blocks_of(exchanges, &request).prepare(&mut request.message)?;
+    let response = upload::send(exchanges, &mut request).await?;
+    if is_whole(&response, limit) {
+        return Ok(response);
+    }
+    let mut download = Download::after(Arc::clone(exchanges), request, response)?;
+    download.collect(limit).await
+}
+
+/// Collects the rest of a response to a request whose body is not there any more.
+pub(super) async fn after_upload(
+    exchanges: &Arc<Exchanges>,
+    request: Request,
+    response: Message,
+) -> Result<Message, RequestError> {
+    let limit = exchanges.settings.max_body;
+    if is_whole(&response, limit) {
+        return Ok(response);
+    }
+    let mut download = Download::new(Arc::clone(exchanges), request);
+    download.blocks = download.blocks.without_restart();
+    download.take(response)?;
+    download.collect(limit).await
+}
+
+/// Whether a response has nothing to do with blocks, and its body is not too large.
+pub(super) fn is_whole(response: &Message, limit: u64) -> bool {
+    let options = response.options();
+    response.code() != Code::CONTINUE
+        && !options.contains(OptionNumber::BLOCK1)
+        && !options.contains(OptionNumber::BLOCK2)
+        && response.payload().len() as u64 <= limit
+}
+
+/// The blocks of a response, of which none has come.
+fn blocks_of(exchanges: &Exchanges, request: &Request) -> blockwise::Download {
+    let size = exchanges.settings.block_size;
+    let size = (size < BlockSize::B1024).then_some(size);
+    blockwise::Download::new(request.message.code(), size, u64::MAX)
+}
+
+/// A response's body, in parts, as they come; see [`Client::download`](super::Client::download).
 #[derive(Debug)]
 pub struct Download {
-    client: Client,
-    /// The request, with Request-Tag where its own body went in blocks, and without that body.
+    exchanges: Arc<Exchanges>,
+    /// The request, with Request-Tag where its own body went in blocks.
     request: Request,
-    /// The request's body, where it may be sent again: of FETCH, it is a part of what is asked.
-    asked: Vec<u8>,
     blocks: blockwise::Download,
     /// The first response, without its payload.
     head: Message,
@@ -39,44 +90,31 @@ pub struct Download {
 
 impl Download {
     /// Makes a request, and waits for the first part of its response.
-    pub(super) async fn begin(client: Client, request: Request) -> Result<Self, RequestError> {
-        let mut download = Self::new(client, request);
+    pub(super) async fn begin(
+        exchanges: Arc<Exchanges>,
+        request: Request,
+    ) -> Result<Self, RequestError> {
+        let mut download = Self::new(exchanges, request);
         download.ask().await?;
         Ok(download)
     }
 
     /// Goes on with a response to this request.
     pub(super) fn after(
-        client: Client,
+        exchanges: Arc<Exchanges>,
         request: Request,
         response: Message,
     ) -> Result<Self, RequestError> {
-        let mut download = Self::new(client, request);
+        let mut download = Self::new(exchanges, request);
         download.take(response)?;
         Ok(download)
     }
 
-    /// Goes on with a response to this request, whose body is not there any more.
-    pub(super) fn after_upload(
-        client: Client,
-        request: Request,
-        response: Message,
-    ) -> Result<Self, RequestError> {
-        let mut download = Self::new(client, request);
-        download.blocks = download.blocks.without_restart();
-        download.take(response)?;
-        Ok(download)
-    }
-
-    fn new(client: Client, mut request: Request) -> Self {
-        let size = client.inner.config.block_size;
-        let size = (size < BlockSize::B1024).then_some(size);
-        let method = request.message.code();
+    fn new(exchanges: Arc<Exchanges>, request: Request) -> Self {
         Self {
-            client,
-            asked: request.message.take_payload(),
+            blocks: blocks_of(&exchanges, &request),
+            exchanges,
             request,
-            blocks: blockwise::Download::new(method, size, u64::MAX),
             head: Message::new(Code::EMPTY),
             part: None,
             collected: Vec::new(),
@@ -98,14 +136,10 @@ impl Download {
         Ok(self)
     }
 
-    pub(super) fn request(&self) -> &Request {
-        &self.request
-    }
-
     /// The next part; `None` after the last.
     ///
     /// # Errors
-    /// As the [client](Client) says, [`RequestError::Refused`] for a refusal in the middle included,
+    /// As the [client](super::Client) says, [`RequestError::Refused`] for a refusal in the middle included,
     /// and [`RequestError::Blocks`] where the resource changed meanwhile. Afterwards, the same part
     /// can be asked for again.
     ///
@@ -162,15 +196,14 @@ impl Download {
                 message.options_mut().remove(number);
             }
             // FETCH says again what it asks (RFC 8132, section 2.3.2), unless that went in blocks.
-            let room = self.client.inner.config.block_size.min(BlockSize::B1024);
-            if message.code() == Code::FETCH && self.asked.len() <= room.bytes() {
-                message.set_payload(&*self.asked);
+            let room = self.exchanges.settings.block_size.min(BlockSize::B1024);
+            if message.code() != Code::FETCH || message.payload().len() > room.bytes() {
+                message.set_shared_payload(Bytes::new());
             }
             self.blocks.prepare(&mut message)?;
-            let may_repeat = true;
             let response = self
-                .client
-                .exchange_again(&self.request, &message, may_repeat)
+                .exchanges
+                .exchange_again(&self.request, message)
                 .await?;
             self.take(response)?;
         }
@@ -181,18 +214,15 @@ impl Download {
     async fn ask(&mut self) -> Result<(), RequestError> {
         // Early negotiation (RFC 7959, section 2.4).
         self.blocks.prepare(&mut self.request.message)?;
-        let total = Some(self.asked.len() as u64);
-        let response = {
-            let mut body = Source::Bytes(&self.asked);
-            upload(&self.client, &mut self.request, &mut body, total, |_| {}).await?
-        };
-        if self.request.message.code() != Code::FETCH {
-            self.asked = Vec::new();
-        }
+        let response = upload::send(&self.exchanges, &mut self.request).await?;
         self.take(response)
     }
 
     fn take(&mut self, mut response: Message) -> Result<(), RequestError> {
+        // Of FETCH, the body is a part of what is asked; any other is not needed any more.
+        if self.request.message.code() != Code::FETCH {
+            self.request.message.set_shared_payload(Bytes::new());
+        }
         let begun = self.blocks.received() > 0;
         if begun && self.passed_on && !response.code().is_success() {
             return Err(refusal(response));

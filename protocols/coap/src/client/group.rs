@@ -9,7 +9,7 @@ use jackfield_client::Actions;
 
 use super::action::{Action, Answered, Ask, Guard};
 use super::handle::IntoRequest;
-use super::mailbox::{Mailbox, mailbox};
+use super::latest::{self, Receiver};
 use crate::codec::{IntoTarget, Message};
 use crate::core::Response;
 use crate::error::{RequestError, SessionError};
@@ -68,13 +68,18 @@ impl Multicast {
         let request = what.into_request()?.non_confirmable();
         let key = self.last_key.fetch_add(1, Ordering::Relaxed);
         let guard = Guard::new(key, self.actions.poster());
-        let (slot, mailbox) = mailbox(self.answer_capacity);
+        let (answers, received) = latest::channel(self.answer_capacity);
         let ask = Ask::new(key, &request, request.message.clone());
-        let action = Action::Group(ask, group, window, slot);
+        let action = Action::Group {
+            ask,
+            to: group,
+            window,
+            answers,
+        };
         let passed = self.actions.send(action).await;
         passed.map_err(|_| RequestError::Closed)?;
         Ok(Answers {
-            mailbox,
+            received,
             _guard: guard,
         })
     }
@@ -99,7 +104,7 @@ impl Multicast {
 /// The answers to a request that went to a group. Dropping it ends the taking of answers.
 #[derive(Debug)]
 pub struct Answers {
-    mailbox: Mailbox<Answered>,
+    received: Receiver<Answered>,
     _guard: Guard,
 }
 
@@ -113,7 +118,7 @@ impl Answers {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<(SocketAddr, Response), RequestError>> {
-        let answer = self.mailbox.next().await?;
+        let answer = self.received.next().await?;
         Some(answer.map(|(from, message): (SocketAddr, Message)| (from, Response::new(message))))
     }
 }

@@ -5,18 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jackfield_socket::time;
 use tokio::io::AsyncRead;
-use tokio::sync::oneshot;
 
-use super::action::{Action, Ask, Guard};
-use super::download::Download;
+use super::download::{self, Download};
 use super::event::Status;
-use super::inner::Inner;
-use super::mailbox::mailbox;
+use super::exchanges::{Exchanges, accept};
 use super::observation::Observation;
-use super::upload::{Progress, Source, upload};
-use crate::codec::{Code, ContentFormat, IntoTarget, Links, Message, OptionNumber, Target};
+use super::upload::{self, Progress};
+use crate::codec::{Code, ContentFormat, IntoTarget, Links, OptionNumber, Target};
 use crate::core::{Cache, Cached, NoResponse, Request, Response};
-use crate::error::{Refusal, RequestError};
+use crate::error::RequestError;
 
 /// Where a server lists its resources (RFC 6690, section 4).
 const WELL_KNOWN_CORE: [&str; 2] = [".well-known", "core"];
@@ -40,13 +37,22 @@ const WELL_KNOWN_CORE: [&str; 2] = [".well-known", "core"];
 /// not waited for. Whether the server does it is then not known.
 #[derive(Clone)]
 pub struct Client {
-    pub(super) inner: Arc<Inner>,
+    exchanges: Arc<Exchanges>,
+    cache: Option<Arc<Mutex<Cache>>>,
 }
 
 impl Client {
+    pub(super) fn new(exchanges: Exchanges) -> Self {
+        let bytes = exchanges.settings.cache;
+        Self {
+            exchanges: Arc::new(exchanges),
+            cache: (bytes > 0).then(|| Arc::new(Mutex::new(Cache::new(bytes)))),
+        }
+    }
+
     /// Where the connection stands now, whether or not the events are read.
     pub fn status(&self) -> Status {
-        self.inner.actions.status()
+        self.exchanges.status()
     }
 
     /// Makes any request, and collects its response.
@@ -69,9 +75,9 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn request(&self, request: Request) -> Result<Response, RequestError> {
-        let mut request = self.complete(request)?;
+        let mut request = self.exchanges.complete(request)?;
         let mut stale = false;
-        let cache = self.inner.cache.as_ref();
+        let cache = self.cache.as_deref();
         // Who asks about an entity-tag of their own wants to hear from the server.
         let cache = cache.filter(|_| !request.message.options().contains(OptionNumber::ETAG));
         let cache = cache.map(|cache| (cache, request.message.clone()));
@@ -86,8 +92,7 @@ impl Client {
                 Cached::Nothing => {}
             }
         }
-        let mut download = Download::begin(self.clone(), request).await?;
-        let mut response = download.collect(self.inner.config.max_body).await?;
+        let mut response = download::request(&self.exchanges, request).await?;
         if let Some((cache, asked)) = &cache {
             let now = time::now();
             let mut cache = lock(cache);
@@ -299,11 +304,9 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn tell(&self, request: Request) -> Result<(), RequestError> {
-        let mut request = self.complete(request)?;
+        let mut request = self.exchanges.complete(request)?;
         request.set_no_response(NoResponse::ALL);
-        self.exchange_as(&request, request.message.clone(), true)
-            .await
-            .map(drop)
+        self.exchanges.tell(&request).await
     }
 
     /// Observes a resource (RFC 7641): what it is now, and then, whenever it changes, what it has
@@ -330,18 +333,15 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn observe(&self, what: impl IntoRequest) -> Result<Observation, RequestError> {
-        let request = self.complete(what.into_request()?)?;
+        let request = self.exchanges.complete(what.into_request()?)?;
         if !matches!(request.message.code(), Code::GET | Code::FETCH) {
             return Err(RequestError::InvalidRequest(
                 "only GET and FETCH can observe",
             ));
         }
-        let (slot, mailbox) = mailbox(self.inner.config.notification_capacity);
-        let key = self.next_key();
-        let guard = Guard::new(key, self.inner.actions.poster());
-        let ask = Ask::new(key, &request, request.message.clone());
-        self.pass(Action::Observe(ask, slot)).await?;
-        Ok(Observation::new(self.clone(), request, mailbox, guard))
+        let (notices, guard) = self.exchanges.observe(&request).await?;
+        let exchanges = Arc::clone(&self.exchanges);
+        Ok(Observation::new(exchanges, request, notices, guard))
     }
 
     /// Gets a resource's body in parts, as they come.
@@ -365,13 +365,13 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn download(&self, what: impl IntoRequest) -> Result<Download, RequestError> {
-        let mut request = self.complete(what.into_request()?)?;
+        let mut request = self.exchanges.complete(what.into_request()?)?;
         // How large will it be (RFC 7959, section 4)?
         let options = request.message.options_mut();
         if !options.contains(OptionNumber::SIZE2) {
             options.set_uint(OptionNumber::SIZE2, 0)?;
         }
-        let download = Download::begin(self.clone(), request).await?;
+        let download = Download::begin(Arc::clone(&self.exchanges), request).await?;
         download.passed_on()
     }
 
@@ -406,18 +406,16 @@ impl Client {
         size: Option<u64>,
         progress: impl FnMut(Progress) + Send,
     ) -> Result<Response, RequestError> {
-        let mut request = self.complete(request)?;
+        let mut request = self.exchanges.complete(request)?;
         request.message.take_payload();
-        let mut source = Source::read(body);
-        let first = upload(self, &mut request, &mut source, size, progress).await?;
-        let mut download = Download::after_upload(self.clone(), request, first)?;
-        let response = download.collect(self.inner.config.max_body).await?;
-        let request = &download.request().message;
         // What was fetched is kept by what was asked, and that is not there any more.
-        if let Some(cache) = &self.inner.cache
-            && request.code() != Code::FETCH
-        {
-            lock(cache).take(request, &response, time::now());
+        let cache = self.cache.as_ref();
+        let cache = cache.filter(|_| request.message.code() != Code::FETCH);
+        let cache = cache.map(|cache| (cache, request.message.clone()));
+        let first = upload::read(&self.exchanges, &mut request, body, size, progress).await?;
+        let response = download::after_upload(&self.exchanges, request, first).await?;
+        if let Some((cache, asked)) = cache {
+            lock(cache).take(&asked, &response, time::now());
         }
         accept(response)
     }
@@ -470,13 +468,7 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn ping(&self) -> Result<(), RequestError> {
-        self.carrier().await?;
-        let (done, outcome) = oneshot::channel();
-        self.pass(Action::Ping(done)).await?;
-        let answer = async { outcome.await.unwrap_or(Err(RequestError::Closed)) };
-        time::timeout(self.inner.config.response_timeout, answer)
-            .await
-            .unwrap_or(Err(RequestError::TimedOut))
+        self.exchanges.ping().await
     }
 
     /// Ends the client in order: requests and observations that are under way fail with
@@ -493,16 +485,14 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future may leave the client running, or not.
     pub async fn close(&self) {
-        if self.pass(Action::Close).await.is_ok() {
-            self.inner.actions.closed().await;
-        }
+        self.exchanges.close().await;
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("uri_host", &self.inner.config.uri_host)
+            .field("exchanges", &self.exchanges)
             .finish_non_exhaustive()
     }
 }
@@ -525,16 +515,6 @@ impl IntoRequest for Request {
 impl<T: IntoTarget> IntoRequest for T {
     fn into_request(self) -> Result<Request, RequestError> {
         Request::get(self)
-    }
-}
-
-/// A response that is a success.
-pub(super) fn accept(response: Message) -> Result<Response, RequestError> {
-    let response = Response::new(response);
-    if response.code().is_success() {
-        Ok(response)
-    } else {
-        Err(RequestError::Refused(Refusal::new(response)))
     }
 }
 

@@ -1,13 +1,15 @@
 //! Observations: a resource is watched, and its server tells each change (RFC 7641).
 
+use std::sync::Arc;
+
 use super::action::{Guard, Notice};
-use super::download::Download;
-use super::handle::{Client, accept};
-use super::mailbox::Mailbox;
+use super::download::{Download, is_whole};
+use super::exchanges::{Exchanges, accept};
+use super::latest::Receiver;
 use crate::core::{Request, Response};
 use crate::error::RequestError;
 
-/// A resource that is observed (RFC 7641); see [`Client::observe`]. Dropping it ends the
+/// A resource that is observed (RFC 7641); see [`Client::observe`](super::Client::observe). Dropping it ends the
 /// observation, and tells the server so.
 ///
 /// It goes on when the server is silent or the connection is lost: after a notification's Max-Age,
@@ -17,9 +19,9 @@ use crate::error::RequestError;
 /// is dropped: what is read in the end is what the resource is.
 #[derive(Debug)]
 pub struct Observation {
-    client: Client,
+    exchanges: Arc<Exchanges>,
     request: Request,
-    mailbox: Mailbox<Notice>,
+    notices: Receiver<Notice>,
     guard: Guard,
     /// A notification whose body has more blocks.
     partial: Option<(Download, bool)>,
@@ -28,15 +30,15 @@ pub struct Observation {
 
 impl Observation {
     pub(super) fn new(
-        client: Client,
+        exchanges: Arc<Exchanges>,
         request: Request,
-        mailbox: Mailbox<Notice>,
+        notices: Receiver<Notice>,
         guard: Guard,
     ) -> Self {
         Self {
-            client,
+            exchanges,
             request,
-            mailbox,
+            notices,
             guard,
             partial: None,
             ended: false,
@@ -48,7 +50,7 @@ impl Observation {
     /// observed (after its only response), or is gone; the server refused; or the client is closed.
     ///
     /// # Errors
-    /// As the [client](Client) says.
+    /// As the [client](super::Client) says.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -56,7 +58,7 @@ impl Observation {
         loop {
             if let Some((download, last)) = &mut self.partial {
                 let last = *last;
-                let collected = download.collect(self.client.inner.config.max_body).await;
+                let collected = download.collect(self.exchanges.settings.max_body).await;
                 self.partial = None;
                 self.end_if(last);
                 return Some(collected.and_then(accept));
@@ -64,14 +66,20 @@ impl Observation {
             if self.ended {
                 return None;
             }
-            match self.mailbox.next().await {
+            match self.notices.next().await {
                 None => {
                     self.end_if(true);
                     return None;
                 }
+                Some(Ok((message, last)))
+                    if is_whole(&message, self.exchanges.settings.max_body) =>
+                {
+                    self.end_if(last);
+                    return Some(accept(message));
+                }
                 Some(Ok((message, last))) => {
-                    let (client, request) = (self.client.clone(), self.request.clone());
-                    match Download::after(client, request, message) {
+                    let exchanges = Arc::clone(&self.exchanges);
+                    match Download::after(exchanges, self.request.clone(), message) {
                         Ok(download) => self.partial = Some((download, last)),
                         Err(error) => {
                             self.end_if(last);

@@ -1,4 +1,4 @@
-//! The desk: the connection's list of who asked for what, and to whom an answer goes.
+//! Pending requests: what is asked of the server, and who waits for it.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 use tokio::sync::{oneshot, watch};
 
-use super::action::{Action, Answered, Ask, Key, Notice};
-use super::mailbox::Slot;
+use super::action::{Action, Answered, Ask, Carrier, Key, Notice};
+use super::latest::Sender;
 use crate::codec::Message;
 use crate::core::{
     ExchangeEvent, ExchangeId, Kind, MessageLayer, NewExchange, Session, SessionEvent,
@@ -15,41 +15,26 @@ use crate::core::{
 };
 use crate::error::RequestError;
 
-/// What a handle should know about what carries its messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Carrier {
-    /// How many bytes a message may have; `None` before that is known.
-    pub(super) max_message: Option<usize>,
-    pub(super) bert: bool,
-}
-
-impl Carrier {
-    /// Before there is a connection.
-    pub(super) const UNKNOWN: Self = Self {
-        max_message: None,
-        bert: false,
-    };
-}
-
+/// What was asked for and is not done, by the exchange that it became.
 #[derive(Debug)]
-pub(super) struct Desk {
-    waiting: BTreeMap<ExchangeId, (Key, Waiter)>,
+pub(super) struct Pending {
+    exchanges: BTreeMap<ExchangeId, (Key, Waiter)>,
     by_key: BTreeMap<Key, ExchangeId>,
     pings: BTreeMap<TransmissionId, oneshot::Sender<Result<(), RequestError>>>,
-    carrier: watch::Sender<Carrier>,
+    carrier: watch::Sender<Option<Carrier>>,
 }
 
 #[derive(Debug)]
 enum Waiter {
     Request(oneshot::Sender<Result<Option<Message>, RequestError>>),
-    Observe(Slot<Notice>),
-    Group(Slot<Answered>),
+    Observe(Sender<Notice>),
+    Group(Sender<Answered>),
 }
 
-impl Desk {
-    pub(super) fn new(carrier: watch::Sender<Carrier>) -> Self {
+impl Pending {
+    pub(super) fn new(carrier: watch::Sender<Option<Carrier>>) -> Self {
         Self {
-            waiting: BTreeMap::new(),
+            exchanges: BTreeMap::new(),
             by_key: BTreeMap::new(),
             pings: BTreeMap::new(),
             carrier,
@@ -65,23 +50,35 @@ impl Desk {
         connected: bool,
     ) -> bool {
         match action {
-            Action::Request(ask, told, done) => {
+            Action::Request { ask, told, done } => {
                 if !done.is_closed() {
                     let kind = if told { Kind::Told } else { Kind::Single };
                     let to = Peer::Connected;
                     self.begin(session, ask, to, kind, Waiter::Request(done), now);
                 }
             }
-            Action::Observe(ask, slot) => {
-                if !slot.is_unread() {
+            Action::Observe { ask, notices } => {
+                if !notices.is_closed() {
                     let to = Peer::Connected;
-                    self.begin(session, ask, to, Kind::Observe, Waiter::Observe(slot), now);
+                    self.begin(
+                        session,
+                        ask,
+                        to,
+                        Kind::Observe,
+                        Waiter::Observe(notices),
+                        now,
+                    );
                 }
             }
-            Action::Group(ask, to, window, slot) => {
-                if !slot.is_unread() {
+            Action::Group {
+                ask,
+                to,
+                window,
+                answers,
+            } => {
+                if !answers.is_closed() {
                     let (to, kind) = (Peer::Address(to), Kind::Group(window));
-                    self.begin(session, ask, to, kind, Waiter::Group(slot), now);
+                    self.begin(session, ask, to, kind, Waiter::Group(answers), now);
                 }
             }
             Action::Ping(done) if !connected => {
@@ -98,7 +95,7 @@ impl Desk {
             },
             Action::Cancel(key) => {
                 if let Some(id) = self.by_key.remove(&key) {
-                    self.waiting.remove(&id);
+                    self.exchanges.remove(&id);
                     session.cancel(now, id);
                 }
             }
@@ -123,7 +120,7 @@ impl Desk {
         exchange.timeout = ask.timeout;
         match session.begin(now, exchange) {
             Ok(id) => {
-                self.waiting.insert(id, (ask.key, waiter));
+                self.exchanges.insert(id, (ask.key, waiter));
                 self.by_key.insert(ask.key, id);
             }
             Err(error) => waiter.fail(error, true),
@@ -144,16 +141,15 @@ impl Desk {
     /// Says what the carrier can do.
     pub(super) fn tell_carrier(&self, layer: &impl MessageLayer) {
         let carrier = Carrier {
-            max_message: Some(layer.max_message_size(Peer::Connected)),
+            max_message: layer.max_message_size(Peer::Connected),
             bert: layer.allows_bert(Peer::Connected),
         };
-        self.carrier.send_replace(carrier);
+        self.carrier.send_replace(Some(carrier));
     }
 
     /// The connection is gone, and with it what was known of the server.
     pub(super) fn disconnected(&mut self) {
-        self.carrier
-            .send_modify(|carrier| carrier.max_message = None);
+        self.carrier.send_replace(None);
         for (_, done) in std::mem::take(&mut self.pings) {
             let _ = done.send(Err(RequestError::ConnectionLost));
         }
@@ -172,15 +168,15 @@ impl Desk {
                         Some(Waiter::Request(done)) => {
                             let _ = done.send(Ok(Some(message)));
                         }
-                        Some(Waiter::Observe(slot)) => slot.put(Ok((message, true))),
+                        Some(Waiter::Observe(notices)) => notices.send(Ok((message, true))),
                         Some(Waiter::Group(_)) | None => {}
                     }
                     return;
                 }
-                match (self.waiting.get(&id), from) {
-                    (Some((_, Waiter::Observe(slot))), _) => slot.put(Ok((message, false))),
-                    (Some((_, Waiter::Group(slot))), Peer::Address(from)) => {
-                        slot.put(Ok((from, message)));
+                match (self.exchanges.get(&id), from) {
+                    (Some((_, Waiter::Observe(notices))), _) => notices.send(Ok((message, false))),
+                    (Some((_, Waiter::Group(answers))), Peer::Address(from)) => {
+                        answers.send(Ok((from, message)));
                     }
                     _ => {}
                 }
@@ -190,14 +186,14 @@ impl Desk {
                     if let Some(waiter) = self.remove(id) {
                         waiter.fail(error, true);
                     }
-                } else if let Some((_, waiter)) = self.waiting.get(&id)
-                    && let Waiter::Observe(slot) = waiter
+                } else if let Some((_, waiter)) = self.exchanges.get(&id)
+                    && let Waiter::Observe(notices) = waiter
                 {
-                    slot.put(Err((error, false)));
+                    notices.send(Err((error, false)));
                 }
             }
             ExchangeEvent::Done(id) => {
-                // A group's mailbox ends by being dropped.
+                // A group's answers end by being dropped.
                 if let Some(Waiter::Request(done)) = self.remove(id) {
                     let _ = done.send(Ok(None));
                 }
@@ -217,7 +213,7 @@ impl Desk {
     }
 
     fn remove(&mut self, id: ExchangeId) -> Option<Waiter> {
-        let (key, waiter) = self.waiting.remove(&id)?;
+        let (key, waiter) = self.exchanges.remove(&id)?;
         self.by_key.remove(&key);
         Some(waiter)
     }
@@ -229,8 +225,8 @@ impl Waiter {
             Self::Request(done) => {
                 let _ = done.send(Err(error));
             }
-            Self::Observe(slot) => slot.put(Err((error, last))),
-            Self::Group(slot) => slot.put(Err(error)),
+            Self::Observe(notices) => notices.send(Err((error, last))),
+            Self::Group(answers) => answers.send(Err(error)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The mailbox: a queue whose newest entries count; when it is full, the oldest is dropped.
+//! The latest entries: a queue whose newest entries count; when it is full, the oldest is dropped.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,35 +7,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Both ends of a queue of at most `capacity` entries, and at least 1.
-pub(super) fn mailbox<T>(capacity: usize) -> (Slot<T>, Mailbox<T>) {
+pub(super) fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Mutex::new(Shared {
         queue: VecDeque::new(),
         capacity: capacity.max(1),
         reader: None,
-        closed: false,
+        finished: false,
         unread: false,
     }));
-    (Slot(Arc::clone(&shared)), Mailbox(shared))
+    (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
 /// The end that entries go into. When it is dropped, what is there can still be read.
-pub(super) struct Slot<T>(Arc<Mutex<Shared<T>>>);
+pub(super) struct Sender<T>(Arc<Mutex<Shared<T>>>);
 
 /// The end that entries come out of.
-pub(super) struct Mailbox<T>(Arc<Mutex<Shared<T>>>);
+pub(super) struct Receiver<T>(Arc<Mutex<Shared<T>>>);
 
 struct Shared<T> {
     queue: VecDeque<T>,
     capacity: usize,
     reader: Option<Waker>,
     /// Nothing comes any more.
-    closed: bool,
+    finished: bool,
     /// Nobody reads any more.
     unread: bool,
 }
 
-impl<T> Slot<T> {
-    pub(super) fn put(&self, entry: T) {
+impl<T> Sender<T> {
+    pub(super) fn send(&self, entry: T) {
         let mut shared = lock(&self.0);
         if shared.unread {
             return;
@@ -48,26 +48,26 @@ impl<T> Slot<T> {
     }
 
     /// Whether nobody reads any more.
-    pub(super) fn is_unread(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         lock(&self.0).unread
     }
 }
 
-impl<T> Drop for Slot<T> {
+impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         let mut shared = lock(&self.0);
-        shared.closed = true;
+        shared.finished = true;
         wake(shared);
     }
 }
 
-impl<T> Mailbox<T> {
+impl<T> Receiver<T> {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut shared = lock(&self.0);
         if let Some(entry) = shared.queue.pop_front() {
             return Poll::Ready(Some(entry));
         }
-        if shared.closed {
+        if shared.finished {
             return Poll::Ready(None);
         }
         shared.reader = Some(cx.waker().clone());
@@ -80,7 +80,7 @@ impl<T> Mailbox<T> {
     }
 }
 
-impl<T> Drop for Mailbox<T> {
+impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let mut shared = lock(&self.0);
         shared.unread = true;
@@ -88,15 +88,15 @@ impl<T> Drop for Mailbox<T> {
     }
 }
 
-impl<T> fmt::Debug for Slot<T> {
+impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").finish_non_exhaustive()
+        f.debug_struct("Sender").finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Debug for Mailbox<T> {
+impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailbox").finish_non_exhaustive()
+        f.debug_struct("Receiver").finish_non_exhaustive()
     }
 }
 
@@ -119,23 +119,23 @@ mod tests {
 
     #[tokio::test]
     async fn the_newest_are_kept() {
-        let (slot, mut mailbox) = mailbox(2);
+        let (sender, mut receiver) = channel(2);
         for entry in 1..=3 {
-            slot.put(entry);
+            sender.send(entry);
         }
-        assert_eq!(mailbox.next().await, Some(2));
-        drop(slot);
-        assert_eq!(mailbox.next().await, Some(3));
-        assert_eq!(mailbox.next().await, None);
+        assert_eq!(receiver.next().await, Some(2));
+        drop(sender);
+        assert_eq!(receiver.next().await, Some(3));
+        assert_eq!(receiver.next().await, None);
     }
 
     #[tokio::test]
     async fn a_reader_that_waits_is_woken() {
-        let (slot, mut waiting) = mailbox(1);
+        let (sender, mut waiting) = channel(1);
         let reader = tokio::spawn(async move { waiting.next().await });
         tokio::task::yield_now().await;
-        slot.put(7);
+        sender.send(7);
         assert_eq!(reader.await.expect("it reads"), Some(7));
-        assert!(slot.is_unread());
+        assert!(sender.is_closed());
     }
 }
