@@ -541,7 +541,7 @@ async fn a_fresh_response_is_not_asked_for_again() {
     });
     site.add("/steady", resource).expect("a path");
     world.serve(&site).await;
-    let client = world.client(|config| config.cache = 10_000);
+    let client = world.client(|config| config.max_cache_bytes = 10_000);
     for (seconds, times) in [(0, 1), (9, 1), (2, 2), (1, 2), (20, 3)] {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         let response = client.get("/steady").await.expect("it is there");

@@ -14,7 +14,7 @@ use crate::core::{Config, DatagramConfig, StreamConfig};
 ///
 /// let mut config = ClientConfig::default();
 /// config.block_size = BlockSize::B256;
-/// config.cache = 64 * 1024;
+/// config.max_cache_bytes = 64 * 1024;
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -37,15 +37,16 @@ pub struct ClientConfig {
     /// bytes. Default: 1024 bytes. [`BlockSize::Bert`] has the same effect: where a stream allows
     /// it, blocks are larger in any case.
     pub block_size: BlockSize,
-    /// How many bytes a response's body may have that is collected. Default: 16 MiB.
+    /// How many bytes a response's body may have that is collected; beyond it, the request fails
+    /// with [`RequestError::Blocks`](crate::RequestError::Blocks). Default: 16 MiB.
     pub max_body: u64,
     /// How often a block is asked for, or sent, again that was not answered, after the message
     /// layer has given up; for a request that may be repeated without harm. Default: 4.
     pub block_retries: u32,
     /// How many bytes of responses are kept to be used again while they are fresh, or for as long as
     /// the server says that they hold. Default: 0: every request goes to the server.
-    pub cache: usize,
-    /// How many notifications or answers wait to be read. When there are more, the oldest is
+    pub max_cache_bytes: usize,
+    /// How many notifications of one observation wait to be read. When there are more, the oldest is
     /// dropped, since the newest is what counts. At least 1; default: 16.
     pub notification_capacity: usize,
 }
@@ -62,7 +63,7 @@ impl Default for ClientConfig {
             block_size: BlockSize::B1024,
             max_body: 16 * 1024 * 1024,
             block_retries: 4,
-            cache: 0,
+            max_cache_bytes: 0,
             notification_capacity: 16,
         }
     }

@@ -43,7 +43,7 @@ pub struct Client {
 
 impl Client {
     pub(super) fn new(exchanges: Exchanges) -> Self {
-        let bytes = exchanges.settings.cache;
+        let bytes = exchanges.settings.max_cache_bytes;
         Self {
             exchanges: Arc::new(exchanges),
             cache: (bytes > 0).then(|| Arc::new(Mutex::new(Cache::new(bytes)))),
