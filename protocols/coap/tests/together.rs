@@ -596,7 +596,7 @@ async fn a_group_answers() {
     let local = "0.0.0.0:0".parse().expect("an address");
     let (multicast, _, connection) =
         client::multicast(world.here.clone(), local, ClientConfig::default());
-    tokio::spawn(connection);
+    let running = tokio::spawn(connection);
     let window = Duration::from_secs(10);
     let mut answers = multicast.discover(group, window).await.expect("a target");
     let mut from = Vec::new();
@@ -607,4 +607,12 @@ async fn a_group_answers() {
     }
     from.sort();
     assert_eq!(from, ["192.0.2.2:5683", "192.0.2.3:5683"]);
+    let mut late = multicast.discover(group, window).await.expect("a target");
+    multicast.close().await;
+    running.await.expect("no panic").expect("an end in order");
+    while let Some(answer) = late.next().await {
+        assert!(matches!(answer, Err(RequestError::Closed)), "{answer:?}");
+    }
+    let outcome = multicast.discover(group, window).await;
+    assert!(matches!(outcome, Err(RequestError::Closed)));
 }

@@ -99,6 +99,24 @@ impl Multicast {
         let target = "/.well-known/core".into_target()?;
         self.ask(group, target, window).await
     }
+
+    /// Ends it in order: answers are taken no longer, and the connection future ends. Done at once
+    /// where it has ended already.
+    ///
+    /// ```no_run
+    /// # use jackfield_coap::client::Multicast;
+    /// # async fn example(network: Multicast) {
+    /// network.close().await;
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave it running, or not.
+    pub async fn close(&self) {
+        if self.actions.send(Action::Close).await.is_ok() {
+            self.actions.closed().await;
+        }
+    }
 }
 
 /// The answers to a request that went to a group. Dropping it ends the taking of answers.
