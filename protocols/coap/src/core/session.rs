@@ -104,7 +104,7 @@ impl<L: MessageLayer> Session<L> {
         self
     }
 
-    /// The same, which protects its requests by OSCORE ([`Exchanges::protect`]).
+    /// The same, which protects its requests by OSCORE (RFC 8613).
     #[must_use]
     pub fn protected(mut self, context: oscore::Context) -> Self {
         self.exchanges.protect(context);
