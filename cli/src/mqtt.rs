@@ -84,7 +84,7 @@ impl Broker {
         })
     }
 
-    /// The next event; none when the client has ended in order. What goes wrong before the broker
+    /// The next event; `None` when the client has ended in order. What goes wrong before the broker
     /// has ever let us in is an error; what goes wrong later is told, and tried again.
     async fn next(&mut self) -> Result<Option<ClientEvent>, Failure> {
         let Some(event) = self.events.next().await else {

@@ -56,7 +56,7 @@ pub struct ServerConfig {
     pub name: Word,
     /// The network's name. Default: `Jackfield`.
     pub network: Word,
-    /// The message of the day, by lines. Default: none.
+    /// The message of the day, by lines. Default: empty.
     pub motd: Vec<Text>,
     /// How many clients there may be at once; further ones wait to be accepted. Default: 100.
     pub max_clients: usize,

@@ -28,10 +28,10 @@ pub struct ClientConfig {
     /// How to connect, and what to do when the connection is lost.
     pub connection: Options,
     /// What OSCORE protects requests with (RFC 8613), from one end to the other; it must be the
-    /// context that the server shares. Default: none.
+    /// context that the server shares. Default: `None`.
     pub oscore: Option<SecurityContext>,
     /// What is given as Uri-Host with each request; the server's name, where it was given by name,
-    /// if this is none. Default: none.
+    /// if this is `None`. Default: `None`.
     pub uri_host: Option<String>,
     /// The largest blocks that bodies are sent in, and are asked for if that is less than 1024
     /// bytes. Default: 1024 bytes. [`BlockSize::Bert`] has the same effect: where a stream allows

@@ -274,7 +274,7 @@ impl Client {
         }
     }
 
-    /// What the server tells about a user; none where it tells nothing.
+    /// What the server tells about a user; `None` where it tells nothing.
     ///
     /// ```no_run
     /// # use jackfield_irc::client::Client;

@@ -93,7 +93,7 @@ impl<'a> MessageRef<'a> {
         TagsRef::new(self.tags)
     }
 
-    /// Who it is from; none where the one at the other end of the connection is meant.
+    /// Who it is from; `None` where the one at the other end of the connection is meant.
     pub fn source(&self) -> Option<SourceRef<'a>> {
         (!self.source.is_empty()).then(|| SourceRef::parse(self.source))
     }

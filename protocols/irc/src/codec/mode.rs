@@ -15,7 +15,7 @@ pub struct ModeChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ModeKind {
-    /// A list (`b`): a parameter both ways; none asks for the list.
+    /// A list (`b`): a parameter both ways; without one, the list is asked for.
     List,
     /// A setting that has a parameter both ways (`k`).
     Setting,

@@ -134,9 +134,9 @@ pub enum Event {
     Topic {
         /// Where.
         channel: ChannelName,
-        /// The topic; none where there is none.
+        /// The topic; `None` where there is no topic.
         topic: Option<String>,
-        /// Who changed it; none where it was only told.
+        /// Who changed it; `None` where it was only told.
         by: Option<String>,
         /// When.
         time: Option<Timestamp>,
@@ -174,7 +174,7 @@ pub enum Event {
         nick: Nickname,
         /// Whether it is this client.
         own: bool,
-        /// The away text; none for someone who is back.
+        /// The away text; `None` for someone who is back.
         text: Option<String>,
         /// When.
         time: Option<Timestamp>,
@@ -185,7 +185,7 @@ pub enum Event {
         nick: Nickname,
         /// Whether it is this client.
         own: bool,
-        /// The account; none for someone who logged out.
+        /// The account; `None` for someone who logged out.
         account: Option<String>,
         /// When.
         time: Option<Timestamp>,
@@ -265,7 +265,7 @@ pub struct ChatMessage {
     /// Whom it was said to, as the server wrote it: a channel, perhaps with a rank's symbol in
     /// front, or a nickname.
     pub target: String,
-    /// The channel it was said in; none for a private message.
+    /// The channel it was said in; `None` for a private message.
     pub channel: Option<ChannelName>,
     /// How it was said.
     pub kind: ChatKind,

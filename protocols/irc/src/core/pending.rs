@@ -300,7 +300,7 @@ impl PendingRequests {
         Some(SessionEvent::Completed(id, outcome))
     }
 
-    /// Finds whom a refusal is for; none for who has had an answer already.
+    /// Finds whom a refusal is for; `None` for who has had an answer already.
     pub(super) fn refuse(
         &mut self,
         mapping: CaseMapping,

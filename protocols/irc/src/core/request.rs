@@ -117,7 +117,7 @@ pub enum Reply {
     Done,
     /// The channel was entered.
     Joined(Joined),
-    /// A channel's topic; none where there is none.
+    /// A channel's topic; `None` where there is no topic.
     Topic(Option<String>),
     /// A channel's members.
     Members(Vec<Member>),

@@ -34,7 +34,7 @@ pub(super) struct Routes {
 struct Entry {
     filter: TopicFilter,
     sink: Sink,
-    /// What came before the server has agreed; none afterwards.
+    /// What came before the server has agreed; `None` afterwards.
     early: Option<Early>,
 }
 
@@ -112,7 +112,7 @@ impl Routes {
     }
 
     /// The number for a filter that has a route, so that the server says which messages come for
-    /// it; none when all are taken.
+    /// it; `None` when all are taken.
     pub(super) fn number(&mut self, filter: &TopicFilter) -> Option<SubscriptionId> {
         let known = self.numbers.iter().find(|(_, known)| *known == filter);
         if let Some((number, _)) = known {

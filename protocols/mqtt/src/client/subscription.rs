@@ -48,7 +48,7 @@ impl Subscription {
         &self.filter
     }
 
-    /// The next message; none when the client has ended.
+    /// The next message; `None` when the client has ended.
     ///
     /// ```no_run
     /// # async fn example(mut subscription: jackfield_mqtt::client::Subscription) {
@@ -70,7 +70,7 @@ impl Subscription {
         received.map(|routed| routed.map(|routed| routed.delivery))
     }
 
-    /// Unsubscribes, and waits for the server's answer; none where another subscription has the
+    /// Unsubscribes, and waits for the server's answer; `None` where another subscription has the
     /// same filter, which then goes on.
     ///
     /// ```no_run

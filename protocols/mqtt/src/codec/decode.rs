@@ -48,7 +48,7 @@ impl Decoder {
         Self { limit, ..self }
     }
 
-    /// Takes the first packet off the buffer; none while it is incomplete.
+    /// Takes the first packet off the buffer; `None` while it is incomplete.
     ///
     /// What the packet carries shares the buffer's memory. Nothing is allocated for bytes that were
     /// only announced.
@@ -406,7 +406,7 @@ fn return_code(code: u8) -> Option<ConnectReason> {
 }
 
 impl Reader<'_> {
-    /// A topic name; none where it is empty, for an alias to stand for it.
+    /// A topic name; `None` where it is empty, for an alias to stand for it.
     #[inline(always)]
     #[expect(
         clippy::inline_always,

@@ -120,15 +120,15 @@ pub struct Publish {
     pub qos: QoS,
     /// From a client: keep it for those who subscribe later. From a server: it was kept.
     pub retain: bool,
-    /// The topic; none where the alias stands for it.
+    /// The topic; `None` where the alias stands for it.
     pub topic: Option<TopicName>,
-    /// The packet identifier; none with QoS 0.
+    /// The packet identifier; `None` with QoS 0.
     pub packet_id: Option<PacketId>,
     /// A number for the topic, which stands for it from then on.
     pub topic_alias: Option<NonZeroU16>,
     /// The subscriptions that a server sends it for.
     pub subscription_ids: Vec<SubscriptionId>,
-    /// What else is said about the message. None for nothing, which is as much as empty ones.
+    /// What else is said about the message. `None` for nothing, which is as much as empty ones.
     pub properties: Option<Box<MessageProperties>>,
     /// The application's bytes.
     pub payload: Bytes,
@@ -221,7 +221,7 @@ pub struct Connect {
     pub receive_maximum: Option<NonZeroU16>,
     /// The largest packet the client takes, in bytes.
     pub maximum_packet_size: Option<NonZeroU32>,
-    /// The highest topic alias the client takes. Default: 0, none.
+    /// The highest topic alias the client takes. Default: 0, for no aliases.
     pub topic_alias_maximum: u16,
     /// Whether the client wants response information in CONNACK. Default: it does not.
     pub request_response_information: bool,
@@ -293,7 +293,7 @@ pub struct ConnAck {
     pub maximum_packet_size: Option<NonZeroU32>,
     /// The client's name, where the server has given it.
     pub assigned_client_id: Option<Text>,
-    /// The highest topic alias the server takes. Default: 0, none.
+    /// The highest topic alias the server takes. Default: 0, for no aliases.
     pub topic_alias_maximum: u16,
     /// The reason in words.
     pub reason_string: Option<Text>,

@@ -147,7 +147,7 @@ macro_rules! packet_reasons {
         }
 
         impl $name {
-            /// The reason with this code; none where this packet can't carry it.
+            /// The reason with this code; `None` where this packet can't carry it.
             pub const fn from_u8(code: u8) -> Option<Self> {
                 $(if code == Self::$code as u8 {
                     return Some(Self::$code);
@@ -293,7 +293,7 @@ packet_reasons! {
 }
 
 impl SubscribeReason {
-    /// The quality of service that was granted; none where the subscription failed.
+    /// The quality of service that was granted; `None` where the subscription failed.
     pub const fn granted(self) -> Option<super::QoS> {
         super::QoS::from_u8(self.code())
     }

@@ -51,7 +51,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Names the message within its session; none with QoS 0.
+    /// Names the message within its session; `None` with QoS 0.
     ///
     /// It grows over the session's life, process restarts included where the session is
     /// [durable](super::Config::durable), and a message that comes again before it was acknowledged
@@ -79,7 +79,7 @@ pub struct Server {
     pub session_present: bool,
     /// The client's name, as given or assigned.
     pub client_id: Text,
-    /// The keep-alive that is used; none for none.
+    /// The keep-alive that is used; `None` where there is none.
     pub keep_alive: Option<Duration>,
     /// How long it keeps the session, in seconds.
     pub session_expiry: u32,
@@ -89,7 +89,7 @@ pub struct Server {
     pub maximum_qos: QoS,
     /// Whether it keeps retained messages.
     pub retain_available: bool,
-    /// The largest packet it takes, in bytes; none where it doesn't say.
+    /// The largest packet it takes, in bytes; `None` where it doesn't say.
     pub maximum_packet_size: Option<u32>,
     /// How many topic aliases it takes.
     pub topic_alias_maximum: u16,

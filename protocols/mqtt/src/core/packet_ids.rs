@@ -19,7 +19,7 @@ impl PacketIds {
         }
     }
 
-    /// One that is free, the least recently used first as far as possible; none where all 65,535
+    /// One that is free, the least recently used first as far as possible; `None` where all 65,535
     /// are in use.
     pub(super) fn allocate(&mut self) -> Option<PacketId> {
         if self.used.len() >= usize::from(u16::MAX) {

@@ -60,7 +60,7 @@ impl Session {
     }
 
     /// The error for a server that answers CONNECT of MQTT 5 as one does that knows 3.1.1 only;
-    /// None where this is no such answer.
+    /// `None` where this is no such answer.
     pub(super) fn older_server(&mut self) -> Option<SessionError> {
         let waits = matches!(self.phase, Phase::Connecting { .. });
         if waits && self.config.version == Version::V5 && is_older(&self.connection.input) {

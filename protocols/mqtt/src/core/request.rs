@@ -136,7 +136,7 @@ impl Message {
         self
     }
 
-    /// The answer to this message, with its quality of service; none where it doesn't ask for one.
+    /// The answer to this message, with its quality of service; `None` where it asks for none.
     pub fn response(&self, payload: impl Into<Bytes>) -> Option<Self> {
         let mut response = Self::new(self.properties.response_topic.clone()?, payload);
         response.qos = self.qos;

@@ -223,7 +223,7 @@ impl Session {
         &self.config
     }
 
-    /// What the server said of itself; none while not connected.
+    /// What the server said of itself; `None` while not connected.
     pub fn server(&self) -> Option<&Server> {
         match self.phase {
             Phase::Connected => self.connection.server.as_deref(),
@@ -282,8 +282,8 @@ impl Session {
     /// on whichever connection that is.
     ///
     /// # Errors
-    /// Where the queue is full ([`RequestError::QueueFull`]), or where the message is none that this
-    /// version or, while connected, this server takes. Nothing of it is sent then.
+    /// Where the queue is full ([`RequestError::QueueFull`]), or where the message is not one that
+    /// this version or, while connected, this server takes. Nothing of it is sent then.
     pub fn publish(&mut self, now: Instant, message: Message) -> Result<RequestId, RequestError> {
         self.check_message(&message)?;
         if self.durable.is_enabled() && message.size() > MAX_STORED {
@@ -328,7 +328,7 @@ impl Session {
     ///
     /// # Errors
     /// Where too much waits or is remembered ([`RequestError::QueueFull`]), or where the subscription
-    /// is none that this version or, while connected, this server takes.
+    /// is not one that this version or, while connected, this server takes.
     pub fn subscribe(&mut self, subscribe: SubscribeRequest) -> Result<RequestId, RequestError> {
         self.check_number(&subscribe)?;
         self.ask_to_subscribe(subscribe, Asked::Subscribe)

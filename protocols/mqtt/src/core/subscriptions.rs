@@ -57,7 +57,7 @@ pub(super) struct Subscriptions {
 /// What came of an answer.
 pub(super) struct Answered {
     pub(super) request: RequestId,
-    /// None where the session itself had asked.
+    /// `None` where the session itself had asked.
     pub(super) reply: Option<Reply>,
     /// What could not be made again.
     pub(super) failed: Vec<(TopicFilter, SubscribeReason)>,
@@ -105,7 +105,7 @@ impl Subscriptions {
         self.unsent.push_back(request);
     }
 
-    /// The next request to be sent, with an identifier of its own. None where there is none, or no
+    /// The next request to be sent, with an identifier of its own. `None` where none waits, or no
     /// identifier is free. `numbers` says whether the server takes subscription identifiers.
     pub(super) fn next(
         &mut self,

@@ -134,7 +134,7 @@ pub(crate) async fn accept(listener: &mut SimListener) -> Server {
 }
 
 impl Server {
-    /// The next packet, but for pings, which are answered; none at the end.
+    /// The next packet, but for pings, which are answered; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Packet> {
         loop {
             let decoder = Decoder::new(self.version);

@@ -85,7 +85,7 @@ impl Session {
         }
     }
 
-    /// `AWAY` (IRCv3 away-notify): the text; none for who is back.
+    /// `AWAY` (IRCv3 away-notify): the text; `None` for who is back.
     pub(super) fn on_away(&mut self, said: Said<'_>) -> Result<(), Unexpected> {
         let [text, ..] = said.params;
         let nick = said.nick()?;
