@@ -141,7 +141,9 @@ pub enum RequestError {
     Dropped,
     /// The message's expiry came before it could be sent.
     Expired,
-    /// No response came in time.
+    /// No answer came in time: to a request, or to something else whose answer stands behind events
+    /// that nobody reads. What was published stays in the session and is delivered yet; published
+    /// again, it is there twice.
     TimedOut,
     /// The server takes no packet of this size.
     TooLarge {

@@ -23,7 +23,7 @@ fn identifiers_neither_collide_nor_stall() {
     let now = Instant::now();
     let mut config = Config::default();
     config.in_flight = NonZeroU16::MAX;
-    config.limits.queued_messages = MESSAGES as usize;
+    config.limits.queue_capacity = MESSAGES as usize;
     let mut session = Session::new(config);
     let connect = ConnectOptions::new("busy".parse().expect("a name"));
     session.connect(now, connect).expect("it may connect");
@@ -88,7 +88,7 @@ fn an_identifier_that_the_server_may_hold_is_not_used_again() {
     let now = Instant::now();
     let mut config = Config::default();
     config.in_flight = NonZeroU16::MAX;
-    config.limits.queued_messages = MESSAGES as usize;
+    config.limits.queue_capacity = MESSAGES as usize;
     let mut session = Session::new(config);
     let connect = || ConnectOptions::new("busy".parse().expect("a name"));
     session.connect(now, connect()).expect("it may connect");

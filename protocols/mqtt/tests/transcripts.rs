@@ -230,9 +230,9 @@ fn configure(config: &mut Config, name: &str, value: &str) {
             config.topic_alias_maximum = value.parse().expect(name);
             config.outgoing_topic_aliases = value.parse().expect(name);
         }
-        "messages" => config.limits.queued_messages = value.parse().expect(name),
-        "requests" => config.limits.pending_requests = value.parse().expect(name),
-        "subscriptions" => config.limits.subscriptions = value.parse().expect(name),
+        "messages" => config.limits.queue_capacity = value.parse().expect(name),
+        "requests" => config.limits.request_capacity = value.parse().expect(name),
+        "subscriptions" => config.limits.max_subscriptions = value.parse().expect(name),
         other => panic!("{other:?} is no setting"),
     }
 }

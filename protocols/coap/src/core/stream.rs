@@ -43,7 +43,7 @@ pub struct StreamConfig {
     /// How long the peer may take to say what it can do. Default: 30 s.
     pub settings_timeout: Duration,
     /// How many messages wait for the stream; more are refused. Default: 64.
-    pub queue: usize,
+    pub queue_capacity: usize,
 }
 
 impl Default for StreamConfig {
@@ -51,7 +51,7 @@ impl Default for StreamConfig {
         Self {
             max_message_size: 256 * 1024,
             settings_timeout: Duration::from_secs(30),
-            queue: 64,
+            queue_capacity: 64,
         }
     }
 }
@@ -130,8 +130,8 @@ impl StreamLayer {
         if length > limit {
             return Err(SendError::TooLarge { length, limit });
         }
-        if self.out.len() - self.signals_waiting >= self.config.queue {
-            return Err(SendError::QueueFull(self.config.queue));
+        if self.out.len() - self.signals_waiting >= self.config.queue_capacity {
+            return Err(SendError::QueueFull(self.config.queue_capacity));
         }
         let id = self.next_id();
         self.out.push_back(Outgoing::Message(id, message));

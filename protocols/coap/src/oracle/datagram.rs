@@ -70,7 +70,7 @@ impl Play {
         config.transmission.probing_rate = 1 + u32::from(choice / 3 % 3) * 100;
         config.transmission.max_retransmit = u32::from(choice / 9 % 5);
         config.leisure = (choice >= 128).then_some(Duration::from_secs(5));
-        config.queue = 4;
+        config.queue_capacity = 4;
         config.peers = 2;
         config.remembered_messages = 16;
         config.remembered_bytes = 256;

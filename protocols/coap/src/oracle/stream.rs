@@ -75,7 +75,7 @@ impl Play {
         let now = Instant::now();
         let config = StreamConfig {
             max_message_size: 1200,
-            queue: 4,
+            queue_capacity: 4,
             ..StreamConfig::default()
         };
         Self {

@@ -18,7 +18,7 @@ use crate::core::{Config, ConnectOptions};
 /// let mut connect = ConnectOptions::new("lamp-17".parse()?);
 /// connect.session_expiry = Some(3600);
 /// let mut config = ClientConfig::new(connect);
-/// config.session.limits.queued_messages = 100;
+/// config.session.limits.queue_capacity = 100;
 /// # Ok::<(), jackfield_mqtt::codec::InvalidValue>(())
 /// ```
 #[non_exhaustive]
@@ -39,7 +39,7 @@ pub struct ClientConfig {
     /// 1. When they do, the client stops reading from the server, and does all else. Default: 256.
     pub subscription_capacity: usize,
     /// How many [requests](super::Requester) may wait for their responses. Default: 1,000.
-    pub pending_calls: usize,
+    pub call_capacity: usize,
     pub(super) store: Option<BoxStore>,
     pub(super) renew: Option<Renew>,
 }
@@ -74,7 +74,7 @@ impl ClientConfig {
             connection: Options::default(),
             redirects: 3,
             subscription_capacity: 256,
-            pending_calls: 1000,
+            call_capacity: 1000,
             store: None,
             renew: None,
         }

@@ -44,7 +44,7 @@ pub fn connect<N: TcpConnect>(
         server,
         redirects: config.redirects,
         redirects_left: config.redirects,
-        routes: Routes::new(config.session.limits.subscriptions),
+        routes: Routes::new(config.session.limits.max_subscriptions),
         session: config.session,
         connect: config.connect,
         renew: config.renew,
@@ -56,7 +56,7 @@ pub fn connect<N: TcpConnect>(
         undelivered: VecDeque::new(),
         to_unsubscribe: VecDeque::new(),
         calls: HashMap::new(),
-        pending_calls: config.pending_calls,
+        call_capacity: config.call_capacity,
         connected: None,
     };
     let (actions, events, connection) = jackfield_client::connect(network, mqtt, config.connection);
@@ -91,7 +91,7 @@ struct Mqtt {
     to_unsubscribe: VecDeque<TopicFilter>,
     /// Who waits for responses, by correlation data.
     calls: HashMap<Bytes, Done<Message>>,
-    pending_calls: usize,
+    call_capacity: usize,
     connected: Option<time::Instant>,
 }
 

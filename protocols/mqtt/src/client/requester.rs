@@ -43,7 +43,7 @@ impl Requester {
     ///
     /// # Errors
     /// [`RequestError::TimedOut`]; [`RequestError::QueueFull`] where as many wait as
-    /// [`pending_calls`](super::ClientConfig::pending_calls) allows; [`RequestError::Refused`] where
+    /// [`call_capacity`](super::ClientConfig::call_capacity) allows; [`RequestError::Refused`] where
     /// the server refused the request; [`RequestError::Unsupported`] on MQTT 3.1.1.
     ///
     /// # Cancel safety

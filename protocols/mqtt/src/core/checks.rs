@@ -139,7 +139,7 @@ impl Session {
     }
 
     pub(super) fn check_pending(&self) -> Result<(), RequestError> {
-        if self.subscriptions.waiting() >= self.config.limits.pending_requests {
+        if self.subscriptions.waiting() >= self.config.limits.request_capacity {
             return Err(RequestError::QueueFull);
         }
         Ok(())

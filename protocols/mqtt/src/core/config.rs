@@ -81,22 +81,22 @@ pub enum QueuePolicy {
 #[non_exhaustive]
 pub struct Limits {
     /// Messages that wait to be sent or to be acknowledged. Default: 10,000.
-    pub queued_messages: usize,
+    pub queue_capacity: usize,
     /// Bytes of those messages: topics, payloads and properties. Default: 16 MiB.
-    pub queued_bytes: usize,
+    pub max_queued_bytes: usize,
     /// Requests to subscribe or to unsubscribe that wait for an answer. Default: 100.
-    pub pending_requests: usize,
+    pub request_capacity: usize,
     /// Subscriptions that are remembered, to be made again. Default: 1,000.
-    pub subscriptions: usize,
+    pub max_subscriptions: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            queued_messages: 10_000,
-            queued_bytes: 16 << 20,
-            pending_requests: 100,
-            subscriptions: 1000,
+            queue_capacity: 10_000,
+            max_queued_bytes: 16 << 20,
+            request_capacity: 100,
+            max_subscriptions: 1000,
         }
     }
 }

@@ -143,8 +143,8 @@ impl OutgoingMessages {
     }
 
     fn has_room(&self, size: usize, limits: &Limits) -> bool {
-        self.len() < limits.queued_messages
-            && self.bytes.saturating_add(size) <= limits.queued_bytes
+        self.len() < limits.queue_capacity
+            && self.bytes.saturating_add(size) <= limits.max_queued_bytes
     }
 
     /// Whether there is room for a message of this size, or room can be made for it: then how many
@@ -160,7 +160,9 @@ impl OutgoingMessages {
         for (dropped, queued) in self.queue.iter().skip(self.prepared).enumerate() {
             count -= 1;
             bytes -= queued.size;
-            if count < limits.queued_messages && bytes.saturating_add(size) <= limits.queued_bytes {
+            if count < limits.queue_capacity
+                && bytes.saturating_add(size) <= limits.max_queued_bytes
+            {
                 return Some(dropped + 1);
             }
         }

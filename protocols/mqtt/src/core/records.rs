@@ -281,7 +281,7 @@ impl Message {
         }
     }
 
-    /// What it counts in [`Limits::queued_bytes`](super::Limits::queued_bytes).
+    /// What it counts in [`Limits::max_queued_bytes`](super::Limits::max_queued_bytes).
     pub(super) fn size(&self) -> usize {
         self.publish(None, false).encoded_length(Version::V5)
     }

@@ -174,7 +174,7 @@ impl Session {
             ids: PacketIds::new(),
             outgoing: OutgoingMessages::new(),
             incoming: IncomingMessages::new(),
-            subscriptions: Subscriptions::new(config.limits.subscriptions),
+            subscriptions: Subscriptions::new(config.limits.max_subscriptions),
             assigned_client_id: None,
             resumable: false,
             meta_stored: false,

@@ -99,10 +99,10 @@ impl Play {
         config.receive_maximum = NonZeroU16::new(4).unwrap_or(NonZeroU16::MIN);
         config.maximum_packet_size = NonZeroU32::new(200).unwrap_or(NonZeroU32::MIN);
         config.topic_alias_maximum = 2;
-        config.limits.queued_messages = 6;
-        config.limits.queued_bytes = 300;
-        config.limits.pending_requests = 3;
-        config.limits.subscriptions = 4;
+        config.limits.queue_capacity = 6;
+        config.limits.max_queued_bytes = 300;
+        config.limits.request_capacity = 3;
+        config.limits.max_subscriptions = 4;
         Self {
             session: Session::new(config.clone()),
             config,
@@ -445,7 +445,7 @@ impl Play {
             }
         }
         let limits = &self.config.limits;
-        assert!(self.session.waiting_messages() <= limits.queued_messages);
+        assert!(self.session.waiting_messages() <= limits.queue_capacity);
         for request in &self.waiting {
             assert!(self.session.is_open(*request), "{request:?} is lost");
         }

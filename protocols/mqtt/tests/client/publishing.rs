@@ -118,7 +118,7 @@ async fn exactly_once_survives_a_cut_in_the_middle() {
 #[tokio::test(start_paused = true)]
 async fn the_queue_without_a_connection_has_a_bound() {
     let mut refusing = config();
-    refusing.session.limits.queued_messages = 2;
+    refusing.session.limits.queue_capacity = 2;
     let mut world = World::new(refusing).await;
     let server = world.server().await;
     let mut publications = Vec::new();
@@ -133,7 +133,7 @@ async fn the_queue_without_a_connection_has_a_bound() {
     }
 
     let mut preferring = config();
-    preferring.session.limits.queued_messages = 2;
+    preferring.session.limits.queue_capacity = 2;
     preferring.session.when_full = QueuePolicy::DropOldest;
     let mut world = World::new(preferring).await;
     let mut server = world.server().await;

@@ -339,7 +339,7 @@ async fn what_the_server_lost_is_subscribed_again() {
 #[tokio::test(start_paused = true)]
 async fn requests_have_their_responses() {
     let mut two_at_once = config();
-    two_at_once.pending_calls = 2;
+    two_at_once.call_capacity = 2;
     let mut world = World::new(two_at_once).await;
     let mut server = world.connected(false).await;
     let topic = || "replies/ada".parse().expect("a topic");

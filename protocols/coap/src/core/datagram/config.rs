@@ -21,7 +21,7 @@ pub struct DatagramConfig {
     /// at once (RFC 7252, section 8.2, names 5 s). Default: not at all.
     pub leisure: Option<Duration>,
     /// How many messages wait for their turn with one peer; more are refused. Default: 64.
-    pub queue: usize,
+    pub queue_capacity: usize,
     /// How many peers are spoken with at a time; more are refused, unless one of them has nothing
     /// outstanding. Default: 1024.
     pub peers: usize,
@@ -40,7 +40,7 @@ impl Default for DatagramConfig {
             max_message_size: 1152,
             acknowledgement_delay: Duration::from_millis(500),
             leisure: None,
-            queue: 64,
+            queue_capacity: 64,
             peers: 1024,
             remembered_messages: 4096,
             remembered_bytes: 1024 * 1024,

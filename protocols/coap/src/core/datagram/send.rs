@@ -36,7 +36,7 @@ impl DatagramLayer {
         self.check_size(bytes.len())?;
         let waiting = self.peer(now, to)?.waiting.len();
         for (length, limit) in [
-            (waiting, self.config.queue.max(1)),
+            (waiting, self.config.queue_capacity.max(1)),
             (self.transmissions.len(), MAX_TRANSMISSIONS),
             (self.out.len(), MAX_OUT),
         ] {

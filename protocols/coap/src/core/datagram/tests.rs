@@ -253,7 +253,7 @@ fn what_is_remembered_is_bounded() {
 #[test]
 fn one_interaction_at_a_time_and_a_bounded_queue() {
     let config = DatagramConfig {
-        queue: 2,
+        queue_capacity: 2,
         ..DatagramConfig::default()
     };
     let mut layer = DatagramLayer::new(config, 7);

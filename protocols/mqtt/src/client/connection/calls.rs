@@ -18,10 +18,10 @@ impl Mqtt {
         mut message: Message,
         response: Done<Message>,
     ) {
-        if self.calls.len() >= self.pending_calls {
+        if self.calls.len() >= self.call_capacity {
             self.calls.retain(|_, response| !response.is_closed());
         }
-        if self.calls.len() >= self.pending_calls {
+        if self.calls.len() >= self.call_capacity {
             let _ = response.send(Err(RequestError::QueueFull));
             return;
         }
