@@ -39,6 +39,10 @@
 //! # fn main() {}
 //! ```
 //!
+//! A request that is awaited in the loop that reads the events may wait for an answer that stands
+//! behind events which that loop would have to read: then it ends with its time-out, and the
+//! connection goes on. [`Client::enqueue`] does not wait.
+//!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 
 mod action;
@@ -51,5 +55,5 @@ mod rejoin;
 pub use config::ClientConfig;
 pub use connection::connect;
 pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
-pub use handle::{Client, IntoText};
+pub use handle::{Client, IntoText, Outcome};
 pub use jackfield_client::{Options, Reconnect};

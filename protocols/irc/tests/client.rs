@@ -10,7 +10,7 @@ use std::time::Duration;
 use jackfield_irc::RequestError;
 use jackfield_irc::client::{self, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::Text;
-use jackfield_irc::core::{Config, Event, Sasl};
+use jackfield_irc::core::{Config, Event, Request, Sasl};
 use jackfield_socket::{
     ByteStream, Endpoint, Error, ErrorKind, StreamInfo, TcpConnect, TcpOptions,
 };
@@ -592,4 +592,29 @@ async fn a_client_whose_events_nobody_reads_keeps_its_connection_and_its_request
             .event(|event| matches!(event, ClientEvent::Event(Event::Message(_))))
             .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_need_not_be_waited_for() {
+    let mut world = world(|_| {}, &[]);
+    let mut server = world.server().await;
+    server.welcome().await;
+    world.registered().await;
+    let channel = "#rust".parse().expect("a channel");
+    let join = Request::Join { channel, key: None };
+    let joining = world.client.enqueue(join).await.expect("it is queued");
+    server.until("JOIN #rust").await;
+    server.say(":a.example 474 ada #rust :Banned").await;
+    let refused = joining.await;
+    assert!(
+        matches!(refused, Err(RequestError::Refused(_))),
+        "{refused:?}"
+    );
+    server.cut();
+    world.disconnected().await;
+    let too_late = world
+        .client
+        .enqueue(Request::Topic("#rust".parse().expect("a channel")))
+        .await;
+    assert!(matches!(too_late, Err(RequestError::NotConnected)));
 }

@@ -106,18 +106,31 @@ impl Protocol for Irc {
                 }
                 return Flow::Close;
             }
-            Action::Request(_, done) if done.is_closed() => {}
-            Action::Request(_, done) if link == Link::Down => {
-                let _ = done.send(Err(RequestError::NotConnected));
-            }
-            Action::Request(request, done) => {
-                self.rejoin.ask(&request);
-                let lasting = Lasting::of(&request);
-                match core.request(request) {
-                    Ok(id) => {
-                        self.asked.insert(id, Asked::Client(done, lasting));
+            Action::Request { done, .. } if done.is_closed() => {}
+            Action::Request {
+                request,
+                queued,
+                done,
+            } => {
+                let asked = match link {
+                    Link::Down => Err(RequestError::NotConnected),
+                    Link::Up => {
+                        self.rejoin.ask(&request);
+                        let lasting = Lasting::of(&request);
+                        core.request(request).map(|id| (id, lasting))
                     }
-                    Err(error) => {
+                };
+                match (asked, queued) {
+                    (Ok((id, lasting)), queued) => {
+                        self.asked.insert(id, Asked::Client(done, lasting));
+                        if let Some(queued) = queued {
+                            let _ = queued.send(Ok(()));
+                        }
+                    }
+                    (Err(error), Some(queued)) => {
+                        let _ = queued.send(Err(error));
+                    }
+                    (Err(error), None) => {
                         let _ = done.send(Err(error));
                     }
                 }

@@ -1,5 +1,9 @@
 //! The handle of a client: what a program joins, says and asks with.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use jackfield_client::Actions;
 use tokio::sync::oneshot;
 
@@ -25,6 +29,20 @@ use crate::error::{RequestError, SessionError};
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(super) actions: Actions<Action, Registered, SessionError>,
+}
+
+/// What becomes of a request that is queued. Dropping it does not withdraw the request.
+#[derive(Debug)]
+#[must_use = "an outcome that nobody wants is best dropped by name"]
+pub struct Outcome(oneshot::Receiver<Result<Reply, RequestError>>);
+
+impl Future for Outcome {
+    type Output = Result<Reply, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = Pin::new(&mut self.0).poll(cx);
+        outcome.map(|outcome| outcome.unwrap_or(Err(RequestError::Closed)))
+    }
 }
 
 impl Client {
@@ -54,10 +72,53 @@ impl Client {
     /// As the [type](Self) says.
     pub async fn request(&self, request: Request) -> Result<Reply, RequestError> {
         let (done, outcome) = oneshot::channel();
-        let action = Action::Request(request, done);
-        let sent = self.actions.send(action).await;
-        sent.map_err(|_| RequestError::Closed)?;
-        outcome.await.unwrap_or(Err(RequestError::Closed))
+        let queued = None;
+        self.pass(Action::Request {
+            request,
+            queued,
+            done,
+        })
+        .await?;
+        Outcome(outcome).await
+    }
+
+    /// Does any [`Request`]; done when it is queued. What becomes of it, the [`Outcome`] tells, to
+    /// whoever wants to know: so that a loop over the events need not wait for an answer that it
+    /// would itself have to read.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::{Client, IntoText};
+    /// # use jackfield_irc::core::Request;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let (to, text) = ("#rust".parse()?, "good morning".into_text()?);
+    /// drop(client.enqueue(Request::Message { to, text }).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What shows that the request can't be made at all or now, such as
+    /// [`RequestError::NotConnected`] and [`RequestError::QueueFull`].
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn enqueue(&self, request: Request) -> Result<Outcome, RequestError> {
+        let (queued, is_queued) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
+        let queued = Some(queued);
+        self.pass(Action::Request {
+            request,
+            queued,
+            done,
+        })
+        .await?;
+        is_queued.await.unwrap_or(Err(RequestError::Closed))?;
+        Ok(Outcome(outcome))
+    }
+
+    async fn pass(&self, action: Action) -> Result<(), RequestError> {
+        let passed = self.actions.send(action).await;
+        passed.map_err(|_| RequestError::Closed)
     }
 
     /// Enters a channel; done when its members are known.
