@@ -6,7 +6,7 @@ mod common;
 
 use std::net::SocketAddr;
 
-use common::{PATIENCE, Running, command, listener, run, start};
+use common::{PATIENCE, Running, answering_signals, command, listener, run, start};
 use jackfield_irc::server::{ServerConfig, serve};
 use jackfield_native::Native;
 use jackfield_socket::{TcpConnect, TcpListener as _, TcpOptions};
@@ -222,7 +222,7 @@ async fn a_signal_while_it_connects() {
 #[tokio::test]
 async fn an_ignored_signal_stays_ignored() {
     let (mut listener, at) = listener().await;
-    let mut shell = tokio::process::Command::new("sh");
+    let mut shell = answering_signals("sh");
     let binary = env!("CARGO_BIN_EXE_jackfield");
     let script = r#"trap "" HUP; exec "$0" nc -v 127.0.0.1 "$1""#;
     let port = at.port().to_string();

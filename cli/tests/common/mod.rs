@@ -35,7 +35,7 @@ pub struct Running {
 }
 
 pub fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield"));
+    let mut command = answering_signals(env!("CARGO_BIN_EXE_jackfield"));
     command
         .args(args)
         .env_remove("JACKFIELD_TOKEN")
@@ -43,6 +43,17 @@ pub fn command(args: &[&str]) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    command
+}
+
+/// A program that ignores no signal, though whoever started the tests may: in the background, or by
+/// `nohup`.
+pub fn answering_signals(program: &str) -> Command {
+    if cfg!(not(target_os = "linux")) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal", program]);
     command
 }
 
