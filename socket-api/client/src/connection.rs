@@ -65,11 +65,13 @@ where
     let (actions, inbox) = actions::actions(options.action_capacity, status);
     let worker = Worker {
         carrier,
-        protocol,
         options,
-        inbox,
-        outbox,
-        actions_in_a_row: 0,
+        client: Client {
+            protocol,
+            inbox,
+            outbox,
+            actions_in_a_row: 0,
+        },
     };
     let connection = Connection(Box::pin(worker.run(actions.poster())));
     (actions, events, connection)
@@ -104,11 +106,8 @@ enum End<E> {
 
 struct Worker<C, P: Protocol> {
     carrier: C,
-    protocol: P,
     options: Options,
-    inbox: Inbox<P::Action>,
-    outbox: Outbox<P::Event, P::Ready, P::Error>,
-    actions_in_a_row: u32,
+    client: Client<P>,
 }
 
 impl<C, P> Worker<C, P>
@@ -119,12 +118,14 @@ where
     async fn run(mut self, poster: Poster<P::Action>) -> Result<(), ConnectionError<P::Error>> {
         let policy = self.options.reconnect;
         let mut backoff = policy.map(|policy| Backoff::new(policy, self.options.seed));
-        let mut core = match self.protocol.begin(poster).await {
+        let mut core = match self.client.protocol.begin(poster).await {
             Ok(core) => core,
             Err(error) => {
                 let retry_in = None;
                 let told = error.clone();
-                self.outbox.set(Status::Disconnected { error, retry_in });
+                self.client
+                    .outbox
+                    .set(Status::Disconnected { error, retry_in });
                 return Err(told);
             }
         };
@@ -134,10 +135,10 @@ where
             let (returned, end) = self.attempt(core, attempt).await;
             core = returned;
             let End::Failed(error) = end else {
-                self.protocol.ended(&mut core, None);
+                self.client.protocol.ended(&mut core, None);
                 return self.finish(&mut core).await;
             };
-            let ended = self.protocol.ended(&mut core, Some(&error));
+            let ended = self.client.protocol.ended(&mut core, Some(&error));
             if !ended.lasted.is_zero() {
                 attempt = 0;
             }
@@ -149,16 +150,16 @@ where
                     .as_mut()
                     .map(|backoff| backoff.next(ended.lasted).max(least)),
             };
-            self.settle(&mut core).await?;
-            self.outbox.set(Status::Disconnected {
+            self.client.settle(&mut core).await?;
+            self.client.outbox.set(Status::Disconnected {
                 error: error.clone(),
                 retry_in,
             });
             let Some(delay) = retry_in else {
-                self.outbox.hand_over();
+                self.client.outbox.hand_over();
                 return Err(error);
             };
-            match self.offline(&mut core, time::sleep(delay)).await {
+            match self.client.offline(&mut core, time::sleep(delay)).await {
                 Ok(()) => {}
                 Err(End::Closed) => return self.finish(&mut core).await,
                 Err(End::Failed(error)) => return Err(error),
@@ -168,8 +169,8 @@ where
 
     /// One connection, from its beginning to its end.
     async fn attempt(&mut self, mut core: P::Core, attempt: u32) -> (P::Core, End<P::Error>) {
-        self.outbox.set(Status::Connecting { attempt });
-        let prepare = self.protocol.prepare(attempt);
+        self.client.outbox.set(Status::Connecting { attempt });
+        let prepare = self.client.protocol.prepare(attempt);
         let opened = {
             let (carrier, options) = (&self.carrier, &self.options);
             let opening = async {
@@ -181,21 +182,19 @@ where
                     Err(_) => Err(ConnectionError::ConnectTimedOut),
                 }
             };
-            let mut offline = Offline {
-                protocol: &mut self.protocol,
-                inbox: &mut self.inbox,
-                outbox: &mut self.outbox,
-                actions_in_a_row: &mut self.actions_in_a_row,
-            };
-            offline.work(&mut core, opening).await
+            self.client.offline(&mut core, opening).await
         };
         let (opened, prepared) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => return (core, End::Failed(error)),
             Err(end) => return (core, end),
         };
-        self.outbox.set(Status::Connected);
-        if let Err(error) = self.protocol.opened(&mut core, prepared, &mut self.outbox) {
+        self.client.outbox.set(Status::Connected);
+        if let Err(error) =
+            self.client
+                .protocol
+                .opened(&mut core, prepared, &mut self.client.outbox)
+        {
             return (core, End::Failed(error));
         }
         let mut driver = C::drive(opened, core);
@@ -217,7 +216,12 @@ where
             // What the core has told already is taken, read or not: it may be what others wait for.
             let core = driver.core();
             while let Some(event) = core.poll_event() {
-                match self.protocol.take(core, event, &mut self.outbox).await? {
+                match self
+                    .client
+                    .protocol
+                    .take(core, event, &mut self.client.outbox)
+                    .await?
+                {
                     Flow::Continue => {}
                     Flow::Close => {
                         close_by.get_or_insert_with(|| time::now() + TAKING_LEAVE);
@@ -227,11 +231,14 @@ where
             }
             if close_by.is_some() {
                 // Who leaves waits for nobody.
-                self.outbox.flush_now();
+                self.client.outbox.flush_now();
             }
             let step = {
-                let (inbox, outbox, protocol) =
-                    (&mut self.inbox, &mut self.outbox, &mut self.protocol);
+                let (inbox, outbox, protocol) = (
+                    &mut self.client.inbox,
+                    &mut self.client.outbox,
+                    &mut self.client.protocol,
+                );
                 let next = next(
                     driver,
                     outbox,
@@ -248,20 +255,23 @@ where
                         }
                     }
                 };
-                either(asked, next, &mut self.actions_in_a_row).await
+                either(asked, next, &mut self.client.actions_in_a_row).await
             };
             let flow = match step {
                 Either::First(Asked::Action(action)) => {
-                    act(&mut self.protocol, driver.core(), action, Link::Up)
+                    act(&mut self.client.protocol, driver.core(), action, Link::Up)
                 }
                 Either::First(Asked::Enough) => return Ok(End::Closed),
                 Either::Second(Next::Unread) => {
-                    self.protocol.unread(driver.core());
+                    self.client.protocol.unread(driver.core());
                     Flow::Continue
                 }
                 Either::Second(Next::Event(event)) => {
                     let core = driver.core();
-                    self.protocol.take(core, event, &mut self.outbox).await?
+                    self.client
+                        .protocol
+                        .take(core, event, &mut self.client.outbox)
+                        .await?
                 }
                 Either::Second(_) if close_by.is_some() => return Ok(End::Closed),
                 Either::Second(Next::Ended(error)) => return Ok(End::Failed(error)),
@@ -296,64 +306,54 @@ where
                 return Ok(());
             };
             let core = driver.core();
-            self.protocol.take(core, event, &mut self.outbox).await?;
+            self.client
+                .protocol
+                .take(core, event, &mut self.client.outbox)
+                .await?;
             if let End::Closed = end {
-                self.outbox.flush_now();
+                self.client.outbox.flush_now();
             }
         }
     }
 
-    /// Works on something while there is no connection.
-    async fn offline<T>(
-        &mut self,
-        core: &mut P::Core,
-        work: impl Future<Output = T>,
-    ) -> Result<T, End<P::Error>> {
-        let mut offline = Offline {
-            protocol: &mut self.protocol,
-            inbox: &mut self.inbox,
-            outbox: &mut self.outbox,
-            actions_in_a_row: &mut self.actions_in_a_row,
-        };
-        offline.work(core, work).await
-    }
-
-    /// Takes what the core tells without a connection.
-    async fn settle(&mut self, core: &mut P::Core) -> Result<(), ConnectionError<P::Error>> {
-        settle(&mut self.protocol, core, &mut self.outbox).await
-    }
-
     /// The client is closed: nobody is waited for.
     async fn finish(&mut self, core: &mut P::Core) -> Result<(), ConnectionError<P::Error>> {
-        let settled = self.settle(core).await;
-        self.outbox.flush_now();
+        let settled = self.client.settle(core).await;
+        self.client.outbox.flush_now();
         settled
     }
 }
 
-/// What a worker needs while it has no connection.
-struct Offline<'a, P: Protocol> {
-    protocol: &'a mut P,
-    inbox: &'a mut Inbox<P::Action>,
-    outbox: &'a mut Outbox<P::Event, P::Ready, P::Error>,
-    actions_in_a_row: &'a mut u32,
+/// What a worker has with a connection or without.
+struct Client<P: Protocol> {
+    protocol: P,
+    inbox: Inbox<P::Action>,
+    outbox: Outbox<P::Event, P::Ready, P::Error>,
+    actions_in_a_row: u32,
 }
 
-impl<P: Protocol> Offline<'_, P> {
+impl<P: Protocol> Client<P> {
+    /// Takes what the core tells without a connection.
+    async fn settle(&mut self, core: &mut P::Core) -> Result<(), ConnectionError<P::Error>> {
+        while let Some(event) = core.poll_event() {
+            self.protocol.take(core, event, &mut self.outbox).await?;
+        }
+        Ok(())
+    }
+
     /// Works on something, does what is asked for, and keeps those of the core's deadlines that
     /// need no connection. Nobody has to read what is told meanwhile.
-    async fn work<T>(
+    async fn offline<T>(
         &mut self,
         core: &mut P::Core,
         work: impl Future<Output = T>,
     ) -> Result<T, End<P::Error>> {
         let mut work = pin!(work);
         loop {
-            let settled = settle(self.protocol, core, self.outbox).await;
-            settled.map_err(End::Failed)?;
+            self.settle(core).await.map_err(End::Failed)?;
             let deadline = core.deadline();
             let step = {
-                let (outbox, protocol) = (&mut *self.outbox, &mut *self.protocol);
+                let (outbox, protocol) = (&mut self.outbox, &mut self.protocol);
                 let passed = async {
                     match deadline {
                         Some(deadline) => time::sleep_until(deadline).await,
@@ -369,7 +369,7 @@ impl<P: Protocol> Offline<'_, P> {
                     }
                     passed.as_mut().poll(cx).map(|()| None)
                 });
-                either(self.inbox.recv(), work, self.actions_in_a_row).await
+                either(self.inbox.recv(), work, &mut self.actions_in_a_row).await
             };
             match step {
                 Either::Second(Some(output)) => return Ok(output),
@@ -380,7 +380,7 @@ impl<P: Protocol> Offline<'_, P> {
                     };
                     handled.map_err(failed)?;
                 }
-                Either::First(action) => match act(self.protocol, core, action, Link::Down) {
+                Either::First(action) => match act(&mut self.protocol, core, action, Link::Down) {
                     Flow::Continue => {}
                     Flow::Close | Flow::Closed => return Err(End::Closed),
                 },
@@ -401,17 +401,6 @@ fn act<P: Protocol>(
         protocol.abandoned(core, link);
         Flow::Close
     }
-}
-
-async fn settle<P: Protocol>(
-    protocol: &mut P,
-    core: &mut P::Core,
-    outbox: &mut Outbox<P::Event, P::Ready, P::Error>,
-) -> Result<(), ConnectionError<P::Error>> {
-    while let Some(event) = core.poll_event() {
-        protocol.take(core, event, outbox).await?;
-    }
-    Ok(())
 }
 
 /// Moves what was told to where it is read.
