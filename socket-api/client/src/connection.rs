@@ -115,20 +115,23 @@ where
     P: Protocol,
     C: Carrier<P::Core, Target = P::Target>,
 {
+    /// All of it. Where it fails, whenever that is, the last status says so.
     async fn run(mut self, poster: Poster<P::Action>) -> Result<(), ConnectionError<P::Error>> {
+        let ended = self.work(poster).await;
+        if let Err(error) = &ended {
+            self.client.outbox.set(Status::Disconnected {
+                error: error.clone(),
+                retry_in: None,
+            });
+            self.client.outbox.hand_over();
+        }
+        ended
+    }
+
+    async fn work(&mut self, poster: Poster<P::Action>) -> Result<(), ConnectionError<P::Error>> {
         let policy = self.options.reconnect;
         let mut backoff = policy.map(|policy| Backoff::new(policy, self.options.seed));
-        let mut core = match self.client.protocol.begin(poster).await {
-            Ok(core) => core,
-            Err(error) => {
-                let retry_in = None;
-                let told = error.clone();
-                self.client
-                    .outbox
-                    .set(Status::Disconnected { error, retry_in });
-                return Err(told);
-            }
-        };
+        let mut core = self.client.protocol.begin(poster).await?;
         let mut attempt: u32 = 0;
         loop {
             attempt = attempt.saturating_add(1);
@@ -151,14 +154,12 @@ where
                     .map(|backoff| backoff.next(ended.lasted).max(least)),
             };
             self.client.settle(&mut core).await?;
-            self.client.outbox.set(Status::Disconnected {
-                error: error.clone(),
-                retry_in,
-            });
             let Some(delay) = retry_in else {
-                self.client.outbox.hand_over();
                 return Err(error);
             };
+            self.client
+                .outbox
+                .set(Status::Disconnected { error, retry_in });
             match self.client.offline(&mut core, time::sleep(delay)).await {
                 Ok(()) => {}
                 Err(End::Closed) => return self.finish(&mut core).await,

@@ -1,6 +1,5 @@
 //! The loop with a protocol of lines, against a server in the test's hand, on the simulation.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -26,6 +25,8 @@ struct Lines {
     partial: Vec<u8>,
     events: Vec<Said>,
     reminder: Option<Instant>,
+    /// The clock is broken: no deadline can be kept.
+    clockless: bool,
     finished: bool,
 }
 
@@ -37,7 +38,7 @@ enum Said {
 
 impl Core for Lines {
     type Event = Said;
-    type Error = Infallible;
+    type Error = Gone;
 
     fn poll_event(&mut self) -> Option<Said> {
         (!self.events.is_empty()).then(|| self.events.remove(0))
@@ -47,8 +48,11 @@ impl Core for Lines {
         self.reminder
     }
 
-    fn handle_deadline(&mut self, _now: Instant) -> Result<(), Infallible> {
+    fn handle_deadline(&mut self, _now: Instant) -> Result<(), Gone> {
         self.reminder = None;
+        if self.clockless {
+            return Err(Gone::Clock);
+        }
         self.out.extend_from_slice(b"reminded\n");
         Ok(())
     }
@@ -59,7 +63,7 @@ impl Core for Lines {
 }
 
 impl StreamCore for Lines {
-    fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), Infallible> {
+    fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), Gone> {
         self.partial.extend_from_slice(bytes);
         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
@@ -69,7 +73,7 @@ impl StreamCore for Lines {
         Ok(())
     }
 
-    fn receive_end(&mut self, _now: Instant) -> Result<(), Infallible> {
+    fn receive_end(&mut self, _now: Instant) -> Result<(), Gone> {
         Ok(())
     }
 
@@ -83,6 +87,8 @@ enum Gone {
     Ended,
     /// The journal can't be written.
     Journal,
+    /// A deadline can't be kept.
+    Clock,
 }
 
 impl fmt::Display for Gone {
@@ -102,17 +108,13 @@ impl Failure for Gone {
     }
 }
 
-impl From<Infallible> for Gone {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
-
 #[derive(Debug)]
 enum Action {
     Say(String),
     /// Says so after this time.
     Remind(Duration),
+    /// Its clock stops.
+    StopClock,
     /// Waits for an answer that never comes.
     Ask(oneshot::Sender<&'static str>),
     Close,
@@ -131,6 +133,8 @@ struct Test {
     /// The server has named another one.
     moved: bool,
     stood: Option<Instant>,
+    /// What it gives when the connection ends.
+    last_line: Option<String>,
     asked: Vec<oneshot::Sender<&'static str>>,
 }
 
@@ -180,6 +184,7 @@ impl Protocol for Test {
         match action {
             Action::Say(line) => core.events.push(Said::Given(line)),
             Action::Remind(after) => core.reminder = Some(time::now() + after),
+            Action::StopClock => core.clockless = true,
             Action::Ask(answer) => self.asked.push(answer),
             Action::Close => {
                 core.out.extend_from_slice(b"quit\n");
@@ -229,7 +234,8 @@ impl Protocol for Test {
         }
     }
 
-    fn ended(&mut self, _core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
+    fn ended(&mut self, core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
+        core.events.extend(self.last_line.take().map(Said::Given));
         let stood = self.stood.take();
         let lasted = stood.map_or(Duration::ZERO, |since| time::now() - since);
         let mut ended = Ended::after(lasted, error);
@@ -270,6 +276,7 @@ async fn world(configure: impl FnOnce(&mut Test, &mut Options)) -> World {
         broken: false,
         moved: false,
         stood: None,
+        last_line: None,
         asked: Vec::new(),
     };
     let mut options = Options::default();
@@ -315,6 +322,30 @@ impl World {
             {
                 return (error, retry_in);
             }
+        }
+    }
+
+    /// The client ends with this, and its last status says it.
+    async fn failed_with(mut self, gone: Gone) {
+        let mut last = self.actions.as_ref().expect("not dropped yet").status();
+        while let Some(event) = self.events.next().await {
+            if let ClientEvent::Status(status) = event {
+                last = status;
+            }
+        }
+        let error = self
+            .connection
+            .await
+            .expect("no panic")
+            .expect_err("an error");
+        assert!(matches!(error, ConnectionError::Session(ref error) if *error == gone));
+        assert!(last.is_final(), "{last:?}");
+        let actions = self.actions.as_ref().expect("not dropped yet");
+        for status in [last, actions.status()] {
+            assert!(matches!(
+                status,
+                Status::Disconnected { error: ConnectionError::Session(error), .. } if error == gone
+            ));
         }
     }
 
@@ -413,6 +444,71 @@ async fn a_journal_that_fails_ends_the_client() {
     assert_eq!(retry_in, None);
     assert!(world.events.next().await.is_none());
     world.ended().await.expect_err("the same error");
+}
+
+/// A client that has lost its connection, and will try again.
+async fn between_attempts(configure: impl FnOnce(&mut Test, &mut Options)) -> World {
+    let mut world = world(configure).await;
+    drop(world.server().await);
+    world.disconnected().await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_fails_between_attempts_says_so_last() {
+    let by_action = between_attempts(|_, _| {}).await;
+    by_action.say("unwritable").await;
+    by_action.failed_with(Gone::Journal).await;
+
+    let by_deadline = between_attempts(|_, _| {}).await;
+    by_deadline.act(Action::StopClock).await;
+    by_deadline
+        .act(Action::Remind(Duration::from_millis(1)))
+        .await;
+    by_deadline.failed_with(Gone::Clock).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_fails_when_its_connection_has_ended_says_so_last() {
+    let unwritable = || Some("unwritable".to_owned());
+    let mut lost = world(|test, _| test.last_line = unwritable()).await;
+    drop(lost.server().await);
+    lost.failed_with(Gone::Journal).await;
+
+    let mut closed = world(|test, _| test.last_line = unwritable()).await;
+    let mut server = closed.server().await;
+    closed.act(Action::Close).await;
+    tell(&mut server, "bye").await;
+    drop(server);
+    closed.failed_with(Gone::Journal).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_read_can_be_after_a_failure_between_attempts() {
+    let mut world = world(|_, options| options.event_capacity = 2).await;
+    let mut server = world.server().await;
+    for line in 0..8 {
+        tell(&mut server, &line.to_string()).await;
+    }
+    time::sleep(Duration::from_secs(1)).await;
+    drop(server);
+    // It has to write to find out, since it reads nothing.
+    for _ in 0..2 {
+        world.say("lost").await;
+        time::sleep(Duration::from_millis(100)).await;
+    }
+    world.say("unwritable").await;
+    let error = (&mut world.connection).await.expect("no panic");
+    assert!(matches!(
+        error,
+        Err(ConnectionError::Session(Gone::Journal))
+    ));
+    for line in 0..8 {
+        assert_eq!(world.line().await, line.to_string());
+    }
+    let (error, retry_in) = world.disconnected().await;
+    assert!(matches!(error, ConnectionError::Session(Gone::Journal)));
+    assert_eq!(retry_in, None);
 }
 
 #[tokio::test(start_paused = true)]
