@@ -231,6 +231,43 @@ async fn a_wrong_login_is_refused() {
     }
 }
 
+/// A broker that lets one client in, and answers what it subscribes to with these reasons.
+async fn choosy_broker(reasons: &'static [u8]) -> SocketAddr {
+    let (mut listener, at) = listener().await;
+    tokio::spawn(async move {
+        let mut stream = listener.accept().await.expect("a connection");
+        let mut bytes = [0; 256];
+        let _ = stream.read(&mut bytes).await;
+        stream.write_all(b"\x20\x03\0\0\0").await.expect("it reads");
+        let count = stream.read(&mut bytes).await.expect("a packet");
+        assert!(count > 4 && bytes[0] == 0x82, "{:?}", &bytes[..count]);
+        let length = 3 + u8::try_from(reasons.len()).expect("a few");
+        let answer = [&[0x90, length, bytes[2], bytes[3], 0], reasons].concat();
+        stream.write_all(&answer).await.expect("it reads");
+        while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+    });
+    at
+}
+
+#[tokio::test]
+async fn each_filter_that_is_refused_is_told_once() {
+    let told = |filter: &str| {
+        format!("jackfield: subscribing to {filter}: refused: not authorized (0x87)\n")
+    };
+    let at = choosy_broker(&[0x87, 0x87]).await;
+    let sub = ["-t", "a", "-t", "b"];
+    let outcome = start(mqtt("sub", at, &sub)).finish(b"").await;
+    assert_eq!(outcome.code, Some(6), "{}", outcome.errors);
+    assert_eq!(outcome.errors, told("a") + &told("b"));
+
+    // Whoever gets one of them goes on.
+    let at = choosy_broker(&[0x87, 0]).await;
+    let sub = ["-t", "a", "-t", "b", "-W", "0.5"];
+    let outcome = start(mqtt("sub", at, &sub)).finish(b"").await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    assert_eq!(outcome.errors, told("a"));
+}
+
 #[tokio::test]
 async fn what_fails_is_told() {
     let (silent, at) = listener().await;

@@ -89,7 +89,7 @@ async fn subscribe(args: &SubArgs, client: &Client) -> Result<Subscribed, Reques
 /// Whoever asks for several and gets some is told of the others; who gets none has failed.
 fn granted(args: &SubArgs, subscribed: &Subscribed) -> Result<(), Failure> {
     let mut granted = false;
-    let mut failure = None;
+    let mut failures = Vec::new();
     for (filter, reason) in args.topic.iter().zip(&subscribed.reasons) {
         if reason.granted().is_some() {
             granted = true;
@@ -98,12 +98,12 @@ fn granted(args: &SubArgs, subscribed: &Subscribed) -> Result<(), Failure> {
         let reason = (*reason).into();
         let text = format!("refused: {reason}");
         let error = jackfield_socket::Error::new(refused(reason), text);
-        let refused = Failure::new(format!("subscribing to {filter}"), error);
-        refused.report();
-        failure = Some(refused);
+        failures.push(Failure::new(format!("subscribing to {filter}"), error));
     }
-    match failure {
-        Some(failure) if !granted => Err(failure),
-        _ => Ok(()),
+    // The one that ends the command is told with its end.
+    let last = if granted { None } else { failures.pop() };
+    for failure in &failures {
+        failure.report();
     }
+    last.map_or(Ok(()), Err)
 }
