@@ -145,7 +145,7 @@ impl Running {
         self.child.stdout = None;
     }
 
-    /// Waits for the end, with the input still open.
+    /// Waits for the end; its input stays as it is.
     pub async fn end(mut self) -> Outcome {
         let mut output = Vec::new();
         let mut stdout = self.child.stdout.take();
@@ -172,27 +172,13 @@ impl Running {
     /// Gives it this input, ends the input, and waits for the end.
     pub async fn finish(mut self, input: &[u8]) -> Outcome {
         let mut stdin = self.child.stdin.take().expect("piped");
-        let mut stdout = self.child.stdout.take().expect("piped");
-        let mut output = Vec::new();
-        let work = async {
-            let write = async {
-                // It may have ended before it has read everything.
-                let _ = stdin.write_all(input).await;
-                drop(stdin);
-            };
-            let read = stdout.read_to_end(&mut output);
-            let (read, errors, ()) =
-                tokio::join!(read, self.stderr.read_to_string(&mut self.errors), write);
-            read.expect("output");
-            errors.expect("text");
-            self.child.wait().await.expect("an end")
+        let write = async {
+            // It may have ended before it has read everything.
+            let _ = stdin.write_all(input).await;
+            drop(stdin);
         };
-        let status = timeout(PATIENCE, work).await.expect("it does not end");
-        Outcome {
-            code: status.code(),
-            output,
-            errors: self.errors,
-        }
+        let (outcome, ()) = tokio::join!(self.end(), write);
+        outcome
     }
 }
 
