@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::pin;
 
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
-use jackfield_irc::codec::formatting::spans;
+use jackfield_irc::codec::formatting::unformatted;
 use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
 use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Password, Sasl, Whois};
 use jackfield_irc::{RequestError, SessionError};
@@ -386,9 +386,4 @@ fn describe_message(message: &ChatMessage) -> String {
         ChatKind::Notice => format!("[{place}] -{from}- {text}"),
         _ => format!("[{place}] <{from}> {text}"),
     }
-}
-
-/// A line without the codes that make text bold or coloured.
-fn unformatted(line: &str) -> String {
-    spans(line).map(|span| span.text).collect()
 }

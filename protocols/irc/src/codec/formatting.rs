@@ -85,6 +85,22 @@ pub fn spans(text: &str) -> Spans<'_> {
     }
 }
 
+/// A text without its formatting. All else is left in it, other control characters too: for who
+/// makes them visible in a way of their own. What [`strip`] gives needs no more care.
+///
+/// ```
+/// use jackfield_irc::codec::formatting::unformatted;
+///
+/// assert_eq!(unformatted("\u{3}04red\u{f} \u{1b}[2J"), "red \u{1b}[2J");
+/// ```
+pub fn unformatted(text: &str) -> Cow<'_, str> {
+    if text.contains(CODES) {
+        spans(text).map(|span| span.text).collect()
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// A text without its formatting, safe to be written to a terminal: no control character is left
 /// in it (a tab becomes a space), and none of the characters that would turn the direction of what
 /// follows (U+202A to U+202E, U+2066 to U+2069; Unicode Technical Report #36, section 2.4). Ends of
@@ -95,7 +111,7 @@ pub fn strip(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut stripped = String::with_capacity(text.len());
-    for character in spans(text).flat_map(|span| span.text.chars()) {
+    for character in unformatted(text).chars() {
         if character == '\t' || is_separator(character) {
             stripped.push(' ');
         } else if is_safe(character) {
