@@ -10,11 +10,13 @@ use jackfield_coap::codec::{Code, ContentFormat};
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
 use jackfield_native::Native;
 use jackfield_socket::{DatagramSocket, UdpOpen, UdpOptions};
+use jackfield_testing::certs::{Authority, Certificate};
+use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
 
 const TEXT: ContentFormat = ContentFormat::TEXT_PLAIN;
 
-/// A site with `/value`, over UDP and TCP.
-async fn serve() -> (SocketAddr, SocketAddr) {
+/// A site with `/value`.
+fn site() -> Site {
     let value = Arc::new(Mutex::new(b"nothing".to_vec()));
     let site = Site::new(ServerConfig::default());
     let (read, written, changed) = (value.clone(), value, site.clone());
@@ -30,7 +32,12 @@ async fn serve() -> (SocketAddr, SocketAddr) {
     site.add("/value", resource).expect("a path");
     let locked = Resource::new().get(|_| Reply::error(Code::FORBIDDEN, "not for \u{1b}you"));
     site.add("/locked", locked).expect("a path");
+    site
+}
 
+/// The site over UDP and TCP.
+async fn serve() -> (SocketAddr, SocketAddr) {
+    let site = site();
     let at = "127.0.0.1:0".parse().expect("an address");
     let socket = Native.open_bound(at, &UdpOptions::default()).await;
     let socket = socket.expect("a socket");
@@ -39,6 +46,16 @@ async fn serve() -> (SocketAddr, SocketAddr) {
     tokio::spawn(serve_udp(socket, site.clone()));
     tokio::spawn(serve_tcp(listener, site));
     (udp, tcp)
+}
+
+/// The site over TLS with this certificate.
+async fn serve_secure(certificate: &Certificate) -> SocketAddr {
+    let chain = certificate.pem().as_bytes();
+    let identity = Identity::from_pem(chain, certificate.key_pem().as_bytes()).expect("a pair");
+    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
+    let (listener, at) = listener().await;
+    tokio::spawn(serve_tcp(TlsListener::new(listener, acceptor), site()));
+    at
 }
 
 async fn done(args: &[&str], input: &[u8]) -> String {
@@ -105,6 +122,33 @@ async fn changes_are_told() {
         let outcome = watching.finish(b"").await;
         assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
     }
+}
+
+#[tokio::test]
+async fn a_server_with_a_certificate_of_its_own_making_is_pinned() {
+    // For another name, by an unknown authority, and long over.
+    let at = serve_secure(&Authority::new().expired_server(&["a.test"])).await;
+    let uri = format!("coaps+tcp://{at}/value");
+    let refused = run(&["coap", "get", &uri], b"").await;
+    assert_eq!(refused.code, Some(5), "{}", refused.errors);
+    let (_, shown) = refused
+        .errors
+        .split_once("because: it showed ")
+        .expect("the certificate");
+    let pins: Vec<&str> = shown.trim_end().split(" with ").collect();
+    assert_eq!(pins.len(), 2, "{shown}");
+    for pin in pins {
+        assert_eq!(done(&["get", &uri, "--pin", pin], b"").await, "nothing");
+        // Not another's.
+        let other = serve_secure(&Authority::new().server(&["127.0.0.1"])).await;
+        let other = format!("coaps+tcp://{other}/value");
+        let outcome = run(&["coap", "get", &other, "--pin", pin], b"").await;
+        assert_eq!(outcome.code, Some(5), "{pin}: {}", outcome.errors);
+        let what = "its certificate is none of those pinned, nor is its key";
+        assert!(outcome.errors.contains(what), "{}", outcome.errors);
+    }
+    let outcome = run(&["coap", "get", &uri, "--pin", "junk"], b"").await;
+    assert_eq!(outcome.code, Some(2), "{}", outcome.errors);
 }
 
 #[tokio::test]
