@@ -103,6 +103,9 @@ fn configure(config: &mut Config, name: &str, value: &str) {
         "ping-interval" => {
             config.ping_interval = Duration::from_secs(value.parse().expect("seconds"));
         }
+        "ping-timeout" => {
+            config.ping_timeout = Duration::from_secs(value.parse().expect("seconds"));
+        }
         "max-reply-items" => config.limits.max_reply_items = value.parse().expect("a number"),
         other => panic!("{other:?} is no setting"),
     }

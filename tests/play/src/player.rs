@@ -187,6 +187,12 @@ impl<P: Protocol> Player<'_, P> {
                 }
                 self.now = until;
             }
+            Step::Asleep(time) => {
+                self.now += *time;
+                if let Some(deadline) = self.deadline().filter(|it| *it <= self.now) {
+                    self.reach(deadline);
+                }
+            }
             Step::Due(least, most) => {
                 let deadline = self.deadline();
                 let wait = deadline.map(|it| it.saturating_duration_since(self.now));

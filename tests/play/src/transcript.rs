@@ -169,6 +169,8 @@ pub(crate) enum Step {
     Passes(Duration),
     /// No deadline comes in this time.
     Idle(Duration),
+    /// Nobody looks at the clock in this time: what comes in it is noticed at its end.
+    Asleep(Duration),
     /// The next deadline comes after at least and at most so long.
     Due(Duration, Duration),
     End(String),
@@ -209,8 +211,10 @@ fn step(line: &str) -> Option<Step> {
         }
         ("side", "client") => Step::Ours(Side::Client),
         ("side", "server") => Step::Ours(Side::Server),
-        ("+", time) => match time.strip_suffix(" idle") {
-            Some(time) => Step::Idle(duration(time)?),
+        ("+", time) => match time.split_once(' ') {
+            Some((time, "idle")) => Step::Idle(duration(time)?),
+            Some((time, "asleep")) => Step::Asleep(duration(time)?),
+            Some(_) => return None,
             None => Step::Passes(duration(time)?),
         },
         ("@", time) => {

@@ -166,6 +166,8 @@ C: are you there?
 + 25s
 C: are you there?
 C: are you there?
++ 60s asleep
+C: are you there?
 S: lost with the conn\
 cut
 E: lost

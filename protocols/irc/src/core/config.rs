@@ -45,7 +45,8 @@ pub struct Config {
     /// How often the server is asked for a sign of life, which also measures the lag.
     /// Default: 60 s.
     pub ping_interval: Duration,
-    /// How long that sign may take. Default: 60 s.
+    /// How long that sign may take: any line is one, once the server has said all of its welcome.
+    /// Default: 60 s.
     pub ping_timeout: Duration,
     /// How long the answer to a request may take, once it was sent. Default: 60 s.
     pub request_timeout: Duration,

@@ -21,6 +21,8 @@ use crate::error::SessionError;
 
 /// How long the server has to let this side go after `QUIT`.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// When a deadline is noticed so late, the program or the machine was asleep.
+const LATE: Duration = Duration::from_secs(1);
 /// What the PINGs that measure the lag begin with; a number follows.
 pub(super) const LAG_PREFIX: &str = "lag-";
 /// What the PINGs that follow a request begin with; its number follows.
@@ -72,10 +74,26 @@ struct Ping {
     next: Option<Instant>,
     /// The one that is not answered: its number, and when it went out.
     waiting: Option<(u64, Instant)>,
+    /// The last sign of life, or since when there could be one: the answer has its time from there.
+    heard: Option<Instant>,
     count: u64,
     /// While nothing is read, no answer is waited for; the server is asked all the same, since only
     /// who writes learns that it has gone.
     unread: bool,
+}
+
+impl Ping {
+    /// When the next one goes out, or is to have been answered.
+    fn deadline(&self, config: &Config) -> Option<Instant> {
+        let Some((_, sent)) = self.waiting else {
+            return self.next;
+        };
+        Some(if self.unread {
+            sent + config.ping_interval
+        } else {
+            self.heard.map_or(sent, |heard| heard.max(sent)) + config.ping_timeout
+        })
+    }
 }
 
 impl Session {
@@ -291,11 +309,7 @@ impl Core for Session {
             Phase::Quitting { until } => return Some(*until),
             Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => None,
         };
-        let ping = match self.ping.waiting {
-            Some((_, since)) if self.ping.unread => Some(since + self.config.ping_interval),
-            Some((_, since)) => Some(since + self.config.ping_timeout),
-            None => self.ping.next,
-        };
+        let ping = self.ping.deadline(&self.config);
         let (queue, pending) = (self.queue.deadline(), self.pending.deadline());
         [phase, ping, queue, pending, self.regain_deadline()]
             .into_iter()
@@ -319,16 +333,12 @@ impl Core for Session {
             }
             Phase::Welcomed | Phase::Registered | Phase::ToQuit(_) => {}
         }
-        match self.ping.waiting {
-            Some((_, since)) if self.ping.unread && since + self.config.ping_interval <= now => {
-                self.send_ping(now);
-            }
-            Some((_, since)) if !self.ping.unread && since + self.config.ping_timeout <= now => {
+        if let Some(due) = self.ping.deadline(&self.config).filter(|due| *due <= now) {
+            let is_asked = self.ping.waiting.is_some() && !self.ping.unread;
+            // Where nobody looked for a while, the answer may have come, and just not been read.
+            if is_asked && now - due <= LATE {
                 return Err(self.give_up(SessionError::PingTimedOut));
             }
-            _ => {}
-        }
-        if self.ping.next.is_some_and(|next| next <= now) {
             self.send_ping(now);
         }
         while let Some(expired) = self.pending.expire(now) {
@@ -342,9 +352,9 @@ impl Core for Session {
 
     fn set_reading(&mut self, now: Instant, reading: bool) {
         self.ping.unread = !reading;
-        if reading && let Some((_, since)) = &mut self.ping.waiting {
+        if reading {
             // The answer has its time from here on.
-            *since = now;
+            self.ping.heard = Some(now);
         }
     }
 }
@@ -356,6 +366,11 @@ impl StreamCore for Session {
         while let Some(line) = lines.next_line(&mut bytes) {
             if matches!(self.phase, Phase::Done) {
                 break;
+            }
+            if !matches!(self.phase, Phase::Welcomed) {
+                // Who welcomes and then says all kinds of things, but not that this is all, has to
+                // answer.
+                self.ping.heard = Some(now);
             }
             match line {
                 Ok(line) => result = self.take_line(now, line),
