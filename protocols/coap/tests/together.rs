@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_coap::RequestError;
-use jackfield_coap::client::{self, Client, ClientConfig};
+use jackfield_coap::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Status};
 use jackfield_coap::codec::{Code, ContentFormat};
 use jackfield_coap::core::blockwise::BlockError;
-use jackfield_coap::core::{NoResponse, Request};
+use jackfield_coap::core::{LayerError, NoResponse, Request};
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
+use jackfield_coap::{RequestError, SessionError};
 use jackfield_sim::{Cut, Link, Network, SimHost};
 use jackfield_socket::{
     ListenOptions, MulticastGroup, MulticastOptions, TcpListen, UdpOpen, UdpOptions,
@@ -341,6 +341,44 @@ async fn an_observation_outlives_its_connection() {
         }
     }
     assert_eq!(lost, 1);
+}
+
+/// Nobody says that it can't be reached any more.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_vanishes_is_noticed_by_who_asks_it_nothing() {
+    let world = World::new(14);
+    let (site, _) = value_site(seeded());
+    world.serve_tcp(&site).await;
+    let server = "there.example:5683".parse().expect("an endpoint");
+    let here = world.here.clone();
+    let (client, mut events, connection) =
+        client::connect_tcp(here, server, ClientConfig::default());
+    tokio::spawn(connection);
+    client.get("/value").await.expect("it is there");
+    let mut lost = std::pin::pin!(async {
+        loop {
+            let event = events.next().await.expect("it goes on");
+            if let ClientEvent::Status(Status::Disconnected { error, .. }) = event {
+                break error;
+            }
+        }
+    });
+    let quiet = tokio::time::timeout(Duration::from_hours(3), &mut lost).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+
+    world.network.part(&world.here, &world.there);
+    let error = tokio::time::timeout(Duration::from_secs(80), lost).await;
+    assert!(
+        matches!(
+            error,
+            Ok(ConnectionError::Session(SessionError::Layer(
+                LayerError::PingTimedOut
+            )))
+        ),
+        "{error:?}"
+    );
+    world.network.heal(&world.here, &world.there);
+    client.get("/value").await.expect("it is there again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -256,6 +256,8 @@ pub enum LayerError {
     NoSettings,
     /// The peer did not say in time what it can do.
     SettingsTimedOut,
+    /// The peer of a stream gave no sign of life in time.
+    PingTimedOut,
     /// The peer's settings hold a critical option that is not known.
     BadSettings(OptionNumber),
     /// A signal holds a critical option that is not known.
@@ -288,6 +290,7 @@ impl fmt::Display for LayerError {
             }
             Self::NoSettings => f.write_str("the first message is no CSM"),
             Self::SettingsTimedOut => f.write_str("no CSM came in time"),
+            Self::PingTimedOut => f.write_str("the peer gave no sign of life in time"),
             Self::BadSettings(number) => {
                 write!(f, "the CSM holds the unknown critical option {}", number.0)
             }

@@ -31,6 +31,8 @@ const MAX_SIGNALS: usize = 256;
 const MAX_PINGS: usize = 16;
 /// How many requests are known to be unanswered; beyond it, the oldest are taken for answered.
 const MAX_OPEN: usize = 4096;
+/// When a deadline is noticed so late, the program or the machine was asleep.
+const LATE: Duration = Duration::from_secs(1);
 /// How much of a diagnostic payload is kept, in bytes.
 const MAX_DIAGNOSTIC: usize = 512;
 
@@ -42,6 +44,13 @@ pub struct StreamConfig {
     pub max_message_size: u32,
     /// How long the peer may take to say what it can do. Default: 30 s.
     pub settings_timeout: Duration,
+    /// After how much silence the peer is asked for a sign of life (Ping; RFC 8323, section 5.4):
+    /// otherwise, one that has vanished is noticed by nothing but writing to it. `None`: it is never
+    /// asked. Default: 60 s.
+    pub ping_interval: Option<Duration>,
+    /// How long that sign may take: whatever is received is one. Then the connection ends with
+    /// [`LayerError::PingTimedOut`]. Default: 20 s.
+    pub ping_timeout: Duration,
     /// How many messages wait for the stream; more are refused. Default: 64.
     pub queue_capacity: usize,
 }
@@ -51,6 +60,8 @@ impl Default for StreamConfig {
         Self {
             max_message_size: 256 * 1024,
             settings_timeout: Duration::from_secs(30),
+            ping_interval: Some(Duration::from_mins(1)),
+            ping_timeout: Duration::from_secs(20),
             queue_capacity: 64,
         }
     }
@@ -69,6 +80,7 @@ pub struct StreamLayer {
     last_id: u64,
     /// When the peer must have said what it can do; `None` as soon as it has.
     settings_due: Option<Instant>,
+    keep_alive: KeepAlive,
     peer_message_size: usize,
     peer_block_wise: bool,
     /// The beginning of a message whose end has not arrived.
@@ -87,6 +99,44 @@ pub struct StreamLayer {
     closing: bool,
 }
 
+/// Whether the peer is still there.
+#[derive(Debug)]
+struct KeepAlive {
+    /// The last sign of life, or since when there could be one.
+    heard: Instant,
+    /// When it was asked, where it has said nothing since.
+    asked: Option<Instant>,
+    /// Whether what it sends is read: else its silence means nothing. It is asked all the same, since
+    /// only who writes learns that it has gone.
+    reads: bool,
+}
+
+impl KeepAlive {
+    fn new(now: Instant) -> Self {
+        Self {
+            heard: now,
+            asked: None,
+            reads: true,
+        }
+    }
+
+    fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = None;
+    }
+
+    /// When the peer is asked, or is to have said something.
+    fn deadline(&self, config: &StreamConfig) -> Option<Instant> {
+        let interval = config.ping_interval?.max(Duration::from_millis(1));
+        let timeout = config.ping_timeout.max(Duration::from_millis(1));
+        Some(match self.asked {
+            None => self.heard + interval,
+            Some(asked) if self.reads => asked + timeout,
+            Some(asked) => asked + interval,
+        })
+    }
+}
+
 #[derive(Debug)]
 enum Outgoing {
     Signal(Message),
@@ -101,6 +151,7 @@ impl StreamLayer {
         Self {
             last_id: 0,
             settings_due: Some(now + config.settings_timeout),
+            keep_alive: KeepAlive::new(now),
             config,
             peer_message_size: BASE_MESSAGE_SIZE,
             peer_block_wise: false,
@@ -136,6 +187,11 @@ impl StreamLayer {
         let id = self.next_id();
         self.out.push_back(Outgoing::Message(id, message));
         Ok(TransmissionId(id))
+    }
+
+    fn keep_alive_due(&self) -> Option<Instant> {
+        let due = self.keep_alive.deadline(&self.config);
+        due.filter(|_| !self.closing)
     }
 
     fn signal(&mut self, message: Message) -> Result<(), LayerError> {
@@ -298,7 +354,7 @@ impl Core for StreamLayer {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.settings_due
+        self.settings_due.or_else(|| self.keep_alive_due())
     }
 
     fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
@@ -306,7 +362,29 @@ impl Core for StreamLayer {
             self.settings_due = None;
             return Err(self.abort(LayerError::SettingsTimedOut));
         }
+        if self.settings_due.is_none()
+            && let Some(due) = self.keep_alive_due().filter(|due| *due <= now)
+        {
+            let is_asked = self.keep_alive.asked.is_some() && self.keep_alive.reads;
+            // Where nobody looked for a while, the answer may have come, and just not been read.
+            if is_asked && now - due <= LATE {
+                return Err(self.abort(LayerError::PingTimedOut));
+            }
+            self.keep_alive.asked = Some(now);
+            let mut ping = Message::new(Code::PING);
+            // No answer is looked for by it, but it is no other ping's.
+            ping.set_token(Token::from(self.next_id().to_be_bytes()));
+            return self.signal(ping);
+        }
         Ok(())
+    }
+
+    fn set_reading(&mut self, now: Instant, reading: bool) {
+        self.keep_alive.reads = reading;
+        if reading {
+            // What was sent meanwhile has its time to be read from here on.
+            self.keep_alive.heard(now);
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -395,7 +473,8 @@ impl MessageLayer for StreamLayer {
 }
 
 impl StreamCore for StreamLayer {
-    fn receive(&mut self, _now: Instant, bytes: &[u8]) -> Result<(), LayerError> {
+    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), LayerError> {
+        self.keep_alive.heard(now);
         let result = if self.partial.is_empty() {
             self.take_messages(bytes).map(|taken| {
                 self.partial
