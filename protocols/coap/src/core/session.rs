@@ -97,10 +97,11 @@ impl<L: MessageLayer> Session<L> {
         }
     }
 
-    /// The same, which takes requests too.
+    /// The same, which takes requests too; the layer that it was made with has its socket or stream.
     #[must_use]
     pub fn serving(mut self) -> Self {
         self.serves = true;
+        self.connected = true;
         self
     }
 
@@ -460,6 +461,10 @@ impl<L: MessageLayer> Core for Session<L> {
     fn is_finished(&self) -> bool {
         self.layer.is_finished()
     }
+
+    fn set_reading(&mut self, now: Instant, reading: bool) {
+        self.layer.set_reading(now, reading);
+    }
 }
 
 impl<L: MessageLayer + DatagramCore> DatagramCore for Session<L> {
@@ -545,7 +550,32 @@ impl From<TransmissionError> for RequestError {
 mod tests {
     use super::*;
     use crate::codec::{Block, BlockSize, Datagram, MessageId, MessageType};
-    use crate::core::{DatagramConfig, DatagramLayer};
+    use crate::core::{DatagramConfig, DatagramLayer, StreamConfig, StreamLayer};
+
+    /// RFC 7252, section 4.2, and RFC 8323, section 5.3: who serves has deadlines, too.
+    #[test]
+    fn who_serves_repeats_what_is_not_acknowledged_and_waits_for_no_client_for_ever() {
+        let layer = DatagramLayer::new(DatagramConfig::default(), 1);
+        let mut server = Session::new(layer, Config::default()).serving();
+        let now = Instant::now();
+        let notification = Message::new(Code::CONTENT);
+        let sent = server.notify(now, Peer::Connected, notification, Reliability::Confirmable);
+        sent.expect("it is sent");
+        let mut out = Vec::new();
+        server.transmit(now, &mut out).expect("it is sent");
+        assert_eq!(server.transmit(now, &mut Vec::new()), None);
+        let due = server.deadline().expect("it waits to be acknowledged");
+        server.handle_deadline(due).expect("it goes on");
+        let mut again = Vec::new();
+        server.transmit(due, &mut again).expect("it is sent again");
+        assert_eq!(again, out);
+
+        let layer = StreamLayer::new(now, StreamConfig::default());
+        let mut server = Session::new(layer, Config::default()).serving();
+        let due = server.deadline().expect("it waits for settings");
+        let ended = server.handle_deadline(due).expect_err("it gives up");
+        assert_eq!(ended, LayerError::SettingsTimedOut);
+    }
 
     /// RFC 7959, section 2.2.
     #[test]
