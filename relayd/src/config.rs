@@ -19,6 +19,10 @@ use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::token::Credential;
 
+/// Answers `GET` with 200 while the relay runs; for load balancers, so whatever `Host` says. No
+/// WebSocket has this path.
+pub(crate) const HEALTH_PATH: &str = "/healthz";
+
 /// A whole configuration.
 ///
 /// ```

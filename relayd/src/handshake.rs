@@ -9,23 +9,20 @@
 
 mod http;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
-use std::{fmt, io};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jackfield_relay_wire::{Code, Reason, auth};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use self::http::{Headers, accept_key, answer, read_head};
-use crate::config::{Config, HostHeader, Token};
+use self::http::{Headers, Refused, Status, accept_key, answer, read_head};
+use crate::config::{Config, HEALTH_PATH, HostHeader, Token};
 use crate::limits::Usage;
 use crate::token::{Life, TokenError};
-
-/// Answers `GET` with 200 while the relay runs; for load balancers, so whatever `Host` says.
-pub(crate) const HEALTH_PATH: &str = "/healthz";
 
 /// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
@@ -70,23 +67,6 @@ enum Verdict {
     Healthy,
     Refused(Refused),
     Denied(Upgrade, Reason),
-}
-
-/// Why a client was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) status: Status,
-    pub(crate) text: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    BadRequest,
-    Forbidden,
-    NotFound,
-    MethodNotAllowed,
-    UpgradeRequired,
-    TooLarge,
 }
 
 impl Gate {
@@ -300,34 +280,6 @@ impl Upgrade {
         );
         stream.write_all(response.as_bytes()).await?;
         stream.flush().await
-    }
-}
-
-impl Refused {
-    pub(crate) const fn new(status: Status, text: &'static str) -> Self {
-        Self { status, text }
-    }
-
-    /// Answers with this.
-    pub(crate) async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
-        let (line, header) = match self.status {
-            Status::BadRequest => ("400 Bad Request", ""),
-            Status::Forbidden => ("403 Forbidden", ""),
-            Status::NotFound => ("404 Not Found", ""),
-            Status::MethodNotAllowed => ("405 Method Not Allowed", "Allow: GET\r\n"),
-            Status::UpgradeRequired => (
-                "426 Upgrade Required",
-                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-            ),
-            Status::TooLarge => ("431 Request Header Fields Too Large", ""),
-        };
-        answer(stream, line, header, self.text).await
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::{Config, HostHeader, LogConfig, Origin, TlsFiles, Token};
+use super::{Config, HEALTH_PATH, HostHeader, LogConfig, Origin, TlsFiles, Token};
 use crate::limits::Limits;
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::token::{Credential, Secret};
@@ -135,7 +135,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         key: directory.join(tls.key_file),
     });
     if let Some(path) = file.path {
-        if !path.get_ref().starts_with('/') || path.get_ref() == crate::handshake::HEALTH_PATH {
+        if !path.get_ref().starts_with('/') || path.get_ref() == HEALTH_PATH {
             let message = "a path begins with '/', and is not the one for health checks";
             return Err(Wrong::new(path.span(), "path", message));
         }

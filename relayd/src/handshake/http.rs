@@ -1,18 +1,33 @@
 //! As much of HTTP as a WebSocket's handshake needs: a request's head, its headers, a short answer.
 
-use std::io;
+use std::{fmt, io};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ring::digest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Refused, Status};
-
 /// The longest request that is read, in bytes. A token of [`auth::MAX_TOKEN`] fits in it.
 pub(super) const MAX_REQUEST: usize = 16 * 1024;
 /// What RFC 6455 has every server append to the client's key.
 const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Why a client was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(super) status: Status,
+    pub(super) text: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    BadRequest,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    UpgradeRequired,
+    TooLarge,
+}
 
 /// Reads up to the empty line. What a client sends beyond it, before it was answered, belongs to no
 /// WebSocket.
@@ -57,6 +72,34 @@ pub(super) async fn answer<S: AsyncWrite + Unpin>(
     );
     stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await
+}
+
+impl Refused {
+    pub(super) const fn new(status: Status, text: &'static str) -> Self {
+        Self { status, text }
+    }
+
+    /// Answers with this.
+    pub(super) async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
+        let (line, header) = match self.status {
+            Status::BadRequest => ("400 Bad Request", ""),
+            Status::Forbidden => ("403 Forbidden", ""),
+            Status::NotFound => ("404 Not Found", ""),
+            Status::MethodNotAllowed => ("405 Method Not Allowed", "Allow: GET\r\n"),
+            Status::UpgradeRequired => (
+                "426 Upgrade Required",
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            ),
+            Status::TooLarge => ("431 Request Header Fields Too Large", ""),
+        };
+        answer(stream, line, header, self.text).await
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
 }
 
 pub(super) fn accept_key(key: &str) -> String {
