@@ -14,6 +14,7 @@ use jackfield_mqtt::core::{
 };
 use jackfield_play::{Protocol, Stream, Transcripts, hex};
 use jackfield_socket::driver::Core;
+use jackfield_socket::driver::Core as _;
 use jackfield_socket::time::Instant;
 
 fn transcripts() -> Transcripts {
@@ -64,6 +65,11 @@ impl Protocol for Mqtt {
                 self.storing = None;
                 let restored = Session::restore(self.config.clone(), self.records.clone());
                 *session = restored.expect("its own records");
+                None
+            }
+            // Whether what the server sends is read.
+            "read" => {
+                session.set_reading(now, words.next() == "on");
                 None
             }
             "connect" => session.connect(now, connect(words)).err(),

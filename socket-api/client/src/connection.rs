@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jackfield_socket::driver::{Core, DatagramCore, DriverError, StreamCore};
-use jackfield_socket::time::{self, Instant, Sleep};
+use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, TcpConnect, UdpOpen};
 
 use crate::actions::{self, Inbox};
@@ -25,9 +25,6 @@ const TAKING_LEAVE: Duration = Duration::from_secs(10);
 const LETTING_GO: Duration = Duration::from_secs(1);
 /// After so many actions without a pause, the connection has its turn.
 const ACTIONS_IN_A_ROW: u32 = 32;
-/// After so long without anyone who reads the events, nothing is waited for that may stand behind
-/// them.
-const UNREAD: Duration = Duration::from_secs(30);
 
 /// A client's three parts: what its handle is made of, what it tells, and its work.
 pub type Parts<P> = (
@@ -212,7 +209,6 @@ where
         driver: &mut C::Driver,
     ) -> Result<End<P::Error>, ConnectionError<P::Error>> {
         let mut close_by: Option<Instant> = None;
-        let mut unread_since: Option<Instant> = None;
         loop {
             // What the core has told already is taken, read or not: it may be what others wait for.
             let core = driver.core();
@@ -240,13 +236,7 @@ where
                     &mut self.client.outbox,
                     &mut self.client.protocol,
                 );
-                let next = next(
-                    driver,
-                    outbox,
-                    protocol,
-                    &mut unread_since,
-                    close_by.is_some(),
-                );
+                let next = next(driver, outbox, protocol, close_by.is_some());
                 let asked = async {
                     match close_by {
                         None => Asked::Action(inbox.recv().await),
@@ -263,10 +253,6 @@ where
                     act(&mut self.client.protocol, driver.core(), action, Link::Up)
                 }
                 Either::First(Asked::Enough) => return Ok(End::Closed),
-                Either::Second(Next::Unread) => {
-                    self.client.protocol.unread(driver.core());
-                    Flow::Continue
-                }
                 Either::Second(Next::Event(event)) => {
                     let core = driver.core();
                     self.client
@@ -413,8 +399,6 @@ async fn room<P: Protocol>(outbox: &mut Outbox<P::Event, P::Ready, P::Error>, pr
 enum Next<T, E> {
     Event(T),
     Ended(ConnectionError<E>),
-    /// Nobody has read the events for a while.
-    Unread,
 }
 
 /// The driver's next event. While nobody reads what was told, nothing is read from the peer, and
@@ -423,7 +407,6 @@ async fn next<D, P>(
     driver: &mut D,
     outbox: &mut Outbox<P::Event, P::Ready, P::Error>,
     protocol: &mut P,
-    unread_since: &mut Option<Instant>,
     leaves: bool,
 ) -> Next<<P::Core as Core>::Event, P::Error>
 where
@@ -431,30 +414,18 @@ where
     D: Drive<Core = P::Core>,
 {
     let may_read = leaves || outbox.has_room_to_begin();
-    let mut unread: Option<Sleep> = None;
     let mut moved = pin!(room(outbox, protocol));
     let mut is_moved = false;
     let next = poll_fn(|cx| {
         is_moved = is_moved || moved.as_mut().poll(cx).is_ready();
-        if is_moved {
-            *unread_since = None;
-        } else {
-            let since = *unread_since.get_or_insert_with(time::now);
-            let unread = unread.get_or_insert_with(|| time::sleep_until(since + UNREAD));
-            if Pin::new(unread).poll(cx).is_ready() {
-                *unread_since = None;
-                return Poll::Ready(Ok(None));
-            }
-        }
         driver.set_reading(is_moved || may_read);
-        driver.poll_next(cx).map_ok(Some)
+        driver.poll_next(cx)
     });
     match next.await {
-        Ok(None) => Next::Unread,
-        Ok(Some(Some(event))) => Next::Event(event),
+        Ok(Some(event)) => Next::Event(event),
         Err(DriverError::Core(error)) => Next::Ended(ConnectionError::Session(error.into())),
         Err(DriverError::Io(error)) => Next::Ended(ConnectionError::Stream(Arc::new(error.into()))),
-        Ok(Some(None)) | Err(_) => Next::Ended(ConnectionError::Session(P::Error::ended())),
+        Ok(None) | Err(_) => Next::Ended(ConnectionError::Session(P::Error::ended())),
     }
 }
 

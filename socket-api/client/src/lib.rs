@@ -19,7 +19,7 @@
 //! An unread queue holds back reading from the peer and nothing else: what the handle asks for is
 //! done and sent, deadlines are kept, and a connection that is lost is made again. An answer that
 //! stands behind what was not read yet comes when that is read; whoever waits for it, and should be
-//! reading, learns so by its time-out ([`Protocol::unread`] where the core has none).
+//! reading, learns so by its time-out, which is the core's.
 //!
 //! # Example
 //! A client that sends lines and tells those that it receives. Lines that are given to it while it

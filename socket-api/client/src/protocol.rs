@@ -101,13 +101,6 @@ pub trait Protocol: Send + 'static {
         future::ready(())
     }
 
-    /// Nobody has read what was told for 30 s, and again for each 30 s more. Whoever asked for
-    /// something whose answer may stand behind that, and has no deadline in the core, is told that
-    /// it did not come in time: they may be the one who should read.
-    fn unread(&mut self, core: &mut Self::Core) {
-        let _ = core;
-    }
-
     /// An attempt has ended, whether or not it came to a connection: with this error, or because
     /// the client is closed. Says whether there is another.
     fn ended(

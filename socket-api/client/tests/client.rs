@@ -28,10 +28,13 @@ struct Lines {
     /// The clock is broken: no deadline can be kept.
     clockless: bool,
     finished: bool,
+    unread: Option<Instant>,
 }
 
 enum Said {
     Line(String),
+    /// Nothing was read from the server for a while.
+    Unread,
     /// A line was given, and waits for the protocol to note it before it may go.
     Given(String),
 }
@@ -45,16 +48,24 @@ impl Core for Lines {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.reminder
+        self.reminder.into_iter().chain(self.unread).min()
     }
 
-    fn handle_deadline(&mut self, _now: Instant) -> Result<(), Gone> {
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), Gone> {
+        if self.unread.take_if(|until| *until <= now).is_some() {
+            self.events.push(Said::Unread);
+            return Ok(());
+        }
         self.reminder = None;
         if self.clockless {
             return Err(Gone::Clock);
         }
         self.out.extend_from_slice(b"reminded\n");
         Ok(())
+    }
+
+    fn set_reading(&mut self, now: Instant, reading: bool) {
+        self.unread = (!reading).then(|| now + Duration::from_secs(30));
     }
 
     fn is_finished(&self) -> bool {
@@ -176,6 +187,7 @@ impl Protocol for Test {
     ) -> Result<(), ConnectionError<Gone>> {
         outbox.ready(());
         core.partial.clear();
+        core.unread = None;
         self.stood = Some(time::now());
         Ok(())
     }
@@ -216,6 +228,11 @@ impl Protocol for Test {
                 core.out.push(b'\n');
                 self.journal.lock().expect("no panic").push(line);
             }
+            Said::Unread => {
+                for answer in self.asked.drain(..) {
+                    answer.send("unread").expect("it waits");
+                }
+            }
             Said::Line(line) if line == "bye" => return Ok(Flow::Closed),
             Said::Line(line) => {
                 if let Some(server) = line.strip_prefix("move to ") {
@@ -226,12 +243,6 @@ impl Protocol for Test {
             }
         }
         Ok(Flow::Continue)
-    }
-
-    fn unread(&mut self, _core: &mut Lines) {
-        for answer in self.asked.drain(..) {
-            answer.send("unread").expect("it waits");
-        }
     }
 
     fn ended(&mut self, core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {

@@ -245,6 +245,7 @@ impl Protocol for Mqtt {
                     let _ = queued.send(Ok(()));
                 }
             }
+            SessionEvent::Unread => self.unread(),
             SessionEvent::Closed => return Ok(Flow::Closed),
         }
         Ok(Flow::Continue)
@@ -255,31 +256,6 @@ impl Protocol for Mqtt {
             let room = to.clone().reserve_owned().await;
             if let (Ok(room), Some((_, routed))) = (room, self.undelivered.pop_front()) {
                 room.send(routed);
-            }
-        }
-    }
-
-    fn unread(&mut self, _core: &mut Session) {
-        for (id, asked) in std::mem::take(&mut self.asked) {
-            match asked {
-                Asked::Client(done) => {
-                    let _ = done.send(Err(RequestError::TimedOut));
-                }
-                Asked::Route(route, done) => {
-                    let _ = done.send(Err(RequestError::TimedOut));
-                    // If it is granted yet, nobody wants it.
-                    self.asked
-                        .insert(id, Asked::Route(route, oneshot::channel().0));
-                }
-                Asked::Unroute(Some(done)) => {
-                    let _ = done.send(Err(RequestError::TimedOut));
-                }
-                Asked::Unroute(None) => {}
-                Asked::Call(correlation) => {
-                    if let Some(response) = self.calls.remove(&correlation) {
-                        let _ = response.send(Err(RequestError::TimedOut));
-                    }
-                }
             }
         }
     }
@@ -320,6 +296,32 @@ impl Mqtt {
             }
             Err(error) => {
                 let _ = done.send(Err(error));
+            }
+        }
+    }
+
+    /// Whoever waits for an answer may be the one who should be reading.
+    fn unread(&mut self) {
+        for (id, asked) in std::mem::take(&mut self.asked) {
+            match asked {
+                Asked::Client(done) => {
+                    let _ = done.send(Err(RequestError::TimedOut));
+                }
+                Asked::Route(route, done) => {
+                    let _ = done.send(Err(RequestError::TimedOut));
+                    // If it is granted yet, nobody wants it.
+                    self.asked
+                        .insert(id, Asked::Route(route, oneshot::channel().0));
+                }
+                Asked::Unroute(Some(done)) => {
+                    let _ = done.send(Err(RequestError::TimedOut));
+                }
+                Asked::Unroute(None) => {}
+                Asked::Call(correlation) => {
+                    if let Some(response) = self.calls.remove(&correlation) {
+                        let _ = response.send(Err(RequestError::TimedOut));
+                    }
+                }
             }
         }
     }

@@ -22,6 +22,12 @@ pub enum SessionEvent {
     /// [`Session::stored`](super::Session::stored) is to be called. Only with
     /// [`Config::durable`](super::Config::durable); one at a time.
     Store(StoreId, Batch),
+    /// For 30 s, and again for each 30 s more, nothing was read ([`Core::set_reading`]) from the server.
+    /// Whoever waits for an answer may be the one who should read what came before it; requests have
+    /// no other time-out, since they outlive connections.
+    ///
+    /// [`Core::set_reading`]: jackfield_socket::driver::Core::set_reading
+    Unread,
     /// DISCONNECT was sent: this side is done with the connection.
     Closed,
 }

@@ -123,8 +123,8 @@ pub(super) struct PerConnection {
     pub(super) keep_alive: Option<Duration>,
     pub(super) last_sent: Option<Instant>,
     pub(super) last_received: Option<Instant>,
-    /// Whether what the server sends is read: else its silence means nothing.
-    pub(super) reads: bool,
+    /// Since when what the server sends is not read: its silence means nothing then.
+    pub(super) unread_since: Option<Instant>,
     /// PINGREQ is to be sent.
     pub(super) ping_due: bool,
     /// Since when PINGRESP is waited for.
@@ -151,7 +151,7 @@ impl PerConnection {
             keep_alive: None,
             last_sent: None,
             last_received: None,
-            reads: true,
+            unread_since: None,
             ping_due: false,
             ping: None,
             challenged: false,
@@ -522,7 +522,7 @@ impl Session {
         self.emit_now(SessionEvent::Completed(request, outcome));
     }
 
-    fn emit_now(&mut self, event: SessionEvent) {
+    pub(super) fn emit_now(&mut self, event: SessionEvent) {
         self.events.push_back((self.durable.after(), event));
     }
 

@@ -12,6 +12,8 @@ use crate::error::SessionError;
 
 /// When a deadline is noticed so late, the program or the machine was asleep.
 const LATE: Duration = Duration::from_secs(1);
+/// After so long without reading from the server, nobody waits for what it may have said.
+const UNREAD: Duration = Duration::from_secs(30);
 
 impl Core for Session {
     type Event = SessionEvent;
@@ -33,19 +35,26 @@ impl Core for Session {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Offline | Phase::ToConnect(_) | Phase::Done => None,
+        let phase = match self.phase {
+            Phase::Offline | Phase::ToConnect(_) | Phase::Done => return None,
             Phase::Connecting { until } => Some(until),
             Phase::Connected => {
-                let ping = self.connection.ping.filter(|_| self.connection.reads);
-                let pong = ping.map(|since| self.pong_deadline(since));
+                let pong = self.awaited_ping().map(|since| self.pong_deadline(since));
                 // While one PINGRESP is late, the server wants to hear something all the same.
                 pong.into_iter().chain(self.ping_deadline()).min()
             }
-        }
+        };
+        phase.into_iter().chain(self.unread_deadline()).min()
     }
 
     fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
+        if self
+            .unread_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.connection.unread_since = Some(now);
+            self.emit_now(SessionEvent::Unread);
+        }
         match self.phase {
             Phase::Connecting { until } if until <= now => {
                 Err(self.end(SessionError::ConnectTimedOut))
@@ -64,7 +73,7 @@ impl Core for Session {
     }
 
     fn set_reading(&mut self, now: Instant, reading: bool) {
-        self.connection.reads = reading;
+        self.connection.unread_since = (!reading).then_some(now);
         if reading && let Some(since) = &mut self.connection.ping {
             // The answer has its time from here on.
             *since = now;
@@ -114,7 +123,7 @@ impl StreamCore for Session {
 
 impl Session {
     fn silence(&mut self, now: Instant) -> Result<(), SessionError> {
-        let Some(since) = self.connection.ping.filter(|_| self.connection.reads) else {
+        let Some(since) = self.awaited_ping() else {
             return Ok(());
         };
         let until = self.pong_deadline(since);
@@ -141,6 +150,16 @@ impl Session {
         };
         let quiet_since = heard.map_or(sent, |heard| heard.min(sent));
         Some(quiet_since + self.connection.keep_alive?)
+    }
+
+    /// Since when PINGRESP is waited for, where it would be read.
+    fn awaited_ping(&self) -> Option<Instant> {
+        let ping = self.connection.ping;
+        ping.filter(|_| self.connection.unread_since.is_none())
+    }
+
+    fn unread_deadline(&self) -> Option<Instant> {
+        Some(self.connection.unread_since? + UNREAD)
     }
 
     /// Any sign of life counts.
