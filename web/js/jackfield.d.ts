@@ -47,12 +47,20 @@ export interface OpenOptions {
    * There is no way not to verify.
    */
   roots?: string;
+  /**
+   * What servers are known by in place of roots and name: the SHA-256 of the very certificate
+   * (`certificate:3D:CF:49:…`, the fingerprint that browsers show) or of its key (`key:` and Base64).
+   * The way to a broker or a device with a certificate of its own making: the error of one that was
+   * refused tells both pins. With any pins, only servers that match one of them are accepted; not
+   * together with `roots`.
+   */
+  pins?: readonly string[];
 }
 
 /**
  * Opens the way to the network: Direct Sockets where they exist, the relay elsewhere.
  *
- * @throws {JackfieldError} `invalid-input` for an address that can't be one.
+ * @throws {JackfieldError} `invalid-input` for an address or a pin that can't be one.
  */
 export function open(options?: OpenOptions): Promise<Network>;
 
@@ -559,4 +567,11 @@ export interface JackfieldError extends Error {
   kind: ErrorKind;
   /** The reason code, where an MQTT broker refused something. */
   code?: number;
+  /**
+   * What pins the server's certificate that was refused, for `pins` of `open()`. **Nobody has vouched
+   * for it**: whoever passes it has compared it with what the device shows, or asked a user to.
+   */
+  certificatePin?: string;
+  /** The same for the certificate's key, which stays when the certificate is renewed; if it can be read. */
+  keyPin?: string;
 }

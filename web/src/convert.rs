@@ -153,6 +153,17 @@ pub(crate) fn error(kind: &str, error: &(dyn StdError + 'static)) -> JsValue {
     let made = js_sys::Error::new(&with_causes(error));
     made.set_name("JackfieldError");
     set(&made, "kind", kind);
+    #[cfg(feature = "sockets")]
+    if let Some(refused) = jackfield_tls::CertificateError::find(error) {
+        set(
+            &made,
+            "certificatePin",
+            refused.certificate_pin().to_string(),
+        );
+        if let Some(pin) = refused.key_pin() {
+            set(&made, "keyPin", pin.to_string());
+        }
+    }
     made.into()
 }
 

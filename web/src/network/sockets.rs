@@ -10,7 +10,7 @@ use jackfield_tls::{Certificates, TlsConfig, TlsConnector, TlsStream, TlsVersion
 use js_sys::{Object, Uint8Array};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::convert::{Options, object, set};
+use crate::convert::{Options, invalid, object, set};
 
 /// Sockets of one kind, or none.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ impl Sockets {
         let mut config = TlsConfig::new();
         if let Some(roots) = options.text("roots")? {
             config = config.with_roots(Certificates::from_pem(roots.as_bytes())?);
+        }
+        for pin in options.texts("pins")? {
+            let pin = pin.parse();
+            config = config.with_pin(pin.map_err(|error: Error| invalid("pins", error))?);
         }
         let tls = TlsConnector::new(config)?;
         let network = if Direct::is_available() {
