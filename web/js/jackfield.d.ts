@@ -80,8 +80,7 @@ export interface Network {
    */
   irc(options: IrcOptions): Promise<Irc>;
   /**
-   * An MQTT client. It connects at once, and again whenever the connection is lost, until
-   * `disconnect()` or `close()`.
+   * An MQTT client. It connects at once, and again whenever the connection is lost, until `close()`.
    *
    * @param url `mqtts://host` (port 8883) and `mqtt://host` (1883, not encrypted) through this
    *   network; `wss://host/mqtt` and `ws://host/mqtt` over the page's own WebSocket, for brokers
@@ -312,12 +311,11 @@ export interface Mqtt extends AsyncIterable<MqttEvent> {
   /** Asks, and waits for the answer that correlates. Version 5. */
   request(topic: string, payload?: MqttPayload, options?: MqttRequestOptions): Promise<MqttMessage>;
   /**
-   * Goes in order: without the will, unless `will` says to publish it all the same (version 5). The
-   * events end when it is done.
+   * Takes leave of the broker, which publishes no will, unless `will` says to publish it all the same
+   * (version 5). What is queued is not waited for; with a `store`, the next client sends it. The events
+   * end when it is done.
    */
-  disconnect(options?: { will?: boolean }): Promise<void>;
-  /** Closes at once. The broker publishes the will, and keeps the session. */
-  close(): void;
+  close(options?: { will?: boolean }): Promise<void>;
 }
 
 /** A message on its way: the promise is its delivery. */
@@ -462,8 +460,8 @@ export interface Coap {
   ping(): Promise<number>;
   /** What stands between this page and the server; null while there is no connection. */
   readonly security: Security | null;
-  /** Closes at once; whatever waits fails as `closed`. */
-  close(): void;
+  /** Takes leave of the server, and ends; whatever waits fails as `closed`. */
+  close(): Promise<void>;
 }
 
 /** A text is sent as UTF-8. */

@@ -159,9 +159,7 @@ class Mqtt {
   }
 
   /** @param {{ will?: boolean }} [options] */
-  disconnect({ will = false } = {}) { return this.#client.disconnect(will); }
-
-  close() { this.#client.close(); }
+  close({ will = false } = {}) { return this.#client.close(will); }
 
   /** @returns {Promise<Api.MqttEvent | null>} */
   async #event() {
@@ -277,7 +275,7 @@ class Coap {
 
   ping() { return this.#client.ping(); }
 
-  close() { this.#client.close(); }
+  close() { return this.#client.close(); }
 
   /**
    * @param {string} method

@@ -36,7 +36,8 @@ pub struct Coap {
     /// The path that the address names, for requests that name none.
     target: Target,
     link: Rc<Link>,
-    running: Running,
+    /// Ends with the page's object.
+    _running: Running,
 }
 
 /// A resource that is observed.
@@ -165,9 +166,9 @@ impl Coap {
         }
     }
 
-    /// Closes at once.
-    pub fn close(&self) {
-        self.running.close();
+    /// Takes leave of the server, and ends.
+    pub async fn close(&self) {
+        self.client.close().await;
     }
 }
 
@@ -229,7 +230,7 @@ impl Coap {
             client,
             target: uri.target().clone(),
             link,
-            running,
+            _running: running,
         })
     }
 

@@ -40,7 +40,8 @@ pub struct Mqtt {
     client_id: Text,
     /// Made at the first request.
     requester: OnceCell<Requester>,
-    running: Running,
+    /// Ends with the page's object.
+    _running: Running,
 }
 
 /// A message that is queued.
@@ -181,23 +182,18 @@ impl Mqtt {
         acknowledged.map_err(|error| request_error(&error))
     }
 
-    /// Goes in order.
+    /// Takes leave of the broker, and ends.
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
-    pub async fn disconnect(&self, with_will: bool) -> Result<()> {
+    pub async fn close(&self, with_will: bool) -> Result<()> {
         let reason = if with_will {
             DisconnectReason::DisconnectWithWill
         } else {
             DisconnectReason::Success
         };
-        let gone = self.client.close_with(Disconnect::new(reason)).await;
-        gone.map_err(|error| request_error(&error))
-    }
-
-    /// Closes at once.
-    pub fn close(&self) {
-        self.running.close();
+        let closed = self.client.close_with(Disconnect::new(reason)).await;
+        closed.map_err(|error| request_error(&error))
     }
 }
 
@@ -272,7 +268,7 @@ impl Mqtt {
             network,
             client_id,
             requester: OnceCell::new(),
-            running: Running::start(connection),
+            _running: Running::start(connection),
         })
     }
 

@@ -1,6 +1,5 @@
 //! A running client: its connection, and what of it the page learns.
 
-use std::cell::RefCell;
 use std::future::Future;
 
 use jackfield_client::ConnectionError;
@@ -11,26 +10,23 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::convert::{self, object, set};
 
-/// Closes the connection when dropped, or told to.
+/// Cuts the connection when dropped, if it has not ended by then.
 #[derive(Debug)]
-pub(crate) struct Running(RefCell<Option<oneshot::Sender<()>>>);
+pub(crate) struct Running {
+    _running: oneshot::Sender<()>,
+}
 
 impl Running {
-    /// Runs a connection until it ends or is closed; what it returns, its events have told.
+    /// Runs a connection to its end; what it returns, its events have told.
     pub(crate) fn start(connection: impl Future + 'static) -> Self {
-        let (running, closed) = oneshot::channel();
+        let (running, dropped) = oneshot::channel();
         spawn_local(async move {
             tokio::select! {
                 _ = connection => {}
-                _ = closed => {}
+                _ = dropped => {}
             }
         });
-        Self(RefCell::new(Some(running)))
-    }
-
-    /// Closes at once.
-    pub(crate) fn close(&self) {
-        self.0.take();
+        Self { _running: running }
     }
 }
 

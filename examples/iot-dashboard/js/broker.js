@@ -74,7 +74,7 @@ export class Broker extends Source {
 
   close() {
     this.become('closed');
-    this.client?.disconnect().catch(() => this.client?.close());
+    void this.client?.close();
   }
 
   /** @param {string} topic @param {string} payload @param {{ qos?: 0 | 1 | 2, retain?: boolean }} [how] */
@@ -249,7 +249,7 @@ export class Broker extends Source {
     const { client } = this;
     this.client = null;
     this.filters.clear();
-    client?.close();
+    void client?.close();
   }
 }
 

@@ -273,6 +273,6 @@ export class Device extends Source {
     const { client } = this;
     this.client = null;
     this.#observed.clear();
-    client?.close();
+    void client?.close();
   }
 }
