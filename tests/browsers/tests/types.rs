@@ -135,21 +135,29 @@ fn the_examples_are_written_as_the_types_say() {
 /// What would show that the checks above check nothing.
 #[test]
 fn what_is_wrong_is_found() {
-    for wrong in [
+    let wrong = [
         "broker.publish(1, 'on');",
         "broker.publish('lamp', 'on', { qos: 3 });",
         "const count: string = await broker.published();",
         "for await (const message of broker.subscribe('#')) message.topic.nothing;",
+        "await broker.close('good night');",
+        "await broker.disconnect();",
         "await device.put('/light', 1);",
         "(await device.get('/light')).payload.nothing;",
         "network.mqtt('mqtts://broker.example.org', { keepalive: 1 });",
-    ] {
+        "import('./jackfield/jackfield.js').then(({ open }) => open({ pins: 'key:' }));",
+    ];
+    let files = wrong.iter().enumerate().map(|(number, wrong)| {
         let source = format!(
             "{NETWORK}const broker = await network.mqtt('mqtts://broker.example.org');\n\
-             const device = await network.coap('coap://192.168.1.20');\n{wrong}\nexport {{}};\n"
+             const device = await network.coap('coap://192.168.1.20');\n{wrong}\nexport {{}};\n",
         );
-        let (folder, files) = folder(&[("wrong.ts".to_owned(), source)]);
-        let (fits, said) = check(folder.path(), &files);
-        assert!(!fits && said.contains("wrong.ts(5,"), "{wrong}: {said}");
+        (format!("wrong-{number}.ts"), source)
+    });
+    let (folder, files) = folder(&files.collect::<Vec<_>>());
+    let (_, said) = check(folder.path(), &files);
+    for (number, wrong) in wrong.iter().enumerate() {
+        let place = format!("wrong-{number}.ts(5,");
+        assert!(said.contains(&place), "{wrong}: {said}");
     }
 }
