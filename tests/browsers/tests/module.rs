@@ -1,0 +1,261 @@
+//! What a page of one's own does with the module: it pins a certificate, takes leave, and tells a
+//! refusal from a body.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jackfield_browser_tests::page;
+use jackfield_browser_tests::relay::{self, SECRET};
+use jackfield_browser_tests::thing::Thing;
+use jackfield_coap::codec::{Block, BlockSize, Code, FrameHeader, Message, OptionNumber};
+use jackfield_testing::certs::Authority;
+use jackfield_testing::chromium::{Chromium, Page};
+use jackfield_testing::mosquitto::{Mosquitto, Settings};
+use jackfield_testing::process::free_addresses;
+use jackfield_testing::site::Site;
+use jackfield_tls::Pin;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// Nothing here takes so long, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A page with nothing in it, beside the module; and a relay that takes it to one port.
+struct Stage {
+    browser: Chromium,
+    page: Page,
+    _site: Site,
+    /// What `open()` takes.
+    options: Value,
+}
+
+impl Stage {
+    async fn start(server: SocketAddr) -> Self {
+        let [at] = free_addresses().unwrap();
+        let relay = relay::start(at, &[server.port().to_string()]).await;
+        let folder = tokio::task::spawn_blocking(|| page("iot")).await;
+        let site = Site::builder()
+            .dir(folder.unwrap().unwrap())
+            .file("/empty.html", "<!doctype html><title>Empty</title>")
+            .port(at.port());
+        let site = site.start().await.unwrap();
+        let browser = Chromium::launch().await.unwrap();
+        let page = browser.open(&format!("{}empty.html", site.url())).await;
+        let page = page.unwrap();
+        let load =
+            "import('./jackfield/jackfield.js').then(module => !!(globalThis.open = module.open))";
+        assert!(page.evaluate::<bool>(load).await.unwrap());
+        Self {
+            browser,
+            page,
+            _site: site,
+            options: json!({ "relay": format!("ws://{relay}/"), "token": SECRET }),
+        }
+    }
+
+    async fn run(&self, function: &str, arguments: &[Value]) -> Value {
+        self.page.invoke(function, arguments).await.unwrap()
+    }
+}
+
+/// The usual dialogue of a first use: refused, shown, pinned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_was_refused_can_be_pinned() {
+    const CONNECT: &str = "async (options, url) => {
+        const broker = await (await open(options)).mqtt(url);
+        for await (const { type, error } of broker) {
+            if (type === 'connected') {
+                await broker.close();
+                return type;
+            }
+            if (type === 'disconnected') {
+                await broker.close();
+                const { kind, certificatePin, keyPin } = error;
+                return { kind, certificatePin, keyPin };
+            }
+        }
+    }";
+    // For another name, by an unknown authority, and long over.
+    let certificate = Authority::new().expired_server(&["elsewhere.example"]);
+    let broker = Mosquitto::start(&certificate, &Settings::default()).await;
+    let broker = broker.unwrap();
+    let stage = Stage::start(broker.tls()).await;
+    let url = json!(format!("mqtts://{}", broker.tls()));
+    let pins = [
+        Pin::of_certificate(certificate.der()).to_string(),
+        Pin::of_key(certificate.der()).unwrap().to_string(),
+    ];
+    let refused = json!({ "kind": "certificate", "certificatePin": pins[0], "keyPin": pins[1] });
+    let with = |pins: &[&str]| {
+        let mut options = stage.options.clone();
+        options["pins"] = json!(pins);
+        options
+    };
+
+    let met = stage.run(CONNECT, &[with(&[]), url.clone()]).await;
+    assert_eq!(met, refused);
+    let another = Pin::key([7; 32]).to_string();
+    for pin in &pins {
+        let arguments = [with(&[&another, pin]), url.clone()];
+        assert_eq!(stage.run(CONNECT, &arguments).await, "connected", "{pin}");
+    }
+    let changed = stage.run(CONNECT, &[with(&[&another]), url.clone()]).await;
+    assert_eq!(changed, refused);
+    let function = "options => open(options).catch(({ kind, message }) => `${kind}: ${message}`)";
+    let told = stage.run(function, &[with(&["junk"])]).await;
+    let told = told.as_str().unwrap();
+    assert!(told.starts_with("invalid-input: the option pins"), "{told}");
+    stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_is_left_without_the_will_or_with_it() {
+    const VISIT: &str = "async (options, url, how) => {
+        const will = { topic: 'lamp/status', payload: 'gone', qos: 1 };
+        const broker = await (await open(options)).mqtt(url, { will });
+        await broker.publish('lamp/status', 'here', { qos: 1 });
+        await broker.close(...how);
+        for await (const { type } of broker) {
+            if (type === 'disconnected') return false;
+        }
+        return true;
+    }";
+    let certificate = Authority::new().server(&["127.0.0.1"]);
+    let broker = Mosquitto::start(&certificate, &Settings::default()).await;
+    let broker = broker.unwrap();
+    let stage = Stage::start(broker.plain()).await;
+    let watcher = Thing::start(broker.plain(), "watcher").await;
+    let mut told = watcher.orders("lamp/status").await;
+    let url = json!(format!("mqtt://{}", broker.plain()));
+    for (how, expected) in [
+        (json!([]), ["here", "after it"]),
+        (json!([{ "will": false }]), ["here", "after it"]),
+        (json!([{ "will": true }]), ["here", "gone"]),
+    ] {
+        let arguments = [stage.options.clone(), url.clone(), how.clone()];
+        assert_eq!(stage.run(VISIT, &arguments).await, true, "{how}");
+        watcher.publish("lamp/status", "after it").await;
+        for expected in expected {
+            let next = timeout(PATIENCE, told.next()).await;
+            assert_eq!(next.unwrap(), expected, "{how}");
+        }
+    }
+    stage.browser.close().await.unwrap();
+}
+
+/// A CoAP server's end of a stream, message by message.
+struct Peer {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Peer {
+    /// Takes a client, and says what it takes, as each side has to at first.
+    async fn accept(listener: &TcpListener) -> Self {
+        let accepted = timeout(PATIENCE, listener.accept()).await.unwrap();
+        let (stream, _) = accepted.unwrap();
+        let received = Vec::new();
+        let mut peer = Self { stream, received };
+        peer.send(&Message::new(Code::CSM)).await;
+        assert_eq!(peer.receive().await.code(), Code::CSM);
+        peer
+    }
+
+    async fn send(&mut self, message: &Message) {
+        let mut bytes = Vec::new();
+        message.write_frame(&mut bytes);
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    async fn receive(&mut self) -> Message {
+        loop {
+            if let Some(header) = FrameHeader::decode(&self.received)
+                && let Some(frame) = self.received.get(..header.frame_len() as usize)
+            {
+                let message = Message::from_frame(frame).unwrap();
+                self.received.drain(..header.frame_len() as usize);
+                return message;
+            }
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.received)).await;
+            assert_ne!(read.unwrap().unwrap(), 0, "it has ended");
+        }
+    }
+
+    /// Takes a request, and answers it with this, and more to come where it is a block.
+    async fn answer(&mut self, code: Code, block: Option<Block>, payload: &str) {
+        let request = self.receive().await;
+        let mut response = Message::new(code);
+        response.set_token(request.token());
+        if let Some(block) = block {
+            let options = response.options_mut();
+            options.add_text(OptionNumber::ETAG, "a").unwrap();
+            response.set_block2(block);
+        }
+        response.set_payload(payload);
+        self.send(&response).await;
+    }
+}
+
+async fn coap() -> (TcpListener, Stage, Value) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    (
+        listener,
+        Stage::start(at).await,
+        json!(format!("coap+tcp://{at}")),
+    )
+}
+
+/// RFC 8323, section 5.5.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coap_server_is_told_that_it_is_left() {
+    const ASK: &str = "async (options, url) => {
+        globalThis.device = await (await open(options)).coap(url);
+        globalThis.asked = device.get('/value').catch(error => error.kind);
+        return true;
+    }";
+    const LEAVE: &str = "async () => {
+        await device.close();
+        return [await asked, await device.get('/value').catch(error => error.kind)];
+    }";
+    let (listener, stage, url) = coap().await;
+    stage.run(ASK, &[stage.options.clone(), url]).await;
+    let mut peer = Peer::accept(&listener).await;
+    assert_eq!(peer.receive().await.code(), Code::GET);
+    let hears = async {
+        assert_eq!(peer.receive().await.code(), Code::RELEASE);
+        drop(peer);
+    };
+    let (left, ()) = tokio::join!(stage.run(LEAVE, &[]), hears);
+    assert_eq!(left, json!(["closed", "closed"]));
+    stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_in_the_middle_is_no_part_of_the_body() {
+    const GET: &str = "async (options, url, watched) => {
+        const device = await (await open(options)).coap(url);
+        const done = [];
+        const progress = watched ? bytes => done.push(bytes) : undefined;
+        const response = await device.get('/value', { progress });
+        await device.close();
+        return [response.ok, response.code, response.text(), done];
+    }";
+    let (listener, stage, url) = coap().await;
+    let first = Block::new(0, true, BlockSize::B16).unwrap();
+    for (watched, done) in [(true, json!([16])), (false, json!([]))] {
+        let serve = async {
+            let mut peer = Peer::accept(&listener).await;
+            let piece = "0123456789abcdef";
+            peer.answer(Code::CONTENT, Some(first), piece).await;
+            peer.answer(Code::NOT_FOUND, None, "gone").await;
+            assert_eq!(peer.receive().await.code(), Code::RELEASE);
+        };
+        let arguments = [stage.options.clone(), url.clone(), json!(watched)];
+        let (got, ()) = tokio::join!(stage.run(GET, &arguments), serve);
+        assert_eq!(got, json!([false, "4.04", "gone", done]));
+    }
+    stage.browser.close().await.unwrap();
+}
