@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use coap_lite::Packet;
 use jackfield_coap::codec::{
-    Block, BlockSize, Code, ContentFormat, Datagram, InvalidOption, Message, MessageId,
-    MessageType, OptionNumber, Token,
+    Code, ContentFormat, Datagram, InvalidOption, Message, MessageId, MessageType, OptionNumber,
+    Token,
 };
 
 use crate::report::Report;
@@ -76,8 +76,10 @@ fn messages() -> Result<[(&'static str, Message); 3], InvalidOption> {
     content.set_payload(r#"{"temperature":22.3,"unit":"C"}"#);
 
     let mut block = content.clone();
-    let value = Block::new(3, true, BlockSize::B1024);
-    block.set_block2(value.expect("a small number"));
+    // The fourth of 1024 bytes, with more to come (RFC 7959, section 2.2).
+    block
+        .options_mut()
+        .set_uint(OptionNumber::BLOCK2, 3 << 4 | 8 | 6)?;
     block.set_payload(vec![7; 1024]);
     Ok([
         ("a GET with a path of two", get),

@@ -6,8 +6,7 @@
 //!
 //! Reading is strict: what RFC 7252 calls a message format error is one, and [`DecodeError`] says
 //! which. An option whose value does not fit its definition is no format error: it is treated as
-//! one that is not recognised (section 5.4.3), so that [`Options::get`] passes it over, and
-//! [`Options::first_unacceptable`] names it where it is critical.
+//! one that is not recognised (section 5.4.3), so that [`Options::get`] passes it over.
 //!
 //! ```
 //! use jackfield_coap::codec::{
@@ -43,13 +42,16 @@ mod target;
 mod token;
 mod uri;
 
-pub use block::{Block, BlockSize};
+pub(crate) use block::Block;
+pub use block::BlockSize;
 pub use code::Code;
 pub use content_format::ContentFormat;
 pub use datagram::{Datagram, MessageId, MessageType};
 pub(crate) use datagram::{encode as encode_datagram, header as datagram_header};
 pub use error::{DecodeError, DecodeErrorKind, InvalidOption};
-pub use frame::{FrameHeader, frame_to_websocket, websocket_to_frame};
+pub use frame::FrameHeader;
+#[cfg(any(test, feature = "oracle", feature = "websocket"))]
+pub(crate) use frame::{frame_to_websocket, websocket_to_frame};
 pub use link_format::{InvalidLinks, Link, Links};
 pub use message::Message;
 pub use number::{OptionDefinition, OptionFormat, OptionNumber};

@@ -180,7 +180,7 @@ pub struct Refusal(Box<Response>);
 
 impl Refusal {
     /// The refusal that a response is.
-    pub fn new(response: Response) -> Self {
+    pub(crate) fn new(response: Response) -> Self {
         Self(Box::new(response))
     }
 

@@ -26,6 +26,10 @@
 //! | Hop-Limit (RFC 8768) | [`core::Request::with_hop_limit`] |
 //! | groups (RFC 7252, section 8) | [`client::multicast`] |
 
+/// By this name, what tests share calls it as the tests beside the crate do.
+#[cfg(test)]
+extern crate self as jackfield_coap;
+
 pub mod client;
 pub mod codec;
 pub mod core;

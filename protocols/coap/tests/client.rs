@@ -6,15 +6,39 @@ use std::time::Duration;
 use jackfield_coap::client::{
     self, Client, ClientConfig, ClientEvent, ConnectionError, Events, Status,
 };
-use jackfield_coap::codec::{
-    Block, BlockSize, Code, ContentFormat, FrameHeader, Message, OptionNumber,
-};
-use jackfield_coap::core::blockwise::BlockError;
-use jackfield_coap::core::{LayerError, Request};
+use jackfield_coap::codec::{Code, ContentFormat, FrameHeader, Message, OptionNumber};
+use jackfield_coap::core::{BlockError, LayerError, Request};
 use jackfield_coap::{RequestError, SessionError};
 use jackfield_sim::Network;
 use jackfield_socket::{ByteStream, ListenOptions, TcpListen, TcpListener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// What a block option says (RFC 7959, section 2.2): which block, whether more follow, and the
+/// exponent of its size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Block(u32, bool, u32);
+
+/// Of 16 and of 64 bytes.
+const B16: u32 = 0;
+const B64: u32 = 2;
+
+impl Block {
+    fn of(message: &Message, number: OptionNumber) -> Option<Self> {
+        let value = message.options().uint(number)?;
+        Some(Self(value >> 4, value & 8 != 0, value & 7))
+    }
+
+    fn set(self, message: &mut Message, number: OptionNumber) {
+        let Self(index, more, size) = self;
+        let options = message.options_mut();
+        let done = options.set_uint(number, index << 4 | u32::from(more) << 3 | size);
+        done.expect("it fits");
+    }
+
+    fn offset(self) -> u64 {
+        u64::from(self.0) * (16 << self.2)
+    }
+}
 
 /// The server's end of a stream, message by message.
 struct Peer<S> {
@@ -65,7 +89,7 @@ impl<S: ByteStream> Peer<S> {
         response.set_token(request.token());
         let options = response.options_mut();
         options.add_text(OptionNumber::ETAG, etag).expect("a tag");
-        response.set_block2(Block::new(number, more, BlockSize::B16).expect("a small number"));
+        Block(number, more, B16).set(&mut response, OptionNumber::BLOCK2);
         response.set_payload([b'0' + number as u8; 16]);
         self.send(&response).await;
         request
@@ -248,20 +272,21 @@ async fn a_fetch_whose_answer_changes_is_made_again_with_its_body() {
         let last = loop {
             let request = peer.receive().await.expect("a request");
             body.extend_from_slice(request.payload());
-            let block = request.block1().expect("it is large");
-            if !block.more() {
+            let block = Block::of(&request, OptionNumber::BLOCK1).expect("it is large");
+            if !block.1 {
                 break request;
             }
             let mut response = Message::new(Code::CONTINUE);
             response.set_token(request.token());
-            response.set_block1(block);
+            block.set(&mut response, OptionNumber::BLOCK1);
             peer.send(&response).await;
         };
         assert!(body == asked.as_bytes(), "{} bytes came", body.len());
         let mut response = Message::new(Code::CONTENT);
         response.set_token(last.token());
-        response.set_block1(last.block1().expect("it is large"));
-        response.set_block2(Block::new(0, true, BlockSize::B16).expect("a small number"));
+        let block = Block::of(&last, OptionNumber::BLOCK1).expect("it is large");
+        block.set(&mut response, OptionNumber::BLOCK1);
+        Block(0, true, B16).set(&mut response, OptionNumber::BLOCK2);
         let options = response.options_mut();
         options.add_text(OptionNumber::ETAG, etag).expect("a tag");
         response.set_payload([b'0'; 16]);
@@ -273,7 +298,7 @@ async fn a_fetch_whose_answer_changes_is_made_again_with_its_body() {
             let (before, now) = kept(number);
             assert!(before.is_some() && before == now, "{number}: {further:?}");
         }
-        assert_eq!(further.block1(), None);
+        assert_eq!(Block::of(&further, OptionNumber::BLOCK1), None);
     }
     let fetched = fetched.await.expect("no panic").expect("an answer");
     assert_eq!(fetched.text(), Some("00000000000000001111111111111111"));
@@ -386,10 +411,10 @@ async fn a_server_may_want_smaller_blocks_at_any_time() {
     let mut taken = Vec::new();
     let told = loop {
         let request = peer.receive().await.expect("a request");
-        let block = request.block1().expect("in blocks");
+        let block = Block::of(&request, OptionNumber::BLOCK1).expect("in blocks");
         assert_eq!(block.offset(), taken.len() as u64);
-        let is_too_large = block.number() > 0 && block.size() > BlockSize::B64;
-        let code = match (is_too_large, block.more()) {
+        let is_too_large = block.0 > 0 && block.2 > B64;
+        let code = match (is_too_large, block.1) {
             (true, _) => Code::REQUEST_ENTITY_TOO_LARGE,
             (false, true) => Code::CONTINUE,
             (false, false) => Code::CHANGED,
@@ -397,11 +422,11 @@ async fn a_server_may_want_smaller_blocks_at_any_time() {
         let mut response = Message::new(code);
         response.set_token(request.token());
         if is_too_large {
-            let smaller = Block::new(block.number(), block.more(), BlockSize::B64);
-            response.set_block1(smaller.expect("a small number"));
+            let smaller = Block(block.0, block.1, B64);
+            smaller.set(&mut response, OptionNumber::BLOCK1);
         } else {
             taken.extend_from_slice(request.payload());
-            response.set_block1(block);
+            block.set(&mut response, OptionNumber::BLOCK1);
         }
         peer.send(&response).await;
         if code == Code::CHANGED {

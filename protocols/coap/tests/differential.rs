@@ -112,7 +112,7 @@ fn agree(ours: &Datagram, theirs: &Packet, bytes: &[u8]) {
         let number = usize::from(theirs);
         assert_eq!(format, ContentFormat(number as u16), "{bytes:02x?}");
     }
-    if let Some(observe) = message.observe() {
+    if let Some(observe) = message.options().uint(OptionNumber::OBSERVE) {
         assert_eq!(
             theirs.get_observe_value(),
             Some(Ok(observe)),

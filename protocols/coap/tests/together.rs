@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use jackfield_coap::client::{self, Client, ClientConfig, ClientEvent, ConnectionError, Status};
 use jackfield_coap::codec::{Code, ContentFormat};
-use jackfield_coap::core::blockwise::BlockError;
-use jackfield_coap::core::{LayerError, NoResponse, Request};
+use jackfield_coap::core::{BlockError, LayerError, NoResponse, Request};
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
 use jackfield_coap::{RequestError, SessionError};
 use jackfield_sim::{Cut, Link, Network, SimHost};

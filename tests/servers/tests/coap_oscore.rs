@@ -5,8 +5,7 @@ use std::time::Duration;
 use jackfield_coap::RequestError;
 use jackfield_coap::client::{self, ClientConfig, SecurityContext};
 use jackfield_coap::codec::{
-    Block, BlockSize, Code, ContentFormat, Datagram, Message, MessageId, MessageType, OptionNumber,
-    Token,
+    Code, ContentFormat, Datagram, Message, MessageId, MessageType, OptionNumber, Token,
 };
 use jackfield_coap::oscore::{ClientExchange, Context, ErrorKind, Parameters};
 use jackfield_native::{Native, NativeDatagramSocket};
@@ -78,13 +77,17 @@ impl Client {
             let received = received.expect("in time").expect("a datagram");
             let datagram = Datagram::decode(&buffer[..received.len]).expect("a message");
             if datagram.message_type == MessageType::Confirmable {
-                let empty = Datagram::empty(MessageType::Acknowledgement, datagram.id);
+                let empty = Datagram::new(
+                    MessageType::Acknowledgement,
+                    datagram.id,
+                    Message::new(Code::EMPTY),
+                );
                 self.socket
                     .send(&empty.to_bytes(), None)
                     .await
                     .expect("sent");
             }
-            if !datagram.message.code().is_empty() {
+            if datagram.message.code() != Code::EMPTY {
                 return datagram.message;
             }
         }
@@ -140,10 +143,15 @@ async fn a_body_in_blocks_inside() {
     let mut body = Vec::new();
     for number in 0.. {
         let mut request = request(Code::GET, "large");
-        request.set_block2(Block::new(number, false, BlockSize::B1024).expect("a block"));
+        // RFC 7959, section 2.2: blocks of 1024 bytes.
+        let wanted = request
+            .options_mut()
+            .set_uint(OptionNumber::BLOCK2, number << 4 | 6);
+        wanted.expect("it fits");
         let response = client.ask(request).await;
         body.extend_from_slice(response.payload());
-        if !response.block2().expect("a block").more() {
+        let block = response.options().uint(OptionNumber::BLOCK2);
+        if block.expect("a block") & 8 == 0 {
             break;
         }
     }
@@ -156,7 +164,8 @@ async fn notifications_in_their_order() {
     let server = Aiocoap::start(&[shared()]).await.expect("the server");
     let mut client = Client::new(&server, context(&shared())).await;
     let mut observe = request(Code::GET, "ticks");
-    observe.set_observe(0);
+    let registers = observe.options_mut().set_uint(OptionNumber::OBSERVE, 0);
+    registers.expect("it fits");
     let mut exchange = client.send(observe).await;
     let mut order = 0;
     let mut tick = None;
@@ -171,8 +180,9 @@ async fn notifications_in_their_order() {
             again.expect_err("it was there before").kind(),
             ErrorKind::Replay
         );
-        assert!(notification.observe() > Some(order));
-        order = notification.observe().expect("a notification");
+        let place = notification.options().uint(OptionNumber::OBSERVE);
+        assert!(place > Some(order));
+        order = place.expect("a notification");
         let text = str::from_utf8(notification.payload()).expect("text");
         let now: u32 = text.parse().expect("a number");
         assert!(Some(now) > tick, "{now} after {tick:?}");

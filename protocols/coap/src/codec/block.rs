@@ -3,17 +3,8 @@
 use std::fmt;
 
 /// Which block of a body a message holds, or asks for.
-///
-/// ```
-/// use jackfield_coap::codec::{Block, BlockSize};
-///
-/// let block = Block::new(3, true, BlockSize::B1024).expect("a small number");
-/// assert_eq!(block.to_uint(), 0x3e);
-/// assert_eq!(block.offset(), 3 * 1024);
-/// assert_eq!(block.to_string(), "3/1/1024");
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Block {
+pub(crate) struct Block {
     number: u32,
     more: bool,
     size: BlockSize,
@@ -43,15 +34,15 @@ pub enum BlockSize {
 
 impl Block {
     /// The largest number: 20 bits.
-    pub const MAX_NUMBER: u32 = (1 << 20) - 1;
+    pub(crate) const MAX_NUMBER: u32 = (1 << 20) - 1;
 
     /// A block; `None` where the number has more than 20 bits.
-    pub fn new(number: u32, more: bool, size: BlockSize) -> Option<Self> {
+    pub(crate) fn new(number: u32, more: bool, size: BlockSize) -> Option<Self> {
         (number <= Self::MAX_NUMBER).then_some(Self { number, more, size })
     }
 
     /// Of the option's value; `None` where it has more than 24 bits.
-    pub fn from_uint(value: u32) -> Option<Self> {
+    pub(crate) fn from_uint(value: u32) -> Option<Self> {
         Self::new(
             value >> 4,
             value & 8 != 0,
@@ -60,32 +51,32 @@ impl Block {
     }
 
     /// The option's value.
-    pub fn to_uint(self) -> u32 {
+    pub(crate) fn to_uint(self) -> u32 {
         self.number << 4 | u32::from(self.more) << 3 | u32::from(self.size.exponent())
     }
 
     /// Its number, in units of its size.
-    pub fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         self.number
     }
 
     /// Whether more blocks follow.
-    pub fn more(self) -> bool {
+    pub(crate) fn more(self) -> bool {
         self.more
     }
 
     /// Its size.
-    pub fn size(self) -> BlockSize {
+    pub(crate) fn size(self) -> BlockSize {
         self.size
     }
 
     /// Whether it holds several blocks of 1024 bytes (BERT).
-    pub fn is_bert(self) -> bool {
+    pub(crate) fn is_bert(self) -> bool {
         self.size == BlockSize::Bert
     }
 
     /// Where in the body it begins, in bytes.
-    pub fn offset(self) -> u64 {
+    pub(crate) fn offset(self) -> u64 {
         u64::from(self.number) * self.size.bytes() as u64
     }
 }
@@ -122,7 +113,7 @@ impl BlockSize {
     }
 
     /// SZX, the three bits in the option.
-    pub fn exponent(self) -> u8 {
+    pub(crate) fn exponent(self) -> u8 {
         self as u8
     }
 
@@ -141,5 +132,19 @@ impl BlockSize {
             .rev()
             .find(|size| size.bytes() <= bytes)
             .unwrap_or(Self::B16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_one_number() {
+        let block = Block::new(3, true, BlockSize::B1024).expect("a small number");
+        assert_eq!(block.to_uint(), 0x3e);
+        assert_eq!(Block::from_uint(0x3e), Some(block));
+        assert_eq!(block.offset(), 3 * 1024);
+        assert_eq!(block.to_string(), "3/1/1024");
     }
 }

@@ -104,7 +104,7 @@ impl Code {
     }
 
     /// Whether it is 0.00.
-    pub const fn is_empty(self) -> bool {
+    pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0
     }
 

@@ -49,7 +49,7 @@ impl Datagram {
     }
 
     /// An Empty message: an acknowledgement, a reset, or, confirmable, a ping.
-    pub fn empty(message_type: MessageType, id: MessageId) -> Self {
+    pub(crate) fn empty(message_type: MessageType, id: MessageId) -> Self {
         Self::new(message_type, id, Message::new(Code::EMPTY))
     }
 
@@ -57,8 +57,8 @@ impl Datagram {
     ///
     /// # Errors
     /// Where it has one of the errors that RFC 7252 names in sections 3, 4.1 and 12.1, or more than
-    /// [`MAX_OPTIONS`](super::MAX_OPTIONS) options. What to do then depends on the type, which
-    /// [`DecodeError::header`] gives (sections 4.2 and 4.3).
+    /// [`MAX_OPTIONS`](super::MAX_OPTIONS) options. What a layer does then depends on the
+    /// type (sections 4.2 and 4.3).
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let error = |kind, at| Err(DecodeError::new(kind, at));
         let Some(&[first, code, ..]) = bytes.first_chunk::<HEADER>() else {
@@ -83,12 +83,13 @@ impl Datagram {
     }
 
     /// How many bytes it takes.
-    pub fn encoded_len(&self) -> usize {
+    #[cfg(any(test, feature = "oracle"))]
+    pub(crate) fn encoded_len(&self) -> usize {
         HEADER + self.message.body_len()
     }
 
     /// Appends it as it is sent.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         encode(self.message_type, self.id, &self.message, out);
     }
 

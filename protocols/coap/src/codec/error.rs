@@ -61,7 +61,7 @@ impl DecodeError {
 
     /// Of a datagram, the type and id, where it has come that far: what is rejected is rejected by
     /// its id (RFC 7252, section 4.2).
-    pub fn header(&self) -> Option<(MessageType, MessageId)> {
+    pub(crate) fn header(&self) -> Option<(MessageType, MessageId)> {
         self.header
     }
 }

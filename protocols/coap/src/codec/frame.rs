@@ -80,7 +80,8 @@ impl Message {
     /// # Errors
     /// As [`from_frame`](Self::from_frame), and where it says a length, which the WebSocket does
     /// for it.
-    pub fn from_websocket(bytes: &[u8]) -> Result<Self, DecodeError> {
+    #[cfg(any(test, feature = "oracle"))]
+    pub(crate) fn from_websocket(bytes: &[u8]) -> Result<Self, DecodeError> {
         match bytes.first() {
             None => Err(DecodeError::new(DecodeErrorKind::Truncated, 0)),
             Some(first) if first >> 4 != 0 => Err(DecodeError::new(DecodeErrorKind::Length, 0)),
@@ -89,7 +90,7 @@ impl Message {
     }
 
     /// How many bytes it takes on a stream.
-    pub fn frame_len(&self) -> usize {
+    pub(crate) fn frame_len(&self) -> usize {
         let length = (self.body_len() - self.token().len()) as u64;
         let extension = match EXTENDED.iter().filter(|base| **base <= length).count() {
             3 => 4,
@@ -108,7 +109,8 @@ impl Message {
     }
 
     /// Appends it as it goes in a WebSocket message.
-    pub fn write_websocket(&self, out: &mut Vec<u8>) {
+    #[cfg(any(test, feature = "oracle"))]
+    pub(crate) fn write_websocket(&self, out: &mut Vec<u8>) {
         out.reserve(2 + self.body_len());
         out.push(self.token().len() as u8);
         out.push(self.code().to_byte());
@@ -121,7 +123,8 @@ impl Message {
 ///
 /// # Errors
 /// Where it is shorter than it says, or says a length. What is in it is not looked at.
-pub fn websocket_to_frame(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+#[cfg(any(test, feature = "oracle", feature = "websocket"))]
+pub(crate) fn websocket_to_frame(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let error = |kind| Err(DecodeError::new(kind, 0));
     let Some((&first, rest)) = bytes.split_first() else {
         return error(DecodeErrorKind::Truncated);
@@ -141,7 +144,8 @@ pub fn websocket_to_frame(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeE
 ///
 /// # Errors
 /// Where it has another length than it says.
-pub fn frame_to_websocket(frame: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+#[cfg(any(test, feature = "oracle", feature = "websocket"))]
+pub(crate) fn frame_to_websocket(frame: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let header = FrameHeader::decode(frame);
     match header.and_then(|header| Some((header, frame.get(header.code_at..)?))) {
         Some((header, rest)) if header.frame_len() == frame.len() as u64 => {

@@ -58,11 +58,6 @@ impl Links {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// Adds a link.
-    pub fn push(&mut self, link: Link) {
-        self.0.push(link);
-    }
 }
 
 impl FromIterator<Link> for Links {
@@ -115,7 +110,8 @@ impl Link {
     ///
     /// # Errors
     /// Where it has a character that no URI reference may have.
-    pub fn new(target: impl Into<String>) -> Result<Self, InvalidLinks> {
+    #[cfg(any(test, feature = "server"))]
+    pub(crate) fn new(target: impl Into<String>) -> Result<Self, InvalidLinks> {
         let target = target.into();
         match target.bytes().position(|byte| !is_uri_byte(byte)) {
             None => Ok(Self {
@@ -133,7 +129,8 @@ impl Link {
     ///
     /// # Errors
     /// Where the name is not valid, or the value has a control character.
-    pub fn with(mut self, name: &str, value: Option<&str>) -> Result<Self, InvalidLinks> {
+    #[cfg(any(test, feature = "server"))]
+    pub(crate) fn with(mut self, name: &str, value: Option<&str>) -> Result<Self, InvalidLinks> {
         let wrong = |what| Err(InvalidLinks { at: 0, what });
         if name.is_empty() || !name.bytes().all(is_name_byte) {
             return wrong("no attribute's name");
@@ -166,7 +163,7 @@ impl Link {
     }
 
     /// Whether there is an attribute of this name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.attributes()
             .any(|(it, _)| it.eq_ignore_ascii_case(name))
     }

@@ -119,32 +119,32 @@ impl Message {
 
     /// A request's wish to observe (0) or to end that (1), or a notification's place in their order
     /// (RFC 7641, section 2).
-    pub fn observe(&self) -> Option<u32> {
+    pub(crate) fn observe(&self) -> Option<u32> {
         self.options.uint(OptionNumber::OBSERVE)
     }
 
     /// Sets Observe, of which the lower 24 bits count.
-    pub fn set_observe(&mut self, value: u32) {
+    pub(crate) fn set_observe(&mut self, value: u32) {
         self.set_uint(OptionNumber::OBSERVE, value & 0x00ff_ffff);
     }
 
     /// Which block of the request's body this is.
-    pub fn block1(&self) -> Option<Block> {
+    pub(crate) fn block1(&self) -> Option<Block> {
         Block::from_uint(self.options.uint(OptionNumber::BLOCK1)?)
     }
 
     /// Says which block of the request's body this is.
-    pub fn set_block1(&mut self, block: Block) {
+    pub(crate) fn set_block1(&mut self, block: Block) {
         self.set_uint(OptionNumber::BLOCK1, block.to_uint());
     }
 
     /// Which block of the response's body this is, or is wanted.
-    pub fn block2(&self) -> Option<Block> {
+    pub(crate) fn block2(&self) -> Option<Block> {
         Block::from_uint(self.options.uint(OptionNumber::BLOCK2)?)
     }
 
     /// Says which block of the response's body this is, or is wanted.
-    pub fn set_block2(&mut self, block: Block) {
+    pub(crate) fn set_block2(&mut self, block: Block) {
         self.set_uint(OptionNumber::BLOCK2, block.to_uint());
     }
 
@@ -166,7 +166,7 @@ impl Message {
     }
 
     /// The entity-tags.
-    pub fn etags(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn etags(&self) -> impl Iterator<Item = &[u8]> {
         self.options.get_all(OptionNumber::ETAG)
     }
 

@@ -11,8 +11,6 @@ use std::ops::RangeInclusive;
 ///
 /// assert!(OptionNumber::URI_PATH.is_critical());
 /// assert!(!OptionNumber::ETAG.is_critical());
-/// assert!(OptionNumber::MAX_AGE.is_unsafe());
-/// assert!(OptionNumber::SIZE1.is_no_cache_key());
 /// assert_eq!(OptionNumber::URI_PATH.to_string(), "Uri-Path");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,13 +108,8 @@ impl OptionNumber {
         self.0 & 1 != 0
     }
 
-    /// Whether a proxy that doesn't know it must not forward it.
-    pub const fn is_unsafe(self) -> bool {
-        self.0 & 2 != 0
-    }
-
     /// Whether it is no part of a cache's key.
-    pub const fn is_no_cache_key(self) -> bool {
+    pub(crate) const fn is_no_cache_key(self) -> bool {
         self.0 & 0x1e == 0x1c
     }
 

@@ -88,13 +88,8 @@ impl Options {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         usize::from(self.count)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
     }
 
     /// Whether there is one of this number with a value that fits.
@@ -140,7 +135,10 @@ impl Options {
     /// number, its value does not fit its definition, or it stands there again though it can't be
     /// repeated. A request with one is answered with 4.02 Bad Option, a response rejected (RFC
     /// 7252, section 5.4.1).
-    pub fn first_unacceptable(&self, knows: impl Fn(OptionNumber) -> bool) -> Option<OptionNumber> {
+    pub(crate) fn first_unacceptable(
+        &self,
+        knows: impl Fn(OptionNumber) -> bool,
+    ) -> Option<OptionNumber> {
         let mut before = None;
         self.iter().find_map(|(number, value)| {
             let again = before.replace(number) == Some(number);

@@ -8,12 +8,14 @@
 //! They do no more than to look at messages and to set options. Who sends those, in which order,
 //! and what waits for what is the client's and the server's affair.
 
+#[cfg(any(test, feature = "server"))]
 mod assembly;
 mod download;
 mod error;
 mod upload;
 
-pub use assembly::{Assembly, Taken, cut};
-pub use download::{Download, DownloadStep};
+#[cfg(any(test, feature = "server"))]
+pub(crate) use assembly::{Assembly, Taken, cut};
+pub(crate) use download::{Download, DownloadStep};
 pub use error::BlockError;
-pub use upload::{Upload, UploadStep};
+pub(crate) use upload::{Upload, UploadStep};

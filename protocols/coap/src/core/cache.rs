@@ -17,7 +17,7 @@ const MAX_ENTRIES: usize = 1024;
 /// It holds up to a number of bytes. Beyond it, what was used least recently goes; a response
 /// that is larger than all of it is not kept.
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     limit: usize,
     used: usize,
     clock: u64,
@@ -36,7 +36,7 @@ struct Entry {
 
 /// What a cache knows about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cached {
+pub(crate) enum Cached {
     /// A response that is fresh.
     Fresh(Box<Message>),
     /// One that is not, with an entity-tag by which the server can say that it still holds.
@@ -47,7 +47,7 @@ pub enum Cached {
 
 impl Cache {
     /// A cache of this many bytes: payloads, and what it takes to find them.
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
             used: 0,
@@ -57,7 +57,7 @@ impl Cache {
     }
 
     /// Looks for a response to a request.
-    pub fn look(&mut self, request: &Message, now: Instant) -> Cached {
+    pub(crate) fn look(&mut self, request: &Message, now: Instant) -> Cached {
         let Some(entry) = key(request).and_then(|key| self.entries.get_mut(&key)) else {
             return Cached::Nothing;
         };
@@ -78,7 +78,7 @@ impl Cache {
 
     /// Takes a request's complete response: keeps it if it may be used again, and drops what is no
     /// longer true.
-    pub fn take(&mut self, request: &Message, response: &Message, now: Instant) {
+    pub(crate) fn take(&mut self, request: &Message, response: &Message, now: Instant) {
         if !matches!(request.code(), Code::GET | Code::FETCH) {
             // RFC 7252, section 5.9.1: what was stored of that resource is not fresh any more.
             if response.code().is_success() {
@@ -123,7 +123,7 @@ impl Cache {
 
     /// A server said 2.03 Valid: what is stored for the request is fresh again, and is the
     /// response (RFC 7252, section 5.9.1.3). `None` where the entity-tag is another one's.
-    pub fn revalidate(
+    pub(crate) fn revalidate(
         &mut self,
         request: &Message,
         valid: &Message,

@@ -18,7 +18,7 @@ use crate::codec::{self, Code, Datagram, Message, MessageId, MessageType, Token}
 
 use super::layer::ReceptionKind;
 use super::{
-    LayerError, LayerEvent, MessageLayer, Reception, Reliability, SendError, TransmissionError,
+    Layer, LayerError, LayerEvent, Reception, Reliability, SendError, TransmissionError,
     TransmissionId,
 };
 
@@ -196,7 +196,7 @@ impl Core for DatagramLayer {
     }
 }
 
-impl MessageLayer for DatagramLayer {
+impl Layer for DatagramLayer {
     fn send(
         &mut self,
         now: Instant,

@@ -88,7 +88,7 @@ impl NewExchange {
 /// What the layer below is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Outgoing {
+pub(crate) enum Outgoing {
     /// Send a message, and say what becomes of it under this name.
     Send {
         /// For which exchange.
@@ -136,7 +136,7 @@ pub enum ExchangeEvent {
 /// Whether a response was waited for. One that was not is rejected with a Reset, by which a server
 /// learns that it is no longer observed (RFC 7641, section 3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It was.
     Accept,
     /// It was not, or it can't be understood.
@@ -145,7 +145,7 @@ pub enum Verdict {
 
 /// The exchanges under way.
 #[derive(Debug)]
-pub struct Exchanges {
+pub(crate) struct Exchanges {
     config: Config,
     random: Random,
     last_id: u64,
@@ -168,7 +168,7 @@ impl Exchanges {
     /// No exchanges yet; nothing goes out until [`connected`](Self::connected). Where messages
     /// arrive in order, `is_reliable`, notifications are as new as they are late (RFC 8323, section
     /// 7.1).
-    pub fn new(config: Config, is_reliable: bool) -> Self {
+    pub(crate) fn new(config: Config, is_reliable: bool) -> Self {
         let random = Random::new(config.seed);
         Self {
             config,
@@ -193,12 +193,12 @@ impl Exchanges {
     }
 
     /// What is to be stored before more can be protected ([`oscore::Context::poll_store`]).
-    pub fn poll_store(&mut self) -> Option<Batch> {
+    pub(crate) fn poll_store(&mut self) -> Option<Batch> {
         self.security.as_mut()?.poll_store()
     }
 
     /// That was stored: what waited for it goes out.
-    pub fn stored(&mut self) {
+    pub(crate) fn stored(&mut self) {
         if let Some(context) = &mut self.security {
             context.stored();
         }
@@ -206,7 +206,7 @@ impl Exchanges {
     }
 
     /// That could not be stored, for this reason: what waits for it fails.
-    pub fn not_stored(&mut self, why: &str) {
+    pub(crate) fn not_stored(&mut self, why: &str) {
         if let Some(context) = &mut self.security {
             context.not_stored(why);
         }
@@ -222,7 +222,7 @@ impl Exchanges {
     /// # Errors
     /// [`RequestError::TooManyPending`]; [`RequestError::InvalidRequest`], where a group is asked
     /// under OSCORE.
-    pub fn begin(
+    pub(crate) fn begin(
         &mut self,
         now: Instant,
         exchange: NewExchange,
@@ -275,7 +275,7 @@ impl Exchanges {
 
     /// Nobody waits for an exchange any more: nothing more is told of it. A server that is observed
     /// is told so (RFC 7641, section 3.6).
-    pub fn cancel(&mut self, now: Instant, id: ExchangeId) {
+    pub(crate) fn cancel(&mut self, now: Instant, id: ExchangeId) {
         let Some(exchange) = self.under_way.get_mut(&id) else {
             return;
         };
@@ -294,7 +294,7 @@ impl Exchanges {
 
     /// What was sent for an exchange has been acknowledged, or was given to a carrier that is
     /// reliable. The response is still to come.
-    pub fn delivered(&mut self, id: ExchangeId) {
+    pub(crate) fn delivered(&mut self, id: ExchangeId) {
         let exchange = self.under_way.get(&id);
         if exchange.is_some_and(|exchange| matches!(exchange.phase, Phase::Told)) {
             self.remove(id);
@@ -304,7 +304,7 @@ impl Exchanges {
 
     /// What was sent for an exchange was not delivered: it was rejected, or not acknowledged in
     /// time, or is too large.
-    pub fn undelivered(&mut self, now: Instant, id: ExchangeId, error: RequestError) {
+    pub(crate) fn undelivered(&mut self, now: Instant, id: ExchangeId, error: RequestError) {
         let Some(exchange) = self.under_way.get_mut(&id) else {
             return;
         };
@@ -320,7 +320,7 @@ impl Exchanges {
     }
 
     /// There is a connection: what waited for one goes out.
-    pub fn connected(&mut self, now: Instant) {
+    pub(crate) fn connected(&mut self, now: Instant) {
         self.connected = true;
         let ids: Vec<ExchangeId> = self.under_way.keys().copied().collect();
         for id in ids {
@@ -336,7 +336,7 @@ impl Exchanges {
 
     /// The peer is about to close the connection: nothing more goes out over it, and waits for the next
     /// one. What has gone out is still answered.
-    pub fn released(&mut self) {
+    pub(crate) fn released(&mut self) {
         self.connected = false;
     }
 
@@ -355,7 +355,7 @@ impl Exchanges {
 
     /// The connection is gone. Requests that have gone out fail, those that have not wait for the
     /// next connection, and so do observations.
-    pub fn disconnected(&mut self) {
+    pub(crate) fn disconnected(&mut self) {
         self.connected = false;
         self.outgoing.clear();
         self.echoes.clear();
@@ -390,7 +390,7 @@ impl Exchanges {
     }
 
     /// There will be no connection any more: all that waits fails.
-    pub fn end(&mut self, error: &RequestError) {
+    pub(crate) fn end(&mut self, error: &RequestError) {
         let ids: Vec<ExchangeId> = self.under_way.keys().copied().collect();
         for id in ids {
             self.fail(id, error.clone());
@@ -398,22 +398,22 @@ impl Exchanges {
     }
 
     /// What the layer below is to do next.
-    pub fn poll_outgoing(&mut self) -> Option<Outgoing> {
+    pub(crate) fn poll_outgoing(&mut self) -> Option<Outgoing> {
         self.outgoing.pop_front()
     }
 
     /// The next event.
-    pub fn poll_event(&mut self) -> Option<ExchangeEvent> {
+    pub(crate) fn poll_event(&mut self) -> Option<ExchangeEvent> {
         self.events.pop_front()
     }
 
     /// When [`handle_deadline`](Self::handle_deadline) wants to be called next.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.under_way.values().filter_map(Exchange::deadline).min()
     }
 
     /// Acts on deadlines that have come.
-    pub fn handle_deadline(&mut self, now: Instant) {
+    pub(crate) fn handle_deadline(&mut self, now: Instant) {
         let due = |(id, exchange): (&ExchangeId, &Exchange)| {
             let is_due = exchange.deadline().is_some_and(|deadline| deadline <= now);
             is_due.then_some(*id)
@@ -425,18 +425,20 @@ impl Exchanges {
     }
 
     /// Whether an exchange's message is repeated until it is acknowledged.
-    pub fn is_confirmable(&self, id: ExchangeId) -> bool {
+    pub(crate) fn is_confirmable(&self, id: ExchangeId) -> bool {
         let exchange = self.under_way.get(&id);
         exchange.is_some_and(|exchange| exchange.reliability == Reliability::Confirmable)
     }
 
     /// How many requests and observations are under way.
-    pub fn len(&self) -> usize {
+    #[cfg(any(test, feature = "oracle"))]
+    pub(crate) fn len(&self) -> usize {
         self.under_way.len()
     }
 
     /// Whether none is.
-    pub fn is_empty(&self) -> bool {
+    #[cfg(any(test, feature = "oracle"))]
+    pub(crate) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 

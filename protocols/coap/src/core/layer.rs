@@ -9,6 +9,12 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, DecodeError, Message, OptionNumber};
 
+/// What carries a [`Session`](super::Session)'s messages: a [`DatagramLayer`](super::DatagramLayer)
+/// or a [`StreamLayer`](super::StreamLayer). There are no others: only a session speaks to it.
+pub trait MessageLayer: Layer {}
+
+impl<L: Layer> MessageLayer for L {}
+
 /// A layer that carries messages between this endpoint and its peers, in both directions and for
 /// both roles.
 ///
@@ -24,7 +30,7 @@ use crate::codec::{Code, DecodeError, Message, OptionNumber};
 /// [`Sent`]: LayerEvent::Sent
 /// [`Acknowledged`]: LayerEvent::Acknowledged
 /// [`Failed`]: LayerEvent::Failed
-pub trait MessageLayer: Core<Event = LayerEvent, Error = LayerError> {
+pub trait Layer: Core<Event = LayerEvent, Error = LayerError> {
     /// Sends a request, or a response of its own: a notification.
     ///
     /// A request's token must be one that is in use with this peer for no other request.

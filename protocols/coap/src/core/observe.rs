@@ -19,28 +19,15 @@ pub(crate) fn max_age(response: &Message) -> Duration {
 }
 
 /// The order of one resource's notifications.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use jackfield_coap::core::NotificationOrder;
-/// use jackfield_socket::time::Instant;
-///
-/// let now = Instant::now();
-/// let mut order = NotificationOrder::default();
-/// assert!(order.accepts(5, now));
-/// assert!(!order.accepts(4, now + Duration::from_secs(1)));
-/// assert!(order.accepts(6, now + Duration::from_secs(2)));
-/// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NotificationOrder {
+pub(crate) struct NotificationOrder {
     newest: Option<(u32, Instant)>,
 }
 
 impl NotificationOrder {
     /// Whether a notification with this value of Observe is newer than those before it; then it is
     /// the newest (RFC 7641, section 3.4).
-    pub fn accepts(&mut self, value: u32, now: Instant) -> bool {
+    pub(crate) fn accepts(&mut self, value: u32, now: Instant) -> bool {
         let is_newer = self.newest.is_none_or(|(newest, at)| {
             (newest < value && value - newest < HALF)
                 || (newest > value && newest - value > HALF)

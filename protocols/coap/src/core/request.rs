@@ -19,18 +19,15 @@ impl NoResponse {
     /// All of them.
     pub const ALL: Self = Self(26);
 
-    /// The option's value.
-    pub fn bits(self) -> u8 {
-        self.0
-    }
-
     /// Whether a response with this code is not wanted.
-    pub fn covers(self, code: Code) -> bool {
+    #[cfg(any(test, feature = "server"))]
+    pub(crate) fn covers(self, code: Code) -> bool {
         code.is_response() && self.0 & 1 << (code.class() - 1) != 0
     }
 
     /// Of the option's value.
-    pub fn from_bits(bits: u8) -> Self {
+    #[cfg(feature = "server")]
+    pub(crate) fn from_bits(bits: u8) -> Self {
         Self(bits)
     }
 }
@@ -303,11 +300,6 @@ impl Request {
         self
     }
 
-    /// The message, as far as it is known before it is sent.
-    pub fn message(&self) -> &Message {
-        &self.message
-    }
-
     pub(crate) fn set_no_response(&mut self, unwanted: NoResponse) {
         let options = self.message.options_mut();
         let done = options.set_uint(OptionNumber::NO_RESPONSE, unwanted.0.into());
@@ -349,7 +341,7 @@ mod tests {
     #[test]
     fn unwanted_responses() {
         let unwanted = NoResponse::SUCCESS | NoResponse::SERVER_ERROR;
-        assert_eq!(unwanted.bits(), 18);
+        assert_eq!(unwanted.0, 18);
         assert!(unwanted.covers(Code::CHANGED));
         assert!(!unwanted.covers(Code::NOT_FOUND));
         assert!(NoResponse::ALL.covers(Code::NOT_FOUND));

@@ -12,7 +12,7 @@ pub struct Response {
 
 impl Response {
     /// The response that a message is.
-    pub fn new(message: Message) -> Self {
+    pub(crate) fn new(message: Message) -> Self {
         Self { message }
     }
 
@@ -64,19 +64,6 @@ impl Response {
 
     /// Where the resource is that was created, path and query, to be asked next; `None` where the
     /// server doesn't say, or names what can't be asked for.
-    ///
-    /// ```
-    /// use jackfield_coap::codec::{Code, Message, OptionNumber};
-    /// use jackfield_coap::core::Response;
-    ///
-    /// let mut created = Message::new(Code::CREATED);
-    /// let options = created.options_mut();
-    /// options.add_text(OptionNumber::LOCATION_PATH, "jobs")?;
-    /// options.add_text(OptionNumber::LOCATION_QUERY, "id=17")?;
-    /// let location = Response::new(created).location().expect("it is named");
-    /// assert_eq!(location.to_string(), "/jobs?id=17");
-    /// # Ok::<(), jackfield_coap::codec::InvalidOption>(())
-    /// ```
     pub fn location(&self) -> Option<Target> {
         let options = self.message.options();
         if !options.contains(OptionNumber::LOCATION_PATH)
@@ -98,16 +85,31 @@ impl Response {
     pub fn options(&self) -> &Options {
         self.message.options()
     }
-
-    /// The message, with the body as its payload.
-    pub fn message(&self) -> &Message {
-        &self.message
-    }
 }
 
 /// Without the body, of which it says the length.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.message.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_created_can_be_asked_next() {
+        let mut created = Message::new(Code::CREATED);
+        assert_eq!(Response::new(created.clone()).location(), None);
+        let options = created.options_mut();
+        for (number, text) in [
+            (OptionNumber::LOCATION_PATH, "jobs"),
+            (OptionNumber::LOCATION_QUERY, "id=17"),
+        ] {
+            options.add_text(number, text).expect("it fits");
+        }
+        let location = Response::new(created).location().expect("it is named");
+        assert_eq!(location.to_string(), "/jobs?id=17");
     }
 }

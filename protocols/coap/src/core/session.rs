@@ -21,7 +21,8 @@ use crate::oscore;
 /// Of how many messages that were sent the outcome is waited for.
 const MAX_TRANSMISSIONS: usize = 4096;
 
-/// A session of one endpoint: it makes requests and, if it [serves](Self::serving), takes them.
+/// A session of one endpoint, which makes requests. One that takes them is a server's (feature
+/// `server`), and not for others.
 ///
 /// Over a layer for datagrams it is a [`DatagramCore`], over one for streams a [`StreamCore`].
 #[derive(Debug)]
@@ -54,10 +55,10 @@ enum Purpose {
 pub enum SessionEvent {
     /// Something about a request that was made.
     Exchange(ExchangeEvent),
-    /// A request, to be answered with [`Session::respond`].
+    /// A request, which only a server is told of.
+    #[doc(hidden)]
     Request(Received),
-    /// The peer has a message that was sent with [`Session::notify`], or answered a
-    /// [`ping`](Session::ping).
+    /// The peer answered a [`ping`](Session::ping), or has what a server sent it.
     Delivered(TransmissionId),
     /// Such a message was not delivered.
     Undelivered(TransmissionId, TransmissionError),
@@ -97,27 +98,11 @@ impl<L: MessageLayer> Session<L> {
         }
     }
 
-    /// The same, which takes requests too; the layer that it was made with has its socket or stream.
-    #[must_use]
-    pub fn serving(mut self) -> Self {
-        self.serves = true;
-        self.connected = true;
-        self
-    }
-
     /// The same, which protects its requests by OSCORE (RFC 8613).
     #[must_use]
     pub fn protected(mut self, context: oscore::Context) -> Self {
         self.exchanges.protect(context);
         self
-    }
-
-    /// The same, which takes requests too, of clients that share one of these contexts: what is not
-    /// protected is refused with 4.01, and its answers are protected as the requests were.
-    #[must_use]
-    pub fn serving_protected(mut self, contexts: Vec<oscore::Context>) -> Self {
-        self.contexts = Some(oscore::ServerContexts::new(contexts));
-        self.serving()
     }
 
     /// What [`SessionEvent::Store`] named is durable: requests that waited for it go out.
@@ -155,7 +140,7 @@ impl<L: MessageLayer> Session<L> {
     }
 
     /// The message layer.
-    pub fn layer(&self) -> &L {
+    pub(crate) fn layer(&self) -> &L {
         &self.layer
     }
 
@@ -186,50 +171,6 @@ impl<L: MessageLayer> Session<L> {
     /// As [`SendError`] says.
     pub fn ping(&mut self, now: Instant, to: Peer) -> Result<TransmissionId, SendError> {
         let id = self.layer.ping(now, to)?;
-        self.remember(id);
-        Ok(id)
-    }
-
-    /// Answers a request. What becomes of the answer is told as for [`notify`](Self::notify).
-    ///
-    /// # Errors
-    /// As [`SendError`] says.
-    pub fn respond(
-        &mut self,
-        now: Instant,
-        to: &Reception,
-        mut response: Message,
-    ) -> Result<TransmissionId, SendError> {
-        response.set_token(to.token);
-        let response = self.protected_as_asked(to.from(), response)?;
-        let id = self.layer.respond(now, to, response)?;
-        self.remember(id);
-        Ok(id)
-    }
-
-    /// Says that a request was taken and that its response will follow, or that there is none.
-    pub fn acknowledge(&mut self, now: Instant, reception: &Reception) {
-        self.layer.acknowledge(now, reception);
-    }
-
-    /// Says that a request is of no use.
-    pub fn reject(&mut self, now: Instant, reception: &Reception) {
-        self.layer.reject(now, reception);
-    }
-
-    /// Sends a response to one who observes.
-    ///
-    /// # Errors
-    /// As [`SendError`] says.
-    pub fn notify(
-        &mut self,
-        now: Instant,
-        to: Peer,
-        notification: Message,
-        reliability: Reliability,
-    ) -> Result<TransmissionId, SendError> {
-        let notification = self.protected_as_asked(to, notification)?;
-        let id = self.layer.send(now, to, notification, reliability)?;
         self.remember(id);
         Ok(id)
     }
@@ -419,6 +360,68 @@ impl<L: MessageLayer> Session<L> {
         self.released = None;
         self.layer.close(now);
         Err(LayerError::Released { hold_off })
+    }
+}
+
+/// A server's part.
+#[cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, reason = "without a server nobody serves")
+)]
+impl<L: MessageLayer> Session<L> {
+    /// The same, which takes requests too; the layer that it was made with has its socket or stream.
+    #[must_use]
+    pub(crate) fn serving(mut self) -> Self {
+        self.serves = true;
+        self.connected = true;
+        self
+    }
+
+    /// The same, which takes requests too, of clients that share one of these contexts: what is not
+    /// protected is refused with 4.01, and its answers are protected as the requests were.
+    #[must_use]
+    pub(crate) fn serving_protected(mut self, contexts: Vec<oscore::Context>) -> Self {
+        self.contexts = Some(oscore::ServerContexts::new(contexts));
+        self.serving()
+    }
+
+    /// Answers a request. What becomes of the answer is told as for [`notify`](Self::notify).
+    ///
+    /// # Errors
+    /// As [`SendError`] says.
+    pub(crate) fn respond(
+        &mut self,
+        now: Instant,
+        to: &Reception,
+        mut response: Message,
+    ) -> Result<TransmissionId, SendError> {
+        response.set_token(to.token);
+        let response = self.protected_as_asked(to.from(), response)?;
+        let id = self.layer.respond(now, to, response)?;
+        self.remember(id);
+        Ok(id)
+    }
+
+    /// Says that a request was taken and that its response will follow, or that there is none.
+    pub(crate) fn acknowledge(&mut self, now: Instant, reception: &Reception) {
+        self.layer.acknowledge(now, reception);
+    }
+
+    /// Sends a response to one who observes.
+    ///
+    /// # Errors
+    /// As [`SendError`] says.
+    pub(crate) fn notify(
+        &mut self,
+        now: Instant,
+        to: Peer,
+        notification: Message,
+        reliability: Reliability,
+    ) -> Result<TransmissionId, SendError> {
+        let notification = self.protected_as_asked(to, notification)?;
+        let id = self.layer.send(now, to, notification, reliability)?;
+        self.remember(id);
+        Ok(id)
     }
 }
 

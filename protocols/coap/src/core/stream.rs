@@ -14,8 +14,7 @@ use crate::codec::{Code, FrameHeader, Message, MessageId, OptionNumber, Token};
 
 use super::layer::ReceptionKind;
 use super::{
-    LayerError, LayerEvent, MessageLayer, Received, Reception, Reliability, SendError,
-    TransmissionId,
+    Layer, LayerError, LayerEvent, Received, Reception, Reliability, SendError, TransmissionId,
 };
 
 use signal::Signal;
@@ -68,7 +67,7 @@ impl Default for StreamConfig {
 }
 
 /// The message layer over a stream: TCP, TLS, or WebSocket messages that
-/// [`websocket_to_frame`](crate::codec::websocket_to_frame) made frames of.
+/// [`CoapWebSockets`](crate::client) made frames of.
 ///
 /// It is one connection, at either end. The one peer is [`Peer::Connected`]. The stream repeats
 /// what is lost; what remains to be done are the signals: it says first what it takes (CSM), keeps
@@ -392,7 +391,7 @@ impl Core for StreamLayer {
     }
 }
 
-impl MessageLayer for StreamLayer {
+impl Layer for StreamLayer {
     fn send(
         &mut self,
         _now: Instant,

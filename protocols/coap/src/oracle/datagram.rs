@@ -8,7 +8,7 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
 use crate::core::{
-    DatagramConfig, DatagramLayer, LayerEvent, MessageLayer, Reception, Reliability, TransmissionId,
+    DatagramConfig, DatagramLayer, Layer, LayerEvent, Reception, Reliability, TransmissionId,
 };
 
 /// Plays a script to a layer, and checks after each step that its promises hold: what it sends are

@@ -7,7 +7,7 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, FrameHeader, Message, OptionNumber, Token};
 use crate::core::{
-    LayerEvent, MessageLayer, Reception, Reliability, StreamConfig, StreamLayer, TransmissionId,
+    Layer, LayerEvent, Reception, Reliability, StreamConfig, StreamLayer, TransmissionId,
 };
 
 /// Plays a script to a layer, and checks after each step that its promises hold: what it sends are

@@ -27,7 +27,7 @@ pub struct ClientExchange {
 
 impl ClientExchange {
     /// Whether a response or notification was accepted.
-    pub fn is_answered(&self) -> bool {
+    pub(crate) fn is_answered(&self) -> bool {
         self.nonce_used || self.answered || self.notification.is_some()
     }
 }

@@ -204,7 +204,7 @@ fn push_raw(message: &mut Message, number: OptionNumber, value: &[u8]) {
     options.push((number, value.to_vec()));
     options.sort_by_key(|(number, _)| *number);
     let mut bytes = vec![
-        0x50 | message.token().len() as u8,
+        0x50 | message.token().as_bytes().len() as u8,
         if message.code().is_signal() {
             0x45
         } else {

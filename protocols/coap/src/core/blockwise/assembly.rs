@@ -7,13 +7,13 @@ use crate::codec::{Block, BlockSize, Message, OptionNumber};
 ///
 /// It takes blocks in order only, as RFC 7959 allows: who sends another one begins again.
 #[derive(Clone, Debug, Default)]
-pub struct Assembly {
+pub(crate) struct Assembly {
     body: Vec<u8>,
 }
 
 /// What became of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// It was taken, and more follow: 2.31 Continue, with this Block1.
     More(Block),
     /// It was the last; the response carries this Block1.
@@ -27,7 +27,7 @@ impl Assembly {
     /// # Errors
     /// [`BlockError::Incomplete`] where the one before is missing (4.08), [`BlockError::TooLarge`]
     /// (4.13), and [`BlockError::WrongLength`] (4.00).
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         block: Block,
         payload: &[u8],
@@ -72,17 +72,12 @@ impl Assembly {
     }
 
     /// How many bytes are there.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.body.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.body.is_empty()
-    }
-
     /// The body.
-    pub fn into_body(self) -> Vec<u8> {
+    pub(crate) fn into_body(self) -> Vec<u8> {
         self.body
     }
 }
@@ -94,7 +89,7 @@ impl Assembly {
 /// # Errors
 /// [`BlockError::TooMuchAsked`] where the block lies behind the end (4.02), and
 /// [`BlockError::TooManyBlocks`].
-pub fn cut(
+pub(crate) fn cut(
     response: &mut Message,
     body: &[u8],
     asked: Option<Block>,
@@ -173,7 +168,7 @@ mod tests {
         let second = block(1, false, BlockSize::B16);
         let taken = assembly.take(second, &[0; 5], BlockSize::B16, 20);
         assert_eq!(taken, Err(BlockError::TooLarge { limit: 20 }));
-        assert!(assembly.is_empty());
+        assert!(assembly.len() == 0);
     }
 
     #[test]

@@ -7,29 +7,8 @@ use crate::codec::{Block, BlockSize, Code, Message, OptionNumber};
 const MAX_RESTARTS: u32 = 4;
 
 /// Takes a response's body, block by block (RFC 7959, section 2.4; RFC 8323, section 6).
-///
-/// ```
-/// use jackfield_coap::codec::{Block, BlockSize, Code, Message};
-/// use jackfield_coap::core::blockwise::{Download, DownloadStep};
-///
-/// let mut download = Download::new(Code::GET, None, 1 << 20);
-/// let mut body = Vec::new();
-/// for (number, more) in [(0, true), (1, false)] {
-///     let mut request = Message::new(Code::GET);
-///     download.prepare(&mut request)?;
-///
-///     let mut response = Message::new(Code::CONTENT);
-///     response.set_block2(Block::new(number, more, BlockSize::B16).expect("a small number"));
-///     response.set_payload([0; 16]);
-///     let step = download.answered(&response)?;
-///     body.extend_from_slice(response.payload());
-///     assert_eq!(step == DownloadStep::Last, !more);
-/// }
-/// assert_eq!(body.len(), 32);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug)]
-pub struct Download {
+pub(crate) struct Download {
     size: Option<BlockSize>,
     limit: u64,
     offset: u64,
@@ -41,7 +20,7 @@ pub struct Download {
 
 /// What is to be done with a response's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DownloadStep {
+pub(crate) enum DownloadStep {
     /// It is the next part of the body, and more follow.
     More,
     /// It is the last part of the body, or all of it.
@@ -57,7 +36,7 @@ impl Download {
     ///
     /// Where the body changes while it is fetched, GET and FETCH begin anew, up to four times. With
     /// any other method that is an error: to ask again would be to do it again.
-    pub fn new(method: Code, size: Option<BlockSize>, limit: u64) -> Self {
+    pub(crate) fn new(method: Code, size: Option<BlockSize>, limit: u64) -> Self {
         Self {
             size,
             limit,
@@ -74,7 +53,7 @@ impl Download {
     /// The same without a new beginning: for a body whose parts are passed on as they come, or a
     /// request that can't be made again.
     #[must_use]
-    pub fn without_restart(mut self) -> Self {
+    pub(crate) fn without_restart(mut self) -> Self {
         self.restarts_left = 0;
         self
     }
@@ -83,7 +62,7 @@ impl Download {
     ///
     /// # Errors
     /// [`BlockError::TooLarge`] where more have come already, or are announced.
-    pub fn set_limit(&mut self, limit: u64) -> Result<(), BlockError> {
+    pub(crate) fn set_limit(&mut self, limit: u64) -> Result<(), BlockError> {
         self.limit = limit;
         if self.offset.max(self.total.unwrap_or(0)) > limit {
             return Err(BlockError::TooLarge { limit });
@@ -92,12 +71,12 @@ impl Download {
     }
 
     /// How many bytes have come.
-    pub fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.offset
     }
 
     /// How many bytes there are in all, where the server has said so (Size2).
-    pub fn total(&self) -> Option<u64> {
+    pub(crate) fn total(&self) -> Option<u64> {
         self.total
     }
 
@@ -105,7 +84,7 @@ impl Download {
     ///
     /// # Errors
     /// [`BlockError::TooManyBlocks`].
-    pub fn prepare(&self, request: &mut Message) -> Result<(), BlockError> {
+    pub(crate) fn prepare(&self, request: &mut Message) -> Result<(), BlockError> {
         let Some(size) = self.size else {
             return Ok(());
         };
@@ -123,7 +102,7 @@ impl Download {
     ///
     /// # Errors
     /// Where it is not the block that was asked for, or the body is too large or changes too often.
-    pub fn answered(&mut self, response: &Message) -> Result<DownloadStep, BlockError> {
+    pub(crate) fn answered(&mut self, response: &Message) -> Result<DownloadStep, BlockError> {
         // The request's body is complete, or there was none.
         if response.code() == Code::CONTINUE {
             return Err(BlockError::TooMuchAsked);
@@ -223,6 +202,19 @@ mod tests {
                 .expect("an entity-tag");
         }
         response
+    }
+
+    #[test]
+    fn a_body_is_taken_block_by_block() {
+        let mut download = Download::new(Code::GET, None, 1 << 20);
+        for (number, more) in [(0, true), (1, false)] {
+            let mut request = Message::new(Code::GET);
+            download.prepare(&mut request).expect("a block");
+            let response = block(number, more, BlockSize::B16, 16, b"");
+            let step = download.answered(&response).expect("it is due");
+            assert_eq!(step == DownloadStep::Last, !more);
+        }
+        assert_eq!(download.received(), 32);
     }
 
     #[test]

@@ -4,40 +4,8 @@ use super::BlockError;
 use crate::codec::{Block, BlockSize, Code, Message, OptionNumber};
 
 /// Sends a request's body, block by block (RFC 7959, sections 2.5 and 3.2; RFC 8323, section 6).
-///
-/// ```
-/// use jackfield_coap::codec::{BlockSize, Code, Message};
-/// use jackfield_coap::core::blockwise::{Upload, UploadStep};
-///
-/// let body = [0; 300];
-/// let mut upload = Upload::new(BlockSize::B128, 1024, Some(300));
-/// let mut sent = 0;
-/// loop {
-///     let from = usize::try_from(upload.offset())?;
-///     let block = &body[from..body.len().min(from + upload.room())];
-///     let mut request = Message::new(Code::PUT);
-///     request.set_payload(block);
-///     upload.prepare(&mut request, from + block.len() < body.len())?;
-///     sent += 1;
-///
-///     // A server that wants smaller blocks, answering:
-///     let asked = request.block1().expect("in blocks");
-///     let size = asked.size().min(BlockSize::B64);
-///     let code = if asked.more() { Code::CONTINUE } else { Code::CHANGED };
-///     let number = asked.number();
-///     let mut response = Message::new(code);
-///     let told = jackfield_coap::codec::Block::new(number, asked.more(), size);
-///     response.set_block1(told.expect("a small number"));
-///     if upload.answered(&response)? == UploadStep::Done {
-///         break;
-///     }
-/// }
-/// // 128 bytes, and then three times up to 64.
-/// assert_eq!(sent, 4);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug)]
-pub struct Upload {
+pub(crate) struct Upload {
     size: BlockSize,
     /// How many bytes a BERT block may have.
     most: usize,
@@ -51,7 +19,7 @@ pub struct Upload {
 
 /// What is to be done after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadStep {
+pub(crate) enum UploadStep {
     /// The block at the new [`offset`](Upload::offset) is next.
     Next,
     /// The server wants smaller blocks: what was sent last goes again in these, from the same
@@ -67,7 +35,7 @@ impl Upload {
     /// A body in blocks of this size, or smaller where the server wants that. `most` is what one
     /// message can carry, in bytes, which counts for [`BlockSize::Bert`] only; `total` is told to
     /// the server (Size1), where it is known.
-    pub fn new(size: BlockSize, most: usize, total: Option<u64>) -> Self {
+    pub(crate) fn new(size: BlockSize, most: usize, total: Option<u64>) -> Self {
         Self {
             size,
             most: most.max(size.bytes()),
@@ -79,12 +47,12 @@ impl Upload {
     }
 
     /// Where in the body the next block begins, in bytes.
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// How many bytes the next block has; the last one may have less.
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         match self.size {
             BlockSize::Bert => self.most - self.most % BlockSize::Bert.bytes(),
             size => size.bytes(),
@@ -96,7 +64,7 @@ impl Upload {
     /// # Errors
     /// [`BlockError::TooManyBlocks`]; [`BlockError::WrongLength`] where more follow, and the payload
     /// is no whole block.
-    pub fn prepare(&mut self, request: &mut Message, more: bool) -> Result<(), BlockError> {
+    pub(crate) fn prepare(&mut self, request: &mut Message, more: bool) -> Result<(), BlockError> {
         let length = request.payload().len();
         let unit = self.size.bytes();
         if length > self.room() || more && (length == 0 || !length.is_multiple_of(unit)) {
@@ -121,7 +89,7 @@ impl Upload {
     ///
     /// # Errors
     /// Where it doesn't fit the block, and where the server has lost the body for a second time.
-    pub fn answered(&mut self, response: &Message) -> Result<UploadStep, BlockError> {
+    pub(crate) fn answered(&mut self, response: &Message) -> Result<UploadStep, BlockError> {
         let Some((sent, length)) = self.sent.take() else {
             return Err(BlockError::NoBlock);
         };
@@ -191,6 +159,34 @@ mod tests {
         request.set_payload(vec![0; length]);
         upload.prepare(&mut request, more)?;
         Ok(request.block1().expect("set").to_string())
+    }
+
+    #[test]
+    fn a_body_is_sent_in_the_blocks_that_the_server_wants() {
+        let mut upload = Upload::new(BlockSize::B128, 1024, Some(300));
+        let mut sent = 0;
+        loop {
+            let rest = 300 - usize::try_from(upload.offset()).expect("a small number");
+            let length = rest.min(upload.room());
+            let mut request = Message::new(Code::PUT);
+            request.set_payload(vec![0; length]);
+            let prepared = upload.prepare(&mut request, length < rest);
+            prepared.expect("a block");
+            sent += 1;
+            let asked = request.block1().expect("in blocks");
+            let code = if asked.more() {
+                Code::CONTINUE
+            } else {
+                Code::CHANGED
+            };
+            let size = asked.size().min(BlockSize::B64);
+            let answer = response(code, Some((asked.number(), asked.more(), size)));
+            if upload.answered(&answer).expect("it fits") == UploadStep::Done {
+                break;
+            }
+        }
+        // 128 bytes, and then three times up to 64.
+        assert_eq!(sent, 4);
     }
 
     #[test]

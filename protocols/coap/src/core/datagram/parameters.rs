@@ -11,13 +11,9 @@ const MOST_RETRANSMITS: u32 = 16;
 ///
 /// ```
 /// use std::time::Duration;
-/// use jackfield_coap::core::TransmissionParameters;
 ///
-/// let defaults = TransmissionParameters::default();
-/// assert_eq!(defaults.max_transmit_span(), Duration::from_secs(45));
-/// assert_eq!(defaults.max_transmit_wait(), Duration::from_secs(93));
-/// assert_eq!(defaults.exchange_lifetime(), Duration::from_secs(247));
-/// assert_eq!(defaults.non_lifetime(), Duration::from_secs(145));
+/// let mut config = jackfield_coap::core::DatagramConfig::default();
+/// config.transmission.ack_timeout = Duration::from_secs(5);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -54,23 +50,24 @@ impl Default for TransmissionParameters {
 
 impl TransmissionParameters {
     /// MAX_TRANSMIT_SPAN: the longest from a message's first transmission to its last.
-    pub fn max_transmit_span(&self) -> Duration {
+    pub(crate) fn max_transmit_span(&self) -> Duration {
         self.first_waits(self.retransmits())
     }
 
     /// MAX_TRANSMIT_WAIT: the longest from a message's first transmission until it has failed.
-    pub fn max_transmit_wait(&self) -> Duration {
+    #[cfg(test)]
+    pub(crate) fn max_transmit_wait(&self) -> Duration {
         self.first_waits(self.retransmits() + 1)
     }
 
     /// EXCHANGE_LIFETIME: how long a confirmable message's id means that message.
-    pub fn exchange_lifetime(&self) -> Duration {
+    pub(crate) fn exchange_lifetime(&self) -> Duration {
         // PROCESSING_DELAY is ACK_TIMEOUT.
         self.max_transmit_span() + 2 * MAX_LATENCY + self.timeout()
     }
 
     /// NON_LIFETIME: how long a non-confirmable message's id means that message.
-    pub fn non_lifetime(&self) -> Duration {
+    pub(crate) fn non_lifetime(&self) -> Duration {
         self.max_transmit_span() + MAX_LATENCY
     }
 
@@ -107,5 +104,20 @@ impl TransmissionParameters {
     /// How long the first waits take, each twice the one before.
     fn first_waits(&self, count: u32) -> Duration {
         (self.timeout() * ((1 << count) - 1)).mul_f64(self.factor())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7252, section 4.8.2, table 3.
+    #[test]
+    fn the_times_that_follow_are_the_rfcs() {
+        let defaults = TransmissionParameters::default();
+        assert_eq!(defaults.max_transmit_span(), Duration::from_secs(45));
+        assert_eq!(defaults.max_transmit_wait(), Duration::from_secs(93));
+        assert_eq!(defaults.exchange_lifetime(), Duration::from_secs(247));
+        assert_eq!(defaults.non_lifetime(), Duration::from_secs(145));
     }
 }

@@ -22,7 +22,7 @@ const REFRESH_DELAY: Duration = Duration::from_secs(5);
 impl Exchanges {
     /// Takes a response, and says whether it was waited for. One that is `piggybacked` came in the
     /// acknowledgement of the request that was sent last.
-    pub fn received(
+    pub(crate) fn received(
         &mut self,
         now: Instant,
         from: Peer,

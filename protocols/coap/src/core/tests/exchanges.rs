@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use jackfield_coap::codec::{Datagram, FrameHeader, Message, MessageId, MessageType};
-use jackfield_coap::core::{
-    DatagramConfig, DatagramLayer, LayerEvent, MessageLayer, Reception, Reliability, StreamConfig,
+use crate::codec::{Datagram, FrameHeader, Message, MessageId, MessageType};
+use crate::core::{
+    DatagramConfig, DatagramLayer, Layer, LayerEvent, Reception, Reliability, StreamConfig,
     StreamLayer, TransmissionId,
 };
 use jackfield_play::{Carrier, Datagrams, Protocol, Stream, Transcripts};
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 
-use crate::text::{datagram, hex, message, message_type, words, written, written_datagram};
+use super::text::{datagram, hex, message, message_type, words, written, written_datagram};
 
 const PEER: Peer = Peer::Connected;
 
@@ -41,19 +41,19 @@ fn every_exchange_on_a_stream_holds_wherever_its_bytes_are_cut() {
 }
 
 /// What the two layers don't have in common.
-trait Layer: MessageLayer + Sized {
+trait Played: Layer + Sized {
     type Carrier: Carrier<Self>;
     fn begin(now: Instant) -> Self;
 }
 
-impl Layer for DatagramLayer {
+impl Played for DatagramLayer {
     type Carrier = Datagrams;
     fn begin(_now: Instant) -> Self {
         Self::new(DatagramConfig::default(), 7)
     }
 }
 
-impl Layer for StreamLayer {
+impl Played for StreamLayer {
     type Carrier = Stream;
     fn begin(now: Instant) -> Self {
         Self::new(now, StreamConfig::default())
@@ -81,7 +81,7 @@ impl<L> Default for Coap<L> {
     }
 }
 
-impl<L: Layer> Protocol for Coap<L> {
+impl<L: Played> Protocol for Coap<L> {
     type Core = L;
     type Carrier = L::Carrier;
 
@@ -152,7 +152,6 @@ impl<L: Layer> Protocol for Coap<L> {
                 let alternatives = alternatives.join(" ");
                 format!("released {alternatives} after {} s", hold_off.as_secs())
             }
-            event => format!("{event:?}"),
         })
     }
 

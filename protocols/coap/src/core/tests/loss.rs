@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use jackfield_coap::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
-use jackfield_coap::core::{
-    DatagramConfig, DatagramLayer, LayerError, LayerEvent, MessageLayer, Received, Reception,
-    Reliability, TransmissionError, TransmissionId, TransmissionParameters,
+use crate::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
+use crate::core::{
+    DatagramConfig, DatagramLayer, Layer, LayerError, LayerEvent, Received, Reception, Reliability,
+    TransmissionError, TransmissionId, TransmissionParameters,
 };
 use jackfield_sim::{Link, Network};
 use jackfield_socket::driver::{Core, DatagramCore, DatagramDriver, Peer};

@@ -1,7 +1,7 @@
 //! Observations against `tests/vectors/coap/observations`, with time in the test's hand.
 
-use jackfield_coap::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
-use jackfield_coap::core::{
+use crate::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
+use crate::core::{
     Config, ExchangeEvent, ExchangeId, Exchanges, Kind, NewExchange, Outgoing, Verdict,
 };
 use jackfield_play::{Datagrams, Protocol, Transcripts};
@@ -116,20 +116,20 @@ impl Protocol for Observations {
             Some(line) => (MessageType::Acknowledgement, line),
             None => (MessageType::NonConfirmable, line),
         };
-        let mut message = crate::text::message(&crate::text::words(line));
+        let mut message = super::text::message(&super::text::words(line));
         message.set_token(self.token);
         carried(kind, message)
     }
 
     fn write(&mut self, datagram: &[u8]) -> String {
-        crate::text::written(&Datagram::decode(datagram).expect("a message").message)
+        super::text::written(&Datagram::decode(datagram).expect("a message").message)
     }
 
     /// The token is not the file's business.
     fn is_sent(&mut self, line: &str, datagram: &[u8]) -> bool {
         let sent = Datagram::decode(datagram).expect("a message").message;
         self.token = sent.token();
-        let expected = crate::text::message(&crate::text::words(line));
+        let expected = super::text::message(&super::text::words(line));
         sent.code() == expected.code() && sent.options() == expected.options()
     }
 }

@@ -3,10 +3,8 @@
 
 use std::collections::VecDeque;
 
-use jackfield_coap::codec::{Block, BlockSize, Code, Message};
-use jackfield_coap::core::blockwise::{
-    Assembly, Download, DownloadStep, Taken, Upload, UploadStep, cut,
-};
+use crate::codec::{Block, BlockSize, Code, Message};
+use crate::core::blockwise::{Assembly, Download, DownloadStep, Taken, Upload, UploadStep, cut};
 use jackfield_play::{Datagrams, Protocol, Transcripts};
 use jackfield_socket::driver::{Core, DatagramCore, Peer};
 use jackfield_socket::time::Instant;
