@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use jackfield_socket::driver::{
     Core, DatagramCore, DatagramDriver, Driver, DriverError, StreamCore,
 };
-use jackfield_socket::{ByteStream, DatagramSocket, Endpoint, Result, TcpConnect, UdpOpen};
+use jackfield_socket::{
+    ByteStream, DatagramSocket, Endpoint, Result, StreamInfo, TcpConnect, UdpOpen,
+};
 
 use crate::Options;
 
@@ -26,6 +28,9 @@ pub(crate) trait Carrier<C: Core>: Send + Sync + 'static {
         target: &Self::Target,
         options: &Options,
     ) -> impl Future<Output = Result<Self::Opened>> + Send;
+
+    /// What is known of a stream.
+    fn info(opened: &Self::Opened) -> Option<StreamInfo>;
 
     fn drive(opened: Self::Opened, core: C) -> Self::Driver;
 }
@@ -67,6 +72,10 @@ impl<N: TcpConnect, C: StreamCore<Event: Send> + Send + 'static> Carrier<C> for 
         options: &Options,
     ) -> impl Future<Output = Result<N::Stream>> + Send {
         self.0.connect(target, &options.tcp)
+    }
+
+    fn info(opened: &N::Stream) -> Option<StreamInfo> {
+        Some(opened.info())
     }
 
     fn drive(opened: N::Stream, core: C) -> Self::Driver {
@@ -121,6 +130,10 @@ impl<N: UdpOpen, C: DatagramCore<Event: Send> + Send + 'static> Carrier<C> for D
             UdpTarget::Peer(peer) => self.0.open_connected(peer, &options.udp).await,
             UdpTarget::Anyone(at) => self.0.open_bound(*at, &options.udp).await,
         }
+    }
+
+    fn info(_opened: &N::Socket) -> Option<StreamInfo> {
+        None
     }
 
     fn drive(opened: N::Socket, core: C) -> Self::Driver {

@@ -188,6 +188,9 @@ where
             Err(end) => return (core, end),
         };
         self.client.outbox.set(Status::Connected);
+        if let Some(info) = C::info(&opened) {
+            self.client.protocol.stream_info(&mut core, &info);
+        }
         if let Err(error) =
             self.client
                 .protocol

@@ -3,6 +3,7 @@
 use std::future::{self, Future};
 use std::time::Duration;
 
+use jackfield_socket::StreamInfo;
 use jackfield_socket::driver::Core;
 
 use crate::{ConnectionError, Failure, Outbox, Poster};
@@ -59,6 +60,12 @@ pub trait Protocol: Send + 'static {
     ) -> impl Future<Output = Result<(Self::Target, Self::Prepared), ConnectionError<Self::Error>>>
     + Send
     + 'static;
+
+    /// A stream is open, of which this is known: whether others can read it, and what a login can be
+    /// bound to. [`opened`](Self::opened) comes next. Datagrams don't tell.
+    fn stream_info(&mut self, core: &mut Self::Core, info: &StreamInfo) {
+        let _ = (core, info);
+    }
 
     /// A stream or socket is open, and the core is about to be driven over it. A session that
     /// stands at once is told here ([`Outbox::ready`]), any other by [`take`](Self::take).

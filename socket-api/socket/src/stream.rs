@@ -48,16 +48,24 @@ pub struct StreamInfo {
     /// True only for a plain stream over Chrome's Direct Sockets. TLS on top turns such a loss into
     /// an error.
     pub may_truncate: bool,
+    /// Whether nobody but the peer can read along: TLS, with the peer verified. Over anything else, a
+    /// relay among it, a protocol shows no password.
+    pub encrypted: bool,
+    /// TLS 1.3's channel binding `tls-exporter` (RFC 9266): what both ends of this connection know,
+    /// and whoever stands between doesn't. It need not be kept secret (RFC 5056, section 2.1).
+    pub tls_exporter: Option<[u8; 32]>,
 }
 
 impl StreamInfo {
-    /// A stream between these addresses that keeps every promise.
+    /// A stream between these addresses that keeps every promise, and that others can read.
     pub fn new(local: Option<SocketAddr>, peer: Option<SocketAddr>) -> Self {
         Self {
             local,
             peer,
             half_close: true,
             may_truncate: false,
+            encrypted: false,
+            tls_exporter: None,
         }
     }
 }

@@ -323,6 +323,8 @@ impl<S: ByteStream> ByteStream for TlsStream<S> {
         let mut info = self.tls.get_ref().0.stream.info();
         info.half_close = self.version() >= TlsVersion::Tls13;
         info.may_truncate = false;
+        info.encrypted = true;
+        info.tls_exporter = self.tls_exporter();
         info
     }
 }

@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use common::{Pipe, World, host, identity, pipe};
-use jackfield_socket::{Error, ErrorKind, Result};
+use jackfield_socket::{ByteStream, Error, ErrorKind, Result};
 use jackfield_testing::certs::{Authority, Certificate};
 use jackfield_tls::{
     CertificateError, CertificateProblem, Pin, TlsConfig, TlsConnector, TlsServerConfig, TlsStream,
@@ -276,6 +276,9 @@ async fn keying_material_is_the_same_at_both_ends() {
     let (client, server) = world.connect(pipe(4096)).await;
     let binding = client.tls_exporter().expect("TLS 1.3");
     assert_eq!(server.tls_exporter(), Some(binding));
+    let info = client.info();
+    assert!(info.encrypted && !client.get_ref().info().encrypted);
+    assert_eq!(info.tls_exporter, Some(binding));
     let (other, _) = world.connect(pipe(4096)).await;
     assert_ne!(other.tls_exporter(), Some(binding));
 
@@ -320,6 +323,8 @@ async fn tls_1_2_exports_but_binds_no_login() {
     let (client, server) = (client.expect("connected"), server.expect("connected"));
     assert_eq!(client.version(), TlsVersion::Tls12);
     assert_eq!(client.tls_exporter(), None);
+    let info = client.info();
+    assert!(info.encrypted && info.tls_exporter.is_none());
     let mut out = [0; 40];
     client
         .export_keying_material(&mut out, b"EXPERIMENTAL", Some(b""))

@@ -74,9 +74,11 @@ impl WebSocket {
         options: &WebSocketOptions,
     ) -> impl Future<Output = Result<Self>> + Send + 'static {
         let opening = platform::open(url.clone(), options.clone());
+        let mut info = StreamInfo::new(None, None);
+        info.encrypted = url.is_secure();
         async move {
             let socket = opening.await?;
-            Ok(Self::new(socket, StreamInfo::new(None, None)))
+            Ok(Self::new(socket, info))
         }
     }
 
