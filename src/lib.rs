@@ -14,6 +14,7 @@
 //! | `websocket` | `websocket` | WebSockets as carriers |
 //! | `store` | `store` | what must outlive a process or a tab |
 //! | `irc` | `irc` | an IRC client |
+//! | a protocol that logs in | `sasl` | the credentials, and the mechanisms that prove them |
 //! | `irc-server` | `irc::server` | a small IRC server, for tests and demos |
 //! | `mqtt` | `mqtt` | an MQTT client |
 //! | `coap` | `coap` | a CoAP client |
@@ -42,6 +43,9 @@ pub use jackfield_native as native;
 #[cfg(feature = "relay")]
 #[doc(inline)]
 pub use jackfield_relay as relay;
+#[cfg(feature = "irc")]
+#[doc(inline)]
+pub use jackfield_sasl as sasl;
 #[cfg(feature = "sim")]
 #[doc(inline)]
 pub use jackfield_sim as sim;

@@ -8,7 +8,7 @@ use std::pin::pin;
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::formatting::unformatted;
 use jackfield_irc::codec::{ChannelName, Nickname, Target, Text};
-use jackfield_irc::core::{ChatKind, ChatMessage, Config, Event, Password, Sasl, Whois};
+use jackfield_irc::core::{ChatKind, ChatMessage, Config, Credentials, Event, Password, Whois};
 use jackfield_irc::{RequestError, SessionError};
 use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Result};
 use jackfield_tls::Tls;
@@ -118,10 +118,10 @@ fn config(args: &IrcArgs) -> Result<ClientConfig> {
             let needed = "--account needs its password in";
             invalid(format!("{needed} {PASSWORD_VARIABLE} or --password-file"))
         })?;
-        config.sasl = Some(Sasl::plain(account, &password).map_err(invalid)?);
+        config.sasl = Some(Credentials::password(account, &password).map_err(invalid)?);
     }
     if args.external {
-        config.sasl = Some(Sasl::External);
+        config.sasl = Some(Credentials::external());
     }
     let password = secret(
         args.server_password_file.as_deref(),
@@ -165,7 +165,8 @@ fn kind(error: &SessionError) -> ErrorKind {
         SessionError::PasswordRefused(_)
         | SessionError::Banned(_)
         | SessionError::SaslRefused { .. }
-        | SessionError::SaslUnavailable { .. } => ErrorKind::Denied,
+        | SessionError::SaslUnavailable
+        | SessionError::SaslFailed(_) => ErrorKind::Denied,
         SessionError::SaslTimedOut
         | SessionError::RegistrationTimedOut
         | SessionError::PingTimedOut => ErrorKind::TimedOut,
@@ -323,6 +324,20 @@ fn describe(event: &ClientEvent) -> Option<String> {
         ClientEvent::Status(Status::Connected) => return Some("-- connected, registering".into()),
         ClientEvent::Event(Event::JoinFailed { channel, error }) => {
             return Some(format!("! could not join {channel}: {error}"));
+        }
+        ClientEvent::Event(Event::MechanismRefused { mechanism, refusal }) => {
+            let bound = if mechanism.is_bound() {
+                ", not bound to the TLS connection"
+            } else {
+                ""
+            };
+            let why = match refusal {
+                Some(refusal) => refusal.to_string(),
+                None => "the connection was cut".to_owned(),
+            };
+            return Some(format!(
+                "! {mechanism} refused: {why}; trying another{bound}"
+            ));
         }
         ClientEvent::Status(Status::Disconnected {
             error,

@@ -111,7 +111,7 @@ export interface IrcOptions {
   username?: string;
   /** Default: the nickname. */
   realname?: string;
-  /** Signs in with SASL PLAIN; without TLS that is refused. */
+  /** Signs in with SASL, by SCRAM where the server has it, else PLAIN; without TLS that is refused. */
   sasl?: { account: string; password: string };
   /** Channels to join, now and after each reconnection. */
   channels?: readonly string[];

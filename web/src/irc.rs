@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::{ChannelName, InvalidValue, Nickname, Target, Text, Word};
-use jackfield_irc::core::{Config, Sasl};
+use jackfield_irc::core::{Config, Credentials};
 use jackfield_irc::{RequestError, SessionError};
 use jackfield_socket::{Endpoint, Error, ErrorKind, Host};
 use js_sys::Object;
@@ -234,8 +234,8 @@ fn config(options: &Options<'_>, tls: bool) -> Result<ClientConfig, Error> {
         }
         let sasl = Options(&sasl);
         let (account, password) = (sasl.required("account")?, sasl.required("password")?);
-        let sasl = Sasl::plain(&account, &password).map_err(|error| invalid("sasl", error))?;
-        session.sasl = Some(sasl);
+        let sasl = Credentials::password(&account, &password);
+        session.sasl = Some(sasl.map_err(|error| invalid("sasl", error))?);
     }
     let mut config = ClientConfig::new(session);
     config.channels = options
@@ -292,7 +292,8 @@ fn session_kind(error: &SessionError) -> &'static str {
         SessionError::NicknameUnavailable(_) => "nickname",
         SessionError::PasswordRefused(_)
         | SessionError::SaslRefused { .. }
-        | SessionError::SaslUnavailable { .. } => "authentication",
+        | SessionError::SaslUnavailable
+        | SessionError::SaslFailed(_) => "authentication",
         SessionError::SaslTimedOut
         | SessionError::RegistrationTimedOut
         | SessionError::PingTimedOut => "timed-out",

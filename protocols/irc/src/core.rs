@@ -33,6 +33,7 @@ mod config;
 mod event;
 mod incoming;
 mod isupport;
+mod login;
 mod outgoing;
 mod pending;
 mod regain;
@@ -43,8 +44,12 @@ mod session;
 mod split;
 
 pub use channels::{Channel, Member};
-pub use config::{Config, Flood, Limits, Password, Sasl};
+pub use config::{Config, Flood, Limits, Password};
 pub use event::{ChatKind, ChatMessage, Event, Registered, SessionEvent, Severity};
 pub use isupport::ISupport;
+#[doc(no_inline)]
+pub use jackfield_sasl::{
+    Channel as SaslChannel, ChannelBinding, Credentials, Limits as SaslLimits, Mechanism,
+};
 pub use request::{Joined, Reply, Request, RequestId, WhoEntry, Whois};
 pub use session::Session;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jackfield_sasl::Mechanism;
+
 use crate::codec::{InvalidValue, Numeric};
 
 /// Why a session ended without a [`close`](crate::client::Client::close).
@@ -15,15 +17,17 @@ pub enum SessionError {
     /// SASL failed: the server refused the credentials.
     SaslRefused {
         /// The mechanism that was tried, such as `PLAIN`.
-        mechanism: &'static str,
+        mechanism: Mechanism,
         /// The server's refusal.
         refusal: Refusal,
+        /// Why, where the mechanism has a way to say it: what is wrong with a token.
+        reason: Option<jackfield_sasl::Refusal>,
     },
-    /// SASL was asked for, and the server doesn't offer it, or not this mechanism.
-    SaslUnavailable {
-        /// The mechanism that was asked for, such as `PLAIN`.
-        mechanism: &'static str,
-    },
+    /// SASL was asked for, and the server doesn't offer it.
+    SaslUnavailable,
+    /// SASL failed by this side's decision: there is no mechanism that is good enough for this
+    /// connection, or the server did not prove that it knows the password.
+    SaslFailed(jackfield_sasl::Error),
     /// SASL was not done in time.
     SaslTimedOut,
     /// Neither the nickname nor any alternative was free or allowed.
@@ -48,7 +52,8 @@ impl SessionError {
             Self::PasswordRefused(_)
                 | Self::Banned(_)
                 | Self::SaslRefused { .. }
-                | Self::SaslUnavailable { .. }
+                | Self::SaslUnavailable
+                | Self::SaslFailed(_)
                 | Self::NicknameUnavailable(_)
         )
     }
@@ -59,12 +64,19 @@ impl fmt::Display for SessionError {
         match self {
             Self::PasswordRefused(refusal) => write!(f, "the password was refused: {refusal}"),
             Self::Banned(refusal) => write!(f, "banned from this server: {refusal}"),
-            Self::SaslRefused { mechanism, refusal } => {
-                write!(f, "the login with SASL {mechanism} was refused: {refusal}")
+            Self::SaslRefused {
+                mechanism,
+                refusal,
+                reason,
+            } => {
+                write!(f, "the login with SASL {mechanism} was refused: {refusal}")?;
+                match reason {
+                    Some(reason) => write!(f, ": {reason}"),
+                    None => Ok(()),
+                }
             }
-            Self::SaslUnavailable { mechanism } => {
-                write!(f, "the server does not offer a login with SASL {mechanism}")
-            }
+            Self::SaslUnavailable => f.write_str("the server does not offer a login with SASL"),
+            Self::SaslFailed(error) => write!(f, "the login with SASL failed: {error}"),
             Self::SaslTimedOut => f.write_str("the server did not answer the login in time"),
             Self::NicknameUnavailable(refusal) => {
                 write!(f, "no nickname was accepted: {refusal}")

@@ -13,12 +13,12 @@
 //!
 //! ```no_run
 //! use jackfield_irc::client::{self, ClientConfig, ClientEvent};
-//! use jackfield_irc::core::{Config, Event, Sasl};
+//! use jackfield_irc::core::{Config, Credentials, Event};
 //! use jackfield_socket::TcpConnect;
 //!
 //! async fn listen(network: impl TcpConnect) -> Result<(), Box<dyn std::error::Error>> {
 //!     let mut session = Config::new("ada".parse()?);
-//!     session.sasl = Some(Sasl::plain("ada", "correct horse")?);
+//!     session.sasl = Some(Credentials::password("ada", "correct horse")?);
 //!     let mut config = ClientConfig::new(session);
 //!     config.channels = vec!["#rust".parse()?];
 //!

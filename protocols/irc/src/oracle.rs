@@ -11,7 +11,9 @@ use crate::codec::{
     Command, Ctcp, LineBuffer, Message, MessageRef, ModeTypes, SourceRef, TagKey, TagValue, Text,
     Timestamp, decode, formatting,
 };
-use crate::core::{Config, Request, RequestId, Sasl, Session, SessionEvent};
+use crate::core::{
+    ChannelBinding, Config, Credentials, Request, RequestId, SaslChannel, Session, SessionEvent,
+};
 
 /// Reading never panics, lines don't depend on the pieces that they arrive in, and a message that
 /// is accepted is written back with its meaning.
@@ -153,10 +155,17 @@ impl Play {
         config.request_capacity = 4;
         config.limits.max_reply_items = 5;
         if choice & 1 == 1 {
-            config.sasl = Some(Sasl::plain("ada", "secret").ok()?);
+            config.sasl = Some(Credentials::password("ada", "secret").ok()?);
         }
+        let mut session = Session::new(config.clone());
+        let mut channel = SaslChannel::encrypted();
+        if choice & 2 == 2 {
+            channel = channel.with_binding(ChannelBinding::tls_exporter([7; 32]));
+        }
+        session.set_sasl_channel(channel);
+        session.set_sasl_nonce("fyko+d2lbbFgONRv9qkxdawL");
         Some(Self {
-            session: Session::new(config.clone()),
+            session,
             config,
             now: Instant::now(),
             waiting: BTreeSet::new(),

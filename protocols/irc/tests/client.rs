@@ -10,7 +10,7 @@ use std::time::Duration;
 use jackfield_irc::RequestError;
 use jackfield_irc::client::{self, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::Text;
-use jackfield_irc::core::{Config, Event, Request, Sasl};
+use jackfield_irc::core::{Config, Credentials, Event, Mechanism, Request};
 use jackfield_socket::{
     ByteStream, Endpoint, Error, ErrorKind, StreamInfo, TcpConnect, TcpOptions,
 };
@@ -70,7 +70,10 @@ impl TcpConnect for TestNetwork {
 
 impl ByteStream for TestStream {
     fn info(&self) -> StreamInfo {
-        StreamInfo::new(None, None)
+        let mut info = StreamInfo::new(None, None);
+        info.encrypted = true;
+        info.tls_exporter = Some([7; 32]);
+        info
     }
 }
 
@@ -427,11 +430,13 @@ async fn what_can_not_get_better_is_not_tried_again() {
 /// Otherwise the server would hold the nickname until it noticed.
 #[tokio::test(start_paused = true)]
 async fn who_gives_up_says_so() {
-    let login = |config: &mut ClientConfig| config.session.sasl = Sasl::plain("ada", "wrong").ok();
+    let login = |config: &mut ClientConfig| {
+        config.session.sasl = Credentials::password("ada", "wrong").ok();
+    };
     let mut world = world(login, &[]);
     let mut server = world.server().await;
     server.until("USER").await;
-    server.say(":a.example CAP * LS :sasl").await;
+    server.say(":a.example CAP * LS :sasl=PLAIN").await;
     server.until("CAP REQ").await;
     server.say(":a.example CAP * ACK :sasl").await;
     server.until("AUTHENTICATE PLAIN").await;
@@ -451,6 +456,51 @@ async fn who_gives_up_says_so() {
     assert!(server.ended().await);
     let (error, _) = silent.disconnected().await;
     assert!(error.contains("no sign of life"), "{error}");
+}
+
+/// A server may offer to bind a login to its TLS connection and hang up at it: the next attempt comes at
+/// once, isn't bound, and says so.
+#[tokio::test(start_paused = true)]
+async fn a_bound_login_that_is_cut_is_tried_unbound() {
+    let login = |config: &mut ClientConfig| {
+        config.session.sasl = Credentials::password("ada", "pencil").ok();
+        config.connection.reconnect = None;
+    };
+    let offer = ":a.example CAP * LS :sasl=SCRAM-SHA-256,SCRAM-SHA-256-PLUS";
+    let mut world = world(login, &[]);
+    let mut server = world.server().await;
+    server.until("USER").await;
+    server.say(offer).await;
+    server.until("CAP REQ").await;
+    server.say(":a.example CAP * ACK :sasl").await;
+    server.until("AUTHENTICATE SCRAM-SHA-256-PLUS").await;
+    drop(server);
+
+    let mut server = world.server().await;
+    server.until("USER").await;
+    server.say(offer).await;
+    server.until("CAP REQ").await;
+    server.say(":a.example CAP * ACK :sasl").await;
+    assert_eq!(
+        server.until("AUTHENTICATE").await,
+        "AUTHENTICATE SCRAM-SHA-256"
+    );
+    server.say("AUTHENTICATE +").await;
+    let first = server.until("AUTHENTICATE").await;
+    let first = first.rsplit(' ').next().expect("a message");
+    let first = jackfield_sasl::base64::decode(first).expect("base64");
+    assert!(first.starts_with(b"n,,n=ada,r="));
+    let refused = Event::MechanismRefused {
+        mechanism: Mechanism::ScramSha256Plus,
+        refusal: None,
+    };
+    world
+        .event(|event| matches!(event, ClientEvent::Event(event) if *event == refused))
+        .await;
+    // Only the once: then it is as with any login.
+    drop(server);
+    let (_, retry_in) = world.disconnected().await;
+    assert_eq!(retry_in, None);
 }
 
 #[tokio::test(start_paused = true)]

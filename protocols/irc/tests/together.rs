@@ -4,14 +4,31 @@
 use std::time::Duration;
 
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events};
-use jackfield_irc::core::{Config, Event, Sasl};
+use jackfield_irc::core::{Config, Credentials, Event};
 use jackfield_irc::server::{ServerConfig, serve};
 use jackfield_sim::{Cut, Network, SimHost};
-use jackfield_socket::{ListenOptions, TcpListen};
+use jackfield_socket::{
+    ByteStream, Endpoint, Io, ListenOptions, Result, TcpConnect, TcpListen, TcpOptions,
+};
 
 /// The last byte from the server at which a stream is cut: beyond it, the channel has been entered.
 const LAST_CUT: u64 = 1500;
 const SHORT: Duration = Duration::from_secs(5);
+
+/// A network whose streams nobody can read, as far as the client is told.
+#[derive(Clone)]
+struct Unread(SimHost);
+
+impl TcpConnect for Unread {
+    type Stream = Io<<SimHost as TcpConnect>::Stream>;
+
+    async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<Self::Stream> {
+        let stream = self.0.connect(to, options).await?;
+        let mut info = stream.info();
+        info.encrypted = true;
+        Ok(Io::new(stream).with_info(info))
+    }
+}
 
 async fn start(seed: u64) -> (Network, SimHost, SimHost) {
     let network = Network::new(seed);
@@ -33,7 +50,7 @@ fn join(page: &SimHost, nick: &str, configure: impl FnOnce(&mut Config)) -> (Cli
     config.channels = vec!["#home".parse().expect("a channel")];
     config.connection.seed = Some(1);
     let server = "irc.example:6667".parse().expect("an endpoint");
-    let (client, events, connection) = client::connect(page.clone(), server, config);
+    let (client, events, connection) = client::connect(Unread(page.clone()), server, config);
     tokio::spawn(connection);
     (client, events)
 }
@@ -57,7 +74,7 @@ async fn wherever_a_stream_is_cut_the_client_comes_back() {
             let (network, page, server) = start(at).await;
             network.cut_next(&server, &page, at, way);
             let login = |config: &mut Config| {
-                config.sasl = Sasl::plain("ada", "lovelace").ok();
+                config.sasl = Credentials::password("ada", "lovelace").ok();
             };
             let (client, mut events) = join(&page, "ada", login);
             // Once cut, it must be there again; where the cut lies further on, it is there already.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jackfield_irc::codec::{Message, Nickname, Source, Text};
 use jackfield_irc::core::{
-    ChatKind, Config, Event, Joined, Member, Password, Registered, Reply, Request, RequestId, Sasl,
-    Session, SessionEvent, Whois,
+    ChannelBinding, ChatKind, Config, Credentials, Event, Joined, Member, Password, Registered,
+    Reply, Request, RequestId, SaslChannel, Session, SessionEvent, Whois,
 };
 use jackfield_play::{Protocol, Stream, Transcripts};
 use jackfield_socket::time::Instant;
@@ -29,6 +29,8 @@ fn every_transcript_holds_wherever_its_bytes_are_cut() {
 
 struct Irc {
     config: Config,
+    /// The stream that it goes over.
+    channel: SaslChannel,
     /// Requests by number, in the order of their `>` lines.
     requests: BTreeMap<RequestId, usize>,
 }
@@ -37,6 +39,7 @@ impl Irc {
     fn new() -> Self {
         Self {
             config: Config::new(nick("ada")),
+            channel: SaslChannel::encrypted(),
             requests: BTreeMap::new(),
         }
     }
@@ -47,11 +50,21 @@ impl Protocol for Irc {
     type Carrier = Stream;
 
     fn config(&mut self, name: &str, value: &str) {
-        configure(&mut self.config, name, value);
+        match (name, value) {
+            ("stream", "plaintext") => self.channel = SaslChannel::plaintext(),
+            ("stream", "bound") => {
+                let binding = ChannelBinding::tls_exporter([7; 32]);
+                self.channel = SaslChannel::encrypted().with_binding(binding);
+            }
+            _ => configure(&mut self.config, name, value),
+        }
     }
 
     fn begin(&mut self, _now: Instant) -> Session {
-        Session::new(self.config.clone())
+        let mut session = Session::new(self.config.clone());
+        session.set_sasl_channel(self.channel.clone());
+        session.set_sasl_nonce("fyko+d2lbbFgONRv9qkxdawL");
+        session
     }
 
     fn ask(&mut self, session: &mut Session, _now: Instant, line: &str) -> Result<(), String> {
@@ -92,11 +105,21 @@ fn configure(config: &mut Config, name: &str, value: &str) {
     match name {
         "alternative" => config.alternatives.push(nick(value)),
         "password" => config.password = Some(Password::new(value).expect("a password")),
-        "sasl-plain" => {
+        "sasl-password" => {
             let (account, password) = value.split_once(' ').expect("account and password");
-            config.sasl = Some(Sasl::plain(account, password).expect("texts"));
+            config.sasl = Some(Credentials::password(account, password).expect("texts"));
         }
-        "sasl-external" => config.sasl = Some(Sasl::External),
+        "sasl-token" => {
+            let (account, token) = value.split_once(' ').expect("account and token");
+            config.sasl = Some(Credentials::token(account, token).expect("a token"));
+        }
+        "sasl-min-iterations" => {
+            config.sasl_limits.min_iterations = value.parse().expect("a number");
+        }
+        "sasl-max-challenge" => {
+            config.sasl_limits.max_challenge = value.parse().expect("a number");
+        }
+        "sasl-external" => config.sasl = Some(Credentials::external()),
         "regain-nick" => config.regain_nick = true,
         "line-capacity" => config.line_capacity = value.parse().expect("a number"),
         "request-capacity" => config.request_capacity = value.parse().expect("a number"),
@@ -355,6 +378,12 @@ fn show(event: &Event) -> String {
             "{}invited {nick} {channel} by {by}{}",
             own_mark(own),
             at(time)
+        ),
+        Event::MechanismRefused { mechanism, refusal } => format!(
+            "mechanism refused {mechanism}{}",
+            refusal
+                .as_ref()
+                .map_or(String::new(), |refusal| format!(": {refusal}"))
         ),
         Event::Lag(lag) => format!("lag {}s", lag.as_secs()),
         Event::Refused { about, refusal } => format!("refused {}: {refusal}", list(about)),

@@ -80,8 +80,23 @@ impl Exchange {
         Self::start_with(choice.into(), credentials, channel, limits, scram::nonce)
     }
 
-    /// The same, with a nonce from elsewhere.
-    pub(crate) fn start_with(
+    /// The same with this nonce, so that transcripts and fuzzers' inputs can be replayed.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    #[cfg(any(test, feature = "oracle"))]
+    pub fn start_with_nonce(
+        choice: impl Into<Choice>,
+        credentials: &Credentials,
+        channel: &Channel,
+        limits: Limits,
+        nonce: &str,
+    ) -> Result<Self, Error> {
+        let nonce = || Ok(nonce.to_owned());
+        Self::start_with(choice.into(), credentials, channel, limits, nonce)
+    }
+
+    fn start_with(
         choice: Choice,
         credentials: &Credentials,
         channel: &Channel,

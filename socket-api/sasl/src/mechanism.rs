@@ -78,7 +78,8 @@ impl Mechanism {
         matches!(self, Self::ScramSha1Plus | Self::ScramSha256Plus)
     }
 
-    pub(crate) fn is_scram(self) -> bool {
+    /// Whether it is one of SCRAM's, bound or not: the server proves that it knows the password too.
+    pub fn is_scram(self) -> bool {
         self >= Self::ScramSha1
     }
 }

@@ -35,9 +35,9 @@ pub fn exchange(script: &[u8]) {
 
     let credentials = credentials(mechanism);
     let offered = [mechanism.name()];
-    let nonce = || Ok(NONCE.to_owned());
-    let started = choose(offered, &credentials, &channel)
-        .and_then(|choice| Exchange::start_with(choice, &credentials, &channel, limits, nonce));
+    let started = choose(offered, &credentials, &channel).and_then(|choice| {
+        Exchange::start_with_nonce(choice, &credentials, &channel, limits, NONCE)
+    });
     let able = (channel.encrypted || !mechanism.is_plaintext())
         && (channel.binding.is_some() || !mechanism.is_bound());
     assert_eq!(started.is_ok(), able, "{mechanism} over {channel:?}");
@@ -244,15 +244,15 @@ mod tests {
     fn an_honest_server_gets_through() {
         for mechanism in Mechanism::ALL {
             let channel = Channel::encrypted().with_binding(ChannelBinding::tls_exporter([7; 32]));
-            let exchange = Exchange::start_with(
-                mechanism.into(),
+            let exchange = Exchange::start_with_nonce(
+                mechanism,
                 &credentials(mechanism),
                 &channel,
                 Limits {
                     min_iterations: 1,
                     ..Limits::default()
                 },
-                || Ok(NONCE.to_owned()),
+                NONCE,
             );
             let mut play = Play {
                 exchange: exchange.expect("it begins"),
@@ -279,15 +279,15 @@ mod tests {
 
     #[test]
     fn one_who_guesses_the_password_is_found_out() {
-        let exchange = Exchange::start_with(
-            Mechanism::ScramSha256.into(),
+        let exchange = Exchange::start_with_nonce(
+            Mechanism::ScramSha256,
             &credentials(Mechanism::ScramSha256),
             &Channel::plaintext(),
             Limits {
                 min_iterations: 1,
                 ..Limits::default()
             },
-            || Ok(NONCE.to_owned()),
+            NONCE,
         );
         let mut exchange = exchange.expect("it begins");
         let server = Server::new(Mechanism::ScramSha256, "guess");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use jackfield_irc::client::ConnectionError;
 use jackfield_irc::codec::{ChannelName, Target};
-use jackfield_irc::core::{Event, Sasl};
+use jackfield_irc::core::{Credentials, Event};
 use jackfield_irc::server::ServerConfig;
 use jackfield_native::Native;
 use jackfield_relay::{Relay, RelayConfig};
@@ -108,7 +108,7 @@ async fn the_relay_neither_receives_nor_sends_a_word_of_it() {
     let back = Proxy::start(server.address()).await.expect("a proxy");
 
     let mut wanted = config(nick);
-    wanted.session.sasl = Some(Sasl::plain(account, password).expect("a login"));
+    wanted.session.sasl = Some(Credentials::password(account, password).expect("a login"));
     let network = recorded.secured(&authority);
     let mut user = User::register(network, &at(back.address()), wanted).await;
     let room = ChannelName::new(channel).expect("a name");

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::{self, Future};
 use std::time::Duration;
 
-use jackfield_client::{Ended, Flow, Link, OutboxOf, Poster, Protocol};
-use jackfield_socket::{Endpoint, TcpConnect, time};
+use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_sasl::{Channel as SaslChannel, ChannelBinding, Mechanism};
+use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::oneshot;
 
 use super::ClientConfig;
@@ -41,6 +42,7 @@ pub fn connect<N: TcpConnect>(
         asked: BTreeMap::new(),
         to_join: VecDeque::new(),
         registered: None,
+        cut: None,
     };
     let (actions, events, connection) = jackfield_client::connect(network, irc, config.connection);
     (Client { actions }, events, connection)
@@ -54,6 +56,9 @@ struct Irc {
     /// Channels that are still to be entered after registering.
     to_join: VecDeque<(ChannelName, Option<Word>)>,
     registered: Option<time::Instant>,
+    /// The server has cut a login that was bound to its TLS connection: the next is not, by this
+    /// mechanism's name.
+    cut: Option<Mechanism>,
 }
 
 /// Who asked.
@@ -88,12 +93,26 @@ impl Protocol for Irc {
         future::ready(Ok((self.server.clone(), ())))
     }
 
+    fn stream_info(&mut self, core: &mut Session, info: &StreamInfo) {
+        let mut channel = SaslChannel::plaintext();
+        channel.encrypted = info.encrypted;
+        let binding = info.tls_exporter.filter(|_| self.cut.is_none());
+        channel.binding = binding.map(ChannelBinding::tls_exporter);
+        core.set_sasl_channel(channel);
+    }
+
     fn opened(
         &mut self,
         _core: &mut Session,
         (): (),
-        _outbox: &mut OutboxOf<Self>,
+        outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError> {
+        if let Some(mechanism) = self.cut.take() {
+            outbox.push(Event::MechanismRefused {
+                mechanism,
+                refusal: None,
+            });
+        }
         Ok(())
     }
 
@@ -194,12 +213,19 @@ impl Protocol for Irc {
             }
         }
         self.to_join.clear();
+        self.cut = core.bound_login().filter(|_| error.is_some());
         *core = Session::new(self.rejoin.config(&self.config));
         let registered = self.registered.take();
         let lasted = registered.map_or(Duration::ZERO, |since| {
             time::now().saturating_duration_since(since)
         });
-        Ended::after(lasted, error)
+        let mut ended = Ended::after(lasted, error);
+        if self.cut.is_some() {
+            // A server may offer to bind and not be able to. The next attempt doesn't, and so there is
+            // only one.
+            ended.again = Again::AtOnce;
+        }
+        ended
     }
 }
 

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
+use jackfield_sasl::Credentials;
+
 use crate::codec::{Nickname, Text, Word};
 
 /// How to register, and what to keep to.
 ///
 /// ```
-/// use jackfield_irc::core::{Config, Sasl};
+/// use jackfield_irc::core::{Config, Credentials};
 ///
 /// let mut config = Config::new("ada".parse()?);
 /// config.alternatives = vec!["ada_".parse()?];
-/// config.sasl = Some(Sasl::plain("ada", "correct horse")?);
-/// # Ok::<(), jackfield_irc::codec::InvalidValue>(())
+/// config.sasl = Some(Credentials::password("ada", "correct horse")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -36,8 +38,12 @@ pub struct Config {
     pub real_name: Text,
     /// The connection's password (`PASS`): not the account's, which SASL takes.
     pub password: Option<Password>,
-    /// How to log in to an account. Where this is given, a server without it is refused.
-    pub sasl: Option<Sasl>,
+    /// How to log in to an account: the strongest mechanism is taken that the server offers and these
+    /// suit, SCRAM before PLAIN, and the latter only over TLS. Where this is given, a server without
+    /// SASL is refused.
+    pub sasl: Option<Credentials>,
+    /// What a server may ask of this side at the login.
+    pub sasl_limits: jackfield_sasl::Limits,
     /// How long the registration may take, SASL included. Default: 60 s.
     pub registration_timeout: Duration,
     /// How long SASL may take, from the moment it begins. Default: 30 s.
@@ -74,6 +80,7 @@ impl Config {
             regain_interval: Duration::from_secs(30),
             password: None,
             sasl: None,
+            sasl_limits: jackfield_sasl::Limits::default(),
             registration_timeout: Duration::from_mins(1),
             sasl_timeout: Duration::from_secs(30),
             ping_interval: Duration::from_mins(1),
@@ -84,34 +91,6 @@ impl Config {
             request_capacity: 100,
             limits: Limits::default(),
         }
-    }
-}
-
-/// How to log in (IRCv3 sasl).
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Sasl {
-    /// RFC 4616: the password itself. Only over TLS is it a secret.
-    Plain {
-        /// The account.
-        account: Text,
-        /// Its password.
-        password: Password,
-    },
-    /// RFC 4422, appendix A: who one is, the TLS client certificate has said.
-    External,
-}
-
-impl Sasl {
-    /// Logs in with a password.
-    ///
-    /// # Errors
-    /// Where either holds CR, LF or NUL.
-    pub fn plain(account: &str, password: &str) -> Result<Self, crate::codec::InvalidValue> {
-        Ok(Self::Plain {
-            account: Text::new(account)?,
-            password: Password::new(password)?,
-        })
     }
 }
 

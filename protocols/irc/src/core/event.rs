@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jackfield_sasl::Mechanism;
+
 use super::{Member, Reply, RequestId};
 use crate::codec::{ChannelName, Message, ModeChange, Nickname, Source, Timestamp};
 use crate::error::{Refusal, RequestError};
@@ -45,6 +47,16 @@ pub enum Event {
         channel: ChannelName,
         /// Why. A channel that refused is not tried again.
         error: RequestError,
+    },
+    /// The server has refused a SASL mechanism, and another is tried. What follows a `-PLUS` one is not
+    /// bound to the TLS connection: whoever could stand in its middle is no longer noticed by the
+    /// login.
+    MechanismRefused {
+        /// Which.
+        mechanism: Mechanism,
+        /// The server's words; `None` where it cut the connection instead, which a client tells, not a
+        /// core.
+        refusal: Option<Refusal>,
     },
     /// Someone said something.
     Message(ChatMessage),

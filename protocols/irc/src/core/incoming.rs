@@ -68,7 +68,7 @@ impl Session {
                 self.take_pong(now, &token);
             }
             Command::Cap => self.on_cap(now, message)?,
-            Command::Authenticate => self.on_authenticate(message),
+            Command::Authenticate => self.on_authenticate(message)?,
             Command::Error => {
                 if self.is_closing() {
                     self.set_closed();

@@ -1,16 +1,13 @@
-//! Registration: capabilities, login, nickname.
+//! Registration: capabilities, nickname, and the login between.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jackfield_socket::time::Instant;
 
+use super::Session;
+use super::login::Login;
 use super::session::Phase;
-use super::{Sasl, Session};
 use crate::codec::{Command, Message, MessageRef, Nickname, Numeric, SourceRef, Text, Word};
 use crate::error::{Refusal, RefusalCode, SessionError};
 
-/// The longest piece of a SASL message, in bytes; a shorter one, or `+`, ends it (IRCv3 sasl-3.1).
-const SASL_CHUNK: usize = 400;
 /// How often `_` is appended to a nickname, after the alternatives.
 const UNDERSCORES: usize = 4;
 
@@ -22,41 +19,23 @@ pub(super) struct Registration {
     listed: bool,
     /// `CAP END` was sent.
     ended: bool,
-    sasl: SaslStage,
+    pub(super) login: Login,
     /// Nicknames that were refused.
     refused_nicks: usize,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum SaslStage {
-    NotBegun,
-    /// The mechanism was named.
-    Named {
-        until: Instant,
-    },
-    /// The credentials were sent.
-    Sent {
-        until: Instant,
-    },
-    Done,
-}
-
 impl Registration {
     pub(super) fn deadline(&self) -> Instant {
-        match self.sasl {
-            SaslStage::Named { until } | SaslStage::Sent { until } => until.min(self.until),
-            SaslStage::NotBegun | SaslStage::Done => self.until,
-        }
+        let login = self.login.deadline();
+        login.map_or(self.until, |until| until.min(self.until))
     }
 
     /// What has taken too long.
     pub(super) fn overdue(&self, now: Instant) -> Option<SessionError> {
-        match self.sasl {
-            SaslStage::Named { until } | SaslStage::Sent { until } if until <= now => {
-                Some(SessionError::SaslTimedOut)
-            }
-            _ => (self.until <= now).then_some(SessionError::RegistrationTimedOut),
+        if self.login.deadline().is_some_and(|until| until <= now) {
+            return Some(SessionError::SaslTimedOut);
         }
+        (self.until <= now).then_some(SessionError::RegistrationTimedOut)
     }
 }
 
@@ -67,7 +46,7 @@ impl Session {
             until: now + self.config.registration_timeout,
             listed: false,
             ended: false,
-            sasl: SaslStage::NotBegun,
+            login: Login::default(),
             refused_nicks: 0,
         });
         let word = Word::from_checked;
@@ -135,60 +114,20 @@ impl Session {
     }
 
     /// Takes the next step, once the capabilities are settled: login, then `CAP END`.
-    fn go_on(&mut self, now: Instant) -> Result<(), SessionError> {
+    pub(super) fn go_on(&mut self, now: Instant) -> Result<(), SessionError> {
         let Phase::Registering(registration) = &mut self.phase else {
             return Ok(());
         };
         if !registration.listed || registration.ended || !self.capabilities.is_settled() {
             return Ok(());
         }
-        match (&self.config.sasl, &registration.sasl) {
-            (Some(sasl), SaslStage::NotBegun) => {
-                let offered = self.capabilities.has("sasl")
-                    && self.capabilities.value("sasl").is_none_or(|mechanisms| {
-                        // Without a list, the server tells only when it is asked.
-                        mechanisms.is_empty()
-                            || mechanisms
-                                .split(',')
-                                .any(|offered| offered.eq_ignore_ascii_case(sasl.mechanism()))
-                    });
-                if !offered {
-                    let mechanism = sasl.mechanism();
-                    return Err(self.give_up(SessionError::SaslUnavailable { mechanism }));
-                }
-                let until = now + self.config.sasl_timeout;
-                registration.sasl = SaslStage::Named { until };
-                let name = Word::from_checked(sasl.mechanism());
-                self.queue.push_urgent(authenticate(name));
-            }
-            (Some(_), SaslStage::Named { .. } | SaslStage::Sent { .. }) => {}
-            (_, SaslStage::Done) | (None, _) => {
-                registration.ended = true;
-                let end = Message::builder(Command::Cap).word(Word::from_checked("END"));
-                self.queue.push_urgent(end.build());
-            }
+        if self.config.sasl.is_some() && !registration.login.is_done() {
+            return self.begin_login(now);
         }
+        registration.ended = true;
+        let end = Message::builder(Command::Cap).word(Word::from_checked("END"));
+        self.queue.push_urgent(end.build());
         Ok(())
-    }
-
-    /// Handles `AUTHENTICATE`: the server is ready for the credentials.
-    pub(super) fn on_authenticate(&mut self, message: MessageRef<'_>) {
-        let Phase::Registering(registration) = &mut self.phase else {
-            return;
-        };
-        let SaslStage::Named { until } = registration.sasl else {
-            return;
-        };
-        if message.params().next() != Some("+") {
-            return;
-        }
-        let Some(sasl) = &self.config.sasl else {
-            return;
-        };
-        registration.sasl = SaslStage::Sent { until };
-        for chunk in sasl_chunks(&sasl.initial_response()) {
-            self.queue.push_urgent(authenticate(chunk));
-        }
     }
 
     /// Handles the numerics that only matter while registering; whether it was one.
@@ -198,37 +137,19 @@ impl Session {
         numeric: Numeric,
         message: MessageRef<'_>,
     ) -> Result<bool, SessionError> {
+        if self.on_login_numeric(now, numeric, message)? {
+            return Ok(true);
+        }
         let Phase::Registering(registration) = &mut self.phase else {
             return Ok(false);
         };
         match numeric {
             Numeric::RPL_WELCOME => {
-                if let Some(sasl) = &self.config.sasl
-                    && registration.sasl != SaslStage::Done
-                {
+                if self.config.sasl.is_some() && !registration.login.is_done() {
                     // Never go on as someone else than was asked for.
-                    let mechanism = sasl.mechanism();
-                    return Err(self.give_up(SessionError::SaslUnavailable { mechanism }));
+                    return Err(self.give_up(SessionError::SaslUnavailable));
                 }
                 self.welcome(now, message);
-            }
-            Numeric::RPL_SASLSUCCESS | Numeric::ERR_SASLALREADY => {
-                if matches!(registration.sasl, SaslStage::Sent { .. }) {
-                    registration.sasl = SaslStage::Done;
-                }
-                self.go_on(now)?;
-            }
-            Numeric::ERR_NICKLOCKED
-            | Numeric::ERR_SASLFAIL
-            | Numeric::ERR_SASLTOOLONG
-            | Numeric::ERR_SASLABORTED => {
-                let Some(sasl) = &self.config.sasl else {
-                    return Ok(false);
-                };
-                return Err(self.give_up(SessionError::SaslRefused {
-                    mechanism: sasl.mechanism(),
-                    refusal: refusal(numeric, message),
-                }));
             }
             Numeric::ERR_NICKNAMEINUSE
             | Numeric::ERR_NICKCOLLISION
@@ -296,46 +217,6 @@ impl super::Config {
     }
 }
 
-impl Sasl {
-    fn mechanism(&self) -> &'static str {
-        match self {
-            Self::Plain { .. } => "PLAIN",
-            Self::External => "EXTERNAL",
-        }
-    }
-
-    fn initial_response(&self) -> Vec<u8> {
-        match self {
-            // authzid, authcid, passwd (RFC 4616, section 2); no authzid: the account itself.
-            Self::Plain { account, password } => {
-                format!("\0{account}\0{}", password.text()).into_bytes()
-            }
-            Self::External => Vec::new(),
-        }
-    }
-}
-
-/// A SASL message in pieces of 400 bytes. An empty one, and the end of one whose last piece is
-/// full, is `+`.
-fn sasl_chunks(response: &[u8]) -> Vec<Word> {
-    let encoded = STANDARD.encode(response);
-    let mut chunks = Vec::new();
-    let mut rest = encoded.as_str();
-    while let Some((chunk, tail)) = rest.split_at_checked(SASL_CHUNK) {
-        chunks.push(Word::from_checked(chunk));
-        rest = tail;
-    }
-    let last = if rest.is_empty() { "+" } else { rest };
-    chunks.push(Word::from_checked(last));
-    chunks
-}
-
-pub(super) fn authenticate(payload: Word) -> Message {
-    Message::builder(Command::Authenticate)
-        .word(payload)
-        .build()
-}
-
 /// A numeric as a refusal.
 pub(super) fn refusal(numeric: Numeric, message: MessageRef<'_>) -> Refusal {
     Refusal {
@@ -347,20 +228,6 @@ pub(super) fn refusal(numeric: Numeric, message: MessageRef<'_>) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sasl_messages_end_with_a_short_piece() {
-        for (length, expected) in [
-            (0, vec![1]),
-            (3, vec![4]),
-            (300, vec![400, 1]),
-            (301, vec![400, 4]),
-        ] {
-            let chunks = sasl_chunks(&vec![0; length]);
-            let lengths: Vec<_> = chunks.iter().map(|chunk| chunk.len()).collect();
-            assert_eq!(lengths, expected, "{length} bytes");
-        }
-    }
 
     #[test]
     fn nicknames_run_out() {

@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jackfield_sasl::{Channel as SaslChannel, Mechanism};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 use super::batch::Batches;
 use super::capabilities::Capabilities;
 use super::channels::Channels;
+use super::login::authenticate;
 use super::pending::PendingRequests;
 use super::regain::Regain;
-use super::registration::{Registration, authenticate};
+use super::registration::Registration;
 use super::send_queue::SendQueue;
 use super::{Channel, Config, Event, ISupport, Registered, RequestId, SessionEvent};
 use crate::codec::{
@@ -45,6 +47,12 @@ pub struct Session {
     pub(super) pending: PendingRequests,
     pub(super) queue: SendQueue,
     pub(super) regain: Option<Regain>,
+    /// What is known of the stream, as far as a login goes over it.
+    pub(super) sasl_channel: SaslChannel,
+    /// A login that is bound to the TLS connection was begun, and has no outcome.
+    pub(super) bound_login: Option<Mechanism>,
+    /// The nonce of SCRAM, where it is not to be random.
+    pub(super) sasl_nonce: Option<String>,
     pub(super) events: VecDeque<SessionEvent>,
     lines: LineBuffer,
     ping: Ping,
@@ -118,11 +126,32 @@ impl Session {
             ),
             queue: SendQueue::new(config.flood, config.line_capacity),
             regain: None,
+            sasl_channel: SaslChannel::plaintext(),
+            bound_login: None,
+            sasl_nonce: None,
             events: VecDeque::new(),
             lines: LineBuffer::new(MAX_LINE),
             ping: Ping::default(),
             config,
         }
+    }
+
+    /// What is known of the stream that this session goes over, before it begins. Without it, the
+    /// stream is taken for one that others can read, and no password is shown.
+    pub fn set_sasl_channel(&mut self, channel: SaslChannel) {
+        self.sasl_channel = channel;
+    }
+
+    /// The mechanism of a login that was bound to the TLS connection, and has not come to an end.
+    pub(crate) fn bound_login(&self) -> Option<Mechanism> {
+        self.bound_login
+    }
+
+    /// Takes this for SCRAM's nonce, so that transcripts and fuzzers' inputs can be replayed.
+    #[cfg(feature = "oracle")]
+    #[doc(hidden)]
+    pub fn set_sasl_nonce(&mut self, nonce: &str) {
+        self.sasl_nonce = Some(nonce.to_owned());
     }
 
     /// This client's nickname.
@@ -254,8 +283,13 @@ impl Session {
     /// The session is over by this side's decision: the last words to the server say so, which
     /// otherwise would learn it by a time-out, with this client's nickname taken until then.
     pub(super) fn give_up(&mut self, error: SessionError) -> SessionError {
+        let abort = self.is_login_underway()
+            && matches!(
+                error,
+                SessionError::SaslTimedOut | SessionError::SaslFailed(_)
+            );
         let error = self.fail(error);
-        if error == SessionError::SaslTimedOut {
+        if abort {
             let abort = authenticate(Word::from_checked("*"));
             self.queue.push_urgent(abort);
         }

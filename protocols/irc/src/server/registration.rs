@@ -1,7 +1,6 @@
 //! Becoming a client: capabilities, SASL, NICK and USER, and the welcome.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use jackfield_sasl::base64;
 
 use crate::codec::{Command, Nickname, Numeric, Text, Word};
 
@@ -142,7 +141,7 @@ impl State {
 
     /// The account that a response of SASL PLAIN proves: `authzid NUL authcid NUL password`.
     fn check_plain(&self, response: &str) -> Option<Word> {
-        let decoded = String::from_utf8(BASE64.decode(response).ok()?).ok()?;
+        let decoded = String::from_utf8(base64::decode(response).ok()?).ok()?;
         let mut parts = decoded.splitn(3, '\0');
         let (acts_for, name, password) = (parts.next()?, parts.next()?, parts.next()?);
         let for_itself = acts_for.is_empty() || acts_for == name;

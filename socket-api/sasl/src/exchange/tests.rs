@@ -73,9 +73,9 @@ impl Case<'_> {
         let (credentials, channel) = (self.credentials()?, self.channel());
         let offered = self.setting("offered").expect("what is offered");
         let choice = choose(offered.split(' '), &credentials, &channel)?;
-        let nonce = self.setting("nonce").unwrap_or_default().to_owned();
+        let nonce = self.setting("nonce").unwrap_or_default();
         let limits = Limits::default();
-        Exchange::start_with(choice, &credentials, &channel, limits, || Ok(nonce))
+        Exchange::start_with_nonce(choice, &credentials, &channel, limits, nonce)
     }
 
     /// What this side says, line by line.
@@ -155,10 +155,9 @@ fn exchanges_go_as_the_vectors_say() {
 /// An exchange whose first message was sent.
 fn scram(limits: Limits) -> Exchange {
     let credentials = Credentials::password("user", "pencil").expect("a password");
-    let choice = Mechanism::ScramSha256.into();
-    let nonce = || Ok("abc".to_owned());
+    let choice = Mechanism::ScramSha256;
     let channel = Channel::plaintext();
-    let started = Exchange::start_with(choice, &credentials, &channel, limits, nonce);
+    let started = Exchange::start_with_nonce(choice, &credentials, &channel, limits, "abc");
     let mut exchange = started.expect("it begins");
     exchange.initial_response().expect("a message");
     exchange
