@@ -127,8 +127,8 @@ async fn send(
     let response = sent.await.map_err(|error| not_done(server, &error))?;
     describe(server, &response);
     let mut output = Output::open(args.output.as_deref())?;
-    output.write(response.payload()).await?;
-    let ends_line = response.payload().last().is_none_or(|last| *last == b'\n');
+    output.write(&response.payload).await?;
+    let ends_line = response.payload.last().is_none_or(|last| *last == b'\n');
     output.finish(ends_line).await
 }
 
@@ -155,7 +155,7 @@ async fn observe(client: &Client, args: &ObserveArgs) -> Result<(), Failure> {
             None => return Ok(()),
             Some(Ok(response)) => {
                 describe(server, &response);
-                output.datagram(response.payload()).await?;
+                output.datagram(&response.payload).await?;
                 output.as_it_is(b"\n").await?;
                 left -= 1;
             }
@@ -197,7 +197,7 @@ async fn discover_group(args: &DiscoverArgs, network: &AnyNetwork) -> Result<(),
         let mut answers = asked.map_err(|error| fail(&error))?;
         while let Some(answer) = answers.next().await {
             let (from, response) = answer.map_err(|error| fail(&error))?;
-            match Links::parse(response.payload()) {
+            match Links::parse(&response.payload) {
                 Ok(links) => print(&lines(&links, &format!("coap://{from}"))).await?,
                 Err(error) => tell(format_args!("jackfield: {from}: {error}")),
             }

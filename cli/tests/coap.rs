@@ -25,7 +25,7 @@ fn site() -> Site {
         .observable()
         .get(move |_| Reply::content(read.lock().expect("no panic").clone(), TEXT))
         .put(move |request| {
-            *written.lock().expect("no panic") = request.payload().to_vec();
+            *written.lock().expect("no panic") = request.payload.to_vec();
             changed.changed("/value");
             Reply::changed()
         });

@@ -53,7 +53,7 @@ async fn start_lamp() -> Result<Endpoint, Box<dyn Error>> {
             Reply::content(state, ContentFormat::TEXT_PLAIN)
         })
         .put(move |request| {
-            *is_on.lock().unwrap() = request.payload() == b"on";
+            *is_on.lock().unwrap() = request.payload == b"on";
             Reply::changed()
         });
     let site = Site::new(ServerConfig::default());

@@ -313,9 +313,9 @@ impl Coap {
                     }
                     progress.report(download.received(), download.total());
                 }
-                let mut message = download.response().message().clone();
-                message.set_payload(body);
-                Ok(Response::new(message))
+                let mut response = download.response();
+                response.payload = body.into();
+                Ok(response)
             }
         }
     }

@@ -73,14 +73,14 @@ fn messages() -> Result<[(&'static str, Message); 3], InvalidOption> {
     content.options_mut().add(OptionNumber::ETAG, b"abcd")?;
     content.set_content_format(ContentFormat::JSON);
     content.set_max_age(30);
-    content.set_payload(r#"{"temperature":22.3,"unit":"C"}"#);
+    content.payload = r#"{"temperature":22.3,"unit":"C"}"#.into();
 
     let mut block = content.clone();
     // The fourth of 1024 bytes, with more to come (RFC 7959, section 2.2).
     block
         .options_mut()
         .set_uint(OptionNumber::BLOCK2, 3 << 4 | 8 | 6)?;
-    block.set_payload(vec![7; 1024]);
+    block.payload = vec![7; 1024].into();
     Ok([
         ("a GET with a path of two", get),
         ("a 2.05 with 31 bytes", content),

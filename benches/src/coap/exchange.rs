@@ -100,7 +100,7 @@ async fn ours(at: SocketAddr) -> Result<Times> {
     let start = Instant::now();
     for _ in 0..GETS {
         let response = client.get("/").await?;
-        ensure!(!response.payload().is_empty(), "no text");
+        ensure!(!response.payload.is_empty(), "no text");
     }
     let gets = start.elapsed().as_secs_f64();
     let body = body();
@@ -111,7 +111,7 @@ async fn ours(at: SocketAddr) -> Result<Times> {
     let start = Instant::now();
     let response = client.get("/jackfield").await?;
     let get = start.elapsed().as_secs_f64();
-    ensure!(response.payload() == body, "another body came back");
+    ensure!(response.payload == body, "another body came back");
     client.close().await;
     connection.await??;
     Ok(Times { gets, put, get })

@@ -25,7 +25,7 @@
 //! assert_eq!(received, request);
 //!
 //! let mut response = Message::new(Code::CONTENT);
-//! response.set_payload(b"open".to_vec());
+//! response.payload = b"open".to_vec().into();
 //! let protected = server.protect_response(&mut answering, &response)?;
 //! assert_eq!(client.unprotect_response(&mut sent, &protected)?, response);
 //! # Ok(())

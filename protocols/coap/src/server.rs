@@ -26,7 +26,7 @@
 //!             Reply::content(state, ContentFormat::TEXT_PLAIN)
 //!         })
 //!         .put(move |request| {
-//!             *written.lock().unwrap() = request.payload() == b"on";
+//!             *written.lock().unwrap() = request.payload == b"on";
 //!             changed.changed("/lamp");
 //!             Reply::changed()
 //!         });

@@ -90,7 +90,7 @@ impl<S: ByteStream> Peer<S> {
         let options = response.options_mut();
         options.add_text(OptionNumber::ETAG, etag).expect("a tag");
         Block(number, more, B16).set(&mut response, OptionNumber::BLOCK2);
-        response.set_payload([b'0' + number as u8; 16]);
+        response.payload = vec![b'0' + number as u8; 16].into();
         self.send(&response).await;
         request
     }
@@ -100,7 +100,7 @@ impl<S: ByteStream> Peer<S> {
         let request = self.receive().await.expect("a request");
         let mut response = Message::new(code);
         response.set_token(request.token());
-        response.set_payload(text);
+        response.payload = text.to_owned().into();
         self.send(&response).await;
         request
     }
@@ -108,7 +108,7 @@ impl<S: ByteStream> Peer<S> {
     async fn answer(&mut self, request: &Message, text: &str) {
         let mut response = Message::new(Code::CONTENT);
         response.set_token(request.token());
-        response.set_payload(text);
+        response.payload = text.to_owned().into();
         self.send(&response).await;
     }
 }
@@ -199,10 +199,7 @@ async fn a_server_that_breaks_the_protocol_is_told_why() {
     peer.stream.write_all(&malformed).await.expect("it is sent");
     let abort = peer.receive().await.expect("a word");
     assert_eq!(abort.code(), Code::ABORT);
-    assert_eq!(
-        abort.payload(),
-        b"a payload marker without payload, at byte 2"
-    );
+    assert_eq!(abort.payload, "a payload marker without payload, at byte 2");
     let (error, retry_in) = lost(&mut events).await;
     let error_is_typed = matches!(
         &error,
@@ -241,7 +238,7 @@ async fn nothing_but_get_and_fetch_is_made_again_when_its_answer_changes() {
             });
             let mut peer = Peer::of(listener.accept().await.expect("a connection")).await;
             let first = peer.answer_block(0, true, "a").await;
-            assert_eq!(first.payload(), b"precious");
+            assert_eq!(first.payload, "precious");
             let second = if vanishes {
                 peer.answer_with(Code::CHANGED, "all").await
             } else {
@@ -271,7 +268,7 @@ async fn a_fetch_whose_answer_changes_is_made_again_with_its_body() {
         let mut body = Vec::new();
         let last = loop {
             let request = peer.receive().await.expect("a request");
-            body.extend_from_slice(request.payload());
+            body.extend_from_slice(&request.payload);
             let block = Block::of(&request, OptionNumber::BLOCK1).expect("it is large");
             if !block.1 {
                 break request;
@@ -289,7 +286,7 @@ async fn a_fetch_whose_answer_changes_is_made_again_with_its_body() {
         Block(0, true, B16).set(&mut response, OptionNumber::BLOCK2);
         let options = response.options_mut();
         options.add_text(OptionNumber::ETAG, etag).expect("a tag");
-        response.set_payload([b'0'; 16]);
+        response.payload = vec![b'0'; 16].into();
         peer.send(&response).await;
         // As it was in the first phase, without Block1 (RFC 7959, section 2.7).
         let further = peer.answer_block(1, false, "b").await;
@@ -425,7 +422,7 @@ async fn a_server_may_want_smaller_blocks_at_any_time() {
             let smaller = Block(block.0, block.1, B64);
             smaller.set(&mut response, OptionNumber::BLOCK1);
         } else {
-            taken.extend_from_slice(request.payload());
+            taken.extend_from_slice(&request.payload);
             block.set(&mut response, OptionNumber::BLOCK1);
         }
         peer.send(&response).await;
@@ -448,7 +445,7 @@ async fn what_is_small_is_one_exchange() {
     let asked = tokio::spawn(async move {
         let read = client.get("/value").await?;
         let format = ContentFormat::TEXT_PLAIN;
-        client.put("/value", read.into_payload(), format).await?;
+        client.put("/value", read.payload, format).await?;
         client.fetch("/value", "this", format).await?;
         client.delete("/value").await
     });
@@ -461,7 +458,7 @@ async fn what_is_small_is_one_exchange() {
     ] {
         let request = peer.answer_with(code, &method.to_string()).await;
         assert_eq!(request.code(), method);
-        assert_eq!(request.payload(), payload.as_bytes());
+        assert_eq!(request.payload, payload.as_bytes());
         for number in [
             OptionNumber::BLOCK1,
             OptionNumber::BLOCK2,

@@ -94,7 +94,7 @@ fn agree(ours: &Datagram, theirs: &Packet, bytes: &[u8]) {
     assert_eq!(message.code().to_byte(), u8::from(header.code));
     assert_eq!(message.code().to_string(), header.get_code());
     assert_eq!(message.token().as_bytes(), theirs.get_token());
-    assert_eq!(message.payload(), theirs.payload);
+    assert_eq!(message.payload, theirs.payload);
     let options: Vec<(u16, &[u8])> = theirs
         .options()
         .flat_map(|(number, values)| values.iter().map(|value| (*number, value.as_slice())))
@@ -168,7 +168,7 @@ fn generate(random: &mut fastrand::Rng) -> Datagram {
     }
     if random.bool() {
         let payload: Vec<u8> = (0..random.usize(..40)).map(|_| random.u8(..)).collect();
-        message.set_payload(payload);
+        message.payload = payload.into();
     }
     let types = [
         MessageType::Confirmable,

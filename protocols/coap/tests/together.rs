@@ -80,7 +80,7 @@ fn value_site(config: ServerConfig) -> (Site, Arc<Mutex<Vec<u8>>>) {
         .observable()
         .get(move |_| Reply::content(read.lock().expect("no panic").clone(), TEXT))
         .put(move |request| {
-            *written.lock().expect("no panic") = request.payload().to_vec();
+            *written.lock().expect("no panic") = request.payload.to_vec();
             changed.changed("/value");
             Reply::changed()
         });
@@ -150,7 +150,7 @@ async fn a_megabyte_each_way(seed: u64, share: f64) {
         "what arrived is not what was sent"
     );
     let got = client.get("/value").await.expect("it is there");
-    assert!(got.payload() == sent, "what came is not what is there");
+    assert!(got.payload == sent, "what came is not what is there");
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,7 +395,7 @@ async fn a_notification_may_be_large() {
             site.changed("/value");
             loop {
                 match observation.next().await.expect("it goes on") {
-                    Ok(response) if response.payload() == large => break,
+                    Ok(response) if response.payload == large => break,
                     Ok(_) | Err(RequestError::TimedOut) => {}
                     Err(error) => panic!("{share}: {error}"),
                 }
@@ -411,7 +411,7 @@ async fn bodies_that_are_sent_at_once_do_not_mix() {
     let (taken, site) = (Arc::new(Mutex::new(Vec::new())), Site::new(seeded()));
     let written = taken.clone();
     let resource = Resource::new().post(move |request| {
-        let body = request.payload().to_vec();
+        let body = request.payload.to_vec();
         written.lock().expect("no panic").push(body);
         Reply::changed()
     });
@@ -454,7 +454,7 @@ async fn fetches_that_ask_at_once_for_different_parts_get_their_own() {
         asked.spawn(async move {
             let answer = client.fetch("/parts", name.clone(), TEXT).await;
             let expected = format!("{name} ").repeat(1_000);
-            assert!(answer.expect("an answer").payload() == expected.as_bytes());
+            assert!(answer.expect("an answer").payload == expected.as_bytes());
         });
     }
     while let Some(outcome) = asked.join_next().await {

@@ -308,7 +308,7 @@ mod in_a_namespace {
         let answer = timeout(LONG, answers.next()).await.expect("in time");
         let (from, response) = answer.expect("one at least").expect("an answer");
         assert_eq!(from.ip(), V4);
-        let links = Links::parse(response.payload()).expect("a list");
+        let links = Links::parse(&response.payload).expect("a list");
         assert!(links.iter().any(|link| link.target() == "/time"), "{links}");
         drop((network, answers));
         let ended = timeout(LONG, connection).await.expect("in time");

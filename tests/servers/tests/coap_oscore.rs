@@ -117,7 +117,7 @@ async fn requests_and_responses_of_all_kinds() {
     let mut client = Client::new(&server, context(&shared())).await;
     let hello = client.ask(request(Code::GET, "hello")).await;
     assert_eq!(
-        (hello.code(), hello.payload()),
+        (hello.code(), &hello.payload[..]),
         (Code::CONTENT, &b"hello"[..])
     );
     for (code, name) in [
@@ -126,14 +126,14 @@ async fn requests_and_responses_of_all_kinds() {
         (Code::IPATCH, "iPATCH"),
     ] {
         let mut request = request(code, "echo");
-        request.set_payload("this");
+        request.payload = "this".into();
         let answer = client.ask(request).await;
-        assert_eq!(answer.payload(), format!("{name} this").as_bytes());
+        assert_eq!(answer.payload, format!("{name} this"));
     }
     let refused = client.ask(request(Code::GET, "forbidden")).await;
     assert_eq!(refused.code(), Code::FORBIDDEN);
     let slow = client.ask(request(Code::GET, "slow")).await;
-    assert_eq!(slow.payload(), b"at last");
+    assert_eq!(slow.payload, "at last");
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_body_in_blocks_inside() {
             .set_uint(OptionNumber::BLOCK2, number << 4 | 6);
         wanted.expect("it fits");
         let response = client.ask(request).await;
-        body.extend_from_slice(response.payload());
+        body.extend_from_slice(&response.payload);
         let block = response.options().uint(OptionNumber::BLOCK2);
         if block.expect("a block") & 8 == 0 {
             break;
@@ -183,7 +183,7 @@ async fn notifications_in_their_order() {
         let place = notification.options().uint(OptionNumber::OBSERVE);
         assert!(place > Some(order));
         order = place.expect("a notification");
-        let text = str::from_utf8(notification.payload()).expect("text");
+        let text = str::from_utf8(&notification.payload).expect("text");
         let now: u32 = text.parse().expect("a number");
         assert!(Some(now) > tick, "{now} after {tick:?}");
         tick = Some(now);
@@ -252,14 +252,14 @@ async fn the_client_does_all_of_it_and_goes_on_after_a_restart() {
 
     // Blocks, inside, both ways.
     let large = client.get("/large").await.expect("a response");
-    assert_eq!(large.payload().len(), 1 << 20);
+    assert_eq!(large.payload.len(), 1 << 20);
     let body: Vec<u8> = (0..50_000_u32).map(|index| (index % 253) as u8).collect();
     client
         .put("/large", body.clone(), ContentFormat::OCTET_STREAM)
         .await
         .expect("it is stored");
     let large = client.get("/large").await.expect("a response");
-    assert!(large.payload() == body);
+    assert!(large.payload == body);
 
     let mut ticks = client.observe("/ticks").await.expect("an observation");
     let mut before = None;
@@ -280,7 +280,7 @@ async fn a_server_that_starts_again_is_told_that_the_request_is_fresh() {
     let mut server = Aiocoap::start(&[shared()]).await.expect("the server");
     let mut plain = Client::new(&server, context(&shared())).await;
     let hello = plain.ask(request(Code::GET, "hello")).await;
-    assert_eq!(hello.payload(), b"hello");
+    assert_eq!(hello.payload, "hello");
     server.restart().await.expect("it starts again");
     let challenge = plain.ask(request(Code::GET, "hello")).await;
     assert_eq!(challenge.code(), Code::UNAUTHORIZED);
@@ -292,7 +292,7 @@ async fn a_server_that_starts_again_is_told_that_the_request_is_fresh() {
         .set(OptionNumber::ECHO, echo)
         .expect("it was an option's value");
     let hello = plain.ask(fresh).await;
-    assert_eq!(hello.payload(), b"hello");
+    assert_eq!(hello.payload, "hello");
 
     // The client does that by itself.
     let mut server = Aiocoap::start(&[shared()]).await.expect("the server");

@@ -63,7 +63,7 @@ async fn requests_are_answered_in_a_session() {
     for id in 2..50 {
         let time = get(&mut socket, id, "time").await;
         assert_eq!(time.code(), Code::CONTENT);
-        assert!(!time.payload().is_empty());
+        assert!(!time.payload.is_empty());
     }
     drop(socket);
 
@@ -120,7 +120,7 @@ async fn the_client_asks_and_observes_over_it() {
         .await
         .expect("it is stored");
     let stored = client.get("/example_data").await.expect("a response");
-    assert!(stored.payload() == body);
+    assert!(stored.payload == body);
     let mut time = client.observe("/time").await.expect("an observation");
     for _ in 0..2 {
         let now = timeout(LONG, time.next()).await.expect("in time");

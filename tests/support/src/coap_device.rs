@@ -131,7 +131,7 @@ fn resources(state: &Arc<Mutex<State>>) -> Result<Site> {
         .resource_type("firmware")
         .attribute("if", Some("core.p"))
         .put(move |request| {
-            let image = request.payload().to_vec();
+            let image = request.payload.to_vec();
             let reply = fingerprint(&image);
             lock(&written).firmware = image;
             Reply::changed().with_payload(reply, ContentFormat::TEXT_PLAIN)

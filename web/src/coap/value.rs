@@ -24,7 +24,7 @@ pub(super) fn response(response: &Response) -> Object {
         ("ok", code.is_success().into()),
         ("code", code.to_string().into()),
         ("reason", reason.into()),
-        ("payload", Uint8Array::from(response.payload()).into()),
+        ("payload", Uint8Array::from(&response.payload[..]).into()),
         (
             "format",
             or_null(response.content_format().map(|format| format.0)),

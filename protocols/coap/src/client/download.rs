@@ -59,7 +59,7 @@ pub(super) fn is_whole(response: &Message, limit: u64) -> bool {
     response.code() != Code::CONTINUE
         && !options.contains(OptionNumber::BLOCK1)
         && !options.contains(OptionNumber::BLOCK2)
-        && response.payload().len() as u64 <= limit
+        && response.payload.len() as u64 <= limit
 }
 
 /// The blocks of a response, of which none has come.
@@ -128,7 +128,7 @@ impl Download {
     pub(super) fn passed_on(mut self) -> Result<Self, RequestError> {
         if !self.head.code().is_success() {
             let mut refused = self.head;
-            refused.set_payload(self.part.take().unwrap_or_default());
+            refused.payload = self.part.take().unwrap_or_default().into();
             return Err(refusal(refused));
         }
         self.blocks = self.blocks.without_restart();
@@ -181,7 +181,7 @@ impl Download {
             }
         }
         let mut whole = self.head.clone();
-        whole.set_payload(std::mem::take(&mut self.collected));
+        whole.payload = std::mem::take(&mut self.collected).into();
         Ok(whole)
     }
 
@@ -197,8 +197,8 @@ impl Download {
             }
             // FETCH says again what it asks (RFC 8132, section 2.3.2), unless that went in blocks.
             let room = self.exchanges.settings.block_size.min(BlockSize::B1024);
-            if message.code() != Code::FETCH || message.payload().len() > room.bytes() {
-                message.set_shared_payload(Bytes::new());
+            if message.code() != Code::FETCH || message.payload.len() > room.bytes() {
+                message.payload = Bytes::new();
             }
             self.blocks.prepare(&mut message)?;
             let response = self
@@ -221,7 +221,7 @@ impl Download {
     fn take(&mut self, mut response: Message) -> Result<(), RequestError> {
         // Of FETCH, the body is a part of what is asked; any other is not needed any more.
         if self.request.message.code() != Code::FETCH {
-            self.request.message.set_shared_payload(Bytes::new());
+            self.request.message.payload = Bytes::new();
         }
         let begun = self.blocks.received() > 0;
         if begun && self.passed_on && !response.code().is_success() {
@@ -235,7 +235,7 @@ impl Download {
             DownloadStep::More => {}
             DownloadStep::Last => self.ended = true,
         }
-        self.part = Some(response.take_payload());
+        self.part = Some(std::mem::take(&mut response.payload).into());
         if !begun || !response.code().is_success() {
             response.options_mut().remove(OptionNumber::BLOCK1);
             response.options_mut().remove(OptionNumber::BLOCK2);

@@ -407,7 +407,7 @@ impl Client {
         progress: impl FnMut(Progress) + Send,
     ) -> Result<Response, RequestError> {
         let mut request = self.exchanges.complete(request)?;
-        request.message.take_payload();
+        request.message.payload.clear();
         // What was fetched is kept by what was asked, and that is not there any more.
         let cache = self.cache.as_ref();
         let cache = cache.filter(|_| request.message.code() != Code::FETCH);
@@ -447,7 +447,7 @@ impl Client {
             target = target.with_query(filter)?;
         }
         let response = self.get(target).await?;
-        Links::parse(response.payload()).map_err(RequestError::BadLinks)
+        Links::parse(&response.payload).map_err(RequestError::BadLinks)
     }
 
     /// Asks the server whether it is there, as soon as there is a connection.

@@ -109,7 +109,7 @@ pub(super) async fn send(
     exchanges: &Exchanges,
     request: &mut Request,
 ) -> Result<Message, RequestError> {
-    let body = request.message.share_payload();
+    let body = request.message.payload.clone();
     if body.is_empty() {
         // There is nothing to cut, whatever the carrier can take.
         return exchanges.exchange(request, request.message.clone()).await;
@@ -141,7 +141,7 @@ pub(super) async fn read(
     if !more {
         let length = body.len();
         let mut message = request.message.clone();
-        message.set_shared_payload(body);
+        message.payload = body;
         let response = exchanges.exchange(request, message).await?;
         match hinted(&response, length) {
             None => {
@@ -206,7 +206,7 @@ async fn send_in_blocks(
         let (block, more) = source.at(upload.offset(), upload.room()).await?;
         let sent = upload.offset() + block.len() as u64;
         let mut message = request.message.clone();
-        message.set_shared_payload(block);
+        message.payload = block;
         upload.prepare(&mut message, more)?;
         // The last block makes the server act; the others it has, or has not.
         let response = match message.code() {
@@ -248,14 +248,14 @@ mod tests {
         let body = vec![7; 5000];
         let begin = body.as_ptr().addr();
         let mut request = Request::put("/").expect("a target");
-        request.message.set_payload(body);
-        let source = &mut Source::Bytes(request.message.share_payload());
+        request.message.payload = body.into();
+        let source = &mut Source::Bytes(request.message.payload.clone());
         for (offset, length, more) in [(0, 2048, true), (2048, 2048, true), (4096, 904, false)] {
             let (block, follows) = source.at(offset, 2048).await.expect("a block");
             assert_eq!((block.len(), follows), (length, more));
             let mut message = request.message.clone();
-            message.set_shared_payload(block);
-            let at = message.clone().payload().as_ptr().addr();
+            message.payload = block;
+            let at = message.clone().payload.as_ptr().addr();
             assert_eq!(at - begin, usize::try_from(offset).expect("it is small"));
         }
         let (behind, more) = source.at(5001, 2048).await.expect("no block");
@@ -264,8 +264,8 @@ mod tests {
         let mut whole = request.message.clone();
         drop(request);
         *source = Source::Bytes(Bytes::new());
-        assert_eq!(whole.payload().as_ptr().addr(), begin);
-        let taken = whole.take_payload();
+        assert_eq!(whole.payload.as_ptr().addr(), begin);
+        let taken = std::mem::take(&mut whole.payload);
         assert_eq!(taken.as_ptr().addr(), begin);
     }
 }

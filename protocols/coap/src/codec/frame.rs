@@ -12,7 +12,7 @@ const EXTENDED: [u64; 3] = [13, 269, 65805];
 ///
 /// let mut message = Message::new(Code::CONTENT);
 /// message.set_token("t".parse()?);
-/// message.set_payload("22.3 degrees Celsius");
+/// message.payload = "22.3 degrees Celsius".into();
 /// let mut frame = Vec::new();
 /// message.write_frame(&mut frame);
 /// assert_eq!(frame, b"\xd1\x08\x45t\xff22.3 degrees Celsius");
@@ -195,7 +195,7 @@ mod tests {
         ] {
             let mut message = Message::new(Code::CONTENT);
             message.set_token("ab".parse().expect("a token"));
-            message.set_payload(vec![b'x'; payload]);
+            message.payload = vec![b'x'; payload].into();
             let mut frame = Vec::new();
             message.write_frame(&mut frame);
             assert_eq!(frame.len(), message.frame_len());

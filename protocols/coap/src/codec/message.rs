@@ -17,8 +17,9 @@ pub struct Message {
     code: Code,
     token: Token,
     options: Options,
-    /// Shared, so that what repeats, cuts or keeps a message copies no body.
-    payload: Bytes,
+    /// Its payload; none and an empty one are the same. What repeats, cuts or keeps a message shares
+    /// it, and copies no body.
+    pub payload: Bytes,
 }
 
 impl Message {
@@ -60,31 +61,6 @@ impl Message {
     /// Its options, to change.
     pub fn options_mut(&mut self) -> &mut Options {
         &mut self.options
-    }
-
-    /// Its payload; no payload and an empty one are the same.
-    pub fn payload(&self) -> &[u8] {
-        &self.payload
-    }
-
-    /// Gives it another payload.
-    pub fn set_payload(&mut self, payload: impl Into<Vec<u8>>) {
-        self.payload = payload.into().into();
-    }
-
-    /// Its payload, of which no byte is copied.
-    pub(crate) fn share_payload(&self) -> Bytes {
-        self.payload.clone()
-    }
-
-    /// Gives it a payload that others have as well.
-    pub(crate) fn set_shared_payload(&mut self, payload: Bytes) {
-        self.payload = payload;
-    }
-
-    /// Takes the payload out.
-    pub fn take_payload(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.payload).into()
     }
 
     /// What the payload is.

@@ -166,7 +166,7 @@ fn until(now: Instant, age: Duration) -> Instant {
 
 fn size_of(key: &[u8], response: &Message) -> usize {
     let options: usize = response.options().iter().map(|(_, it)| it.len() + 4).sum();
-    key.len() + options + response.payload().len()
+    key.len() + options + response.payload.len()
 }
 
 /// What two requests must have in common for one's response to be the other's (RFC 7252, section
@@ -200,7 +200,7 @@ fn key(request: &Message) -> Option<Vec<u8>> {
     if code == Code::FETCH {
         // Behind the last option; 0xffff is no option's number here.
         key.extend_from_slice(&[0xff, 0xff]);
-        key.extend_from_slice(request.payload());
+        key.extend_from_slice(&request.payload);
     }
     Some(key)
 }
@@ -251,7 +251,7 @@ mod tests {
 
     fn content(payload: &[u8], etag: Option<&[u8]>, age: Option<u32>) -> Message {
         let mut response = Message::new(Code::CONTENT);
-        response.set_payload(payload);
+        response.payload = payload.to_vec().into();
         if let Some(etag) = etag {
             let options = response.options_mut();
             options
@@ -266,7 +266,7 @@ mod tests {
 
     fn fresh(cache: &mut Cache, request: &Message, now: Instant) -> Option<Vec<u8>> {
         match cache.look(request, now) {
-            Cached::Fresh(mut response) => Some(response.take_payload()),
+            Cached::Fresh(response) => Some(response.payload.into()),
             _ => None,
         }
     }
@@ -302,7 +302,7 @@ mod tests {
             .revalidate(&get("a"), &valid, later)
             .expect("it holds");
         assert_eq!(
-            (response.payload(), response.max_age()),
+            (&response.payload[..], response.max_age()),
             (&b"1"[..], Some(7))
         );
         let then = later + Duration::from_secs(6);
@@ -318,10 +318,10 @@ mod tests {
         json.set_accept(crate::codec::ContentFormat::JSON);
         assert_eq!(fresh(&mut cache, &json, now), None);
         let mut one = request(Code::FETCH, "a");
-        one.set_payload("one");
+        one.payload = "one".into();
         cache.take(&one, &content(b"2", None, None), now);
         assert_eq!(fresh(&mut cache, &one, now), Some(b"2".to_vec()));
-        one.set_payload("two");
+        one.payload = "two".into();
         assert_eq!(fresh(&mut cache, &one, now), None);
     }
 

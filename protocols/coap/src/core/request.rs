@@ -146,7 +146,7 @@ impl Request {
     /// The same with a body, however long it is: what does not fit into a message goes in blocks.
     #[must_use]
     pub fn with_payload(mut self, payload: impl Into<Vec<u8>>, format: ContentFormat) -> Self {
-        self.message.set_payload(payload);
+        self.message.payload = payload.into().into();
         self.message.set_content_format(format);
         self
     }

@@ -2,18 +2,24 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::codec::{Code, ContentFormat, Message, OptionNumber, Options, Target};
 
 /// A response, its whole body included.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
+    /// The body.
+    pub payload: Bytes,
+    /// The rest of it.
     message: Message,
 }
 
 impl Response {
     /// The response that a message is.
-    pub(crate) fn new(message: Message) -> Self {
-        Self { message }
+    pub(crate) fn new(mut message: Message) -> Self {
+        let payload = std::mem::take(&mut message.payload);
+        Self { payload, message }
     }
 
     /// The code.
@@ -21,19 +27,9 @@ impl Response {
         self.message.code()
     }
 
-    /// The body.
-    pub fn payload(&self) -> &[u8] {
-        self.message.payload()
-    }
-
-    /// The body, taken out.
-    pub fn into_payload(mut self) -> Vec<u8> {
-        self.message.take_payload()
-    }
-
     /// The body, where it is UTF-8.
     pub fn text(&self) -> Option<&str> {
-        str::from_utf8(self.payload()).ok()
+        str::from_utf8(&self.payload).ok()
     }
 
     /// What the body is, where the server says so.
@@ -90,7 +86,11 @@ impl Response {
 /// Without the body, of which it says the length.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.message.fmt(f)
+        f.debug_struct("Response")
+            .field("code", &self.code())
+            .field("options", self.options())
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish()
     }
 }
 

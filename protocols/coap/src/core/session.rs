@@ -306,7 +306,7 @@ impl<L: MessageLayer> Session<L> {
         if !self.layer.is_reliable() && received.message.has_reserved_block() {
             // RFC 7959, section 2.2.
             let mut refusal = Message::new(Code::BAD_REQUEST);
-            refusal.set_payload(BlockError::ReservedSize.to_string());
+            refusal.payload = BlockError::ReservedSize.to_string().into();
             // Where it can't be sent, the client asks again, or gives up.
             let _ = self.respond(now, &received.reception, refusal);
             return;

@@ -319,7 +319,7 @@ impl StreamLayer {
                 });
             }
             Some(Signal::Abort { bad_option }) => {
-                let payload = message.payload();
+                let payload = &message.payload[..];
                 let payload = payload.get(..MAX_DIAGNOSTIC).unwrap_or(payload);
                 return Err(LayerError::Aborted {
                     diagnostic: String::from_utf8_lossy(payload).into_owned(),

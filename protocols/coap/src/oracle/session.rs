@@ -171,7 +171,7 @@ impl Play {
         if self.download.prepare(&mut request).is_ok() {
             match self.download.answered(response) {
                 Ok(DownloadStep::Restart) => self.received = 0,
-                Ok(_) => self.received += response.payload().len() as u64,
+                Ok(_) => self.received += response.payload.len() as u64,
                 Err(_) => {}
             }
             assert!(self.download.received() <= LIMIT);
@@ -179,7 +179,7 @@ impl Play {
         let rest = usize::try_from(LIMIT.saturating_sub(self.upload.offset())).unwrap_or(0);
         let block = rest.min(self.upload.room());
         let mut request = Message::new(Code::PUT);
-        request.set_payload(vec![0; block]);
+        request.payload = vec![0; block].into();
         if self.upload.prepare(&mut request, block < rest).is_ok() {
             let (before, room) = (self.upload.offset(), self.upload.room());
             match self.upload.answered(response) {
@@ -195,7 +195,7 @@ impl Play {
             }
         }
         if let Some(block) = response.block1() {
-            let (payload, size) = (response.payload(), BlockSize::B64);
+            let (payload, size) = (&response.payload, BlockSize::B64);
             let _ = self.assembly.take(block, payload, size, LIMIT as usize);
             assert!(self.assembly.len() as u64 <= LIMIT);
         }
@@ -205,7 +205,7 @@ impl Play {
             let from = part.block2().map_or(0, Block::offset) as usize;
             assert!(
                 body.get(from..)
-                    .is_some_and(|rest| rest.starts_with(part.payload()))
+                    .is_some_and(|rest| rest.starts_with(&part.payload))
             );
         }
         let request = Message::new(Code::GET);
@@ -354,6 +354,6 @@ fn synthetic([code, options, value, length]: [u8; 4]) -> Message {
         (0..=127, Some(block)) => block.size().bytes(),
         _ => usize::from(length),
     };
-    response.set_payload(vec![length as u8; length]);
+    response.payload = vec![length as u8; length].into();
     response
 }

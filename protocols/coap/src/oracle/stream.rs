@@ -198,6 +198,6 @@ fn settings(size: u8) -> Message {
 fn message(code: Code, token: u8, payload: usize) -> Message {
     let mut message = Message::new(code);
     message.set_token(Token::new(&[token]).unwrap_or_default());
-    message.set_payload(vec![b'x'; payload]);
+    message.payload = vec![b'x'; payload].into();
     message
 }

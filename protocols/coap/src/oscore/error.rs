@@ -125,7 +125,7 @@ impl Refusal {
             let mut response = Message::new(code);
             response.set_token(request.token());
             response.set_max_age(0);
-            response.set_payload(diagnostic);
+            response.payload = diagnostic.into();
             response
         });
         Self { error, response }

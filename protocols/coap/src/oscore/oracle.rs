@@ -83,7 +83,7 @@ fn plaintext(data: &[u8], is_request: bool) {
             return;
         }
         message.options_mut().insert(OptionNumber::OSCORE, &[9, 7]);
-        message.set_payload(sealed);
+        message.payload = sealed.into();
         if let Ok((plain, _)) = server.unprotect_request(&message) {
             assert!(plain.code().is_request());
             let (mut client, mut server) = contexts();
@@ -112,7 +112,7 @@ fn plaintext(data: &[u8], is_request: bool) {
         }
         message.set_code(Code::CHANGED);
         message.options_mut().insert(OptionNumber::OSCORE, &[]);
-        message.set_payload(sealed);
+        message.payload = sealed.into();
         if let Ok(plain) = client.unprotect_response(&mut sent, &message) {
             assert!(plain.code().is_response());
             client
@@ -126,7 +126,7 @@ fn plaintext(data: &[u8], is_request: bool) {
                     .unprotect_response(&mut sent, &again)
                     .expect("it is ours");
                 assert_eq!(again.code(), plain.code());
-                assert_eq!(again.payload(), plain.payload());
+                assert_eq!(again.payload, plain.payload);
             }
         }
     }

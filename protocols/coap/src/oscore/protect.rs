@@ -336,7 +336,7 @@ impl Context {
         outer
             .options_mut()
             .insert(OptionNumber::OSCORE, &header.encode());
-        inner.set_shared_payload(message.share_payload());
+        inner.payload = message.payload.clone();
 
         let capacity = 1 + inner.body_len() + self.algorithm.tag_length();
         let mut plaintext = Vec::with_capacity(capacity);
@@ -346,7 +346,7 @@ impl Context {
             .cipher
             .seal(nonce, additional_data, &mut plaintext)
             .map_err(|_| too_long())?;
-        outer.set_payload(plaintext);
+        outer.payload = plaintext.into();
         Ok(outer)
     }
 
@@ -358,10 +358,10 @@ impl Context {
         additional_data: &[u8],
     ) -> Result<Message, Error> {
         // Nothing that was encrypted is shorter than its tag and a code.
-        if message.payload().len() <= self.algorithm.tag_length() {
+        if message.payload.len() <= self.algorithm.tag_length() {
             return Err(undecodable());
         }
-        let mut plaintext = message.payload().to_vec();
+        let mut plaintext = message.payload.to_vec();
         self.recipient
             .cipher
             .open(nonce, additional_data, &mut plaintext)

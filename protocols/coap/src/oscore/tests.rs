@@ -42,7 +42,7 @@ fn observing(path: &str) -> Message {
 fn content(payload: &str) -> Message {
     let mut response = Message::new(Code::CONTENT);
     response.set_token("tok".parse().expect("a token"));
-    response.set_payload(payload);
+    response.payload = payload.to_owned().into();
     response
 }
 
@@ -61,7 +61,7 @@ fn what_is_for_the_server_alone_is_inside() {
     let (mut client, mut server) = pair();
     let mut request = get("lock");
     request.set_code(Code::PUT);
-    request.set_payload("open");
+    request.payload = "open".into();
     let options = request.options_mut();
     for (number, value) in [
         (OptionNumber::URI_HOST, &b"a.example"[..]),
@@ -138,7 +138,7 @@ fn each_request_is_accepted_once() {
         let response = refusal.into_response().expect("an answer");
         assert_eq!(response.code(), Code::UNAUTHORIZED);
         assert_eq!(response.max_age(), Some(0));
-        assert_eq!(response.payload(), b"Replay detected");
+        assert_eq!(response.payload, "Replay detected");
     }
 }
 
@@ -155,11 +155,11 @@ fn what_can_not_be_verified_is_refused_with_the_code_that_the_rfc_names() {
         changed
     };
     let mut forged = protected.clone();
-    let mut payload = forged.take_payload();
+    let mut payload = forged.payload.to_vec();
     payload[0] ^= 1;
-    forged.set_payload(payload);
+    forged.payload = payload.into();
     let mut short = protected.clone();
-    short.set_payload([0; 8]);
+    short.payload = vec![0; 8].into();
     let mut fragment = protected.clone();
     fragment.set_block1(Block::new(0, true, BlockSize::at_most(64)).expect("a block"));
     for (what, message, expected) in [
@@ -227,7 +227,7 @@ fn a_response_belongs_to_its_request() {
     let verified = client
         .unprotect_response(&mut first_sent, &first)
         .expect("ours");
-    assert_eq!(verified.payload(), b"A");
+    assert_eq!(verified.payload, "A");
     assert_eq!(
         kind(client.unprotect_response(&mut first_sent, &first)),
         ErrorKind::Replay
@@ -245,7 +245,7 @@ fn a_response_belongs_to_its_request() {
     );
     // What is not protected is nobody's word.
     let mut plain = Message::new(Code::UNAUTHORIZED);
-    plain.set_payload("Replay detected");
+    plain.payload = "Replay detected".into();
     assert_eq!(
         kind(client.unprotect_response(&mut second_sent, &plain)),
         ErrorKind::Unprotected
@@ -294,7 +294,7 @@ fn notifications_are_accepted_in_their_order_and_once() {
         match accept(number) {
             Ok(verified) => {
                 assert!(fresh, "{number}");
-                assert_eq!(verified.payload(), number.to_string().as_bytes());
+                assert_eq!(verified.payload, number.to_string().as_bytes());
                 let order = verified.observe().expect("a notification");
                 assert!(order > before);
                 before = order;
@@ -367,7 +367,7 @@ fn what_can_not_be_protected_costs_no_number() {
         .set(OptionNumber::PROXY_URI, uri)
         .expect("an option");
     let mut large = get("a");
-    large.set_payload(vec![0; 65_530]);
+    large.payload = vec![0; 65_530].into();
     for message in [
         nested,
         proxied,
@@ -386,7 +386,7 @@ fn what_can_not_be_protected_costs_no_number() {
         Some(&b"\x09\0c"[..])
     );
     let mut largest = get("a");
-    largest.set_payload(vec![0; 65_528]);
+    largest.payload = vec![0; 65_528].into();
     client.protect_request(&largest).expect("it fits");
 }
 
@@ -578,7 +578,7 @@ async fn a_server_that_starts_again_takes_no_replay() {
         .unprotect_response(&mut sent, &response)
         .expect("ours");
     assert_eq!(response.code(), Code::UNAUTHORIZED);
-    assert!(response.payload().is_empty() && response.options().len() == 1);
+    assert!(response.payload.is_empty() && response.options().len() == 1);
     let echo = response
         .options()
         .get(OptionNumber::ECHO)

@@ -189,7 +189,7 @@ fn requests_are_protected_and_verified_as_in_c4_to_c6() {
         let (protected, _) = ours.protect_request(&request.message).expect(title);
         let option = protected.options().get(OptionNumber::OSCORE);
         assert_eq!(option, Some(&bytes(&vector.option)[..]), "{title}");
-        assert_eq!(protected.payload(), bytes(&vector.ciphertext), "{title}");
+        assert_eq!(protected.payload, bytes(&vector.ciphertext), "{title}");
         let unprotected = std::mem::replace(&mut request.message, protected);
         assert_eq!(request.to_bytes(), bytes(&vector.protected), "{title}");
 
@@ -241,7 +241,7 @@ fn responses_are_protected_and_verified_as_in_c7_and_c8() {
             Some(&bytes(&vector.option)[..]),
             "{title}"
         );
-        assert_eq!(protected.payload(), bytes(&vector.ciphertext), "{title}");
+        assert_eq!(protected.payload, bytes(&vector.ciphertext), "{title}");
         let unprotected = std::mem::replace(&mut response.message, protected);
         assert_eq!(response.to_bytes(), bytes(&vector.protected), "{title}");
 

@@ -103,7 +103,7 @@ impl Resource {
 
     pub(super) fn reply(&mut self, request: &Message) -> Reply {
         match self.handlers.get_mut(&request.code().to_byte()) {
-            Some(handler) => handler(&Asked(request)),
+            Some(handler) => handler(&Asked::new(request)),
             None => Reply::error(Code::METHOD_NOT_ALLOWED, ""),
         }
     }
@@ -121,37 +121,41 @@ impl fmt::Debug for Resource {
 
 /// What is asked of a resource: a request with its whole body.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a>(&'a Message);
+pub struct Asked<'a> {
+    /// The body.
+    pub payload: &'a [u8],
+    message: &'a Message,
+}
 
 impl<'a> Asked<'a> {
-    /// The method.
-    pub fn method(&self) -> Code {
-        self.0.code()
+    pub(super) fn new(message: &'a Message) -> Self {
+        let payload = &message.payload;
+        Self { payload, message }
     }
 
-    /// The body.
-    pub fn payload(&self) -> &'a [u8] {
-        self.0.payload()
+    /// The method.
+    pub fn method(&self) -> Code {
+        self.message.code()
     }
 
     /// The body, where it is UTF-8.
     pub fn text(&self) -> Option<&'a str> {
-        str::from_utf8(self.payload()).ok()
+        str::from_utf8(self.payload).ok()
     }
 
     /// What the body is, where the client says so.
     pub fn content_format(&self) -> Option<ContentFormat> {
-        self.0.content_format()
+        self.message.content_format()
     }
 
     /// The arguments of the query.
     pub fn query(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.0.uri_query()
+        self.message.uri_query()
     }
 
     /// The request.
     pub fn message(&self) -> &'a Message {
-        self.0
+        self.message
     }
 }
 
@@ -194,14 +198,14 @@ impl Reply {
     /// An error, with a word for a person.
     pub fn error(code: Code, diagnostic: &str) -> Self {
         let mut reply = Self::new(code);
-        reply.message.set_payload(diagnostic);
+        reply.message.payload = diagnostic.to_owned().into();
         reply
     }
 
     /// The same, with this payload, however large.
     #[must_use]
     pub fn with_payload(mut self, payload: impl Into<Vec<u8>>, format: ContentFormat) -> Self {
-        self.message.set_payload(payload);
+        self.message.payload = payload.into().into();
         self.message.set_content_format(format);
         self
     }

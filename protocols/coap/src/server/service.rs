@@ -230,12 +230,12 @@ impl Service {
                 limit: limit as u64,
             })
         } else {
-            let payload = request.payload();
+            let payload = &request.payload;
             transfer.what.take(block, payload, size, limit)
         };
         match taken {
             Ok(Taken::Complete(block)) => {
-                request.set_payload(transfer.what.into_body());
+                request.payload = transfer.what.into_body().into();
                 Ok(Some(block))
             }
             Ok(Taken::More(block)) => {
@@ -266,7 +266,7 @@ impl Service {
             return;
         }
         let whole = response.clone();
-        let body = response.take_payload();
+        let body = std::mem::take(&mut response.payload);
         if let Err(error) = cut(response, &body, asked, size, most) {
             *response = refusal(error);
             return;
@@ -423,7 +423,7 @@ fn refusal(error: BlockError) -> Message {
     {
         let _ = response.options_mut().set_uint(OptionNumber::SIZE1, limit);
     }
-    response.set_payload(error.to_string());
+    response.payload = error.to_string().into();
     response
 }
 
@@ -460,7 +460,7 @@ fn transfer_key(request: &Message, tagged: bool) -> Vec<u8> {
 fn response_key(request: &Message, with_body: bool) -> Vec<u8> {
     let mut key = transfer_key(request, false);
     if with_body && request.code() == Code::FETCH {
-        key.extend_from_slice(request.payload());
+        key.extend_from_slice(&request.payload);
     }
     key
 }

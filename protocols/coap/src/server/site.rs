@@ -175,7 +175,7 @@ fn judge(request: &Message, mut reply: Reply) -> Reply {
     let etag = reply.message.etags().next();
     if etag.is_some() && request.etags().any(|held| Some(held) == etag) {
         reply.message.set_code(Code::VALID);
-        reply.message.take_payload();
+        reply.message.payload.clear();
         let options = reply.message.options_mut();
         options.remove(OptionNumber::CONTENT_FORMAT);
     }

@@ -66,7 +66,7 @@ pub(crate) fn message(words: &[String]) -> Message {
             let times = repeat.strip_prefix('*').map_or(1, |times| {
                 times.parse().unwrap_or_else(|_| panic!("{word}"))
             });
-            message.set_payload(bytes(OptionFormat::String, value).repeat(times));
+            message.payload = bytes(OptionFormat::String, value).repeat(times).into();
         } else {
             let number = number(name);
             let format = number
@@ -104,7 +104,7 @@ pub(crate) fn written(message: &Message) -> String {
         let name = definition.map_or_else(|| format!("#{}", number.0), |_| number.to_string());
         words.push(format!("{name}={}", written_value(format, value)));
     }
-    match message.payload() {
+    match &message.payload[..] {
         [] => {}
         [first, rest @ ..] if rest.len() > 16 && rest.iter().all(|byte| byte == first) => {
             let value = written_value(OptionFormat::String, &[*first]);
@@ -225,10 +225,10 @@ fn push_raw(message: &mut Message, number: OptionNumber, value: &[u8]) {
         before = number.0;
     }
     let code = message.code();
-    let payload = message.payload().to_vec();
+    let payload = message.payload.clone();
     *message = Datagram::decode(&bytes).expect("a message").message;
     message.set_code(code);
-    message.set_payload(payload);
+    message.payload = payload;
 }
 
 fn extend(value: u16) -> (u8, Vec<u8>) {

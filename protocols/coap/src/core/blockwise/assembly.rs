@@ -102,7 +102,7 @@ pub(crate) fn cut(
     };
     let (from, size) = match asked {
         None if body.len() <= room(size) => {
-            response.set_payload(body);
+            response.payload = body.to_vec().into();
             return Ok(());
         }
         None => (0, size),
@@ -126,7 +126,7 @@ pub(crate) fn cut(
     {
         let _ = response.options_mut().set_uint(OptionNumber::SIZE2, total);
     }
-    response.set_payload(part);
+    response.payload = part.to_vec().into();
     Ok(())
 }
 
@@ -188,7 +188,7 @@ mod tests {
                 download.prepare(&mut request).expect("a block");
                 let mut response = Message::new(Code::CONTENT);
                 cut(&mut response, &body, request.block2(), size, most).expect("it is there");
-                got.extend_from_slice(response.payload());
+                got.extend_from_slice(&response.payload);
                 if download.answered(&response) == Ok(DownloadStep::Last) {
                     break;
                 }
@@ -209,6 +209,6 @@ mod tests {
             Err(BlockError::TooMuchAsked)
         );
         assert_eq!(cut_there(&mut response, &[0; 17]), Ok(()));
-        assert_eq!(response.payload().len(), 1);
+        assert_eq!(response.payload.len(), 1);
     }
 }

@@ -107,7 +107,7 @@ impl Download {
         if response.code() == Code::CONTINUE {
             return Err(BlockError::TooMuchAsked);
         }
-        let length = response.payload().len();
+        let length = response.payload.len();
         let begun = self.offset > 0;
         let Some(block) = response.block2() else {
             if begun && response.code().is_success() {
@@ -194,7 +194,7 @@ mod tests {
     fn block(number: u32, more: bool, size: BlockSize, length: usize, etag: &[u8]) -> Message {
         let mut response = Message::new(Code::CONTENT);
         response.set_block2(Block::new(number, more, size).expect("a small number"));
-        response.set_payload(vec![0; length]);
+        response.payload = vec![0; length].into();
         if !etag.is_empty() {
             let options = response.options_mut();
             options
@@ -246,7 +246,7 @@ mod tests {
         let passed_on = Download::new(Code::GET, None, 1000).without_restart();
         for fresh in once.into_iter().chain([passed_on]) {
             let mut small = Message::new(Code::CONTENT);
-            small.set_payload("all of it");
+            small.payload = "all of it".into();
             let other = block(1, true, BlockSize::B16, 16, b"b");
             for changed in [small, other] {
                 let mut download = fresh.clone();

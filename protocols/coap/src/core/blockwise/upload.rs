@@ -65,7 +65,7 @@ impl Upload {
     /// [`BlockError::TooManyBlocks`]; [`BlockError::WrongLength`] where more follow, and the payload
     /// is no whole block.
     pub(crate) fn prepare(&mut self, request: &mut Message, more: bool) -> Result<(), BlockError> {
-        let length = request.payload().len();
+        let length = request.payload.len();
         let unit = self.size.bytes();
         if length > self.room() || more && (length == 0 || !length.is_multiple_of(unit)) {
             return Err(BlockError::WrongLength);
@@ -156,7 +156,7 @@ mod tests {
 
     fn send(upload: &mut Upload, length: usize, more: bool) -> Result<String, BlockError> {
         let mut request = Message::new(Code::PUT);
-        request.set_payload(vec![0; length]);
+        request.payload = vec![0; length].into();
         upload.prepare(&mut request, more)?;
         Ok(request.block1().expect("set").to_string())
     }
@@ -169,7 +169,7 @@ mod tests {
             let rest = 300 - usize::try_from(upload.offset()).expect("a small number");
             let length = rest.min(upload.room());
             let mut request = Message::new(Code::PUT);
-            request.set_payload(vec![0; length]);
+            request.payload = vec![0; length].into();
             let prepared = upload.prepare(&mut request, length < rest);
             prepared.expect("a block");
             sent += 1;

@@ -21,7 +21,7 @@ fn get(token: &str) -> Message {
 fn content(token: &str) -> Message {
     let mut message = Message::new(Code::CONTENT);
     message.set_token(token.parse().expect("a token"));
-    message.set_payload("22.3");
+    message.payload = "22.3".into();
     message
 }
 
@@ -440,7 +440,7 @@ fn a_member_of_a_group_takes_its_leisure() {
 fn what_can_not_be_sent_is_told() {
     let (mut layer, now) = (layer(), Instant::now());
     let mut large = content("t");
-    large.set_payload(vec![0; 2000]);
+    large.payload = vec![0; 2000].into();
     let refused = layer.send(now, PEER, large, Reliability::Confirmable);
     assert!(matches!(
         refused,

@@ -358,7 +358,7 @@ fn a_protected_request_takes_its_protected_response_and_no_other() {
     assert_eq!(plain.code(), Code::GET);
     let response = server.answer(&mut exchange, None);
     let mut forged = response.clone();
-    forged.set_payload([0; 20]);
+    forged.payload = vec![0; 20].into();
     assert_eq!(play.answer(SERVER, &request, forged), Verdict::Accept);
     assert_eq!(play.told(), None);
     assert_eq!(play.answer(SERVER, &request, response), Verdict::Accept);

@@ -102,7 +102,7 @@ pub(super) fn abort(diagnostic: &str, bad_option: Option<OptionNumber>) -> Messa
     if let Some(number) = bad_option {
         push_uint(&mut message, BAD_CSM_OPTION, number.0.into());
     }
-    message.set_payload(diagnostic);
+    message.payload = diagnostic.to_owned().into();
     message
 }
 

@@ -18,7 +18,7 @@ fn ready() -> StreamLayer {
 fn message(code: Code, token: &str, payload: &str) -> Message {
     let mut message = Message::new(code);
     message.set_token(token.parse().expect("a token"));
-    message.set_payload(payload);
+    message.payload = payload.to_owned().into();
     message
 }
 
@@ -114,7 +114,7 @@ fn a_critical_option_that_is_not_known_is_named() {
         Signal::decode(&abort),
         Ok(Some(Signal::Abort { bad_option }))
     );
-    assert!(!abort.payload().is_empty());
+    assert!(!abort.payload.is_empty());
 
     // The other side learns of it.
     let mut layer = ready();
@@ -127,7 +127,7 @@ fn a_critical_option_that_is_not_known_is_named() {
         panic!("{error}");
     };
     assert_eq!(bad_option, Some(OptionNumber(301)));
-    assert_eq!(diagnostic.as_bytes(), abort.payload());
+    assert_eq!(diagnostic.as_bytes(), abort.payload);
     assert_eq!(sent(&mut layer), [], "it has said its last word");
 }
 

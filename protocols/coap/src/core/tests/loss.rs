@@ -127,14 +127,14 @@ struct Totals {
 }
 
 fn number(message: &Message) -> u32 {
-    let bytes = message.payload().try_into().expect("a number");
+    let bytes = message.payload[..].try_into().expect("a number");
     u32::from_be_bytes(bytes)
 }
 
 fn message(code: Code, number: u32, token: Token) -> Message {
     let mut message = Message::new(code);
     message.set_token(token);
-    message.set_payload(number.to_be_bytes());
+    message.payload = number.to_be_bytes().to_vec().into();
     message
 }
 

@@ -94,11 +94,11 @@ impl Protocol for Observations {
 
     fn told(&mut self, event: ExchangeEvent) -> Option<String> {
         let (text, last) = match event {
-            ExchangeEvent::Response { message, last, .. } if message.payload().is_empty() => {
+            ExchangeEvent::Response { message, last, .. } if message.payload.is_empty() => {
                 (message.code().to_string(), last)
             }
             ExchangeEvent::Response { message, last, .. } => {
-                let text = String::from_utf8_lossy(message.payload()).into_owned();
+                let text = String::from_utf8_lossy(&message.payload).into_owned();
                 (text, last)
             }
             ExchangeEvent::Failed { error, last, .. } => (error.to_string(), last),

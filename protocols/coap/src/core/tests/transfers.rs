@@ -45,7 +45,7 @@ impl Transfer {
                 let rest = *length - usize::try_from(upload.offset()).expect("a length");
                 let block = rest.min(upload.room());
                 request = Message::new(Code::PUT);
-                request.set_payload(vec![0; block]);
+                request.payload = vec![0; block].into();
                 upload.prepare(&mut request, block < rest).expect("a block");
             }
             Part::None | Part::Serve(..) | Part::Collect(..) => return,
@@ -83,7 +83,7 @@ impl DatagramCore for Transfer {
                 self.goes_on(step, is_over);
             }
             Part::Upload(upload, _) => {
-                message.take_payload();
+                message.payload.clear();
                 let step = upload.answered(&message);
                 let step = step.map_err(|error| error.to_string())?;
                 let is_over = matches!(step, UploadStep::Done);
@@ -99,7 +99,7 @@ impl DatagramCore for Transfer {
             }
             Part::Collect(assembly, size) => {
                 let block = message.block1().expect("a block");
-                let taken = assembly.take(block, message.payload(), *size, 1 << 20);
+                let taken = assembly.take(block, &message.payload, *size, 1 << 20);
                 let (code, block) = match taken {
                     Ok(Taken::More(block)) => (Code::CONTINUE, Some(block)),
                     Ok(Taken::Complete(block)) => (Code::CHANGED, Some(block)),
@@ -217,7 +217,7 @@ fn message(words: &[&str]) -> Message {
             length.get_or_insert(default);
         }
     }
-    message.set_payload(vec![0; length.unwrap_or_default()]);
+    message.payload = vec![0; length.unwrap_or_default()].into();
     message
 }
 
@@ -234,8 +234,8 @@ fn described(message: &Message) -> String {
             is_bert |= block.size() == BlockSize::Bert;
         }
     }
-    if is_bert && !message.payload().is_empty() {
-        words.push(format!("payload={}", message.payload().len()));
+    if is_bert && !message.payload.is_empty() {
+        words.push(format!("payload={}", message.payload.len()));
     }
     words.join(" ")
 }
