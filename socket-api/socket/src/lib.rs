@@ -46,6 +46,7 @@ pub mod oracle;
 mod prefixed;
 mod serve;
 mod stream;
+mod through;
 pub mod time;
 mod url;
 
