@@ -14,7 +14,6 @@ use jackfield_mqtt::core::{
 };
 use jackfield_play::{Protocol, Stream, Transcripts, hex};
 use jackfield_socket::driver::Core;
-use jackfield_socket::driver::Core as _;
 use jackfield_socket::time::Instant;
 
 fn transcripts() -> Transcripts {
