@@ -101,6 +101,14 @@ pub enum Task {
         /// In a write, in bytes.
         chunk: usize,
     },
+    /// Sends datagrams from a connected UDP socket to a port where nobody listens. Then asks for
+    /// somebody, with a connection that says a byte when there is one, and sends once more.
+    Unheard {
+        /// The port.
+        to: SocketAddr,
+        /// Who sees to it that there is somebody.
+        by: SocketAddr,
+    },
     /// Sends one line after the other, each of which must come back before the next.
     PingPong {
         /// Who sends them back.
@@ -131,6 +139,8 @@ pub struct Outcome {
     pub cut: u32,
     /// Of many replies: how many ended with an error.
     pub failed: u32,
+    /// What came of each datagram that was sent: an answer, an error or nothing.
+    pub told: Vec<String>,
     /// Of many answers: the time that half of them took at the most, in milliseconds.
     pub median: f64,
 }

@@ -8,7 +8,8 @@ use jackfield_conformance::{PeerAddresses, Target};
 use jackfield_direct::Direct;
 use jackfield_relay::{Relay, RelayConfig};
 use jackfield_socket::{
-    AnyNetwork, AnyStream, Error, ErrorKind, Result, TcpConnect as _, TcpOptions, time,
+    AnyNetwork, AnyStream, DatagramSocket as _, Error, ErrorKind, Result, TcpConnect as _,
+    TcpOptions, UdpOpen as _, UdpOptions, time,
 };
 use jackfield_tls::{Certificates, Tls, TlsConfig, TlsConnector};
 use jackfield_websocket::{WebSocketNetwork, WebSocketOptions};
@@ -72,7 +73,7 @@ async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
                     capabilities.half_close = false;
                     capabilities.may_truncate = true;
                     capabilities.empty_datagrams = false;
-                    // Chromium ends the socket.
+                    // Chromium keeps to itself what it is told.
                     capabilities.closed_ports = false;
                 }
                 Over::WebSocket(_) => {
@@ -187,6 +188,25 @@ async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
             stream.flush().await?;
             let mut answers = vec![0; mebibytes as usize];
             stream.read_exact(&mut answers).await?;
+            Ok(())
+        }
+        Task::Unheard { to, by } => {
+            let options = UdpOptions::default();
+            let mut socket = network(job)?.open_connected(&to.into(), &options).await?;
+            for patience in [200, 200, 200, 10_000] {
+                if patience > 1000 {
+                    connect(job, by).await?.read_u8().await?;
+                }
+                socket.send(b"is anybody there?", None).await?;
+                let mut buffer = [0; 100];
+                let told = socket.recv(&mut buffer);
+                let told = time::timeout(Duration::from_millis(patience), told).await;
+                outcome.told.push(match told {
+                    Err(_) => "nothing".to_owned(),
+                    Ok(Ok(answer)) => String::from_utf8_lossy(&buffer[..answer.len]).into_owned(),
+                    Ok(Err(error)) => format!("{:?}", Error::from(error)),
+                });
+            }
             Ok(())
         }
         Task::PingPong { with, count, bytes } => {

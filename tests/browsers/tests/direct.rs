@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use jackfield_browser_suite::job::{Job, Outcome, Over, Task};
 use jackfield_browser_tests::peers::{self, Reader};
 use jackfield_browser_tests::{Place, Suite, soak};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, UdpSocket};
 
 const MIB: u64 = 1 << 20;
 
@@ -215,6 +217,33 @@ async fn a_reader_that_stalls_stalls_the_sender() {
         eprintln!("while {place:?} read nothing: {sent} bytes");
         // What is read ahead, and what the system's own buffers take.
         assert!((4 * MIB..16 * MIB).contains(&sent), "{sent}");
+    }
+    suite.close().await.unwrap();
+}
+
+/// The system tells Chromium, and Chromium tells nobody.
+#[tokio::test]
+async fn a_datagram_that_nobody_takes_is_lost_and_the_socket_goes_on() {
+    let suite = Suite::app().await.unwrap();
+    for place in [Place::Window, Place::Worker] {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let to = socket.local_addr().unwrap();
+        drop(socket);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let by = listener.local_addr().unwrap();
+        let somebody = tokio::spawn(async move {
+            let (mut asked, _) = listener.accept().await.unwrap();
+            let socket = UdpSocket::bind(to).await.unwrap();
+            asked.write_all(b"y").await.unwrap();
+            let (_, from) = socket.recv_from(&mut [0; 100]).await.unwrap();
+            socket.send_to(b"yes", from).await.unwrap();
+        });
+        let outcome = suite.run(place, &direct(Task::Unheard { to, by })).await;
+        let outcome = outcome.unwrap();
+        check(&outcome, &format!("{place:?}"));
+        let expected = ["nothing", "nothing", "nothing", "yes"];
+        assert_eq!(outcome.told, expected, "{place:?}");
+        somebody.await.unwrap();
     }
     suite.close().await.unwrap();
 }

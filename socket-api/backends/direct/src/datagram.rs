@@ -37,8 +37,8 @@ const LARGEST_V6: usize = 65_527;
 /// Up to 1,024 datagrams and 1 MiB wait to be received; beyond that, the newest are dropped. An empty
 /// datagram can be received, but not sent.
 ///
-/// Where a datagram finds nobody at the peer's port, Chromium ends a connected socket: receiving tells
-/// the one first, then the other.
+/// Where a datagram finds nobody at the peer's port, the system tells Chromium, which keeps it to
+/// itself: a connected socket never tells of it, and goes on.
 pub struct DirectDatagramSocket {
     inner: SendWrapper<Inner>,
     local: Option<SocketAddr>,
@@ -119,14 +119,7 @@ impl DatagramSocket for DirectDatagramSocket {
         let mut shared = self.inner.shared.borrow_mut();
         let Some((data, from)) = shared.received.pop_front() else {
             if let Some(failure) = &shared.failure {
-                let told = failure.io();
-                if failure.kind() == ErrorKind::Refused {
-                    // That is told of the peer, and once; what it did to the socket is another thing.
-                    let what =
-                        "the browser has ended the socket, since nobody listens at the peer's port";
-                    shared.failure = Some(Failure::new(ErrorKind::Reset, what));
-                }
-                return Poll::Ready(Err(told));
+                return Poll::Ready(Err(failure.io()));
             }
             shared.receiving = Some(cx.waker().clone());
             return Poll::Pending;

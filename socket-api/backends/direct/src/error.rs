@@ -44,10 +44,6 @@ impl Failure {
         }
     }
 
-    pub(crate) fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
     pub(crate) fn error(&self) -> Error {
         let error = Error::new(self.kind, self.message.to_string());
         match &self.cause {
@@ -87,11 +83,6 @@ fn interpret(doing: Doing, name: &str, text: &str) -> (ErrorKind, &'static str) 
         }
         "NetworkError" if text.contains("ERR_CONNECTION_RESET") => {
             (ErrorKind::Reset, "the peer has reset the connection")
-        }
-        "NetworkError"
-            if doing == Doing::Transferring && text.contains("ERR_CONNECTION_REFUSED") =>
-        {
-            (ErrorKind::Refused, "nobody listens at the peer's port")
         }
         "NetworkError" if text.contains("ERR_CONNECTION_ABORTED") => {
             (ErrorKind::Reset, "the connection was aborted")
