@@ -7,7 +7,7 @@ use std::time::Duration;
 use jackfield_browser_tests::page;
 use jackfield_browser_tests::relay::{self, SECRET};
 use jackfield_browser_tests::thing::Thing;
-use jackfield_coap::codec::{Block, BlockSize, Code, FrameHeader, Message, OptionNumber};
+use jackfield_coap::codec::{Code, FrameHeader, Message, OptionNumber};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::chromium::{Chromium, Page};
 use jackfield_testing::mosquitto::{Mosquitto, Settings};
@@ -183,15 +183,17 @@ impl Peer {
         }
     }
 
-    /// Takes a request, and answers it with this, and more to come where it is a block.
-    async fn answer(&mut self, code: Code, block: Option<Block>, payload: &str) {
+    /// Takes a request, and answers it with this, and more to come where it is the first block, of
+    /// 16 bytes.
+    async fn answer(&mut self, code: Code, first_block: bool, payload: &str) {
         let request = self.receive().await;
         let mut response = Message::new(code);
         response.set_token(request.token());
-        if let Some(block) = block {
+        if first_block {
             let options = response.options_mut();
             options.add_text(OptionNumber::ETAG, "a").unwrap();
-            response.set_block2(block);
+            // RFC 7959, section 2.2: number 0, M, SZX 0.
+            options.set_uint(OptionNumber::BLOCK2, 0x08).unwrap();
         }
         response.set_payload(payload);
         self.send(&response).await;
@@ -244,13 +246,12 @@ async fn a_refusal_in_the_middle_is_no_part_of_the_body() {
         return [response.ok, response.code, response.text(), done];
     }";
     let (listener, stage, url) = coap().await;
-    let first = Block::new(0, true, BlockSize::B16).unwrap();
     for (watched, done) in [(true, json!([16])), (false, json!([]))] {
         let serve = async {
             let mut peer = Peer::accept(&listener).await;
             let piece = "0123456789abcdef";
-            peer.answer(Code::CONTENT, Some(first), piece).await;
-            peer.answer(Code::NOT_FOUND, None, "gone").await;
+            peer.answer(Code::CONTENT, true, piece).await;
+            peer.answer(Code::NOT_FOUND, false, "gone").await;
             assert_eq!(peer.receive().await.code(), Code::RELEASE);
         };
         let arguments = [stage.options.clone(), url.clone(), json!(watched)];
