@@ -195,7 +195,7 @@ impl Peer {
             // RFC 7959, section 2.2: number 0, M, SZX 0.
             options.set_uint(OptionNumber::BLOCK2, 0x08).unwrap();
         }
-        response.set_payload(payload);
+        response.payload = payload.to_owned().into();
         self.send(&response).await;
     }
 }
