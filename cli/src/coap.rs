@@ -225,7 +225,7 @@ fn config(server: &ServerArgs) -> ClientConfig {
     config.block_size = server.block_size;
     config.connection.connect_timeout = server.timeout;
     config.requests.response_timeout = server.timeout;
-    config.max_body = u64::MAX;
+    config.requests.limits.max_body = u64::MAX;
     config
 }
 

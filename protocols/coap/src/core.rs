@@ -20,7 +20,7 @@ mod stream;
 mod tests;
 
 pub use blockwise::BlockError;
-pub use config::Config;
+pub use config::{Config, Limits};
 pub use datagram::{DatagramConfig, DatagramLayer, TransmissionParameters};
 pub use exchanges::{ExchangeEvent, ExchangeId, Kind, NewExchange};
 pub use layer::{

@@ -88,7 +88,7 @@ pub enum RequestError {
     NotConnected,
     /// The connection was lost before the answer; whether the server did it is not known.
     ConnectionLost,
-    /// As many requests as [`Config::max_exchanges`](crate::core::Config::max_exchanges) allows
+    /// As many requests as [`Limits::max_exchanges`](crate::core::Limits::max_exchanges) allows
     /// are under way.
     TooManyPending,
     /// The target is not valid.

@@ -51,7 +51,7 @@ pub use site::Site;
 use std::time::Duration;
 
 use crate::codec::BlockSize;
-use crate::core::{DatagramConfig, StreamConfig};
+use crate::core::{DatagramConfig, Limits, StreamConfig};
 
 /// How a server works, and how much it bears.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ pub struct ServerConfig {
     pub streams: StreamConfig,
     /// The largest blocks that bodies go in over UDP. Default: 1024 bytes.
     pub block_size: BlockSize,
-    /// How many bytes a request's body may have; more are refused with 4.13. Default: 4 MiB.
-    pub max_body: usize,
+    /// How much is kept of what clients send, as far as it does not belong to a server alone.
+    pub limits: Limits,
     /// How many bodies may be in transfer in blocks, for each socket or connection. Beyond it, the
     /// oldest one is dropped, and must be begun again. Default: 64.
     pub max_transfers: usize,
@@ -89,7 +89,10 @@ impl Default for ServerConfig {
             datagrams: DatagramConfig::default(),
             streams: StreamConfig::default(),
             block_size: BlockSize::B1024,
-            max_body: 4 * 1024 * 1024,
+            limits: Limits {
+                max_body: 4 * 1024 * 1024,
+                ..Limits::default()
+            },
             max_transfers: 64,
             max_transfer_bytes: 16 * 1024 * 1024,
             transfer_timeout: Duration::from_secs(247),

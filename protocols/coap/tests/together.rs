@@ -578,7 +578,7 @@ async fn a_fresh_response_is_not_asked_for_again() {
     });
     site.add("/steady", resource).expect("a path");
     world.serve(&site).await;
-    let client = world.client(|config| config.max_cache_bytes = 10_000);
+    let client = world.client(|config| config.requests.limits.max_cache_bytes = 10_000);
     for (seconds, times) in [(0, 1), (9, 1), (2, 2), (1, 2), (20, 3)] {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         let response = client.get("/steady").await.expect("it is there");
@@ -597,7 +597,7 @@ async fn a_body_that_comes_whole_is_bounded_too() {
     world.serve(&site).await;
     let length = "nothing".len() as u64;
     for (max_body, is_taken) in [(length - 1, false), (length, true)] {
-        let client = world.client(|config| config.max_body = max_body);
+        let client = world.client(|config| config.requests.limits.max_body = max_body);
         let outcome = client.get("/value").await;
         let is_too_large = matches!(
             outcome,

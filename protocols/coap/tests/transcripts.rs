@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use jackfield_coap::RequestError;
 use jackfield_coap::codec::{Datagram, FrameHeader, Message, MessageId, MessageType, Token};
 use jackfield_coap::core::{
-    Config, DatagramConfig, DatagramLayer, ExchangeEvent, ExchangeId, Kind, MessageLayer,
+    Config, DatagramConfig, DatagramLayer, ExchangeEvent, ExchangeId, Kind, Limits, MessageLayer,
     NewExchange, Reliability, Session, SessionEvent, StreamConfig, StreamLayer, TransmissionId,
 };
 use jackfield_play::{Carrier, Datagrams, Protocol, Stream, Transcripts};
@@ -51,7 +51,7 @@ trait Layer: MessageLayer + Sized {
 impl Layer for DatagramLayer {
     type Carrier = Datagrams;
     fn begin(_now: Instant) -> Self {
-        Self::new(DatagramConfig::default(), 7)
+        Self::new(DatagramConfig::default(), Limits::default(), 7)
     }
 }
 
@@ -114,7 +114,7 @@ impl<L: Layer> Protocol for Coap<L> {
     fn config(&mut self, name: &str, value: &str) {
         let number: usize = value.parse().expect("a number");
         match name {
-            "exchanges" => self.config.max_exchanges = number,
+            "exchanges" => self.config.limits.max_exchanges = number,
             _ => panic!("what is {name}?"),
         }
     }

@@ -14,12 +14,12 @@ use crate::core::{Config, DatagramConfig, StreamConfig};
 ///
 /// let mut config = ClientConfig::default();
 /// config.block_size = BlockSize::B256;
-/// config.max_cache_bytes = 64 * 1024;
+/// config.requests.limits.max_cache_bytes = 64 * 1024;
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// How requests are made.
+    /// How requests are made, and how much is kept of what comes.
     pub requests: Config,
     /// How messages are sent over UDP and DTLS.
     pub datagrams: DatagramConfig,
@@ -37,15 +37,9 @@ pub struct ClientConfig {
     /// bytes. Default: 1024 bytes. [`BlockSize::Bert`] has the same effect: where a stream allows
     /// it, blocks are larger in any case.
     pub block_size: BlockSize,
-    /// How many bytes a response's body may have that is collected; beyond it, the request fails
-    /// with [`RequestError::Blocks`](crate::RequestError::Blocks). Default: 16 MiB.
-    pub max_body: u64,
     /// How often a block is asked for, or sent, again that was not answered, after the message
     /// layer has given up; for a request that may be repeated without harm. Default: 4.
     pub block_retries: u32,
-    /// How many bytes of responses are kept to be used again while they are fresh, or for as long as
-    /// the server says that they hold. Default: 0: every request goes to the server.
-    pub max_cache_bytes: usize,
     /// How many notifications of one observation wait to be read. When there are more, the oldest is
     /// dropped, since the newest is what counts. At least 1; default: 16.
     pub notification_capacity: usize,
@@ -61,9 +55,7 @@ impl Default for ClientConfig {
             oscore: None,
             uri_host: None,
             block_size: BlockSize::B1024,
-            max_body: 16 * 1024 * 1024,
             block_retries: 4,
-            max_cache_bytes: 0,
             notification_capacity: 16,
         }
     }

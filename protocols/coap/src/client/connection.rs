@@ -23,8 +23,8 @@ use super::handle::Client;
 use super::pending::Pending;
 use super::security::{SecurityContext, Stores};
 use crate::core::{
-    Config, DatagramConfig, DatagramLayer, MessageLayer, Session, SessionEvent, StreamConfig,
-    StreamLayer,
+    Config, DatagramConfig, DatagramLayer, Limits, MessageLayer, Session, SessionEvent,
+    StreamConfig, StreamLayer,
 };
 use crate::error::{RequestError, SessionError};
 
@@ -115,7 +115,7 @@ pub fn multicast<N: UdpOpen>(
     config: impl Into<ClientConfig>,
 ) -> (Multicast, Events, Connection) {
     let config = config.into();
-    let answer_capacity = config.requests.max_answers;
+    let answer_capacity = config.requests.limits.max_answers;
     let mut options = config.connection.clone();
     options
         .udp
@@ -145,6 +145,7 @@ trait Layers: Send + 'static {
 
 struct Datagrams {
     config: DatagramConfig,
+    limits: Limits,
     seed: Option<u64>,
 }
 
@@ -152,6 +153,7 @@ impl Datagrams {
     fn new(config: &ClientConfig) -> Self {
         Self {
             config: config.datagrams.clone(),
+            limits: config.requests.limits,
             seed: config.connection.seed,
         }
     }
@@ -164,7 +166,7 @@ impl Layers for Datagrams {
     fn layer(&self, _now: Instant) -> DatagramLayer {
         // Message ids need no secrecy: tokens are what can't be guessed.
         let seed = self.seed.or_else(|| getrandom::u64().ok());
-        DatagramLayer::new(self.config.clone(), seed.unwrap_or_default())
+        DatagramLayer::new(self.config.clone(), self.limits, seed.unwrap_or_default())
     }
 
     const READY_AT_ONCE: bool = true;

@@ -49,8 +49,8 @@ impl Settings {
         Self {
             uri_host: config.uri_host.clone().or(name),
             block_size: config.block_size,
-            max_body: config.max_body,
-            max_cache_bytes: config.max_cache_bytes,
+            max_body: config.requests.limits.max_body,
+            max_cache_bytes: config.requests.limits.max_cache_bytes,
             block_retries: config.block_retries,
             notification_capacity: config.notification_capacity,
             response_timeout: config.requests.response_timeout,

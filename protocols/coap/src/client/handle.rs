@@ -25,7 +25,7 @@ const WELL_KNOWN_CORE: [&str; 2] = [".well-known", "core"];
 ///
 /// # Bodies
 /// What does not fit into a message goes in blocks by itself (RFC 7959), both ways. A response's
-/// body is collected up to [`ClientConfig::max_body`](super::ClientConfig::max_body);
+/// body is collected up to [`Limits::max_body`](crate::core::Limits::max_body);
 /// [`download`](Self::download) and [`upload`](Self::upload) hold one block at a time, and say how far they are.
 ///
 /// # Errors

@@ -265,7 +265,7 @@ mod tests {
         drop(request);
         *source = Source::Bytes(Bytes::new());
         assert_eq!(whole.payload.as_ptr().addr(), begin);
-        let taken = std::mem::take(&mut whole.payload);
+        let taken = Vec::from(std::mem::take(&mut whole.payload));
         assert_eq!(taken.as_ptr().addr(), begin);
     }
 }

@@ -18,7 +18,7 @@ use crate::codec::{self, Code, Datagram, Message, MessageId, MessageType, Token}
 
 use super::layer::ReceptionKind;
 use super::{
-    Layer, LayerError, LayerEvent, Reception, Reliability, SendError, TransmissionError,
+    Layer, LayerError, LayerEvent, Limits, Reception, Reliability, SendError, TransmissionError,
     TransmissionId,
 };
 
@@ -43,6 +43,7 @@ const MAX_TRANSMISSIONS: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct DatagramLayer {
     config: DatagramConfig,
+    limits: Limits,
     random: fastrand::Rng,
     last_id: u64,
     peers: HashMap<Peer, PeerState>,
@@ -85,10 +86,12 @@ enum Outgoing {
 impl DatagramLayer {
     /// A layer that has spoken with nobody. Its chances come from `seed`, which must be one that
     /// nobody can guess: message ids begin with it.
-    pub fn new(config: DatagramConfig, seed: u64) -> Self {
+    pub fn new(config: DatagramConfig, limits: Limits, seed: u64) -> Self {
+        let (messages, bytes) = (limits.max_remembered_messages, limits.max_remembered_bytes);
         Self {
-            receptions: Receptions::new(config.remembered_messages, config.remembered_bytes),
+            receptions: Receptions::new(messages, bytes),
             config,
+            limits,
             random: fastrand::Rng::with_seed(seed),
             last_id: 0,
             peers: HashMap::new(),

@@ -234,7 +234,7 @@ impl Exchanges {
             kind,
             timeout,
         } = exchange;
-        if self.under_way.len() >= self.config.max_exchanges {
+        if self.under_way.len() >= self.config.limits.max_exchanges {
             return Err(RequestError::TooManyPending);
         }
         if self.security.is_some() && matches!(kind, Kind::Group(_)) {

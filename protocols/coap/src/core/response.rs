@@ -90,7 +90,7 @@ impl fmt::Debug for Response {
             .field("code", &self.code())
             .field("options", self.options())
             .field("payload", &format_args!("{} bytes", self.payload.len()))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -553,12 +553,12 @@ impl From<TransmissionError> for RequestError {
 mod tests {
     use super::*;
     use crate::codec::{Block, BlockSize, Datagram, MessageId, MessageType};
-    use crate::core::{DatagramConfig, DatagramLayer, StreamConfig, StreamLayer};
+    use crate::core::{DatagramConfig, DatagramLayer, Limits, StreamConfig, StreamLayer};
 
     /// RFC 7252, section 4.2, and RFC 8323, section 5.3: who serves has deadlines, too.
     #[test]
     fn who_serves_repeats_what_is_not_acknowledged_and_waits_for_no_client_for_ever() {
-        let layer = DatagramLayer::new(DatagramConfig::default(), 1);
+        let layer = DatagramLayer::new(DatagramConfig::default(), Limits::default(), 1);
         let mut server = Session::new(layer, Config::default()).serving();
         let now = Instant::now();
         let notification = Message::new(Code::CONTENT);
@@ -583,7 +583,7 @@ mod tests {
     /// RFC 7959, section 2.2.
     #[test]
     fn a_request_with_a_block_of_the_reserved_size_is_refused() {
-        let layer = DatagramLayer::new(DatagramConfig::default(), 1);
+        let layer = DatagramLayer::new(DatagramConfig::default(), Limits::default(), 1);
         let mut server = Session::new(layer, Config::default()).serving();
         let now = Instant::now();
         let mut message = Message::new(Code::GET);

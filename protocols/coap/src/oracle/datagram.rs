@@ -8,8 +8,12 @@ use jackfield_socket::time::Instant;
 
 use crate::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
 use crate::core::{
-    DatagramConfig, DatagramLayer, Layer, LayerEvent, Reception, Reliability, TransmissionId,
+    DatagramConfig, DatagramLayer, Layer, LayerEvent, Limits, Reception, Reliability,
+    TransmissionId,
 };
+
+/// How many received messages the layer remembers here.
+const MAX_REMEMBERED: usize = 16;
 
 /// Plays a script to a layer, and checks after each step that its promises hold: what it sends are
 /// messages, repeated no more often than allowed and the same each time; a message is told once;
@@ -71,12 +75,15 @@ impl Play {
         config.transmission.max_retransmit = u32::from(choice / 9 % 5);
         config.leisure = (choice >= 128).then_some(Duration::from_secs(5));
         config.queue_capacity = 4;
-        config.peers = 2;
-        config.remembered_messages = 16;
-        config.remembered_bytes = 256;
         config.max_message_size = 64;
+        let limits = Limits {
+            max_peers: 2,
+            max_remembered_messages: MAX_REMEMBERED,
+            max_remembered_bytes: 256,
+            ..Limits::default()
+        };
         Self {
-            layer: DatagramLayer::new(config.clone(), choice.into()),
+            layer: DatagramLayer::new(config.clone(), limits, choice.into()),
             config,
             now: Instant::now(),
             open: BTreeMap::new(),
@@ -184,7 +191,7 @@ impl Play {
                 let before = self.told.insert((from, id), self.now + lifetime);
                 let is_duplicate = before.is_some_and(|until| until > self.now);
                 let remembered = self.told.values().filter(|until| **until > self.now);
-                let may_be_forgotten = remembered.count() + 1 >= self.config.remembered_messages;
+                let may_be_forgotten = remembered.count() + 1 >= MAX_REMEMBERED;
                 // Answers of more than 256 bytes in all may push out a few more.
                 assert!(
                     !is_duplicate || may_be_forgotten || self.receptions.len() > 4,

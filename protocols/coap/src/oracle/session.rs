@@ -11,8 +11,8 @@ use crate::RequestError;
 use crate::codec::{Block, BlockSize, Code, Datagram, Links, Message, OptionNumber, Target, Token};
 use crate::core::blockwise::{Assembly, Download, DownloadStep, Upload, UploadStep, cut};
 use crate::core::{
-    Cache, Cached, Config, ExchangeEvent, ExchangeId, Exchanges, Kind, NewExchange, Outgoing,
-    Verdict,
+    Cache, Cached, Config, ExchangeEvent, ExchangeId, Exchanges, Kind, Limits, NewExchange,
+    Outgoing, Verdict,
 };
 
 /// How many requests may be under way here.
@@ -90,8 +90,11 @@ impl Play {
     fn new(choice: u8) -> Self {
         let now = Instant::now();
         let config = Config {
-            max_exchanges: MAX_EXCHANGES,
-            max_answers: 3,
+            limits: Limits {
+                max_exchanges: MAX_EXCHANGES,
+                max_answers: 3,
+                ..Limits::default()
+            },
             seed: Some(choice.into()),
             ..Config::default()
         };

@@ -36,7 +36,8 @@ pub async fn serve_udp_protected<S: DatagramSocket>(
 
 fn layer(site: &Site) -> DatagramLayer {
     let seed = site.config.seed.or_else(|| getrandom::u64().ok());
-    DatagramLayer::new(site.config.datagrams.clone(), seed.unwrap_or_default())
+    let (config, limits) = (site.config.datagrams.clone(), site.config.limits);
+    DatagramLayer::new(config, limits, seed.unwrap_or_default())
 }
 
 async fn serve_datagrams<S: DatagramSocket>(

@@ -215,8 +215,8 @@ impl Service {
         let key = (peer, transfer_key(request, true));
         let config = &self.site.config;
         let others = self.bytes() - self.arriving.get(&key).map_or(0, |it| it.bytes);
-        let limit = config
-            .max_body
+        let limit = usize::try_from(config.limits.max_body)
+            .unwrap_or(usize::MAX)
             .min(config.max_transfer_bytes.saturating_sub(others));
         let announced = request.options().uint(OptionNumber::SIZE1);
         let is_too_large = announced.is_some_and(|size| size as usize > limit);

@@ -361,7 +361,7 @@ async fn freshness(place: &Place) {
         return;
     }
     let mut config = (place.config)();
-    config.max_cache_bytes = 10_000;
+    config.requests.limits.max_cache_bytes = 10_000;
     let caching = Device::start(&place.carrier, place.server, config);
     let first = text(&caching.client, "/counted").await;
     assert_eq!(text(&caching.client, "/counted").await, first);
@@ -388,7 +388,7 @@ async fn validation(place: &Place) {
     device.close().await;
 
     let mut config = (place.config)();
-    config.max_cache_bytes = 10_000;
+    config.requests.limits.max_cache_bytes = 10_000;
     let caching = Device::start(&place.carrier, place.server, config);
     for _ in 0..3 {
         assert_eq!(text(&caching.client, "/steady").await, "steady");

@@ -1,10 +1,11 @@
-//! Configuration of the layer over datagrams: how it works, and how much it keeps.
+//! Configuration of the layer over datagrams: how it works.
 
 use std::time::Duration;
 
 use super::TransmissionParameters;
 
-/// How a [`DatagramLayer`](super::DatagramLayer) works, and how much it keeps.
+/// How a [`DatagramLayer`](super::DatagramLayer) works. How much it keeps,
+/// [`Limits`](crate::core::Limits) say.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DatagramConfig {
@@ -22,15 +23,6 @@ pub struct DatagramConfig {
     pub leisure: Option<Duration>,
     /// How many messages wait for their turn with one peer; more are refused. Default: 64.
     pub queue_capacity: usize,
-    /// How many peers are spoken with at a time; more are refused, unless one of them has nothing
-    /// outstanding. Default: 1024.
-    pub peers: usize,
-    /// How many received messages are remembered, so that duplicates are known; beyond it, the
-    /// oldest are forgotten. Default: 4096.
-    pub remembered_messages: usize,
-    /// How many bytes of answers are remembered, to be repeated to duplicates; beyond it, the
-    /// oldest are forgotten. Default: 1 MiB.
-    pub remembered_bytes: usize,
 }
 
 impl Default for DatagramConfig {
@@ -41,9 +33,6 @@ impl Default for DatagramConfig {
             acknowledgement_delay: Duration::from_millis(500),
             leisure: None,
             queue_capacity: 64,
-            peers: 1024,
-            remembered_messages: 4096,
-            remembered_bytes: 1024 * 1024,
         }
     }
 }

@@ -71,7 +71,7 @@ impl DatagramLayer {
 
     /// What is known about a peer, which is known from now on.
     pub(super) fn peer(&mut self, now: Instant, peer: Peer) -> Result<&mut PeerState, SendError> {
-        if !self.peers.contains_key(&peer) && self.peers.len() >= self.config.peers {
+        if !self.peers.contains_key(&peer) && self.peers.len() >= self.limits.max_peers {
             let lifetime = self.config.transmission.exchange_lifetime();
             let idle = self
                 .peers
@@ -85,7 +85,7 @@ impl DatagramLayer {
                 })
                 .map(|(peer, _)| *peer);
             let Some(idle) = idle else {
-                return Err(SendError::TooManyPeers(self.config.peers));
+                return Err(SendError::TooManyPeers(self.limits.max_peers));
             };
             self.peers.remove(&idle);
         }
@@ -158,7 +158,7 @@ impl DatagramLayer {
 
     /// Forgets the ids of non-confirmable messages whose time is over, and makes room for one more.
     pub(super) fn forget_non_confirmable(&mut self, now: Instant) {
-        let limit = self.config.remembered_messages.max(1);
+        let limit = self.limits.max_remembered_messages.max(1);
         while let Some((expires, key)) = self.non_confirmable.front().copied()
             && (expires <= now || self.non_confirmable.len() >= limit)
         {

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::codec::OptionNumber;
-use crate::core::Received;
+use crate::core::{Limits, Received};
 
 fn layer() -> DatagramLayer {
-    DatagramLayer::new(DatagramConfig::default(), 7)
+    DatagramLayer::new(DatagramConfig::default(), Limits::default(), 7)
 }
 
 const PEER: Peer = Peer::Connected;
@@ -62,7 +62,7 @@ const RST: MessageType = MessageType::Reset;
 #[test]
 fn a_message_is_repeated_within_the_bounds_and_then_given_up() {
     for seed in 0..200 {
-        let mut layer = DatagramLayer::new(DatagramConfig::default(), seed);
+        let mut layer = DatagramLayer::new(DatagramConfig::default(), Limits::default(), seed);
         let parameters = TransmissionParameters::default();
         let begin = Instant::now();
         let id = layer
@@ -223,12 +223,12 @@ fn duplicates_are_new_when_their_time_is_over() {
 
 #[test]
 fn what_is_remembered_is_bounded() {
-    let config = DatagramConfig {
-        remembered_messages: 4,
-        remembered_bytes: 20,
-        ..DatagramConfig::default()
+    let limits = Limits {
+        max_remembered_messages: 4,
+        max_remembered_bytes: 20,
+        ..Limits::default()
     };
-    let mut layer = DatagramLayer::new(config, 7);
+    let mut layer = DatagramLayer::new(DatagramConfig::default(), limits, 7);
     let now = Instant::now();
     let request = |id| Datagram::new(CON, MessageId(id), get("t"));
     let mut acknowledged = 0;
@@ -256,7 +256,7 @@ fn one_interaction_at_a_time_and_a_bounded_queue() {
         queue_capacity: 2,
         ..DatagramConfig::default()
     };
-    let mut layer = DatagramLayer::new(config, 7);
+    let mut layer = DatagramLayer::new(config, Limits::default(), 7);
     let now = Instant::now();
     let send = |layer: &mut DatagramLayer, token| {
         layer.send(now, PEER, get(token), Reliability::Confirmable)
@@ -376,7 +376,7 @@ fn a_notification_may_be_reset() {
 fn requests_that_nobody_answers_are_paced() {
     let mut config = DatagramConfig::default();
     config.transmission.probing_rate = 2;
-    let mut layer = DatagramLayer::new(config, 7);
+    let mut layer = DatagramLayer::new(config, Limits::default(), 7);
     let now = Instant::now();
     for token in ["a", "b", "c"] {
         layer
@@ -420,7 +420,7 @@ fn a_member_of_a_group_takes_its_leisure() {
         leisure: Some(leisure),
         ..DatagramConfig::default()
     };
-    let mut layer = DatagramLayer::new(config, 7);
+    let mut layer = DatagramLayer::new(config, Limits::default(), 7);
     let now = Instant::now();
     arrives(&mut layer, now, &Datagram::new(NON, MessageId(1), get("t")));
     let reception = received(&mut layer).reception;
@@ -503,11 +503,11 @@ fn a_closed_port_of_a_peer_that_was_heard_is_a_hint_only() {
 
 #[test]
 fn peers_are_bounded_and_the_idle_make_room() {
-    let config = DatagramConfig {
-        peers: 2,
-        ..DatagramConfig::default()
+    let limits = Limits {
+        max_peers: 2,
+        ..Limits::default()
     };
-    let mut layer = DatagramLayer::new(config, 7);
+    let mut layer = DatagramLayer::new(DatagramConfig::default(), limits, 7);
     let now = Instant::now();
     let peer = |host| Peer::Address(([192, 0, 2, host], 5683).into());
     for host in 1..3 {

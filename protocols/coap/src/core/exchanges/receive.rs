@@ -59,7 +59,8 @@ impl Exchanges {
         let is_reserved = !self.is_reliable && response.has_reserved_block();
         if let Some(echo) = options.get(OptionNumber::ECHO)
             && bad_option.is_none()
-            && (self.echoes.len() < self.config.max_exchanges || self.echoes.contains_key(&from))
+            && (self.echoes.len() < self.config.limits.max_exchanges
+                || self.echoes.contains_key(&from))
         {
             self.echoes.insert(from, echo.to_vec());
         }
@@ -74,7 +75,7 @@ impl Exchanges {
             Phase::Group(answered) => {
                 let is_new = !answered.contains(&from);
                 let is_bad = bad_option.is_some() || is_reserved;
-                if is_bad || !is_new || answered.len() >= self.config.max_answers {
+                if is_bad || !is_new || answered.len() >= self.config.limits.max_answers {
                     return Verdict::Accept;
                 }
                 answered.push(from);

@@ -4,6 +4,7 @@ use jackfield_store::Records;
 
 use super::*;
 use crate::codec::{Block, BlockSize, Code};
+use crate::core::Limits;
 
 const SERVER: Peer = Peer::Connected;
 
@@ -20,8 +21,11 @@ impl Play {
     fn new() -> Self {
         let config = Config {
             seed: Some(1),
-            max_exchanges: 4,
-            max_answers: 2,
+            limits: Limits {
+                max_exchanges: 4,
+                max_answers: 2,
+                ..Limits::default()
+            },
             ..Config::default()
         };
         let now = Instant::now();

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use crate::codec::{Datagram, FrameHeader, Message, MessageId, MessageType};
 use crate::core::{
-    DatagramConfig, DatagramLayer, Layer, LayerEvent, Reception, Reliability, StreamConfig,
+    DatagramConfig, DatagramLayer, Layer, LayerEvent, Limits, Reception, Reliability, StreamConfig,
     StreamLayer, TransmissionId,
 };
 use jackfield_play::{Carrier, Datagrams, Protocol, Stream, Transcripts};
@@ -49,7 +49,7 @@ trait Played: Layer + Sized {
 impl Played for DatagramLayer {
     type Carrier = Datagrams;
     fn begin(_now: Instant) -> Self {
-        Self::new(DatagramConfig::default(), 7)
+        Self::new(DatagramConfig::default(), Limits::default(), 7)
     }
 }
 

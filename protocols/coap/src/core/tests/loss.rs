@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::codec::{Code, Datagram, Message, MessageId, MessageType, Token};
 use crate::core::{
-    DatagramConfig, DatagramLayer, Layer, LayerError, LayerEvent, Received, Reception, Reliability,
-    TransmissionError, TransmissionId, TransmissionParameters,
+    DatagramConfig, DatagramLayer, Layer, LayerError, LayerEvent, Limits, Received, Reception,
+    Reliability, TransmissionError, TransmissionId, TransmissionParameters,
 };
 use jackfield_sim::{Link, Network};
 use jackfield_socket::driver::{Core, DatagramCore, DatagramDriver, Peer};
@@ -28,7 +28,7 @@ struct Recorder {
 impl Recorder {
     fn new(config: DatagramConfig, seed: u64) -> Self {
         Self {
-            layer: DatagramLayer::new(config, seed),
+            layer: DatagramLayer::new(config, Limits::default(), seed),
             sent: BTreeMap::new(),
             bytes: BTreeMap::new(),
         }
