@@ -1,0 +1,49 @@
+//! Capabilities: what a server says it can do (RFC 9051, section 7.2.2).
+
+use std::fmt;
+
+/// What a server says it can do, in capitals and in order.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Capabilities(Vec<Box<str>>);
+
+impl Capabilities {
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let capital = |name| {
+            String::from_utf8_lossy(name)
+                .to_ascii_uppercase()
+                .into_boxed_str()
+        };
+        let mut names: Vec<_> = names.into_iter().map(capital).collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(names)
+    }
+
+    /// Whether it has one, by its name in capitals: `IDLE`, `AUTH=PLAIN`.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.binary_search_by(|known| (**known).cmp(name)).is_ok()
+    }
+
+    /// What stands behind `NAME=` in those that begin so: the mechanisms of `AUTH`, the limit of
+    /// `APPENDLIMIT`.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        let value = move |known: &'a str| known.strip_prefix(name)?.strip_prefix('=');
+        self.iter().filter_map(value)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name)
+    }
+
+    /// Whether the server has named none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}

@@ -1,0 +1,36 @@
+//! Errors of what a caller passes: values that no command can carry.
+
+use std::fmt;
+
+/// What was passed can't be sent, since a server would take it for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidValue {
+    /// A set of numbers is empty, or is no set.
+    Set,
+    /// A mailbox's name is empty, or holds NUL, CR or LF.
+    MailboxName,
+    /// A flag is no atom.
+    Flag,
+    /// A text holds NUL.
+    Text,
+    /// A date is none of the calendar's.
+    Date,
+    /// A part of a message has no such number, or a header field no such name.
+    Section,
+}
+
+impl fmt::Display for InvalidValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set => "a set is numbers from 1 on, such as 1:5,8 or 9:*",
+            Self::MailboxName => "a mailbox's name is not empty, and holds no NUL, CR and LF",
+            Self::Flag => "a flag is letters, digits and signs, but none of ( ) { % * \" \\ ]",
+            Self::Text => "a text holds no NUL",
+            Self::Date => "there is no such date",
+            Self::Section => "there is no such part of a message",
+        })
+    }
+}
+
+impl std::error::Error for InvalidValue {}

@@ -1,0 +1,172 @@
+//! The input of the grammar: what is left of a response, and how much more may come of it.
+
+use std::cell::Cell;
+use std::iter::{Copied, Enumerate};
+use std::slice::Iter;
+
+use bytes::Bytes;
+use nom::{Compare, CompareResult, Err, IResult, Needed};
+
+use super::limits::{Limit, Limits};
+use super::text::Text;
+
+/// What a parser of the grammar gives. Nobody looks at its errors: what can't be read is unknown.
+pub(super) type Parsed<'a, T> = IResult<Input<'a>, T, ()>;
+
+/// The error of every parser.
+pub(super) const WRONG: Err<()> = Err::Error(());
+
+/// What was counted, for a whole response.
+#[derive(Debug)]
+pub(super) struct Counted {
+    items: Cell<usize>,
+    limit: Cell<Option<Limit>>,
+    limits: Limits,
+}
+
+impl Counted {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            items: Cell::new(0),
+            limit: Cell::new(None),
+            limits,
+        }
+    }
+
+    /// The limit that was reached, if one was.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        self.limit.get()
+    }
+}
+
+/// What is left of a response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input<'a> {
+    rest: &'a [u8],
+    whole: &'a Bytes,
+    depth: u8,
+    counted: &'a Counted,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(whole: &'a Bytes, counted: &'a Counted) -> Self {
+        Self {
+            rest: whole,
+            whole,
+            depth: 0,
+            counted,
+        }
+    }
+
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) fn first(self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// As a text that shares the response's memory.
+    pub(super) fn text(self) -> Text {
+        Text::from(self.whole.slice_ref(self.rest))
+    }
+
+    /// The first bytes as one input, and the rest as another.
+    pub(super) fn split(self, count: usize) -> (Self, Self) {
+        let (taken, rest) = self.rest.split_at(count.min(self.rest.len()));
+        (
+            Self {
+                rest: taken,
+                ..self
+            },
+            Self { rest, ..self },
+        )
+    }
+
+    pub(super) fn after(self, count: usize) -> Self {
+        self.split(count).1
+    }
+
+    /// One item more.
+    pub(super) fn count(self) -> Result<(), Err<()>> {
+        let items = self.counted.items.get() + 1;
+        self.counted.items.set(items);
+        if items > self.counted.limits.max_items {
+            self.counted.limit.set(Some(Limit::Items));
+            return Err(WRONG);
+        }
+        Ok(())
+    }
+
+    /// One level deeper.
+    pub(super) fn deeper(self) -> Result<Self, Err<()>> {
+        if self.depth >= self.counted.limits.max_depth {
+            self.counted.limit.set(Some(Limit::Depth));
+            return Err(WRONG);
+        }
+        let depth = self.depth + 1;
+        Ok(Self { depth, ..self })
+    }
+
+    /// As deep as another.
+    pub(super) fn level(self, other: Self) -> Self {
+        let depth = other.depth;
+        Self { depth, ..self }
+    }
+}
+
+impl<'a> nom::Input for Input<'a> {
+    type Item = u8;
+    type Iter = Copied<Iter<'a, u8>>;
+    type IterIndices = Enumerate<Self::Iter>;
+
+    fn input_len(&self) -> usize {
+        self.rest.len()
+    }
+
+    fn take(&self, index: usize) -> Self {
+        self.split(index).0
+    }
+
+    fn take_from(&self, index: usize) -> Self {
+        self.split(index).1
+    }
+
+    fn take_split(&self, index: usize) -> (Self, Self) {
+        let (taken, rest) = self.split(index);
+        (rest, taken)
+    }
+
+    fn position<P: Fn(u8) -> bool>(&self, predicate: P) -> Option<usize> {
+        self.rest.iter().position(|byte| predicate(*byte))
+    }
+
+    fn iter_elements(&self) -> Self::Iter {
+        self.rest.iter().copied()
+    }
+
+    fn iter_indices(&self) -> Self::IterIndices {
+        self.iter_elements().enumerate()
+    }
+
+    fn slice_index(&self, count: usize) -> Result<usize, Needed> {
+        if count > self.rest.len() {
+            return Err(Needed::Unknown);
+        }
+        Ok(count)
+    }
+}
+
+impl Compare<&str> for Input<'_> {
+    fn compare(&self, other: &str) -> CompareResult {
+        self.rest.compare(other)
+    }
+
+    fn compare_no_case(&self, other: &str) -> CompareResult {
+        self.rest.compare_no_case(other)
+    }
+}

@@ -1,0 +1,270 @@
+//! Tokens of the grammar (RFC 9051, section 9): atoms, numbers, strings, and what holds lists
+//! together. Servers are forgiven what can't be misunderstood.
+
+use bytes::Bytes;
+use memchr::memchr2;
+use nom::Parser;
+use nom::branch::alt;
+use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1};
+use nom::character::complete::char;
+use nom::combinator::map;
+
+use super::input::{Input, Parsed, WRONG};
+use super::text::Text;
+
+/// A string: what is in it, or how large a literal was that is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is nothing else a string could be"
+)]
+pub enum Data {
+    /// What is in it.
+    Text(Text),
+    /// A literal of so many bytes, which [`Limits`](super::Limits) did not allow to be kept, or
+    /// which was read as it came.
+    Absent(u64),
+}
+
+impl Data {
+    /// What is in it, where it is there.
+    pub fn text(&self) -> Option<&Text> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Absent(_) => None,
+        }
+    }
+}
+
+/// A byte of an atom (`ATOM-CHAR`), and `]`, which may be one of an astring.
+pub(super) fn is_atom_char(byte: u8) -> bool {
+    byte > b' ' && byte < 0x7F && !matches!(byte, b'(' | b')' | b'{' | b'"' | b'\\' | b'%' | b'*')
+}
+
+/// What ends no atom: some servers leave strings unquoted that they should not.
+fn is_loose(byte: u8) -> bool {
+    !matches!(byte, b' ' | b'(' | b')' | b'"' | b'{' | b'\r' | b'\n')
+}
+
+pub(super) fn spaces(i: Input<'_>) -> Parsed<'_, Input<'_>> {
+    take_while(|byte| byte == b' ').parse(i)
+}
+
+/// A space, or more.
+pub(super) fn space(i: Input<'_>) -> Parsed<'_, ()> {
+    map(take_while1(|byte| byte == b' '), |_| ()).parse(i)
+}
+
+/// `(`, and one level deeper.
+pub(super) fn open(i: Input<'_>) -> Parsed<'_, ()> {
+    let (i, _) = char('(').parse(i)?;
+    Ok((i.deeper()?, ()))
+}
+
+/// `)`, at the level of `outer`.
+pub(super) fn close<'a>(i: Input<'a>, outer: Input<'a>) -> Parsed<'a, ()> {
+    let (i, _) = (spaces, char(')')).parse(i)?;
+    Ok((i.level(outer), ()))
+}
+
+/// Items in parentheses, with spaces between them, or without.
+pub(super) fn list<'a, T>(
+    i: Input<'a>,
+    mut item: impl FnMut(Input<'a>) -> Parsed<'a, T>,
+) -> Parsed<'a, Vec<T>> {
+    let outer = i;
+    let (mut i, ()) = open(i)?;
+    let mut items = Vec::new();
+    loop {
+        (i, _) = spaces(i)?;
+        if i.first() == Some(b')') {
+            return Ok((close(i, outer)?.0, items));
+        }
+        i.count()?;
+        let (rest, found) = item(i)?;
+        items.push(found);
+        i = rest;
+    }
+}
+
+/// `NIL`, not as the beginning of something longer.
+pub(super) fn nil(i: Input<'_>) -> Parsed<'_, ()> {
+    let (rest, _) = tag_no_case("NIL").parse(i)?;
+    if rest.first().is_some_and(is_atom_char) {
+        return Err(WRONG);
+    }
+    Ok((rest, ()))
+}
+
+pub(super) fn number64(i: Input<'_>) -> Parsed<'_, u64> {
+    let mut number: u64 = 0;
+    let mut count = 0;
+    for byte in i.bytes().iter().take_while(|byte| byte.is_ascii_digit()) {
+        let digit = u64::from(byte - b'0');
+        number = number
+            .checked_mul(10)
+            .and_then(|it| it.checked_add(digit))
+            .ok_or(WRONG)?;
+        count += 1;
+    }
+    if count == 0 {
+        return Err(WRONG);
+    }
+    Ok((i.after(count), number))
+}
+
+pub(super) fn number(i: Input<'_>) -> Parsed<'_, u32> {
+    let (i, number) = number64(i)?;
+    Ok((i, u32::try_from(number).map_err(|_| WRONG)?))
+}
+
+pub(super) fn atom(i: Input<'_>) -> Parsed<'_, Input<'_>> {
+    take_while1(is_atom_char).parse(i)
+}
+
+/// A name to decide by, in capitals.
+pub(super) struct Keyword {
+    bytes: [u8; 24],
+    length: usize,
+}
+
+impl Keyword {
+    pub(super) fn new(name: &[u8]) -> Self {
+        let mut bytes = [0; 24];
+        // One that is longer is none that is known.
+        let length = if name.len() > bytes.len() {
+            0
+        } else {
+            name.len()
+        };
+        bytes[..length].copy_from_slice(&name[..length]);
+        bytes.make_ascii_uppercase();
+        Self { bytes, length }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// A name: letters, digits, and what else is in those that are known.
+pub(super) fn keyword(i: Input<'_>) -> Parsed<'_, Keyword> {
+    let is_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'=');
+    let (i, name) = take_while1(is_name).parse(i)?;
+    Ok((i, Keyword::new(name.bytes())))
+}
+
+/// A quoted string.
+pub(super) fn quoted(i: Input<'_>) -> Parsed<'_, Text> {
+    let (i, _) = char('"').parse(i)?;
+    let bytes = i.bytes();
+    let first = memchr2(b'"', b'\\', bytes).ok_or(WRONG)?;
+    if bytes[first] == b'"' {
+        let (text, rest) = i.split(first);
+        return Ok((rest.after(1), text.text()));
+    }
+    let mut text = Vec::with_capacity(first + 16);
+    let mut at = 0;
+    loop {
+        let found = at + memchr2(b'"', b'\\', &bytes[at..]).ok_or(WRONG)?;
+        text.extend_from_slice(&bytes[at..found]);
+        if bytes[found] == b'"' {
+            return Ok((i.after(found + 1), Text::from(Bytes::from(text))));
+        }
+        text.push(*bytes.get(found + 1).ok_or(WRONG)?);
+        at = found + 2;
+    }
+}
+
+/// A literal, as the framer left it.
+pub(super) fn literal(i: Input<'_>) -> Parsed<'_, Data> {
+    let (i, _) = alt((tag("~{"), tag("{"))).parse(i)?;
+    if i.first() == Some(b'-') {
+        let (i, size) = number64(i.after(1))?;
+        let (i, _) = tag("}\r\n").parse(i)?;
+        return Ok((i, Data::Absent(size)));
+    }
+    let (i, size) = number64(i)?;
+    let (i, _) = tag("}\r\n").parse(i)?;
+    let size = usize::try_from(size).map_err(|_| WRONG)?;
+    if size > i.bytes().len() {
+        return Err(WRONG);
+    }
+    let (text, rest) = i.split(size);
+    Ok((rest, Data::Text(text.text())))
+}
+
+/// A string of either kind.
+pub(super) fn data(i: Input<'_>) -> Parsed<'_, Data> {
+    match i.first() {
+        Some(b'"') => map(quoted, Data::Text).parse(i),
+        _ => literal(i),
+    }
+}
+
+fn string(i: Input<'_>) -> Parsed<'_, Text> {
+    let (i, data) = data(i)?;
+    match data {
+        Data::Text(text) => Ok((i, text)),
+        Data::Absent(_) => Ok((i, Text::default())),
+    }
+}
+
+/// A string, or `NIL`. What stands there without quotes is taken as it is.
+pub(super) fn nstring(i: Input<'_>) -> Parsed<'_, Option<Text>> {
+    match i.first() {
+        Some(b'"' | b'{' | b'~') => map(string, Some).parse(i),
+        _ => {
+            if let Ok((rest, ())) = nil(i) {
+                return Ok((rest, None));
+            }
+            let (i, text) = take_while1(is_loose).parse(i)?;
+            Ok((i, Some(text.text())))
+        }
+    }
+}
+
+/// The same where the string may be large.
+pub(super) fn ndata(i: Input<'_>) -> Parsed<'_, Option<Data>> {
+    if let Ok((rest, data)) = data(i) {
+        return Ok((rest, Some(data)));
+    }
+    map(nstring, |text| text.map(Data::Text)).parse(i)
+}
+
+/// An atom or a string.
+pub(super) fn astring(i: Input<'_>) -> Parsed<'_, Text> {
+    match i.first() {
+        Some(b'"' | b'{') => string(i),
+        _ => map(take_while1(is_loose), |text: Input<'_>| text.text()).parse(i),
+    }
+}
+
+/// Anything that stands as one item, whatever it means: an atom, a string, or a list of such.
+pub(super) fn value(i: Input<'_>) -> Parsed<'_, Input<'_>> {
+    let mut depth = 0_usize;
+    let mut at = i;
+    loop {
+        at = match at.first() {
+            Some(b'(') => {
+                depth += 1;
+                at.after(1)
+            }
+            Some(b')') if depth > 0 => {
+                depth -= 1;
+                at.after(1)
+            }
+            Some(b' ') if depth > 0 => at.after(1),
+            Some(b'"') => quoted(at)?.0,
+            Some(b'{') => literal(at)?.0,
+            Some(b'~') if at.bytes().starts_with(b"~{") => literal(at)?.0,
+            Some(byte) if is_loose(byte) => take_while1(is_loose).parse(at)?.0,
+            _ => return Err(WRONG),
+        };
+        if depth == 0 {
+            let length = i.bytes().len() - at.bytes().len();
+            return Ok((at, i.split(length).0));
+        }
+    }
+}

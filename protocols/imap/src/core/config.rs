@@ -1,0 +1,111 @@
+//! Configuration of a session: what it is given when it is made.
+
+use std::time::Duration;
+
+use crate::codec::{Extension, Limits, Secret};
+
+/// How to log in, and what to keep to.
+///
+/// ```
+/// use jackfield_imap::core::{Config, Login};
+///
+/// let mut config = Config::new(Login::password("ada", "correct horse"));
+/// config.idle_renewal = std::time::Duration::from_secs(5 * 60);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How to log in. It is not needed where the server says that the user is logged in already.
+    pub login: Login,
+    /// What guards the connection.
+    pub security: Security,
+    /// What the client says of itself once it is logged in (ID, RFC 2971), by names; nothing is
+    /// said where it is empty. Some servers open no mailbox without. Default: this crate's name and
+    /// version.
+    pub id: Vec<(String, String)>,
+    /// Extensions to use where the server has them. Default: none. IMAP4rev2 is among those that
+    /// are used only when asked for: some servers that announce it get it wrong.
+    pub extensions: Vec<Extension>,
+    /// How long greeting and log-in may take, together. Default: 60 s.
+    pub login_timeout: Duration,
+    /// How long the server may be silent while it has a command to answer, and how long a request
+    /// may wait for a connection. Default: 2 min.
+    pub answer_timeout: Duration,
+    /// How long an IDLE may take until it is asked for again, which also shows whether the server
+    /// is still there. The RFC's limit is 29 min, and many routers forget sooner. Default: 9 min.
+    pub idle_renewal: Duration,
+    /// How often the server is asked for news where it has no IDLE. Default: 1 min.
+    pub poll_interval: Duration,
+    /// How many requests may wait to be sent, and to be answered; one more is refused with
+    /// [`RequestError::TooManyPending`](crate::RequestError::TooManyPending). Default: 100.
+    pub request_capacity: usize,
+    /// How many commands may be in flight at once. Default: 16.
+    pub max_in_flight: usize,
+    /// How many parts an answer may have that is given as a whole, such as the mailboxes of LIST;
+    /// one with more fails with [`RequestError::TooLarge`](crate::RequestError::TooLarge).
+    /// Default: 10,000.
+    pub max_answers: usize,
+    /// How much the server may make this side keep of one response.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The defaults, with this way to log in.
+    pub fn new(login: Login) -> Self {
+        let about = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Self {
+            login,
+            security: Security::Tls,
+            id: vec![
+                about("name", "jackfield"),
+                about("version", env!("CARGO_PKG_VERSION")),
+            ],
+            extensions: Vec::new(),
+            login_timeout: Duration::from_mins(1),
+            answer_timeout: Duration::from_mins(2),
+            idle_renewal: Duration::from_mins(9),
+            poll_interval: Duration::from_mins(1),
+            request_capacity: 100,
+            max_in_flight: 16,
+            max_answers: 10_000,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Login {
+    /// With a user's name and password.
+    Password {
+        /// The user's name.
+        user: String,
+        /// The password, which nothing shows.
+        password: Secret,
+    },
+}
+
+impl Login {
+    /// With a user's name and password.
+    pub fn password(user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        Self::Password {
+            user: user.into(),
+            password: password.into(),
+        }
+    }
+}
+
+/// What guards a connection. The core can't see it: it is for whoever makes the network to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there are no other ways")]
+pub enum Security {
+    /// TLS from the start, as on port 993.
+    #[default]
+    Tls,
+    /// TLS after STARTTLS, as on port 143: the network has spoken
+    /// [`starttls::opening`](crate::starttls::opening), so that no greeting comes any more.
+    StartTls,
+    /// None: whoever is on the way can read everything, and change it. For servers on this machine.
+    Plaintext,
+}

@@ -1,0 +1,97 @@
+//! Events of a session: what it tells, and what comes of requests.
+
+use bytes::Bytes;
+
+use super::mailbox::Selected;
+use crate::codec::{
+    Capabilities, Code, Fetch, Flag, Listed, MailboxStatus, Response, SequenceSet, Status, Text,
+};
+use crate::error::RequestError;
+
+/// Which request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// What a [`Session`](super::Session) tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The user is logged in, and requests are sent.
+    Ready(Box<Server>),
+    /// Something happened that nobody asked for.
+    Event(Event),
+    /// A part of the answer to a request.
+    Answer(RequestId, Box<Response>),
+    /// The text that a request reads begins: it has so many bytes.
+    Begins(RequestId, u64),
+    /// A piece of the text that a request reads.
+    Piece(RequestId, Bytes),
+    /// The server waits for more of the message that a request appends.
+    Wanted(RequestId),
+    /// A request is done, or failed.
+    Completed(RequestId, Result<Outcome, RequestError>),
+    /// Leave was taken.
+    Closed,
+}
+
+/// What happened in the mailbox that is selected, or at the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// So many messages are in the mailbox now.
+    Exists(u32),
+    /// So many of them have `\Recent`.
+    Recent(u32),
+    /// The message of this number is gone; all behind it have one less.
+    Expunged(u32),
+    /// The messages of these UIDs are gone.
+    Vanished {
+        /// Whether they were gone before.
+        earlier: bool,
+        /// Their UIDs.
+        uids: SequenceSet,
+    },
+    /// The flags that are used in the mailbox.
+    Flags(Vec<Flag>),
+    /// Something of a message has changed, its flags most likely.
+    Fetch(Box<Fetch>),
+    /// A mailbox is new, has another name, or is gone.
+    Listed(Listed),
+    /// The state of another mailbox.
+    MailboxStatus(MailboxStatus),
+    /// A new connection stands, and the mailbox is open again that was open. Its UIDs are the same
+    /// only if its UIDVALIDITY is.
+    Reselected(Box<Selected>),
+    /// A new connection stands, and the mailbox that was open can't be opened any more.
+    NotReselected(Box<RequestError>),
+    /// People must be shown this text.
+    Alert(Text),
+    /// The server says something on its own.
+    Notice(Status),
+    /// What this crate doesn't know, or can't read.
+    Unknown(Text),
+}
+
+/// What is known of a server once the user is logged in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Server {
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// What it says of itself (ID), by names.
+    pub id: Vec<(Text, Option<Text>)>,
+    /// The extensions that were enabled.
+    pub enabled: Capabilities,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// What the server says of it to programs.
+    pub code: Option<Code>,
+    /// What the server says of it to people.
+    pub text: Text,
+    /// The mailbox that was opened.
+    pub selected: Option<Box<Selected>>,
+}

@@ -1,0 +1,211 @@
+//! Commands that wait and those in flight: which may be together, and whose answer a response is.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use jackfield_socket::time::Instant;
+
+use super::event::RequestId;
+use crate::codec::{Command, Esearch, Fetch, Head, Item, Messages, Response, Section};
+
+/// Why a command is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody asked for it.
+    Request(RequestId),
+    /// The log-in needs it.
+    Login,
+    /// News are waited for.
+    Idle,
+    /// News are asked for.
+    Poll,
+    /// Leave is taken.
+    Logout,
+}
+
+/// A command, and all that goes with it.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) purpose: Purpose,
+    pub(super) command: Command,
+    /// The section whose text is given piece by piece.
+    pub(super) reads: Option<Section>,
+    /// Of an APPEND: the message, as far as it is known.
+    pub(super) message: VecDeque<Bytes>,
+    /// When it was asked for, or sent, or last heard of.
+    pub(super) since: Instant,
+    /// The number of its tag, once it was sent.
+    pub(super) tag: u64,
+    /// How many responses were parts of its answer.
+    pub(super) answers: usize,
+    /// Nobody waits for it any more: what it brings is dropped.
+    pub(super) is_abandoned: bool,
+}
+
+impl Pending {
+    pub(super) fn new(purpose: Purpose, command: Command, now: Instant) -> Self {
+        Self {
+            purpose,
+            command,
+            reads: None,
+            message: VecDeque::new(),
+            since: now,
+            tag: 0,
+            answers: 0,
+            is_abandoned: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> Option<RequestId> {
+        match self.purpose {
+            Purpose::Request(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether it may be sent while this one is in flight (RFC 9051, section 5.5).
+    pub(super) fn may_follow(&self, other: &Self) -> bool {
+        let (next, first) = (&self.command, &other.command);
+        if stands_alone(next) || stands_alone(first) {
+            return false;
+        }
+        // A message's number holds only while no other message may be expunged.
+        if next.has_numbers() && !(first.has_numbers() && keeps_numbers(first)) {
+            return false;
+        }
+        match (first, next) {
+            (Command::Search { esearch: one, .. }, Command::Search { esearch: two, .. }) => {
+                *one && *two
+            }
+            (Command::List(one), Command::Status(..)) => one.returns.status.is_empty(),
+            (Command::Status(..), Command::List(two)) => two.returns.status.is_empty(),
+            (Command::Status(one, _), Command::Status(two, _)) => one != two,
+            (Command::Fetch { messages: one, .. }, Command::Fetch { messages: two, .. }) => {
+                // Where a text goes must be certain before its end.
+                let reads_one = self.reads.is_some() || other.reads.is_some();
+                !reads_one && are_disjoint(one, two)
+            }
+            (Command::List(_), Command::List(_))
+            | (Command::Namespace, Command::Namespace)
+            | (Command::Id(_), Command::Id(_))
+            // Both may tell of UIDs without a tag.
+            | (
+                Command::Append { .. } | Command::Move(..) | Command::Copy(..),
+                Command::Append { .. } | Command::Move(..) | Command::Copy(..),
+            ) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether a response is a part of its answer.
+    pub(super) fn is_answered_by(&self, response: &Response) -> bool {
+        match (&self.command, response) {
+            (Command::Search { .. }, Response::Search { .. } | Response::Sort { .. }) => true,
+            (Command::Search { .. }, Response::Esearch(found)) => self.is_tagged(found),
+            (Command::List(_), Response::List(_) | Response::Lsub(_))
+            | (Command::Namespace, Response::Namespace(_))
+            | (Command::Id(_), Response::Id(_)) => true,
+            (Command::List(query), Response::MailboxStatus(_)) => {
+                !query.returns.status.is_empty()
+            }
+            (Command::Status(name, _), Response::MailboxStatus(status)) => status.name == *name,
+            (Command::Fetch { messages, items, .. }, Response::Fetch(fetch)) => {
+                is_of(messages, fetch) && is_what_was_asked(items, fetch)
+            }
+            (
+                Command::Append { .. } | Command::Move(..) | Command::Copy(..),
+                Response::Status(status),
+            ) => {
+                use crate::codec::Code::{AppendUid, CopyUid};
+                matches!(status.code, Some(AppendUid { .. } | CopyUid { .. }))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_tagged(&self, found: &Esearch) -> bool {
+        let Some(tag) = &found.tag else {
+            return true;
+        };
+        tag_number(tag.as_bytes()) == Some(self.tag)
+    }
+
+    /// Whether the literal behind this is what it reads.
+    pub(super) fn reads_at(&self, head: &Head) -> bool {
+        let (Some(section), Command::Fetch { messages, .. }) = (&self.reads, &self.command) else {
+            return false;
+        };
+        let is_of = match messages {
+            // It is the only one in flight that reads, so that a UID that comes later is its own.
+            Messages::Uids(uids) => head.uid.is_none_or(|uid| uids.contains(uid)),
+            Messages::Numbers(numbers) => numbers.contains(head.number),
+        };
+        let wanted = format!("[{section}]");
+        let told = head.section.split('<').next().unwrap_or_default();
+        is_of && told.replace('"', "").eq_ignore_ascii_case(&wanted)
+    }
+}
+
+/// The number of one of our tags.
+pub(super) fn tag_number(tag: &[u8]) -> Option<u64> {
+    let digits = tag.strip_prefix(b"A")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Whether a command changes what others mean, or has the line for itself.
+fn stands_alone(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Select { .. }
+            | Command::Close
+            | Command::Unselect
+            | Command::Login { .. }
+            | Command::Authenticate { .. }
+            | Command::Enable(_)
+            | Command::Capability
+            | Command::Idle
+    )
+}
+
+/// Whether the server may expunge nothing while it answers (RFC 9051, section 7.5.1).
+fn keeps_numbers(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. }
+    )
+}
+
+fn are_disjoint(one: &Messages, two: &Messages) -> bool {
+    match (one, two) {
+        (Messages::Uids(one), Messages::Uids(two))
+        | (Messages::Numbers(one), Messages::Numbers(two)) => one.is_disjoint(two),
+        _ => false,
+    }
+}
+
+fn is_of(messages: &Messages, fetch: &Fetch) -> bool {
+    match messages {
+        // The highest message is among those of `5:*`, even where it is lower.
+        Messages::Uids(uids) => fetch.uid.is_some_and(|uid| uids.may_contain(uid)),
+        Messages::Numbers(numbers) => fetch.number.is_some_and(|it| numbers.may_contain(it)),
+    }
+}
+
+/// Whether there is something in it that was asked for. A server may tell of new flags at any time.
+fn is_what_was_asked(items: &[Item], fetch: &Fetch) -> bool {
+    let only_flags = |item: &Item| matches!(item, Item::Uid | Item::Flags | Item::ModSeq);
+    if items.iter().all(only_flags) {
+        return true;
+    }
+    fetch.internal_date.is_some()
+        || fetch.size.is_some()
+        || fetch.envelope.is_some()
+        || fetch.structure.is_some()
+        || fetch.email_id.is_some()
+        || fetch.thread_id.is_some()
+        || fetch.preview.is_some()
+        || fetch.save_date.is_some()
+        || fetch.gmail.is_some()
+        || !fetch.sections.is_empty()
+        || !fetch.unknown.is_empty()
+}

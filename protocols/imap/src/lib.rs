@@ -1,0 +1,4 @@
+//! An IMAP client (RFC 3501, RFC 9051): codec, sans-IO core, and an async client over Jackfield's
+//! socket API.
+
+pub mod codec;
