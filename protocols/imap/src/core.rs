@@ -13,7 +13,9 @@ mod outgoing;
 mod pending;
 mod session;
 
-pub use config::{Config, Login, Security};
+pub use config::{Config, Security};
 pub use event::{Event, Outcome, RequestId, Server, SessionEvent};
 pub use mailbox::Selected;
 pub use session::Session;
+
+pub use jackfield_sasl::Credentials;

@@ -13,6 +13,8 @@ pub enum SessionError {
     LoginRefused(Box<Refusal>),
     /// The server takes no way to log in that the configuration allows.
     NoLogin,
+    /// The log-in failed on this side: the server could not prove who it is, or made no sense.
+    Sasl(jackfield_sasl::Error),
     /// The server greeted as if the user were logged in (PREAUTH), where nothing vouches for it.
     PreAuth,
     /// The server said that it ends the session, and why.
@@ -40,7 +42,9 @@ impl SessionError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::LoginRefused(refusal) => !refusal.is_temporary(),
-            Self::NoLogin | Self::PreAuth | Self::NotImap | Self::Invalid(_) => true,
+            Self::NoLogin | Self::Sasl(_) | Self::PreAuth | Self::NotImap | Self::Invalid(_) => {
+                true
+            }
             _ => false,
         }
     }
@@ -51,6 +55,7 @@ impl fmt::Display for SessionError {
         match self {
             Self::LoginRefused(refusal) => write!(f, "the server refused the log-in: {refusal}"),
             Self::NoLogin => f.write_str("the server takes no way to log in that is allowed here"),
+            Self::Sasl(error) => write!(f, "the log-in failed: {error}"),
             Self::PreAuth => f.write_str("the server let in a user whom nobody vouched for"),
             Self::Bye(refusal) => write!(f, "the server ended the session: {refusal}"),
             Self::NotImap => f.write_str("the server did not greet as IMAP servers do"),
@@ -116,8 +121,15 @@ impl Refusal {
     }
 
     fn is_temporary(&self) -> bool {
-        let reasons = [Reason::Unavailable, Reason::InUse, Reason::Limit, Reason::ServerBug];
-        let is_named = self.reason().is_some_and(|reason| reasons.contains(&reason));
+        let reasons = [
+            Reason::Unavailable,
+            Reason::InUse,
+            Reason::Limit,
+            Reason::ServerBug,
+        ];
+        let is_named = self
+            .reason()
+            .is_some_and(|reason| reasons.contains(&reason));
         is_named || self.retry_after().is_some()
     }
 }
@@ -143,6 +155,8 @@ pub enum RequestError {
     NotConnected,
     /// No mailbox is selected.
     NotSelected,
+    /// The mailbox has no such message, or the message no such part.
+    NoSuchMessage,
     /// The connection ended before the answer; whether it was done is not known.
     ConnectionLost(EndedBy),
     /// The server did not answer in time; whether it was done is not known.
@@ -184,10 +198,15 @@ impl fmt::Display for RequestError {
         match self {
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
             Self::Throttled(time) => {
-                write!(f, "the server wants to be left alone for {} s", time.as_secs())
+                write!(
+                    f,
+                    "the server wants to be left alone for {} s",
+                    time.as_secs()
+                )
             }
             Self::NotConnected => f.write_str("there is no connection at the moment"),
             Self::NotSelected => f.write_str("no mailbox is selected"),
+            Self::NoSuchMessage => f.write_str("there is no such message, or no such part of it"),
             Self::ConnectionLost(by) => f.write_str(match by {
                 EndedBy::Server => "the server ended the connection before the answer",
                 EndedBy::Network => "the connection was cut before the answer",

@@ -168,6 +168,14 @@ pub struct Esearch {
     pub unknown: Vec<(Text, Text)>,
 }
 
+impl Esearch {
+    /// All that match, in ascending order as a rule; at most 16 million, whatever the server claims.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        let all = self.all.iter().flat_map(SequenceSet::iter);
+        all.take(1 << 24)
+    }
+}
+
 /// A message and what answers it, as THREAD tells (RFC 5256).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

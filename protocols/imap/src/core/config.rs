@@ -2,23 +2,30 @@
 
 use std::time::Duration;
 
-use crate::codec::{Extension, Limits, Secret};
+use jackfield_sasl::Credentials;
+
+use crate::codec::{Extension, Limits};
 
 /// How to log in, and what to keep to.
 ///
 /// ```
-/// use jackfield_imap::core::{Config, Login};
+/// use jackfield_imap::core::{Config, Credentials};
 ///
-/// let mut config = Config::new(Login::password("ada", "correct horse"));
+/// let mut config = Config::new(Credentials::password("ada", "correct horse")?);
 /// config.idle_renewal = std::time::Duration::from_secs(5 * 60);
+/// # Ok::<(), jackfield_sasl::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// How to log in. It is not needed where the server says that the user is logged in already.
-    pub login: Login,
+    /// Who the user is, and what proves it. It is proven by the strongest mechanism that the server
+    /// offers, with the command LOGIN as the last resort.
+    pub credentials: Credentials,
     /// What guards the connection.
     pub security: Security,
+    /// Whether a password or token may be sent as it is over a connection that nothing guards
+    /// ([`Security::Plaintext`]), where everyone on the way can read it. Default: no.
+    pub password_in_the_clear: bool,
     /// What the client says of itself once it is logged in (ID, RFC 2971), by names; nothing is
     /// said where it is empty. Some servers open no mailbox without. Default: this crate's name and
     /// version.
@@ -50,12 +57,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults, with this way to log in.
-    pub fn new(login: Login) -> Self {
+    /// The defaults, for this user.
+    pub fn new(credentials: Credentials) -> Self {
         let about = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         Self {
-            login,
+            credentials,
             security: Security::Tls,
+            password_in_the_clear: false,
             id: vec![
                 about("name", "jackfield"),
                 about("version", env!("CARGO_PKG_VERSION")),
@@ -69,29 +77,6 @@ impl Config {
             max_in_flight: 16,
             max_answers: 10_000,
             limits: Limits::default(),
-        }
-    }
-}
-
-/// How to log in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Login {
-    /// With a user's name and password.
-    Password {
-        /// The user's name.
-        user: String,
-        /// The password, which nothing shows.
-        password: Secret,
-    },
-}
-
-impl Login {
-    /// With a user's name and password.
-    pub fn password(user: impl Into<String>, password: impl Into<Secret>) -> Self {
-        Self::Password {
-            user: user.into(),
-            password: password.into(),
         }
     }
 }

@@ -84,6 +84,32 @@ pub struct Server {
     pub enabled: Capabilities,
 }
 
+/// What IMAP4rev2 has without naming it (RFC 9051, appendix E).
+const OF_REV2: [&str; 13] = [
+    "BINARY",
+    "ENABLE",
+    "ESEARCH",
+    "IDLE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "MOVE",
+    "NAMESPACE",
+    "SASL-IR",
+    "SPECIAL-USE",
+    "STATUS=SIZE",
+    "UIDPLUS",
+    "UNSELECT",
+];
+
+impl Server {
+    /// Whether it can do something, by the capability's name in capitals: because it says so, or
+    /// because IMAP4rev2, which has it, is in use.
+    pub fn can(&self, name: &str) -> bool {
+        let is_rev2 = self.enabled.has("IMAP4REV2");
+        self.capabilities.has(name) || is_rev2 && OF_REV2.contains(&name)
+    }
+}
+
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -52,7 +52,9 @@ impl Selected {
             Response::Recent(count) => self.recent = *count,
             Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
             Response::Flags(flags) => self.flags.clone_from(flags),
-            Response::Status(status) if status.kind == StatusKind::Ok => self.code(status.code.as_ref()),
+            Response::Status(status) if status.kind == StatusKind::Ok => {
+                self.code(status.code.as_ref())
+            }
             _ => {}
         }
     }

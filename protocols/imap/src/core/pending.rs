@@ -1,7 +1,5 @@
 //! Commands that wait and those in flight: which may be together, and whose answer a response is.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use jackfield_socket::time::Instant;
 
@@ -30,8 +28,8 @@ pub(super) struct Pending {
     pub(super) command: Command,
     /// The section whose text is given piece by piece.
     pub(super) reads: Option<Section>,
-    /// Of an APPEND: the message, as far as it is known.
-    pub(super) message: VecDeque<Bytes>,
+    /// Of an APPEND: the message, where it is known.
+    pub(super) message: Vec<Bytes>,
     /// When it was asked for, or sent, or last heard of.
     pub(super) since: Instant,
     /// The number of its tag, once it was sent.
@@ -48,7 +46,7 @@ impl Pending {
             purpose,
             command,
             reads: None,
-            message: VecDeque::new(),
+            message: Vec::new(),
             since: now,
             tag: 0,
             answers: 0,
@@ -105,13 +103,14 @@ impl Pending {
             (Command::List(_), Response::List(_) | Response::Lsub(_))
             | (Command::Namespace, Response::Namespace(_))
             | (Command::Id(_), Response::Id(_)) => true,
-            (Command::List(query), Response::MailboxStatus(_)) => {
-                !query.returns.status.is_empty()
-            }
+            (Command::List(query), Response::MailboxStatus(_)) => !query.returns.status.is_empty(),
             (Command::Status(name, _), Response::MailboxStatus(status)) => status.name == *name,
-            (Command::Fetch { messages, items, .. }, Response::Fetch(fetch)) => {
-                is_of(messages, fetch) && is_what_was_asked(items, fetch)
-            }
+            (
+                Command::Fetch {
+                    messages, items, ..
+                },
+                Response::Fetch(fetch),
+            ) => is_of(messages, fetch) && is_what_was_asked(items, fetch),
             (
                 Command::Append { .. } | Command::Move(..) | Command::Copy(..),
                 Response::Status(status),

@@ -1,0 +1,294 @@
+//! The connection of a client: IMAP adds to the loop of every client who asked for what, and where
+//! the parts of an answer go.
+
+use std::collections::VecDeque;
+use std::future::{Future, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_socket::{Endpoint, TcpConnect, time};
+use tokio::sync::mpsc;
+
+use super::ClientConfig;
+use super::action::{Action, Answer, Done, Part};
+use super::event::{Connection, ConnectionError, Events};
+use super::handle::Client;
+use crate::codec::{Data, Response};
+use crate::core::{Config, Event, Outcome, RequestId, Server, Session, SessionEvent};
+use crate::error::{EndedBy, RequestError, SessionError};
+
+/// Prepares a client for a server. Nothing happens before the [`Connection`] is polled.
+///
+/// See the [module](super) for an example.
+pub fn connect<N: TcpConnect>(
+    network: N,
+    server: Endpoint,
+    config: impl Into<ClientConfig>,
+) -> (Client, Events, Connection) {
+    let config = config.into();
+    let imap = Imap {
+        server,
+        config: config.session,
+        asked: Vec::new(),
+        undelivered: VecDeque::new(),
+        listeners: 0,
+        ready: None,
+    };
+    let (actions, events, connection) = jackfield_client::connect(network, imap, config.connection);
+    let client = Client {
+        actions,
+        stream_capacity: config.stream_capacity.max(1),
+        max_set: config.max_set,
+    };
+    (client, events, connection)
+}
+
+struct Imap {
+    server: Endpoint,
+    config: Config,
+    /// Who asked, in the order of their requests.
+    asked: Vec<(RequestId, Asked)>,
+    /// Parts of answers that wait for room where they are read: those of one read, and no more.
+    undelivered: VecDeque<(mpsc::Sender<Part>, Part)>,
+    /// How many want news.
+    listeners: usize,
+    ready: Option<time::Instant>,
+}
+
+/// Who asked.
+enum Asked {
+    Whole(Vec<Response>, Done<Answer>),
+    Messages(mpsc::Sender<Part>),
+    /// Whether the text has begun.
+    Text(mpsc::Sender<Part>, bool),
+    Append(mpsc::Sender<RequestId>, Vec<Response>, Done<Answer>),
+}
+
+impl Protocol for Imap {
+    type Core = Session;
+    type Target = Endpoint;
+    type Action = Action;
+    type Event = Event;
+    type Ready = Arc<Server>;
+    type Error = SessionError;
+    type Prepared = ();
+
+    async fn begin(&mut self, _poster: Poster<Action>) -> Result<Session, ConnectionError> {
+        Ok(Session::new(self.config.clone()))
+    }
+
+    fn prepare(
+        &mut self,
+        _attempt: u32,
+    ) -> impl Future<Output = Result<(Endpoint, ()), ConnectionError>> + Send + 'static {
+        ready(Ok((self.server.clone(), ())))
+    }
+
+    fn opened(
+        &mut self,
+        core: &mut Session,
+        (): (),
+        _outbox: &mut OutboxOf<Self>,
+    ) -> Result<(), ConnectionError> {
+        core.opened(time::now());
+        Ok(())
+    }
+
+    fn act(&mut self, core: &mut Session, action: Action, _link: Link) -> Flow {
+        let now = time::now();
+        match action {
+            // Whoever has gone has withdrawn it.
+            Action::Request(_, done) | Action::Append { done, .. } if done.is_closed() => {}
+            Action::Fetch(_, parts) | Action::Read(_, _, parts) if parts.is_closed() => {}
+            Action::Request(command, done) => match core.request(now, command) {
+                Ok(id) => self.asked.push((id, Asked::Whole(Vec::new(), done))),
+                Err(error) => {
+                    let _ = done.send(Err(error));
+                }
+            },
+            Action::Fetch(command, parts) => match core.request(now, command) {
+                Ok(id) => self.asked.push((id, Asked::Messages(parts))),
+                Err(error) => self.undelivered.push_back((parts, Part::Done(Err(error)))),
+            },
+            Action::Read(command, section, parts) => match core.read(now, command, section) {
+                Ok(id) => self.asked.push((id, Asked::Text(parts, false))),
+                Err(error) => self.undelivered.push_back((parts, Part::Done(Err(error)))),
+            },
+            Action::Append {
+                command,
+                message,
+                wanted,
+                done,
+            } => match core.append(now, command, message) {
+                Ok(id) => self
+                    .asked
+                    .push((id, Asked::Append(wanted, Vec::new(), done))),
+                Err(error) => {
+                    let _ = done.send(Err(error));
+                }
+            },
+            Action::Piece(id, piece) => core.message(id, piece),
+            Action::Abort(id) => core.abort_message(now, id),
+            Action::Idle(is_one_more) => {
+                self.listeners = if is_one_more {
+                    self.listeners + 1
+                } else {
+                    self.listeners.saturating_sub(1)
+                };
+                core.set_idle(now, self.listeners > 0);
+            }
+            Action::Close => {
+                core.close(now);
+                return Flow::Close;
+            }
+        }
+        Flow::Continue
+    }
+
+    fn abandoned(&mut self, core: &mut Session, _link: Link) {
+        core.close(time::now());
+    }
+
+    async fn take(
+        &mut self,
+        core: &mut Session,
+        event: SessionEvent,
+        outbox: &mut OutboxOf<Self>,
+    ) -> Result<Flow, ConnectionError> {
+        match event {
+            SessionEvent::Ready(server) => {
+                self.ready = Some(time::now());
+                outbox.ready(Arc::from(server));
+            }
+            SessionEvent::Event(event) => outbox.push(event),
+            SessionEvent::Answer(id, response) => self.answer(core, id, *response),
+            SessionEvent::Begins(id, size) => {
+                if let Some(Asked::Text(parts, has_begun)) = self.asker(id) {
+                    *has_begun = true;
+                    let parts = parts.clone();
+                    self.undelivered.push_back((parts, Part::Begins(size)));
+                }
+            }
+            SessionEvent::Piece(id, piece) => {
+                if let Some(Asked::Text(parts, _)) = self.asker(id) {
+                    let parts = parts.clone();
+                    self.undelivered.push_back((parts, Part::Piece(piece)));
+                }
+            }
+            SessionEvent::Wanted(id) => {
+                let is_there = match self.asker(id) {
+                    Some(Asked::Append(wanted, ..)) => wanted.try_send(id).is_ok(),
+                    _ => false,
+                };
+                if !is_there {
+                    core.abort_message(time::now(), id);
+                }
+            }
+            SessionEvent::Completed(id, outcome) => self.completed(id, outcome),
+            SessionEvent::Closed => return Ok(Flow::Closed),
+        }
+        Ok(Flow::Continue)
+    }
+
+    async fn deliver(&mut self) {
+        while let Some((to, _)) = self.undelivered.front() {
+            let room = to.clone().reserve_owned().await;
+            if let (Some((_, part)), Ok(room)) = (self.undelivered.pop_front(), room) {
+                room.send(part);
+            }
+        }
+    }
+
+    fn unread(&mut self, core: &mut Session) {
+        core.give_up();
+    }
+
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+        let by = match error {
+            Some(ConnectionError::Session(
+                SessionError::Ended | SessionError::Bye(_) | SessionError::LoginRefused(_),
+            )) => EndedBy::Server,
+            Some(ConnectionError::Session(_)) => EndedBy::Client,
+            Some(_) => EndedBy::Network,
+            None => {
+                // Whoever waits learns that the client is closed.
+                self.asked.clear();
+                EndedBy::Client
+            }
+        };
+        core.lost(by);
+        let lasted = self.ready.take().map_or(Duration::ZERO, |since| {
+            // Long enough to have been one.
+            let lasted = time::now().saturating_duration_since(since);
+            lasted.max(Duration::from_nanos(1))
+        });
+        let mut ended = Ended::after(lasted, error);
+        if let Some(ConnectionError::Session(
+            SessionError::LoginRefused(refusal) | SessionError::Bye(refusal),
+        )) = error
+            && let Some(time) = refusal.retry_after()
+        {
+            ended.again = Again::After(time);
+        }
+        ended
+    }
+}
+
+impl Imap {
+    fn asker(&mut self, id: RequestId) -> Option<&mut Asked> {
+        let at = self.asked.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.asked.get_mut(at).map(|(_, asked)| asked)
+    }
+
+    /// A part of an answer.
+    fn answer(&mut self, core: &mut Session, id: RequestId, response: Response) {
+        let (parts, found) = match (self.asker(id), response) {
+            (Some(Asked::Whole(parts, _) | Asked::Append(_, parts, _)), response) => {
+                return parts.push(response);
+            }
+            (Some(Asked::Messages(parts)), Response::Fetch(fetch)) => {
+                (parts.clone(), vec![Part::Message(fetch)])
+            }
+            (Some(Asked::Text(parts, has_begun)), Response::Fetch(fetch)) => {
+                let mut sections = fetch.sections.into_iter();
+                let data = sections.next().and_then(|section| section.data);
+                // What was no literal comes with the response.
+                match data {
+                    Some(Data::Text(text)) if !*has_begun => {
+                        *has_begun = true;
+                        let size = text.as_bytes().len() as u64;
+                        let pieces = vec![Part::Begins(size), Part::Piece(text.into_bytes())];
+                        (parts.clone(), pieces)
+                    }
+                    _ => return,
+                }
+            }
+            _ => return,
+        };
+        if parts.is_closed() {
+            // Nobody reads it: the rest is dropped where it comes in.
+            core.withdraw(id);
+            self.asked.retain(|(asked, _)| *asked != id);
+            return;
+        }
+        for part in found {
+            self.undelivered.push_back((parts.clone(), part));
+        }
+    }
+
+    fn completed(&mut self, id: RequestId, outcome: Result<Outcome, RequestError>) {
+        let Ok(at) = self.asked.binary_search_by_key(&id, |(id, _)| *id) else {
+            return;
+        };
+        match self.asked.remove(at).1 {
+            Asked::Whole(parts, done) | Asked::Append(_, parts, done) => {
+                let _ = done.send(outcome.map(|outcome| Answer { outcome, parts }));
+            }
+            Asked::Messages(parts) | Asked::Text(parts, _) => {
+                let done = Part::Done(outcome.map(|_| ()));
+                self.undelivered.push_back((parts, done));
+            }
+        }
+    }
+}

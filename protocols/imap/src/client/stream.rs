@@ -1,0 +1,174 @@
+//! Answers that are read as they come: messages one by one, and a text piece by piece.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use jackfield_client::Poster;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc;
+
+use super::action::{Action, Part};
+use crate::codec::{Command, Fetch};
+use crate::error::RequestError;
+
+/// Messages, in the server's order; made by [`Client::fetch`](super::Client::fetch).
+///
+/// They wait here until they are read, up to
+/// [`stream_capacity`](super::ClientConfig::stream_capacity); then nothing more is read from the
+/// server, for anybody. Dropping this discards what still comes, and stops what was not sent yet.
+#[derive(Debug)]
+pub struct Fetches {
+    parts: mpsc::Receiver<Part>,
+    capacity: usize,
+    poster: Poster<Action>,
+    /// What is asked for when the command before it is done.
+    next: VecDeque<Command>,
+    is_done: bool,
+}
+
+impl Fetches {
+    /// The first command is on its way.
+    pub(super) fn new(
+        parts: mpsc::Receiver<Part>,
+        capacity: usize,
+        poster: Poster<Action>,
+        next: VecDeque<Command>,
+    ) -> Self {
+        Self {
+            parts,
+            capacity,
+            poster,
+            next,
+            is_done: false,
+        }
+    }
+
+    /// The next message; `None` after the last.
+    ///
+    /// # Errors
+    /// Any [`RequestError`]; nothing comes behind one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no message.
+    pub async fn next(&mut self) -> Result<Option<Fetch>, RequestError> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// [`next`](Self::next), polled.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Fetch>, RequestError>> {
+        loop {
+            if self.is_done {
+                return Poll::Ready(Ok(None));
+            }
+            match ready!(self.parts.poll_recv(cx)) {
+                Some(Part::Message(fetch)) => return Poll::Ready(Ok(Some(*fetch))),
+                Some(Part::Done(Ok(()))) => match self.next.pop_front() {
+                    Some(command) => {
+                        let (sender, parts) = mpsc::channel(self.capacity);
+                        self.parts = parts;
+                        self.poster.post(Action::Fetch(command, sender));
+                    }
+                    None => self.is_done = true,
+                },
+                Some(Part::Done(Err(error))) => {
+                    self.is_done = true;
+                    return Poll::Ready(Err(error));
+                }
+                Some(Part::Begins(_) | Part::Piece(_)) => {}
+                None => {
+                    self.is_done = true;
+                    return Poll::Ready(Err(RequestError::Closed));
+                }
+            }
+        }
+    }
+
+    /// All of them, where they are known to be few.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    /// Dropping the future discards them.
+    pub async fn all(mut self) -> Result<Vec<Fetch>, RequestError> {
+        let mut all = Vec::new();
+        while let Some(message) = self.next().await? {
+            all.push(message);
+        }
+        Ok(all)
+    }
+}
+
+/// The text of a message or of a part of it, to be read; made by
+/// [`Client::read`](super::Client::read).
+///
+/// It need not fit into memory: what waits here unread is at most
+/// [`stream_capacity`](super::ClientConfig::stream_capacity) pieces, and then nothing more is read
+/// from the server, for anybody. Dropping this discards what still comes.
+#[derive(Debug)]
+pub struct Body {
+    parts: mpsc::Receiver<Part>,
+    size: u64,
+    piece: Bytes,
+    is_done: bool,
+}
+
+impl Body {
+    /// Waits for the beginning.
+    pub(super) async fn begin(mut parts: mpsc::Receiver<Part>) -> Result<Self, RequestError> {
+        loop {
+            match parts.recv().await {
+                Some(Part::Begins(size)) => {
+                    return Ok(Self {
+                        parts,
+                        size,
+                        piece: Bytes::new(),
+                        is_done: false,
+                    });
+                }
+                Some(Part::Done(Ok(()))) => return Err(RequestError::NoSuchMessage),
+                Some(Part::Done(Err(error))) => return Err(error),
+                Some(_) => {}
+                None => return Err(RequestError::Closed),
+            }
+        }
+    }
+
+    /// How many bytes it has, those that were read included.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl AsyncRead for Body {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.piece.is_empty() && !self.is_done {
+            match ready!(self.parts.poll_recv(cx)) {
+                Some(Part::Piece(piece)) => self.piece = piece,
+                Some(Part::Done(outcome)) => {
+                    self.is_done = true;
+                    outcome.map_err(io::Error::other)?;
+                }
+                Some(_) => {}
+                None => {
+                    self.is_done = true;
+                    return Poll::Ready(Err(io::Error::other(RequestError::Closed)));
+                }
+            }
+        }
+        let count = self.piece.len().min(buf.remaining());
+        buf.put_slice(&self.piece[..count]);
+        self.piece.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}

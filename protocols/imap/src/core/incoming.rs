@@ -1,0 +1,231 @@
+//! What comes in: each response goes to whoever asked for it, or is told as an event.
+
+use jackfield_socket::time::Instant;
+
+use super::event::{Event, SessionEvent};
+use super::pending::{Pending, Purpose, tag_number};
+use super::session::{Session, Stage, bye};
+use crate::codec::{Code, Command, Response, Status, StatusKind, Text};
+use crate::error::{Refusal, RequestError, SessionError};
+
+impl Session {
+    pub(super) fn take(&mut self, now: Instant, response: Response) -> Result<(), SessionError> {
+        match response {
+            Response::Status(status) if self.stage == Stage::Greeting => self.greeted(now, status),
+            Response::Unknown { .. } if self.stage == Stage::Greeting => Err(SessionError::NotImap),
+            _ if self.stage == Stage::Greeting => Err(SessionError::NotImap),
+            Response::Continue(text) => {
+                self.may_go_on(now, &text);
+                Ok(())
+            }
+            Response::Tagged { tag, status } => self.tagged(now, &tag, status),
+            Response::Status(status) => self.status(now, status),
+            other => {
+                self.data(now, other);
+                Ok(())
+            }
+        }
+    }
+
+    /// `+`: whoever waits for it goes on. At most one does, since nothing is sent behind a command
+    /// that has to wait.
+    fn may_go_on(&mut self, now: Instant, text: &Text) {
+        if self.granted(now) || self.sending.is_some() {
+            return;
+        }
+        if self.stage == Stage::Login {
+            return self.challenged(text);
+        }
+        let is_idle = |pending: &Pending| pending.purpose == Purpose::Idle;
+        if self.in_flight.iter().any(is_idle) && self.idle.until.is_none() {
+            self.idle.has_begun = true;
+            self.idle.until = Some(now + self.config.idle_renewal);
+            self.pump(now);
+        }
+    }
+
+    fn tagged(&mut self, now: Instant, tag: &Text, status: Status) -> Result<(), SessionError> {
+        let number = tag_number(tag.as_bytes());
+        let at = self
+            .in_flight
+            .iter()
+            .position(|pending| Some(pending.tag) == number);
+        let Some(pending) = at.and_then(|at| self.in_flight.remove(at)) else {
+            // Nobody asked; the session goes on.
+            return self.status(now, status);
+        };
+        if let Some(oldest) = self.in_flight.front_mut() {
+            oldest.since = now;
+        }
+        self.unsent(pending.tag);
+        self.alert(&status);
+        match pending.purpose {
+            Purpose::Login => return self.stepped(now, &pending.command, status),
+            Purpose::Logout => self.closed(),
+            Purpose::Idle => {
+                // It ended by itself, or was refused.
+                let was_refused = status.kind != StatusKind::Ok;
+                self.idle.until = None;
+                self.idle.is_refused |= was_refused || !self.idle.has_begun;
+            }
+            Purpose::Poll => {}
+            Purpose::Request(_) => self.answered(pending, status),
+        }
+        self.pump(now);
+        Ok(())
+    }
+
+    fn answered(&mut self, pending: Pending, status: Status) {
+        let is_ok = status.kind == StatusKind::Ok;
+        match &pending.command {
+            Command::Select { .. } if is_ok => {
+                if let Some(mailbox) = &mut self.mailbox {
+                    mailbox.code(status.code.as_ref());
+                    self.remembered = Some((mailbox.name.clone(), mailbox.read_only));
+                }
+            }
+            Command::Select { .. } => (self.mailbox, self.remembered) = (None, None),
+            Command::Close | Command::Unselect if is_ok => {
+                (self.mailbox, self.remembered) = (None, None);
+            }
+            _ => {}
+        }
+        if !is_ok {
+            let refusal = Refusal::of(status);
+            let error = match refusal.retry_after() {
+                Some(time) => RequestError::Throttled(time),
+                None => RequestError::Refused(Box::new(refusal)),
+            };
+            return self.fail(&pending, error);
+        }
+        if pending.answers > self.config.max_answers && !is_streamed(&pending.command) {
+            return self.fail(&pending, RequestError::TooLarge);
+        }
+        if let (Some(id), false) = (pending.id(), pending.is_abandoned) {
+            let outcome = self.outcome(&pending.command, status);
+            self.tell(SessionEvent::Completed(id, Ok(outcome)));
+        }
+    }
+
+    /// A status that belongs to no command.
+    fn status(&mut self, now: Instant, status: Status) -> Result<(), SessionError> {
+        if status.kind == StatusKind::Bye {
+            // Where leave is taken, it is the answer.
+            return if self.stage >= Stage::Leaving {
+                Ok(())
+            } else {
+                Err(bye(status))
+            };
+        }
+        if let Some(Code::Closed) = status.code
+            && let Some(mailbox) = &mut self.mailbox
+        {
+            // What came before was of the mailbox that was open.
+            let fresh = super::mailbox::Selected::new(mailbox.name.clone(), mailbox.read_only);
+            *mailbox = fresh;
+            return Ok(());
+        }
+        self.alert(&status);
+        self.code(status.code.clone());
+        let is_alert = matches!(status.code, Some(Code::Alert));
+        if let Some(Code::InProgress { tag, .. }) = &status.code {
+            self.goes_on(now, tag.as_ref());
+        }
+        let response = Response::Status(status);
+        if let Some(mailbox) = &mut self.mailbox {
+            mailbox.take(&response);
+        }
+        if let Some(Response::Status(status)) = self.answers(now, response)
+            && !is_alert
+            && !self.is_selecting()
+        {
+            self.tell(SessionEvent::Event(Event::Notice(status)));
+        }
+        Ok(())
+    }
+
+    fn alert(&mut self, status: &Status) {
+        if let Some(Code::Alert) = status.code {
+            self.tell(SessionEvent::Event(Event::Alert(status.text.clone())));
+        }
+    }
+
+    fn data(&mut self, now: Instant, response: Response) {
+        if let Some(mailbox) = &mut self.mailbox {
+            mailbox.take(&response);
+        }
+        let Some(response) = self.answers(now, response) else {
+            return;
+        };
+        let event = match response {
+            Response::Capability(capabilities) => {
+                self.is_told = true;
+                self.server.capabilities = capabilities;
+                return;
+            }
+            Response::Enabled(enabled) => {
+                self.dialect.is_utf8 |= enabled.has("UTF8=ACCEPT") || enabled.has("IMAP4REV2");
+                self.parser = self.parser.with_utf8(self.dialect.is_utf8);
+                self.server.enabled = enabled;
+                return;
+            }
+            // The outcome has all of it.
+            Response::Exists(_) | Response::Recent(_) | Response::Flags(_) | Response::List(_)
+                if self.is_selecting() =>
+            {
+                return;
+            }
+            Response::Exists(count) => Event::Exists(count),
+            Response::Recent(count) => Event::Recent(count),
+            Response::Expunge(number) => Event::Expunged(number),
+            Response::Vanished { earlier, uids } => Event::Vanished { earlier, uids },
+            Response::Flags(flags) => Event::Flags(flags),
+            Response::Fetch(fetch) => Event::Fetch(fetch),
+            Response::List(listed) | Response::Lsub(listed) => Event::Listed(listed),
+            Response::MailboxStatus(status) => Event::MailboxStatus(status),
+            Response::Unknown { raw, .. } => Event::Unknown(raw),
+            // An answer that nobody waits for any more.
+            _ => return,
+        };
+        self.tell(SessionEvent::Event(event));
+    }
+
+    fn is_selecting(&self) -> bool {
+        let selects = |pending: &Pending| matches!(pending.command, Command::Select { .. });
+        self.in_flight.iter().any(selects)
+    }
+
+    /// A command takes its time (RFC 9585): the one that is named, or else the oldest.
+    fn goes_on(&mut self, now: Instant, tag: Option<&Text>) {
+        let number = tag.and_then(|tag| tag_number(tag.as_bytes()));
+        let is_it = |pending: &&mut Pending| number.is_none_or(|number| pending.tag == number);
+        if let Some(pending) = self.in_flight.iter_mut().find(is_it) {
+            pending.since = now;
+        }
+    }
+
+    /// Gives a response to whoever asked for it; gives it back where nobody did.
+    fn answers(&mut self, now: Instant, response: Response) -> Option<Response> {
+        let is_its = |pending: &&mut Pending| pending.is_answered_by(&response);
+        let Some(pending) = self.in_flight.iter_mut().find(is_its) else {
+            return Some(response);
+        };
+        pending.answers += 1;
+        pending.since = now;
+        if let (Purpose::Login, Response::Id(id)) = (pending.purpose, &response) {
+            self.server.id.clone_from(id);
+            return None;
+        }
+        let is_too_many =
+            pending.answers > self.config.max_answers && !is_streamed(&pending.command);
+        if let (Some(id), false, false) = (pending.id(), pending.is_abandoned, is_too_many) {
+            self.tell(SessionEvent::Answer(id, Box::new(response)));
+        }
+        None
+    }
+}
+
+/// Whether the parts of an answer are given one by one, so that there may be any number.
+fn is_streamed(command: &Command) -> bool {
+    matches!(command, Command::Fetch { .. })
+}

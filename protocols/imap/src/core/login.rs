@@ -1,0 +1,216 @@
+//! The log-in, step by step: greeting, capabilities, proof of who the user is, capabilities again,
+//! ID, ENABLE, and the mailbox that was open.
+
+use jackfield_sasl::{Channel, Exchange, Limits, Mechanism, base64, choose};
+use jackfield_socket::time::Instant;
+
+use super::config::Security;
+use super::event::{Event, Outcome, SessionEvent};
+use super::session::{Session, Stage, bye};
+use crate::codec::{Code, Command, Extension, Literals, Secret, Status, StatusKind, Text};
+use crate::error::{Refusal, RequestError, SessionError};
+
+impl Session {
+    pub(super) fn greeted(&mut self, now: Instant, status: Status) -> Result<(), SessionError> {
+        match status.kind {
+            StatusKind::Ok => {}
+            // Where nothing guards the connection, anyone may have said so; and a server that
+            // really trusts this user is on this machine.
+            StatusKind::PreAuth if self.config.security == Security::StartTls => {
+                return Err(SessionError::PreAuth);
+            }
+            StatusKind::PreAuth => {}
+            StatusKind::Bye => return Err(bye(status)),
+            StatusKind::No | StatusKind::Bad => return Err(SessionError::NotImap),
+        }
+        let is_logged_in = status.kind == StatusKind::PreAuth;
+        self.is_told = false;
+        self.code(status.code);
+        match (is_logged_in, self.is_told) {
+            (false, true) => self.log_in(now),
+            (false, false) => {
+                self.step(now, Stage::Capabilities, Command::Capability);
+                Ok(())
+            }
+            (true, is_told) => {
+                self.stage = Stage::Login;
+                self.is_told = is_told;
+                self.advance(now);
+                Ok(())
+            }
+        }
+    }
+
+    fn log_in(&mut self, now: Instant) -> Result<(), SessionError> {
+        let is_guarded = self.config.security != Security::Plaintext;
+        let channel = if is_guarded || self.config.password_in_the_clear {
+            Channel::encrypted()
+        } else {
+            Channel::plaintext()
+        };
+        let credentials = &self.config.credentials;
+        let limits = Limits::default();
+        let capabilities = &self.server.capabilities;
+        let choice = choose(capabilities.values("AUTH"), credentials, &channel);
+        let command = match choice {
+            Ok(choice) => {
+                let exchange = Exchange::start(choice, credentials, &channel, limits);
+                let mut exchange = exchange.map_err(SessionError::Sasl)?;
+                let has_initial = capabilities.has("SASL-IR");
+                let initial = has_initial.then(|| exchange.initial_response()).flatten();
+                let mechanism = exchange.mechanism().name().to_owned();
+                self.exchange = Some(exchange);
+                Command::Authenticate {
+                    mechanism,
+                    initial: initial.map(|it| Secret::from(base64::encode_initial(it))),
+                }
+            }
+            // The command is as good, or as bad, as the mechanism.
+            Err(_) if !capabilities.has("LOGINDISABLED") => {
+                let exchange = Exchange::start(Mechanism::Login, credentials, &channel, limits);
+                let mut exchange = exchange.map_err(|_| SessionError::NoLogin)?;
+                let mut text = || {
+                    let said = exchange.step(b"").map_err(SessionError::Sasl)?;
+                    String::from_utf8(said).map_err(|_| SessionError::NoLogin)
+                };
+                Command::Login {
+                    user: text()?,
+                    password: Secret::from(text()?),
+                }
+            }
+            Err(_) => return Err(SessionError::NoLogin),
+        };
+        self.dialect.literals = Literals::of(capabilities);
+        self.is_told = false;
+        self.step(now, Stage::Login, command);
+        Ok(())
+    }
+
+    /// The server's challenge.
+    pub(super) fn challenged(&mut self, text: &Text) {
+        let answer = match &mut self.exchange {
+            Some(exchange) => base64::decode(text.as_bytes()).and_then(|it| exchange.step(&it)),
+            None => return,
+        };
+        match answer {
+            Ok(answer) => self
+                .out
+                .extend_from_slice(base64::encode(answer).as_bytes()),
+            // The server says no to that, and the session ends with what it was.
+            Err(error) => {
+                self.sasl_error = Some(error);
+                self.out.push(b'*');
+            }
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A command of the log-in was answered.
+    pub(super) fn stepped(
+        &mut self,
+        now: Instant,
+        command: &Command,
+        status: Status,
+    ) -> Result<(), SessionError> {
+        let is_ok = status.kind == StatusKind::Ok;
+        match self.stage {
+            Stage::Capabilities => return self.log_in(now),
+            Stage::Login if !is_ok => {
+                if let Some(error) = self.sasl_error.take() {
+                    return Err(SessionError::Sasl(error));
+                }
+                return Err(SessionError::LoginRefused(Box::new(Refusal::of(status))));
+            }
+            Stage::Login => {
+                if let Some(mut exchange) = self.exchange.take() {
+                    // Whoever did not prove that it knows the password is not the server.
+                    exchange.finish(None).map_err(SessionError::Sasl)?;
+                }
+                self.code(status.code);
+            }
+            Stage::Reselect => {
+                if let Command::Select { .. } = command {
+                    self.reselected(is_ok, status);
+                }
+            }
+            _ => {}
+        }
+        self.advance(now);
+        Ok(())
+    }
+
+    fn reselected(&mut self, is_ok: bool, status: Status) {
+        if is_ok && let Some(mailbox) = &mut self.mailbox {
+            mailbox.code(status.code.as_ref());
+            let mailbox = Box::new(mailbox.clone());
+            return self.tell(SessionEvent::Event(Event::Reselected(mailbox)));
+        }
+        self.mailbox = None;
+        self.remembered = None;
+        let error = RequestError::Refused(Box::new(Refusal::of(status)));
+        self.tell(SessionEvent::Event(Event::NotReselected(Box::new(error))));
+    }
+
+    /// Goes to the next step that there is something to do in.
+    pub(super) fn advance(&mut self, now: Instant) {
+        if self.stage >= Stage::Leaving {
+            return;
+        }
+        if self.stage < Stage::CapabilitiesAgain && !self.is_told {
+            return self.step(now, Stage::CapabilitiesAgain, Command::Capability);
+        }
+        self.dialect.literals = Literals::of(&self.server.capabilities);
+        let has = |name: &str| self.server.capabilities.has(name);
+        if self.stage < Stage::Id && has("ID") && !self.config.id.is_empty() {
+            let id = self.config.id.clone();
+            return self.step(now, Stage::Id, Command::Id(id));
+        }
+        let extensions = self.config.extensions.iter().copied();
+        let extensions: Vec<Extension> = extensions.filter(|it| has(it.name())).collect();
+        if self.stage < Stage::Enable && has("ENABLE") && !extensions.is_empty() {
+            return self.step(now, Stage::Enable, Command::Enable(extensions));
+        }
+        if self.stage < Stage::Reselect
+            && let Some((mailbox, read_only)) = self.remembered.clone()
+        {
+            let condstore = self.has_condstore();
+            let command = Command::Select {
+                mailbox,
+                read_only,
+                condstore,
+            };
+            return self.step(now, Stage::Reselect, command);
+        }
+        self.stage = Stage::Ready;
+        self.is_logged_in();
+        self.tell(SessionEvent::Ready(Box::new(self.server.clone())));
+        self.pump(now);
+    }
+
+    /// Whether mailboxes are opened with their changes counted.
+    pub fn has_condstore(&self) -> bool {
+        self.config.extensions.contains(&Extension::CondStore)
+            && self.server.capabilities.has("CONDSTORE")
+    }
+
+    /// Takes what a code says of the server.
+    pub(super) fn code(&mut self, code: Option<Code>) {
+        if let Some(Code::Capability(capabilities)) = code {
+            self.is_told = true;
+            self.server.capabilities = capabilities;
+        }
+    }
+
+    /// The outcome of a command that succeeded.
+    pub(super) fn outcome(&self, command: &Command, status: Status) -> Outcome {
+        let selected = match command {
+            Command::Select { .. } => self.mailbox.clone().map(Box::new),
+            _ => None,
+        };
+        Outcome {
+            code: status.code,
+            text: status.text,
+            selected,
+        }
+    }
+}

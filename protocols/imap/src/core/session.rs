@@ -1,0 +1,502 @@
+//! A session: what is asked for waits, goes out and is answered, over one connection or several.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use jackfield_sasl::Exchange;
+use jackfield_socket::driver::{Core, StreamCore};
+use jackfield_socket::time::Instant;
+
+use super::config::{Config, Security};
+use super::event::{RequestId, Server, SessionEvent};
+use super::mailbox::Selected;
+use super::outgoing::Sending;
+use super::pending::{Pending, Purpose};
+use crate::codec::{
+    Capabilities, Command, Dialect, Frame, Framer, MailboxName, ResponseParser, Section, Status,
+};
+use crate::error::{EndedBy, RequestError, SessionError};
+
+/// The client's side of IMAP. It outlives its connections: [`opened`](Self::opened) and
+/// [`lost`](Self::lost) tell it of them.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) config: Config,
+    framer: Framer,
+    pub(super) parser: ResponseParser,
+    pub(super) dialect: Dialect,
+    pub(super) stage: Stage,
+    pub(super) server: Server,
+    /// Whether the server has told what it can do since this was last set to `false`.
+    pub(super) is_told: bool,
+    pub(super) exchange: Option<Exchange>,
+    /// Why the log-in was given up on this side.
+    pub(super) sasl_error: Option<jackfield_sasl::Error>,
+    /// When the log-in has taken too long.
+    login_by: Option<Instant>,
+    pub(super) out: Vec<u8>,
+    events: VecDeque<SessionEvent>,
+    pub(super) waiting: VecDeque<Pending>,
+    pub(super) in_flight: VecDeque<Pending>,
+    pub(super) sending: Option<Sending>,
+    last_id: u64,
+    pub(super) last_tag: u64,
+    /// The mailbox that is open, or is being opened.
+    pub(super) mailbox: Option<Selected>,
+    /// The one to open again with the next connection.
+    pub(super) remembered: Option<(MailboxName, bool)>,
+    /// Who reads the literal that is coming.
+    reader: Option<RequestId>,
+    pub(super) idle: Idle,
+    /// Whether the peer is read from.
+    is_reading: bool,
+    /// When something last came.
+    pub(super) heard: Option<Instant>,
+    /// Why the connection has to end, and since when that is known.
+    pub(super) doomed: Option<(Instant, SessionError)>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// There is none.
+    Offline,
+    /// The server is to greet.
+    Greeting,
+    /// The user is being logged in, step by step.
+    Capabilities,
+    Login,
+    CapabilitiesAgain,
+    Id,
+    Enable,
+    Reselect,
+    /// Requests are sent.
+    Ready,
+    /// Leave is taken.
+    Leaving,
+    /// Leave was taken.
+    Closed,
+}
+
+/// Waiting for news.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Idle {
+    /// Whether somebody wants news.
+    pub(super) is_wanted: bool,
+    /// Whether the server has begun.
+    pub(super) has_begun: bool,
+    /// Whether the server does not take IDLE, whatever it says.
+    pub(super) is_refused: bool,
+    /// When it ends, so that it can begin again; `None` where the server was not told to begin, or
+    /// has not begun yet.
+    pub(super) until: Option<Instant>,
+    /// When the server is asked for news, where it has no IDLE.
+    pub(super) poll_at: Option<Instant>,
+}
+
+impl Session {
+    /// A session without a connection.
+    pub fn new(config: Config) -> Self {
+        Self {
+            framer: Framer::new(config.limits),
+            parser: ResponseParser::new(config.limits),
+            config,
+            dialect: Dialect::default(),
+            stage: Stage::Offline,
+            server: Server::default(),
+            is_told: false,
+            exchange: None,
+            sasl_error: None,
+            login_by: None,
+            out: Vec::new(),
+            events: VecDeque::new(),
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            sending: None,
+            last_id: 0,
+            last_tag: 0,
+            mailbox: None,
+            remembered: None,
+            reader: None,
+            idle: Idle::default(),
+            is_reading: true,
+            heard: None,
+            doomed: None,
+        }
+    }
+
+    /// Learns of a new connection.
+    pub fn opened(&mut self, now: Instant) {
+        self.framer = Framer::new(self.config.limits);
+        self.parser = ResponseParser::new(self.config.limits);
+        self.dialect = Dialect::default();
+        self.server = Server::default();
+        self.is_told = false;
+        self.exchange = None;
+        self.sasl_error = None;
+        self.out.clear();
+        self.sending = None;
+        self.mailbox = None;
+        self.reader = None;
+        self.idle.is_refused = false;
+        self.is_reading = true;
+        self.heard = None;
+        self.login_by = Some(now + self.config.login_timeout);
+        self.stage = Stage::Greeting;
+        if self.config.security == Security::StartTls {
+            // What was said before TLS is forgotten, the greeting too.
+            self.step(now, Stage::Capabilities, Command::Capability);
+        }
+    }
+
+    /// Learns that the connection is gone, and who ended it. What was asked for and not answered
+    /// fails.
+    pub fn lost(&mut self, by: EndedBy) {
+        self.stage = Stage::Offline;
+        self.idle.until = None;
+        self.idle.poll_at = None;
+        self.doomed = None;
+        self.login_by = None;
+        self.exchange = None;
+        self.sending = None;
+        self.mailbox = None;
+        let in_flight = std::mem::take(&mut self.in_flight);
+        for pending in in_flight
+            .into_iter()
+            .chain(std::mem::take(&mut self.waiting))
+        {
+            self.fail(&pending, RequestError::ConnectionLost(by));
+        }
+    }
+
+    /// Asks for something. What needs no mailbox waits for a connection, where there is none.
+    ///
+    /// # Errors
+    /// [`RequestError::TooManyPending`]; [`RequestError::NotConnected`] where it needs a mailbox;
+    /// [`RequestError::Invalid`].
+    pub fn request(&mut self, now: Instant, command: Command) -> Result<RequestId, RequestError> {
+        self.ask(now, command, None, Vec::new())
+    }
+
+    /// Reads a part of a message's text, piece by piece: the command is a FETCH of this section
+    /// alone.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn read(
+        &mut self,
+        now: Instant,
+        command: Command,
+        section: Section,
+    ) -> Result<RequestId, RequestError> {
+        self.ask(now, command, Some(section), Vec::new())
+    }
+
+    /// Appends a message: the command is an APPEND. What is not given here is given later, when it is
+    /// [`Wanted`](SessionEvent::Wanted).
+    ///
+    /// # Errors
+    /// As [`request`](Self::request); [`RequestError::MessageTooLarge`].
+    pub fn append(
+        &mut self,
+        now: Instant,
+        command: Command,
+        message: Option<Bytes>,
+    ) -> Result<RequestId, RequestError> {
+        if let Command::Append { size, .. } = &command {
+            let limits = self.server.capabilities.values("APPENDLIMIT");
+            let limit = limits.filter_map(|limit| limit.parse().ok()).min();
+            if let Some(limit) = limit.filter(|limit| size > limit) {
+                return Err(RequestError::MessageTooLarge { limit });
+            }
+        }
+        self.ask(now, command, None, message.into_iter().collect())
+    }
+
+    fn ask(
+        &mut self,
+        now: Instant,
+        command: Command,
+        reads: Option<Section>,
+        message: Vec<Bytes>,
+    ) -> Result<RequestId, RequestError> {
+        if self.stage >= Stage::Leaving {
+            return Err(RequestError::Closed);
+        }
+        if self.waiting.len() + self.in_flight.len() >= self.config.request_capacity {
+            return Err(RequestError::TooManyPending);
+        }
+        let selects = |pending: &Pending| matches!(pending.command, Command::Select { .. });
+        if self.stage < Stage::Ready && needs_mailbox(&command) && !self.waiting.iter().any(selects)
+        {
+            return Err(RequestError::NotConnected);
+        }
+        // What can't be written is refused now.
+        command.encode("A", Dialect::default())?;
+        self.last_id += 1;
+        let id = RequestId(self.last_id);
+        let mut pending = Pending::new(Purpose::Request(id), command, now);
+        pending.reads = reads;
+        pending.message = message;
+        self.waiting.push_back(pending);
+        self.pump(now);
+        Ok(id)
+    }
+
+    /// Nobody waits for the outcome of a request any more. One that was not sent is not sent then;
+    /// what the others bring is dropped.
+    pub fn withdraw(&mut self, id: RequestId) {
+        self.waiting.retain(|pending| pending.id() != Some(id));
+        for pending in &mut self.in_flight {
+            if pending.id() == Some(id) {
+                pending.is_abandoned = true;
+            }
+        }
+    }
+
+    /// Whether news are wanted: while nothing else is asked for, the server then tells of them.
+    pub fn set_idle(&mut self, now: Instant, is_wanted: bool) {
+        self.idle.is_wanted = is_wanted;
+        self.idle.poll_at = None;
+        self.pump(now);
+    }
+
+    /// Whoever waits for an answer is told that it did not come: nobody reads what may stand before
+    /// it.
+    pub fn give_up(&mut self) {
+        for at in 0..self.in_flight.len() {
+            let pending = &mut self.in_flight[at];
+            if let (Some(id), false, None) = (pending.id(), pending.is_abandoned, &pending.reads) {
+                pending.is_abandoned = true;
+                self.tell(SessionEvent::Completed(id, Err(RequestError::TimedOut)));
+            }
+        }
+    }
+
+    /// Takes leave: what was not sent is given up, what was sent is still answered.
+    pub fn close(&mut self, now: Instant) {
+        for pending in std::mem::take(&mut self.waiting) {
+            self.fail(&pending, RequestError::Closed);
+        }
+        if self.stage <= Stage::Greeting {
+            self.closed();
+        } else if self.stage < Stage::Leaving {
+            self.stage = Stage::Leaving;
+            self.login_by = None;
+            self.pump(now);
+        }
+    }
+
+    /// The mailbox that is open.
+    pub fn selected(&self) -> Option<&Selected> {
+        self.mailbox.as_ref()
+    }
+
+    /// What is known of the server.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// What the server can do, as it said last.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.server.capabilities
+    }
+
+    pub(super) fn closed(&mut self) {
+        self.stage = Stage::Closed;
+        self.tell(SessionEvent::Closed);
+    }
+
+    pub(super) fn tell(&mut self, event: SessionEvent) {
+        self.events.push_back(event);
+    }
+
+    /// Whoever asked is told that nothing comes of it.
+    pub(super) fn fail(&mut self, pending: &Pending, error: RequestError) {
+        if let (Some(id), false) = (pending.id(), pending.is_abandoned) {
+            self.tell(SessionEvent::Completed(id, Err(error)));
+        }
+    }
+
+    /// Logging in is over, one way or the other.
+    pub(super) fn is_logged_in(&mut self) {
+        self.login_by = None;
+    }
+
+    /// A literal begins: perhaps somebody reads it.
+    fn literal(&mut self, size: u64) {
+        let Some(head) = crate::codec::Fetch::head(self.framer.head()) else {
+            return;
+        };
+        let reads = |pending: &&Pending| pending.reads_at(&head);
+        let Some(reader) = self.in_flight.iter().find(reads) else {
+            return;
+        };
+        self.reader = reader.id().filter(|_| !reader.is_abandoned);
+        self.framer.stream();
+        if let Some(reader) = self.reader {
+            self.tell(SessionEvent::Begins(reader, size));
+        }
+    }
+
+    /// When the oldest command in flight has waited long enough.
+    fn answer_by(&self) -> Option<Instant> {
+        let oldest = self.in_flight.front()?;
+        let is_idling = oldest.purpose == Purpose::Idle && self.idle.until.is_some();
+        (self.is_reading && !is_idling).then(|| oldest.since + self.config.answer_timeout)
+    }
+
+    fn is_heard_of(&mut self, now: Instant, id: RequestId) {
+        for pending in &mut self.in_flight {
+            if pending.id() == Some(id) {
+                pending.since = now;
+            }
+        }
+    }
+
+    fn is_offline(&self) -> bool {
+        self.stage == Stage::Offline
+    }
+}
+
+/// Whether a command means messages of the mailbox that is selected.
+pub(super) fn needs_mailbox(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Close
+            | Command::Unselect
+            | Command::Expunge
+            | Command::ExpungeUids(_)
+            | Command::Search { .. }
+            | Command::Fetch { .. }
+            | Command::Store { .. }
+            | Command::Copy(..)
+            | Command::Move(..)
+    )
+}
+
+impl Core for Session {
+    type Event = SessionEvent;
+    type Error = SessionError;
+
+    fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let waited = self.waiting.front().filter(|_| self.is_offline());
+        let waited = waited.map(|pending| pending.since + self.config.answer_timeout);
+        let news = [self.idle.until, self.idle.poll_at];
+        let doomed = self.doomed.as_ref().map(|(since, _)| *since);
+        let deadlines = [self.login_by, self.answer_by(), waited, doomed];
+        deadlines.into_iter().chain(news).flatten().min()
+    }
+
+    fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
+        if let Some((_, error)) = self.doomed.take() {
+            return Err(error);
+        }
+        if self.login_by.is_some_and(|by| by <= now) {
+            self.login_by = None;
+            return Err(SessionError::LoginTimedOut);
+        }
+        while self.is_offline()
+            && let Some(pending) = self
+                .waiting
+                .pop_front_if(|pending| pending.since + self.config.answer_timeout <= now)
+        {
+            self.fail(&pending, RequestError::TimedOut);
+        }
+        if self.answer_by().is_some_and(|by| by <= now) {
+            // It may just be slow where it has said something since; where it hasn't, it is gone.
+            let silence = self.config.answer_timeout;
+            let is_gone = self.heard.is_none_or(|heard| heard + silence <= now);
+            let Some(oldest) = self.in_flight.front_mut() else {
+                return Ok(());
+            };
+            oldest.since = now;
+            if let (Some(id), false) = (oldest.id(), oldest.is_abandoned) {
+                oldest.is_abandoned = true;
+                self.tell(SessionEvent::Completed(id, Err(RequestError::TimedOut)));
+            }
+            if is_gone {
+                return Err(SessionError::TimedOut);
+            }
+        }
+        if self.idle.until.is_some_and(|until| until <= now) {
+            self.end_idle(now);
+        }
+        if self.idle.poll_at.is_some_and(|at| at <= now) {
+            self.poll(now);
+        }
+        self.pump(now);
+        Ok(())
+    }
+
+    fn set_reading(&mut self, now: Instant, reading: bool) {
+        self.is_reading = reading;
+        if let (true, Some(oldest)) = (reading, self.in_flight.front_mut()) {
+            oldest.since = now;
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.stage == Stage::Closed
+    }
+}
+
+impl StreamCore for Session {
+    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
+        self.heard = Some(now);
+        let mut input = bytes;
+        while let Some(frame) = self
+            .framer
+            .next(&mut input)
+            .map_err(SessionError::LimitExceeded)?
+        {
+            match frame {
+                Frame::Response(response) => {
+                    let response = self.parser.parse(response);
+                    self.take(now, response)?;
+                }
+                Frame::Literal(size) => self.literal(size),
+                Frame::Piece(piece) => {
+                    if let Some(reader) = self.reader {
+                        self.is_heard_of(now, reader);
+                        let piece = Bytes::copy_from_slice(piece);
+                        self.tell(SessionEvent::Piece(reader, piece));
+                    }
+                }
+                Frame::LiteralEnd => self.reader = None,
+            }
+        }
+        if let (false, Some(oldest)) = (self.framer.is_between(), self.in_flight.front_mut()) {
+            // A long response is on its way.
+            oldest.since = now;
+        }
+        self.pump(now);
+        Ok(())
+    }
+
+    fn receive_end(&mut self, _now: Instant) -> Result<(), SessionError> {
+        match self.stage {
+            Stage::Closed => Ok(()),
+            Stage::Leaving => {
+                self.closed();
+                Ok(())
+            }
+            _ if self.framer.is_between() => Err(SessionError::Ended),
+            _ => Err(SessionError::Truncated),
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
+        out.append(&mut self.out);
+        self.send_message(now, out);
+    }
+}
+
+/// What a server said when it ends the session.
+pub(super) fn bye(status: Status) -> SessionError {
+    SessionError::Bye(Box::new(crate::error::Refusal::of(status)))
+}

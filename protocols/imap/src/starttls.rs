@@ -1,0 +1,169 @@
+//! Opening of IMAP connections that begin in plaintext: the command STARTTLS (RFC 9051, section
+//! 6.2.1).
+//!
+//! A port that speaks TLS from the start (993) is simpler, and what RFC 8314 asks for. Nothing that
+//! is said before TLS outlives it: neither the greeting nor what the server can do, and no text is
+//! shown.
+
+use jackfield_socket::Result;
+use jackfield_socket::opening::{Dialogue, Lines, Turn, not_offered, refused, unexpected};
+
+/// IMAP's dialogue up to the go-ahead for TLS; [`opening`] makes an
+/// [`Opening`](jackfield_socket::Opening) of it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct StartTls {
+    asked: Asked,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Asked {
+    #[default]
+    Nothing,
+    Capabilities {
+        /// Whether STARTTLS is among them.
+        is_offered: bool,
+    },
+    StartTls,
+}
+
+/// An opening for `jackfield_tls::StartTls`, which gives it to each of a network's streams.
+///
+/// ```
+/// use jackfield_imap::starttls;
+/// use jackfield_socket::{ByteStream, Result, opening};
+///
+/// /// Afterwards TLS can begin on the stream.
+/// async fn ask(stream: &mut impl ByteStream) -> Result<()> {
+///     opening::speak(stream, &mut starttls::opening()).await
+/// }
+/// # fn main() {}
+/// ```
+pub fn opening() -> Lines<StartTls> {
+    Lines::new(StartTls::default())
+}
+
+/// The words of a line, in capitals.
+fn words(line: &str) -> (String, String) {
+    let mut words = line.split_ascii_whitespace().map(str::to_ascii_uppercase);
+    let mut word = || words.next().unwrap_or_default();
+    (word(), word())
+}
+
+impl Dialogue for StartTls {
+    fn line(&mut self, line: &str) -> Result<Turn> {
+        let (first, second) = words(line);
+        let (first, second) = (first.as_str(), second.as_str());
+        match (self.asked, first, second) {
+            (Asked::Nothing, "*", "OK") => {
+                let is_offered = false;
+                self.asked = Asked::Capabilities { is_offered };
+                Ok(Turn::Ask("A1 CAPABILITY\r\n".into()))
+            }
+            // Who is let in before TLS is let in by anyone, and could not ask for TLS any more.
+            (Asked::Nothing, "*", "PREAUTH" | "BYE") => Err(refused("greeted with", line)),
+            (Asked::Capabilities { is_offered }, "*", "CAPABILITY") => {
+                let mut names = line.split_ascii_whitespace().skip(2);
+                let is_offered = is_offered || names.any(|it| it.eq_ignore_ascii_case("STARTTLS"));
+                self.asked = Asked::Capabilities { is_offered };
+                Ok(Turn::Listen)
+            }
+            (Asked::Capabilities { is_offered: true }, "A1", "OK") => {
+                self.asked = Asked::StartTls;
+                Ok(Turn::Ask("A2 STARTTLS\r\n".into()))
+            }
+            (Asked::Capabilities { .. }, "A1", "OK" | "NO" | "BAD") => Err(not_offered("STARTTLS")),
+            (Asked::StartTls, "A2", "OK") => Ok(Turn::GoAhead),
+            (Asked::StartTls, "A2", "NO" | "BAD") => Err(refused("answered STARTTLS with", line)),
+            (Asked::Capabilities { .. } | Asked::StartTls, "*", "OK" | "NO" | "BAD") => {
+                Ok(Turn::Listen)
+            }
+            _ => Err(unexpected("said", line)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jackfield_socket::{ErrorKind, Opening};
+
+    use super::*;
+
+    /// Plays a server's lines: what the client said, and how it ended.
+    fn play(lines: &[&str]) -> (String, Result<bool>) {
+        let mut opening = opening();
+        let mut said = Vec::new();
+        let mut outcome = Ok(());
+        for line in lines {
+            let line = format!("{line}\r\n");
+            outcome = opening.receive(line.as_bytes()).map(|_| ());
+            if outcome.is_err() {
+                break;
+            }
+            opening.transmit(&mut said);
+        }
+        let said = String::from_utf8(said).expect("text");
+        (said, outcome.map(|()| opening.is_done()))
+    }
+
+    #[test]
+    fn the_go_ahead_is_the_answer_to_starttls() {
+        let (said, outcome) = play(&[
+            "* OK [CAPABILITY IMAP4rev1 STARTTLS] ready",
+            "* capability IMAP4rev1 StartTLS LOGINDISABLED",
+            "A1 OK done",
+            "* OK [ALERT] pay no heed",
+            "A2 OK begin",
+        ]);
+        assert!(matches!(outcome, Ok(true)), "{outcome:?}");
+        assert_eq!(said, "A1 CAPABILITY\r\nA2 STARTTLS\r\n");
+    }
+
+    #[test]
+    fn anything_else_ends_it() {
+        let greeting = "* OK ready";
+        let offers = "* CAPABILITY IMAP4rev1 STARTTLS";
+        for (lines, kind) in [
+            (&["* PREAUTH welcome"][..], ErrorKind::TlsRefused),
+            (&["* BYE full"], ErrorKind::TlsRefused),
+            (&["220 smtp.example"], ErrorKind::Protocol),
+            (
+                &[greeting, "* CAPABILITY IMAP4rev1", "A1 OK done"],
+                ErrorKind::TlsRefused,
+            ),
+            (&[greeting, "A1 OK done"], ErrorKind::TlsRefused),
+            (&[greeting, "A1 BAD what?"], ErrorKind::TlsRefused),
+            (
+                &[greeting, offers, "A1 OK", "A2 NO not now"],
+                ErrorKind::TlsRefused,
+            ),
+            (
+                &[greeting, offers, "A1 OK", "A2 BAD what?"],
+                ErrorKind::TlsRefused,
+            ),
+            (
+                &[greeting, offers, "A1 OK", "A1 OK again"],
+                ErrorKind::Protocol,
+            ),
+            (&[greeting, offers, "A1 OK", "+ go"], ErrorKind::Protocol),
+            (
+                &[greeting, offers, "A1 OK", "* PREAUTH hello"],
+                ErrorKind::Protocol,
+            ),
+            (&[greeting, offers, "A1 OK", "* BYE"], ErrorKind::Protocol),
+        ] {
+            let (_, outcome) = play(lines);
+            let error = outcome.expect_err("refused");
+            assert_eq!(error.kind(), kind, "{lines:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_answer_before_its_question_is_refused() {
+        let mut opening = opening();
+        let input = b"* OK ready\r\nA1 OK done\r\n";
+        let taken = opening.receive(input).expect("a greeting");
+        let early = opening.receive(&input[taken..]);
+        assert_eq!(early.expect_err("too early").kind(), ErrorKind::Protocol);
+    }
+}
