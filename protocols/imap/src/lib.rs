@@ -5,6 +5,8 @@ pub mod client;
 pub mod codec;
 pub mod core;
 mod error;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
 pub mod starttls;
 
 pub use error::{EndedBy, Refusal, RequestError, SessionError};

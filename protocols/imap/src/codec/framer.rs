@@ -141,7 +141,7 @@ impl Framer {
         }
     }
 
-    /// The response up to the literal that was just announced.
+    /// The response so far: up to the literal, where one was just announced.
     pub fn head(&self) -> &[u8] {
         &self.kept
     }
@@ -228,7 +228,8 @@ fn announced(line: &[u8], is_first: bool) -> Option<(u64, usize)> {
     let digits = rest.get(open + 1..)?;
     let digits = digits.strip_suffix(b"+").unwrap_or(digits);
     let size = number(digits)?;
-    if is_first && is_words(line) {
+    // No response begins with one.
+    if is_first && (open == 0 || is_words(line)) {
         return None;
     }
     Some((size, line.len() - open))

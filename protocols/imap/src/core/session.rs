@@ -17,6 +17,9 @@ use crate::codec::{
 };
 use crate::error::{EndedBy, RequestError, SessionError};
 
+/// So much of a response is a sign of life, though it is not whole.
+const LONG_RESPONSE: usize = 64 * 1024;
+
 /// The client's side of IMAP. It outlives its connections: [`opened`](Self::opened) and
 /// [`lost`](Self::lost) tell it of them.
 #[derive(Debug)]
@@ -247,6 +250,7 @@ impl Session {
     /// what the others bring is dropped.
     pub fn withdraw(&mut self, id: RequestId) {
         self.waiting.retain(|pending| pending.id() != Some(id));
+        self.reader.take_if(|reader| *reader == id);
         for pending in &mut self.in_flight {
             if pending.id() == Some(id) {
                 pending.is_abandoned = true;
@@ -470,8 +474,9 @@ impl StreamCore for Session {
                 Frame::LiteralEnd => self.reader = None,
             }
         }
-        if let (false, Some(oldest)) = (self.framer.is_between(), self.in_flight.front_mut()) {
-            // A long response is on its way.
+        let is_long = self.framer.head().len() >= LONG_RESPONSE;
+        if let (true, Some(oldest)) = (is_long, self.in_flight.front_mut()) {
+            // It takes its time to arrive.
             oldest.since = now;
         }
         self.pump(now);

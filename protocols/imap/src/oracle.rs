@@ -1,0 +1,311 @@
+//! Oracles: what must hold for any input. They are shared by the tests here and the fuzz targets,
+//! which are a line over one of these functions.
+
+mod play;
+mod server;
+
+use crate::codec::{
+    Command, Dialect, Flag, Frame, Framer, Limit, Limits, Literals, MailboxName, Query, Response,
+    ResponseParser, Secret, SequenceSet,
+};
+
+pub use play::session;
+
+/// A stream is the same responses and literals wherever it is cut, whether its literals are kept or
+/// streamed; any response is read, and no more is kept than the limits allow.
+///
+/// The first byte chooses the limits, and whether literals are streamed.
+///
+/// # Panics
+/// When one of these promises is broken.
+pub fn codec(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else {
+        return;
+    };
+    let streams = first & 1 == 1;
+    let limits = match first >> 1 & 3 {
+        0 => Limits::default(),
+        1 => Limits {
+            max_line: 300,
+            max_literal: 20,
+            max_literals: 30,
+            ..Limits::default()
+        },
+        _ => Limits {
+            max_depth: 3,
+            max_items: 6,
+            ..Limits::default()
+        },
+    };
+    let whole = frames(limits, streams, [data]);
+    assert_eq!(whole, frames(limits, streams, data.chunks(1)));
+    assert_eq!(whole, frames(limits, streams, data.chunks(7)));
+    let parser = ResponseParser::new(limits).with_utf8(first & 8 != 0);
+    for frame in whole.0 {
+        if let Told::Response(bytes) = frame {
+            assert!(bytes.len() <= limits.max_line + limits.max_literals + 64 * 24);
+            let response = parser.parse(bytes.clone().into());
+            if let Response::Unknown { raw, .. } = &response {
+                assert_eq!(raw.as_bytes(), bytes);
+            }
+            // What is read can be shown.
+            assert!(!format!("{response:?}").is_empty());
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Response(Vec<u8>),
+    Literal(u64),
+    Streamed(Vec<u8>),
+}
+
+fn frames<'a>(
+    limits: Limits,
+    streams: bool,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Vec<Told>, Option<Limit>) {
+    let mut framer = Framer::new(limits);
+    let mut told = Vec::new();
+    for mut input in pieces {
+        loop {
+            match framer.next(&mut input) {
+                Ok(Some(Frame::Response(bytes))) => told.push(Told::Response(bytes.to_vec())),
+                Ok(Some(Frame::Literal(size))) => {
+                    assert!(!framer.head().is_empty());
+                    told.push(Told::Literal(size));
+                    if streams {
+                        framer.stream();
+                        told.push(Told::Streamed(Vec::new()));
+                    }
+                }
+                Ok(Some(Frame::Piece(piece))) => match told.last_mut() {
+                    Some(Told::Streamed(text)) => text.extend_from_slice(piece),
+                    _ => panic!("a piece without its beginning"),
+                },
+                Ok(Some(Frame::LiteralEnd)) => {}
+                Ok(None) => break,
+                Err(limit) => return (told, Some(limit)),
+            }
+        }
+        assert!(input.is_empty(), "not all was taken");
+    }
+    (told, None)
+}
+
+/// Whatever texts a caller passes, a server reads one command, with these texts in it and no others.
+///
+/// # Panics
+/// When that does not hold.
+pub fn command(data: &[u8]) {
+    let Some((&choice, data)) = data.split_first() else {
+        return;
+    };
+    let text = String::from_utf8_lossy(data).into_owned();
+    let half = (0..=text.len() / 2)
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    let (one, two) = text.split_at(half.unwrap_or_default());
+    let mailbox = |text: &str| text.parse::<MailboxName>().ok();
+    let dialect = Dialect {
+        literals: [Literals::Synchronising, Literals::Minus, Literals::Plus]
+            [usize::from(choice >> 4) % 3],
+        is_utf8: choice & 8 != 0,
+    };
+    let (command, texts) = match choice & 7 {
+        0 => {
+            let (user, password) = (one.to_owned(), Secret::from(two));
+            (Command::Login { user, password }, vec![one, two])
+        }
+        1 => {
+            let query = Query::new()
+                .from(one)
+                .any([Query::new().header(one, two), Query::new()]);
+            let (uids, esearch) = (true, false);
+            let search = Command::Search {
+                query,
+                uids,
+                esearch,
+            };
+            (search, vec![one, one, two])
+        }
+        2 => (
+            Command::Id(vec![(one.to_owned(), two.to_owned())]),
+            vec![one, two],
+        ),
+        3 => {
+            let (Some(from), Some(to)) = (mailbox(one), mailbox(two)) else {
+                return;
+            };
+            (Command::Rename(from, to), Vec::new())
+        }
+        4 => {
+            let Ok(flag) = text.parse::<Flag>() else {
+                return;
+            };
+            (
+                Command::Append {
+                    mailbox: MailboxName::inbox(),
+                    flags: vec![flag],
+                    date: None,
+                    size: 0,
+                },
+                Vec::new(),
+            )
+        }
+        _ => {
+            let Ok(set) = text.parse::<SequenceSet>() else {
+                return;
+            };
+            assert_eq!(set.to_string().parse(), Ok(set.clone()));
+            (Command::ExpungeUids(set), Vec::new())
+        }
+    };
+    let has_nul = texts.iter().any(|text| text.contains('\0'));
+    let encoded = match command.encode("A1", dialect) {
+        Ok(encoded) => encoded,
+        Err(_) => return assert!(has_nul, "{command:?} can't be written"),
+    };
+    assert!(!has_nul);
+    let read = server::read(encoded.bytes(), encoded.waits());
+    assert_eq!(read.tag, "A1");
+    for text in texts {
+        let text = text.as_bytes();
+        assert!(
+            read.texts.iter().any(|it| it == text),
+            "{text:?} is not in {read:?}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jackfield_corpora::hold;
+
+    use super::*;
+
+    /// What the fuzz targets begin with, and what they have found.
+    #[test]
+    fn the_corpora_hold() {
+        hold("imap_codec", codec);
+        hold("imap_command", command);
+        hold("imap_session", session);
+    }
+
+    const WORDS: &[&str] = &[
+        "* ",
+        "A1 ",
+        "+ ",
+        "OK ",
+        "NO ",
+        "BAD ",
+        "BYE ",
+        "[",
+        "]",
+        "(",
+        ")",
+        "((",
+        "NIL",
+        " ",
+        "\"",
+        "\\",
+        "{3}\r\n",
+        "{0}\r\n",
+        "~{2}\r\n",
+        "{99999}\r\n",
+        "\r\n",
+        "\n",
+        "\0",
+        "FETCH ",
+        "1 ",
+        "23 ",
+        "UID ",
+        "FLAGS ",
+        "\\Seen",
+        "ENVELOPE ",
+        "BODYSTRUCTURE ",
+        "BODY[",
+        "BODY[]<3> ",
+        "HEADER.FIELDS ",
+        "BINARY[1.2] ",
+        "INTERNALDATE ",
+        "\"01-Jan-2020 00:00:00 +0000\"",
+        "MODSEQ (4)",
+        "SEARCH ",
+        "ESEARCH (TAG \"A1\") UID ",
+        "ALL 1:5,9:*",
+        "LIST ",
+        "STATUS ",
+        "NAMESPACE ",
+        "THREAD ",
+        "VANISHED ",
+        "CAPABILITY ",
+        "ENABLED ",
+        "ID ",
+        "EXISTS",
+        "EXPUNGE",
+        "X-GM-LABELS ",
+        "é",
+        "a",
+        "UIDVALIDITY 4",
+        "PERMANENTFLAGS ",
+        "COPYUID 1 2 3",
+        "text",
+        "plain",
+    ];
+
+    pub(super) fn random_words(random: &mut fastrand::Rng, count: usize) -> Vec<u8> {
+        let mut word = || *random.choice(WORDS).expect("words");
+        (0..count).flat_map(|_| word().bytes()).collect()
+    }
+
+    #[test]
+    fn any_bytes_are_read() {
+        let mut random = fastrand::Rng::with_seed(3501);
+        for _ in 0..20_000 {
+            let count = random.usize(..40);
+            let mut data = vec![random.u8(..)];
+            data.extend(random_words(&mut random, count));
+            codec(&data);
+        }
+        let mut deep = vec![0];
+        deep.extend_from_slice(b"* 1 FETCH (BODYSTRUCTURE ");
+        deep.extend(std::iter::repeat_n(b'(', 100_000));
+        deep.extend_from_slice(b"\r\n* THREAD ");
+        deep.extend(std::iter::repeat_n(b'(', 100_000));
+        deep.extend_from_slice(b"\r\n");
+        codec(&deep);
+    }
+
+    #[test]
+    fn any_text_stays_a_text() {
+        let mut random = fastrand::Rng::with_seed(9051);
+        let characters = [
+            'a', 'A', '"', '\\', '\r', '\n', '{', '}', '+', ' ', '(', ')', 'é', '日', '\0', '&',
+            '1', ':', ',', '*', '$', '%', ']', 'N', 'I', 'L',
+        ];
+        for _ in 0..50_000 {
+            let length = random.usize(..12);
+            let text: String = (0..length)
+                .filter_map(|_| random.choice(characters))
+                .collect();
+            let mut data = vec![random.u8(..)];
+            data.extend(text.bytes());
+            command(&data);
+        }
+        for size in [1000, 1001, 4097] {
+            command(&[&[0], vec![b'x'; 2 * size].as_slice()].concat());
+        }
+    }
+
+    #[test]
+    fn any_conversation_keeps_the_promises() {
+        for seed in 0..2_000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let length = random.usize(..300);
+            let script: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+            session(&script);
+        }
+    }
+}

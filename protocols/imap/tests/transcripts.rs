@@ -1,0 +1,331 @@
+//! Sessions against `tests/vectors/imap/transcripts`, with time in the test's hand.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jackfield_imap::EndedBy;
+use jackfield_imap::codec::{
+    Command, Date, Extension, Fetch, FlagChange, Item, ListQuery, Messages, Query, Response,
+    Section, SequenceSet, StatusItem,
+};
+use jackfield_imap::core::{Config, Credentials, RequestId, Security, Session, SessionEvent};
+use jackfield_play::{Protocol, Stream, Transcripts, text};
+use jackfield_socket::time::Instant;
+
+fn transcripts() -> Transcripts {
+    let transcripts = Transcripts::of("imap/transcripts");
+    assert!(transcripts.len() >= 8, "only {}", transcripts.len());
+    transcripts
+}
+
+#[test]
+fn every_transcript_holds() {
+    transcripts().play(Imap::default);
+}
+
+#[test]
+fn every_transcript_holds_wherever_its_bytes_are_cut() {
+    transcripts().play_in_pieces(Imap::default);
+}
+
+struct Imap {
+    config: Config,
+    /// The newest request.
+    last: Option<RequestId>,
+    /// How much of a text was read, which comes in any pieces.
+    read: usize,
+}
+
+impl Default for Imap {
+    fn default() -> Self {
+        let credentials = Credentials::password("ada", "secret").expect("credentials");
+        let mut config = Config::new(credentials);
+        config.id.clear();
+        let (last, read) = (None, 0);
+        Self { config, last, read }
+    }
+}
+
+impl Protocol for Imap {
+    type Core = Session;
+    type Carrier = Stream;
+
+    fn config(&mut self, name: &str, value: &str) {
+        let config = &mut self.config;
+        let number = || value.parse().expect("a number");
+        match name {
+            "security" => {
+                config.security = match value {
+                    "starttls" => Security::StartTls,
+                    "plaintext" => Security::Plaintext,
+                    other => panic!("what is {other}?"),
+                }
+            }
+            "password-in-the-clear" => config.password_in_the_clear = true,
+            "token" => config.credentials = Credentials::token("ada", value).expect("a token"),
+            "id" => config.id = vec![("name".to_owned(), value.to_owned())],
+            "enable" => {
+                config.extensions = match value {
+                    "utf8" => vec![Extension::Utf8Accept],
+                    "rev2" => vec![Extension::Rev2],
+                    "condstore" => vec![Extension::CondStore],
+                    other => panic!("what is {other}?"),
+                }
+            }
+            "max-in-flight" => config.max_in_flight = number(),
+            "max-answers" => config.max_answers = number(),
+            "max-line" => config.limits.max_line = number(),
+            "max-literal" => config.limits.max_literal = number(),
+            "request-capacity" => config.request_capacity = number(),
+            "answer-timeout" => config.answer_timeout = Duration::from_secs(number() as u64),
+            other => panic!("what is {other}?"),
+        }
+    }
+
+    fn begin(&mut self, _now: Instant) -> Session {
+        Session::new(self.config.clone())
+    }
+
+    fn ask(&mut self, session: &mut Session, now: Instant, line: &str) -> Result<(), String> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let words: Vec<&str> = rest.split(' ').collect();
+        let name = |at: usize| words[at].parse().expect("a mailbox's name");
+        let messages = |at: usize| match words[at].strip_prefix('#') {
+            Some(numbers) => Messages::Numbers(numbers.parse().expect("a set")),
+            None => Messages::Uids(words[at].parse().expect("a set")),
+        };
+        let command = match word {
+            "connect" => {
+                session.opened(now);
+                return Ok(());
+            }
+            "close" => {
+                session.close(now);
+                return Ok(());
+            }
+            "idle" | "busy" => {
+                session.set_idle(now, word == "idle");
+                return Ok(());
+            }
+            "give" => {
+                let piece = Bytes::from(text::read(&format!("{rest}\\")));
+                session.message(self.last.expect("a request"), piece);
+                return Ok(());
+            }
+            "withdraw" => {
+                self.read = 0;
+                session.withdraw(self.last.expect("a request"));
+                return Ok(());
+            }
+            "abort" => {
+                session.abort_message(now, self.last.expect("a request"));
+                return Ok(());
+            }
+            "noop" => Command::Noop,
+            "namespace" => Command::Namespace,
+            "unselect" => Command::Unselect,
+            "expunge" => match words[0] {
+                "" => Command::Expunge,
+                uids => Command::ExpungeUids(uids.parse().expect("a set")),
+            },
+            "select" | "examine" => Command::Select {
+                mailbox: name(0),
+                read_only: word == "examine",
+                condstore: false,
+            },
+            "create" => Command::Create(name(0)),
+            "rename" => Command::Rename(name(0), name(1)),
+            "list" => {
+                let mut query = ListQuery::matching(words[0]);
+                query.returns.special_use = true;
+                query.subscribed = words.contains(&"subscribed");
+                if words.contains(&"status") {
+                    query.returns.status = vec![StatusItem::Messages, StatusItem::MailboxId];
+                }
+                Command::List(query)
+            }
+            "status" => Command::Status(name(0), vec![StatusItem::Messages, StatusItem::UidNext]),
+            "search" => Command::Search {
+                query: query(&words),
+                uids: true,
+                esearch: true,
+            },
+            "fetch" => Command::Fetch {
+                messages: messages(0),
+                items: words[1..].iter().map(|word| item(word)).collect(),
+                changed_since: None,
+            },
+            "read" => {
+                let section = Section::all();
+                let command = Command::Fetch {
+                    messages: messages(0),
+                    items: vec![Item::Uid, Item::body(section.clone())],
+                    changed_since: None,
+                };
+                let asked = session.read(now, command, section);
+                self.last = asked.as_ref().ok().copied().or(self.last);
+                return asked.map(drop).map_err(|error| error.to_string());
+            }
+            "store" => {
+                let flags = vec![words[1][1..].parse().expect("a flag")];
+                Command::Store {
+                    messages: messages(0),
+                    change: if words[1].starts_with('+') {
+                        FlagChange::Add(flags)
+                    } else {
+                        FlagChange::Remove(flags)
+                    },
+                    unchanged_since: None,
+                }
+            }
+            "copy" => Command::Copy(messages(0), name(1)),
+            "move" => Command::Move(messages(0), name(1)),
+            "append" | "append-later" => {
+                let message = rest.split_once(' ').expect("a message").1;
+                let (size, message) = if word == "append" {
+                    let message = text::read(&format!("{message}\\"));
+                    (message.len() as u64, Some(Bytes::from(message)))
+                } else {
+                    (message.parse().expect("a size"), None)
+                };
+                let command = Command::Append {
+                    mailbox: name(0),
+                    flags: Vec::new(),
+                    date: None,
+                    size,
+                };
+                let asked = session.append(now, command, message);
+                self.last = asked.as_ref().ok().copied().or(self.last);
+                return asked.map(drop).map_err(|error| error.to_string());
+            }
+            other => panic!("what is {other}?"),
+        };
+        let asked = session.request(now, command);
+        self.last = asked.as_ref().ok().copied().or(self.last);
+        asked.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn lost(&mut self, session: &mut Session, _now: Instant) {
+        session.lost(EndedBy::Network);
+    }
+
+    fn told(&mut self, event: SessionEvent) -> Option<String> {
+        Some(match event {
+            SessionEvent::Ready(server) => format!("ready: {:?}", server.capabilities),
+            SessionEvent::Event(event) => format!("{event:?}"),
+            SessionEvent::Answer(id, response) => format!("{} {}", number(id), answer(&response)),
+            SessionEvent::Begins(id, size) => format!("{} {size} bytes", number(id)),
+            SessionEvent::Piece(_, piece) => {
+                // They come in any pieces: their number is told with the outcome.
+                self.read += piece.len();
+                return None;
+            }
+            SessionEvent::Wanted(id) => format!("{} more?", number(id)),
+            SessionEvent::Completed(id, outcome) => {
+                let read = match std::mem::take(&mut self.read) {
+                    0 => String::new(),
+                    read => format!("{read} bytes read; "),
+                };
+                let outcome = match outcome {
+                    Ok(outcome) => {
+                        let code = outcome.code.map(|code| format!("{code:?} "));
+                        let selected = outcome.selected.map(|selected| {
+                            let (exists, validity) = (selected.exists, selected.uid_validity);
+                            let kind = if selected.read_only {
+                                "read-only"
+                            } else {
+                                "open"
+                            };
+                            format!(" ({kind}, {exists} messages, {validity:?})")
+                        });
+                        let code = code.unwrap_or_default();
+                        let selected = selected.unwrap_or_default();
+                        format!("done: {code}{}{selected}", outcome.text)
+                    }
+                    Err(error) => format!("failed: {error}"),
+                };
+                format!("{} {read}{outcome}", number(id))
+            }
+            SessionEvent::Closed => "closed".to_owned(),
+            other => format!("{other:?}"),
+        })
+    }
+}
+
+fn number(id: RequestId) -> String {
+    let digits: String = format!("{id:?}").matches(char::is_numeric).collect();
+    format!("#{digits}")
+}
+
+fn answer(response: &Response) -> String {
+    match response {
+        Response::Search { numbers, .. } => format!("found {numbers:?}"),
+        Response::Esearch(found) => format!("found {:?}", found.numbers().collect::<Vec<_>>()),
+        Response::Fetch(fetch) => message(fetch),
+        Response::List(listed) => format!("{} {:?}", listed.name, listed.attributes),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What was told of a message, in short.
+fn message(fetch: &Fetch) -> String {
+    let mut text = format!("message {:?}", fetch.uid.unwrap_or_default());
+    let mut tell = |what: String| text.push_str(&format!("; {what}"));
+    if let Some(flags) = &fetch.flags {
+        tell(format!("{flags:?}"));
+    }
+    if let Some(envelope) = &fetch.envelope {
+        tell(format!(
+            "{:?} {} from",
+            envelope.subject,
+            envelope.from.len()
+        ));
+    }
+    if let Some(structure) = &fetch.structure {
+        let (media_type, subtype) = (&structure.media_type, &structure.subtype);
+        tell(format!(
+            "{media_type}/{subtype} with {} parts",
+            structure.parts.len()
+        ));
+    }
+    if let Some(size) = fetch.size {
+        tell(format!("{size} bytes"));
+    }
+    if let Some(date) = fetch.internal_date {
+        tell(format!("{date:?}"));
+    }
+    for section in &fetch.sections {
+        tell(format!("{:?} {:?}", section.section, section.data));
+    }
+    for unknown in &fetch.unknown {
+        tell(format!("unknown {unknown:?}"));
+    }
+    text
+}
+
+fn query(words: &[&str]) -> Query {
+    let day = || Date::new(2026, 11, 1).expect("a day");
+    words.chunks(2).fold(Query::new(), |query, key| match key {
+        ["subject", text] => query.subject(*text),
+        ["unseen", ..] => query.unseen(),
+        ["since", ..] => query.since(day()),
+        ["uids", set] => query.among(Messages::Uids(set.parse::<SequenceSet>().expect("a set"))),
+        ["all", ..] => query,
+        other => panic!("what is {other:?}?"),
+    })
+}
+
+fn item(word: &str) -> Item {
+    match word {
+        "uid" => Item::Uid,
+        "flags" => Item::Flags,
+        "envelope" => Item::Envelope,
+        "structure" => Item::Structure,
+        "size" => Item::Size,
+        "date" => Item::InternalDate,
+        "text" => Item::body(Section::text()),
+        "subject" => Item::body(Section::fields(["Subject"]).expect("a field")),
+        "email-id" => Item::EmailId,
+        other => panic!("what is {other}?"),
+    }
+}
