@@ -1,0 +1,200 @@
+//! The codec: responses by `tests/vectors/imap/responses.txt`, and commands as they are written.
+
+use jackfield_imap::codec::{
+    Command, Date, DateTime, Dialect, Flag, FlagChange, Frame, Framer, Item, Limits, ListQuery,
+    Literals, MailboxName, Messages, Query, Response, ResponseParser, Secret, Section, SequenceSet,
+};
+use jackfield_play::text;
+
+/// Each response stands in a line, and below it, indented, what its `Debug` has in it.
+#[test]
+fn every_response_is_read_as_it_should_be() {
+    let vectors = include_str!("../../../tests/vectors/imap/responses.txt");
+    let mut response: Option<(String, String)> = None;
+    let mut count = 0;
+    for line in vectors
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+    {
+        match (line.strip_prefix("  "), &response) {
+            (Some(part), Some((sent, shown))) => {
+                assert!(
+                    shown.contains(part),
+                    "{sent}\n  {part} is not in\n  {shown}"
+                );
+            }
+            _ => {
+                count += 1;
+                response = Some((line.to_owned(), format!("{:?}", read(line))));
+            }
+        }
+    }
+    assert!(count > 60, "only {count}");
+}
+
+fn read(line: &str) -> Response {
+    let bytes = text::read(line);
+    let mut input = &bytes[..];
+    let mut framer = Framer::new(Limits::default());
+    loop {
+        match framer.next(&mut input).expect("within limits") {
+            Some(Frame::Response(response)) => {
+                assert!(input.is_empty(), "{line} is more than one");
+                return ResponseParser::default().parse(response);
+            }
+            Some(_) => {}
+            None => panic!("{line} is not whole"),
+        }
+    }
+}
+
+fn written(command: &Command, dialect: Dialect) -> String {
+    let encoded = command.encode("A1", dialect).expect("it can be written");
+    let mut shown = String::new();
+    let mut at = 0;
+    for &wait in encoded.waits() {
+        shown.push_str(&text::write(&encoded.bytes()[at..wait]));
+        shown.push('|');
+        at = wait;
+    }
+    shown + &text::write(&encoded.bytes()[at..])
+}
+
+#[test]
+fn commands_are_written_as_servers_read_them() {
+    let plain = Dialect::default();
+    let mut plus = Dialect::default();
+    plus.literals = Literals::Plus;
+    let mut utf8 = Dialect::default();
+    utf8.is_utf8 = true;
+    let name = |text: &str| text.parse::<MailboxName>().expect("a name");
+    let uids = |text: &str| Messages::Uids(text.parse().expect("a set"));
+    let login = |user: &str, password: &str| Command::Login {
+        user: user.to_owned(),
+        password: Secret::from(password),
+    };
+    let search = |query: Query| Command::Search {
+        query,
+        uids: true,
+        esearch: false,
+    };
+    let day = Date::new(2026, 2, 1).expect("a day");
+    let section = Section::part([1, 2]).expect("a part").mime();
+    for (command, dialect, expected) in [
+        (login("ada", "a\"b\\c"), plain, r#"A1 LOGIN ada "a\"b\\c""#),
+        (
+            login("ada lovelace", "é"),
+            plain,
+            r#"A1 LOGIN "ada lovelace" {2}|é"#,
+        ),
+        (
+            login("nil", "x\r\nA2 NOOP"),
+            plus,
+            r#"A1 LOGIN "nil" {10+}\x0D\x0Ax\x0D\x0AA2 NOOP"#,
+        ),
+        (
+            Command::Create(name("a/Entwürfe & x")),
+            plain,
+            r#"A1 CREATE "a/Entw&APw-rfe &- x""#,
+        ),
+        (
+            Command::Create(name("Entwürfe")),
+            utf8,
+            r#"A1 CREATE "Entwürfe""#,
+        ),
+        (search(Query::new()), plain, "A1 UID SEARCH ALL"),
+        (
+            search(
+                Query::new()
+                    .since(day)
+                    .larger(5)
+                    .with_flag("$x".parse().expect("a flag")),
+            ),
+            plain,
+            "A1 UID SEARCH SINCE 01-Feb-2026 LARGER 5 KEYWORD $x",
+        ),
+        (
+            search(Query::new().any([Query::new().unseen(), Query::new().from("a b")])),
+            plain,
+            r#"A1 UID SEARCH OR (UNSEEN) (FROM "a b")"#,
+        ),
+        (
+            search(Query::new().any([])),
+            plain,
+            "A1 UID SEARCH NOT (ALL)",
+        ),
+        (
+            search(Query::new().subject("é")),
+            utf8,
+            r#"A1 UID SEARCH SUBJECT "é""#,
+        ),
+        (
+            Command::Fetch {
+                messages: uids("1:*"),
+                items: vec![Item::body(section), Item::Gmail],
+                changed_since: Some(7),
+            },
+            plain,
+            "A1 UID FETCH 1:* (BODY.PEEK[1.2.MIME] X-GM-MSGID X-GM-THRID X-GM-LABELS) (CHANGEDSINCE 7)",
+        ),
+        (
+            Command::Store {
+                messages: Messages::Numbers(SequenceSet::range(5, 2).expect("a range")),
+                change: FlagChange::Replace(Vec::new()),
+                unchanged_since: Some(7),
+            },
+            plain,
+            "A1 STORE 2:5 (UNCHANGEDSINCE 7) FLAGS ()",
+        ),
+        (
+            Command::List(ListQuery::matching("ü%")),
+            plain,
+            r#"A1 LIST "" "&APw-%""#,
+        ),
+        (
+            Command::Move(uids("4"), name("Trash")),
+            plain,
+            "A1 UID MOVE 4 Trash",
+        ),
+    ] {
+        let shown = written(&command, dialect);
+        let shown = shown.replace("\\x0D\\x0A|", "|");
+        let shown = shown.strip_suffix("\\x0D\\x0A").unwrap_or(&shown);
+        assert_eq!(shown, expected);
+    }
+}
+
+#[test]
+fn an_append_is_written_up_to_its_message() {
+    let date = DateTime::new(Date::new(2026, 2, 1).expect("a day"), 3661, -90).expect("a moment");
+    let append = Command::Append {
+        mailbox: MailboxName::inbox(),
+        flags: vec![Flag::Seen, "$x".parse().expect("a flag")],
+        date: Some(date),
+        size: 77,
+    };
+    let encoded = append
+        .encode("A1", Dialect::default())
+        .expect("it can be written");
+    let expected = b"A1 APPEND INBOX (\\Seen $x) \"01-Feb-2026 01:01:01 -0130\" {77}\r\n";
+    assert_eq!(encoded.bytes(), expected);
+    assert_eq!(encoded.waits(), [expected.len()]);
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let login = Command::Login {
+        user: "ada".to_owned(),
+        password: Secret::from("hunter2"),
+    };
+    assert!(!format!("{login:?}").contains("hunter2"));
+    let encoded = login
+        .encode("A1", Dialect::default())
+        .expect("it can be written");
+    assert!(!format!("{encoded:?}").contains("hunter2"));
+    let nul = Command::Login {
+        user: "a\0".to_owned(),
+        password: Secret::from("x"),
+    };
+    assert!(nul.encode("A1", Dialect::default()).is_err());
+}
