@@ -18,6 +18,7 @@
 //! | `irc-server` | `irc::server` | a small IRC server, for tests and demos |
 //! | `mqtt` | `mqtt` | an MQTT client |
 //! | `coap` | `coap` | a CoAP client |
+//! | `imap` | `imap` | an IMAP client |
 //! | `coap-server` | `coap::server` | a small CoAP server, for tests, demos and simulated devices |
 //!
 //! Each protocol, and the relay, has an example that runs: `cargo run --example irc`.
@@ -31,6 +32,9 @@ pub use jackfield_direct as direct;
 #[cfg(feature = "dtls")]
 #[doc(inline)]
 pub use jackfield_dtls as dtls;
+#[cfg(feature = "imap")]
+#[doc(inline)]
+pub use jackfield_imap as imap;
 #[cfg(feature = "irc")]
 #[doc(inline)]
 pub use jackfield_irc as irc;
@@ -71,6 +75,7 @@ struct Readme;
     doctest,
     feature = "coap",
     feature = "dtls",
+    feature = "imap",
     feature = "irc",
     feature = "mqtt",
     feature = "native",

@@ -34,7 +34,7 @@
 //!     let mut message = client.read(17, Section::all()).await?;
 //!     tokio::io::copy(&mut message, &mut tokio::io::sink()).await?;
 //!
-//!     let _idle = client.idle().await?;
+//!     let _idle = client.idle();
 //!     while let Some(event) = events.next().await {
 //!         println!("{event:?}");
 //!     }

@@ -56,12 +56,10 @@ impl Command {
     /// Whether it names messages by their numbers, which no message may lose meanwhile.
     pub(crate) fn has_numbers(&self) -> bool {
         match self {
-            Self::Fetch { messages, .. } | Self::Store { messages, .. } => {
-                matches!(messages, Messages::Numbers(_))
-            }
-            Self::Copy(messages, _) | Self::Move(messages, _) => {
-                matches!(messages, Messages::Numbers(_))
-            }
+            Self::Fetch { messages, .. }
+            | Self::Store { messages, .. }
+            | Self::Copy(messages, _)
+            | Self::Move(messages, _) => matches!(messages, Messages::Numbers(_)),
             Self::Search { query, uids, .. } => !uids || query.has_numbers(),
             _ => false,
         }

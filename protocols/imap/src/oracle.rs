@@ -163,9 +163,8 @@ pub fn command(data: &[u8]) {
         }
     };
     let has_nul = texts.iter().any(|text| text.contains('\0'));
-    let encoded = match command.encode("A1", dialect) {
-        Ok(encoded) => encoded,
-        Err(_) => return assert!(has_nul, "{command:?} can't be written"),
+    let Ok(encoded) = command.encode("A1", dialect) else {
+        return assert!(has_nul, "{command:?} can't be written");
     };
     assert!(!has_nul);
     let read = server::read(encoded.bytes(), encoded.waits());

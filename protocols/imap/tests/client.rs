@@ -212,7 +212,7 @@ async fn a_mailbox_is_searched_listed_and_read() {
         RequestError::NoSuchMessage
     );
 
-    let idle = world.client.idle().await.expect("it runs");
+    let idle = world.client.idle();
     server.hears("A7 IDLE").await;
     server.say("+ idling\r\n* 4 EXISTS\r\n").await;
     assert_eq!(world.event().await, Event::Exists(4));

@@ -270,7 +270,7 @@ fn answer(response: &Response) -> String {
 /// What was told of a message, in short.
 fn message(fetch: &Fetch) -> String {
     let mut text = format!("message {:?}", fetch.uid.unwrap_or_default());
-    let mut tell = |what: String| text.push_str(&format!("; {what}"));
+    let mut tell = |what: String| text.extend(["; ", &what]);
     if let Some(flags) = &fetch.flags {
         tell(format!("{flags:?}"));
     }

@@ -490,7 +490,7 @@ impl Client {
             done,
         })
         .await?;
-        answered(outcome).await.map(|answer| answer.appended())
+        answered(outcome).await.map(Answer::appended)
     }
 
     /// Appends a message of this size in bytes, which is read as the server takes it, and need not
@@ -526,25 +526,26 @@ impl Client {
             begun: None,
         };
         upload.run(&mut message).await?;
-        answered(outcome).await.map(|answer| answer.appended())
+        answered(outcome).await.map(Answer::appended)
     }
 
     /// Lets the server tell of news while nothing else is asked for and a mailbox is open, until what
     /// this gives is dropped. Where the server has no IDLE, it is asked from time to time.
     ///
-    /// # Errors
-    /// [`RequestError::Closed`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future changes nothing.
-    pub async fn idle(&self) -> Result<Idle, RequestError> {
-        let idle = Idle(self.actions.poster());
-        // Both ways are the same one, so that the order is kept.
-        idle.0.post(Action::Idle(true));
-        if self.is_gone() {
-            return Err(RequestError::Closed);
-        }
-        Ok(idle)
+    /// ```no_run
+    /// # use jackfield_imap::client::{Client, Events};
+    /// # async fn example(client: Client, mut events: Events) {
+    /// let _idle = client.idle();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use = "when it is dropped, the server is no longer listened to"]
+    pub fn idle(&self) -> Idle {
+        let poster = self.actions.poster();
+        poster.post(Action::Idle(true));
+        Idle(poster)
     }
 
     /// Gives the server an opportunity to tell of news.
@@ -568,10 +569,6 @@ impl Client {
         // Where it can't be sent, the connection is gone already.
         let _ = self.actions.send(Action::Close).await;
         self.actions.closed().await;
-    }
-
-    fn is_gone(&self) -> bool {
-        matches!(&self.actions.status(), status if status.is_final())
     }
 
     fn needs(&self, name: &'static str) -> Result<(), RequestError> {

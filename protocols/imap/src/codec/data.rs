@@ -263,15 +263,14 @@ impl Names {
                 return Ok((close(i, outer)?.0, status));
             }
             i.count()?;
-            i = match status.item(i) {
-                Ok((rest, ())) => rest,
-                Err(_) => {
-                    let (rest, _) = (keyword, spaces).parse(i)?;
-                    let (rest, _) = value(rest)?;
-                    let length = i.bytes().len() - rest.bytes().len();
-                    status.unknown.push(i.split(length).0.text());
-                    rest
-                }
+            i = if let Ok((rest, ())) = status.item(i) {
+                rest
+            } else {
+                let (rest, _) = (keyword, spaces).parse(i)?;
+                let (rest, _) = value(rest)?;
+                let length = i.bytes().len() - rest.bytes().len();
+                status.unknown.push(i.split(length).0.text());
+                rest
             };
         }
     }
@@ -388,7 +387,7 @@ pub(super) fn esearch(i: Input<'_>) -> Parsed<'_, Esearch> {
     let mut found = Esearch::default();
     let tag = (char('('), tag_no_case("TAG"), space, astring, char(')'));
     let (i, tag) = opt(tag).parse(i)?;
-    found.tag = tag.map(|(_, _, _, tag, _)| tag);
+    found.tag = tag.map(|(_, _, (), tag, _)| tag);
     let (i, (_, uid)) = (spaces, opt(tag_no_case("UID"))).parse(i)?;
     found.is_uid = uid.is_some();
     let mut i = i;

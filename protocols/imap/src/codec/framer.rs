@@ -16,7 +16,7 @@ const KEPT_CAPACITY: usize = 64 * 1024;
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Frame<'a> {
-    /// A whole response, with the literals that were kept in it; [`parse`](super::parse) reads it.
+    /// A whole response, with the literals that were kept in it; [`ResponseParser`](super::ResponseParser) reads it.
     Response(Bytes),
     /// A literal of this size begins; [`Framer::head`] is the response up to it. Unless
     /// [`Framer::stream`] is called now, it is kept where the limits allow, and left out where they

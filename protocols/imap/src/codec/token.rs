@@ -213,15 +213,14 @@ fn string(i: Input<'_>) -> Parsed<'_, Text> {
 
 /// A string, or `NIL`. What stands there without quotes is taken as it is.
 pub(super) fn nstring(i: Input<'_>) -> Parsed<'_, Option<Text>> {
-    match i.first() {
-        Some(b'"' | b'{' | b'~') => map(string, Some).parse(i),
-        _ => {
-            if let Ok((rest, ())) = nil(i) {
-                return Ok((rest, None));
-            }
-            let (i, text) = take_while1(is_loose).parse(i)?;
-            Ok((i, Some(text.text())))
+    if let Some(b'"' | b'{' | b'~') = i.first() {
+        map(string, Some).parse(i)
+    } else {
+        if let Ok((rest, ())) = nil(i) {
+            return Ok((rest, None));
         }
+        let (i, text) = take_while1(is_loose).parse(i)?;
+        Ok((i, Some(text.text())))
     }
 }
 

@@ -12,7 +12,6 @@ impl Session {
     pub(super) fn take(&mut self, now: Instant, response: Response) -> Result<(), SessionError> {
         match response {
             Response::Status(status) if self.stage == Stage::Greeting => self.greeted(now, status),
-            Response::Unknown { .. } if self.stage == Stage::Greeting => Err(SessionError::NotImap),
             _ if self.stage == Stage::Greeting => Err(SessionError::NotImap),
             Response::Continue(text) => {
                 self.may_go_on(now, &text);
@@ -68,14 +67,14 @@ impl Session {
                 self.idle.until = None;
                 self.idle.is_refused |= was_refused || !self.idle.has_begun;
             }
-            Purpose::Poll => {}
-            Purpose::Request(_) => self.answered(pending, status),
+            Purpose::News => {}
+            Purpose::Request(_) => self.answered(&pending, status),
         }
         self.pump(now);
         Ok(())
     }
 
-    fn answered(&mut self, pending: Pending, status: Status) {
+    fn answered(&mut self, pending: &Pending, status: Status) {
         let is_ok = status.kind == StatusKind::Ok;
         match &pending.command {
             Command::Select { .. } if is_ok => {
@@ -96,10 +95,10 @@ impl Session {
                 Some(time) => RequestError::Throttled(time),
                 None => RequestError::Refused(Box::new(refusal)),
             };
-            return self.fail(&pending, error);
+            return self.fail(pending, error);
         }
         if pending.answers > self.config.max_answers && !is_streamed(&pending.command) {
-            return self.fail(&pending, RequestError::TooLarge);
+            return self.fail(pending, RequestError::TooLarge);
         }
         if let (Some(id), false) = (pending.id(), pending.is_abandoned) {
             let outcome = self.outcome(&pending.command, status);

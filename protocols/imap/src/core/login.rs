@@ -13,13 +13,12 @@ use crate::error::{Refusal, RequestError, SessionError};
 impl Session {
     pub(super) fn greeted(&mut self, now: Instant, status: Status) -> Result<(), SessionError> {
         match status.kind {
-            StatusKind::Ok => {}
             // Where nothing guards the connection, anyone may have said so; and a server that
             // really trusts this user is on this machine.
             StatusKind::PreAuth if self.config.security == Security::StartTls => {
                 return Err(SessionError::PreAuth);
             }
-            StatusKind::PreAuth => {}
+            StatusKind::Ok | StatusKind::PreAuth => {}
             StatusKind::Bye => return Err(bye(status)),
             StatusKind::No | StatusKind::Bad => return Err(SessionError::NotImap),
         }

@@ -53,7 +53,7 @@ impl Selected {
             Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
             Response::Flags(flags) => self.flags.clone_from(flags),
             Response::Status(status) if status.kind == StatusKind::Ok => {
-                self.code(status.code.as_ref())
+                self.code(status.code.as_ref());
             }
             _ => {}
         }

@@ -118,7 +118,7 @@ impl Session {
     pub(super) fn poll(&mut self, now: Instant) {
         self.idle.poll_at = None;
         if self.stage == Stage::Ready && self.sending.is_none() && self.in_flight.is_empty() {
-            self.send(now, Pending::new(Purpose::Poll, Command::Noop, now));
+            self.send(now, Pending::new(Purpose::News, Command::Noop, now));
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) enum Purpose {
     /// News are waited for.
     Idle,
     /// News are asked for.
-    Poll,
+    News,
     /// Leave is taken.
     Logout,
 }
@@ -98,9 +98,9 @@ impl Pending {
     /// Whether a response is a part of its answer.
     pub(super) fn is_answered_by(&self, response: &Response) -> bool {
         match (&self.command, response) {
-            (Command::Search { .. }, Response::Search { .. } | Response::Sort { .. }) => true,
             (Command::Search { .. }, Response::Esearch(found)) => self.is_tagged(found),
-            (Command::List(_), Response::List(_) | Response::Lsub(_))
+            (Command::Search { .. }, Response::Search { .. } | Response::Sort { .. })
+            | (Command::List(_), Response::List(_) | Response::Lsub(_))
             | (Command::Namespace, Response::Namespace(_))
             | (Command::Id(_), Response::Id(_)) => true,
             (Command::List(query), Response::MailboxStatus(_)) => !query.returns.status.is_empty(),
