@@ -18,4 +18,5 @@ pub use event::{Event, Outcome, RequestId, Server, SessionEvent};
 pub use mailbox::Selected;
 pub use session::Session;
 
-pub use jackfield_sasl::Credentials;
+#[doc(no_inline)]
+pub use jackfield_sasl::{Channel, Credentials};

@@ -11,6 +11,8 @@ use crate::codec::{Code, InvalidValue, Limit, Reason, Status, Text};
 pub enum SessionError {
     /// The server did not let the user in.
     LoginRefused(Box<Refusal>),
+    /// Others can read the connection, and the configuration does not allow that.
+    NotEncrypted,
     /// The server takes no way to log in that the configuration allows.
     NoLogin,
     /// The log-in failed on this side: the server could not prove who it is, or made no sense.
@@ -42,9 +44,12 @@ impl SessionError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::LoginRefused(refusal) => !refusal.is_temporary(),
-            Self::NoLogin | Self::Sasl(_) | Self::PreAuth | Self::NotImap | Self::Invalid(_) => {
-                true
-            }
+            Self::NotEncrypted
+            | Self::NoLogin
+            | Self::Sasl(_)
+            | Self::PreAuth
+            | Self::NotImap
+            | Self::Invalid(_) => true,
             _ => false,
         }
     }
@@ -54,6 +59,9 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LoginRefused(refusal) => write!(f, "the server refused the log-in: {refusal}"),
+            Self::NotEncrypted => {
+                f.write_str("others can read the connection, which is not allowed here")
+            }
             Self::NoLogin => f.write_str("the server takes no way to log in that is allowed here"),
             Self::Sasl(error) => write!(f, "the log-in failed: {error}"),
             Self::PreAuth => f.write_str("the server let in a user whom nobody vouched for"),

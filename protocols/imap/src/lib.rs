@@ -47,6 +47,9 @@
 //! # let listener = there.listen("192.0.2.2:993".parse()?, &ListenOptions::default()).await?;
 //! # tokio::spawn(serve(listener));
 //! let config = ClientConfig::new(Credentials::password("ada", "correct horse")?);
+//! # let mut config = config;
+//! # config.session.security = jackfield_imap::core::Security::Plaintext;
+//! # config.session.password_in_the_clear = true;
 //! let (client, _, connection) = client::connect(network, "imap.example:993".parse()?, config);
 //! tokio::spawn(connection);
 //!

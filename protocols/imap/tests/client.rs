@@ -31,6 +31,8 @@ fn config() -> ClientConfig {
     let credentials = Credentials::password("ada", "secret").expect("credentials");
     let mut config = ClientConfig::new(credentials);
     config.session.id.clear();
+    config.session.security = Security::Plaintext;
+    config.session.password_in_the_clear = true;
     config.connection.seed = Some(1);
     config
 }
@@ -369,6 +371,25 @@ async fn a_log_in_that_is_refused_is_not_tried_again() {
     list.await
         .expect("no panic")
         .expect_err("nobody is logged in");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_others_can_read_nothing_is_said() {
+    let mut config = config();
+    config.session.security = Security::Tls;
+    let mut world = world(config, |here| here).await;
+    let mut server = world.accept().await;
+    server.say("* OK [CAPABILITY IMAP4rev1] hello\r\n").await;
+    let error = world.connection.await.expect("no panic");
+    let error = error.expect_err("it can be read");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::NotEncrypted)),
+        "{error}"
+    );
+    let mut heard = String::new();
+    server.0.read_to_string(&mut heard).await.expect("an end");
+    assert_eq!(heard, "");
+    while world.events.next().await.is_some() {}
 }
 
 #[tokio::test(start_paused = true)]

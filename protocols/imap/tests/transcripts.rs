@@ -8,7 +8,9 @@ use jackfield_imap::codec::{
     Command, Date, Extension, Fetch, FlagChange, Item, ListQuery, Messages, Query, Response,
     Section, SequenceSet, StatusItem,
 };
-use jackfield_imap::core::{Config, Credentials, RequestId, Security, Session, SessionEvent};
+use jackfield_imap::core::{
+    Channel, Config, Credentials, RequestId, Security, Session, SessionEvent,
+};
 use jackfield_play::{Protocol, Stream, Transcripts, text};
 use jackfield_socket::time::Instant;
 
@@ -96,7 +98,13 @@ impl Protocol for Imap {
         };
         let command = match word {
             "connect" => {
-                session.opened(now);
+                let is_plain = self.config.security == Security::Plaintext;
+                let channel = if is_plain {
+                    Channel::plaintext()
+                } else {
+                    Channel::encrypted()
+                };
+                session.opened(now, channel);
                 return Ok(());
             }
             "close" => {

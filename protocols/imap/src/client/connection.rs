@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
-use jackfield_socket::{Endpoint, TcpConnect, time};
+use jackfield_sasl::{Channel, ChannelBinding};
+use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::mpsc;
 
 use super::ClientConfig;
@@ -33,6 +34,9 @@ pub fn connect<N: TcpConnect>(
         asked: Vec::new(),
         undelivered: VecDeque::new(),
         listeners: 0,
+        channel: Channel::plaintext(),
+        is_unbound: false,
+        has_unbound: false,
         ready: None,
     };
     let (actions, events, connection) = jackfield_client::connect(network, imap, config.connection);
@@ -53,6 +57,11 @@ struct Imap {
     undelivered: VecDeque<(mpsc::Sender<Part>, Part)>,
     /// How many want news.
     listeners: usize,
+    channel: Channel,
+    /// Whether a log-in that was bound to its TLS connection has failed: further ones are not.
+    is_unbound: bool,
+    /// Whether that is still to be told.
+    has_unbound: bool,
     ready: Option<time::Instant>,
 }
 
@@ -85,13 +94,23 @@ impl Protocol for Imap {
         ready(Ok((self.server.clone(), ())))
     }
 
+    fn stream_info(&mut self, _core: &mut Session, info: &StreamInfo) {
+        self.channel = Channel::plaintext();
+        self.channel.encrypted = info.encrypted;
+        let binding = info.tls_exporter.filter(|_| !self.is_unbound);
+        self.channel.binding = binding.map(ChannelBinding::tls_exporter);
+    }
+
     fn opened(
         &mut self,
         core: &mut Session,
         (): (),
-        _outbox: &mut OutboxOf<Self>,
+        outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError> {
-        core.opened(time::now());
+        core.opened(time::now(), self.channel.clone());
+        if std::mem::take(&mut self.has_unbound) {
+            outbox.push(Event::LoginNotBound);
+        }
         Ok(())
     }
 
@@ -200,10 +219,6 @@ impl Protocol for Imap {
         }
     }
 
-    fn unread(&mut self, core: &mut Session) {
-        core.give_up();
-    }
-
     fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
         let by = match error {
             Some(ConnectionError::Session(
@@ -217,6 +232,9 @@ impl Protocol for Imap {
                 EndedBy::Client
             }
         };
+        // A server may offer to bind a log-in to its TLS connection, and not be able to: Cyrus refuses,
+        // and Dovecot cuts it. The next attempt is not bound, and so there is only one.
+        let was_bound = core.is_login_bound() && error.is_some() && !self.is_unbound;
         core.lost(by);
         let lasted = self.ready.take().map_or(Duration::ZERO, |since| {
             // Long enough to have been one.
@@ -224,6 +242,11 @@ impl Protocol for Imap {
             lasted.max(Duration::from_nanos(1))
         });
         let mut ended = Ended::after(lasted, error);
+        if was_bound {
+            (self.is_unbound, self.has_unbound) = (true, true);
+            ended.again = Again::AtOnce;
+            return ended;
+        }
         if let Some(ConnectionError::Session(
             SessionError::LoginRefused(refusal) | SessionError::Bye(refusal),
         )) = error

@@ -81,7 +81,8 @@ impl Config {
     }
 }
 
-/// What guards a connection. The core can't see it: it is for whoever makes the network to say.
+/// What guards a connection. One that is to be guarded, and isn't, ends with
+/// [`SessionError::NotEncrypted`](crate::SessionError::NotEncrypted) before anything is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there are no other ways")]
 pub enum Security {

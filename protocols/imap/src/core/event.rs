@@ -64,6 +64,9 @@ pub enum Event {
     Reselected(Box<Selected>),
     /// A new connection stands, and the mailbox that was open can't be opened any more.
     NotReselected(Box<RequestError>),
+    /// A log-in that was bound to its TLS connection has failed, and the next is not bound: who could
+    /// stand in the middle of TLS is no longer noticed by it. A client tells this, not a core.
+    LoginNotBound,
     /// People must be shown this text.
     Alert(Text),
     /// The server says something on its own.

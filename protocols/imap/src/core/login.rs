@@ -1,7 +1,7 @@
 //! The log-in, step by step: greeting, capabilities, proof of who the user is, capabilities again,
 //! ID, ENABLE, and the mailbox that was open.
 
-use jackfield_sasl::{Channel, Exchange, Limits, Mechanism, base64, choose};
+use jackfield_sasl::{Exchange, Limits, Mechanism, base64, choose};
 use jackfield_socket::time::Instant;
 
 use super::config::Security;
@@ -41,12 +41,8 @@ impl Session {
     }
 
     fn log_in(&mut self, now: Instant) -> Result<(), SessionError> {
-        let is_guarded = self.config.security != Security::Plaintext;
-        let channel = if is_guarded || self.config.password_in_the_clear {
-            Channel::encrypted()
-        } else {
-            Channel::plaintext()
-        };
+        let mut channel = self.channel.clone();
+        channel.encrypted |= self.config.password_in_the_clear;
         let credentials = &self.config.credentials;
         let limits = Limits::default();
         let capabilities = &self.server.capabilities;
@@ -116,6 +112,8 @@ impl Session {
             Stage::Capabilities => return self.log_in(now),
             Stage::Login if !is_ok => {
                 if let Some(error) = self.sasl_error.take() {
+                    // Without this binding it would be no better.
+                    self.exchange = None;
                     return Err(SessionError::Sasl(error));
                 }
                 return Err(SessionError::LoginRefused(Box::new(Refusal::of(status))));

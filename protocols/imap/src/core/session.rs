@@ -1,9 +1,10 @@
 //! A session: what is asked for waits, goes out and is answered, over one connection or several.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_sasl::Exchange;
+use jackfield_sasl::{Channel, Exchange};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
@@ -17,6 +18,9 @@ use crate::codec::{
 };
 use crate::error::{EndedBy, RequestError, SessionError};
 
+/// After so long without anyone who reads what is told, nobody is left waiting for what may stand
+/// behind it.
+const UNREAD: Duration = Duration::from_secs(30);
 /// So much of a response is a sign of life, though it is not whole.
 const LONG_RESPONSE: usize = 64 * 1024;
 
@@ -32,6 +36,8 @@ pub struct Session {
     pub(super) server: Server,
     /// Whether the server has told what it can do since this was last set to `false`.
     pub(super) is_told: bool,
+    /// What the log-in may rely on.
+    pub(super) channel: Channel,
     pub(super) exchange: Option<Exchange>,
     /// Why the log-in was given up on this side.
     pub(super) sasl_error: Option<jackfield_sasl::Error>,
@@ -51,8 +57,8 @@ pub struct Session {
     /// Who reads the literal that is coming.
     reader: Option<RequestId>,
     pub(super) idle: Idle,
-    /// Whether the peer is read from.
-    is_reading: bool,
+    /// When whoever waits is told that nobody reads; `None` while somebody does.
+    unread_by: Option<Instant>,
     /// When something last came.
     pub(super) heard: Option<Instant>,
     /// Why the connection has to end, and since when that is known.
@@ -108,6 +114,7 @@ impl Session {
             stage: Stage::Offline,
             server: Server::default(),
             is_told: false,
+            channel: Channel::plaintext(),
             exchange: None,
             sasl_error: None,
             login_by: None,
@@ -122,14 +129,15 @@ impl Session {
             remembered: None,
             reader: None,
             idle: Idle::default(),
-            is_reading: true,
+            unread_by: None,
             heard: None,
             doomed: None,
         }
     }
 
-    /// Learns of a new connection.
-    pub fn opened(&mut self, now: Instant) {
+    /// Learns of a new connection, and of what is known of it: whether others can read along, and
+    /// what a log-in can be bound to.
+    pub fn opened(&mut self, now: Instant, channel: Channel) {
         self.framer = Framer::new(self.config.limits);
         self.parser = ResponseParser::new(self.config.limits);
         self.dialect = Dialect::default();
@@ -142,10 +150,15 @@ impl Session {
         self.mailbox = None;
         self.reader = None;
         self.idle.is_refused = false;
-        self.is_reading = true;
+        self.unread_by = None;
         self.heard = None;
         self.login_by = Some(now + self.config.login_timeout);
         self.stage = Stage::Greeting;
+        if self.config.security != Security::Plaintext && !channel.encrypted {
+            self.doomed = Some((now, SessionError::NotEncrypted));
+            return;
+        }
+        self.channel = channel;
         if self.config.security == Security::StartTls {
             // What was said before TLS is forgotten, the greeting too.
             self.step(now, Stage::Capabilities, Command::Capability);
@@ -159,6 +172,7 @@ impl Session {
         self.idle.until = None;
         self.idle.poll_at = None;
         self.doomed = None;
+        self.unread_by = None;
         self.login_by = None;
         self.exchange = None;
         self.sending = None;
@@ -265,9 +279,15 @@ impl Session {
         self.pump(now);
     }
 
+    /// Whether a log-in is under way that is bound to its TLS connection.
+    pub fn is_login_bound(&self) -> bool {
+        let is_bound = |exchange: &Exchange| exchange.mechanism().is_bound();
+        self.exchange.as_ref().is_some_and(is_bound)
+    }
+
     /// Whoever waits for an answer is told that it did not come: nobody reads what may stand before
     /// it.
-    pub fn give_up(&mut self) {
+    fn give_up(&mut self) {
         for at in 0..self.in_flight.len() {
             let pending = &mut self.in_flight[at];
             if let (Some(id), false, None) = (pending.id(), pending.is_abandoned, &pending.reads) {
@@ -347,7 +367,7 @@ impl Session {
     fn answer_by(&self) -> Option<Instant> {
         let oldest = self.in_flight.front()?;
         let is_idling = oldest.purpose == Purpose::Idle && self.idle.until.is_some();
-        (self.is_reading && !is_idling).then(|| oldest.since + self.config.answer_timeout)
+        (self.unread_by.is_none() && !is_idling).then(|| oldest.since + self.config.answer_timeout)
     }
 
     fn is_heard_of(&mut self, now: Instant, id: RequestId) {
@@ -392,13 +412,23 @@ impl Core for Session {
         let waited = waited.map(|pending| pending.since + self.config.answer_timeout);
         let news = [self.idle.until, self.idle.poll_at];
         let doomed = self.doomed.as_ref().map(|(since, _)| *since);
-        let deadlines = [self.login_by, self.answer_by(), waited, doomed];
+        let deadlines = [
+            self.login_by,
+            self.answer_by(),
+            waited,
+            doomed,
+            self.unread_by,
+        ];
         deadlines.into_iter().chain(news).flatten().min()
     }
 
     fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
         if let Some((_, error)) = self.doomed.take() {
             return Err(error);
+        }
+        if self.unread_by.is_some_and(|by| by <= now) {
+            self.unread_by = Some(now + UNREAD);
+            self.give_up();
         }
         if self.login_by.is_some_and(|by| by <= now) {
             self.login_by = None;
@@ -438,7 +468,7 @@ impl Core for Session {
     }
 
     fn set_reading(&mut self, now: Instant, reading: bool) {
-        self.is_reading = reading;
+        self.unread_by = (!reading).then(|| now + UNREAD);
         if let (true, Some(oldest)) = (reading, self.in_flight.front_mut()) {
             oldest.since = now;
         }
@@ -451,6 +481,9 @@ impl Core for Session {
 
 impl StreamCore for Session {
     fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
+        if let Some((_, error)) = self.doomed.take() {
+            return Err(error);
+        }
         self.heard = Some(now);
         let mut input = bytes;
         while let Some(frame) = self

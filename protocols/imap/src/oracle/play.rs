@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_sasl::Credentials;
+use jackfield_sasl::{Channel, Credentials};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
@@ -95,7 +95,7 @@ impl Play {
         let uids = Messages::Uids(SequenceSet::everything());
         match step % 24 {
             0 | 1 if !self.is_open => {
-                self.session.opened(now);
+                self.session.opened(now, Channel::encrypted());
                 self.is_open = true;
             }
             0 => self.lost(),
@@ -186,7 +186,6 @@ impl Play {
             23 if what > 250 => {
                 self.session.close(now);
             }
-            23 if what > 240 => self.session.give_up(),
             _ => {}
         }
         self.drain();
