@@ -52,7 +52,7 @@ export interface OpenOptions {
    * (`certificate:3D:CF:49:…`, the fingerprint that browsers show) or of its key (`key:` and Base64).
    * The way to a broker or a device with a certificate of its own making: the error of one that was
    * refused tells both pins. With any pins, only servers that match one of them are accepted; not
-   * together with `roots`.
+   * together with `roots`, and not for `wss` and `coaps+ws`, where the browser itself speaks TLS.
    */
   pins?: readonly string[];
 }
