@@ -3,11 +3,19 @@
 
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use jackfield_testing::certs::Certificate;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring::{cipher_suite, default_provider};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{ServerConfig, SupportedCipherSuite};
 
 /// What the target servers send or take at a time.
 const CHUNK: usize = 64 * 1024;
@@ -61,6 +69,29 @@ pub(crate) fn targets() -> Result<Targets> {
     })
 }
 
+/// Servers that send without end over TLS 1.3, each with one cipher suite.
+pub(crate) struct TlsSources {
+    _process: Running,
+    /// With ChaCha20-Poly1305.
+    pub(crate) chacha20: u16,
+    /// With AES-256-GCM.
+    pub(crate) aes256: u16,
+}
+
+/// Starts the servers that speak TLS, with this certificate.
+pub(crate) fn tls_sources(certificate: &Certificate) -> Result<TlsSources> {
+    let [chain, key] = [certificate.pem(), certificate.key_pem()].map(str::to_owned);
+    let (process, ports) = start("role-tls-sources", &[chain, key])?;
+    let [chacha20, aes256] = ports[..] else {
+        bail!("the servers with TLS named {} ports", ports.len());
+    };
+    Ok(TlsSources {
+        _process: process,
+        chacha20,
+        aes256,
+    })
+}
+
 /// Starts a plain TCP proxy to this port.
 pub(crate) fn proxy(target: u16) -> Result<(Running, u16)> {
     let (process, ports) = start("role-proxy", &[target.to_string()])?;
@@ -102,6 +133,21 @@ pub(crate) fn run(role: &str) -> Result<()> {
                 tokio::spawn(accept(echo, serve_echo));
                 tokio::spawn(accept(source, serve_source));
                 accept(sink, serve_sink).await
+            }
+            "role-tls-sources" => {
+                let chacha20 = TcpListener::bind(("127.0.0.1", 0)).await?;
+                let aes256 = TcpListener::bind(("127.0.0.1", 0)).await?;
+                announce(&[&chacha20, &aes256])?;
+                let serve = |listener, suite| {
+                    let acceptor = acceptor(suite)?;
+                    anyhow::Ok(accept(listener, move |stream| {
+                        let acceptor = acceptor.clone();
+                        async move { serve_source(acceptor.accept(stream).await?).await }
+                    }))
+                };
+                let aes256 = serve(aes256, cipher_suite::TLS13_AES_256_GCM_SHA384)?;
+                tokio::spawn(aes256);
+                serve(chacha20, cipher_suite::TLS13_CHACHA20_POLY1305_SHA256)?.await
             }
             "role-proxy" => {
                 let target: u16 = std::env::args().nth(2).context("no target")?.parse()?;
@@ -154,7 +200,22 @@ async fn serve_echo(mut stream: TcpStream) -> Result<()> {
     }
 }
 
-async fn serve_source(mut stream: TcpStream) -> Result<()> {
+/// TLS 1.3 with this cipher suite alone; certificate and key are among the arguments.
+fn acceptor(suite: SupportedCipherSuite) -> Result<TlsAcceptor> {
+    let argument = |place| std::env::args().nth(place).context("no certificate");
+    let [chain, key] = [argument(2)?, argument(3)?];
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
+    let mut provider = default_provider();
+    provider.cipher_suites = vec![suite];
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn serve_source(mut stream: impl AsyncWrite + Unpin) -> Result<()> {
     let chunk = vec![7; CHUNK];
     loop {
         stream.write_all(&chunk).await?;

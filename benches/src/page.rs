@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use jackfield_browser_suite::job::{Job, Over, Task};
 use jackfield_browser_tests::{Place, Suite};
+use jackfield_testing::certs::Authority;
 
 use crate::child;
 use crate::report::Report;
@@ -30,7 +31,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let rows = runtime.block_on(measure())?;
+    let (rows, tls) = runtime.block_on(measure())?;
     report.table(
         &[
             "",
@@ -41,12 +42,68 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         ],
         &rows,
     );
+    report.heading(
+        "TLS in the page",
+        "The same 64 MiB down by jackfield-direct, over TLS 1.3 from a native server that takes one \
+         cipher suite: the one that a page offers first, and the one that native programs do. The \
+         handshake is counted. Median of 9 runs, alternating.",
+    );
+    report.table(&["", "rate", "rate over plain, ratio"], &tls);
     Ok(())
 }
 
-async fn measure() -> Result<Vec<Vec<String>>> {
-    let targets = child::targets()?;
+/// The rows of plain TCP, and those of TLS.
+async fn measure() -> Result<(Vec<Vec<String>>, Vec<Vec<String>>)> {
     let suite = Suite::app().await?;
+    let rows = (plain(&suite).await?, secured(&suite).await?);
+    suite.close().await?;
+    Ok(rows)
+}
+
+async fn secured(suite: &Suite) -> Result<Vec<Vec<String>>> {
+    let authority = Authority::new();
+    let plain = child::targets()?;
+    let sources = child::tls_sources(&authority.server(&["127.0.0.1"]))?;
+    let root = Some(authority.pem().to_owned());
+    let rows = [
+        ("plain TCP", plain.source, None),
+        ("ChaCha20-Poly1305", sources.chacha20, root.clone()),
+        ("AES-256-GCM", sources.aes256, root),
+    ];
+    let mut times = [const { Vec::new() }; 3];
+    // The first of each compiles and learns.
+    for run in 0..=RUNS {
+        for ((name, port, root), times) in rows.iter().zip(&mut times) {
+            let job = Job {
+                over: Over::Direct,
+                tls_root: root.clone(),
+                task: Task::Drain {
+                    from: ([127, 0, 0, 1], *port).into(),
+                    bytes: BYTES,
+                },
+            };
+            let outcome = suite.run(Place::Window, &job).await?;
+            ensure!(outcome.error.is_none(), "{name}: {outcome:?}");
+            if run > 0 {
+                times.push(outcome.milliseconds);
+            }
+        }
+    }
+    let rates = times.map(rate);
+    let row = |((name, ..), rate): (&(&str, _, _), f64)| {
+        let ratio = format!("{:.2}", rate / rates[0]);
+        vec![(*name).to_owned(), format!("{rate:.0} MiB/s"), ratio]
+    };
+    Ok(rows.iter().zip(rates).map(row).collect())
+}
+
+/// In MiB/s, of runs in milliseconds.
+fn rate(times: Vec<f64>) -> f64 {
+    f64::from(MEBIBYTES) * 1000.0 / median(times)
+}
+
+async fn plain(suite: &Suite) -> Result<Vec<Vec<String>>> {
+    let targets = child::targets()?;
     let address = |port| ([127, 0, 0, 1], port).into();
     let down = Task::Drain {
         from: address(targets.source),
@@ -85,11 +142,7 @@ async fn measure() -> Result<Vec<Vec<String>>> {
             ensure!(outcome.error.is_none(), "{name}: {outcome:?}");
             ours.push(outcome.milliseconds);
         }
-        let rate = |times: &mut Vec<f64>| {
-            let times = times.split_off(1);
-            f64::from(MEBIBYTES) * 1000.0 / median(times)
-        };
-        let (plain, ours) = (rate(&mut plain), rate(&mut ours));
+        let [plain, ours] = [plain, ours].map(|mut times| rate(times.split_off(1)));
         rows.push(vec![
             name.into(),
             format!("{plain:.0} MiB/s"),
@@ -98,6 +151,5 @@ async fn measure() -> Result<Vec<Vec<String>>> {
             lost.to_string(),
         ]);
     }
-    suite.close().await?;
     Ok(rows)
 }
