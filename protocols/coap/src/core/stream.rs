@@ -30,7 +30,8 @@ const MAX_SIGNALS: usize = 256;
 const MAX_PINGS: usize = 16;
 /// How many requests are known to be unanswered; beyond it, the oldest are taken for answered.
 const MAX_OPEN: usize = 4096;
-/// When a deadline is noticed so late, the program or the machine was asleep.
+/// When a deadline is noticed so late, the program or the machine was asleep. Or it is a page in the
+/// background, whose timers run once a minute: it is always late, so that this excuses once.
 const LATE: Duration = Duration::from_secs(1);
 /// How much of a diagnostic payload is kept, in bytes.
 const MAX_DIAGNOSTIC: usize = 512;
@@ -105,6 +106,8 @@ struct KeepAlive {
     heard: Instant,
     /// When it was asked, where it has said nothing since.
     asked: Option<Instant>,
+    /// It was asked anew after a sleep, and has said nothing since.
+    is_anew: bool,
     /// Whether what it sends is read: else its silence means nothing. It is asked all the same, since
     /// only who writes learns that it has gone.
     reads: bool,
@@ -115,6 +118,7 @@ impl KeepAlive {
         Self {
             heard: now,
             asked: None,
+            is_anew: false,
             reads: true,
         }
     }
@@ -122,6 +126,7 @@ impl KeepAlive {
     fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.asked = None;
+        self.is_anew = false;
     }
 
     /// When the peer is asked, or is to have said something.
@@ -366,9 +371,10 @@ impl Core for StreamLayer {
         {
             let is_asked = self.keep_alive.asked.is_some() && self.keep_alive.reads;
             // Where nobody looked for a while, the answer may have come, and just not been read.
-            if is_asked && now - due <= LATE {
+            if is_asked && (self.keep_alive.is_anew || now - due <= LATE) {
                 return Err(self.abort(LayerError::PingTimedOut));
             }
+            self.keep_alive.is_anew = is_asked;
             self.keep_alive.asked = Some(now);
             let mut ping = Message::new(Code::PING);
             // No answer is looked for by it, but it is no other ping's.

@@ -23,7 +23,8 @@ use crate::error::SessionError;
 
 /// How long the server has to let this side go after `QUIT`.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// When a deadline is noticed so late, the program or the machine was asleep.
+/// When a deadline is noticed so late, the program or the machine was asleep. Or it is a page in the
+/// background, whose timers run once a minute: it is always late, so that this excuses once.
 const LATE: Duration = Duration::from_secs(1);
 /// What the PINGs that measure the lag begin with; a number follows.
 pub(super) const LAG_PREFIX: &str = "lag-";
@@ -84,6 +85,8 @@ struct Ping {
     waiting: Option<(u64, Instant)>,
     /// The last sign of life, or since when there could be one: the answer has its time from there.
     heard: Option<Instant>,
+    /// It was asked anew after a sleep, and nothing has come since.
+    is_anew: bool,
     count: u64,
     /// While nothing is read, no answer is waited for; the server is asked all the same, since only
     /// who writes learns that it has gone.
@@ -370,9 +373,10 @@ impl Core for Session {
         if let Some(due) = self.ping.deadline(&self.config).filter(|due| *due <= now) {
             let is_asked = self.ping.waiting.is_some() && !self.ping.unread;
             // Where nobody looked for a while, the answer may have come, and just not been read.
-            if is_asked && now - due <= LATE {
+            if is_asked && (self.ping.is_anew || now - due <= LATE) {
                 return Err(self.give_up(SessionError::PingTimedOut));
             }
+            self.ping.is_anew = is_asked;
             self.send_ping(now);
         }
         while let Some(expired) = self.pending.expire(now) {
@@ -405,6 +409,7 @@ impl StreamCore for Session {
                 // Who welcomes and then says all kinds of things, but not that this is all, has to
                 // answer.
                 self.ping.heard = Some(now);
+                self.ping.is_anew = false;
             }
             match line {
                 Ok(line) => result = self.take_line(now, line),

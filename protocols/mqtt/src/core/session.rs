@@ -129,6 +129,8 @@ pub(super) struct PerConnection {
     pub(super) ping_due: bool,
     /// Since when PINGRESP is waited for.
     pub(super) ping: Option<Instant>,
+    /// It is waited for anew after a sleep, and nothing has come since.
+    pub(super) is_anew: bool,
     /// Whether the server waits for an answer to its challenge.
     pub(super) challenged: bool,
     pub(super) reauthenticating: Option<RequestId>,
@@ -154,6 +156,7 @@ impl PerConnection {
             unread_since: None,
             ping_due: false,
             ping: None,
+            is_anew: false,
             challenged: false,
             reauthenticating: None,
         }

@@ -10,7 +10,8 @@ use super::SessionEvent;
 use super::session::{Phase, Session};
 use crate::error::SessionError;
 
-/// When a deadline is noticed so late, the program or the machine was asleep.
+/// When a deadline is noticed so late, the program or the machine was asleep. Or it is a page in the
+/// background, whose timers run once a minute: it is always late, so that this excuses once.
 const LATE: Duration = Duration::from_secs(1);
 /// After so long without reading from the server, nobody waits for what it may have said.
 const UNREAD: Duration = Duration::from_secs(30);
@@ -84,6 +85,7 @@ impl Core for Session {
 impl StreamCore for Session {
     fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
         self.connection.last_received = Some(now);
+        self.connection.is_anew = false;
         self.connection.input.extend_from_slice(bytes);
         while !matches!(self.phase, Phase::Done | Phase::Offline) {
             if let Some(error) = self.older_server() {
@@ -130,9 +132,10 @@ impl Session {
         if now < until {
             return Ok(());
         }
-        if now - until > LATE {
+        if now - until > LATE && !self.connection.is_anew {
             // Nobody asked for a while: the answer may have come, and just not been read.
             self.connection.ping = Some(now);
+            self.connection.is_anew = true;
             return Ok(());
         }
         Err(self.end(SessionError::PingTimedOut))
