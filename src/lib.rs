@@ -19,6 +19,7 @@
 //! | `mqtt` | `mqtt` | an MQTT client |
 //! | `coap` | `coap` | a CoAP client |
 //! | `imap` | `imap` | an IMAP client |
+//! | `smtp` | `smtp` | an SMTP client |
 //! | `coap-server` | `coap::server` | a small CoAP server, for tests, demos and simulated devices |
 //!
 //! Each protocol, and the relay, has an example that runs: `cargo run --example irc`.
@@ -47,12 +48,15 @@ pub use jackfield_native as native;
 #[cfg(feature = "relay")]
 #[doc(inline)]
 pub use jackfield_relay as relay;
-#[cfg(feature = "irc")]
+#[cfg(any(feature = "irc", feature = "smtp"))]
 #[doc(inline)]
 pub use jackfield_sasl as sasl;
 #[cfg(feature = "sim")]
 #[doc(inline)]
 pub use jackfield_sim as sim;
+#[cfg(feature = "smtp")]
+#[doc(inline)]
+pub use jackfield_smtp as smtp;
 #[doc(inline)]
 pub use jackfield_socket as socket;
 #[cfg(feature = "store")]
@@ -80,6 +84,7 @@ struct Readme;
     feature = "mqtt",
     feature = "native",
     feature = "relay",
+    feature = "smtp",
     feature = "store",
     feature = "tls",
     feature = "websocket",

@@ -1,0 +1,249 @@
+//! The connection of a client: SMTP adds to the loop of every client that it connects only when there
+//! is something to send, and whose message it is.
+
+use std::collections::VecDeque;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::time::Duration;
+
+use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_sasl::Credentials;
+use jackfield_socket::{Endpoint, TcpConnect, time};
+use tokio::sync::watch;
+
+use super::action::{Action, Done, Reader, Want};
+use super::config::{ClientConfig, Renew};
+use super::event::{Connection, ConnectionError, Events};
+use super::handle::Client;
+use crate::codec::Reply;
+use crate::core::{
+    Config, Event, Outcome, Piece, Request, RequestId, Response, Server, Session, SessionEvent,
+};
+use crate::error::{RequestError, SessionError};
+
+/// Prepares a client for a server. Nothing happens before the [`Connection`] is polled, and nobody is
+/// connected to before there is something to send.
+///
+/// See the [crate](crate) for an example.
+pub fn connect<N: TcpConnect>(
+    network: N,
+    server: Endpoint,
+    config: impl Into<ClientConfig>,
+) -> (Client, Events, Connection) {
+    let config = config.into();
+    let smtp = Smtp {
+        server,
+        config: config.session,
+        renew: config.renew,
+        asked: VecDeque::new(),
+        is_needed: watch::Sender::new(false),
+        stood: None,
+    };
+    let (actions, events, connection) = jackfield_client::connect(network, smtp, config.connection);
+    (Client { actions }, events, connection)
+}
+
+struct Smtp {
+    server: Endpoint,
+    config: Config,
+    renew: Option<Renew>,
+    /// Who waits, in the order of the core's numbers.
+    asked: VecDeque<(RequestId, Asked)>,
+    /// Whether anyone does.
+    is_needed: watch::Sender<bool>,
+    /// Since when the session stands.
+    stood: Option<time::Instant>,
+}
+
+/// Who asked.
+enum Asked {
+    Send(Done<Outcome>),
+    SendFrom(Reader, Done<Outcome>),
+    Reply(Done<Reply>),
+}
+
+type Prepare =
+    Pin<Box<dyn Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send>>;
+
+impl Protocol for Smtp {
+    type Core = Session;
+    type Target = Endpoint;
+    type Action = Action;
+    type Event = Event;
+    type Ready = Box<Server>;
+    type Error = SessionError;
+    type Prepared = Option<Credentials>;
+
+    async fn begin(&mut self, _poster: Poster<Action>) -> Result<Session, ConnectionError> {
+        Ok(Session::new(self.config.clone()))
+    }
+
+    fn prepare(
+        &mut self,
+        attempt: u32,
+    ) -> impl Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send + 'static
+    {
+        let (server, mut is_needed) = (self.server.clone(), self.is_needed.subscribe());
+        let renewed = match &mut self.renew {
+            None => Box::pin(ready(Ok(None))) as Pin<Box<dyn Future<Output = _> + Send>>,
+            Some(renew) => {
+                let renewed = renew(attempt);
+                Box::pin(async move { renewed.await.map(Some) })
+            }
+        };
+        Box::pin(async move {
+            // It fails only where the client is gone, and this future with it.
+            let _ = is_needed.wait_for(|it| *it).await;
+            match renewed.await {
+                Ok(credentials) => Ok((server, credentials)),
+                Err(error) => {
+                    let error = SessionError::NotRenewed(error.to_string());
+                    Err(ConnectionError::Session(error))
+                }
+            }
+        }) as Prepare
+    }
+
+    fn opened(
+        &mut self,
+        core: &mut Session,
+        credentials: Option<Credentials>,
+        _outbox: &mut OutboxOf<Self>,
+    ) -> Result<(), ConnectionError> {
+        if let Some(credentials) = credentials {
+            core.set_credentials(credentials);
+        }
+        core.opened(time::now());
+        Ok(())
+    }
+
+    fn act(&mut self, core: &mut Session, action: Action, _link: Link) -> Flow {
+        match action {
+            Action::Send(_, _, done) | Action::SendFrom(_, _, _, done) if done.is_closed() => {}
+            Action::Verify(_, done) | Action::Noop(done) if done.is_closed() => {}
+            Action::Send(envelope, body, done) => {
+                let request = Request::Send(*envelope, body);
+                self.ask(core, request, Asked::Send(done));
+            }
+            Action::SendFrom(envelope, body, reader, done) => {
+                let request = Request::Send(*envelope, body);
+                self.ask(core, request, Asked::SendFrom(reader, done));
+            }
+            Action::Piece(id, piece) => core.body(time::now(), id, piece),
+            Action::Verify(text, done) => {
+                self.ask(core, Request::Verify(text), Asked::Reply(done));
+            }
+            Action::Noop(done) => self.ask(core, Request::Noop, Asked::Reply(done)),
+            Action::Close => {
+                core.close();
+                return Flow::Close;
+            }
+        }
+        self.is_needed.send_replace(core.is_needed());
+        Flow::Continue
+    }
+
+    fn abandoned(&mut self, core: &mut Session, _link: Link) {
+        core.close();
+    }
+
+    async fn take(
+        &mut self,
+        core: &mut Session,
+        event: SessionEvent,
+        outbox: &mut OutboxOf<Self>,
+    ) -> Result<Flow, ConnectionError> {
+        match event {
+            SessionEvent::Ready(server) => {
+                self.stood = Some(time::now());
+                outbox.ready(server);
+            }
+            SessionEvent::Event(event) => outbox.push(event),
+            SessionEvent::WantsBody(id) => {
+                let reader = self.find(id).map(|at| &self.asked[at].1);
+                let wanted = match reader {
+                    Some(Asked::SendFrom(reader, _)) => reader.try_send(Want::Piece(id)).is_ok(),
+                    _ => false,
+                };
+                if !wanted {
+                    core.body(time::now(), id, Piece::Failed);
+                }
+            }
+            SessionEvent::Completed(id, outcome) => {
+                self.completed(id, outcome);
+                self.is_needed.send_replace(core.is_needed());
+            }
+            SessionEvent::Closed => return Ok(Flow::Closed),
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+        let was_of_use = core.was_of_use();
+        core.lost();
+        let stood = self.stood.take();
+        let lasted = stood.map_or(Duration::ZERO, |since| {
+            // Long enough to have been one.
+            let lasted = time::now().saturating_duration_since(since);
+            lasted.max(Duration::from_nanos(1))
+        });
+        let mut ended = Ended::after(lasted, error);
+        if let Some(error) = error
+            && (stood.is_none() || error.is_permanent())
+        {
+            core.give_up(&RequestError::NotConnected(Box::new(error.clone())));
+        }
+        let has_left = matches!(error, Some(ConnectionError::Session(SessionError::Idle)));
+        // The next connection begins when there is something to send over it.
+        if ended.again == Again::Later && (was_of_use || has_left) {
+            ended.again = Again::AtOnce;
+        }
+        self.is_needed.send_replace(core.is_needed());
+        ended
+    }
+}
+
+impl Smtp {
+    fn ask(&mut self, core: &mut Session, request: Request, asked: Asked) {
+        match core.request(time::now(), request) {
+            Ok(id) => {
+                if let Asked::SendFrom(reader, _) = &asked
+                    && reader.try_send(Want::Nothing(id)).is_err()
+                {
+                    core.body(time::now(), id, Piece::Failed);
+                }
+                self.asked.push_back((id, asked));
+            }
+            Err(error) => asked.answer(Err(error)),
+        }
+    }
+
+    fn find(&self, id: RequestId) -> Option<usize> {
+        self.asked.binary_search_by_key(&id, |(id, _)| *id).ok()
+    }
+
+    fn completed(&mut self, id: RequestId, outcome: Result<Response, RequestError>) {
+        if let Some((_, asked)) = self.find(id).and_then(|at| self.asked.remove(at)) {
+            asked.answer(outcome);
+        }
+    }
+}
+
+impl Asked {
+    fn answer(self, outcome: Result<Response, RequestError>) {
+        match self {
+            Self::Send(done) | Self::SendFrom(_, done) => {
+                let _ = done.send(outcome.and_then(|response| match response {
+                    Response::Sent(outcome) => Ok(outcome),
+                    Response::Reply(_) => Err(RequestError::Closed),
+                }));
+            }
+            Self::Reply(done) => {
+                let _ = done.send(outcome.and_then(|response| match response {
+                    Response::Reply(reply) => Ok(reply),
+                    Response::Sent(_) => Err(RequestError::Closed),
+                }));
+            }
+        }
+    }
+}
