@@ -103,6 +103,34 @@ fn a_silent_peer_is_asked_and_then_given_up() {
 }
 
 #[test]
+fn after_a_sleep_a_peer_is_asked_anew_but_not_for_ever() {
+    let hour = Duration::from_hours(1);
+    for answers in [true, false] {
+        let mut pair = Pair::new(&Config::default());
+        pair.connect();
+        pair.now = pair.client.deadline().expect("it waits");
+        pair.client.handle_deadline(pair.now);
+        assert!(matches!(next(&mut pair.client), Some(Frame::Ping(_))));
+        pair.now += hour;
+        pair.client.handle_deadline(pair.now);
+        assert_eq!(pair.client.closed(), None, "its answer may be there");
+        if answers {
+            pair.exchange();
+            pair.now += hour;
+            pair.client.handle_deadline(pair.now);
+            assert_eq!(pair.client.closed(), None, "it is asked as ever");
+            pair.exchange();
+            continue;
+        }
+        assert!(matches!(next(&mut pair.client), Some(Frame::Ping(_))));
+        pair.now += hour;
+        pair.client.handle_deadline(pair.now);
+        let reason = pair.client.closed().expect("given up");
+        assert_eq!(reason.code(), Code::SILENT);
+    }
+}
+
+#[test]
 fn a_keystroke_passes_the_bulk() {
     let mut pair = Pair::new(&Config::default());
     let bulk: Vec<Id> = (0..10).map(|_| pair.connect()).collect();
