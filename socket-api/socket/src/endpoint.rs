@@ -56,6 +56,33 @@ impl Endpoint {
         }
     }
 
+    /// Takes the authority of a URI apart (RFC 3986, section 3.2): a host, at this port where it names
+    /// none.
+    ///
+    /// ```
+    /// # use jackfield_socket::Endpoint;
+    /// let server = Endpoint::from_authority("[::1]", 5683)?;
+    /// assert_eq!(server.to_string(), "[::1]:5683");
+    /// assert_eq!(server.to_authority(5683), "[::1]");
+    /// # Ok::<(), jackfield_socket::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) where it is not that; a user's name has no place in it.
+    pub fn from_authority(authority: &str, default_port: u16) -> Result<Self> {
+        let (host, port) = host_and_port(authority)?;
+        Ok(Self::new(host, port.unwrap_or(default_port)))
+    }
+
+    /// It as the authority of a URI, which does not name the port where it is this one.
+    pub fn to_authority(&self, default_port: u16) -> String {
+        match self.host {
+            _ if self.port != default_port => self.to_string(),
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+            ref host => host.to_string(),
+        }
+    }
+
     /// The host.
     pub fn host(&self) -> &Host {
         &self.host
@@ -116,33 +143,49 @@ impl FromStr for Endpoint {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = |what: &str| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                format!("{what} in {text:?}: expected host:port, or [IPv6 address]:port"),
-            )
-        };
+        let wrong = |what| wrong(what, text);
         let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("no port"))?;
         // `u16::from_str` would take a sign.
         if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong("no port"));
         }
         let port = port.parse().map_err(|_| wrong("a port above 65535"))?;
-        let host = match host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            Some(address) => Host::Ip(
-                address
-                    .parse::<Ipv6Addr>()
-                    .map_err(|_| wrong("no IPv6 address between the brackets"))?
-                    .into(),
-            ),
-            None if host.contains(':') => return Err(wrong("an IPv6 address without brackets")),
-            None => host.parse()?,
-        };
+        let host = host_of(host, text)?;
         Ok(Self { host, port })
     }
+}
+
+/// `host`, `host:port`, `[IPv6 address]` or `[IPv6 address]:port`.
+pub(crate) fn host_and_port(authority: &str) -> Result<(Host, Option<u16>)> {
+    // Colons of an IPv6 address stand within brackets.
+    let after = authority.rfind(']').unwrap_or(0);
+    if authority[after..].contains(':') {
+        let Endpoint { host, port } = authority.parse()?;
+        return Ok((host, Some(port)));
+    }
+    Ok((host_of(authority, authority)?, None))
+}
+
+/// A host, where an IPv6 address stands in brackets, out of this text.
+fn host_of(host: &str, text: &str) -> Result<Host> {
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match bracketed {
+        Some(address) => match address.parse::<Ipv6Addr>() {
+            Ok(ip) => Ok(ip.into()),
+            Err(_) => Err(wrong("no IPv6 address between the brackets", text)),
+        },
+        None if host.contains(':') => Err(wrong("an IPv6 address without brackets", text)),
+        None => host.parse(),
+    }
+}
+
+fn wrong(what: &str, text: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("{what} in {text:?}: expected host:port, or [IPv6 address]:port"),
+    )
 }
 
 impl FromStr for Host {
@@ -243,6 +286,34 @@ mod tests {
             .parse()
             .expect("a trailing dot is the root's");
         assert_eq!(upper.to_string(), "irc.example.org:6697");
+    }
+
+    #[test]
+    fn an_authority_need_not_name_its_port() {
+        for (text, endpoint, without) in [
+            ("a.example", "a.example:5683", "a.example"),
+            ("a.example:5683", "a.example:5683", "a.example"),
+            ("a.example:80", "a.example:80", "a.example:80"),
+            ("127.0.0.1", "127.0.0.1:5683", "127.0.0.1"),
+            ("[::1]", "[::1]:5683", "[::1]"),
+            ("[::1]:80", "[::1]:80", "[::1]:80"),
+        ] {
+            let read = Endpoint::from_authority(text, 5683).expect(text);
+            assert_eq!(read.to_string(), endpoint);
+            assert_eq!(read.to_authority(5683), without);
+        }
+        for text in [
+            "",
+            ":80",
+            "::1",
+            "[::1",
+            "[a]",
+            "a.example:",
+            "ada@a.example",
+        ] {
+            let error = Endpoint::from_authority(text, 5683).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}: {error}");
+        }
     }
 
     #[test]

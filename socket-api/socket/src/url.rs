@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::endpoint::host_and_port;
 use crate::{Endpoint, Error, ErrorKind, Host, Result};
 
 /// The URL of a server, taken apart (RFC 3986, section 3): `scheme://host:port/path?query`. What its
@@ -89,19 +90,6 @@ impl FromStr for Url {
             path: path.into(),
         })
     }
-}
-
-/// `host`, `host:port`, `[IPv6 address]` or `[IPv6 address]:port`.
-fn host_and_port(authority: &str) -> Result<(Host, Option<u16>)> {
-    // Colons of an IPv6 address stand within brackets.
-    let after = authority.rfind(']').unwrap_or(0);
-    if authority[after..].contains(':') {
-        let endpoint: Endpoint = authority.parse()?;
-        return Ok((endpoint.host().clone(), Some(endpoint.port())));
-    }
-    // Any port will do.
-    let endpoint: Endpoint = format!("{authority}:0").parse()?;
-    Ok((endpoint.host().clone(), None))
 }
 
 fn invalid(what: &'static str) -> Error {

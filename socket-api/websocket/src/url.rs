@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jackfield_socket::{Endpoint, Error, ErrorKind, Host, Result, Url};
+use jackfield_socket::{Endpoint, Error, ErrorKind, Result, Url};
 
 /// The address of a WebSocket: `ws://` or `wss://`, a host, and perhaps a port, a path and a query
 /// (RFC 6455, section 3).
@@ -36,14 +36,8 @@ impl WebSocketUrl {
             return Err(invalid("a WebSocket's path begins with '/'"));
         }
         let scheme = if secure { "wss" } else { "ws" };
-        let text = if endpoint.port() == default_port(secure) {
-            match endpoint.host() {
-                Host::Ip(std::net::IpAddr::V6(ip)) => format!("{scheme}://[{ip}]{path}"),
-                host => format!("{scheme}://{host}{path}"),
-            }
-        } else {
-            format!("{scheme}://{endpoint}{path}")
-        };
+        let authority = endpoint.to_authority(default_port(secure));
+        let text = format!("{scheme}://{authority}{path}");
         Ok(Self {
             text,
             secure,

@@ -17,14 +17,14 @@ pub(super) fn decode(text: &str, is_allowed: fn(u8) -> bool) -> Result<Cow<'_, s
         if byte == b'%' {
             let mut digit = || {
                 let digit = rest.next().map(char::from).and_then(|it| it.to_digit(16));
-                digit.ok_or(InvalidUri(
+                digit.ok_or(InvalidUri::new(
                     "two hexadecimal digits don't follow a percent sign",
                 ))
             };
             let value = digit()? << 4 | digit()?;
             decoded.push(value as u8);
         } else if byte.is_ascii() && !is_allowed(byte) {
-            return Err(InvalidUri(
+            return Err(InvalidUri::new(
                 "it has a character that must be percent-encoded",
             ));
         } else {
@@ -33,7 +33,7 @@ pub(super) fn decode(text: &str, is_allowed: fn(u8) -> bool) -> Result<Cow<'_, s
     }
     match String::from_utf8(decoded) {
         Ok(decoded) => Ok(Cow::Owned(decoded)),
-        Err(_) => Err(InvalidUri("what is percent-encoded is not UTF-8")),
+        Err(_) => Err(InvalidUri::new("what is percent-encoded is not UTF-8")),
     }
 }
 

@@ -52,7 +52,7 @@ impl Target {
     pub fn with_segment(mut self, segment: impl Into<String>) -> Result<Self, InvalidUri> {
         let segment = segment.into();
         if matches!(segment.as_str(), "." | "..") {
-            return Err(InvalidUri("a segment of the path is a dot segment"));
+            return Err(InvalidUri::new("a segment of the path is a dot segment"));
         }
         self.check_room(&segment)?;
         self.path.push(segment);
@@ -72,12 +72,14 @@ impl Target {
 
     fn check_room(&self, part: &str) -> Result<(), InvalidUri> {
         if part.len() > MAX_PART {
-            return Err(InvalidUri(
+            return Err(InvalidUri::new(
                 "a part of the path or query is longer than 255 bytes",
             ));
         }
         if self.path.len() + self.query.len() == MAX_PARTS {
-            return Err(InvalidUri("the path and query have more than 128 parts"));
+            return Err(InvalidUri::new(
+                "the path and query have more than 128 parts",
+            ));
         }
         Ok(())
     }
@@ -143,7 +145,7 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, InvalidUri> {
         check_length(text)?;
         if !text.starts_with('/') && !text.is_empty() {
-            return Err(InvalidUri("the path doesn't begin with a slash"));
+            return Err(InvalidUri::new("the path doesn't begin with a slash"));
         }
         let (path, query) = split_query(text)?;
         Self::parse(path, query)
@@ -185,7 +187,7 @@ impl IntoTarget for &String {
 
 pub(super) fn check_length(text: &str) -> Result<(), InvalidUri> {
     if text.len() > MAX_URI {
-        return Err(InvalidUri("it is longer than 8 KiB"));
+        return Err(InvalidUri::new("it is longer than 8 KiB"));
     }
     Ok(())
 }
@@ -193,7 +195,7 @@ pub(super) fn check_length(text: &str) -> Result<(), InvalidUri> {
 pub(super) fn split_query(text: &str) -> Result<(&str, Option<&str>), InvalidUri> {
     if text.contains('#') {
         // RFC 7252, section 6.4, step 4.
-        return Err(InvalidUri("it has a fragment"));
+        return Err(InvalidUri::new("it has a fragment"));
     }
     Ok(match text.split_once('?') {
         Some((path, query)) => (path, Some(query)),

@@ -1,10 +1,10 @@
 //! URIs (RFC 7252, section 6; RFC 8323, section 8).
 
+use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use jackfield_socket::{Endpoint, Host, HostName};
+use jackfield_socket::{Endpoint, Host};
 
 use super::percent::{decode, encode, is_name_byte, is_segment_byte};
 use super::target::{Target, check_length, split_query};
@@ -80,7 +80,7 @@ impl FromStr for Scheme {
         let found = Self::ALL
             .into_iter()
             .find(|scheme| scheme.as_str().eq_ignore_ascii_case(text));
-        found.ok_or(InvalidUri("the scheme is not one of CoAP's"))
+        found.ok_or(InvalidUri::new("the scheme is not one of CoAP's"))
     }
 }
 
@@ -211,11 +211,11 @@ impl FromStr for Uri {
         check_length(text)?;
         let (scheme, rest) = text
             .split_once(':')
-            .ok_or(InvalidUri("there is no scheme, such as coap://"))?;
+            .ok_or(InvalidUri::new("there is no scheme, such as coap://"))?;
         let scheme: Scheme = scheme.parse()?;
         let rest = rest
             .strip_prefix("//")
-            .ok_or(InvalidUri("no // follows the scheme"))?;
+            .ok_or(InvalidUri::new("no // follows the scheme"))?;
         let (rest, query) = split_query(rest)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         Ok(Self {
@@ -228,15 +228,8 @@ impl FromStr for Uri {
 
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme)?;
-        if self.endpoint.port() == self.scheme.default_port() {
-            match self.endpoint.host() {
-                Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
-                host => write!(f, "{host}")?,
-            }
-        } else {
-            write!(f, "{}", self.endpoint)?;
-        }
+        let authority = self.endpoint.to_authority(self.scheme.default_port());
+        write!(f, "{}://{authority}", self.scheme)?;
         if self.target == Target::default() {
             return Ok(());
         }
@@ -245,13 +238,19 @@ impl fmt::Display for Uri {
 }
 
 /// What is wrong with a URI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidUri(pub(super) &'static str);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidUri(Cow<'static, str>);
+
+impl InvalidUri {
+    pub(super) const fn new(what: &'static str) -> Self {
+        Self(Cow::Borrowed(what))
+    }
+}
 
 impl fmt::Display for InvalidUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not a CoAP URI: ")?;
-        f.write_str(self.0)
+        f.write_str(&self.0)
     }
 }
 
@@ -265,45 +264,24 @@ fn has_scheme(reference: &str) -> bool {
 
 fn parse_authority(authority: &str, scheme: Scheme) -> Result<Endpoint, InvalidUri> {
     if authority.contains('@') {
-        return Err(InvalidUri("there is a user's name in it"));
+        return Err(InvalidUri::new("there is a user's name in it"));
     }
-    // Colons of an IPv6 address stand within brackets.
-    let after_host = authority.rfind(']').map_or(0, |end| end + 1);
-    let (host, port) = match authority[after_host..].find(':') {
-        Some(colon) => {
-            let colon = after_host + colon;
-            (&authority[..colon], &authority[colon + 1..])
-        }
-        None => (authority, ""),
-    };
-    let port = match port {
-        "" => scheme.default_port(),
-        _ if !port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            return Err(InvalidUri("the port is not a number"));
-        }
-        _ => match port.parse() {
-            Ok(0) | Err(_) => return Err(InvalidUri("the port is not between 1 and 65535")),
-            Ok(port) => port,
-        },
-    };
-    if let Some(literal) = host.strip_prefix('[') {
-        let ip = literal
-            .strip_suffix(']')
-            .and_then(|literal| literal.parse::<Ipv6Addr>().ok());
-        let ip = ip.ok_or(InvalidUri("no IPv6 address is between the brackets"))?;
-        return Ok(Endpoint::new(IpAddr::V6(ip), port));
+    let plain = decode(authority, |byte| {
+        is_name_byte(byte) || b":[]".contains(&byte)
+    })?;
+    let parts = |text: &str| text.matches([':', '[', ']', '@']).count();
+    if parts(&plain) != parts(authority) {
+        // What is percent-encoded parts nothing, and no host's name has it.
+        return Err(InvalidUri::new("the host is neither a name nor an address"));
     }
-    if host.is_empty() {
-        return Err(InvalidUri("there is no host"));
+    // A port may be left out behind its colon (RFC 3986, section 3.2.3).
+    let plain = plain.strip_suffix(':').unwrap_or(&plain);
+    let endpoint = Endpoint::from_authority(plain, scheme.default_port());
+    let endpoint = endpoint.map_err(|error| InvalidUri(error.to_string().into()))?;
+    if endpoint.port() == 0 {
+        return Err(InvalidUri::new("the port is not between 1 and 65535"));
     }
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(Endpoint::new(ip, port));
-    }
-    let host = decode(host, is_name_byte)?;
-    let name: HostName = host
-        .parse()
-        .map_err(|_| InvalidUri("the host is neither a name nor an address"))?;
-    Ok(Endpoint::new(name, port))
+    Ok(endpoint)
 }
 
 #[cfg(test)]
@@ -390,6 +368,8 @@ mod tests {
             ("coaps+tcp://[::1]", "[::1]:5684", None),
             ("coap+ws://[::1]:81", "[::1]:81", None),
             ("coaps+ws://a", "a:443", Some("a")),
+            ("coap://[::1]:", "[::1]:5683", None),
+            ("coap://%61.example", "a.example:5683", Some("a.example")),
         ] {
             assert_eq!(uri(text).endpoint().to_string(), endpoint);
             assert_eq!(uri(text).uri_host(), host);
@@ -407,6 +387,10 @@ mod tests {
             "coap://",
             "coap:///a",
             "coap://u@a.example/",
+            "coap://u%40a.example/",
+            "coap://a.example%3A80/",
+            "coap://%5B::1%5D/",
+            "coap://a.example::/",
             "coap://a.example/#f",
             "coap://a.example:0/",
             "coap://a.example:65536/",

@@ -1,12 +1,11 @@
 //! Addresses of brokers, each in one string: scheme, host, port and path.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 #[cfg(all(feature = "websocket", not(wasm_browser)))]
 use jackfield_socket::{AnyNetwork, TcpConnect};
-use jackfield_socket::{Endpoint, Error, ErrorKind, Host, Result, Url};
+use jackfield_socket::{Endpoint, Error, ErrorKind, Result, Url};
 
 #[cfg(all(feature = "websocket", not(wasm_browser)))]
 use super::MqttWebSockets;
@@ -199,15 +198,8 @@ impl FromStr for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme)?;
-        if self.endpoint.port() == self.scheme.default_port() {
-            match self.endpoint.host() {
-                Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
-                host => write!(f, "{host}")?,
-            }
-        } else {
-            write!(f, "{}", self.endpoint)?;
-        }
+        let authority = self.endpoint.to_authority(self.scheme.default_port());
+        write!(f, "{}://{authority}", self.scheme)?;
         f.write_str(&self.path)
     }
 }
