@@ -200,6 +200,8 @@ impl Core for DatagramLayer {
 }
 
 impl Layer for DatagramLayer {
+    const IS_RELIABLE: bool = false;
+
     fn send(
         &mut self,
         now: Instant,
@@ -282,14 +284,6 @@ impl Layer for DatagramLayer {
 
     fn max_message_size(&self, _peer: Peer) -> usize {
         self.config.max_message_size
-    }
-
-    fn allows_bert(&self, _peer: Peer) -> bool {
-        false
-    }
-
-    fn is_reliable(&self) -> bool {
-        false
     }
 }
 

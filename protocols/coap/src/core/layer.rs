@@ -31,6 +31,10 @@ impl<L: Layer> MessageLayer for L {}
 /// [`Acknowledged`]: LayerEvent::Acknowledged
 /// [`Failed`]: LayerEvent::Failed
 pub trait Layer: Core<Event = LayerEvent, Error = LayerError> {
+    /// Whether messages arrive once and in order: then notifications need not be ordered, and what
+    /// was sent has not to be sent again.
+    const IS_RELIABLE: bool;
+
     /// Sends a request, or a response of its own: a notification.
     ///
     /// A request's token must be one that is in use with this peer for no other request.
@@ -83,12 +87,11 @@ pub trait Layer: Core<Event = LayerEvent, Error = LayerError> {
     /// How many bytes a message may have, for this peer, as it is encoded there.
     fn max_message_size(&self, peer: Peer) -> usize;
 
-    /// Whether several blocks may go in one message (BERT, RFC 8323, section 6).
-    fn allows_bert(&self, peer: Peer) -> bool;
-
-    /// Whether messages arrive once and in order: then notifications need not be ordered, and what
-    /// was sent has not to be sent again.
-    fn is_reliable(&self) -> bool;
+    /// Whether several blocks may go in one message (BERT, RFC 8323, section 6), which a carrier that is
+    /// not reliable never allows.
+    fn allows_bert(&self, _peer: Peer) -> bool {
+        false
+    }
 }
 
 /// How a message is to be delivered. Streams deliver all in the same way.

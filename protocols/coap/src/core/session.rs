@@ -84,10 +84,9 @@ impl StoreId {
 impl<L: MessageLayer> Session<L> {
     /// A session that makes requests. None goes out before [`connected`](Self::connected).
     pub fn new(layer: L, config: Config) -> Self {
-        let is_reliable = layer.is_reliable();
         Self {
             layer,
-            exchanges: Exchanges::new(config, is_reliable),
+            exchanges: Exchanges::new(config, L::IS_RELIABLE),
             serves: false,
             contexts: None,
             transmissions: BTreeMap::new(),
@@ -257,7 +256,7 @@ impl<L: MessageLayer> Session<L> {
             LayerEvent::Sent(id) => {
                 // What is sent once, or on a stream, is as delivered as it will be.
                 if let Some(Purpose::Exchange(exchange)) = self.transmissions.get(&id)
-                    && (self.layer.is_reliable() || !self.exchanges.is_confirmable(*exchange))
+                    && (L::IS_RELIABLE || !self.exchanges.is_confirmable(*exchange))
                 {
                     self.exchanges.delivered(*exchange);
                 }
@@ -303,7 +302,7 @@ impl<L: MessageLayer> Session<L> {
                 }
             }
         }
-        if !self.layer.is_reliable() && received.message.has_reserved_block() {
+        if !L::IS_RELIABLE && received.message.has_reserved_block() {
             // RFC 7959, section 2.2.
             let mut refusal = Message::new(Code::BAD_REQUEST);
             refusal.payload = BlockError::ReservedSize.to_string().into();

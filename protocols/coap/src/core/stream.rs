@@ -398,6 +398,8 @@ impl Core for StreamLayer {
 }
 
 impl Layer for StreamLayer {
+    const IS_RELIABLE: bool = true;
+
     fn send(
         &mut self,
         _now: Instant,
@@ -470,10 +472,6 @@ impl Layer for StreamLayer {
     fn allows_bert(&self, _peer: Peer) -> bool {
         // RFC 8323, section 6.
         self.peer_block_wise && self.peer_message_size > BASE_MESSAGE_SIZE
-    }
-
-    fn is_reliable(&self) -> bool {
-        true
     }
 }
 

@@ -375,7 +375,6 @@ impl Service {
         let key = (peer, response_key(&request, true));
         let asked = request.block2();
         self.put_in_blocks(&mut notification, key, asked, size, most, now);
-        let is_reliable = session.layer().is_reliable();
         let sent = session.notify(now, peer, notification, Reliability::Confirmable);
         let Some(state) = self.observers.get_mut(&observer) else {
             return;
@@ -383,7 +382,7 @@ impl Service {
         match sent {
             Ok(id) if goes_on => {
                 state.version = version;
-                if !is_reliable {
+                if !L::IS_RELIABLE {
                     state.outstanding = Some(id);
                     self.notifying.insert(id, observer);
                 }
