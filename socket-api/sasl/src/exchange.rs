@@ -278,4 +278,6 @@ impl fmt::Debug for Exchange {
 }
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod tests;

@@ -177,25 +177,30 @@ impl Play {
 }
 
 /// An honest SCRAM server that checks nothing: it tells what one who knows this password would.
-struct Server {
+pub(crate) struct Server {
     hash: Hash,
     password: &'static str,
 }
 
 impl Server {
-    fn new(mechanism: Mechanism, password: &'static str) -> Self {
+    pub(crate) fn new(mechanism: Mechanism, password: &'static str) -> Self {
         Self {
             hash: Hash::of(mechanism),
             password,
         }
     }
 
-    fn first(client_first: &[u8]) -> Vec<u8> {
+    pub(crate) fn first(client_first: &[u8]) -> Vec<u8> {
         let nonce = attribute(client_first, "r=");
         format!("r={nonce}3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=3").into_bytes()
     }
 
-    fn last(&self, client_first: &[u8], server_first: &[u8], client_last: &[u8]) -> Vec<u8> {
+    pub(crate) fn last(
+        &self,
+        client_first: &[u8],
+        server_first: &[u8],
+        client_last: &[u8],
+    ) -> Vec<u8> {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let (client_first, server_first) = (text(client_first), text(server_first));
         let client_last = text(client_last);

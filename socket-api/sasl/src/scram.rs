@@ -175,6 +175,12 @@ impl Keys {
         }
     }
 
+    /// What a server keeps.
+    #[cfg(test)]
+    pub(crate) fn stored(&self) -> (&[u8], &[u8]) {
+        (&self.stored, &self.server)
+    }
+
     /// What the client sends.
     pub(crate) fn proof(&self, auth: &[u8]) -> Zeroizing<Vec<u8>> {
         let mut proof = self.hash.hmac(&self.stored, auth);
