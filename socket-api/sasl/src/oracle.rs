@@ -244,6 +244,21 @@ mod tests {
         jackfield_corpora::hold("sasl", exchange);
     }
 
+    #[test]
+    fn whatever_comes_holds() {
+        let mut random = fastrand::Rng::with_seed(5802);
+        for _ in 0..5_000 {
+            let script: Vec<u8> = (0..30)
+                // Mostly steps, so that some get somewhere.
+                .map(|_| match random.u8(..) {
+                    byte if random.bool() => byte % 9,
+                    byte => byte,
+                })
+                .collect();
+            exchange(&script);
+        }
+    }
+
     /// Scripts whose steps matter, so that the inputs above reach as far as success.
     #[test]
     fn an_honest_server_gets_through() {

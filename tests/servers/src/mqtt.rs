@@ -1,7 +1,6 @@
 //! Parts that the tests of the MQTT client share.
 
 pub mod scenario;
-pub mod scram;
 pub mod second;
 
 use std::net::SocketAddr;

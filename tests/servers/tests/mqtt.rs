@@ -7,8 +7,9 @@ use jackfield_mqtt::codec::{Authentication, Password, QoS, ReasonCode, Subscribe
 use jackfield_mqtt::core::{CleanStart, Event, Message, SubscribeRequest};
 use jackfield_mqtt::{RequestError, SessionError};
 use jackfield_native::Native;
+use jackfield_sasl::{Channel, Credentials, Exchange, Limits, Mechanism};
 use jackfield_server_tests::mqtt::scenario::{Place, play, play_v5};
-use jackfield_server_tests::mqtt::{Device, at, config, scram, second};
+use jackfield_server_tests::mqtt::{Device, at, config, second};
 use jackfield_server_tests::{NAMES, trusting};
 use jackfield_socket::TcpConnect;
 use jackfield_testing::aedes::Aedes;
@@ -301,30 +302,32 @@ async fn authentication_in_steps_and_again() {
     let server = Broker::start_with_scram("alice", PASSWORD).await;
     let server = server.expect("the broker");
     let to = at(server.tcp());
-    let with = |login: &scram::Login| -> ClientConfig {
+    let with = |login: &mut Exchange| -> ClientConfig {
         let mut config = config("alice", Version::V5);
         config.connect.username = Some("alice".parse().expect("a name"));
         config.connect.authentication = Some(Authentication {
-            method: scram::METHOD.parse().expect("a name"),
-            data: Some(login.first().into()),
+            method: login.mechanism().name().parse().expect("a name"),
+            data: login.initial_response().map(Into::into),
         });
         config
     };
 
-    let mut login = scram::Login::new("alice", PASSWORD, "first");
-    let mut device = Device::start(Native, &to, with(&login));
-    let proof = login.answer(&challenge(&mut device).await);
+    let mut login = scram(PASSWORD);
+    let mut device = Device::start(Native, &to, with(&mut login));
+    let proof = login.step(&challenge(&mut device).await).expect("a proof");
     let answered = device.client.authenticate(Some(proof.into())).await;
     answered.expect("sent");
     let server_last = device.connected().await.authentication;
     let server_last = server_last.and_then(|authentication| authentication.data);
-    login.verify(&server_last.expect("the server's proof"));
+    login
+        .finish(server_last.as_deref())
+        .expect("the server's proof");
 
-    let mut login = scram::Login::new("alice", PASSWORD, "second");
+    let mut login = scram(PASSWORD);
     let client = device.client.clone();
-    let first = login.first();
-    let again = tokio::spawn(async move { client.reauthenticate(Some(first.into())).await });
-    let proof = login.answer(&challenge(&mut device).await);
+    let first = login.initial_response().map(Into::into);
+    let again = tokio::spawn(async move { client.reauthenticate(first).await });
+    let proof = login.step(&challenge(&mut device).await).expect("a proof");
     let answered = device.client.authenticate(Some(proof.into())).await;
     answered.expect("sent");
     again.await.expect("it ran").expect("authenticated again");
@@ -332,9 +335,9 @@ async fn authentication_in_steps_and_again() {
     device.client.publish(message).await.expect("still let in");
     device.quit().await;
 
-    let mut login = scram::Login::new("alice", "another", "third");
-    let mut device = Device::start(Native, &to, with(&login));
-    let proof = login.answer(&challenge(&mut device).await);
+    let mut login = scram("another");
+    let mut device = Device::start(Native, &to, with(&mut login));
+    let proof = login.step(&challenge(&mut device).await).expect("a proof");
     let answered = device.client.authenticate(Some(proof.into())).await;
     answered.expect("sent");
     let refused = end(device).await;
@@ -342,6 +345,14 @@ async fn authentication_in_steps_and_again() {
         [ReasonCode::NotAuthorized, ReasonCode::BadUserNameOrPassword].contains(&refused),
         "{refused:?}"
     );
+}
+
+/// A login by SCRAM, which tells nobody its password.
+fn scram(password: &str) -> Exchange {
+    let alice = Credentials::password("alice", password).expect("a password");
+    let channel = Channel::plaintext();
+    let begun = Exchange::start(Mechanism::ScramSha256, &alice, &channel, Limits::default());
+    begun.expect("it begins")
 }
 
 async fn challenge(device: &mut Device) -> Vec<u8> {
