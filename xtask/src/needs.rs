@@ -39,6 +39,8 @@ pub(crate) const ATHEME: Need = Need::Program("atheme-services", "atheme-service
 pub(crate) const NGIRCD: Need = Need::Program("ngircd", "ngircd");
 /// An MQTT broker.
 pub(crate) const MOSQUITTO: Need = Need::Program("mosquitto", "mosquitto");
+/// An IMAP server.
+pub(crate) const DOVECOT: Need = Need::Program("dovecot", "dovecot-imapd");
 /// A CoAP server.
 pub(crate) const LIBCOAP: Need = Need::Program("coap-server-openssl", "libcoap3-bin");
 /// Sets up the interfaces of a network namespace.

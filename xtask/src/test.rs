@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 
 use crate::fuzz;
 use crate::needs::{
-    self, ATHEME, CLANG, CURL, CXX, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need,
+    self, ATHEME, CLANG, CURL, CXX, DOVECOT, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD,
+    NODE_SERVERS, Need,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root, target_folder};
@@ -57,6 +58,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "servers",
         needs: &[
+            DOVECOT,
             INSPIRCD,
             ATHEME,
             NGIRCD,

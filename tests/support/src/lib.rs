@@ -12,6 +12,7 @@ pub mod chromium;
 #[cfg(feature = "coap-device")]
 pub mod coap_device;
 pub mod command_line;
+pub mod dovecot;
 pub mod inspircd;
 pub mod libcoap;
 pub mod mosquitto;
