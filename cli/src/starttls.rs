@@ -8,35 +8,10 @@ use crate::args::StartTls;
 /// The protocol's dialogue up to the server's go-ahead.
 pub(crate) fn opening(protocol: StartTls) -> Box<dyn Opening> {
     match protocol {
-        StartTls::Imap => Box::new(Lines::new(Imap::default())),
+        StartTls::Imap => Box::new(jackfield_imap::starttls::opening()),
         StartTls::Irc => Box::new(jackfield_irc::starttls::opening()),
         StartTls::Pop3 => Box::new(Lines::new(Pop3::default())),
         StartTls::Smtp => Box::new(Lines::new(Smtp::default())),
-    }
-}
-
-/// RFC 9051, section 6.2.1.
-#[derive(Debug, Default)]
-struct Imap {
-    greeted: bool,
-}
-
-impl Dialogue for Imap {
-    fn line(&mut self, line: &str) -> Result<Turn> {
-        if !self.greeted {
-            if !starts_with(line, "* OK") {
-                return Err(unexpected("greeted with", line));
-            }
-            self.greeted = true;
-            return Ok(Turn::Ask("a STARTTLS\r\n".into()));
-        }
-        if starts_with(line, "a OK") {
-            Ok(Turn::GoAhead)
-        } else if line.starts_with('*') {
-            Ok(Turn::Listen)
-        } else {
-            Err(refused("answered STARTTLS with", line))
-        }
     }
 }
 

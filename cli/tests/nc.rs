@@ -269,7 +269,7 @@ async fn tls_is_asked_for_in_each_protocol() {
     for (protocol, script) in [
         (
             "imap",
-            &["* OK hello\r\n", "* CAPABILITY IMAP4rev1\r\na OK go\r\n"][..],
+            &["* OK hello\r\n", "* CAPABILITY IMAP4rev1\r\nA1 OK go\r\n"][..],
         ),
         (
             "smtp",
@@ -320,14 +320,14 @@ async fn what_a_server_says_instead_is_told() {
         // Someone has put words in before the server could be known (CVE-2011-0411).
         (
             "imap",
-            &["* OK\r\n", "a OK go\r\n* PREAUTH injected\r\n"],
+            &["* OK\r\n", "A1 OK go\r\n* PREAUTH injected\r\n"],
             "sent 20 bytes of plaintext after",
         ),
         // Or before the question, so that the real answer would be taken for what comes next.
         (
             "imap",
-            &["* OK\r\na OK go\r\n", ""],
-            "the server said \"a OK go\" before it was asked",
+            &["* OK\r\nA1 OK go\r\n", ""],
+            "the server said \"A1 OK go\" before it was asked",
         ),
         (
             "pop3",

@@ -6,25 +6,17 @@
 //! shown.
 
 use jackfield_socket::Result;
-use jackfield_socket::opening::{Dialogue, Lines, Turn, not_offered, refused, unexpected};
+use jackfield_socket::opening::{Dialogue, Lines, Turn, refused, unexpected};
 
 /// IMAP's dialogue up to the go-ahead for TLS; [`opening`] makes an
 /// [`Opening`](jackfield_socket::Opening) of it.
+///
+/// What the server can do is not asked for: whoever strips STARTTLS from that could as well refuse
+/// it, and either ends the connection.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct StartTls {
-    asked: Asked,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Asked {
-    #[default]
-    Nothing,
-    Capabilities {
-        /// Whether STARTTLS is among them.
-        is_offered: bool,
-    },
-    StartTls,
+    is_greeted: bool,
 }
 
 /// An opening for `jackfield_tls::StartTls`, which gives it to each of a network's streams.
@@ -53,32 +45,18 @@ fn words(line: &str) -> (String, String) {
 impl Dialogue for StartTls {
     fn line(&mut self, line: &str) -> Result<Turn> {
         let (first, second) = words(line);
-        let (first, second) = (first.as_str(), second.as_str());
-        match (self.asked, first, second) {
-            (Asked::Nothing, "*", "OK") => {
-                let is_offered = false;
-                self.asked = Asked::Capabilities { is_offered };
-                Ok(Turn::Ask("A1 CAPABILITY\r\n".into()))
+        match (self.is_greeted, first.as_str(), second.as_str()) {
+            (false, "*", "OK") => {
+                self.is_greeted = true;
+                Ok(Turn::Ask("A1 STARTTLS\r\n".into()))
             }
             // Who is let in before TLS is let in by anyone, and could not ask for TLS any more.
-            (Asked::Nothing, "*", "PREAUTH" | "BYE") => Err(refused("greeted with", line)),
-            (Asked::Capabilities { is_offered }, "*", "CAPABILITY") => {
-                let mut names = line.split_ascii_whitespace().skip(2);
-                let is_offered = is_offered || names.any(|it| it.eq_ignore_ascii_case("STARTTLS"));
-                self.asked = Asked::Capabilities { is_offered };
-                Ok(Turn::Listen)
-            }
-            (Asked::Capabilities { is_offered: true }, "A1", "OK") => {
-                self.asked = Asked::StartTls;
-                Ok(Turn::Ask("A2 STARTTLS\r\n".into()))
-            }
-            (Asked::Capabilities { .. }, "A1", "OK" | "NO" | "BAD") => Err(not_offered("STARTTLS")),
-            (Asked::StartTls, "A2", "OK") => Ok(Turn::GoAhead),
-            (Asked::StartTls, "A2", "NO" | "BAD") => Err(refused("answered STARTTLS with", line)),
-            (Asked::Capabilities { .. } | Asked::StartTls, "*", "OK" | "NO" | "BAD") => {
-                Ok(Turn::Listen)
-            }
-            _ => Err(unexpected("said", line)),
+            (false, "*", "PREAUTH") => Err(refused("greeted with", line)),
+            (false, ..) => Err(unexpected("greeted with", line)),
+            (true, "A1", "OK") => Ok(Turn::GoAhead),
+            (true, "*", "OK" | "NO" | "BAD" | "CAPABILITY") => Ok(Turn::Listen),
+            (true, "A1", "NO" | "BAD") => Err(refused("answered STARTTLS with", line)),
+            (true, ..) => Err(unexpected("answered STARTTLS with", line)),
         }
     }
 }
@@ -111,46 +89,27 @@ mod tests {
         let (said, outcome) = play(&[
             "* OK [CAPABILITY IMAP4rev1 STARTTLS] ready",
             "* capability IMAP4rev1 StartTLS LOGINDISABLED",
-            "A1 OK done",
             "* OK [ALERT] pay no heed",
-            "A2 OK begin",
+            "a1 ok begin",
         ]);
         assert!(matches!(outcome, Ok(true)), "{outcome:?}");
-        assert_eq!(said, "A1 CAPABILITY\r\nA2 STARTTLS\r\n");
+        assert_eq!(said, "A1 STARTTLS\r\n");
     }
 
     #[test]
     fn anything_else_ends_it() {
         let greeting = "* OK ready";
-        let offers = "* CAPABILITY IMAP4rev1 STARTTLS";
         for (lines, kind) in [
             (&["* PREAUTH welcome"][..], ErrorKind::TlsRefused),
-            (&["* BYE full"], ErrorKind::TlsRefused),
+            (&["* BYE full"], ErrorKind::Protocol),
             (&["220 smtp.example"], ErrorKind::Protocol),
-            (
-                &[greeting, "* CAPABILITY IMAP4rev1", "A1 OK done"],
-                ErrorKind::TlsRefused,
-            ),
-            (&[greeting, "A1 OK done"], ErrorKind::TlsRefused),
+            (&[greeting, "A1 NO not now"], ErrorKind::TlsRefused),
             (&[greeting, "A1 BAD what?"], ErrorKind::TlsRefused),
-            (
-                &[greeting, offers, "A1 OK", "A2 NO not now"],
-                ErrorKind::TlsRefused,
-            ),
-            (
-                &[greeting, offers, "A1 OK", "A2 BAD what?"],
-                ErrorKind::TlsRefused,
-            ),
-            (
-                &[greeting, offers, "A1 OK", "A1 OK again"],
-                ErrorKind::Protocol,
-            ),
-            (&[greeting, offers, "A1 OK", "+ go"], ErrorKind::Protocol),
-            (
-                &[greeting, offers, "A1 OK", "* PREAUTH hello"],
-                ErrorKind::Protocol,
-            ),
-            (&[greeting, offers, "A1 OK", "* BYE"], ErrorKind::Protocol),
+            (&[greeting, "A2 OK what?"], ErrorKind::Protocol),
+            (&[greeting, "+ go"], ErrorKind::Protocol),
+            (&[greeting, "* PREAUTH hello"], ErrorKind::Protocol),
+            (&[greeting, "* 9 EXISTS"], ErrorKind::Protocol),
+            (&[greeting, "* BYE"], ErrorKind::Protocol),
         ] {
             let (_, outcome) = play(lines);
             let error = outcome.expect_err("refused");

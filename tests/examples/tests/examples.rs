@@ -30,6 +30,12 @@ async fn mqtt() {
 }
 
 #[test]
+fn imap() {
+    let told = "     1  ada          Lunch?\n     2  ada          At one\n";
+    assert_eq!(run("imap", &[]), told);
+}
+
+#[test]
 fn coap() {
     assert_eq!(
         run("coap", &[]),
