@@ -21,7 +21,7 @@ use std::fmt;
 
 pub use decode::Decoder;
 pub use encode::Encoder;
-pub(crate) use encode::PublishRef;
+pub(crate) use encode::{PropertiesRef, PublishRef};
 pub use error::{DecodeError, EncodeError};
 pub(crate) use packet::MAX_PACKET;
 pub use packet::{

@@ -53,9 +53,15 @@ impl Encoder {
     /// Where the packet is too large, or holds what it can't in this version. Nothing is appended
     /// then.
     pub fn encode(&self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if let Packet::Publish(publish) = packet {
-            return self.publish(&publish.as_ref(), out);
+        match packet {
+            Packet::Publish(publish) => self.publish(publish.as_ref(), out),
+            _ => self.other(packet, out),
         }
+    }
+
+    /// Appends anything but a PUBLISH; apart from it, which is to be short.
+    #[inline(never)]
+    fn other(self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         check(packet, self.version)?;
         let (first, version) = match packet {
             Packet::Connect(connect) => (0x10, connect.version),
@@ -88,14 +94,13 @@ impl Encoder {
     #[inline]
     pub(crate) fn publish(
         self,
-        publish: &PublishRef<'_>,
+        publish: PublishRef<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         publish.check(self.version)?;
-        let properties = publish.properties_length(self.version);
+        let properties = publish.properties.length(self.version);
         let length = publish.length(properties);
-        let total = self.total(length)?;
-        out.reserve(total);
+        out.reserve(self.total(length)?);
         // A few large pieces, not many small ones: this is the packet that counts.
         let first = publish.first_byte();
         let [high, low] = (publish.topic.len() as u16).to_be_bytes();
@@ -111,9 +116,9 @@ impl Encoder {
         }
         out.bytes(publish.topic);
         match (publish.packet_id, properties) {
-            (Some(packet_id), Some(length @ ..0x80)) => {
+            (Some(packet_id), Some(0)) => {
                 let [high, low] = packet_id.get().to_be_bytes();
-                out.bytes(&[high, low, length as u8]);
+                out.bytes(&[high, low, 0]);
             }
             (packet_id, properties) => {
                 if let Some(packet_id) = packet_id {
@@ -121,11 +126,9 @@ impl Encoder {
                 }
                 if let Some(length) = properties {
                     out.variable(length);
+                    publish.properties.write(out);
                 }
             }
-        }
-        if properties.is_some_and(|length| length > 0) {
-            publish.write_properties(out);
         }
         out.bytes(publish.payload);
         Ok(())
@@ -159,10 +162,16 @@ pub(crate) struct PublishRef<'a> {
     /// Empty where the alias stands for it.
     pub(crate) topic: &'a [u8],
     pub(crate) packet_id: Option<PacketId>,
+    pub(crate) properties: PropertiesRef<'a>,
+    pub(crate) payload: &'a [u8],
+}
+
+/// What is said in a PUBLISH between the packet identifier and the payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PropertiesRef<'a> {
     pub(crate) topic_alias: Option<NonZeroU16>,
     pub(crate) subscription_ids: &'a [SubscriptionId],
-    pub(crate) properties: Option<&'a MessageProperties>,
-    pub(crate) payload: &'a [u8],
+    pub(crate) of_message: Option<&'a MessageProperties>,
 }
 
 impl Publish {
@@ -174,9 +183,11 @@ impl Publish {
             retain: self.retain,
             topic: self.topic.as_ref().map_or(&[], TopicName::as_bytes),
             packet_id: self.packet_id,
-            topic_alias: self.topic_alias,
-            subscription_ids: &self.subscription_ids,
-            properties: self.properties.as_deref(),
+            properties: PropertiesRef {
+                topic_alias: self.topic_alias,
+                subscription_ids: &self.subscription_ids,
+                of_message: self.properties.as_deref(),
+            },
             payload: &self.payload,
         }
     }
@@ -184,48 +195,72 @@ impl Publish {
 
 impl PublishRef<'_> {
     /// How many bytes it takes.
-    pub(crate) fn encoded_length(&self, version: Version) -> usize {
-        let length = self.length(self.properties_length(version));
+    pub(crate) fn encoded_length(self, version: Version) -> usize {
+        let length = self.length(self.properties.length(version));
         1 + variable_length(length) + length
     }
 
-    fn first_byte(&self) -> u8 {
+    #[inline]
+    fn first_byte(self) -> u8 {
         0x30 | u8::from(self.dup) << 3 | (self.qos as u8) << 1 | u8::from(self.retain)
     }
 
-    fn length(&self, properties: Option<usize>) -> usize {
+    #[inline]
+    fn length(self, properties: Option<usize>) -> usize {
         let packet_id = if self.packet_id.is_some() { 2 } else { 0 };
         let properties = properties.map_or(0, |length| variable_length(length) + length);
         2 + self.topic.len() + packet_id + properties + self.payload.len()
     }
 
     #[inline]
-    fn properties_length(&self, version: Version) -> Option<usize> {
+    pub(crate) fn check(self, version: Version) -> Result<(), EncodeError> {
+        if self.packet_id.is_some() == (self.qos == QoS::AtMostOnce) {
+            return Err(invalid(
+                "a message of QoS 0 has a packet identifier, or another has none",
+            ));
+        }
+        if self.dup && self.packet_id.is_none() {
+            return Err(invalid("a message of QoS 0 is marked as a duplicate"));
+        }
+        if self.topic.is_empty() && self.properties.topic_alias.is_none() {
+            return Err(invalid("a message has neither topic nor topic alias"));
+        }
+        if version == Version::V311 && !self.properties.is_empty() {
+            return Err(invalid("MQTT 3.1.1 has no properties"));
+        }
+        self.properties.of_message.map_or(Ok(()), check_message)
+    }
+}
+
+impl PropertiesRef<'_> {
+    #[inline]
+    fn is_empty(self) -> bool {
+        self.topic_alias.is_none()
+            && self.subscription_ids.is_empty()
+            && self.of_message.is_none_or(MessageProperties::is_empty)
+    }
+
+    /// How many bytes they take, behind that length; `None` where the version has no properties.
+    #[inline]
+    fn length(self, version: Version) -> Option<usize> {
         if version == Version::V311 {
             None
-        } else if self.has_no_properties() {
+        } else if self.is_empty() {
             Some(0)
         } else {
-            Some(self.count_properties())
+            Some(self.count())
         }
     }
 
     /// Apart from the rest, which is short then.
     #[inline(never)]
-    fn count_properties(&self) -> usize {
+    fn count(self) -> usize {
         let mut counter = Counter::default();
-        self.write_properties(&mut counter);
+        self.write(&mut counter);
         counter.0
     }
 
-    #[inline]
-    fn has_no_properties(&self) -> bool {
-        self.topic_alias.is_none()
-            && self.subscription_ids.is_empty()
-            && self.properties.is_none_or(MessageProperties::is_empty)
-    }
-
-    fn write_properties<S: Sink>(&self, sink: &mut S) {
+    fn write<S: Sink>(self, sink: &mut S) {
         if let Some(alias) = self.topic_alias {
             sink.u8(id::TOPIC_ALIAS);
             sink.u16(alias.get());
@@ -234,28 +269,9 @@ impl PublishRef<'_> {
             sink.u8(id::SUBSCRIPTION_ID);
             sink.variable(subscription.get() as usize);
         }
-        if let Some(properties) = self.properties {
+        if let Some(properties) = self.of_message {
             write_message(sink, properties);
         }
-    }
-
-    #[inline]
-    pub(crate) fn check(&self, version: Version) -> Result<(), EncodeError> {
-        if (self.qos == QoS::AtMostOnce) != self.packet_id.is_none() {
-            return Err(invalid(
-                "a message of QoS 0 has a packet identifier, or another has none",
-            ));
-        }
-        if self.dup && self.qos == QoS::AtMostOnce {
-            return Err(invalid("a message of QoS 0 is marked as a duplicate"));
-        }
-        if self.topic.is_empty() && self.topic_alias.is_none() {
-            return Err(invalid("a message has neither topic nor topic alias"));
-        }
-        if version == Version::V311 && !self.has_no_properties() {
-            return Err(invalid("MQTT 3.1.1 has no properties"));
-        }
-        self.properties.map_or(Ok(()), check_message)
     }
 }
 

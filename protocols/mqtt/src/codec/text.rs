@@ -21,14 +21,17 @@ pub struct Text(Repr);
 /// buffer alive.
 #[derive(Clone)]
 enum Repr {
-    Short { length: u8, bytes: [u8; SHORT] },
+    Short {
+        length: u8,
+        bytes: [u8; Text::SHORT],
+    },
     Shared(ByteString),
 }
 
-/// Room for the topics that most people choose.
-const SHORT: usize = 30;
-
 impl Text {
+    /// How many bytes a short one has at most: room for the topics that most people choose.
+    pub(super) const SHORT: usize = 30;
+
     /// Checks a string.
     ///
     /// # Errors
@@ -73,13 +76,21 @@ impl Text {
         self.len() == 0
     }
 
-    /// Bytes among which there is no 0, a part of `all`.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "what is made is large: it is to be made in place"
-    )]
-    pub(super) fn from_utf8(all: &Bytes, part: &[u8]) -> Option<Self> {
+    /// Bytes that were read, a part of `all`.
+    #[inline]
+    pub(super) fn from_wire(all: &Bytes, part: &[u8]) -> Option<Self> {
+        match Self::plain(part, |_| true) {
+            Some(text) => Some(text),
+            None => Self::checked(all, part),
+        }
+    }
+
+    /// Bytes that are no short ASCII: most strings are.
+    #[inline(never)]
+    fn checked(all: &Bytes, part: &[u8]) -> Option<Self> {
+        if part.contains(&0) {
+            return None;
+        }
         str::from_utf8(part).ok()?;
         match Self::short(part) {
             Some(short) => Some(short),
@@ -89,12 +100,28 @@ impl Text {
         }
     }
 
-    /// Bytes that were read, a part of `all`.
-    pub(super) fn from_wire(all: &Bytes, part: &[u8]) -> Option<Self> {
-        if part.contains(&0) {
+    /// A short string of ASCII without U+0000, all of whose characters are allowed, if it is that.
+    ///
+    /// It is looked at as an array of a fixed length, padded with spaces: two steps of the processor,
+    /// however long it is.
+    #[inline(always)]
+    pub(super) fn plain(part: &[u8], allowed: impl Fn(u8) -> bool) -> Option<Self> {
+        const PADDED: usize = Text::SHORT.next_multiple_of(16);
+        if part.len() > Self::SHORT {
             return None;
         }
-        Self::from_utf8(all, part)
+        let mut padded = [b' '; PADDED];
+        padded.get_mut(..part.len())?.copy_from_slice(part);
+        let is_plain = padded.iter().fold(true, |plain, byte| {
+            plain & (1..0x80).contains(byte) & allowed(*byte)
+        });
+        if !is_plain {
+            return None;
+        }
+        Some(Self(Repr::Short {
+            length: part.len() as u8,
+            bytes: *padded.first_chunk()?,
+        }))
     }
 
     /// The string with these bytes, if it is short; they are UTF-8.
@@ -104,7 +131,7 @@ impl Text {
         reason = "what is made is large: it is to be made in place"
     )]
     fn short(text: &[u8]) -> Option<Self> {
-        let mut bytes = [0; SHORT];
+        let mut bytes = [0; Self::SHORT];
         bytes.get_mut(..text.len())?.copy_from_slice(text);
         Some(Self(Repr::Short {
             length: text.len() as u8,
@@ -117,7 +144,7 @@ impl Default for Text {
     fn default() -> Self {
         Self(Repr::Short {
             length: 0,
-            bytes: [0; SHORT],
+            bytes: [0; Self::SHORT],
         })
     }
 }

@@ -45,11 +45,9 @@ impl TopicName {
     )]
     pub(super) fn from_wire(packet: &Bytes, name: &[u8]) -> Result<Self, DecodeError> {
         // In one go: most topics are fine.
-        let is_plain = name
-            .iter()
-            .fold(true, |plain, byte| plain & !matches!(byte, 0 | b'+' | b'#'));
-        if is_plain && !name.is_empty() {
-            return Text::from_utf8(packet, name).map(Self).ok_or(NOT_TEXT);
+        let plain = Text::plain(name, |byte| !matches!(byte, b'+' | b'#'));
+        if let Some(text) = plain.filter(|_| !name.is_empty()) {
+            return Ok(Self(text));
         }
         let name = Text::from_wire(packet, name).ok_or(NOT_TEXT)?;
         Self::from_text(name).map_err(|_| TOPIC_INVALID)

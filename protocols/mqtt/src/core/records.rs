@@ -20,8 +20,8 @@ use super::Message;
 use super::incoming::{Held, Incoming};
 use super::subscriptions::Subscription;
 use crate::codec::{
-    Decoder, Encoder, Packet, PacketId, PublishRef, QoS, RetainHandling, SubscribeOptions,
-    SubscriptionId, Text, TopicFilter, Version,
+    Decoder, Encoder, Packet, PacketId, PropertiesRef, PublishRef, QoS, RetainHandling,
+    SubscribeOptions, SubscriptionId, Text, TopicFilter, Version,
 };
 use crate::error::RestoreError;
 
@@ -47,7 +47,7 @@ pub(super) fn message_key(number: u64) -> Vec<u8> {
 pub(super) fn message(message: &Message) -> Vec<u8> {
     let mut value = Vec::new();
     // It was checked when it was taken in.
-    let _ = Encoder::new(Version::V5).publish(&message.publish(Some(ANY_ID), false), &mut value);
+    let _ = Encoder::new(Version::V5).publish(message.publish(Some(ANY_ID), false), &mut value);
     value
 }
 
@@ -274,9 +274,11 @@ impl Message {
             retain: self.retain,
             topic: self.topic.as_bytes(),
             packet_id,
-            topic_alias: None,
-            subscription_ids: &[],
-            properties: Some(&self.properties),
+            properties: PropertiesRef {
+                topic_alias: None,
+                subscription_ids: &[],
+                of_message: Some(&self.properties),
+            },
             payload: &self.payload,
         }
     }

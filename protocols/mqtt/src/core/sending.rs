@@ -193,20 +193,20 @@ impl Session {
                 message_expiry: u32::try_from(seconds).ok(),
                 ..message.properties.clone()
             };
-            publish.properties = Some(&waited);
+            publish.properties.of_message = Some(&waited);
         }
         let length = publish.encoded_length(self.config.version);
         if message.topic.len() > SHORT_TOPIC && length + ALIAS_LENGTH <= self.largest() as usize {
             match self.connection.outgoing_aliases.of(&message.topic) {
                 Alias::None => {}
-                Alias::New(alias) => publish.topic_alias = Some(alias),
+                Alias::New(alias) => publish.properties.topic_alias = Some(alias),
                 Alias::Known(alias) => {
-                    publish.topic_alias = Some(alias);
+                    publish.properties.topic_alias = Some(alias);
                     publish.topic = &[];
                 }
             }
         }
-        self.connection.encoder.publish(&publish, out)
+        self.connection.encoder.publish(publish, out)
     }
 
     /// The largest packet that the server takes.
