@@ -15,6 +15,7 @@ mod random;
 mod request;
 mod response;
 mod session;
+mod sorted;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,4 @@ pub use stream::{StreamConfig, StreamLayer};
 pub(crate) use cache::{Cache, Cached};
 pub(crate) use exchanges::{Exchanges, Outgoing, Verdict};
 pub(crate) use layer::{Layer, LayerEvent, Received, Reception};
+pub(crate) use sorted::SortedMap;

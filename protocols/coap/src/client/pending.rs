@@ -1,7 +1,5 @@
 //! Pending requests: what is asked of the server, and who waits for it.
 
-use std::collections::BTreeMap;
-
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 use tokio::sync::{oneshot, watch};
@@ -10,7 +8,7 @@ use super::action::{Action, Answered, Ask, Carrier, Key, Notice};
 use super::latest::Sender;
 use crate::codec::Message;
 use crate::core::{
-    ExchangeEvent, ExchangeId, Kind, MessageLayer, NewExchange, Session, SessionEvent,
+    ExchangeEvent, ExchangeId, Kind, MessageLayer, NewExchange, Session, SessionEvent, SortedMap,
     TransmissionId,
 };
 use crate::error::RequestError;
@@ -18,9 +16,9 @@ use crate::error::RequestError;
 /// What was asked for and is not done, by the exchange that it became.
 #[derive(Debug)]
 pub(super) struct Pending {
-    exchanges: BTreeMap<ExchangeId, (Key, Waiter)>,
-    by_key: BTreeMap<Key, ExchangeId>,
-    pings: BTreeMap<TransmissionId, oneshot::Sender<Result<(), RequestError>>>,
+    exchanges: SortedMap<ExchangeId, (Key, Waiter)>,
+    by_key: SortedMap<Key, ExchangeId>,
+    pings: SortedMap<TransmissionId, oneshot::Sender<Result<(), RequestError>>>,
     carrier: watch::Sender<Option<Carrier>>,
 }
 
@@ -34,9 +32,9 @@ enum Waiter {
 impl Pending {
     pub(super) fn new(carrier: watch::Sender<Option<Carrier>>) -> Self {
         Self {
-            exchanges: BTreeMap::new(),
-            by_key: BTreeMap::new(),
-            pings: BTreeMap::new(),
+            exchanges: SortedMap::new(),
+            by_key: SortedMap::new(),
+            pings: SortedMap::new(),
             carrier,
         }
     }

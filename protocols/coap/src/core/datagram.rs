@@ -8,9 +8,10 @@ mod receptions;
 mod send;
 mod transmission;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 
+use foldhash::HashMap;
 use jackfield_socket::driver::{Core, DatagramCore, Peer};
 use jackfield_socket::time::Instant;
 
@@ -18,8 +19,8 @@ use crate::codec::{self, Code, Datagram, Message, MessageId, MessageType, Token}
 
 use super::layer::ReceptionKind;
 use super::{
-    Layer, LayerError, LayerEvent, Limits, Reception, Reliability, SendError, TransmissionError,
-    TransmissionId,
+    Layer, LayerError, LayerEvent, Limits, Reception, Reliability, SendError, SortedMap,
+    TransmissionError, TransmissionId,
 };
 
 pub use config::DatagramConfig;
@@ -47,7 +48,7 @@ pub struct DatagramLayer {
     random: fastrand::Rng,
     last_id: u64,
     peers: HashMap<Peer, PeerState>,
-    transmissions: HashMap<u64, Transmission>,
+    transmissions: SortedMap<u64, Transmission>,
     /// What an acknowledgement or reset may name: confirmable messages that are not acknowledged,
     /// and non-confirmable ones in their lifetime.
     by_message_id: HashMap<(Peer, MessageId), u64>,
@@ -57,7 +58,7 @@ pub struct DatagramLayer {
     by_token: HashMap<(Peer, Token), u64>,
     to_groups: Vec<(Token, u64)>,
     receptions: Receptions,
-    timers: BTreeSet<(Instant, Timer)>,
+    timers: SortedMap<(Instant, Timer), ()>,
     out: VecDeque<(Peer, Outgoing)>,
     /// What was given to the socket last.
     given: Option<u64>,
@@ -94,13 +95,13 @@ impl DatagramLayer {
             limits,
             random: fastrand::Rng::with_seed(seed),
             last_id: 0,
-            peers: HashMap::new(),
-            transmissions: HashMap::new(),
-            by_message_id: HashMap::new(),
+            peers: HashMap::default(),
+            transmissions: SortedMap::new(),
+            by_message_id: HashMap::default(),
             non_confirmable: VecDeque::new(),
-            by_token: HashMap::new(),
+            by_token: HashMap::default(),
             to_groups: Vec::new(),
-            timers: BTreeSet::new(),
+            timers: SortedMap::new(),
             out: VecDeque::new(),
             given: None,
             events: VecDeque::new(),
@@ -177,11 +178,11 @@ impl Core for DatagramLayer {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.first_key().map(|(at, _)| at)
     }
 
     fn handle_deadline(&mut self, now: Instant) -> Result<(), LayerError> {
-        while let Some((at, timer)) = self.timers.first().copied()
+        while let Some((at, timer)) = self.timers.first_key()
             && at <= now
         {
             self.timers.pop_first();
@@ -272,12 +273,12 @@ impl Layer for DatagramLayer {
 
     fn close(&mut self, _now: Instant) {
         self.closing = true;
-        while let Some((_, Timer::Acknowledgement(id))) = self
-            .timers
-            .iter()
-            .find(|(_, timer)| matches!(timer, Timer::Acknowledgement(_)))
-            .copied()
-        {
+        let owed = |(_, timer): &(Instant, Timer)| match timer {
+            Timer::Acknowledgement(id) => Some(*id),
+            _ => None,
+        };
+        let owed: Vec<u64> = self.timers.keys().filter_map(owed).collect();
+        for id in owed {
             self.acknowledge_id(id);
         }
     }

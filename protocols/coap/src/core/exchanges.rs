@@ -10,15 +10,16 @@ mod receive;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 use jackfield_store::Batch;
 
 use super::random::Random;
-use super::{Config, Reliability};
+use super::{Config, Reliability, SortedMap};
 use crate::codec::{Message, OptionNumber, Token};
 use crate::error::RequestError;
 use crate::oscore;
@@ -149,7 +150,7 @@ pub(crate) struct Exchanges {
     config: Config,
     random: Random,
     last_id: u64,
-    under_way: BTreeMap<ExchangeId, Exchange>,
+    under_way: SortedMap<ExchangeId, Exchange>,
     by_token: HashMap<Token, ExchangeId>,
     outgoing: VecDeque<Outgoing>,
     events: VecDeque<ExchangeEvent>,
@@ -174,8 +175,8 @@ impl Exchanges {
             config,
             random,
             last_id: 0,
-            under_way: BTreeMap::new(),
-            by_token: HashMap::new(),
+            under_way: SortedMap::new(),
+            by_token: HashMap::default(),
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             echoes: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! A session: a message layer with the request layer on top, everything but the socket.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use jackfield_store::Batch;
 use super::blockwise::BlockError;
 use super::{
     Config, ExchangeEvent, ExchangeId, Exchanges, LayerError, LayerEvent, MessageLayer,
-    NewExchange, Outgoing, Received, Reception, Reliability, SendError, TransmissionError,
-    TransmissionId, Verdict,
+    NewExchange, Outgoing, Received, Reception, Reliability, SendError, SortedMap,
+    TransmissionError, TransmissionId, Verdict,
 };
 use crate::codec::{Code, Message};
 use crate::error::RequestError;
@@ -33,8 +33,8 @@ pub struct Session<L> {
     /// What the requests that it takes must be protected with, if with anything.
     contexts: Option<oscore::ServerContexts>,
     /// What is on its way, and for whom.
-    transmissions: BTreeMap<TransmissionId, Purpose>,
-    by_exchange: BTreeMap<ExchangeId, TransmissionId>,
+    transmissions: SortedMap<TransmissionId, Purpose>,
+    by_exchange: SortedMap<ExchangeId, TransmissionId>,
     events: VecDeque<SessionEvent>,
     /// Without one, no deadline is kept but those of requests.
     connected: bool,
@@ -89,8 +89,8 @@ impl<L: MessageLayer> Session<L> {
             exchanges: Exchanges::new(config, L::IS_RELIABLE),
             serves: false,
             contexts: None,
-            transmissions: BTreeMap::new(),
-            by_exchange: BTreeMap::new(),
+            transmissions: SortedMap::new(),
+            by_exchange: SortedMap::new(),
             events: VecDeque::new(),
             connected: false,
             released: None,

@@ -63,7 +63,7 @@ impl DatagramLayer {
         let parameters = &self.config.transmission;
         let (kind, lifetime, acknowledge_at) = if confirmable {
             let at = now + self.config.acknowledgement_delay;
-            self.timers.insert((at, Timer::Acknowledgement(id)));
+            self.timers.insert((at, Timer::Acknowledgement(id)), ());
             let lifetime = parameters.exchange_lifetime();
             (ReceptionKind::Confirmable, lifetime, Some(at))
         } else {

@@ -1,20 +1,22 @@
 //! Receptions: what has been received lately, so that a duplicate is known, and answered as the
 //! first was.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use jackfield_socket::driver::Peer;
 use jackfield_socket::time::Instant;
 
 use crate::codec::MessageId;
+use crate::core::SortedMap;
 
 /// The messages that were received within their lifetime, and how they were answered. At most so
 /// many, and so many bytes of answers: beyond it, the oldest are forgotten.
 #[derive(Debug)]
 pub(super) struct Receptions {
     by_key: HashMap<(Peer, MessageId), u64>,
-    entries: HashMap<u64, Entry>,
+    entries: SortedMap<u64, Entry>,
     /// By the time at which they expire, for each of the two lifetimes.
     confirmable: VecDeque<(Instant, u64)>,
     non_confirmable: VecDeque<(Instant, u64)>,
@@ -46,8 +48,8 @@ pub(super) enum Known {
 impl Receptions {
     pub(super) fn new(max_entries: usize, max_answer_bytes: usize) -> Self {
         Self {
-            by_key: HashMap::new(),
-            entries: HashMap::new(),
+            by_key: HashMap::default(),
+            entries: SortedMap::new(),
             confirmable: VecDeque::new(),
             non_confirmable: VecDeque::new(),
             answer_bytes: 0,

@@ -117,7 +117,7 @@ impl DatagramLayer {
             let message_id = match peer.message_ids.next(now, lifetime) {
                 Ok(message_id) => message_id,
                 Err(free) => {
-                    self.timers.insert((free, Timer::MessageIds(to)));
+                    self.timers.insert((free, Timer::MessageIds(to)), ());
                     break;
                 }
             };
@@ -172,7 +172,7 @@ impl DatagramLayer {
             if let Some(before) = transmission.timer.replace(at) {
                 self.timers.remove(&(before, Timer::Transmission(id)));
             }
-            self.timers.insert((at, Timer::Transmission(id)));
+            self.timers.insert((at, Timer::Transmission(id)), ());
         }
     }
 
