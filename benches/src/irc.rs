@@ -1,12 +1,12 @@
 //! Parsing IRC against irc-proto.
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use anyhow::Result;
 use jackfield_irc::codec::MessageRef;
 
+use crate::race::Race;
 use crate::report::Report;
-use crate::stats::median;
 
 const LINES: [(&str, &str); 3] = [
     (
@@ -23,45 +23,38 @@ const LINES: [(&str, &str); 3] = [
         ":irc.example.org 353 me = #jackfield :@ada +grace linus dennis ken bjarne guido larry yukihiro",
     ),
 ];
-const PARSES: u32 = 400_000;
-const RUNS: usize = 7;
 
-pub(crate) fn run(report: &mut Report) {
+pub(crate) fn run(report: &mut Report) -> Result<()> {
     report.heading(
         "Parsing IRC over irc-proto 1.1",
         "One line to a message of which every part was looked at: tags, source, command, each \
          parameter. irc-proto makes owned strings as it parses; jackfield-irc borrows, so `owned` is \
-         the same with a copy of the line made, for whoever keeps messages. Median of 7 runs of \
-         400,000, alternating. Aim: at least twice as fast.",
+         the same with a copy of the line made, for whoever keeps messages. Aim: at least twice as \
+         fast.",
     );
     let mut rows = Vec::new();
     for (name, line) in LINES {
-        let (mut borrowed, mut owned, mut theirs) = (vec![], vec![], vec![]);
         let crlf = format!("{line}\r\n");
-        for _ in 0..RUNS {
-            borrowed.push(nanoseconds(|| {
-                visit(&MessageRef::parse(black_box(line)).expect("a valid line"));
-            }));
-            owned.push(nanoseconds(|| {
-                let message = MessageRef::parse(black_box(line))
-                    .expect("a valid line")
-                    .to_message();
+        let outcome = Race::new("irc", name, 1)
+            .with(|| {
+                visit(&MessageRef::parse(black_box(line))?);
+                Ok(())
+            })
+            .with(|| {
+                let message = MessageRef::parse(black_box(line))?.to_message();
                 visit(&message.view());
-            }));
-            theirs.push(nanoseconds(|| {
-                let message: irc_proto::Message = black_box(&crlf).parse().expect("a valid line");
+                Ok(())
+            })
+            .with(|| {
+                let message: irc_proto::Message = black_box(&crlf).parse()?;
                 black_box(&message);
-            }));
-        }
-        let (borrowed, owned, theirs) = (median(borrowed), median(owned), median(theirs));
-        rows.push(vec![
-            name.into(),
-            format!("{borrowed:.0} ns"),
-            format!("{owned:.0} ns"),
-            format!("{theirs:.0} ns"),
-            format!("{:.2}", theirs / borrowed),
-            format!("{:.2}", theirs / owned),
-        ]);
+                Ok(())
+            })
+            .run()?;
+        let mut row = vec![name.into()];
+        row.extend(outcome.cells());
+        row.extend(outcome.over(2));
+        rows.push(row);
     }
     report.table(
         &[
@@ -69,11 +62,12 @@ pub(crate) fn run(report: &mut Report) {
             "jackfield-irc",
             "owned",
             "irc-proto",
-            "speed, ratio",
-            "owned, ratio",
+            "irc-proto's time, ratio",
+            "instructions, ratio",
         ],
         &rows,
     );
+    Ok(())
 }
 
 fn visit(message: &MessageRef<'_>) {
@@ -85,12 +79,4 @@ fn visit(message: &MessageRef<'_>) {
     for param in message.params() {
         black_box(param);
     }
-}
-
-fn nanoseconds(mut parse: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..PARSES {
-        parse();
-    }
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(PARSES)
 }

@@ -3,20 +3,24 @@
 //! Makes a Markdown page: what was measured, on which machine, against which versions, as figures
 //! and as ratios. Nothing here passes or fails: tests aren't timed, and benches don't judge.
 
+mod awake;
 mod child;
 mod coap;
 mod irc;
 mod machine;
 mod mqtt;
 mod page;
+mod race;
 mod relay;
 mod report;
 mod socket;
 mod stats;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::report::Report;
 
@@ -32,16 +36,63 @@ pub(crate) struct Peers {
     web: PathBuf,
 }
 
+/// What is measured, in the order of the page; a group has the name that it had when it was one section.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("socket", &["socket"]),
+    ("irc", &["irc"]),
+    (
+        "mqtt",
+        &["mqtt-codec", "mqtt-publish", "mqtt-idle", "mqtt-download"],
+    ),
+    ("coap", &["coap-codec", "coap-exchange"]),
+    ("page", &["page"]),
+    ("relay", &["relay"]),
+];
+
+fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report) -> Result<()> {
+    match section {
+        "socket" => socket::run(report),
+        "irc" => irc::run(report),
+        "mqtt-codec" => mqtt::codec::run(report),
+        "mqtt-publish" => mqtt::publish::run(&peers()?, report),
+        "mqtt-idle" => mqtt::idle::run(&peers()?, report),
+        "mqtt-download" => mqtt::download::run(&peers()?, report),
+        "coap-codec" => coap::codec::run(report),
+        "coap-exchange" => coap::exchange::run(report),
+        "page" => page::run(report),
+        _ => relay::run(&peers()?, report),
+    }
+}
+
+/// The tables of an earlier benchmark's group.
+fn earlier(binary: &OsStr, group: &str) -> Result<String> {
+    let _awake = awake::keep()?;
+    let output = Command::new(binary)
+        .arg(group)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "the earlier benchmark ended with {}",
+        output.status
+    );
+    let text = String::from_utf8(output.stdout)?;
+    // Its page begins with what this one says too.
+    let tables = text.find("\n## ").map_or("", |at| &text[at..]);
+    Ok(tables.replace("\n## ", "\n### "))
+}
+
 fn main() -> Result<()> {
     // The same binary is its own plain TCP proxy and its own target servers, as child processes.
     if let Some(role) = std::env::args()
         .nth(1)
         .filter(|arg| arg.starts_with("role-"))
     {
-        return if role == mqtt::IDLE_ROLE {
-            mqtt::play_idle()
-        } else {
-            child::run(&role)
+        return match role.as_str() {
+            mqtt::idle::ROLE => mqtt::idle::play(),
+            awake::ROLE => awake::play(),
+            _ => child::run(&role),
         };
     }
     // `--out FILE` writes all of it; a name measures that alone and prints it.
@@ -50,7 +101,15 @@ fn main() -> Result<()> {
         .next_if(|argument| argument == "--out")
         .and_then(|_| arguments.next());
     let only = arguments.next();
-    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
+    // `mqtt` has `mqtt-codec` with it.
+    let wanted = |name: &str| {
+        only.as_ref()
+            .and_then(|only| only.to_str())
+            .is_none_or(|only| {
+                name.strip_prefix(only)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
+    };
     let path = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -65,24 +124,23 @@ fn main() -> Result<()> {
         })
     };
 
+    let before = std::env::var_os("JACKFIELD_BENCH_BEFORE");
     let mut report = Report::new();
-    if wanted("socket") {
-        socket::run(&mut report)?;
-    }
-    if wanted("irc") {
-        irc::run(&mut report);
-    }
-    if wanted("mqtt") {
-        mqtt::run(&peers()?, &mut report)?;
-    }
-    if wanted("coap") {
-        coap::run(&mut report)?;
-    }
-    if wanted("page") {
-        page::run(&mut report)?;
-    }
-    if wanted("relay") {
-        relay::run(&peers()?, &mut report)?;
+    for (group, sections) in GROUPS {
+        let mut measured = false;
+        for section in *sections {
+            if wanted(section) {
+                measure(section, &peers, &mut report)?;
+                measured = true;
+            }
+        }
+        if let Some(binary) = before.as_ref().filter(|_| measured) {
+            report.heading(
+                &format!("Before: {group}"),
+                "The same by an earlier commit's benchmark, right after, on cores that are kept awake.",
+            );
+            report.append(&earlier(binary, group)?);
+        }
     }
     match out {
         Some(out) => std::fs::write(out, report.text())?,

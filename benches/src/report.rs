@@ -11,7 +11,10 @@ impl Report {
         Self {
             text: format!(
                 "# Benchmarks\n\nWritten by `cargo xtask bench` in one run, peers included. Read the \
-                 ratios: the figures are this machine's.\n\n{}\n",
+                 ratios: the figures are this machine's. A ratio has the spread of its runs behind it, \
+                 the outermost on each side left out; where 1 lies within it, it is a tie. What is work \
+                 of the processor alone has its instructions beside its time, counted by valgrind: they \
+                 are the same in every run.\n\n{}\n",
                 machine::describe()
             ),
         }
@@ -31,6 +34,11 @@ impl Report {
             self.text
                 .push_str(&line(row.iter().map(String::as_str).collect()));
         }
+    }
+
+    /// Adds Markdown as it is.
+    pub(crate) fn append(&mut self, markdown: &str) {
+        self.text.push_str(markdown);
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net;
 
 use crate::report::Report;
-use crate::stats::median;
+use crate::stats::{Ratio, median};
 
 const BULK: usize = 2 << 30;
 const CHUNK: usize = 64 * 1024;
@@ -35,35 +35,22 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         api_bulk.push(bulk);
         api_trip.push(trip);
     }
-    let row = |name: &str, unit: &str, raw: f64, api: f64, ratio: f64| {
-        vec![
-            name.into(),
-            format!("{raw:.1} {unit}"),
-            format!("{api:.1} {unit}"),
-            format!("{ratio:.3}"),
-        ]
-    };
-    let (raw_bulk, api_bulk) = (median(raw_bulk), median(api_bulk));
-    let (raw_trip, api_trip) = (median(raw_trip), median(api_trip));
     let rate = |seconds: f64| BULK as f64 / seconds / f64::from(1 << 20);
     let each = |seconds: f64| seconds / ROUND_TRIPS as f64 * 1e6;
+    let row = |name: &str, unit: &str, of: &dyn Fn(f64) -> f64, raw: Vec<f64>, api: Vec<f64>| {
+        let ratio = Ratio::of(&api, &raw);
+        vec![
+            name.into(),
+            format!("{:.1} {unit}", of(median(raw))),
+            format!("{:.1} {unit}", of(median(api))),
+            ratio.to_string(),
+        ]
+    };
     report.table(
         &["", "tokio", "jackfield-native", "time, ratio"],
         &[
-            row(
-                "throughput",
-                "MiB/s",
-                rate(raw_bulk),
-                rate(api_bulk),
-                api_bulk / raw_bulk,
-            ),
-            row(
-                "round trip",
-                "µs",
-                each(raw_trip),
-                each(api_trip),
-                api_trip / raw_trip,
-            ),
+            row("throughput", "MiB/s", &rate, raw_bulk, api_bulk),
+            row("round trip", "µs", &each, raw_trip, api_trip),
         ],
     );
     Ok(())

@@ -1,5 +1,6 @@
-//! Percentiles and the like.
+//! Percentiles, medians, and ratios with their spread.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Many durations.
@@ -24,6 +25,46 @@ impl Samples {
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// How many times one is of the other, with the spread of its runs.
+///
+/// The runs of both alternate, so that what disturbs the machine for a while disturbs both: the ratio is
+/// that of neighbours. A ratio whose spread has 1 in it is a tie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ratio {
+    middle: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Ratio {
+    /// Of runs that were made in turn, the first of one beside the first of the other.
+    pub(crate) fn of(one: &[f64], other: &[f64]) -> Self {
+        let mut ratios: Vec<f64> = one.iter().zip(other).map(|(a, b)| a / b).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        // The outermost run on each side is left out where there are enough: one that was disturbed
+        // says nothing about the code.
+        let cut = usize::from(ratios.len() >= 5);
+        let kept = &ratios[cut..ratios.len() - cut];
+        Self {
+            middle: median(ratios.clone()),
+            low: kept.first().copied().unwrap_or(f64::NAN),
+            high: kept.last().copied().unwrap_or(f64::NAN),
+        }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { middle, low, high } = self;
+        let tie = if *low <= 1.0 && *high >= 1.0 {
+            ", a tie"
+        } else {
+            ""
+        };
+        write!(f, "{middle:.2} ({low:.2}–{high:.2}{tie})")
+    }
 }
 
 pub(crate) fn micros(duration: Duration) -> String {

@@ -30,6 +30,8 @@ const NEEDS: &[Need] = &[
     Need::Program("node", "nodejs"),
     Need::Program("npm", "npm"),
     Need::Program("python3", "python3-venv"),
+    // Counts instructions.
+    Need::Program("valgrind", "valgrind"),
     LIBCOAP,
     MOSQUITTO,
     NODE_SERVERS,
@@ -38,8 +40,11 @@ const NEEDS: &[Need] = &[
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only this (socket, irc, mqtt, coap, page or relay) and print it, instead of writing the page
+    /// Measure only this (socket, irc, mqtt, coap, page, relay, or a part as mqtt-codec) and print it, instead of writing the page
     only: Option<String>,
+    /// Measure this earlier commit too, group by group
+    #[arg(long, value_name = "COMMIT")]
+    before: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -55,8 +60,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     )?;
     let peers = target_folder()?.join("bench-peers");
     let python = install_peers(&peers)?;
+    let before = arguments.before.as_deref().map(build_earlier).transpose()?;
     let pages = target_folder()?.join("bench-web");
-    if arguments.only.as_ref().is_none_or(|only| only == "mqtt") {
+    let only = arguments.only.as_deref();
+    if only.is_none_or(|only| only == "mqtt" || only == "mqtt-download") {
         build_modules(&pages)?;
     }
 
@@ -70,6 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .env("JACKFIELD_BENCH_NPM", &peers)
         .env("JACKFIELD_BENCH_PYTHON", &python)
         .env("JACKFIELD_BENCH_WEB", &pages)
+        .envs(before.map(|binary| ("JACKFIELD_BENCH_BEFORE", binary)))
         .arg("--");
     let page = root().join("docs/benchmarks.md");
     match &arguments.only {
@@ -83,6 +91,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         println!("written to {}", page.display());
     }
     Ok(())
+}
+
+/// Builds the benchmarks of an earlier commit, in a folder of its own; gives the binary.
+fn build_earlier(commit: &str) -> Result<PathBuf> {
+    let folder = target_folder()?.join("bench-before");
+    let at = folder.to_string_lossy();
+    if folder.exists() {
+        let mut remove = command("git", &["worktree", "remove", "--force", &at]);
+        quietly("removing an earlier checkout", &mut remove)?;
+    }
+    let mut add = command("git", &["worktree", "add", "--detach", &at, commit]);
+    quietly("checking out the earlier commit", &mut add)?;
+    let manifest = folder.join(MANIFEST);
+    let mut build = cargo(&["build", "--release", "--manifest-path"]);
+    let target = folder.join("benches/target");
+    build.arg(&manifest).env("CARGO_TARGET_DIR", &target);
+    quietly("building its benchmarks", &mut build)?;
+    Ok(target.join("release/jackfield-benches"))
 }
 
 /// Builds modules for pages as `cargo xtask web` does, each into a folder below this one that has its

@@ -1,64 +1,71 @@
 //! Parsing and writing messages.
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use anyhow::Result;
 use coap_lite::Packet;
 use jackfield_coap::codec::{
-    Code, ContentFormat, Datagram, InvalidOption, Message, MessageId, MessageType, OptionNumber,
-    Token,
+    Code, ContentFormat, Datagram, Message, MessageId, MessageType, OptionNumber, Token,
 };
 
+use crate::race::Race;
 use crate::report::Report;
-use crate::stats::median;
 
-const REPEATS: u32 = 400_000;
-const RUNS: usize = 7;
-
-pub(super) fn run(report: &mut Report) {
+pub(crate) fn run(report: &mut Report) -> Result<()> {
     report.heading(
         "CoAP messages over coap-lite 0.13.3",
         "One datagram to an owned message and back. jackfield-coap validates as RFC 7252 asks, and \
-         looks at each option's header as it does; coap-lite takes what it finds. Median of 7 runs \
-         of 400,000, alternating. Aim: no slower.",
+         looks at each option's header as it does; coap-lite takes what it finds. Aim: no slower.",
     );
     let mut rows = Vec::new();
-    for (name, message) in messages().expect("the options are valid") {
+    for (name, message) in messages()? {
         let datagram = Datagram::new(MessageType::Confirmable, MessageId(0x7d34), message);
         let bytes = datagram.to_bytes();
-        let packet = Packet::from_bytes(&bytes).expect("a message");
-        let (mut parse, mut parse_theirs, mut write, mut write_theirs) =
-            (vec![], vec![], vec![], vec![]);
-        for _ in 0..RUNS {
-            parse.push(nanoseconds(|| {
-                black_box(Datagram::decode(black_box(&bytes)).expect("a message"));
-            }));
-            parse_theirs.push(nanoseconds(|| {
-                black_box(Packet::from_bytes(black_box(&bytes)).expect("a message"));
-            }));
-            write.push(nanoseconds(|| {
+        let packet = Packet::from_bytes(&bytes).map_err(theirs)?;
+        let parse = Race::new("coap-codec", format!("parse {name}"), 1)
+            .with(|| {
+                black_box(Datagram::decode(black_box(&bytes))?);
+                Ok(())
+            })
+            .with(|| {
+                black_box(Packet::from_bytes(black_box(&bytes)).map_err(theirs)?);
+                Ok(())
+            });
+        let write = Race::new("coap-codec", format!("write {name}"), 1)
+            .with(|| {
                 black_box(black_box(&datagram).to_bytes());
-            }));
-            write_theirs.push(nanoseconds(|| {
-                black_box(black_box(&packet).to_bytes_unlimited().expect("a message"));
-            }));
-        }
-        for (what, ours, theirs) in [
-            ("parse", median(parse), median(parse_theirs)),
-            ("write", median(write), median(write_theirs)),
-        ] {
-            rows.push(vec![
-                format!("{what} {name}"),
-                format!("{ours:.0} ns"),
-                format!("{theirs:.0} ns"),
-                format!("{:.2}", theirs / ours),
-            ]);
+                Ok(())
+            })
+            .with(|| {
+                black_box(black_box(&packet).to_bytes_unlimited().map_err(theirs)?);
+                Ok(())
+            });
+        for (what, race) in [("parse", parse), ("write", write)] {
+            let outcome = race.run()?;
+            let mut row = vec![format!("{what} {name}")];
+            row.extend(outcome.cells());
+            row.extend(outcome.over(1));
+            rows.push(row);
         }
     }
-    report.table(&["", "jackfield-coap", "coap-lite", "speed, ratio"], &rows);
+    report.table(
+        &[
+            "",
+            "jackfield-coap",
+            "coap-lite",
+            "coap-lite's time, ratio",
+            "instructions, ratio",
+        ],
+        &rows,
+    );
+    Ok(())
 }
 
-fn messages() -> Result<[(&'static str, Message); 3], InvalidOption> {
+fn theirs(error: impl std::fmt::Debug) -> anyhow::Error {
+    anyhow::anyhow!("coap-lite: {error:?}")
+}
+
+fn messages() -> Result<[(&'static str, Message); 3]> {
     let token = Token::from([7; Token::MAX]);
     let mut get = Message::new(Code::GET);
     get.set_token(token);
@@ -86,12 +93,4 @@ fn messages() -> Result<[(&'static str, Message); 3], InvalidOption> {
         ("a 2.05 with 31 bytes", content),
         ("a block of 1024 bytes", block),
     ])
-}
-
-fn nanoseconds(mut work: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..REPEATS {
-        work();
-    }
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(REPEATS)
 }

@@ -20,7 +20,7 @@ const MODULES: [(&str, &str); 2] = [
     ),
 ];
 
-pub(super) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
+pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
     report.heading(
         "What a page downloads for MQTT",
         "Each file by `gzip -9`, added up. Ours: the WebAssembly with these features of \

@@ -33,7 +33,7 @@ const KEEP_ALIVE: u16 = 600;
 /// takes 13.6 MB a client, which no machine should be asked for a thousand times.
 const RUMQTTC_IN_FLIGHT: u16 = 100;
 
-pub(super) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
+pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
     report.heading(
         "Memory of 1,000 idle MQTT clients",
         "Each connected to one mosquitto and subscribed to a topic of its own, all in one process: \
@@ -133,7 +133,9 @@ async fn ours(at: SocketAddr, count: usize) -> Result<()> {
         tokio::spawn(connection);
         let filter = format!("idle/jackfield-{index}").parse()?;
         let options = SubscribeOptions::qos(QoS::AtLeastOnce);
-        client.subscribe(SubscribeRequest::new(filter, options)).await?;
+        client
+            .subscribe(SubscribeRequest::new(filter, options))
+            .await?;
         clients.push((client, events));
     }
     println!("ready");
