@@ -44,6 +44,14 @@ fn coap() {
 }
 
 #[test]
+fn smtp() {
+    assert_eq!(
+        run("smtp", &[]),
+        "grace@example.com: taken\nnobody@example.com: 550 5.1.1 nobody of that name\n"
+    );
+}
+
+#[test]
 fn relay() {
     assert_eq!(run("relay", &[]), "good morning, ada\n");
 }
