@@ -16,6 +16,22 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// A connection of which this is known: whether nobody else can read it, and what TLS's exporter
+    /// gave, if anything. `StreamInfo` of the socket API has both.
+    ///
+    /// ```
+    /// use jackfield_sasl::Channel;
+    ///
+    /// let channel = Channel::new(true, Some([7; 32]));
+    /// assert!(channel.encrypted && channel.binding.is_some());
+    /// ```
+    pub fn new(encrypted: bool, tls_exporter: Option<[u8; ChannelBinding::LENGTH]>) -> Self {
+        Self {
+            encrypted,
+            binding: tls_exporter.map(ChannelBinding::tls_exporter),
+        }
+    }
+
     /// A connection that anyone on the way may read.
     pub fn plaintext() -> Self {
         Self::default()

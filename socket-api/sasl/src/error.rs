@@ -62,6 +62,21 @@ pub enum Error {
     Failed,
 }
 
+impl Error {
+    /// Whether an exchange that was bound to its TLS connection may have failed for that: the server
+    /// refuses, and not for the name or the proof (RFC 5802, section 7), which would be the same
+    /// [without it](crate::Channel::without_binding). False where this side has refused.
+    pub fn may_be_binding(&self) -> bool {
+        let same = [
+            "invalid-proof",
+            "invalid-username-encoding",
+            "no-resources",
+            "unknown-user",
+        ];
+        matches!(self, Self::Refused(refusal) if !same.contains(&refusal.status.as_str()))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -152,4 +167,25 @@ pub(crate) fn shown(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_TEXT);
     let clean = text[..end].chars().filter(|c| !c.is_control());
     clean.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_may_be_for_the_binding() {
+        let refused = |status| Error::Refused(Refusal::new(status));
+        for (error, may_be) in [
+            (refused("channel-bindings-dont-match"), true),
+            (refused("unsupported-channel-binding-type"), true),
+            (refused("other-error"), true),
+            (refused("invalid-proof"), false),
+            (refused("unknown-user"), false),
+            (Error::WrongSignature, false),
+            (Error::NotVerified, false),
+        ] {
+            assert_eq!(error.may_be_binding(), may_be, "{error}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::future::{self, Future};
 use std::time::Duration;
 
 use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
-use jackfield_sasl::{Channel as SaslChannel, ChannelBinding, Mechanism};
+use jackfield_sasl::{Channel as SaslChannel, Mechanism};
 use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::oneshot;
 
@@ -94,11 +94,8 @@ impl Protocol for Irc {
     }
 
     fn stream_info(&mut self, core: &mut Session, info: &StreamInfo) {
-        let mut channel = SaslChannel::plaintext();
-        channel.encrypted = info.encrypted;
         let binding = info.tls_exporter.filter(|_| self.cut.is_none());
-        channel.binding = binding.map(ChannelBinding::tls_exporter);
-        core.set_sasl_channel(channel);
+        core.set_sasl_channel(SaslChannel::new(info.encrypted, binding));
     }
 
     fn opened(

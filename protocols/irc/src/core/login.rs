@@ -259,12 +259,8 @@ impl Session {
     }
 
     fn login_failed(&mut self, error: Error) -> SessionError {
-        // A server whose binding is another may say so; that is worth another attempt without. What it
-        // says of the name or the proof would be the same then (RFC 5802, section 7).
-        let same = ["invalid-proof", "unknown-user", "invalid-username-encoding"];
-        match &error {
-            Error::Refused(refusal) if !same.contains(&refusal.status.as_str()) => {}
-            _ => self.bound_login = None,
+        if !error.may_be_binding() {
+            self.bound_login = None;
         }
         self.give_up(SessionError::SaslFailed(error))
     }
