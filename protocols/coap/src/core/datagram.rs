@@ -57,6 +57,9 @@ pub struct DatagramLayer {
     /// Requests that a response would end: from the peer, and for groups, from anyone.
     by_token: HashMap<(Peer, Token), u64>,
     to_groups: Vec<(Token, u64)>,
+    /// Requests that a response acknowledged which need not have been theirs, and until when their own
+    /// may come: a notification crosses the request that renews its observation.
+    implied: VecDeque<(Instant, (Peer, MessageId), Token)>,
     receptions: Receptions,
     timers: SortedMap<(Instant, Timer), ()>,
     out: VecDeque<(Peer, Outgoing)>,
@@ -101,6 +104,7 @@ impl DatagramLayer {
             non_confirmable: VecDeque::new(),
             by_token: HashMap::default(),
             to_groups: Vec::new(),
+            implied: VecDeque::new(),
             timers: SortedMap::new(),
             out: VecDeque::new(),
             given: None,

@@ -8,7 +8,7 @@ use crate::codec::{Datagram, Message, MessageId, MessageType, Token};
 use super::super::layer::ReceptionKind;
 use super::super::{LayerEvent, Received, Reception, Reliability, TransmissionError};
 use super::receptions::Known;
-use super::transmission::Transmission;
+use super::transmission::{State, Transmission};
 use super::{DatagramLayer, MAX_OUT, Outgoing, Timer};
 
 impl DatagramLayer {
@@ -106,6 +106,9 @@ impl DatagramLayer {
         };
         match self.transmissions.get(&id) {
             Some(transmission) if transmission.reliability == Reliability::Confirmable => {
+                if let State::Started(message_id) = transmission.state {
+                    self.remember_implied(now, (from, message_id), token);
+                }
                 self.acknowledged(now, id);
             }
             _ => {
@@ -116,6 +119,7 @@ impl DatagramLayer {
 
     pub(super) fn receive_acknowledgement(&mut self, now: Instant, from: Peer, datagram: Datagram) {
         let Some((id, transmission)) = self.confirmable(from, datagram.id) else {
+            self.receive_after_implied(now, from, datagram);
             return;
         };
         let code = datagram.message.code();
@@ -131,6 +135,36 @@ impl DatagramLayer {
             self.push_received(reception, from, datagram.id, kind, datagram.message);
         }
         // Otherwise it is rejected, by ignoring it.
+    }
+
+    /// Remembers a request whose own response may still come in its acknowledgement.
+    fn remember_implied(&mut self, now: Instant, key: (Peer, MessageId), token: Token) {
+        while self
+            .implied
+            .pop_front_if(|(until, ..)| *until <= now)
+            .is_some()
+        {}
+        if self.implied.len() >= self.limits.max_remembered_messages {
+            self.implied.pop_front();
+        }
+        let until = now + self.config.transmission.exchange_lifetime();
+        self.implied.push_back((until, key, token));
+    }
+
+    /// Takes the response to such a request.
+    fn receive_after_implied(&mut self, now: Instant, from: Peer, datagram: Datagram) {
+        if !datagram.message.code().is_response() {
+            return;
+        }
+        let (key, token) = ((from, datagram.id), datagram.message.token());
+        let awaited = |(until, other, of): &(Instant, (Peer, MessageId), Token)| {
+            *until > now && *other == key && *of == token
+        };
+        if let Some(at) = self.implied.iter().position(awaited) {
+            self.implied.remove(at);
+            let (kind, reception) = (ReceptionKind::Piggybacked, self.next_id());
+            self.push_received(reception, from, datagram.id, kind, datagram.message);
+        }
     }
 
     pub(super) fn receive_reset(&mut self, now: Instant, from: Peer, datagram: &Datagram) {

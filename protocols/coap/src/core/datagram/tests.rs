@@ -142,6 +142,28 @@ fn a_response_acknowledges_what_was_not() {
     assert_eq!(layer.deadline(), None);
 }
 
+/// A notification on its way crosses the request that renews its observation: both have its token.
+#[test]
+fn an_answer_is_taken_though_another_acknowledged_its_request() {
+    let (mut layer, now) = (layer(), Instant::now());
+    layer
+        .send(now, PEER, get("t"), Reliability::Confirmable)
+        .expect("room");
+    let request = sent(&mut layer, now).remove(0);
+    let crossing = Datagram::new(NON, MessageId(9), content("t"));
+    arrives(&mut layer, now, &crossing);
+    events(&mut layer);
+    let wrong = Datagram::new(ACK, request.id, content("u"));
+    arrives(&mut layer, now, &wrong);
+    assert_eq!(events(&mut layer), []);
+    let answer = Datagram::new(ACK, request.id, content("t"));
+    arrives(&mut layer, now, &answer);
+    assert_eq!(received(&mut layer).message, content("t"));
+    // Once.
+    arrives(&mut layer, now, &answer);
+    assert_eq!(events(&mut layer), []);
+}
+
 #[test]
 fn a_piggybacked_response_must_have_id_and_token() {
     let (mut layer, now) = (layer(), Instant::now());
