@@ -160,7 +160,7 @@ impl Code {
     pub(super) fn parse(i: Input<'_>) -> Parsed<'_, Self> {
         let (i, _) = char('[').parse(i)?;
         if let Ok((rest, code)) = Self::known(i) {
-            let (rest, _) = spaces(rest)?;
+            let (rest, ()) = spaces(rest)?;
             if let Ok((rest, _)) = tag::<_, _, ()>("]").parse(rest) {
                 return Ok((rest, code));
             }
@@ -173,7 +173,7 @@ impl Code {
     fn known(i: Input<'_>) -> Parsed<'_, Self> {
         let (i, name) = take_till(|byte| matches!(byte, b' ' | b']')).parse(i)?;
         let keyword = Keyword::new(name.bytes());
-        let (i, _) = spaces(i)?;
+        let (i, ()) = spaces(i)?;
         Ok(match keyword.as_bytes() {
             b"ALERT" => (i, Self::Alert),
             b"BADCHARSET" if i.first() != Some(b'(') => (i, Self::BadCharset(Vec::new())),
@@ -192,13 +192,13 @@ impl Code {
             b"UIDVALIDITY" => both(number(i)?, Self::UidValidity),
             b"UNSEEN" => both(number(i)?, Self::Unseen),
             b"APPENDUID" => {
-                let (i, (uid_validity, _)) = (number, spaces).parse(i)?;
+                let (i, (uid_validity, ())) = (number, spaces).parse(i)?;
                 let (i, uids) = set(i)?;
                 (i, Self::AppendUid { uid_validity, uids })
             }
             b"COPYUID" => {
-                let (i, (uid_validity, _)) = (number, spaces).parse(i)?;
-                let (i, (from, _, to)) = (set, spaces, set).parse(i)?;
+                let (i, (uid_validity, ())) = (number, spaces).parse(i)?;
+                let (i, (from, (), to)) = (set, spaces, set).parse(i)?;
                 let code = Self::CopyUid {
                     uid_validity,
                     from,
@@ -217,7 +217,7 @@ impl Code {
             }
             b"INPROGRESS" => Self::in_progress(i)?,
             b"MESSAGELIMIT" => {
-                let (i, (limit, _, uid)) = (number, spaces, opt(number)).parse(i)?;
+                let (i, (limit, (), uid)) = (number, spaces, opt(number)).parse(i)?;
                 (i, Self::MessageLimit { limit, uid })
             }
             b"REFERRAL" => {

@@ -209,20 +209,20 @@ impl Names {
             let (name, rest) = i.split(length);
             Ok((rest, Attribute::of(name.text())))
         })?;
-        let (i, (_, separator, _)) = (spaces, separator, spaces).parse(i)?;
+        let (i, ((), separator, ())) = (spaces, separator, spaces).parse(i)?;
         let (i, name) = self.mailbox(i)?;
-        let (i, _) = spaces(i)?;
+        let (i, ()) = spaces(i)?;
         let mut extended = Vec::new();
         let i = if i.first() == Some(b'(') {
             let outer = i;
             let (mut i, ()) = open(i)?;
             loop {
-                (i, _) = spaces(i)?;
+                (i, ()) = spaces(i)?;
                 if i.first() == Some(b')') {
                     break close(i, outer)?.0;
                 }
                 i.count()?;
-                let (rest, (name, _, data)) = (astring, spaces, value).parse(i)?;
+                let (rest, (name, (), data)) = (astring, spaces, value).parse(i)?;
                 extended.push((name, data.text()));
                 i = rest;
             }
@@ -241,7 +241,7 @@ impl Names {
     /// Behind `STATUS`.
     pub(super) fn status(self, i: Input<'_>) -> Parsed<'_, MailboxStatus> {
         let (i, name) = self.mailbox(i)?;
-        let (i, _) = spaces(i)?;
+        let (i, ()) = spaces(i)?;
         let mut status = MailboxStatus {
             name,
             messages: None,
@@ -258,7 +258,7 @@ impl Names {
         let outer = i;
         let (mut i, ()) = open(i)?;
         loop {
-            (i, _) = spaces(i)?;
+            (i, ()) = spaces(i)?;
             if i.first() == Some(b')') {
                 return Ok((close(i, outer)?.0, status));
             }
@@ -278,7 +278,7 @@ impl Names {
 
 impl MailboxStatus {
     fn item<'a>(&mut self, i: Input<'a>) -> Parsed<'a, ()> {
-        let (i, (name, _)) = (keyword, spaces).parse(i)?;
+        let (i, (name, ())) = (keyword, spaces).parse(i)?;
         let to = match name.as_bytes() {
             b"MESSAGES" => &mut self.messages,
             b"RECENT" => &mut self.recent,
@@ -327,8 +327,8 @@ pub(super) fn namespaces(i: Input<'_>) -> Parsed<'_, Namespaces> {
     let one = |i| {
         let outer = i;
         let (i, ()) = open(i)?;
-        let (i, (prefix, _, separator)) = (astring, spaces, separator).parse(i)?;
-        let (mut i, _) = spaces(i)?;
+        let (i, (prefix, (), separator)) = (astring, spaces, separator).parse(i)?;
+        let (mut i, ()) = spaces(i)?;
         while i.first() != Some(b')') {
             i = spaces(value(i)?.0)?.0;
         }
@@ -339,7 +339,8 @@ pub(super) fn namespaces(i: Input<'_>) -> Parsed<'_, Namespaces> {
         Ok((i, ())) => Ok((i, Vec::new())),
         Err(_) => list(i, one),
     };
-    let (i, (personal, _, other_users, _, shared)) = (some, spaces, some, spaces, some).parse(i)?;
+    let (i, (personal, (), other_users, (), shared)) =
+        (some, spaces, some, spaces, some).parse(i)?;
     let namespaces = Namespaces {
         personal,
         other_users,
@@ -354,7 +355,7 @@ pub(super) fn id(i: Input<'_>) -> Parsed<'_, Vec<(Text, Option<Text>)>> {
         return Ok((i, Vec::new()));
     }
     list(i, |i| {
-        let (i, (name, _, value)) = (astring, spaces, nstring).parse(i)?;
+        let (i, (name, (), value)) = (astring, spaces, nstring).parse(i)?;
         Ok((i, (name, value)))
     })
 }
@@ -364,12 +365,12 @@ pub(super) fn found(mut i: Input<'_>) -> Parsed<'_, (Vec<u32>, Option<u64>)> {
     // As many as there can be at the most.
     let mut numbers = Vec::with_capacity(i.bytes().len().div_ceil(8).min(1024));
     loop {
-        (i, _) = spaces(i)?;
+        (i, ()) = spaces(i)?;
         match i.first() {
             None => return Ok((i, (numbers, None))),
             Some(b'(') => {
                 let (i, _) = (char('('), tag_no_case("MODSEQ"), space).parse(i)?;
-                let (i, (modseq, _, _)) = (number64, char(')'), spaces).parse(i)?;
+                let (i, (modseq, _, ())) = (number64, char(')'), spaces).parse(i)?;
                 return Ok((i, (numbers, Some(modseq))));
             }
             Some(_) => {
@@ -388,16 +389,16 @@ pub(super) fn esearch(i: Input<'_>) -> Parsed<'_, Esearch> {
     let tag = (char('('), tag_no_case("TAG"), space, astring, char(')'));
     let (i, tag) = opt(tag).parse(i)?;
     found.tag = tag.map(|(_, _, (), tag, _)| tag);
-    let (i, (_, uid)) = (spaces, opt(tag_no_case("UID"))).parse(i)?;
+    let (i, ((), uid)) = (spaces, opt(tag_no_case("UID"))).parse(i)?;
     found.is_uid = uid.is_some();
     let mut i = i;
     loop {
-        (i, _) = spaces(i)?;
+        (i, ()) = spaces(i)?;
         if i.is_empty() {
             return Ok((i, found));
         }
         i.count()?;
-        let (rest, (name, _)) = (astring, spaces).parse(i)?;
+        let (rest, (name, ())) = (astring, spaces).parse(i)?;
         i = match Keyword::new(name.as_bytes()).as_bytes() {
             b"MIN" => into(&mut found.min, number(rest)?),
             b"MAX" => into(&mut found.max, number(rest)?),
@@ -422,7 +423,7 @@ fn into<'a, T>(to: &mut Option<T>, (rest, found): (Input<'a>, T)) -> Input<'a> {
 pub(super) fn threads(mut i: Input<'_>) -> Parsed<'_, Vec<Thread>> {
     let mut threads = Vec::new();
     loop {
-        (i, _) = spaces(i)?;
+        (i, ()) = spaces(i)?;
         if i.is_empty() {
             return Ok((i, threads));
         }
@@ -439,7 +440,7 @@ fn thread(i: Input<'_>) -> Parsed<'_, Thread> {
     let mut line = Vec::new();
     let mut answers = Vec::new();
     loop {
-        (i, _) = spaces(i)?;
+        (i, ()) = spaces(i)?;
         match i.first() {
             Some(b')') => break,
             Some(b'(') => {

@@ -159,9 +159,9 @@ impl DateTime {
         let month = month.ok_or(WRONG)? + 1;
         let (i, _) = char('-').parse(i.take_from(3))?;
         let (i, year) = number(i)?;
-        let (i, (_, hours, _, minutes)) = (spaces, number, char(':'), number).parse(i)?;
+        let (i, ((), hours, _, minutes)) = (spaces, number, char(':'), number).parse(i)?;
         let (i, seconds) = opt((char(':'), number)).parse(i)?;
-        let (i, _) = spaces(i)?;
+        let (i, ()) = spaces(i)?;
         let sign = match i.first() {
             Some(b'+') => 1,
             Some(b'-') => -1,

@@ -3,7 +3,6 @@
 
 use nom::Parser;
 use nom::bytes::complete::tag;
-use nom::combinator::opt;
 
 use super::input::{Input, Parsed, WRONG};
 use super::text::Text;
@@ -88,14 +87,12 @@ impl Envelope {
 }
 
 /// A field, or nothing where the server left the last ones out.
+#[inline]
 pub(super) fn field<'a, T: Default>(
     i: Input<'a>,
     parse: impl Fn(Input<'a>) -> Parsed<'a, T>,
 ) -> Parsed<'a, T> {
-    let i = match i.first() {
-        Some(b' ') => spaces(i)?.0,
-        _ => i,
-    };
+    let (i, ()) = spaces(i)?;
     if i.first() == Some(b')') {
         return Ok((i, T::default()));
     }
@@ -124,7 +121,6 @@ impl Address {
         let (i, route) = field(i, nstring)?;
         let (i, mailbox) = field(i, nstring)?;
         let (i, host) = field(i, nstring)?;
-        let (i, _) = opt(tag(" ")).parse(i)?;
         let (i, ()) = close(i, outer)?;
         let address = Self {
             name,

@@ -13,7 +13,8 @@ use super::section::Section;
 use super::structure::Structure;
 use super::text::Text;
 use super::token::{
-    Data, Keyword, astring, close, list, ndata, nil, nstring, number, number64, open, spaces, value,
+    Data, Keyword, astring, close, list, ndata, nil, nstring, number, number64, open, run, spaces,
+    value,
 };
 
 /// What a server tells of one message: what was asked for, or what has changed.
@@ -87,7 +88,7 @@ impl Fetch {
         let (mut i, ()) = open(i)?;
         let mut fetch = Self::default();
         loop {
-            (i, _) = spaces(i)?;
+            (i, ()) = spaces(i)?;
             if i.first() == Some(b')') {
                 let (i, ()) = close(i, outer)?;
                 return Ok((i, fetch));
@@ -103,7 +104,7 @@ impl Fetch {
     fn item<'a>(&mut self, i: Input<'a>) -> Parsed<'a, ()> {
         let (i, name) = name(i)?;
         let keyword = Keyword::new(name.bytes());
-        let (behind, _) = spaces(i)?;
+        let (behind, ()) = spaces(i)?;
         let rest = match keyword.as_bytes() {
             b"UID" => into(&mut self.uid, number(behind)?),
             b"FLAGS" => into(&mut self.flags, list(behind, Flag::parse)?),
@@ -149,7 +150,7 @@ impl Fetch {
     fn section<'a>(&mut self, i: Input<'a>, is_binary: bool) -> Result<Input<'a>, nom::Err<()>> {
         let (i, section) = Section::parse(i)?;
         let (i, origin) = opt((char('<'), number, char('>'))).parse(i)?;
-        let (i, _) = spaces(i)?;
+        let (i, ()) = spaces(i)?;
         let (rest, data) = ndata(i)?;
         self.sections.push(Body {
             section,
@@ -183,7 +184,7 @@ impl Fetch {
             let end = memchr::memchr(b']', rest.bytes()).ok_or(WRONG)?;
             rest = rest.after(end + 1);
         }
-        let (behind, _) = spaces(rest)?;
+        let (behind, ()) = spaces(rest)?;
         if !matches!(behind.first(), Some(b')') | None) {
             rest = value(behind)?.0;
         }
@@ -248,8 +249,9 @@ fn uid(items: &str) -> Option<u32> {
 }
 
 fn name(i: Input<'_>) -> Parsed<'_, Input<'_>> {
-    take_while1(|byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
-        .parse(i)
+    run(i, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+    })
 }
 
 fn into<'a, T>(to: &mut Option<T>, (rest, found): (Input<'a>, T)) -> Input<'a> {

@@ -16,17 +16,19 @@ pub(super) type Parsed<'a, T> = IResult<Input<'a>, T, ()>;
 /// The error of every parser.
 pub(super) const WRONG: Err<()> = Err::Error(());
 
-/// What was counted, for a whole response.
+/// A whole response, and what was counted in it.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct Counted<'a> {
+    whole: &'a Bytes,
     items: Cell<usize>,
     limit: Cell<Option<Limit>>,
     limits: Limits,
 }
 
-impl Counted {
-    pub(super) fn new(limits: Limits) -> Self {
+impl<'a> Counted<'a> {
+    pub(super) fn new(whole: &'a Bytes, limits: Limits) -> Self {
         Self {
+            whole,
             items: Cell::new(0),
             limit: Cell::new(None),
             limits,
@@ -43,39 +45,41 @@ impl Counted {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Input<'a> {
     rest: &'a [u8],
-    whole: &'a Bytes,
+    counted: &'a Counted<'a>,
     depth: u8,
-    counted: &'a Counted,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(whole: &'a Bytes, counted: &'a Counted) -> Self {
+    pub(super) fn new(counted: &'a Counted<'a>) -> Self {
         Self {
-            rest: whole,
-            whole,
-            depth: 0,
+            rest: counted.whole,
             counted,
+            depth: 0,
         }
     }
 
+    #[inline]
     pub(super) fn bytes(self) -> &'a [u8] {
         self.rest
     }
 
+    #[inline]
     pub(super) fn is_empty(self) -> bool {
         self.rest.is_empty()
     }
 
+    #[inline]
     pub(super) fn first(self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// As a text that shares the response's memory.
     pub(super) fn text(self) -> Text {
-        Text::from(self.whole.slice_ref(self.rest))
+        Text::of(self.rest, || self.counted.whole.slice_ref(self.rest))
     }
 
     /// The first bytes as one input, and the rest as another.
+    #[inline]
     pub(super) fn split(self, count: usize) -> (Self, Self) {
         let (taken, rest) = self.rest.split_at(count.min(self.rest.len()));
         (
@@ -87,6 +91,7 @@ impl<'a> Input<'a> {
         )
     }
 
+    #[inline]
     pub(super) fn after(self, count: usize) -> Self {
         self.split(count).1
     }

@@ -162,28 +162,30 @@ impl ResponseParser {
     /// Reads a response, as the [`Framer`](super::Framer) gives it. What comes of it shares its
     /// memory.
     pub fn parse(&self, response: Bytes) -> Response {
-        let counted = Counted::new(self.limits);
-        match self.response(Input::new(&response, &counted)) {
+        let counted = Counted::new(&response, self.limits);
+        let parsed = self.response(Input::new(&counted));
+        let limit = counted.limit();
+        match parsed {
             Ok((_, response)) => response,
             Err(_) => Response::Unknown {
-                limit: counted.limit(),
                 raw: Text::from(response),
+                limit,
             },
         }
     }
 
     fn response<'a>(&self, i: Input<'a>) -> Parsed<'a, Response> {
         if i.first() == Some(b'+') {
-            let (i, _) = spaces(i.after(1))?;
+            let (i, ()) = spaces(i.after(1))?;
             return Ok((i.after(usize::MAX), Response::Continue(i.text())));
         }
         if let Ok((i, _)) = tag::<_, _, ()>("* ").parse(i) {
-            let (i, _) = spaces(i)?;
+            let (i, ()) = spaces(i)?;
             let (rest, response) = match i.first() {
                 Some(b'0'..=b'9') => Self::numbered(i)?,
                 _ => self.untagged(i)?,
             };
-            let (rest, _) = spaces(rest)?;
+            let (rest, ()) = spaces(rest)?;
             return if rest.is_empty() {
                 Ok((rest, response))
             } else {
@@ -208,12 +210,12 @@ impl ResponseParser {
             b"RECENT" => (i, Response::Recent(number)),
             b"EXPUNGE" => (i, Response::Expunge(number)),
             b"FETCH" => {
-                let (i, (_, mut fetch)) = (spaces, Fetch::parse).parse(i)?;
+                let (i, ((), mut fetch)) = (spaces, Fetch::parse).parse(i)?;
                 fetch.number = Some(number);
                 (i, Response::Fetch(Box::new(fetch)))
             }
             b"UIDFETCH" => {
-                let (i, (_, mut fetch)) = (spaces, Fetch::parse).parse(i)?;
+                let (i, ((), mut fetch)) = (spaces, Fetch::parse).parse(i)?;
                 fetch.uid = Some(number);
                 (i, Response::Fetch(Box::new(fetch)))
             }
@@ -225,7 +227,7 @@ impl ResponseParser {
         if let Some(status) = status(i) {
             return Ok((i.after(usize::MAX), Response::Status(status)));
         }
-        let (i, (name, _)) = (keyword, spaces).parse(i)?;
+        let (i, (name, ())) = (keyword, spaces).parse(i)?;
         Ok(match name.as_bytes() {
             b"CAPABILITY" => (i.after(usize::MAX), Response::Capability(names(i))),
             b"ENABLED" => (i.after(usize::MAX), Response::Enabled(names(i))),
@@ -247,7 +249,7 @@ impl ResponseParser {
             b"THREAD" => made(threads(i)?, Response::Thread),
             b"VANISHED" => {
                 let (i, earlier) = opt(tag_no_case("(EARLIER)")).parse(i)?;
-                let (i, (_, uids)) = (spaces, set).parse(i)?;
+                let (i, ((), uids)) = (spaces, set).parse(i)?;
                 let earlier = earlier.is_some();
                 (i, Response::Vanished { earlier, uids })
             }
@@ -281,7 +283,7 @@ fn status(i: Input<'_>) -> Option<Status> {
         b"PREAUTH" => StatusKind::PreAuth,
         _ => return None,
     };
-    let (rest, _) = spaces(rest).ok()?;
+    let (rest, ()) = spaces(rest).ok()?;
     let (rest, code) = match Code::parse(rest) {
         Ok((rest, code)) => (spaces(rest).ok()?.0, Some(code)),
         Err(_) => (rest, None),

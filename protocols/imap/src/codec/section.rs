@@ -149,7 +149,7 @@ impl Section {
             b"TEXT" => (rest, Of::Text),
             b"MIME" => (rest, Of::Mime),
             b"HEADER.FIELDS" | b"HEADER.FIELDS.NOT" => {
-                let (rest, _) = spaces(rest)?;
+                let (rest, ()) = spaces(rest)?;
                 let (rest, fields) = list(rest, astring)?;
                 let is_not = name.as_bytes().ends_with(b"NOT");
                 (

@@ -49,13 +49,13 @@ impl Structure {
     pub(super) fn parse(i: Input<'_>) -> Parsed<'_, Self> {
         let outer = i;
         let (i, ()) = open(i)?;
-        let (i, _) = spaces(i)?;
+        let (i, ()) = spaces(i)?;
         let (i, structure) = if i.first() == Some(b'(') {
             Self::multipart(i)?
         } else {
             Self::single(i)?
         };
-        let (mut i, _) = spaces(i)?;
+        let (mut i, ()) = spaces(i)?;
         // Extensions that came later.
         while !matches!(i.first(), Some(b')') | None) {
             i = spaces(value(i)?.0)?.0;
@@ -105,10 +105,10 @@ impl Structure {
             && (structure.subtype.is("rfc822") || structure.subtype.is("global"))
         {
             // Some servers have a message in a message as if it were any file.
-            let (rest, _) = spaces(i)?;
+            let (rest, ()) = spaces(i)?;
             if rest.first() == Some(b'(') {
                 let (rest, envelope) = Envelope::parse(rest)?;
-                let (rest, _) = spaces(rest)?;
+                let (rest, ()) = spaces(rest)?;
                 let (rest, part) = Self::parse(rest)?;
                 structure.envelope = Some(Box::new(envelope));
                 structure.parts.push(part);
@@ -148,7 +148,7 @@ fn parameters(i: Input<'_>) -> Parsed<'_, Vec<(Text, Text)>> {
     }
     list(i, |i| {
         let (i, name) = nstring(i)?;
-        let (i, _) = spaces(i)?;
+        let (i, ()) = spaces(i)?;
         if i.first() == Some(b')') {
             return Ok((i, (name.unwrap_or_default(), Text::default())));
         }

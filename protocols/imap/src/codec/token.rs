@@ -5,8 +5,7 @@ use bytes::Bytes;
 use memchr::memchr2;
 use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1};
-use nom::character::complete::char;
+use nom::bytes::complete::tag;
 use nom::combinator::map;
 
 use super::input::{Input, Parsed, WRONG};
@@ -46,25 +45,44 @@ fn is_loose(byte: u8) -> bool {
     !matches!(byte, b' ' | b'(' | b')' | b'"' | b'{' | b'\r' | b'\n')
 }
 
-pub(super) fn spaces(i: Input<'_>) -> Parsed<'_, Input<'_>> {
-    take_while(|byte| byte == b' ').parse(i)
+/// Spaces, or none. Like all that follows of which there is much, it is written without combinators.
+#[expect(clippy::unnecessary_wraps, reason = "a parser like the others")]
+#[inline]
+pub(super) fn spaces(i: Input<'_>) -> Parsed<'_, ()> {
+    let mut i = i;
+    while i.first() == Some(b' ') {
+        i = i.after(1);
+    }
+    Ok((i, ()))
 }
 
 /// A space, or more.
+#[inline]
 pub(super) fn space(i: Input<'_>) -> Parsed<'_, ()> {
-    map(take_while1(|byte| byte == b' '), |_| ()).parse(i)
+    spaces(byte(i, b' ')?)
+}
+
+/// One byte.
+#[inline]
+pub(super) fn byte(i: Input<'_>, wanted: u8) -> Result<Input<'_>, nom::Err<()>> {
+    if i.first() == Some(wanted) {
+        Ok(i.after(1))
+    } else {
+        Err(WRONG)
+    }
 }
 
 /// `(`, and one level deeper.
+#[inline]
 pub(super) fn open(i: Input<'_>) -> Parsed<'_, ()> {
-    let (i, _) = char('(').parse(i)?;
-    Ok((i.deeper()?, ()))
+    Ok((byte(i, b'(')?.deeper()?, ()))
 }
 
 /// `)`, at the level of `outer`.
+#[inline]
 pub(super) fn close<'a>(i: Input<'a>, outer: Input<'a>) -> Parsed<'a, ()> {
-    let (i, _) = (spaces, char(')')).parse(i)?;
-    Ok((i.level(outer), ()))
+    let (i, ()) = spaces(i)?;
+    Ok((byte(i, b')')?.level(outer), ()))
 }
 
 /// Items in parentheses, with spaces between them, or without.
@@ -74,9 +92,10 @@ pub(super) fn list<'a, T>(
 ) -> Parsed<'a, Vec<T>> {
     let outer = i;
     let (mut i, ()) = open(i)?;
-    let mut items = Vec::new();
+    // Most have one.
+    let mut items = Vec::with_capacity(1);
     loop {
-        (i, _) = spaces(i)?;
+        (i, ()) = spaces(i)?;
         if i.first() == Some(b')') {
             return Ok((close(i, outer)?.0, items));
         }
@@ -88,12 +107,16 @@ pub(super) fn list<'a, T>(
 }
 
 /// `NIL`, not as the beginning of something longer.
+#[inline]
 pub(super) fn nil(i: Input<'_>) -> Parsed<'_, ()> {
-    let (rest, _) = tag_no_case("NIL").parse(i)?;
-    if rest.first().is_some_and(is_atom_char) {
+    let bytes = i.bytes();
+    let is_nil = bytes
+        .get(..3)
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"NIL"));
+    if !is_nil || bytes.get(3).is_some_and(|byte| is_atom_char(*byte)) {
         return Err(WRONG);
     }
-    Ok((rest, ()))
+    Ok((i.after(3), ()))
 }
 
 pub(super) fn number64(i: Input<'_>) -> Parsed<'_, u64> {
@@ -119,7 +142,19 @@ pub(super) fn number(i: Input<'_>) -> Parsed<'_, u32> {
 }
 
 pub(super) fn atom(i: Input<'_>) -> Parsed<'_, Input<'_>> {
-    take_while1(is_atom_char).parse(i)
+    run(i, is_atom_char)
+}
+
+/// Bytes of a kind, at least one.
+#[inline]
+pub(super) fn run(i: Input<'_>, is_it: impl Fn(u8) -> bool) -> Parsed<'_, Input<'_>> {
+    let bytes = i.bytes();
+    let end = bytes.iter().position(|byte| !is_it(*byte));
+    let (taken, rest) = i.split(end.unwrap_or(bytes.len()));
+    if taken.is_empty() {
+        return Err(WRONG);
+    }
+    Ok((rest, taken))
 }
 
 /// A name to decide by, in capitals.
@@ -151,13 +186,14 @@ impl Keyword {
 pub(super) fn keyword(i: Input<'_>) -> Parsed<'_, Keyword> {
     let is_name =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'=');
-    let (i, name) = take_while1(is_name).parse(i)?;
+    let (i, name) = run(i, is_name)?;
     Ok((i, Keyword::new(name.bytes())))
 }
 
 /// A quoted string.
+#[inline]
 pub(super) fn quoted(i: Input<'_>) -> Parsed<'_, Text> {
-    let (i, _) = char('"').parse(i)?;
+    let i = byte(i, b'"')?;
     let bytes = i.bytes();
     let first = memchr2(b'"', b'\\', bytes).ok_or(WRONG)?;
     if bytes[first] == b'"' {
@@ -219,7 +255,7 @@ pub(super) fn nstring(i: Input<'_>) -> Parsed<'_, Option<Text>> {
         if let Ok((rest, ())) = nil(i) {
             return Ok((rest, None));
         }
-        let (i, text) = take_while1(is_loose).parse(i)?;
+        let (i, text) = run(i, is_loose)?;
         Ok((i, Some(text.text())))
     }
 }
@@ -234,9 +270,11 @@ pub(super) fn ndata(i: Input<'_>) -> Parsed<'_, Option<Data>> {
 
 /// An atom or a string.
 pub(super) fn astring(i: Input<'_>) -> Parsed<'_, Text> {
-    match i.first() {
-        Some(b'"' | b'{') => string(i),
-        _ => map(take_while1(is_loose), |text: Input<'_>| text.text()).parse(i),
+    if let Some(b'"' | b'{') = i.first() {
+        string(i)
+    } else {
+        let (i, text) = run(i, is_loose)?;
+        Ok((i, text.text()))
     }
 }
 
@@ -258,7 +296,7 @@ pub(super) fn value(i: Input<'_>) -> Parsed<'_, Input<'_>> {
             Some(b'"') => quoted(at)?.0,
             Some(b'{') => literal(at)?.0,
             Some(b'~') if at.bytes().starts_with(b"~{") => literal(at)?.0,
-            Some(byte) if is_loose(byte) => take_while1(is_loose).parse(at)?.0,
+            Some(byte) if is_loose(byte) => run(at, is_loose)?.0,
             _ => return Err(WRONG),
         };
         if depth == 0 {
