@@ -33,7 +33,7 @@ pub fn codec(data: &[u8]) {
         },
         _ => Limits {
             max_depth: 3,
-            max_items: 6,
+            max_items: 60,
             ..Limits::default()
         },
     };
@@ -275,6 +275,33 @@ mod tests {
         deep.extend(std::iter::repeat_n(b'(', 100_000));
         deep.extend_from_slice(b"\r\n");
         codec(&deep);
+    }
+
+    /// What is said in few bytes and would take many to keep.
+    #[test]
+    fn memory_is_not_given_away() {
+        let parser = ResponseParser::new(Limits::default());
+        for (head, item) in [
+            ("* 1 FETCH (BODYSTRUCTURE (", "(\"\")"),
+            ("* 1 FETCH (ENVELOPE (NIL NIL (", "()"),
+            ("* 1 FETCH (FLAGS (", "a "),
+            ("* STATUS a (", "X 1 "),
+            ("* THREAD (", "()"),
+        ] {
+            let mut response = head.as_bytes().to_vec();
+            response.extend(item.as_bytes().repeat(100_000));
+            let response = parser.parse(response.into());
+            let Response::Unknown { limit, .. } = response else {
+                panic!("{head}");
+            };
+            assert_eq!(limit, Some(Limit::Items), "{head}");
+        }
+        let mut names = b"* CAPABILITY".to_vec();
+        names.extend((0..100_000).flat_map(|name| format!(" {name}").into_bytes()));
+        let Response::Capability(names) = parser.parse(names.into()) else {
+            panic!("they are read");
+        };
+        assert_eq!(names.iter().count(), 1000);
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::codec::{
 use crate::core::{Outcome, Selected, Server};
 use crate::error::{RequestError, SessionError};
 
+/// How many messages a search may find.
+const MAX_FOUND: u64 = 1 << 20;
+
 /// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
 ///
 /// Requests are sent in the order in which they were asked for, many at a time where the server's
@@ -125,7 +128,7 @@ impl Client {
         self.request(Command::Unselect).await.map(drop)
     }
 
-    /// The UIDs of the messages that match, in the server's order.
+    /// The UIDs of the messages that match, in the server's order: at most a million.
     ///
     /// ```no_run
     /// # use jackfield_imap::client::Client;
@@ -153,7 +156,17 @@ impl Client {
                 Response::Search { numbers, .. } | Response::Sort { numbers, .. } => {
                     found.extend(numbers);
                 }
-                Response::Esearch(esearch) => found.extend(esearch.numbers()),
+                Response::Esearch(esearch) => {
+                    // A few bytes can stand for billions.
+                    if esearch
+                        .all
+                        .as_ref()
+                        .is_some_and(|all| all.count() > MAX_FOUND)
+                    {
+                        return Err(RequestError::TooLarge);
+                    }
+                    found.extend(esearch.numbers());
+                }
                 _ => {}
             }
         }

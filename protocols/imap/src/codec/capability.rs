@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// No server has as many.
+const MAX_NAMES: usize = 1000;
+
 /// What a server says it can do, in capitals and in order.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Capabilities(Vec<Box<str>>);
@@ -13,7 +16,7 @@ impl Capabilities {
                 .to_ascii_uppercase()
                 .into_boxed_str()
         };
-        let mut names: Vec<_> = names.into_iter().map(capital).collect();
+        let mut names: Vec<_> = names.into_iter().take(MAX_NAMES).map(capital).collect();
         names.sort_unstable();
         names.dedup();
         Self(names)

@@ -169,21 +169,22 @@ pub struct Esearch {
 }
 
 impl Esearch {
-    /// All that match, in ascending order as a rule; at most 16 million, whatever the server claims.
+    /// All that match, in ascending order as a rule. A set is short however many are in it: see
+    /// [`SequenceSet::count`] first.
     pub fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
-        let all = self.all.iter().flat_map(SequenceSet::iter);
-        all.take(1 << 24)
+        self.all.iter().flat_map(SequenceSet::iter)
     }
 }
 
-/// A message and what answers it, as THREAD tells (RFC 5256).
+/// A conversation, or a branch of one, as THREAD tells (RFC 5256).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Thread {
-    /// The message; `None` where the thread's root is not among those that were searched.
-    pub number: Option<u32>,
-    /// What answers it.
-    pub answers: Vec<Self>,
+    /// Messages, each of which answers the one before it. There is none where a conversation's
+    /// beginning is not among those that were searched.
+    pub numbers: Vec<u32>,
+    /// What answers the last of them, where there are several answers.
+    pub branches: Vec<Self>,
 }
 
 /// How names are written, which the session knows.
@@ -374,7 +375,7 @@ pub(super) fn found(mut i: Input<'_>) -> Parsed<'_, (Vec<u32>, Option<u64>)> {
                 return Ok((i, (numbers, Some(modseq))));
             }
             Some(_) => {
-                i.count()?;
+                i.count_number()?;
                 let (rest, number) = number(i)?;
                 numbers.push(number);
                 i = rest;
@@ -437,39 +438,24 @@ pub(super) fn threads(mut i: Input<'_>) -> Parsed<'_, Vec<Thread>> {
 fn thread(i: Input<'_>) -> Parsed<'_, Thread> {
     let outer = i;
     let (mut i, ()) = open(i)?;
-    let mut line = Vec::new();
-    let mut answers = Vec::new();
+    let mut thread = Thread::default();
     loop {
         (i, ()) = spaces(i)?;
-        match i.first() {
-            Some(b')') => break,
+        i = match i.first() {
+            Some(b')') => return Ok((close(i, outer)?.0, thread)),
             Some(b'(') => {
                 i.count()?;
-                let (rest, answer) = thread(i)?;
-                answers.push(answer);
-                i = rest;
+                let (rest, branch) = self::thread(i)?;
+                thread.branches.push(branch);
+                rest
             }
-            _ if answers.is_empty() => {
-                i.count()?;
+            _ if thread.branches.is_empty() => {
+                i.count_number()?;
                 let (rest, number) = number(i)?;
-                line.push(number);
-                // A line of answers is as deep as it is long.
-                i = rest.deeper()?;
+                thread.numbers.push(number);
+                rest
             }
             _ => return Err(WRONG),
-        }
-    }
-    let (i, ()) = close(i, outer)?;
-    let last = line.pop();
-    let mut thread = Thread {
-        number: last,
-        answers,
-    };
-    while let Some(number) = line.pop() {
-        thread = Thread {
-            number: Some(number),
-            answers: vec![thread],
         };
     }
-    Ok((i, thread))
 }

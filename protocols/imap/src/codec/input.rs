@@ -16,6 +16,9 @@ pub(super) type Parsed<'a, T> = IResult<Input<'a>, T, ()>;
 /// The error of every parser.
 pub(super) const WRONG: Err<()> = Err::Error(());
 
+/// As many numbers an item counts for.
+const ITEM: usize = 16;
+
 /// A whole response, and what was counted in it.
 #[derive(Debug)]
 pub(super) struct Counted<'a> {
@@ -96,9 +99,18 @@ impl<'a> Input<'a> {
         self.split(count).1
     }
 
-    /// One item more.
+    /// A number more, which takes hardly more memory than its digits.
+    pub(super) fn count_number(self) -> Result<(), Err<()>> {
+        self.count_as(1)
+    }
+
+    /// An item more: what is known of it takes much more than what is said.
     pub(super) fn count(self) -> Result<(), Err<()>> {
-        let items = self.counted.items.get() + 1;
+        self.count_as(ITEM)
+    }
+
+    fn count_as(self, weight: usize) -> Result<(), Err<()>> {
+        let items = self.counted.items.get() + weight;
         self.counted.items.set(items);
         if items > self.counted.limits.max_items {
             self.counted.limit.set(Some(Limit::Items));

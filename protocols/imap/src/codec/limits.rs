@@ -18,9 +18,10 @@ pub struct Limits {
     /// is reached are told as [`Data::Absent`](super::Data::Absent). Default: 4 MiB.
     pub max_literals: usize,
     /// How deep parentheses may be nested: a BODYSTRUCTURE or a THREAD that is deeper becomes
-    /// unknown. Default: 32.
+    /// unknown. Default: 64.
     pub max_depth: u8,
-    /// How many items one response may list; one with more becomes unknown. Default: 1,000,000.
+    /// How many numbers one response may list; an address, a flag, a part or any other item counts for
+    /// sixteen. One with more becomes unknown. Default: 1,000,000.
     pub max_items: usize,
 }
 
@@ -30,7 +31,7 @@ impl Default for Limits {
             max_line: 4 << 20,
             max_literal: 1 << 20,
             max_literals: 4 << 20,
-            max_depth: 32,
+            max_depth: 64,
             max_items: 1_000_000,
         }
     }

@@ -87,6 +87,12 @@ impl SequenceSet {
         known.flat_map(|&(from, to)| from..=to)
     }
 
+    /// How many numbers are in it; those of `*` are not counted.
+    pub fn count(&self) -> u64 {
+        let known = self.0.iter().filter(|range| range.1 != STAR);
+        known.map(|&(from, to)| u64::from(to - from) + 1).sum()
+    }
+
     /// How many ranges it is written in.
     pub fn ranges(&self) -> usize {
         self.0.len()

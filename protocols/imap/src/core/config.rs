@@ -52,6 +52,9 @@ pub struct Config {
     /// one with more fails with [`RequestError::TooLarge`](crate::RequestError::TooLarge).
     /// Default: 10,000.
     pub max_answers: usize,
+    /// How many bytes of responses may be an answer that is given as a whole; one with more fails in
+    /// the same way. Default: 16 MiB.
+    pub max_answer_bytes: usize,
     /// How much the server may make this side keep of one response.
     pub limits: Limits,
 }
@@ -76,6 +79,7 @@ impl Config {
             request_capacity: 100,
             max_in_flight: 16,
             max_answers: 10_000,
+            max_answer_bytes: 16 << 20,
             limits: Limits::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use jackfield_socket::time::Instant;
 
+use super::config::Config;
 use super::event::{Event, SessionEvent};
 use super::pending::{Pending, Purpose, tag_number};
 use super::session::{Session, Stage, bye};
@@ -97,7 +98,7 @@ impl Session {
             };
             return self.fail(pending, error);
         }
-        if pending.answers > self.config.max_answers && !is_streamed(&pending.command) {
+        if is_too_large(&self.config, pending) {
             return self.fail(pending, RequestError::TooLarge);
         }
         if let (Some(id), false) = (pending.id(), pending.is_abandoned) {
@@ -210,21 +211,25 @@ impl Session {
             return Some(response);
         };
         pending.answers += 1;
+        pending.answer_bytes += self.length;
         pending.since = now;
         if let (Purpose::Login, Response::Id(id)) = (pending.purpose, &response) {
             self.server.id.clone_from(id);
             return None;
         }
-        let is_too_many =
-            pending.answers > self.config.max_answers && !is_streamed(&pending.command);
-        if let (Some(id), false, false) = (pending.id(), pending.is_abandoned, is_too_many) {
+        let (id, is_abandoned) = (pending.id(), pending.is_abandoned);
+        let is_too_large = is_too_large(&self.config, pending);
+        if let (Some(id), false, false) = (id, is_abandoned, is_too_large) {
             self.tell(SessionEvent::Answer(id, Box::new(response)));
         }
         None
     }
 }
 
-/// Whether the parts of an answer are given one by one, so that there may be any number.
-fn is_streamed(command: &Command) -> bool {
-    matches!(command, Command::Fetch { .. })
+/// Whether an answer has more parts than are kept. Those of a FETCH are given one by one, so that there
+/// may be any number.
+fn is_too_large(config: &Config, pending: &Pending) -> bool {
+    let is_streamed = matches!(pending.command, Command::Fetch { .. });
+    let is_many = pending.answers > config.max_answers;
+    !is_streamed && (is_many || pending.answer_bytes > config.max_answer_bytes)
 }

@@ -36,6 +36,8 @@ pub(super) struct Pending {
     pub(super) tag: u64,
     /// How many responses were parts of its answer.
     pub(super) answers: usize,
+    /// How long they were together.
+    pub(super) answer_bytes: usize,
     /// Nobody waits for it any more: what it brings is dropped.
     pub(super) is_abandoned: bool,
 }
@@ -50,6 +52,7 @@ impl Pending {
             since: now,
             tag: 0,
             answers: 0,
+            answer_bytes: 0,
             is_abandoned: false,
         }
     }

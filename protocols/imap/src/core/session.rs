@@ -59,6 +59,8 @@ pub struct Session {
     pub(super) idle: Idle,
     /// When whoever waits is told that nobody reads; `None` while somebody does.
     unread_by: Option<Instant>,
+    /// How long the response is that is being taken.
+    pub(super) length: usize,
     /// When something last came.
     pub(super) heard: Option<Instant>,
     /// Why the connection has to end, and since when that is known.
@@ -130,6 +132,7 @@ impl Session {
             reader: None,
             idle: Idle::default(),
             unread_by: None,
+            length: 0,
             heard: None,
             doomed: None,
         }
@@ -493,6 +496,7 @@ impl StreamCore for Session {
         {
             match frame {
                 Frame::Response(response) => {
+                    self.length = response.len();
                     let response = self.parser.parse(response);
                     self.take(now, response)?;
                 }
