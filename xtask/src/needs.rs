@@ -27,6 +27,13 @@ pub(crate) enum Need {
     },
     /// Those of `tests/support/python`, in the target folder's `python`.
     PythonPackages,
+    /// Packages of a suite of Debian, with all that they depend on, in a root of this name in the target
+    /// folder's `roots`: what can't be installed beside others, or not on this machine.
+    Unpacked {
+        name: &'static str,
+        suite: &'static str,
+        packages: &'static [&'static str],
+    },
 }
 
 /// ring's C code is compiled for WebAssembly by clang; gcc can't.
@@ -52,6 +59,14 @@ pub(crate) const CXX: Need = Need::Program("c++", "g++");
 /// The Chromium that the tests were last run with. One of some versions earlier lets nobody grant an
 /// Isolated Web App what it needs for a server on the same machine.
 const CHROMIUM_VERSION: u32 = 156;
+
+/// A mail server that can be made to end a message where it does not: as a package, it conflicts with every
+/// other one.
+pub(crate) const POSTFIX: Need = Need::Unpacked {
+    name: "postfix",
+    suite: "bookworm",
+    packages: &["postfix"],
+};
 
 /// Servers and clients in JavaScript, and the compiler of TypeScript.
 pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
@@ -85,6 +100,11 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
             Need::Chromium => chromium()?,
             Need::NodePackages { lists, to } => node_packages(lists, to)?,
             Need::PythonPackages => python_packages()?,
+            Need::Unpacked {
+                name,
+                suite,
+                packages,
+            } => unpacked(name, suite, packages)?,
         }
     }
     Ok(())
@@ -228,6 +248,29 @@ fn python_packages() -> Result<()> {
         &mut command(&pip, &["install", "--quiet", "--requirement", &list]),
     )?;
     fs::copy(&from, to.join(LIST))?;
+    Ok(())
+}
+
+/// Packages in a root of their own; once, until their list or the script that unpacks them is another one.
+fn unpacked(name: &str, suite: &str, packages: &[&str]) -> Result<()> {
+    let script = root().join("tests/support/unpack.sh");
+    let to = target_folder()?.join("roots").join(name);
+    let recipe = format!(
+        "{suite} {}\n{}",
+        packages.join(" "),
+        fs::read_to_string(&script)?
+    );
+    let mark = to.join("recipe");
+    if fs::read_to_string(&mark).is_ok_and(|it| it == recipe) {
+        return Ok(());
+    }
+    if !is_installed("apt-get") || !is_root() {
+        bail!("{name} is unpacked from Debian's packages, by root: run this as root, on Debian");
+    }
+    let (script, folder) = (script.display().to_string(), to.display().to_string());
+    let arguments = [&[&*script, suite, &*folder], packages].concat();
+    quietly(&format!("unpacking {name}"), &mut command("sh", &arguments))?;
+    fs::write(mark, recipe)?;
     Ok(())
 }
 

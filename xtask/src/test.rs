@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::fuzz;
 use crate::needs::{
     self, ATHEME, CLANG, CURL, CXX, DOVECOT, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD,
-    NODE_SERVERS, Need,
+    NODE_SERVERS, Need, POSTFIX,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root, target_folder};
@@ -66,6 +66,7 @@ const STAGES: &[Stage] = &[
             MOSQUITTO,
             LIBCOAP,
             IP,
+            POSTFIX,
             NODE_SERVERS,
             Need::PythonPackages,
         ],

@@ -7,6 +7,7 @@ pub mod coap;
 pub mod kept;
 pub mod mqtt;
 pub mod scenario;
+pub mod smtp;
 pub mod user;
 
 use std::net::SocketAddr;

@@ -6,6 +6,7 @@
 
 pub mod aedes;
 pub mod aiocoap;
+pub mod aiosmtpd;
 pub mod atheme;
 pub mod certs;
 pub mod chromium;
@@ -21,9 +22,11 @@ pub mod mqtt_broker;
 pub mod namespace;
 pub mod ngircd;
 pub mod node_coap;
+pub mod postfix;
 pub mod process;
 pub mod proxy;
 pub mod runtimes;
 pub mod site;
+pub mod unpacked;
 pub mod websocket;
 pub mod workspace;
