@@ -125,6 +125,22 @@ pub fn content(data: &[u8]) {
     data.chunks(5).for_each(|piece| survey.take(piece));
     assert_eq!(survey.size(), normal.len() as u64);
     assert_eq!(survey.raw_size(), data.len() as u64);
+    let blind = |size: usize| {
+        let (mut content, mut out) = (Content::new(Framing::Chunks).without_bcc(), Vec::new());
+        let mut survey = Survey::default().without_bcc();
+        for piece in data.chunks(size) {
+            content.write(piece, &mut out);
+            survey.take(piece);
+        }
+        content.end(&mut out);
+        assert_eq!(survey.size(), out.len() as u64);
+        out
+    };
+    let whole = blind(data.len().max(1));
+    ends_as_it_must(&whole);
+    assert!(whole.len() <= normal.len());
+    assert_eq!(whole, blind(1), "it depends on its pieces");
+    assert_eq!(whole, blind(3), "it depends on its pieces");
     for framing in [Framing::Dots, Framing::Chunks, Framing::Binary] {
         let whole = carried(framing, data, data.len().max(1));
         for piece in [1, 2, 3, 7] {
@@ -454,12 +470,18 @@ mod tests {
     fn any_bytes_are_read_or_refused() {
         let mut random = fastrand::Rng::with_seed(1);
         let alphabet = b"2250  --..\r\n\r\n\0ab@@<>\"\\[]:\x1b\xc3\xa9\xff+=";
+        let headers = b"bcC: \r\n\n.";
         for _ in 0..20_000 {
             let length = random.usize(..120);
             let data: Vec<u8> = (0..length)
                 .map(|_| alphabet[random.usize(..alphabet.len())])
                 .collect();
             codec(&data);
+            content(&data);
+            let length = random.usize(..40);
+            let data: Vec<u8> = (0..length)
+                .map(|_| headers[random.usize(..headers.len())])
+                .collect();
             content(&data);
         }
     }

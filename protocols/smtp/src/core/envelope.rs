@@ -29,6 +29,9 @@ pub struct Envelope {
     /// `SMTPUTF8`. Anything else that the server does not offer fails the request: nothing is left out
     /// silently.
     pub parameters: MailParameters,
+    /// Whether the headers Bcc and Resent-Bcc stay in the message. Default: they are taken out on the
+    /// way, since most servers send them on. What is binary is not changed in any case.
+    pub keep_bcc: bool,
 }
 
 impl Envelope {
@@ -38,6 +41,7 @@ impl Envelope {
             from,
             recipients: recipients.into_iter().collect(),
             parameters: MailParameters::default(),
+            keep_bcc: false,
         }
     }
 }

@@ -42,8 +42,11 @@ impl Body {
     }
 
     /// What is known of content that is whole.
-    pub(super) fn survey(content: &Bytes) -> Survey {
+    pub(super) fn survey(content: &Bytes, keeps_bcc: bool) -> Survey {
         let mut survey = Survey::default();
+        if !keeps_bcc {
+            survey = survey.without_bcc();
+        }
         survey.take(content);
         survey
     }

@@ -1,6 +1,7 @@
 //! A session: what waits, over which connection it is sent, and what became of it.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use jackfield_sasl::Credentials;
 use jackfield_socket::driver::{Core, StreamCore};
@@ -18,7 +19,6 @@ use crate::error::{RequestError, SessionError};
 /// ([`OutcomeUnknown`](RequestError::OutcomeUnknown)) and is never sent again. One whose end had not
 /// left was not sent; it is begun again, once, where the connection had served before and may have been
 /// dead when it was used again, or where it was only queued up behind another.
-#[derive(Debug)]
 pub struct Session {
     config: Config,
     waiting: VecDeque<Job>,
@@ -181,6 +181,15 @@ impl Session {
     }
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("waiting", &self.waiting.len())
+            .field("has_stream", &self.stream.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Core for Session {
     type Event = SessionEvent;
     type Error = SessionError;
@@ -269,5 +278,34 @@ impl StreamCore for Session {
         }
         let (config, events) = (&self.config, &mut self.events);
         stream.write(now, config, &mut self.waiting, events, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use jackfield_socket::time;
+
+    use crate::core::Security;
+
+    #[test]
+    fn what_is_about_to_be_said_is_not_shown() {
+        let mut config = Config::new("client.example".parse().expect("a domain"));
+        config.security = Security::Tls;
+        config.credentials = Credentials::password("ada", "correct horse").ok();
+        let (mut session, now) = (Session::new(config), time::now());
+        session.opened(now);
+        session
+            .receive(now, b"220 a\r\n250-a\r\n250 AUTH PLAIN\r\n")
+            .expect("taken");
+        let shown = format!("{session:?}");
+        let mut said = Vec::new();
+        session.transmit(now, &mut said);
+        assert!(said.ends_with(b"AUTH PLAIN AGFkYQBjb3JyZWN0IGhvcnNl\r\n"));
+        // As text, or as the numbers of its bytes.
+        for secret in ["horse", "AGFkYQ", "65, 71, 70"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 }

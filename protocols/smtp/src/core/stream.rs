@@ -47,7 +47,7 @@ impl Job {
     }
 }
 
-#[derive(Debug)]
+/// It has no `Debug`: what is said next may be a password.
 pub(super) struct Stream {
     phase: Phase,
     replies: Replies,
@@ -74,7 +74,6 @@ pub(super) struct Stream {
     is_reading: bool,
 }
 
-#[derive(Debug)]
 enum Phase {
     Greeting,
     /// EHLO was said, or HELO in its place.

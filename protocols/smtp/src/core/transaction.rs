@@ -139,7 +139,7 @@ impl Transaction {
         }
         let source = match body.0 {
             Given::Whole(content) => {
-                let survey = Body::survey(&content);
+                let survey = Body::survey(&content, envelope.keep_bcc);
                 let is_binary = envelope.parameters.body == Some(BodyKind::BinaryMime);
                 if survey.has_nul() && !is_binary {
                     return Err(RequestError::Nul);
@@ -263,14 +263,16 @@ impl Transaction {
                 out.append(&mut chunk);
                 Wrote::Asked(Awaited::Chunk)
             }
+            // The last chunk says that all of them are a message: not before all were taken.
+            Source::Streamed { is_over: true, .. }
+                if framing != Framing::Dots && self.outstanding > 0 =>
+            {
+                Wrote::Nothing
+            }
             Source::Streamed { is_over: true, .. } => {
                 let mut end = Vec::new();
                 writer.end(&mut end);
                 if framing != Framing::Dots {
-                    // The last chunk says that all of them are a message: not before all were taken.
-                    if self.outstanding > 0 {
-                        return Wrote::Nothing;
-                    }
                     Command::Bdat(end.len() as u64, true).encode(out);
                 }
                 out.append(&mut end);

@@ -32,6 +32,9 @@ impl Transaction {
             _ => Framing::Dots,
         };
         self.content = Content::new(self.framing);
+        if !self.envelope.keep_bcc {
+            self.content = self.content.clone().without_bcc();
+        }
         self.is_each = config.protocol == Protocol::Lmtp;
         Ok(())
     }
