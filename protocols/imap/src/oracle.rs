@@ -181,8 +181,12 @@ pub fn command(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use jackfield_corpora::hold;
+    use jackfield_socket::driver::StreamCore as _;
+    use jackfield_socket::time;
 
     use super::*;
+    use crate::codec::{Item, Messages, Section};
+    use crate::core::{Channel, Config, Credentials, Session};
 
     /// What the fuzz targets begin with, and what they have found.
     #[test]
@@ -302,6 +306,49 @@ mod tests {
             panic!("they are read");
         };
         assert_eq!(names.iter().count(), 1000);
+    }
+
+    /// A response of very many literals takes no more time than one of as many bytes.
+    #[test]
+    fn many_literals_are_read_once() {
+        let credentials = Credentials::password("ada", "secret").expect("credentials");
+        let mut config = Config::new(credentials);
+        config.id.clear();
+        let mut session = Session::new(config);
+        let now = time::now();
+        session.opened(now, Channel::encrypted());
+        let say = |session: &mut Session, text: &[u8]| {
+            session.receive(now, text).expect("it goes on");
+        };
+        say(&mut session, b"* OK [CAPABILITY IMAP4rev1] hello\r\n");
+        // Nobody who looks at it sees the password that waits to be sent.
+        let shown = format!("{session:?}");
+        let secret = "secret".bytes().map(|byte| byte.to_string());
+        let secret: Vec<String> = secret.collect();
+        assert!(
+            !shown.contains("secret") && !shown.contains(&secret.join(", ")),
+            "{shown}"
+        );
+        say(&mut session, b"A1 OK [CAPABILITY IMAP4rev1] welcome\r\n");
+        let select = Command::Select {
+            mailbox: MailboxName::inbox(),
+            read_only: true,
+            condstore: false,
+        };
+        session.request(now, select).expect("it is taken");
+        say(&mut session, b"A2 OK done\r\n");
+        let read = Command::Fetch {
+            messages: Messages::Uids(SequenceSet::everything()),
+            items: vec![Item::body(Section::all())],
+            changed_since: None,
+        };
+        session
+            .read(now, read, Section::all())
+            .expect("it is taken");
+        let mut response = b"* 1 FETCH (X (".to_vec();
+        response.extend(b"BODY[] {0}\r\n ".repeat(200_000));
+        response.extend_from_slice(b"))\r\n");
+        say(&mut session, &response);
     }
 
     #[test]

@@ -538,6 +538,45 @@ async fn whoever_reads_no_events_learns_so_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_asks_behind_what_is_unread_learns_so_in_time() {
+    let mut config = config();
+    config.stream_capacity = 1;
+    let (world, mut server) = selected(config, PREAUTH).await;
+    let messages = world.client.fetch(uids("1:9"), [Item::Size]).await;
+    let mut messages = messages.expect("it runs");
+    server.hears("A2 UID FETCH 1:9 (UID RFC822.SIZE)").await;
+    for uid in 1..10 {
+        server
+            .say(&format!("* {uid} FETCH (UID {uid} RFC822.SIZE 5)\r\n"))
+            .await;
+        time::sleep(Duration::from_millis(100)).await;
+    }
+    let first = messages.next().await.expect("no error");
+    assert_eq!(first.and_then(|first| first.uid), Some(1));
+    let read = world.ask(|client| async move { client.read(1, Section::all()).await });
+    let read = read.await.expect("no panic");
+    assert_eq!(read.expect_err("it stands behind"), RequestError::TimedOut);
+    // What has come can be read, and the client goes on.
+    let mut told = 1;
+    while let Ok(Some(_)) = messages.next().await {
+        told += 1;
+    }
+    assert!(told > 1, "only {told}");
+    drop(messages);
+    server.say("A2 OK done\r\n").await;
+    let noop = world.ask(|client| async move { client.noop().await });
+    loop {
+        let line = server.line().await;
+        let (tag, command) = line.split_once(' ').expect("a command");
+        server.say(&format!("{tag} OK done\r\n")).await;
+        if command == "NOOP" {
+            break;
+        }
+    }
+    assert_eq!(noop.await.expect("no panic"), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_starttls_nothing_of_the_plaintext_counts() {
     let authority = Authority::new();
     let roots = Certificates::from_pem(authority.pem().as_bytes()).expect("a root");

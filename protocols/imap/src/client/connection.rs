@@ -128,11 +128,11 @@ impl Protocol for Imap {
             },
             Action::Fetch(command, parts) => match core.request(now, command) {
                 Ok(id) => self.asked.push((id, Asked::Messages(parts))),
-                Err(error) => self.undelivered.push_back((parts, Part::Done(Err(error)))),
+                Err(error) => self.give(parts, Part::Done(Err(error))),
             },
             Action::Read(command, section, parts) => match core.read(now, command, section) {
                 Ok(id) => self.asked.push((id, Asked::Text(parts, false))),
-                Err(error) => self.undelivered.push_back((parts, Part::Done(Err(error)))),
+                Err(error) => self.give(parts, Part::Done(Err(error))),
             },
             Action::Append {
                 command,
@@ -186,13 +186,13 @@ impl Protocol for Imap {
                 if let Some(Asked::Text(parts, has_begun)) = self.asker(id) {
                     *has_begun = true;
                     let parts = parts.clone();
-                    self.undelivered.push_back((parts, Part::Begins(size)));
+                    self.give(parts, Part::Begins(size));
                 }
             }
             SessionEvent::Piece(id, piece) => {
                 if let Some(Asked::Text(parts, _)) = self.asker(id) {
                     let parts = parts.clone();
-                    self.undelivered.push_back((parts, Part::Piece(piece)));
+                    self.give(parts, Part::Piece(piece));
                 }
             }
             SessionEvent::Wanted(id) => {
@@ -264,6 +264,21 @@ impl Imap {
         self.asked.get_mut(at).map(|(_, asked)| asked)
     }
 
+    /// Gives a part of an answer to whoever reads it, at once where there is room: nobody waits for
+    /// what others don't read.
+    fn give(&mut self, to: mpsc::Sender<Part>, part: Part) {
+        let is_behind = self
+            .undelivered
+            .iter()
+            .any(|(other, _)| other.same_channel(&to));
+        if is_behind {
+            return self.undelivered.push_back((to, part));
+        }
+        if let Err(mpsc::error::TrySendError::Full(part)) = to.try_send(part) {
+            self.undelivered.push_back((to, part));
+        }
+    }
+
     /// A part of an answer.
     fn answer(&mut self, core: &mut Session, id: RequestId, response: Response) {
         let (parts, found) = match (self.asker(id), response) {
@@ -296,7 +311,7 @@ impl Imap {
             return;
         }
         for part in found {
-            self.undelivered.push_back((parts.clone(), part));
+            self.give(parts.clone(), part);
         }
     }
 
@@ -310,7 +325,7 @@ impl Imap {
             }
             Asked::Messages(parts) | Asked::Text(parts, _) => {
                 let done = Part::Done(outcome.map(|_| ()));
-                self.undelivered.push_back((parts, done));
+                self.give(parts, done);
             }
         }
     }

@@ -189,6 +189,10 @@ impl Client {
     /// # }
     /// ```
     ///
+    /// Whoever waits for something else before all was read waits for what may stand behind it, and
+    /// gets [`RequestError::TimedOut`] within a minute: read on, take [`all`](Fetches::all), or ask from
+    /// another task.
+    ///
     /// A server may tell of one message several times. Texts that are larger than
     /// [`Limits::max_literal`](crate::codec::Limits::max_literal) are left out:
     /// [`read`](Self::read) reads them.
@@ -417,6 +421,10 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn namespaces(&self) -> Result<Namespaces, RequestError> {
+        if self.server().is_none() {
+            // Until somebody is logged in, nothing is known of the server.
+            self.noop().await?;
+        }
         self.needs("NAMESPACE")?;
         let parts = self.request(Command::Namespace).await?.parts;
         let found = parts.into_iter().find_map(|part| match part {

@@ -28,6 +28,8 @@ pub(super) struct Pending {
     pub(super) command: Command,
     /// The section whose text is given piece by piece.
     pub(super) reads: Option<Section>,
+    /// Whether that has begun.
+    pub(super) has_begun: bool,
     /// Of an APPEND: the message, where it is known.
     pub(super) message: Vec<Bytes>,
     /// When it was asked for, or sent, or last heard of.
@@ -48,6 +50,7 @@ impl Pending {
             purpose,
             command,
             reads: None,
+            has_begun: false,
             message: Vec::new(),
             since: now,
             tag: 0,

@@ -1,6 +1,7 @@
 //! A session: what is asked for waits, goes out and is answered, over one connection or several.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,12 +22,13 @@ use crate::error::{EndedBy, RequestError, SessionError};
 /// After so long without anyone who reads what is told, nobody is left waiting for what may stand
 /// behind it.
 const UNREAD: Duration = Duration::from_secs(30);
+/// How long a response may be before the text that somebody reads, in bytes.
+const MAX_HEAD: usize = 2048;
 /// So much of a response is a sign of life, though it is not whole.
 const LONG_RESPONSE: usize = 64 * 1024;
 
 /// The client's side of IMAP. It outlives its connections: [`opened`](Self::opened) and
 /// [`lost`](Self::lost) tell it of them.
-#[derive(Debug)]
 pub struct Session {
     pub(super) config: Config,
     framer: Framer,
@@ -291,9 +293,14 @@ impl Session {
     /// Whoever waits for an answer is told that it did not come: nobody reads what may stand before
     /// it.
     fn give_up(&mut self) {
+        for pending in std::mem::take(&mut self.waiting) {
+            self.fail(&pending, RequestError::TimedOut);
+        }
         for at in 0..self.in_flight.len() {
             let pending = &mut self.in_flight[at];
-            if let (Some(id), false, None) = (pending.id(), pending.is_abandoned, &pending.reads) {
+            // Whoever has begun to read a text is the one to read on.
+            let is_waiting = !pending.is_abandoned && !pending.has_begun;
+            if let (Some(id), true) = (pending.id(), is_waiting) {
                 pending.is_abandoned = true;
                 self.tell(SessionEvent::Completed(id, Err(RequestError::TimedOut)));
             }
@@ -352,13 +359,20 @@ impl Session {
 
     /// A literal begins: perhaps somebody reads it.
     fn literal(&mut self, size: u64) {
-        let Some(head) = crate::codec::Fetch::head(self.framer.head()) else {
+        // Only a head that is looked at once, and is short, is looked at.
+        let reads = self.in_flight.iter().any(|pending| pending.reads.is_some());
+        let head = self.framer.head();
+        if !reads || head.len() > MAX_HEAD {
+            return;
+        }
+        let Some(head) = crate::codec::Fetch::head(head) else {
             return;
         };
-        let reads = |pending: &&Pending| pending.reads_at(&head);
-        let Some(reader) = self.in_flight.iter().find(reads) else {
+        let reads = |pending: &&mut Pending| pending.reads_at(&head);
+        let Some(reader) = self.in_flight.iter_mut().find(reads) else {
             return;
         };
+        reader.has_begun = true;
         self.reader = reader.id().filter(|_| !reader.is_abandoned);
         self.framer.stream();
         if let Some(reader) = self.reader {
@@ -383,6 +397,18 @@ impl Session {
 
     fn is_offline(&self) -> bool {
         self.stage == Stage::Offline
+    }
+}
+
+impl fmt::Debug for Session {
+    /// What waits to be sent may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("stage", &self.stage)
+            .field("mailbox", &self.mailbox)
+            .field("in_flight", &self.in_flight)
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
     }
 }
 
