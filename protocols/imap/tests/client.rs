@@ -13,7 +13,7 @@ use jackfield_sim::{Network, SimHost, SimListener, SimStream};
 use jackfield_socket::{ByteStream, ListenOptions, TcpConnect, TcpListen, TcpListener, time};
 use jackfield_testing::certs::Authority;
 use jackfield_tls::{
-    Certificates, Identity, StartTls, TlsAcceptor, TlsConfig, TlsConnector, TlsServerConfig,
+    Certificates, Identity, StartTls, Tls, TlsAcceptor, TlsConfig, TlsConnector, TlsServerConfig,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::task::JoinHandle;
@@ -576,8 +576,8 @@ async fn whoever_asks_behind_what_is_unread_learns_so_in_time() {
     assert_eq!(noop.await.expect("no panic"), Ok(()));
 }
 
-#[tokio::test(start_paused = true)]
-async fn after_starttls_nothing_of_the_plaintext_counts() {
+/// TLS of both sides, for a server of the tests.
+fn tls() -> (TlsConnector, TlsAcceptor) {
     let authority = Authority::new();
     let roots = Certificates::from_pem(authority.pem().as_bytes()).expect("a root");
     let certificate = authority.server(&["imap.example"]);
@@ -585,6 +585,40 @@ async fn after_starttls_nothing_of_the_plaintext_counts() {
     let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes()).expect("a pair");
     let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
     let connector = TlsConnector::new(TlsConfig::new().with_roots(roots)).expect("a connector");
+    (connector, acceptor)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_log_in_that_is_cut_is_tried_once_more_without() {
+    let (connector, acceptor) = tls();
+    let mut config = config();
+    config.session.security = Security::Tls;
+    let mut world = world(config, |here| Tls::new(here, connector)).await;
+    let greeting =
+        "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS] x\r\n";
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let stream = world.listener.accept().await.expect("a connection");
+        let secured = acceptor.accept(stream).await.expect("secured");
+        let mut server = Server(BufReader::new(secured));
+        server.say(greeting).await;
+        asked.push(server.line().await);
+    }
+    assert!(
+        asked[0].starts_with("A1 AUTHENTICATE SCRAM-SHA-256-PLUS "),
+        "{asked:?}"
+    );
+    // It says that it can't bind ("n,,"), and not that the server can't.
+    assert!(
+        asked[1].starts_with("A2 AUTHENTICATE SCRAM-SHA-256 biws"),
+        "{asked:?}"
+    );
+    assert_eq!(world.event().await, Event::LoginNotBound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_starttls_nothing_of_the_plaintext_counts() {
+    let (connector, acceptor) = tls();
     let mut config = config();
     config.session.security = Security::StartTls;
     let wrap = |here| StartTls::new(here, connector, starttls::opening());
