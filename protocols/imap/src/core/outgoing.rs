@@ -99,7 +99,9 @@ impl Session {
             Some(Command::List(query)) => {
                 let is_extended = server.can("LIST-EXTENDED");
                 query.returns.special_use &= is_extended && server.can("SPECIAL-USE");
-                query.returns.subscribed &= is_extended;
+                // LSUB, which does without, is not in IMAP4rev2 any more.
+                query.returns.subscribed =
+                    is_extended && (query.subscribed || query.returns.subscribed);
                 if !server.can("LIST-STATUS") {
                     query.returns.status.clear();
                 }
