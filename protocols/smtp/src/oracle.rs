@@ -295,7 +295,7 @@ impl Play {
     }
 
     fn lose(&mut self) {
-        self.session.lost();
+        self.session.lost(self.now);
         self.is_open = false;
     }
 

@@ -150,8 +150,8 @@ impl Protocol for Smtp {
         Ok(())
     }
 
-    fn lost(&mut self, session: &mut Session, _now: Instant) {
-        session.lost();
+    fn lost(&mut self, session: &mut Session, now: Instant) {
+        session.lost(now);
     }
 
     fn told(&mut self, event: SessionEvent) -> Option<String> {

@@ -180,7 +180,7 @@ impl Protocol for Smtp {
 
     fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
         let was_of_use = core.was_of_use();
-        core.lost();
+        core.lost(time::now());
         let stood = self.stood.take();
         let lasted = stood.map_or(Duration::ZERO, |since| {
             // Long enough to have been one.

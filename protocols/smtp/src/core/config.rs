@@ -106,7 +106,8 @@ pub enum Chunking {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// How long a request may wait to be begun, connecting included. Default: 5 min.
+    /// How long a request may wait for a session that stands, connecting included. Behind others in one
+    /// that does, it waits as long as these take. Default: 5 min.
     pub waiting: Duration,
     /// For the greeting. Default: 5 min.
     pub greeting: Duration,

@@ -26,6 +26,8 @@ pub struct Session {
     events: VecDeque<SessionEvent>,
     last_id: u64,
     is_closing: bool,
+    /// When the last session ended that had stood.
+    stood: Option<Instant>,
     /// Why the last connection failed, where the session knows.
     has_timed_out: bool,
 }
@@ -40,6 +42,7 @@ impl Session {
             events: VecDeque::new(),
             last_id: 0,
             is_closing: false,
+            stood: None,
             has_timed_out: false,
         }
     }
@@ -68,7 +71,7 @@ impl Session {
         let id = RequestId(self.last_id);
         self.waiting.push_back(Job {
             id,
-            by: now + self.config.timeouts.waiting,
+            since: now,
             was_lost: false,
             task,
         });
@@ -119,10 +122,13 @@ impl Session {
     }
 
     /// Learns that the connection is gone.
-    pub fn lost(&mut self) {
+    pub fn lost(&mut self, now: Instant) {
         let Some(stream) = self.stream.take() else {
             return;
         };
+        if stream.has_stood() {
+            self.stood = Some(now);
+        }
         let otherwise = match (self.is_closing, self.has_timed_out) {
             (true, _) => RequestError::Closed,
             (false, true) => RequestError::TimedOut,
@@ -168,6 +174,19 @@ impl Session {
         self.stream.as_ref().is_some_and(Stream::was_of_use)
     }
 
+    /// When the first that waits has waited long enough for a session that stands. While one does,
+    /// each step of those before it has its own time.
+    fn waiting_until(&self) -> Option<Instant> {
+        let first = self.waiting.front()?;
+        if self.stream.as_ref().is_some_and(Stream::has_stood) {
+            return None;
+        }
+        let since = self
+            .stood
+            .map_or(first.since, |stood| first.since.max(stood));
+        Some(since + self.config.timeouts.waiting)
+    }
+
     /// After leave was taken.
     fn left(&mut self) -> Result<(), SessionError> {
         if !self.stream.as_ref().is_some_and(Stream::has_left) {
@@ -201,12 +220,13 @@ impl Core for Session {
     fn deadline(&self) -> Option<Instant> {
         let stream = self.stream.as_ref();
         let stream = stream.and_then(|stream| stream.deadline(&self.config));
-        let waiting = self.waiting.front().map(|job| job.by);
-        stream.into_iter().chain(waiting).min()
+        stream.into_iter().chain(self.waiting_until()).min()
     }
 
     fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
-        while let Some(job) = self.waiting.pop_front_if(|job| job.by <= now) {
+        while self.waiting_until().is_some_and(|by| by <= now)
+            && let Some(job) = self.waiting.pop_front()
+        {
             let outcome = Err(RequestError::TimedOut);
             self.events
                 .push_back(SessionEvent::Completed(job.id, outcome));

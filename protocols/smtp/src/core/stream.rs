@@ -23,8 +23,8 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: RequestId,
-    /// When it has waited long enough.
-    pub(super) by: Instant,
+    /// Since when it has been asked for.
+    pub(super) since: Instant,
     /// Whether a connection was lost with it already.
     pub(super) was_lost: bool,
     pub(super) task: Task,
@@ -150,6 +150,11 @@ impl Stream {
     /// Whether messages are sent over it.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready)
+    }
+
+    /// Whether messages are or were sent over it.
+    pub(super) fn has_stood(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::Leaving | Phase::Left)
     }
 
     /// Whether leave was taken.
