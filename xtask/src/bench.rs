@@ -97,15 +97,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn build_earlier(commit: &str) -> Result<PathBuf> {
     let folder = target_folder()?.join("bench-before");
     let at = folder.to_string_lossy();
-    if folder.exists() {
-        let mut remove = command("git", &["worktree", "remove", "--force", &at]);
-        quietly("removing an earlier checkout", &mut remove)?;
-    }
-    let mut add = command("git", &["worktree", "add", "--detach", &at, commit]);
-    quietly("checking out the earlier commit", &mut add)?;
+    // What is built already stays.
+    let mut check_out = if folder.exists() {
+        command("git", &["-C", &at, "checkout", "--detach", commit])
+    } else {
+        command("git", &["worktree", "add", "--detach", &at, commit])
+    };
+    quietly("checking out the earlier commit", &mut check_out)?;
     let manifest = folder.join(MANIFEST);
     let mut build = cargo(&["build", "--release", "--manifest-path"]);
-    let target = folder.join("benches/target");
+    let target = folder.join("built");
     build.arg(&manifest).env("CARGO_TARGET_DIR", &target);
     quietly("building its benchmarks", &mut build)?;
     Ok(target.join("release/jackfield-benches"))
