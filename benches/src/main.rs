@@ -139,7 +139,8 @@ fn main() -> Result<()> {
                 &format!("Before: {group}"),
                 "The same by an earlier commit's benchmark, right after, on cores that are kept awake.",
             );
-            report.append(&earlier(binary, group)?);
+            let tables = earlier(binary, group);
+            report.append(&tables.unwrap_or_else(|error| format!("\nNot measured: {error}.\n")));
         }
     }
     match out {

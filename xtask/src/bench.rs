@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::needs::{self, CLANG, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need};
 use crate::run::{cargo, command, quietly};
 use crate::web;
-use crate::workspace::{root, target_folder};
+use crate::workspace::{root, target_folder, target_folder_of};
 
 const MANIFEST: &str = "benches/Cargo.toml";
 
@@ -104,6 +104,14 @@ fn build_earlier(commit: &str) -> Result<PathBuf> {
         command("git", &["worktree", "add", "--detach", &at, commit])
     };
     quietly("checking out the earlier commit", &mut check_out)?;
+    // It looks for what its peers run on below itself.
+    let own = target_folder_of(&folder.join("Cargo.toml").to_string_lossy())?;
+    std::fs::create_dir_all(&own)?;
+    for peers in ["node", "python"] {
+        if !own.join(peers).exists() {
+            std::os::unix::fs::symlink(target_folder()?.join(peers), own.join(peers))?;
+        }
+    }
     let manifest = folder.join(MANIFEST);
     let mut build = cargo(&["build", "--release", "--manifest-path"]);
     let target = folder.join("built");
