@@ -48,7 +48,7 @@ pub use jackfield_native as native;
 #[cfg(feature = "relay")]
 #[doc(inline)]
 pub use jackfield_relay as relay;
-#[cfg(any(feature = "irc", feature = "smtp"))]
+#[cfg(any(feature = "imap", feature = "irc", feature = "smtp"))]
 #[doc(inline)]
 pub use jackfield_sasl as sasl;
 #[cfg(feature = "sim")]
