@@ -3,9 +3,9 @@
 //! Makes a Markdown page: what was measured, on which machine, against which versions, as figures
 //! and as ratios. Nothing here passes or fails: tests aren't timed, and benches don't judge.
 
-mod awake;
 mod child;
 mod coap;
+mod cores;
 mod irc;
 mod machine;
 mod mqtt;
@@ -66,7 +66,7 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
 
 /// The tables of an earlier benchmark's group.
 fn earlier(binary: &OsStr, group: &str) -> Result<String> {
-    let _awake = awake::keep()?;
+    let _awake = cores::keep()?;
     let output = Command::new(binary)
         .arg(group)
         .stdin(Stdio::null())
@@ -91,7 +91,7 @@ fn main() -> Result<()> {
     {
         return match role.as_str() {
             mqtt::idle::ROLE => mqtt::idle::play(),
-            awake::ROLE => awake::play(),
+            cores::ROLE => cores::play(),
             _ => child::run(&role),
         };
     }

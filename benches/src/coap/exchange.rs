@@ -12,7 +12,7 @@ use jackfield_native::Native;
 use jackfield_testing::libcoap::Libcoap;
 use jackfield_testing::runtimes;
 
-use crate::awake;
+use crate::cores::{self, CLIENT, SERVER};
 use crate::report::Report;
 use crate::stats::{Ratio, median};
 
@@ -38,18 +38,21 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
          coap takes that for a failure, but the body is there by then, so its time counts. Peers: \
          the crate coap 0.29, which like ours runs on tokio with one thread, aiocoap 0.4.17 on \
          Python, node-coap 1.5. Median of 9 runs, \
-         alternating, on cores that are kept awake. Aim: fastest, and with bodies at least 1.1 times as \
+         alternating, on cores that are kept awake, the \
+         server on one and the client on the other. Aim: fastest, and with bodies at least 1.1 times as \
          fast as the crate coap.",
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let _awake = awake::keep()?;
+    let awake = cores::keep()?;
     let names = ["jackfield-coap", "coap", "aiocoap", "node-coap"];
     let mut all: [Vec<Times>; 4] = Default::default();
     for _ in 0..RUNS {
         // A fresh server each time: it keeps what was put.
+        awake.run_on(SERVER)?;
         let server = runtime.block_on(Libcoap::start())?;
+        awake.run_on(CLIENT)?;
         let at = server.plain();
         let runs = [
             runtime.block_on(ours(at)),

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::clients::Client;
 use crate::Peers;
-use crate::awake;
+use crate::cores::{self, CLIENT, SERVER};
 use crate::report::Report;
 use crate::stats::{Ratio, Samples, median, micros};
 
@@ -48,15 +48,19 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
          publishes to the acknowledgement. Server: mosquitto as a process of its own, without a log. \
          jackfield-mqtt and rumqttc run on tokio with one thread, the connection and who publishes as \
          a task each; paho-mqtt with its own thread for the network; MQTT.js on node. Median of 7 \
-         runs, alternating, on cores that are kept awake. Aim: fastest, and with one in flight no \
+         runs, alternating, on cores that are kept awake, the \
+         server on one and the client on the other. Aim: fastest, and with one in flight no \
          slower than rumqttc.",
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let awake = cores::keep()?;
+    awake.run_on(SERVER)?;
     let broker = runtime.block_on(broker())?;
+    awake.run_on(CLIENT)?;
     let at = broker.plain();
-    let _awake = awake::keep()?;
+
     let mut rows = Vec::new();
     for (in_flight, messages) in LEVELS {
         let mut all: [Vec<Run>; 4] = Default::default();
