@@ -29,6 +29,9 @@ struct Times {
     get: f64,
 }
 
+/// One of them.
+type Part = fn(&Times) -> f64;
+
 pub(crate) fn run(report: &mut Report) -> Result<()> {
     report.heading(
         "CoAP requests to libcoap's server",
@@ -67,7 +70,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     let mut rows = Vec::new();
     for (name, times) in names.into_iter().zip(&all) {
         let mut row = vec![name.into()];
-        let parts: [(fn(&Times) -> f64, f64); 3] = [
+        let parts: [(Part, f64); 3] = [
             (|times| times.gets, f64::from(GETS)),
             (|times| times.put, 1.0),
             (|times| times.get, 1.0),
