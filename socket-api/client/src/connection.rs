@@ -138,17 +138,19 @@ where
                 self.client.protocol.ended(&mut core, None);
                 return self.finish(&mut core).await;
             };
-            let ended = self.client.protocol.ended(&mut core, Some(&error));
-            if !ended.lasted.is_zero() {
+            let again = self.client.protocol.ended(&mut core, Some(&error));
+            let lasted = self.client.outbox.lasted();
+            if lasted.is_some() {
                 attempt = 0;
             }
-            let retry_in = match ended.again {
+            let lasted = lasted.unwrap_or_default();
+            let retry_in = match again {
                 Again::No => None,
                 Again::AtOnce => Some(Duration::ZERO),
-                Again::Later => backoff.as_mut().map(|backoff| backoff.next(ended.lasted)),
+                Again::Later => backoff.as_mut().map(|backoff| backoff.next(lasted)),
                 Again::After(least) => backoff
                     .as_mut()
-                    .map(|backoff| backoff.next(ended.lasted).max(least)),
+                    .map(|backoff| backoff.next(lasted).max(least)),
             };
             self.client.settle(&mut core).await?;
             let Some(delay) = retry_in else {

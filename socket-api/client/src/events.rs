@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use jackfield_socket::time::{self, Instant};
 use tokio::sync::{mpsc, watch};
 
 use crate::{ClientEvent, Failure, Status};
@@ -70,6 +72,8 @@ pub struct Outbox<T, R, E> {
     told: u64,
     unread: Arc<Unread<T, R, E>>,
     status: watch::Sender<Status<R, E>>,
+    /// Since when the session stands.
+    ready_since: Option<Instant>,
 }
 
 impl<T, R: Clone, E: Failure> Outbox<T, R, E> {
@@ -89,7 +93,14 @@ impl<T, R: Clone, E: Failure> Outbox<T, R, E> {
 
     /// Says that the session stands.
     pub fn ready(&mut self, known: R) {
+        self.ready_since = Some(time::now());
         self.set(Status::Ready(known));
+    }
+
+    /// How long the session stood that has ended; `None` where it never did.
+    pub(crate) fn lasted(&mut self) -> Option<Duration> {
+        let since = self.ready_since.take()?;
+        Some(time::now().saturating_duration_since(since))
     }
 
     pub(crate) fn set(&mut self, status: Status<R, E>) {
@@ -210,6 +221,7 @@ pub(crate) fn events<T, R: Clone, E: Failure>(
         told: 0,
         unread,
         status,
+        ready_since: None,
     };
     (outbox, events, seen)
 }

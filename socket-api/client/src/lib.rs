@@ -31,7 +31,7 @@
 //! use std::future::{Future, ready};
 //! use std::time::Duration;
 //!
-//! use jackfield_client::{ClientEvent, ConnectionError, Ended, Failure, Flow, Link, Options};
+//! use jackfield_client::{Again, ClientEvent, ConnectionError, Failure, Flow, Link, Options};
 //! use jackfield_client::{OutboxOf, Poster, Protocol, connect};
 //! use jackfield_socket::Endpoint;
 //! use jackfield_socket::driver::{Core, StreamCore};
@@ -142,8 +142,8 @@
 //!         outbox.push(line);
 //!         Ok(Flow::Continue)
 //!     }
-//!     fn ended(&mut self, _core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
-//!         Ended::after(Duration::ZERO, error)
+//!     fn ended(&mut self, _core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Again {
+//!         Again::unless_permanent(error)
 //!     }
 //! }
 //!
@@ -194,5 +194,5 @@ pub use connection::{Connection, Parts, connect, connect_datagrams};
 pub use error::{ConnectionError, Failure};
 pub use events::{Events, Outbox};
 pub use options::Options;
-pub use protocol::{Again, Ended, Flow, Link, OutboxOf, Protocol};
+pub use protocol::{Again, Flow, Link, OutboxOf, Protocol};
 pub use status::{ClientEvent, Status};

@@ -114,7 +114,7 @@ pub trait Protocol: Send + 'static {
         &mut self,
         core: &mut Self::Core,
         error: Option<&ConnectionError<Self::Error>>,
-    ) -> Ended;
+    ) -> Again;
 }
 
 /// Whether there is a connection when an action is done.
@@ -138,27 +138,6 @@ pub enum Flow {
     Closed,
 }
 
-/// What [`Protocol::ended`] says of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "made by protocols, and complete")]
-pub struct Ended {
-    /// How long the session stood: zero where it never did.
-    pub lasted: Duration,
-    /// Whether there is another attempt.
-    pub again: Again,
-}
-
-impl Ended {
-    /// Another attempt after a delay, unless the error is permanent.
-    pub fn after<E: Failure>(lasted: Duration, error: Option<&ConnectionError<E>>) -> Self {
-        let again = match error {
-            Some(error) if !error.is_permanent() => Again::Later,
-            _ => Again::No,
-        };
-        Self { lasted, again }
-    }
-}
-
 /// Whether there is another attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
@@ -170,4 +149,14 @@ pub enum Again {
     After(Duration),
     /// At once, and in any case: the peer has named another server.
     AtOnce,
+}
+
+impl Again {
+    /// After a delay, unless the error is permanent, or there is none since the client is closed.
+    pub fn unless_permanent<E: Failure>(error: Option<&ConnectionError<E>>) -> Self {
+        match error {
+            Some(error) if !error.is_permanent() => Self::Later,
+            _ => Self::No,
+        }
+    }
 }

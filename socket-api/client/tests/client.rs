@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jackfield_client::{
-    Actions, Again, ClientEvent, ConnectionError, Ended, Events, Failure, Flow, Link, Options,
-    OutboxOf, Poster, Protocol, Status, connect,
+    Actions, Again, ClientEvent, ConnectionError, Events, Failure, Flow, Link, Options, OutboxOf,
+    Poster, Protocol, Status, connect,
 };
 use jackfield_sim::{Network, SimHost, SimListener, SimStream};
 use jackfield_socket::driver::{Core, StreamCore};
@@ -143,7 +143,6 @@ struct Test {
     broken: bool,
     /// The server has named another one.
     moved: bool,
-    stood: Option<Instant>,
     /// What it gives when the connection ends.
     last_line: Option<String>,
     asked: Vec<oneshot::Sender<&'static str>>,
@@ -188,7 +187,6 @@ impl Protocol for Test {
         outbox.ready(());
         core.partial.clear();
         core.unread = None;
-        self.stood = Some(time::now());
         Ok(())
     }
 
@@ -245,15 +243,12 @@ impl Protocol for Test {
         Ok(Flow::Continue)
     }
 
-    fn ended(&mut self, core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Ended {
+    fn ended(&mut self, core: &mut Lines, error: Option<&ConnectionError<Gone>>) -> Again {
         core.events.extend(self.last_line.take().map(Said::Given));
-        let stood = self.stood.take();
-        let lasted = stood.map_or(Duration::ZERO, |since| time::now() - since);
-        let mut ended = Ended::after(lasted, error);
         if std::mem::take(&mut self.moved) {
-            ended.again = Again::AtOnce;
+            return Again::AtOnce;
         }
-        ended
+        Again::unless_permanent(error)
     }
 }
 
@@ -286,7 +281,6 @@ async fn world(configure: impl FnOnce(&mut Test, &mut Options)) -> World {
         pen: None,
         broken: false,
         moved: false,
-        stood: None,
         last_line: None,
         asked: Vec::new(),
     };

@@ -5,10 +5,9 @@ use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use jackfield_client::{
-    Again, Ended, Flow, Link, OutboxOf, Poster, Protocol, UdpTarget, connect_datagrams,
+    Again, Flow, Link, OutboxOf, Poster, Protocol, UdpTarget, connect_datagrams,
 };
 use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, MulticastOptions, TcpConnect, UdpOpen};
@@ -193,7 +192,6 @@ struct Coap<L: Layers> {
     stores: Stores,
     reconnects: bool,
     pending: Pending,
-    opened: Option<Instant>,
 }
 
 impl<L: Layers> Coap<L> {
@@ -211,7 +209,6 @@ impl<L: Layers> Coap<L> {
             stores: Stores::default(),
             reconnects: config.connection.reconnect.is_some(),
             pending: Pending::new(carrier),
-            opened: None,
         };
         (coap, carried)
     }
@@ -253,7 +250,6 @@ impl<L: Layers> Protocol for Coap<L> {
         outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError> {
         let now = time::now();
-        self.opened = Some(now);
         core.connected(now, self.layers.layer(now));
         if L::READY_AT_ONCE {
             self.pending.tell_carrier(core.layer());
@@ -292,12 +288,9 @@ impl<L: Layers> Protocol for Coap<L> {
         Ok(Flow::Continue)
     }
 
-    fn ended(&mut self, core: &mut Session<L::Layer>, error: Option<&ConnectionError>) -> Ended {
+    fn ended(&mut self, core: &mut Session<L::Layer>, error: Option<&ConnectionError>) -> Again {
         core.disconnected();
         self.pending.disconnected();
-        let lasted = self.opened.take().map_or(Duration::ZERO, |since| {
-            time::now().saturating_duration_since(since)
-        });
         match error {
             None => core.end(&RequestError::Closed),
             Some(error) if error.is_permanent() || !self.reconnects => {
@@ -305,11 +298,12 @@ impl<L: Layers> Protocol for Coap<L> {
             }
             Some(_) => {}
         }
-        let mut ended = Ended::after(lasted, error);
-        if let Some(ConnectionError::Session(SessionError::Released { hold_off })) = error {
-            ended.again = Again::After(*hold_off);
+        match error {
+            Some(ConnectionError::Session(SessionError::Released { hold_off })) => {
+                Again::After(*hold_off)
+            }
+            _ => Again::unless_permanent(error),
         }
-        ended
     }
 }
 

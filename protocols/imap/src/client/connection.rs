@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::future::{Future, ready};
 use std::sync::Arc;
-use std::time::Duration;
 
-use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_sasl::{Channel, ChannelBinding};
 use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::mpsc;
@@ -37,7 +36,6 @@ pub fn connect<N: TcpConnect>(
         channel: Channel::plaintext(),
         is_unbound: false,
         has_unbound: false,
-        ready: None,
     };
     let (actions, events, connection) = jackfield_client::connect(network, imap, config.connection);
     let client = Client {
@@ -62,7 +60,6 @@ struct Imap {
     is_unbound: bool,
     /// Whether that is still to be told.
     has_unbound: bool,
-    ready: Option<time::Instant>,
 }
 
 /// Who asked.
@@ -177,7 +174,6 @@ impl Protocol for Imap {
     ) -> Result<Flow, ConnectionError> {
         match event {
             SessionEvent::Ready(server) => {
-                self.ready = Some(time::now());
                 outbox.ready(Arc::from(server));
             }
             SessionEvent::Event(event) => outbox.push(event),
@@ -219,7 +215,7 @@ impl Protocol for Imap {
         }
     }
 
-    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Again {
         let by = match error {
             Some(ConnectionError::Session(
                 SessionError::Ended | SessionError::Bye(_) | SessionError::LoginRefused(_),
@@ -236,25 +232,18 @@ impl Protocol for Imap {
         // and Dovecot cuts it. The next attempt is not bound, and so there is only one.
         let was_bound = core.is_login_bound() && error.is_some() && !self.is_unbound;
         core.lost(by);
-        let lasted = self.ready.take().map_or(Duration::ZERO, |since| {
-            // Long enough to have been one.
-            let lasted = time::now().saturating_duration_since(since);
-            lasted.max(Duration::from_nanos(1))
-        });
-        let mut ended = Ended::after(lasted, error);
         if was_bound {
             (self.is_unbound, self.has_unbound) = (true, true);
-            ended.again = Again::AtOnce;
-            return ended;
+            return Again::AtOnce;
         }
         if let Some(ConnectionError::Session(
             SessionError::LoginRefused(refusal) | SessionError::Bye(refusal),
         )) = error
             && let Some(time) = refusal.retry_after()
         {
-            ended.again = Again::After(time);
+            return Again::After(time);
         }
-        ended
+        Again::unless_permanent(error)
     }
 }
 

@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{self, Future};
-use std::time::Duration;
 
-use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_sasl::{Channel as SaslChannel, Mechanism};
-use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
+use jackfield_socket::{Endpoint, StreamInfo, TcpConnect};
 use tokio::sync::oneshot;
 
 use super::ClientConfig;
@@ -41,7 +40,6 @@ pub fn connect<N: TcpConnect>(
         rejoin,
         asked: BTreeMap::new(),
         to_join: VecDeque::new(),
-        registered: None,
         cut: None,
     };
     let (actions, events, connection) = jackfield_client::connect(network, irc, config.connection);
@@ -55,7 +53,6 @@ struct Irc {
     asked: BTreeMap<RequestId, Asked>,
     /// Channels that are still to be entered after registering.
     to_join: VecDeque<(ChannelName, Option<Word>)>,
-    registered: Option<time::Instant>,
     /// The server has cut a login that was bound to its TLS connection: the next is not, by this
     /// mechanism's name.
     cut: Option<Mechanism>,
@@ -167,7 +164,6 @@ impl Protocol for Irc {
     ) -> Result<Flow, ConnectionError> {
         match event {
             SessionEvent::Event(Event::Registered(registered)) => {
-                self.registered = Some(time::now());
                 outbox.ready(registered);
                 self.come_back(core);
                 self.join_more(core, outbox);
@@ -202,7 +198,7 @@ impl Protocol for Irc {
         Ok(Flow::Continue)
     }
 
-    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Again {
         // Dropped when the client was closed: then they fail with `Closed`.
         for (_, asked) in std::mem::take(&mut self.asked) {
             if let (Asked::Client(done, _), Some(_)) = (asked, error) {
@@ -212,17 +208,12 @@ impl Protocol for Irc {
         self.to_join.clear();
         self.cut = core.bound_login().filter(|_| error.is_some());
         *core = Session::new(self.rejoin.config(&self.config));
-        let registered = self.registered.take();
-        let lasted = registered.map_or(Duration::ZERO, |since| {
-            time::now().saturating_duration_since(since)
-        });
-        let mut ended = Ended::after(lasted, error);
         if self.cut.is_some() {
             // A server may offer to bind and not be able to. The next attempt doesn't, and so there is
             // only one.
-            ended.again = Again::AtOnce;
+            return Again::AtOnce;
         }
-        ended
+        Again::unless_permanent(error)
     }
 }
 

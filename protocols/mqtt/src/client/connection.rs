@@ -9,10 +9,9 @@ mod routing;
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, ready};
 use std::pin::Pin;
-use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_socket::{Endpoint, TcpConnect, time};
 use jackfield_store::{BoxStore, Store};
 use tokio::sync::{mpsc, oneshot};
@@ -57,7 +56,6 @@ pub fn connect<N: TcpConnect>(
         to_unsubscribe: VecDeque::new(),
         calls: HashMap::new(),
         call_capacity: config.call_capacity,
-        connected: None,
     };
     let (actions, events, connection) = jackfield_client::connect(network, mqtt, config.connection);
     let client = Client {
@@ -92,7 +90,6 @@ struct Mqtt {
     /// Who waits for responses, by correlation data.
     calls: HashMap<Bytes, Done<Message>>,
     call_capacity: usize,
-    connected: Option<time::Instant>,
 }
 
 type Prepare =
@@ -229,7 +226,6 @@ impl Protocol for Mqtt {
         match event {
             SessionEvent::Event(Event::Message(delivery)) => self.deliver_to(delivery, outbox),
             SessionEvent::Event(Event::Connected(server)) => {
-                self.connected = Some(time::now());
                 self.redirects_left = self.redirects;
                 outbox.ready(server);
             }
@@ -260,21 +256,15 @@ impl Protocol for Mqtt {
         }
     }
 
-    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Again {
         core.disconnected(time::now());
-        let connected = self.connected.take();
-        let lasted = connected.map_or(Duration::ZERO, |since| {
-            // Long enough to have been one.
-            let lasted = time::now().saturating_duration_since(since);
-            lasted.max(Duration::from_nanos(1))
-        });
-        let mut ended = Ended::after(lasted, error);
+        let mut again = Again::unless_permanent(error);
         if let Some((target, moved)) = error.and_then(|error| self.redirected(error)) {
             if moved {
                 self.server = target.clone();
             }
             self.target = target;
-            ended.again = Again::AtOnce;
+            again = Again::AtOnce;
         } else {
             // Back to the server that may name another one.
             self.redirects_left = self.redirects;
@@ -282,9 +272,9 @@ impl Protocol for Mqtt {
         }
         let falls_back = SessionError::OlderServer { falls_back: true };
         if matches!(error, Some(ConnectionError::Session(error)) if *error == falls_back) {
-            ended.again = Again::AtOnce;
+            again = Again::AtOnce;
         }
-        ended
+        again
     }
 }
 

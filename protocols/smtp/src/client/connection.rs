@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::future::{Future, ready};
 use std::pin::Pin;
-use std::time::Duration;
 
-use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_sasl::Credentials;
 use jackfield_socket::{Endpoint, TcpConnect, time};
 use tokio::sync::watch;
@@ -37,7 +36,7 @@ pub fn connect<N: TcpConnect>(
         renew: config.renew,
         asked: VecDeque::new(),
         is_needed: watch::Sender::new(false),
-        stood: None,
+        stood: false,
     };
     let (actions, events, connection) = jackfield_client::connect(network, smtp, config.connection);
     (Client { actions }, events, connection)
@@ -51,8 +50,8 @@ struct Smtp {
     asked: VecDeque<(RequestId, Asked)>,
     /// Whether anyone does.
     is_needed: watch::Sender<bool>,
-    /// Since when the session stands.
-    stood: Option<time::Instant>,
+    /// Whether the session stands.
+    stood: bool,
 }
 
 /// Who asked.
@@ -155,7 +154,7 @@ impl Protocol for Smtp {
     ) -> Result<Flow, ConnectionError> {
         match event {
             SessionEvent::Ready(server) => {
-                self.stood = Some(time::now());
+                self.stood = true;
                 outbox.ready(server);
             }
             SessionEvent::Event(event) => outbox.push(event),
@@ -178,28 +177,23 @@ impl Protocol for Smtp {
         Ok(Flow::Continue)
     }
 
-    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Again {
         let was_of_use = core.was_of_use();
         core.lost(time::now());
-        let stood = self.stood.take();
-        let lasted = stood.map_or(Duration::ZERO, |since| {
-            // Long enough to have been one.
-            let lasted = time::now().saturating_duration_since(since);
-            lasted.max(Duration::from_nanos(1))
-        });
-        let mut ended = Ended::after(lasted, error);
+        let stood = std::mem::take(&mut self.stood);
         if let Some(error) = error
-            && (stood.is_none() || error.is_permanent())
+            && (!stood || error.is_permanent())
         {
             core.give_up(&RequestError::NotConnected(Box::new(error.clone())));
         }
         let has_left = matches!(error, Some(ConnectionError::Session(SessionError::Idle)));
         // The next connection begins when there is something to send over it.
-        if ended.again == Again::Later && (was_of_use || has_left) {
-            ended.again = Again::AtOnce;
+        let mut again = Again::unless_permanent(error);
+        if again == Again::Later && (was_of_use || has_left) {
+            again = Again::AtOnce;
         }
         self.is_needed.send_replace(core.is_needed());
-        ended
+        again
     }
 }
 

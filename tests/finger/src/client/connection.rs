@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::time::Duration;
 
-use jackfield_client::{Again, Ended, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_socket::{Endpoint, TcpConnect, time};
 use tokio::sync::watch;
 
@@ -27,7 +26,6 @@ pub fn connect<N: TcpConnect>(
         config: config.session,
         asked: VecDeque::new(),
         is_asked: watch::Sender::new(false),
-        opened: None,
     };
     let (actions, events, connection) =
         jackfield_client::connect(network, finger, config.connection);
@@ -41,7 +39,6 @@ struct Finger {
     asked: VecDeque<Done>,
     /// Whether anyone does.
     is_asked: watch::Sender<bool>,
-    opened: Option<time::Instant>,
 }
 
 impl Protocol for Finger {
@@ -75,7 +72,6 @@ impl Protocol for Finger {
         (): (),
         outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError> {
-        self.opened = Some(time::now());
         core.opened();
         outbox.ready(());
         Ok(())
@@ -124,15 +120,12 @@ impl Protocol for Finger {
         Ok(Flow::Continue)
     }
 
-    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Ended {
+    fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Again {
         core.lost();
-        let opened = self.opened.take();
-        let lasted = opened.map_or(Duration::ZERO, |since| time::now() - since);
-        let mut ended = Ended::after(lasted, error);
         // The next connection begins when there is a query for it.
         if let Some(ConnectionError::Session(SessionError::Ended)) = error {
-            ended.again = Again::AtOnce;
+            return Again::AtOnce;
         }
-        ended
+        Again::unless_permanent(error)
     }
 }
