@@ -85,19 +85,18 @@ impl Text {
         }
     }
 
-    /// Bytes that are no short ASCII: most strings are.
+    /// Bytes that are not [`plain`](Self::plain), a part of `all`: most strings are.
     #[inline(never)]
-    fn checked(all: &Bytes, part: &[u8]) -> Option<Self> {
+    pub(super) fn checked(all: &Bytes, part: &[u8]) -> Option<Self> {
         if part.contains(&0) {
             return None;
         }
-        str::from_utf8(part).ok()?;
-        match Self::short(part) {
-            Some(short) => Some(short),
-            None => ByteString::try_from(all.slice_ref(part))
-                .ok()
-                .map(|text| Self(Repr::Shared(text))),
+        if part.len() <= Self::SHORT {
+            str::from_utf8(part).ok()?;
+            return Self::short(part);
         }
+        let text = ByteString::try_from(all.slice_ref(part)).ok()?;
+        Some(Self(Repr::Shared(text)))
     }
 
     /// A short string of ASCII without U+0000, all of whose characters are allowed, if it is that.

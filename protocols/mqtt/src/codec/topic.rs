@@ -49,7 +49,7 @@ impl TopicName {
         if let Some(text) = plain.filter(|_| !name.is_empty()) {
             return Ok(Self(text));
         }
-        let name = Text::from_wire(packet, name).ok_or(NOT_TEXT)?;
+        let name = Text::checked(packet, name).ok_or(NOT_TEXT)?;
         Self::from_text(name).map_err(|_| TOPIC_INVALID)
     }
 
