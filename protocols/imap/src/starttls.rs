@@ -63,35 +63,22 @@ impl Dialogue for StartTls {
 
 #[cfg(test)]
 mod tests {
+    use jackfield_play::play_opening;
     use jackfield_socket::{ErrorKind, Opening};
 
     use super::*;
 
-    /// Plays a server's lines: what the client said, and how it ended.
-    fn play(lines: &[&str]) -> (String, Result<bool>) {
-        let mut opening = opening();
-        let mut said = Vec::new();
-        let mut outcome = Ok(());
-        for line in lines {
-            let line = format!("{line}\r\n");
-            outcome = opening.receive(line.as_bytes()).map(|_| ());
-            if outcome.is_err() {
-                break;
-            }
-            opening.transmit(&mut said);
-        }
-        let said = String::from_utf8(said).expect("text");
-        (said, outcome.map(|()| opening.is_done()))
-    }
-
     #[test]
     fn the_go_ahead_is_the_answer_to_starttls() {
-        let (said, outcome) = play(&[
-            "* OK [CAPABILITY IMAP4rev1 STARTTLS] ready",
-            "* capability IMAP4rev1 StartTLS LOGINDISABLED",
-            "* OK [ALERT] pay no heed",
-            "a1 ok begin",
-        ]);
+        let (said, outcome) = play_opening(
+            opening(),
+            &[
+                "* OK [CAPABILITY IMAP4rev1 STARTTLS] ready",
+                "* capability IMAP4rev1 StartTLS LOGINDISABLED",
+                "* OK [ALERT] pay no heed",
+                "a1 ok begin",
+            ],
+        );
         assert!(matches!(outcome, Ok(true)), "{outcome:?}");
         assert_eq!(said, "A1 STARTTLS\r\n");
     }
@@ -111,7 +98,7 @@ mod tests {
             (&[greeting, "* 9 EXISTS"], ErrorKind::Protocol),
             (&[greeting, "* BYE"], ErrorKind::Protocol),
         ] {
-            let (_, outcome) = play(lines);
+            let (_, outcome) = play_opening(opening(), lines);
             let error = outcome.expect_err("refused");
             assert_eq!(error.kind(), kind, "{lines:?}: {error}");
         }

@@ -79,38 +79,23 @@ fn pong(message: MessageRef<'_>) -> Result<Turn> {
 
 #[cfg(test)]
 mod tests {
+    use jackfield_play::play_opening;
     use jackfield_socket::Opening;
 
     use super::*;
 
-    /// Plays a server's lines behind the question: what the client said, and how it ended.
-    fn play(lines: &[&str]) -> (String, Result<bool>) {
-        let mut opening = opening();
-        let mut said = Vec::new();
-        let mut outcome = Ok(());
-        opening.transmit(&mut said);
-        for line in lines {
-            outcome = opening
-                .receive(format!("{line}\r\n").as_bytes())
-                .map(|_| ());
-            if outcome.is_err() {
-                break;
-            }
-            opening.transmit(&mut said);
-        }
-        let said = String::from_utf8(said).expect("text");
-        (said, outcome.map(|()| opening.is_done()))
-    }
-
     #[test]
     fn the_go_ahead_is_670_whatever_was_said_in_passing() {
-        let (said, outcome) = play(&[
-            ":irc.test NOTICE * :*** Looking up your hostname...",
-            "NOTICE AUTH :*** Checking ident",
-            ":irc.test 020 * :Please wait while we process your connection.",
-            "PING :cookie",
-            ":irc.test 670 * :STARTTLS successful, go ahead with TLS handshake",
-        ]);
+        let (said, outcome) = play_opening(
+            opening(),
+            &[
+                ":irc.test NOTICE * :*** Looking up your hostname...",
+                "NOTICE AUTH :*** Checking ident",
+                ":irc.test 020 * :Please wait while we process your connection.",
+                "PING :cookie",
+                ":irc.test 670 * :STARTTLS successful, go ahead with TLS handshake",
+            ],
+        );
         assert!(matches!(outcome, Ok(true)), "{outcome:?}");
         assert_eq!(said, "STARTTLS\r\nPONG :cookie\r\n");
     }
@@ -132,7 +117,7 @@ mod tests {
             ("PING :a\rQUIT", ErrorKind::Protocol),
             ("", ErrorKind::Protocol),
         ] {
-            let (said, outcome) = play(&[line]);
+            let (said, outcome) = play_opening(opening(), &[line]);
             let error = outcome.expect_err(line);
             assert_eq!(error.kind(), kind, "{line:?}: {error}");
             assert_eq!(said, "STARTTLS\r\n");

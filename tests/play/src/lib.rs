@@ -71,6 +71,7 @@
 
 mod carrier;
 pub mod hex;
+mod opening;
 mod player;
 pub mod text;
 mod transcript;
@@ -81,6 +82,7 @@ use jackfield_socket::driver::Core;
 use jackfield_socket::time::Instant;
 
 pub use carrier::{Carrier, Datagrams, Stream};
+pub use opening::play_opening;
 pub use player::Failure;
 pub use transcript::{Transcript, Transcripts};
 
