@@ -58,6 +58,10 @@ impl Ratio {
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { middle, low, high } = self;
+        if low == high {
+            // Ours over ours.
+            return write!(f, "{middle:.2}");
+        }
         let tie = if *low <= 1.0 && *high >= 1.0 {
             ", a tie"
         } else {
