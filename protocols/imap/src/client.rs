@@ -51,12 +51,15 @@ mod config;
 mod connection;
 mod event;
 mod handle;
+mod mailboxes;
+mod messages;
 mod stream;
 
 pub use append::{Append, Appended};
 pub use config::ClientConfig;
 pub use connection::connect;
 pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
-pub use handle::{Client, Copied, Idle};
+pub use handle::{Client, Idle};
 pub use jackfield_client::{Options, Reconnect};
+pub use messages::Copied;
 pub use stream::{Body, Fetches};

@@ -212,7 +212,11 @@ pub fn session(script: &[u8]) {
         return;
     };
     // The end of a marker: were it elsewhere, a script could send a message's marker by itself.
-    let script: Vec<u8> = script.iter().copied().filter(|byte| *byte != b';').collect();
+    let script: Vec<u8> = script
+        .iter()
+        .copied()
+        .filter(|byte| *byte != b';')
+        .collect();
     for step in script.split(|byte| *byte == b'\n') {
         let Some((kind, rest)) = step.split_first() else {
             continue;

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use jackfield_client::Poster;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::action::Action;
+use super::action::{Action, Answer, answered};
+use super::handle::Client;
 use crate::codec::{Command, DateTime, Flag, MailboxName, SequenceSet};
 use crate::core::RequestId;
 use crate::error::RequestError;
@@ -42,7 +43,7 @@ impl Append {
         self
     }
 
-    pub(super) fn command(self, size: u64) -> Command {
+    fn command(self, size: u64) -> Command {
         Command::Append {
             mailbox: self.mailbox,
             flags: self.flags,
@@ -60,21 +61,81 @@ pub struct Appended {
     pub uid: Option<(u32, SequenceSet)>,
 }
 
+impl Client {
+    /// Appends a message, which must be whole: header, empty line, and text, with CRLF line ends.
+    ///
+    /// # Errors
+    /// [`RequestError::MessageTooLarge`], where the server has said how large one may be.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn append(
+        &self,
+        append: Append,
+        message: impl Into<Bytes>,
+    ) -> Result<Appended, RequestError> {
+        let message = message.into();
+        let command = append.command(message.len() as u64);
+        let (done, outcome) = oneshot::channel();
+        self.act(Action::Append {
+            command,
+            message: Some(message),
+            wanted: mpsc::channel(1).0,
+            done,
+        })
+        .await?;
+        answered(outcome).await.map(Answer::appended)
+    }
+
+    /// Appends a message of this size in bytes, which is read as the server takes it, and need not
+    /// fit into memory.
+    ///
+    /// # Errors
+    /// [`RequestError::MessageTooLarge`] as [`append`](Self::append); [`RequestError::Source`] where
+    /// the message can't be read, or ends too early: the connection is then made anew.
+    ///
+    /// # Cancel safety
+    /// Dropping the future in the middle of the message ends the connection, since nothing can take
+    /// back what was sent; the client connects again. Before and after that it is as the
+    /// [type](Self) says.
+    pub async fn append_from(
+        &self,
+        append: Append,
+        size: u64,
+        mut message: impl AsyncRead + Unpin,
+    ) -> Result<Appended, RequestError> {
+        let (done, outcome) = oneshot::channel();
+        let (sender, wanted) = mpsc::channel(1);
+        self.act(Action::Append {
+            command: append.command(size),
+            message: None,
+            wanted: sender,
+            done,
+        })
+        .await?;
+        let mut upload = Upload {
+            wanted,
+            poster: self.actions.poster(),
+            left: size,
+            begun: None,
+        };
+        upload.run(&mut message).await?;
+        answered(outcome).await.map(Answer::appended)
+    }
+}
+
 /// Gives a message to the connection, a piece whenever more is wanted. Dropping it in the middle
 /// ends the connection.
-pub(super) struct Upload {
-    pub(super) wanted: mpsc::Receiver<RequestId>,
-    pub(super) poster: Poster<Action>,
-    pub(super) left: u64,
-    pub(super) begun: Option<RequestId>,
+struct Upload {
+    wanted: mpsc::Receiver<RequestId>,
+    poster: Poster<Action>,
+    left: u64,
+    begun: Option<RequestId>,
 }
 
 impl Upload {
     /// Until all was given, or the request is over.
-    pub(super) async fn run(
-        &mut self,
-        source: &mut (impl AsyncRead + Unpin),
-    ) -> Result<(), RequestError> {
+    async fn run(&mut self, source: &mut (impl AsyncRead + Unpin)) -> Result<(), RequestError> {
         while self.left > 0 {
             let Some(id) = self.wanted.recv().await else {
                 // It is over, and its outcome says how.

@@ -1,12 +1,13 @@
 //! A session: what is asked for waits, goes out and is answered, over one connection or several.
 
+mod driven;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jackfield_sasl::{Channel, Exchange};
-use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
 use super::config::{Config, Security};
@@ -15,7 +16,7 @@ use super::mailbox::Selected;
 use super::outgoing::Sending;
 use super::pending::{Pending, Purpose};
 use crate::codec::{
-    Capabilities, Command, Dialect, Frame, Framer, MailboxName, ResponseParser, Section, Status,
+    Capabilities, Command, Dialect, Framer, MailboxName, ResponseParser, Section, Status,
 };
 use crate::error::{EndedBy, RequestError, SessionError};
 
@@ -426,142 +427,6 @@ pub(super) fn needs_mailbox(command: &Command) -> bool {
             | Command::Copy(..)
             | Command::Move(..)
     )
-}
-
-impl Core for Session {
-    type Event = SessionEvent;
-    type Error = SessionError;
-
-    fn poll_event(&mut self) -> Option<SessionEvent> {
-        self.events.pop_front()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let waited = self.waiting.front().filter(|_| self.is_offline());
-        let waited = waited.map(|pending| pending.since + self.config.answer_timeout);
-        let news = [self.idle.until, self.idle.poll_at];
-        let doomed = self.doomed.as_ref().map(|(since, _)| *since);
-        let deadlines = [
-            self.login_by,
-            self.answer_by(),
-            waited,
-            doomed,
-            self.unread_by,
-        ];
-        deadlines.into_iter().chain(news).flatten().min()
-    }
-
-    fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
-        if let Some((_, error)) = self.doomed.take() {
-            return Err(error);
-        }
-        if self.unread_by.is_some_and(|by| by <= now) {
-            self.unread_by = Some(now + UNREAD);
-            self.give_up();
-        }
-        if self.login_by.is_some_and(|by| by <= now) {
-            self.login_by = None;
-            return Err(SessionError::LoginTimedOut);
-        }
-        while self.is_offline()
-            && let Some(pending) = self
-                .waiting
-                .pop_front_if(|pending| pending.since + self.config.answer_timeout <= now)
-        {
-            self.fail(&pending, RequestError::TimedOut);
-        }
-        if self.answer_by().is_some_and(|by| by <= now) {
-            // It may just be slow where it has said something since; where it hasn't, it is gone.
-            let silence = self.config.answer_timeout;
-            let is_gone = self.heard.is_none_or(|heard| heard + silence <= now);
-            let Some(oldest) = self.in_flight.front_mut() else {
-                return Ok(());
-            };
-            oldest.since = now;
-            if let (Some(id), false) = (oldest.id(), oldest.is_abandoned) {
-                oldest.is_abandoned = true;
-                self.tell(SessionEvent::Completed(id, Err(RequestError::TimedOut)));
-            }
-            if is_gone {
-                return Err(SessionError::TimedOut);
-            }
-        }
-        if self.idle.until.is_some_and(|until| until <= now) {
-            self.end_idle(now);
-        }
-        if self.idle.poll_at.is_some_and(|at| at <= now) {
-            self.poll(now);
-        }
-        self.pump(now);
-        Ok(())
-    }
-
-    fn set_reading(&mut self, now: Instant, reading: bool) {
-        self.unread_by = (!reading).then(|| now + UNREAD);
-        if let (true, Some(oldest)) = (reading, self.in_flight.front_mut()) {
-            oldest.since = now;
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        self.stage == Stage::Closed
-    }
-}
-
-impl StreamCore for Session {
-    fn receive(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
-        if let Some((_, error)) = self.doomed.take() {
-            return Err(error);
-        }
-        self.heard = Some(now);
-        let mut input = bytes;
-        while let Some(frame) = self
-            .framer
-            .next(&mut input)
-            .map_err(SessionError::LimitExceeded)?
-        {
-            match frame {
-                Frame::Response(response) => {
-                    self.length = response.len();
-                    let response = self.parser.parse(response);
-                    self.take(now, response)?;
-                }
-                Frame::Literal(size) => self.literal(size),
-                Frame::Piece(piece) => {
-                    if let Some(reader) = self.reader {
-                        self.is_heard_of(now, reader);
-                        let piece = Bytes::copy_from_slice(piece);
-                        self.tell(SessionEvent::Piece(reader, piece));
-                    }
-                }
-                Frame::LiteralEnd => self.reader = None,
-            }
-        }
-        let is_long = self.framer.head().len() >= LONG_RESPONSE;
-        if let (true, Some(oldest)) = (is_long, self.in_flight.front_mut()) {
-            // It takes its time to arrive.
-            oldest.since = now;
-        }
-        self.pump(now);
-        Ok(())
-    }
-
-    fn receive_end(&mut self, _now: Instant) -> Result<(), SessionError> {
-        match self.stage {
-            Stage::Closed => Ok(()),
-            Stage::Leaving => {
-                self.closed();
-                Ok(())
-            }
-            _ if self.framer.is_between() => Err(SessionError::Ended),
-            _ => Err(SessionError::Truncated),
-        }
-    }
-
-    fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
-        out.append(&mut self.out);
-        self.send_message(now, out);
-    }
 }
 
 /// What a server said when it ends the session.

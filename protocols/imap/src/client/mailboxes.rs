@@ -1,0 +1,130 @@
+//! What a [`Client`] does with mailboxes, whichever is open.
+
+use super::handle::Client;
+use crate::codec::{
+    Command, ListQuery, Listed, MailboxName, MailboxStatus, Namespaces, Response, StatusItem,
+};
+use crate::error::RequestError;
+
+impl Client {
+    /// The mailboxes that match, with the state of those that were asked for it and could be told.
+    ///
+    /// # Errors
+    /// [`RequestError::TooLarge`], with more than
+    /// [`Config::max_answers`](crate::core::Config::max_answers).
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn list(
+        &self,
+        query: ListQuery,
+    ) -> Result<(Vec<Listed>, Vec<MailboxStatus>), RequestError> {
+        let (mut mailboxes, mut states) = (Vec::new(), Vec::new());
+        for part in self.request(Command::List(query)).await?.parts {
+            match part {
+                Response::List(mailbox) | Response::Lsub(mailbox) => mailboxes.push(mailbox),
+                Response::MailboxStatus(state) => states.push(state),
+                _ => {}
+            }
+        }
+        Ok((mailboxes, states))
+    }
+
+    /// The state of a mailbox, which had better not be the one that is open.
+    ///
+    /// # Errors
+    /// [`RequestError::NoSuchMessage`] where the server says nothing of it.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn mailbox_status(
+        &self,
+        mailbox: MailboxName,
+        items: impl IntoIterator<Item = StatusItem>,
+    ) -> Result<MailboxStatus, RequestError> {
+        let command = Command::Status(mailbox, items.into_iter().collect());
+        let parts = self.request(command).await?.parts;
+        let state = |part| match part {
+            Response::MailboxStatus(state) => Some(state),
+            _ => None,
+        };
+        let found = parts.into_iter().rev().find_map(state);
+        found.ok_or(RequestError::NoSuchMessage)
+    }
+
+    /// Where mailboxes are.
+    ///
+    /// # Errors
+    /// [`RequestError::Unsupported`], without NAMESPACE.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn namespaces(&self) -> Result<Namespaces, RequestError> {
+        if self.server().is_none() {
+            // Until somebody is logged in, nothing is known of the server.
+            self.noop().await?;
+        }
+        self.needs("NAMESPACE")?;
+        let parts = self.request(Command::Namespace).await?.parts;
+        let found = parts.into_iter().find_map(|part| match part {
+            Response::Namespace(namespaces) => Some(namespaces),
+            _ => None,
+        });
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Makes a mailbox.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn create(&self, mailbox: MailboxName) -> Result<(), RequestError> {
+        self.request(Command::Create(mailbox)).await.map(drop)
+    }
+
+    /// Removes a mailbox and the messages in it.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn delete(&self, mailbox: MailboxName) -> Result<(), RequestError> {
+        self.request(Command::Delete(mailbox)).await.map(drop)
+    }
+
+    /// Gives a mailbox another name.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn rename(&self, from: MailboxName, to: MailboxName) -> Result<(), RequestError> {
+        self.request(Command::Rename(from, to)).await.map(drop)
+    }
+
+    /// Subscribes to a mailbox.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn subscribe(&self, mailbox: MailboxName) -> Result<(), RequestError> {
+        self.request(Command::Subscribe(mailbox)).await.map(drop)
+    }
+
+    /// No longer subscribes to a mailbox.
+    ///
+    /// # Errors
+    /// As the [type](Self) says.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn unsubscribe(&self, mailbox: MailboxName) -> Result<(), RequestError> {
+        self.request(Command::Unsubscribe(mailbox)).await.map(drop)
+    }
+}

@@ -1,0 +1,192 @@
+//! Writing of a command: its name, and what belongs to it.
+
+use super::{Command, FlagChange};
+use crate::codec::encode::{Dialect, Encoded, Encoder};
+use crate::codec::error::InvalidValue;
+use crate::codec::mailbox::MailboxName;
+use crate::codec::set::Messages;
+
+impl Command {
+    /// Writes it, with this tag, for a server that takes this dialect.
+    ///
+    /// # Errors
+    /// [`InvalidValue::Text`], where a text holds NUL.
+    pub fn encode(&self, tag: &str, dialect: Dialect) -> Result<Encoded, InvalidValue> {
+        let mut bytes = Vec::with_capacity(64);
+        let mut out = Encoder::new(&mut bytes, dialect);
+        out.raw(tag.as_bytes());
+        out.raw(b" ");
+        self.write(&mut out);
+        if !matches!(self, Self::Append { .. }) {
+            out.raw(b"\r\n");
+        }
+        let waits = out.finish()?;
+        Ok(Encoded { bytes, waits })
+    }
+
+    fn write(&self, out: &mut Encoder<'_>) {
+        match self {
+            Self::Capability => out.raw(b"CAPABILITY"),
+            Self::Noop => out.raw(b"NOOP"),
+            Self::Logout => out.raw(b"LOGOUT"),
+            Self::Namespace => out.raw(b"NAMESPACE"),
+            Self::Idle => out.raw(b"IDLE"),
+            Self::Close => out.raw(b"CLOSE"),
+            Self::Unselect => out.raw(b"UNSELECT"),
+            Self::Expunge => out.raw(b"EXPUNGE"),
+            Self::Id(fields) if fields.is_empty() => out.raw(b"ID NIL"),
+            Self::Id(fields) => {
+                out.raw(b"ID ");
+                out.list(fields, |out, (name, value)| {
+                    out.string(name.as_bytes());
+                    out.raw(b" ");
+                    out.string(value.as_bytes());
+                });
+            }
+            Self::Enable(extensions) => {
+                out.raw(b"ENABLE");
+                for extension in extensions {
+                    out.raw(b" ");
+                    out.raw(extension.name().as_bytes());
+                }
+            }
+            Self::Login { user, password } => {
+                out.raw(b"LOGIN ");
+                out.astring(user.as_bytes());
+                out.raw(b" ");
+                // An atom would do, but a password such as `{5}` is better seen as a string.
+                out.string(password.as_bytes());
+            }
+            Self::Authenticate { mechanism, initial } => {
+                out.raw(b"AUTHENTICATE ");
+                out.raw(mechanism.as_bytes());
+                if let Some(initial) = initial {
+                    out.raw(b" ");
+                    out.raw(if initial.as_bytes().is_empty() {
+                        b"="
+                    } else {
+                        initial.as_bytes()
+                    });
+                }
+            }
+            Self::Select {
+                mailbox,
+                read_only,
+                condstore,
+            } => {
+                named(
+                    out,
+                    if *read_only { b"EXAMINE " } else { b"SELECT " },
+                    mailbox,
+                );
+                if *condstore {
+                    out.raw(b" (CONDSTORE)");
+                }
+            }
+            Self::Create(mailbox) => named(out, b"CREATE ", mailbox),
+            Self::Delete(mailbox) => named(out, b"DELETE ", mailbox),
+            Self::Rename(from, to) => {
+                named(out, b"RENAME ", from);
+                named(out, b" ", to);
+            }
+            Self::Subscribe(mailbox) => named(out, b"SUBSCRIBE ", mailbox),
+            Self::Unsubscribe(mailbox) => named(out, b"UNSUBSCRIBE ", mailbox),
+            Self::List(query) => query.write(out),
+            Self::Status(mailbox, items) => {
+                named(out, b"STATUS ", mailbox);
+                out.raw(b" ");
+                out.list(items, |out, item| out.raw(item.name()));
+            }
+            Self::Append {
+                mailbox,
+                flags,
+                date,
+                size,
+            } => {
+                named(out, b"APPEND ", mailbox);
+                out.raw(b" ");
+                if !flags.is_empty() {
+                    out.list(flags, |out, flag| out.raw(flag.name()));
+                    out.raw(b" ");
+                }
+                if let Some(date) = date {
+                    out.with(|bytes| date.encode(bytes));
+                    out.raw(b" ");
+                }
+                out.literal(*size);
+            }
+            Self::ExpungeUids(uids) => {
+                out.raw(b"UID EXPUNGE ");
+                out.with(|bytes| uids.encode(bytes));
+            }
+            Self::Search {
+                query,
+                uids,
+                esearch,
+            } => {
+                out.raw(if *uids { b"UID SEARCH " } else { b"SEARCH " });
+                if *esearch {
+                    out.raw(b"RETURN (ALL) ");
+                }
+                if !query.is_ascii() && !out.dialect().is_utf8 {
+                    out.raw(b"CHARSET UTF-8 ");
+                }
+                query.encode(out);
+            }
+            Self::Fetch {
+                messages,
+                items,
+                changed_since,
+            } => {
+                which(out, b"FETCH ", messages);
+                out.raw(b" ");
+                out.list(items, |out, item| item.encode(out));
+                if let Some(modseq) = changed_since {
+                    out.raw(b" (CHANGEDSINCE ");
+                    out.number(*modseq);
+                    out.raw(b")");
+                }
+            }
+            Self::Store {
+                messages,
+                change,
+                unchanged_since,
+            } => {
+                which(out, b"STORE ", messages);
+                if let Some(modseq) = unchanged_since {
+                    out.raw(b" (UNCHANGEDSINCE ");
+                    out.number(*modseq);
+                    out.raw(b")");
+                }
+                let (name, flags): (&[u8], _) = match change {
+                    FlagChange::Add(flags) => (b" +FLAGS ", flags),
+                    FlagChange::Remove(flags) => (b" -FLAGS ", flags),
+                    FlagChange::Replace(flags) => (b" FLAGS ", flags),
+                };
+                out.raw(name);
+                out.list(flags, |out, flag| out.raw(flag.name()));
+            }
+            Self::Copy(messages, to) => {
+                which(out, b"COPY ", messages);
+                named(out, b" ", to);
+            }
+            Self::Move(messages, to) => {
+                which(out, b"MOVE ", messages);
+                named(out, b" ", to);
+            }
+        }
+    }
+}
+
+fn named(out: &mut Encoder<'_>, name: &[u8], mailbox: &MailboxName) {
+    out.raw(name);
+    out.mailbox(mailbox);
+}
+
+fn which(out: &mut Encoder<'_>, name: &[u8], messages: &Messages) {
+    if matches!(messages, Messages::Uids(_)) {
+        out.raw(b"UID ");
+    }
+    out.raw(name);
+    out.with(|bytes| messages.set().encode(bytes));
+}
