@@ -9,6 +9,9 @@ use crate::core::{Outcome, Step};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionError {
+    /// The network gave a stream that others can read, and
+    /// [`Config::security`](crate::core::Config::security) says otherwise: nothing was said.
+    NotEncrypted,
     /// The server refused the connection, or a step before any message.
     Refused(Step, Reply),
     /// Logging in failed; what the server said, where it said something.
@@ -58,7 +61,7 @@ impl SessionError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Login(LoginError::Refused(reply)) => !reply.is_temporary(),
-            Self::Login(_) => true,
+            Self::Login(_) | Self::NotEncrypted => true,
             _ => false,
         }
     }
@@ -67,6 +70,9 @@ impl SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotEncrypted => {
+                f.write_str("the network gave no encrypted stream, where TLS was asked for")
+            }
             Self::Refused(Step::Greeting, reply) => {
                 write!(f, "the server greeted with {reply}")
             }

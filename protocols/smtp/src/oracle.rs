@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jackfield_sasl::Credentials;
+use jackfield_sasl::{Channel, ChannelBinding, Credentials};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
@@ -244,6 +244,7 @@ pub fn session(script: &[u8]) {
 struct Play {
     session: Session,
     config: Config,
+    channel: Channel,
     now: Instant,
     /// Those without an outcome, and which marker each has.
     waiting: BTreeMap<RequestId, usize>,
@@ -279,7 +280,15 @@ impl Play {
         if choice & 16 == 16 {
             config.connection_messages = Some(2);
         }
+        let mut channel = Channel::encrypted();
+        if choice & 32 == 32 {
+            channel = channel.with_binding(ChannelBinding::tls_exporter([7; 32]));
+        }
+        if choice & 64 == 64 {
+            channel = Channel::plaintext();
+        }
         Some(Self {
+            channel,
             session: Session::new(config.clone()),
             config,
             now: Instant::now(),
@@ -295,7 +304,7 @@ impl Play {
     fn open(&mut self) {
         if !self.is_open && !self.is_closed {
             self.lose();
-            self.session.opened(self.now);
+            self.session.opened(self.now, self.channel.clone());
             self.is_open = true;
         }
     }
@@ -422,6 +431,7 @@ mod tests {
         "S250-SIZE 100",
         "S250-LIMITS MAILMAX=2 RCPTMAX=1",
         "S250-AUTH PLAIN LOGIN",
+        "S250-AUTH SCRAM-SHA-256-PLUS PLAIN",
         "S250 HELP",
         "S235 2.7.0 in",
         "S334 ",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackfield_play::{Protocol, Stream, Transcripts, text};
-use jackfield_sasl::Credentials;
+use jackfield_sasl::{Channel, ChannelBinding, Credentials};
 use jackfield_smtp::RequestError;
 use jackfield_smtp::codec::{
     BodyKind, DeliverBy, Hold, Late, MailParameters, Notify, OriginalRecipient, Priority,
@@ -24,6 +24,7 @@ fn every_transcript_holds_wherever_its_bytes_are_cut() {
 
 struct Smtp {
     config: Config,
+    channel: Channel,
     /// What the next envelope asks for.
     mail: MailParameters,
     recipient: RecipientParameters,
@@ -37,6 +38,7 @@ impl Smtp {
         config.chunking = Chunking::Never;
         Self {
             config,
+            channel: Channel::plaintext(),
             mail: MailParameters::default(),
             recipient: RecipientParameters::default(),
             requests: Vec::new(),
@@ -73,8 +75,21 @@ impl Protocol for Smtp {
         let config = &mut self.config;
         match name {
             "lmtp" => config.protocol = Spoken::Lmtp,
-            "tls" => config.security = Security::Tls,
-            "starttls" => config.security = Security::StartTls,
+            "tls" | "starttls" => {
+                config.security = match name {
+                    "tls" => Security::Tls,
+                    _ => Security::StartTls,
+                };
+                self.channel = match value {
+                    "" => Channel::encrypted(),
+                    "bound" => {
+                        let binding = ChannelBinding::tls_exporter([7; 32]);
+                        Channel::encrypted().with_binding(binding)
+                    }
+                    "unencrypted" => Channel::plaintext(),
+                    other => panic!("{other:?} is no kind of TLS"),
+                };
+            }
             "plaintext-auth" => config.allow_plaintext_auth = true,
             "chunking" => config.chunking = Chunking::WhereOffered,
             "password" => {
@@ -107,7 +122,7 @@ impl Protocol for Smtp {
         let mut word_of = || words.next().unwrap_or_default();
         let request = match word {
             "connect" => {
-                session.opened(now);
+                session.opened(now, self.channel.clone());
                 return Ok(());
             }
             "close" => {

@@ -6,8 +6,8 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 
 use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
-use jackfield_sasl::Credentials;
-use jackfield_socket::{Endpoint, TcpConnect, time};
+use jackfield_sasl::{Channel, Credentials};
+use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::watch;
 
 use super::action::{Action, Done, Reader, Want};
@@ -37,6 +37,9 @@ pub fn connect<N: TcpConnect>(
         asked: VecDeque::new(),
         is_needed: watch::Sender::new(false),
         stood: false,
+        channel: Channel::plaintext(),
+        is_unbound: false,
+        has_unbound: false,
     };
     let (actions, events, connection) = jackfield_client::connect(network, smtp, config.connection);
     (Client { actions }, events, connection)
@@ -52,6 +55,11 @@ struct Smtp {
     is_needed: watch::Sender<bool>,
     /// Whether the session stands.
     stood: bool,
+    channel: Channel,
+    /// Whether a login that was bound to its TLS connection has failed: further ones are not.
+    is_unbound: bool,
+    /// Whether that is still to be told.
+    has_unbound: bool,
 }
 
 /// Who asked.
@@ -103,16 +111,24 @@ impl Protocol for Smtp {
         }) as Prepare
     }
 
+    fn stream_info(&mut self, _core: &mut Session, info: &StreamInfo) {
+        let binding = info.tls_exporter.filter(|_| !self.is_unbound);
+        self.channel = Channel::new(info.encrypted, binding);
+    }
+
     fn opened(
         &mut self,
         core: &mut Session,
         credentials: Option<Credentials>,
-        _outbox: &mut OutboxOf<Self>,
+        outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError> {
         if let Some(credentials) = credentials {
             core.set_credentials(credentials);
         }
-        core.opened(time::now());
+        core.opened(time::now(), self.channel.clone());
+        if std::mem::take(&mut self.has_unbound) {
+            outbox.push(Event::LoginNotBound);
+        }
         Ok(())
     }
 
@@ -179,7 +195,15 @@ impl Protocol for Smtp {
 
     fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Again {
         let was_of_use = core.was_of_use();
+        // A server may offer to bind a login to its TLS connection, and not be able to: Cyrus refuses, and
+        // Dovecot cuts it. The next attempt is not bound, and so there is only one.
+        let in_vain = core.is_bound_in_vain() && error.is_some() && !self.is_unbound;
         core.lost(time::now());
+        if in_vain {
+            (self.is_unbound, self.has_unbound) = (true, true);
+            self.is_needed.send_replace(core.is_needed());
+            return Again::AtOnce;
+        }
         let stood = std::mem::take(&mut self.stood);
         if let Some(error) = error
             && (!stood || error.is_permanent())

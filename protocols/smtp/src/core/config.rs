@@ -25,12 +25,13 @@ pub struct Config {
     pub name: Domain,
     /// Which protocol is spoken. Default: SMTP.
     pub protocol: Protocol,
-    /// What the network that the session runs over gives. Default: plaintext, over which nothing
-    /// secret is said.
+    /// What the network that the session runs over gives. Default: plaintext. Where this asks for TLS and the
+    /// network's streams are not encrypted, the session fails before anything is said
+    /// ([`NotEncrypted`](crate::SessionError::NotEncrypted)).
     pub security: Security,
     /// How to log in. Default: not at all. Where this is given, a server without it is refused.
     pub credentials: Option<Credentials>,
-    /// Whether to log in over [plaintext](Security::Plaintext) all the same, where anyone on the way may
+    /// Whether to log in over a stream that is not encrypted all the same, where anyone on the way may
     /// read the password. For a server on the same machine. Default: no.
     pub allow_plaintext_auth: bool,
     /// Whether content is counted (BDAT, RFC 3030) where the server takes that. Default: it is.
@@ -80,7 +81,7 @@ pub enum Protocol {
     Lmtp,
 }
 
-/// What the network gives. A session can't see it: it is told.
+/// What the network gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Security {

@@ -26,6 +26,10 @@ pub enum SessionEvent {
 pub enum Event {
     /// The server is about to leave (421), and why.
     Leaving(Reply),
+    /// A login that was bound to its TLS connection has failed, and the next is not bound: whoever stands
+    /// in the middle of TLS is no longer noticed by it. Programs that keep a log note it. A client tells
+    /// this, not a core.
+    LoginNotBound,
 }
 
 /// What is known of a server when the session stands.

@@ -2,7 +2,7 @@
 
 use jackfield_sasl::{Channel, Error, Exchange, base64, choose};
 
-use super::{Config, Security};
+use super::Config;
 use crate::codec::{Capabilities, Reply, Severity};
 use crate::error::LoginError;
 
@@ -16,6 +16,8 @@ pub(super) struct Login {
     exchange: Exchange,
     /// Why it was cancelled.
     failed: Option<Error>,
+    /// Whether it failed, bound or not, for what has nothing to do with that.
+    is_hopeless: bool,
 }
 
 /// What comes of a reply.
@@ -31,17 +33,19 @@ impl Login {
     /// Begins, where there are credentials: appends the command.
     pub(super) fn start(
         config: &Config,
+        channel: &Channel,
         can: &Capabilities,
         out: &mut Vec<u8>,
     ) -> Result<Option<Self>, LoginError> {
         let Some(credentials) = &config.credentials else {
             return Ok(None);
         };
-        if config.security == Security::Plaintext && !config.allow_plaintext_auth {
+        if !channel.encrypted && !config.allow_plaintext_auth {
             return Err(LoginError::Plaintext);
         }
+        let mut channel = channel.clone();
         // Where it isn't, it was asked for by name.
-        let channel = Channel::encrypted();
+        channel.encrypted = true;
         let choice =
             choose(can.mechanisms(), credentials, &channel).map_err(|error| match error {
                 Error::NoMechanism => LoginError::Unavailable,
@@ -63,8 +67,16 @@ impl Login {
             }
         }
         out.extend_from_slice(b"\r\n");
-        let failed = None;
-        Ok(Some(Self { exchange, failed }))
+        Ok(Some(Self {
+            exchange,
+            failed: None,
+            is_hopeless: false,
+        }))
+    }
+
+    /// Whether it is bound to its TLS connection, and what becomes of it might be better without.
+    pub(super) fn is_bound_in_vain(&self) -> bool {
+        self.exchange.mechanism().is_bound() && !self.is_hopeless
     }
 
     /// Takes a reply; appends what is said to it.
@@ -75,6 +87,7 @@ impl Login {
                 match challenge.and_then(|challenge| self.exchange.step(&challenge)) {
                     Ok(answer) => out.extend_from_slice(base64::encode(answer).as_bytes()),
                     Err(error) => {
+                        self.is_hopeless = !error.may_be_binding();
                         self.failed = Some(error);
                         out.push(b'*');
                     }
@@ -83,14 +96,20 @@ impl Login {
                 Ok(Progress::Goes)
             }
             Severity::Positive if self.failed.is_none() => {
-                let finished = self.exchange.finish(None);
-                finished.map_err(LoginError::Mechanism)?;
+                self.exchange.finish(None).map_err(|error| {
+                    self.is_hopeless = !error.may_be_binding();
+                    LoginError::Mechanism(error)
+                })?;
                 Ok(Progress::Done(self.exchange.mechanism().name()))
             }
-            _ => Err(match self.failed.take() {
-                Some(error) => LoginError::Mechanism(error),
-                None => LoginError::Refused(reply),
-            }),
+            _ => {
+                if let Some(error) = self.failed.take() {
+                    return Err(LoginError::Mechanism(error));
+                }
+                // What is not for good is not for the binding.
+                self.is_hopeless = reply.is_temporary();
+                Err(LoginError::Refused(reply))
+            }
         }
     }
 }

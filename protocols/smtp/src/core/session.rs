@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use jackfield_sasl::Credentials;
+use jackfield_sasl::{Channel, Credentials};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
@@ -115,10 +115,18 @@ impl Session {
         self.config.credentials = Some(credentials);
     }
 
-    /// Learns of a new connection.
-    pub fn opened(&mut self, now: Instant) {
+    /// Learns of a new connection, and of what is known of it: whether others can read along, and what a
+    /// login can be bound to. Where others can, and [`Config::security`] says otherwise, the session fails
+    /// with [`SessionError::NotEncrypted`] before anything is said.
+    pub fn opened(&mut self, now: Instant, channel: Channel) {
         self.has_timed_out = false;
-        self.stream = Some(Stream::new(now, &self.config));
+        self.stream = Some(Stream::new(now, &self.config, channel));
+    }
+
+    /// Whether a login is under way, or has just failed, that is bound to its TLS connection and might have
+    /// done better without: a server may offer to bind and not be able to.
+    pub fn is_bound_in_vain(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_bound_in_vain)
     }
 
     /// Learns that the connection is gone.
@@ -315,7 +323,7 @@ mod tests {
         config.security = Security::Tls;
         config.credentials = Credentials::password("ada", "correct horse").ok();
         let (mut session, now) = (Session::new(config), time::now());
-        session.opened(now);
+        session.opened(now, Channel::encrypted());
         session
             .receive(now, b"220 a\r\n250-a\r\n250 AUTH PLAIN\r\n")
             .expect("taken");

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jackfield_sasl::Channel;
 use jackfield_socket::time::Instant;
 
 use super::login::{Login, Progress};
@@ -50,6 +51,7 @@ impl Job {
 /// It has no `Debug`: what is said next may be a password.
 pub(super) struct Stream {
     phase: Phase,
+    channel: Channel,
     replies: Replies,
     /// What is said next.
     out: Vec<u8>,
@@ -117,10 +119,11 @@ impl Awaited {
 
 impl Stream {
     /// A stream that is open.
-    pub(super) fn new(now: Instant, config: &Config) -> Self {
+    pub(super) fn new(now: Instant, config: &Config, channel: Channel) -> Self {
         let Limits { reply, .. } = config.limits;
         let mut stream = Self {
             phase: Phase::Greeting,
+            channel,
             replies: Replies::new(reply),
             out: Vec::new(),
             awaited: VecDeque::new(),
@@ -139,7 +142,9 @@ impl Stream {
             farewell: None,
             is_reading: true,
         };
-        if config.security == Security::StartTls {
+        if config.security != Security::Plaintext && !stream.channel.encrypted {
+            stream.break_off(now, SessionError::NotEncrypted);
+        } else if config.security == Security::StartTls {
             stream.hello(config);
         } else {
             stream.awaited.push_back(Awaited::Greeting);
@@ -165,6 +170,11 @@ impl Stream {
     /// Whether something was done over it.
     pub(super) fn was_of_use(&self) -> bool {
         self.done > 0
+    }
+
+    /// Whether a login is under way, or has just failed, that might have done better unbound.
+    pub(super) fn is_bound_in_vain(&self) -> bool {
+        matches!(&self.phase, Phase::Login(login) if login.is_bound_in_vain())
     }
 
     pub(super) fn set_reading(&mut self, now: Instant, reading: bool) {
@@ -411,6 +421,9 @@ impl Stream {
         mut bytes: &[u8],
         events: &mut VecDeque<SessionEvent>,
     ) -> Result<(), SessionError> {
+        if let Some(error @ SessionError::NotEncrypted) = &self.broken {
+            return Err(error.clone());
+        }
         while !self.has_left()
             && let Some(reply) = self.replies.next(&mut bytes)
         {
@@ -486,7 +499,7 @@ impl Stream {
             }
             let can = &self.server.capabilities;
             self.is_pipelining = can.has(&Capability::Pipelining);
-            let login = Login::start(config, can, &mut self.out);
+            let login = Login::start(config, &self.channel, can, &mut self.out);
             match login.map_err(SessionError::Login)? {
                 None => self.stands(events),
                 Some(login) => {

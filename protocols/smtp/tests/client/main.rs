@@ -10,7 +10,11 @@ use jackfield_sim::{Network, SimHost, SimListener};
 use jackfield_smtp::RequestError;
 use jackfield_smtp::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_smtp::core::{Config, Envelope, Outcome, Recipient};
-use jackfield_socket::{ListenOptions, TcpConnect, TcpListen, TcpListener};
+use jackfield_socket::{ByteStream, ListenOptions, TcpConnect, TcpListen, TcpListener};
+use jackfield_testing::certs::Authority;
+use jackfield_tls::{
+    Certificates, Identity, TlsAcceptor, TlsConfig, TlsConnector, TlsServerConfig,
+};
 use server::Server;
 use tokio::task::JoinHandle;
 
@@ -31,6 +35,18 @@ async fn world(config: ClientConfig) -> World {
     over(config, |here| here).await
 }
 
+/// TLS of both sides.
+fn tls() -> (TlsConnector, TlsAcceptor) {
+    let authority = Authority::new();
+    let roots = Certificates::from_pem(authority.pem().as_bytes()).expect("a root");
+    let certificate = authority.server(&["mail.example"]);
+    let (pem, key) = (certificate.pem(), certificate.key_pem());
+    let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes()).expect("a pair");
+    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
+    let connector = TlsConnector::new(TlsConfig::new().with_roots(roots)).expect("a connector");
+    (connector, acceptor)
+}
+
 async fn over<N: TcpConnect>(config: ClientConfig, wrap: impl FnOnce(SimHost) -> N) -> World {
     let network = Network::new(7);
     let here = network.host("here.example", ["192.0.2.1".parse().expect("an address")]);
@@ -49,11 +65,21 @@ async fn over<N: TcpConnect>(config: ClientConfig, wrap: impl FnOnce(SimHost) ->
 
 impl World {
     /// Accepts a connection, up to the first command behind EHLO.
-    async fn server(
-        &mut self,
-        capabilities: &str,
-    ) -> Server<impl jackfield_socket::ByteStream + use<>> {
+    async fn server(&mut self, capabilities: &str) -> Server<impl ByteStream + use<>> {
         let stream = self.listener.accept().await.expect("a connection");
+        let mut server = Server::new(stream);
+        server.greet(capabilities).await;
+        server
+    }
+
+    /// The same over TLS.
+    async fn secured(
+        &mut self,
+        acceptor: &TlsAcceptor,
+        capabilities: &str,
+    ) -> Server<impl ByteStream + use<>> {
+        let stream = self.listener.accept().await.expect("a connection");
+        let stream = acceptor.accept(stream).await.expect("secured");
         let mut server = Server::new(stream);
         server.greet(capabilities).await;
         server
