@@ -23,6 +23,8 @@ mod mailbox;
 mod query;
 mod response;
 mod section;
+#[cfg(any(test, feature = "server"))]
+pub mod server;
 mod set;
 mod structure;
 mod text;
@@ -47,6 +49,8 @@ pub use mailbox::MailboxName;
 pub use query::Query;
 pub use response::{Response, ResponseParser, Status, StatusKind};
 pub use section::Section;
+#[cfg(any(test, feature = "server"))]
+pub use section::SectionText;
 pub use set::{Messages, SequenceSet};
 pub use structure::Structure;
 pub use text::Text;

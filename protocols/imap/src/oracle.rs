@@ -4,9 +4,10 @@
 mod play;
 mod server;
 
+use crate::codec::server::{Asked, Request, RequestFrame, RequestFramer};
 use crate::codec::{
     Command, Dialect, Flag, Frame, Framer, Limit, Limits, Literals, MailboxName, Query, Response,
-    ResponseParser, Secret, SequenceSet,
+    ResponseParser, Secret, SequenceSet, Text,
 };
 
 pub use play::session;
@@ -169,6 +170,7 @@ pub fn command(data: &[u8]) {
     assert!(!has_nul);
     let read = server::read(encoded.bytes(), encoded.waits());
     assert_eq!(read.tag, "A1");
+    is_read_as_meant(&command, dialect, encoded.bytes());
     for text in texts {
         let text = text.as_bytes();
         assert!(
@@ -176,6 +178,50 @@ pub fn command(data: &[u8]) {
             "{text:?} is not in {read:?}"
         );
     }
+}
+
+/// The codec's own server side takes a command for what it was.
+fn is_read_as_meant(command: &Command, dialect: Dialect, mut bytes: &[u8]) {
+    let mut framer = RequestFramer::new(bytes.len());
+    let request = loop {
+        match framer.next(&mut bytes) {
+            Ok(Some(RequestFrame::Literal { .. })) => framer.keep(),
+            Ok(Some(RequestFrame::Request(request))) => break request,
+            // The message itself, and the end of its line, are not of the command.
+            _ if matches!(command, Command::Append { .. }) => return,
+            other => panic!("{command:?} becomes {other:?}"),
+        }
+    };
+    let request = Request::read(&request, Limits::default());
+    let asked = request
+        .unwrap_or_else(|bad| panic!("{command:?}: {bad}"))
+        .asked;
+    let is_same = match (command, &asked) {
+        (
+            Command::Login { user, password },
+            Asked::Login {
+                user: name,
+                password: proof,
+            },
+        ) => name.as_bytes() == user.as_bytes() && password == proof,
+        (Command::Id(fields), Asked::Id(read)) => {
+            fields
+                .iter()
+                .zip(read)
+                .all(|((name, value), (its_name, its_value))| {
+                    let its_value = its_value.as_ref().map(Text::as_bytes);
+                    its_name.as_bytes() == name.as_bytes() && its_value == Some(value.as_bytes())
+                })
+        }
+        // The server's side knows names in modified UTF-7 only.
+        (Command::Rename(from, to), Asked::Rename(old, new)) => {
+            dialect.is_utf8 || from == old && to == new
+        }
+        (Command::ExpungeUids(uids), Asked::Expunge(Some(read))) => uids == read,
+        (Command::Search { .. }, Asked::Search { .. }) => true,
+        _ => false,
+    };
+    assert!(is_same, "{command:?} is taken for {asked:?}");
 }
 
 #[cfg(test)]

@@ -58,6 +58,42 @@ impl Date {
         self.day
     }
 
+    /// Reads one, such as `1-Feb-2026`.
+    #[cfg(any(test, feature = "server"))]
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let mut parts = text.split('-');
+        let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_month = |known: &&str| known.eq_ignore_ascii_case(month);
+        let month = MONTHS.iter().position(|known| is_month(known))? + 1;
+        let day = day.trim_start().parse().ok()?;
+        let is_all = parts.next().is_none();
+        let date = Self::new(year.parse().ok()?, month as u8, day).ok()?;
+        is_all.then_some(date)
+    }
+
+    /// The day that is so many days after 1970-01-01 (Howard Hinnant's `civil_from_days`); `None`
+    /// where its year has not four digits.
+    #[cfg(any(test, feature = "server"))]
+    fn from_days(days: i64) -> Option<Self> {
+        let days = days.checked_add(719_468)?;
+        let era = days.div_euclid(146_097);
+        let day_of_era = days.rem_euclid(146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+        let month = if shifted < 10 {
+            shifted + 3
+        } else {
+            shifted - 9
+        };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let part = |number: i64| u8::try_from(number).ok();
+        Self::new(u16::try_from(year).ok()?, part(month)?, part(day)?).ok()
+    }
+
     /// How many days after 1970-01-01 it is (Howard Hinnant's `days_from_civil`).
     fn days(self) -> i64 {
         let (month, day) = (i64::from(self.month), i64::from(self.day));
@@ -109,6 +145,16 @@ impl DateTime {
             seconds,
             offset,
         })
+    }
+
+    /// A moment in Greenwich, by the seconds since the beginning of 1970.
+    ///
+    /// # Errors
+    /// [`InvalidValue::Date`], where its year has not four digits.
+    #[cfg(any(test, feature = "server"))]
+    pub fn from_unix_seconds(seconds: i64) -> Result<Self, InvalidValue> {
+        let date = Date::from_days(seconds.div_euclid(86_400)).ok_or(InvalidValue::Date)?;
+        Self::new(date, seconds.rem_euclid(86_400) as u32, 0)
     }
 
     /// The day, in its own zone.
@@ -210,6 +256,13 @@ mod tests {
         assert_eq!(here.unix_seconds(), 1_795_881_600);
         assert_eq!(there.unix_seconds(), here.unix_seconds());
         assert_eq!(format!("{here:?}"), "\"28-Nov-2026 17:00:00 +0100\"");
+        for seconds in [0, -1, 951_782_400, 1_795_881_600, 253_402_300_799] {
+            let moment = DateTime::from_unix_seconds(seconds).expect("a moment");
+            assert_eq!(moment.unix_seconds(), seconds);
+        }
+        DateTime::from_unix_seconds(253_402_300_800).expect_err("a year of five digits");
+        assert_eq!(Date::read(b"28-nov-2026"), Some(date));
+        assert_eq!(Date::read(b"28-nov-2026-1"), None);
         Date::new(2025, 2, 29).expect_err("no leap year");
         Date::new(2024, 2, 29).expect("a leap year");
     }

@@ -39,6 +39,25 @@ enum Of {
     Mime,
 }
 
+/// What of a part a [`Section`] is.
+#[cfg(any(test, feature = "server"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the grammar has no other")]
+pub enum SectionText<'a> {
+    /// All of it; of the message itself, its header too.
+    All,
+    /// Its header.
+    Header,
+    /// These fields of its header.
+    Fields(&'a [Text]),
+    /// All fields of its header but these.
+    FieldsNot(&'a [Text]),
+    /// It without its header.
+    Text,
+    /// Its MIME header.
+    Mime,
+}
+
 impl Section {
     /// The whole message.
     pub fn all() -> Self {
@@ -94,6 +113,25 @@ impl Section {
 
     fn with(self, of: Of) -> Self {
         Self { of, ..self }
+    }
+
+    /// The numbers that lead to the part; none for the message itself.
+    #[cfg(any(test, feature = "server"))]
+    pub fn numbers(&self) -> &[u32] {
+        &self.part
+    }
+
+    /// What of the part it is.
+    #[cfg(any(test, feature = "server"))]
+    pub fn what(&self) -> SectionText<'_> {
+        match &self.of {
+            Of::All => SectionText::All,
+            Of::Header => SectionText::Header,
+            Of::Fields(names) => SectionText::Fields(names),
+            Of::FieldsNot(names) => SectionText::FieldsNot(names),
+            Of::Text => SectionText::Text,
+            Of::Mime => SectionText::Mime,
+        }
     }
 
     /// Between brackets.

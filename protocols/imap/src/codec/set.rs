@@ -93,6 +93,17 @@ impl SequenceSet {
         known.map(|&(from, to)| u64::from(to - from) + 1).sum()
     }
 
+    /// Its ranges, in its order, where `*` is this number, which is not 0.
+    #[cfg(any(test, feature = "server"))]
+    pub fn up_to(&self, highest: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let known = move |number| if number == STAR { highest } else { number };
+        let ranges = self.0.iter();
+        ranges.map(move |&(from, to)| {
+            let (from, to) = (known(from), known(to));
+            (from.min(to), from.max(to))
+        })
+    }
+
     /// How many ranges it is written in.
     pub fn ranges(&self) -> usize {
         self.0.len()
