@@ -39,6 +39,11 @@ impl<A, R: Clone, E: Failure> Actions<A, R, E> {
         Poster(self.posted.clone())
     }
 
+    /// What one sees who looks at where the connection stands, and keeps nothing of it.
+    pub fn look<T>(&self, look: impl FnOnce(&Status<R, E>) -> T) -> T {
+        look(&self.status.borrow())
+    }
+
     /// Where the connection stands. Before its first attempt it is as during that.
     pub fn status(&self) -> Status<R, E> {
         self.status.borrow().clone()

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
 use jackfield_client::Options;
 use jackfield_sasl::Credentials;
@@ -22,6 +23,7 @@ use crate::core::Config;
 /// config.connection.connect_timeout = Duration::from_secs(10);
 /// # Ok::<(), jackfield_smtp::codec::InvalidValue>(())
 /// ```
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// How the session behaves, over all connections.
@@ -34,7 +36,8 @@ pub struct ClientConfig {
 pub(super) type Renewed = Pin<
     Box<dyn Future<Output = Result<Credentials, Box<dyn std::error::Error + Send + Sync>>> + Send>,
 >;
-pub(super) type Renew = Box<dyn FnMut(u32) -> Renewed + Send>;
+/// The clients of a pool share it.
+pub(super) type Renew = Arc<Mutex<dyn FnMut(u32) -> Renewed + Send>>;
 
 impl ClientConfig {
     /// The defaults, with this session.
@@ -71,7 +74,9 @@ impl ClientConfig {
             + Send
             + 'static,
     {
-        self.renew = Some(Box::new(move |attempt| Box::pin(renew(attempt))));
+        self.renew = Some(Arc::new(Mutex::new(move |attempt| {
+            Box::pin(renew(attempt)) as Renewed
+        })));
         self
     }
 }

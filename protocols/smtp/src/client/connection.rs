@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
 use jackfield_sasl::{Channel, Credentials};
@@ -29,7 +31,17 @@ pub fn connect<N: TcpConnect>(
     server: Endpoint,
     config: impl Into<ClientConfig>,
 ) -> (Client, Events, Connection) {
-    let config = config.into();
+    connect_sharing(network, server, config.into(), Arc::default())
+}
+
+/// The same for one of several clients, which share what they learn of the server: whether a login that was
+/// bound to its TLS connection has failed.
+pub(super) fn connect_sharing<N: TcpConnect>(
+    network: N,
+    server: Endpoint,
+    config: ClientConfig,
+    is_unbound: Arc<AtomicBool>,
+) -> (Client, Events, Connection) {
     let smtp = Smtp {
         server,
         config: config.session,
@@ -38,7 +50,7 @@ pub fn connect<N: TcpConnect>(
         is_needed: watch::Sender::new(false),
         stood: false,
         channel: Channel::plaintext(),
-        is_unbound: false,
+        is_unbound,
         has_unbound: false,
     };
     let (actions, events, connection) = jackfield_client::connect(network, smtp, config.connection);
@@ -57,7 +69,7 @@ struct Smtp {
     stood: bool,
     channel: Channel,
     /// Whether a login that was bound to its TLS connection has failed: further ones are not.
-    is_unbound: bool,
+    is_unbound: Arc<AtomicBool>,
     /// Whether that is still to be told.
     has_unbound: bool,
 }
@@ -94,7 +106,7 @@ impl Protocol for Smtp {
         let renewed = match &mut self.renew {
             None => Box::pin(ready(Ok(None))) as Pin<Box<dyn Future<Output = _> + Send>>,
             Some(renew) => {
-                let renewed = renew(attempt);
+                let renewed = renew.lock().unwrap_or_else(PoisonError::into_inner)(attempt);
                 Box::pin(async move { renewed.await.map(Some) })
             }
         };
@@ -112,7 +124,9 @@ impl Protocol for Smtp {
     }
 
     fn stream_info(&mut self, _core: &mut Session, info: &StreamInfo) {
-        let binding = info.tls_exporter.filter(|_| !self.is_unbound);
+        let binding = info
+            .tls_exporter
+            .filter(|_| !self.is_unbound.load(Ordering::Relaxed));
         self.channel = Channel::new(info.encrypted, binding);
     }
 
@@ -197,10 +211,11 @@ impl Protocol for Smtp {
         let was_of_use = core.was_of_use();
         // A server may offer to bind a login to its TLS connection, and not be able to: Cyrus refuses, and
         // Dovecot cuts it. The next attempt is not bound, and so there is only one.
-        let in_vain = core.is_bound_in_vain() && error.is_some() && !self.is_unbound;
+        let in_vain = core.is_bound_in_vain() && error.is_some();
         core.lost(time::now());
         if in_vain {
-            (self.is_unbound, self.has_unbound) = (true, true);
+            self.is_unbound.store(true, Ordering::Relaxed);
+            self.has_unbound = true;
             self.is_needed.send_replace(core.is_needed());
             return Again::AtOnce;
         }

@@ -35,6 +35,22 @@ impl Client {
         self.actions.status()
     }
 
+    /// Whether the connection stands.
+    pub(super) fn is_ready(&self) -> bool {
+        self.actions.look(Status::is_ready)
+    }
+
+    /// Whether the connection has failed, and another attempt is not to be made now.
+    pub(super) fn is_down(&self) -> bool {
+        let is_down = |status: &Status| matches!(status, Status::Disconnected { .. });
+        self.actions.look(is_down)
+    }
+
+    /// Whether there is not to be another attempt.
+    pub(super) fn is_over(&self) -> bool {
+        self.actions.look(Status::is_final)
+    }
+
     /// Sends a message that is in memory; done when the server has answered for it. It is a success
     /// where one recipient at least was accepted: [`Outcome`] says which.
     ///

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod cut;
+mod pool;
 mod sending;
 mod server;
 mod streaming;
