@@ -11,6 +11,8 @@ mod domain;
 mod mailbox;
 mod parameters;
 mod reply;
+#[cfg(any(test, feature = "server"))]
+pub mod server;
 mod value;
 
 pub use capability::{Capabilities, Capability, Limit};

@@ -8,6 +8,7 @@ use jackfield_sasl::{Channel, ChannelBinding, Credentials};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
 
+use crate::codec::server::{Request as Asked, Stuffed};
 use crate::codec::{
     Capabilities, Command, Content, Domain, EnvelopeId, Framing, MailParameters, Mailbox,
     RecipientParameters, Replies, Reply, ReplyFault, ReplyLimits, ReversePath, Survey, Text,
@@ -111,6 +112,8 @@ fn one_line(command: Command<'_>, begins: &str) {
     let line = line.unwrap_or_else(|| panic!("{command:?} is no line"));
     assert!(line.starts_with(begins), "{line:?}");
     assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
+    // The codec's own server side can read it.
+    Asked::read(line).unwrap_or_else(|bad| panic!("{line:?}: {bad}"));
 }
 
 /// Content is carried the same in whichever pieces it comes. With DATA, nothing ends it but its end,
@@ -156,6 +159,9 @@ pub fn content(data: &[u8]) {
             Framing::Dots => {
                 ends_as_it_must(&whole);
                 assert_eq!(received(&whole), normal);
+                let (mut stuffed, mut out) = (Stuffed::default(), Vec::new());
+                assert!(stuffed.take(&mut &*whole, &mut out));
+                assert_eq!((out, stuffed.has_bare_line_ends()), (normal.clone(), false));
             }
         }
     }
