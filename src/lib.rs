@@ -20,6 +20,7 @@
 //! | `coap` | `coap` | a CoAP client |
 //! | `imap` | `imap` | an IMAP client |
 //! | `smtp` | `smtp` | an SMTP client |
+//! | `mail` | `mail` | messages to show |
 //! | `coap-server` | `coap::server` | a small CoAP server, for tests, demos and simulated devices |
 //!
 //! Each protocol, and the relay, has an example that runs: `cargo run --example irc`.
@@ -39,6 +40,9 @@ pub use jackfield_imap as imap;
 #[cfg(feature = "irc")]
 #[doc(inline)]
 pub use jackfield_irc as irc;
+#[cfg(feature = "mail")]
+#[doc(inline)]
+pub use jackfield_mail as mail;
 #[cfg(feature = "mqtt")]
 #[doc(inline)]
 pub use jackfield_mqtt as mqtt;

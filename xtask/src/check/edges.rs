@@ -22,6 +22,8 @@ pub(super) enum Ring {
     Foundation,
     /// A protocol: its codec, core and client.
     Protocol,
+    /// What stands around protocols and has no session of its own; it knows no backend either.
+    Around,
     /// A backend of the socket API.
     Backend,
     /// The relay's server.
@@ -39,6 +41,7 @@ impl Ring {
     pub(super) fn of(folder: &str) -> Self {
         let parts: Vec<&str> = folder.split('/').collect();
         match parts[..] {
+            ["protocols", "mail"] => Self::Around,
             // The second proves what a protocol needs, and is held to the same rules.
             ["protocols", ..] | ["tests", "finger"] => Self::Protocol,
             ["socket-api", "backends", ..] => Self::Backend,
@@ -175,7 +178,7 @@ fn violations(
 ) -> Vec<String> {
     let ring = rings.get(package).copied().unwrap_or(Ring::Outside);
     let below = ring == Ring::Foundation;
-    let core = below || ring == Ring::Protocol;
+    let core = below || matches!(ring, Ring::Protocol | Ring::Around);
     let backend = ring == Ring::Backend;
     let mut broken = Vec::new();
     for dependency in graph {
@@ -185,7 +188,9 @@ fn violations(
         match to {
             Some(Ring::Backend) if core => forbid("a core or client knows no backend"),
             Some(Ring::Backend) if backend => forbid("a backend stands alone"),
-            Some(Ring::Protocol) if backend || below || ring == Ring::RelayServer => {
+            Some(Ring::Protocol | Ring::Around)
+                if backend || below || ring == Ring::RelayServer =>
+            {
                 forbid("only clients know a protocol");
             }
             Some(Ring::Outside | Ring::Page | Ring::Facade | Ring::RelayServer) => {
@@ -236,6 +241,7 @@ mod tests {
             "protocols/irc",
             "protocols/coap",
             "protocols/gopher",
+            "protocols/mail",
             "socket-api/socket",
             "socket-api/client",
             "socket-api/relay-wire",
@@ -263,6 +269,7 @@ mod tests {
         for (folder, ring) in [
             ("protocols/gopher", Ring::Protocol),
             ("tests/finger", Ring::Protocol),
+            ("protocols/mail", Ring::Around),
             ("socket-api/backends/pigeon", Ring::Backend),
             ("socket-api/serial", Ring::Foundation),
             ("relayd", Ring::RelayServer),
@@ -327,6 +334,9 @@ mod tests {
             ("jackfield-gopher", Native, "tokio v1.54.0|net"),
             ("jackfield-gopher", Native, "jackfield-support v0.1.0|"),
             ("jackfield-gopher", Native, "jackfield-relayd v0.1.0|"),
+            ("jackfield-mail", Native, "jackfield-native v0.1.0|"),
+            ("jackfield-mail", Native, "tokio v1.54.0|rt"),
+            ("jackfield-tls", Native, "jackfield-mail v0.1.0|"),
             ("jackfield-tls", Native, "tokio v1.54.0|rt-multi-thread"),
             ("jackfield-client", Native, "tokio v1.54.0|net"),
             ("jackfield-websocket", Native, "tokio v1.54.0|rt"),

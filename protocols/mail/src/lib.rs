@@ -1,0 +1,19 @@
+//! What a mail app needs around IMAP and SMTP.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`message`] | a message to show: its text, its HTML, what hangs on it, who says that he wrote it |
+//!
+//! Nothing here opens a socket or asks a clock.
+
+mod address;
+mod base64;
+mod charset;
+mod date;
+pub mod message;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
+
+pub use address::Address;
+pub use charset::Charsets;
+pub use date::Date;

@@ -1,0 +1,87 @@
+//! Oracles: what holds for any input. Fuzz targets and tests share them.
+
+use crate::message::{Decoder, Limits, Message, Part, TransferEncoding};
+
+/// A message may be anything: all of it can be looked at, within its bounds, and it says the same when it
+/// is decoded in pieces.
+///
+/// # Panics
+/// Where that doesn't hold.
+pub fn message(data: &[u8]) {
+    look(&Message::parse(data.to_vec()), 3);
+    for encoding in [TransferEncoding::Base64, TransferEncoding::QuotedPrintable] {
+        let mut decoder = Decoder::new(encoding);
+        let mut pieces = Vec::new();
+        for piece in data.chunks(3) {
+            decoder.push(piece, &mut pieces);
+        }
+        decoder.finish(&mut pieces);
+        assert_eq!(pieces, encoding.decode(data));
+        assert!(pieces.len() <= data.len());
+    }
+}
+
+fn look(message: &Message, depth: u32) {
+    let Limits {
+        max_fields,
+        max_parts,
+        ..
+    } = Limits::default();
+    let one_line = |text: &str| assert!(!text.contains(char::is_control), "{text:?}");
+    let fields: Vec<_> = message.fields().collect();
+    assert!(fields.len() <= max_fields);
+    for (_, value) in &fields {
+        one_line(value);
+    }
+    for name in ["from", "to", "cc", "reply-to", "sender"] {
+        for address in message.addresses(name) {
+            one_line(&address.address);
+            one_line(address.name.as_deref().unwrap_or_default());
+        }
+    }
+    for id in message.references().iter().chain(&message.message_id()) {
+        one_line(id);
+    }
+    message.date();
+    message.sender();
+    message.unsubscribe();
+    message.list_post();
+    message.in_reply_to();
+    message.authentication("mx.example.org");
+    message.text();
+    message.html();
+    let plan = message.plan();
+    let parts = plan.text.iter().chain(&plan.html).chain(&plan.attachments);
+    assert!(parts.clone().count() <= 2 * max_parts);
+    for part in parts {
+        look_at_part(message, part, depth);
+    }
+}
+
+fn look_at_part(message: &Message, part: &Part, depth: u32) {
+    let content = message.content(part);
+    assert!(content.len() as u64 <= part.size, "{part:?}");
+    assert!(part.section().is_some());
+    if let Some(name) = &part.name {
+        assert!(!name.contains(['/', '\\', '\u{202e}']), "{name:?}");
+        assert!(
+            !name.contains(char::is_control) && !name.starts_with('.'),
+            "{name:?}"
+        );
+    }
+    if depth > 0
+        && let Some(inner) = message.message(part)
+    {
+        look(&inner, depth - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpora_hold() {
+        jackfield_corpora::hold("mail_message", message);
+    }
+}
