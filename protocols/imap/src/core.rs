@@ -4,6 +4,8 @@
 //! open; it sends what is asked for, many commands at a time where their answers can be told apart,
 //! and tells each who asked what the server says to it.
 
+#[cfg(feature = "compress")]
+mod compress;
 mod config;
 mod event;
 mod incoming;

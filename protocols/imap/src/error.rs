@@ -25,6 +25,8 @@ pub enum SessionError {
     NotImap,
     /// The server did not keep to a limit.
     LimitExceeded(Limit),
+    /// What the server sends can't be inflated.
+    Corrupt,
     /// The server did not greet, or the log-in was not done, in time.
     LoginTimedOut,
     /// The server gave no sign of life while it was to answer.
@@ -68,6 +70,7 @@ impl fmt::Display for SessionError {
             Self::Bye(refusal) => write!(f, "the server ended the session: {refusal}"),
             Self::NotImap => f.write_str("the server did not greet as IMAP servers do"),
             Self::LimitExceeded(limit) => write!(f, "the server sent too much: {limit}"),
+            Self::Corrupt => f.write_str("what the server sends can't be inflated"),
             Self::LoginTimedOut => f.write_str("the log-in was not done in time"),
             Self::TimedOut => f.write_str("the server gave no sign of life in time"),
             Self::AppendAborted => f.write_str("a message was given up while it was sent"),

@@ -277,8 +277,17 @@ async fn a_large_message_goes_both_ways_in_pieces() {
     let server = Dovecot::start(&authority.server(&NAMES), "plain")
         .await
         .expect("Dovecot");
-    let mail = open(trusting(&authority), server.tls(), config("ada", PASSWORD)).await;
-    let client = &mail.client;
+    for (user, compress) in [("ada", false), ("grace", true)] {
+        let mut config = config(user, PASSWORD);
+        config.session.compress = compress;
+        let mail = open(trusting(&authority), server.tls(), config).await;
+        let is_compressed = mail.client.server().expect("it is ready").is_compressed;
+        assert_eq!(is_compressed, compress);
+        a_large_message(&mail.client).await;
+    }
+}
+
+async fn a_large_message(client: &Client) {
     let head = "Subject: large\r\n\r\n";
     let line = format!("{}\r\n", "x".repeat(70));
     let size = head.len() as u64 + line.len() as u64 * 200_000;

@@ -68,6 +68,9 @@ default_internal_group = {group}
 log_path = /dev/stderr
 listen = 127.0.0.1
 protocols = imap
+protocol imap {{
+  mail_plugins = imap_zlib
+}}
 ssl = yes
 ssl_cert = <{certificate}
 ssl_key = <{key}

@@ -29,6 +29,9 @@ pub enum Command {
     Id(Vec<(String, String)>),
     /// Use extensions (RFC 5161).
     Enable(Vec<Extension>),
+    /// Compress what goes over the connection from here on (RFC 4978).
+    #[cfg(feature = "compress")]
+    Compress,
     /// Log in with a password.
     Login {
         /// The user.

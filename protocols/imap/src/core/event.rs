@@ -85,6 +85,8 @@ pub struct Server {
     pub id: Vec<(Text, Option<Text>)>,
     /// The extensions that were enabled.
     pub enabled: Capabilities,
+    /// Whether what goes over the connection is compressed.
+    pub is_compressed: bool,
 }
 
 /// What IMAP4rev2 has without naming it (RFC 9051, appendix E).

@@ -59,6 +59,10 @@ impl Session {
         }
         self.unsent(pending.tag);
         self.alert(&status);
+        #[cfg(feature = "compress")]
+        if let (Command::Compress, StatusKind::Ok) = (&pending.command, status.kind) {
+            self.compress(now);
+        }
         match pending.purpose {
             Purpose::Login => return self.stepped(now, &pending.command, status),
             Purpose::Logout => self.closed(),

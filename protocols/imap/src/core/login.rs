@@ -167,6 +167,10 @@ impl Session {
         if self.stage < Stage::Enable && has("ENABLE") && !extensions.is_empty() {
             return self.step(now, Stage::Enable, Command::Enable(extensions));
         }
+        #[cfg(feature = "compress")]
+        if self.stage < Stage::Compress && self.config.compress && has("COMPRESS=DEFLATE") {
+            return self.step(now, Stage::Compress, Command::Compress);
+        }
         if self.stage < Stage::Reselect
             && let Some((mailbox, read_only)) = self.remembered.clone()
         {

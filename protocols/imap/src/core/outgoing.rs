@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use jackfield_socket::time::Instant;
 
 use super::event::{RequestId, SessionEvent};
-use super::pending::{Pending, Purpose};
+use super::pending::{Pending, Purpose, changes_the_wire};
 use super::session::{Session, Stage, needs_mailbox};
 use crate::codec::{Command, Encoded};
 use crate::error::{RequestError, SessionError};
@@ -137,7 +137,9 @@ impl Session {
 
     fn leave(&mut self, now: Instant) {
         self.end_idle(now);
-        let is_leaving = |pending: &Pending| pending.purpose == Purpose::Logout;
+        let is_leaving = |pending: &Pending| {
+            pending.purpose == Purpose::Logout || changes_the_wire(&pending.command)
+        };
         if !self.is_idling() && !self.in_flight.iter().any(is_leaving) {
             self.send(now, Pending::new(Purpose::Logout, Command::Logout, now));
         }

@@ -169,7 +169,19 @@ fn stands_alone(command: &Command) -> bool {
             | Command::Enable(_)
             | Command::Capability
             | Command::Idle
-    )
+    ) || changes_the_wire(command)
+}
+
+/// Whether nothing may be sent behind a command before it is answered, since it might have to be
+/// sent in another way.
+pub(super) fn changes_the_wire(command: &Command) -> bool {
+    #[cfg(feature = "compress")]
+    return matches!(command, Command::Compress);
+    #[cfg(not(feature = "compress"))]
+    {
+        let _ = command;
+        false
+    }
 }
 
 /// Whether the server may expunge nothing while it answers (RFC 9051, section 7.5.1).

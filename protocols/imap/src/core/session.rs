@@ -47,7 +47,9 @@ pub struct Session {
     /// When the log-in has taken too long.
     login_by: Option<Instant>,
     pub(super) out: Vec<u8>,
-    events: VecDeque<SessionEvent>,
+    #[cfg(feature = "compress")]
+    pub(super) compression: Option<Box<super::compress::Compression>>,
+    pub(super) events: VecDeque<SessionEvent>,
     pub(super) waiting: VecDeque<Pending>,
     pub(super) in_flight: VecDeque<Pending>,
     pub(super) sending: Option<Sending>,
@@ -61,7 +63,7 @@ pub struct Session {
     reader: Option<RequestId>,
     pub(super) idle: Idle,
     /// When whoever waits is told that nobody reads; `None` while somebody does.
-    unread_by: Option<Instant>,
+    pub(super) unread_by: Option<Instant>,
     /// How long the response is that is being taken.
     pub(super) length: usize,
     /// When something last came.
@@ -83,6 +85,8 @@ pub(super) enum Stage {
     CapabilitiesAgain,
     Id,
     Enable,
+    #[cfg(feature = "compress")]
+    Compress,
     Reselect,
     /// Requests are sent.
     Ready,
@@ -124,6 +128,8 @@ impl Session {
             sasl_error: None,
             login_by: None,
             out: Vec::new(),
+            #[cfg(feature = "compress")]
+            compression: None,
             events: VecDeque::new(),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -152,6 +158,10 @@ impl Session {
         self.exchange = None;
         self.sasl_error = None;
         self.out.clear();
+        #[cfg(feature = "compress")]
+        {
+            self.compression = None;
+        }
         self.sending = None;
         self.mailbox = None;
         self.reader = None;
@@ -183,6 +193,10 @@ impl Session {
         self.exchange = None;
         self.sending = None;
         self.mailbox = None;
+        #[cfg(feature = "compress")]
+        {
+            self.compression = None;
+        }
         let in_flight = std::mem::take(&mut self.in_flight);
         for pending in in_flight
             .into_iter()

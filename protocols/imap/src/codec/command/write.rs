@@ -28,6 +28,8 @@ impl Command {
         match self {
             Self::Capability => out.raw(b"CAPABILITY"),
             Self::Noop => out.raw(b"NOOP"),
+            #[cfg(feature = "compress")]
+            Self::Compress => out.raw(b"COMPRESS DEFLATE"),
             Self::Logout => out.raw(b"LOGOUT"),
             Self::Namespace => out.raw(b"NAMESPACE"),
             Self::Idle => out.raw(b"IDLE"),

@@ -22,11 +22,16 @@ impl Core for Session {
         let waited = waited.map(|pending| pending.since + self.config.answer_timeout);
         let news = [self.idle.until, self.idle.poll_at];
         let doomed = self.doomed.as_ref().map(|(since, _)| *since);
+        #[cfg(feature = "compress")]
+        let inflate = self.inflate_at();
+        #[cfg(not(feature = "compress"))]
+        let inflate = None;
         let deadlines = [
             self.login_by,
             self.answer_by(),
             waited,
             doomed,
+            inflate,
             self.unread_by,
         ];
         deadlines.into_iter().chain(news).flatten().min()
@@ -35,6 +40,11 @@ impl Core for Session {
     fn handle_deadline(&mut self, now: Instant) -> Result<(), SessionError> {
         if let Some((_, error)) = self.doomed.take() {
             return Err(error);
+        }
+        #[cfg(feature = "compress")]
+        if self.inflate_at().is_some_and(|at| at <= now) {
+            self.inflate(now, &[])?;
+            self.received(now);
         }
         if self.unread_by.is_some_and(|by| by <= now) {
             self.unread_by = Some(now + UNREAD);
@@ -96,34 +106,12 @@ impl StreamCore for Session {
         }
         self.heard = Some(now);
         let mut input = bytes;
-        while let Some(frame) = self
-            .framer
-            .next(&mut input)
-            .map_err(SessionError::LimitExceeded)?
-        {
-            match frame {
-                Frame::Response(response) => {
-                    self.length = response.len();
-                    let response = self.parser.parse(response);
-                    self.take(now, response)?;
-                }
-                Frame::Literal(size) => self.literal(size),
-                Frame::Piece(piece) => {
-                    if let Some(reader) = self.reader {
-                        self.is_heard_of(now, reader);
-                        let piece = Bytes::copy_from_slice(piece);
-                        self.tell(SessionEvent::Piece(reader, piece));
-                    }
-                }
-                Frame::LiteralEnd => self.reader = None,
-            }
+        if !self.server.is_compressed {
+            self.frames(now, &mut input)?;
         }
-        let is_long = self.framer.head().len() >= LONG_RESPONSE;
-        if let (true, Some(oldest)) = (is_long, self.in_flight.front_mut()) {
-            // It takes its time to arrive.
-            oldest.since = now;
-        }
-        self.pump(now);
+        #[cfg(feature = "compress")]
+        self.inflate(now, input)?;
+        self.received(now);
         Ok(())
     }
 
@@ -140,7 +128,59 @@ impl StreamCore for Session {
     }
 
     fn transmit(&mut self, now: Instant, out: &mut Vec<u8>) {
+        #[cfg(feature = "compress")]
+        if self.compression.is_some() {
+            return self.transmit_deflated(now, out);
+        }
         out.append(&mut self.out);
         self.send_message(now, out);
+    }
+}
+
+impl Session {
+    /// Takes what comes, as it is before it may be compressed: up to its end, or to where compression
+    /// begins.
+    pub(in crate::core) fn frames(
+        &mut self,
+        now: Instant,
+        input: &mut &[u8],
+    ) -> Result<(), SessionError> {
+        let was_compressed = self.server.is_compressed;
+        while let Some(frame) = self
+            .framer
+            .next(input)
+            .map_err(SessionError::LimitExceeded)?
+        {
+            match frame {
+                Frame::Response(response) => {
+                    self.length = response.len();
+                    let response = self.parser.parse(response);
+                    self.take(now, response)?;
+                    if self.server.is_compressed != was_compressed {
+                        break;
+                    }
+                }
+                Frame::Literal(size) => self.literal(size),
+                Frame::Piece(piece) => {
+                    if let Some(reader) = self.reader {
+                        self.is_heard_of(now, reader);
+                        let piece = Bytes::copy_from_slice(piece);
+                        self.tell(SessionEvent::Piece(reader, piece));
+                    }
+                }
+                Frame::LiteralEnd => self.reader = None,
+            }
+        }
+        Ok(())
+    }
+
+    /// Something has come, and was taken.
+    fn received(&mut self, now: Instant) {
+        let is_long = self.framer.head().len() >= LONG_RESPONSE;
+        if let (true, Some(oldest)) = (is_long, self.in_flight.front_mut()) {
+            // It takes its time to arrive.
+            oldest.since = now;
+        }
+        self.pump(now);
     }
 }
