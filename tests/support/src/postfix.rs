@@ -8,11 +8,9 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use crate::certs::Certificate;
 use crate::process::{self, Process};
-use crate::unpacked;
+use crate::unpacked::{self, Folder};
 
 /// The name that it was unpacked by.
 const NAME: &str = "postfix";
@@ -53,7 +51,7 @@ postlog unix-dgram n - n - 1 postlogd
 pub struct Postfix {
     _process: Process,
     plain: SocketAddr,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Postfix {
@@ -66,15 +64,10 @@ impl Postfix {
     }
 
     async fn start_once(certificate: &Certificate) -> io::Result<Self> {
-        let root = unpacked::root(NAME)?;
-        let folder = tempfile::tempdir_in(root.join("tmp"))?;
-        let at = folder.path();
-        // As who it is, and its parts, which are others, look for it.
-        fs::set_permissions(at, PermissionsExt::from_mode(0o755))?;
-        let inside = Path::new("/").join(at.strip_prefix(&root).unwrap_or(at));
-        let inside = inside.display();
+        let folder = Folder::new(NAME)?;
+        let (at, inside) = (folder.path(), folder.inside());
         let [plain] = process::free_addresses()?;
-        write_users(&root)?;
+        write_users(&unpacked::root(NAME)?)?;
         make_folders(at)?;
         fs::write(
             at.join("etc/chain.pem"),

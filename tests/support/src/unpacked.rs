@@ -1,12 +1,26 @@
 //! Servers that are unpacked and not installed: as packages they conflict with each other, or stand in
 //! another suite of Debian. `cargo xtask test` unpacks each into a root of its own below the target folder.
 
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tempfile::TempDir;
 
 use crate::process;
 use crate::workspace::target_folder;
+
+/// Who a server runs as that need not be root, and refuses to be: nobody, and nogroup.
+pub const NOBODY: u32 = 65534;
+
+/// A folder for one running server, inside the root that it sees; it is removed with this value.
+#[derive(Debug)]
+pub struct Folder {
+    folder: TempDir,
+    inside: PathBuf,
+}
 
 /// The root of what was unpacked by this name.
 ///
@@ -31,4 +45,59 @@ pub fn command(name: &str, program: &str) -> io::Result<Command> {
     let mut command = Command::new(process::require_program("chroot")?);
     command.arg(root(name)?).arg(program);
     Ok(command)
+}
+
+/// The same, run as [`NOBODY`].
+///
+/// # Errors
+/// Where nothing was unpacked by this name.
+pub fn command_as_nobody(name: &str, program: &str) -> io::Result<Command> {
+    let mut command = Command::new(process::require_program("chroot")?);
+    command.arg(format!("--userspec={NOBODY}:{NOBODY}"));
+    command.arg(root(name)?).arg(program);
+    Ok(command)
+}
+
+impl Folder {
+    /// A folder in the root of what was unpacked by this name, which everybody may look into.
+    ///
+    /// # Errors
+    /// Where nothing was unpacked by this name, or nothing can be written.
+    pub fn new(name: &str) -> io::Result<Self> {
+        let root = root(name)?;
+        let folder = tempfile::tempdir_in(root.join("tmp"))?;
+        let at = folder.path();
+        // Its owner is who runs the tests, and a server's parts are others.
+        fs::set_permissions(at, PermissionsExt::from_mode(0o755))?;
+        let inside = Path::new("/").join(at.strip_prefix(&root).unwrap_or(at));
+        Ok(Self { folder, inside })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the server sees it.
+    pub fn inside(&self) -> std::path::Display<'_> {
+        self.inside.display()
+    }
+
+    /// Gives it, and all that is in it, to [`NOBODY`].
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn give_away(&self) -> io::Result<()> {
+        give_away(self.path())
+    }
+}
+
+fn give_away(path: &Path) -> io::Result<()> {
+    chown(path, Some(NOBODY), Some(NOBODY))?;
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_away(&entry?.path())?;
+        }
+    }
+    Ok(())
 }
