@@ -68,6 +68,25 @@ pub(crate) const POSTFIX: Need = Need::Unpacked {
     packages: &["postfix"],
 };
 
+/// The IMAP server with the most extensions.
+pub(crate) const CYRUS: Need = Need::Unpacked {
+    name: "cyrus",
+    suite: "trixie",
+    packages: &["cyrus-imapd", "sasl2-bin", "libsasl2-modules"],
+};
+/// The Dovecot of Debian's next suite, which is configured in another language.
+pub(crate) const DOVECOT_24: Need = Need::Unpacked {
+    name: "dovecot-2.4",
+    suite: "trixie",
+    packages: &["dovecot-imapd"],
+};
+/// The IMAP server with the fewest extensions.
+pub(crate) const COURIER: Need = Need::Unpacked {
+    name: "courier",
+    suite: "bookworm",
+    packages: &["courier-imap", "dash", "coreutils", "sed", "grep"],
+};
+
 /// Servers and clients in JavaScript, and the compiler of TypeScript.
 pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
     lists: "tests/support/node",

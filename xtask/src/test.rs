@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 
 use crate::fuzz;
 use crate::needs::{
-    self, ATHEME, CLANG, CURL, CXX, DOVECOT, INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGIRCD,
-    NODE_SERVERS, Need, POSTFIX,
+    self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, INSPIRCD, IP, LIBCOAP,
+    MOSQUITTO, NGIRCD, NODE_SERVERS, Need, POSTFIX,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root, target_folder};
@@ -67,6 +67,9 @@ const STAGES: &[Stage] = &[
             LIBCOAP,
             IP,
             POSTFIX,
+            CYRUS,
+            DOVECOT_24,
+            COURIER,
             NODE_SERVERS,
             Need::PythonPackages,
         ],

@@ -13,7 +13,10 @@ pub mod chromium;
 #[cfg(feature = "coap-device")]
 pub mod coap_device;
 pub mod command_line;
+pub mod courier;
+pub mod cyrus;
 pub mod dovecot;
+pub mod dovecot24;
 pub mod inspircd;
 pub mod libcoap;
 pub mod mosquitto;
@@ -25,6 +28,7 @@ pub mod node_coap;
 pub mod postfix;
 pub mod process;
 pub mod proxy;
+pub mod pymap;
 pub mod runtimes;
 pub mod site;
 pub mod unpacked;
