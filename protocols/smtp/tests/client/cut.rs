@@ -3,8 +3,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use jackfield_sasl::Credentials;
 use jackfield_sim::SimListener;
 use jackfield_smtp::RequestError;
+use jackfield_smtp::core::Protocol;
 use jackfield_socket::{ByteStream, TcpListener as _};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -30,6 +32,8 @@ impl Server {
         }
         // Content comes, so much of it or up to its dot.
         let mut content: Option<usize> = None;
+        // What has come of a message that is counted, and whether the piece that comes is its last.
+        let (mut message, mut is_last) = (String::new(), true);
         loop {
             let end = match content {
                 Some(0) => {
@@ -53,17 +57,30 @@ impl Server {
             let is_content = content.take().is_some();
             let mut answer = "250 Ok\r\n";
             match text.trim_end() {
-                _ if is_content => self.taken.lock().expect("no panic").0.push(text.clone()),
-                "EHLO client.example" => answer = self.capabilities,
+                _ if is_content => {
+                    message.push_str(&text);
+                    if is_last {
+                        let mut taken = self.taken.lock().expect("no panic");
+                        taken.0.push(std::mem::take(&mut message));
+                    }
+                }
+                "EHLO client.example" | "LHLO client.example" => answer = self.capabilities,
+                "AUTH PLAIN AGFkYQBjb3JyZWN0IGhvcnNl" => answer = "235 In\r\n",
                 "DATA" => {
-                    content = Some(0);
+                    (content, is_last) = (Some(0), true);
                     answer = "354 Go\r\n";
                 }
                 line => {
                     if let Some(count) = line.strip_prefix("BDAT ") {
-                        let count = count.strip_suffix(" LAST").expect("the last");
-                        content = Some(count.parse().expect("a number"));
-                        continue;
+                        let (count, last) = count.split_once(' ').unwrap_or((count, ""));
+                        is_last = last == "LAST";
+                        let count: usize = count.parse().expect("a number");
+                        if count > 0 {
+                            content = Some(count);
+                            continue;
+                        }
+                        let mut taken = self.taken.lock().expect("no panic");
+                        taken.0.push(std::mem::take(&mut message));
                     }
                 }
             }
@@ -92,18 +109,35 @@ impl Server {
     }
 }
 
+/// What is cut.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    capabilities: &'static str,
+    /// The messages are read from somewhere, and not in memory.
+    is_read: bool,
+    protocol: Protocol,
+    logs_in: bool,
+}
+
 /// Sends three messages to a server that is cut so; returns whether it was.
-async fn cut(capabilities: &'static str, reads: usize, writes: usize) -> bool {
+async fn cut(case: Case, reads: usize, writes: usize) -> bool {
+    let mut config = config();
+    config.session.protocol = case.protocol;
+    if case.logs_in {
+        config.session.allow_plaintext_auth = true;
+        let credentials = Credentials::password("ada", "correct horse");
+        config.session.credentials = Some(credentials.expect("valid"));
+    }
     let World {
         client,
         events,
         connection,
         listener,
-    } = world(config()).await;
+    } = world(config).await;
     drop(events);
     let taken = Taken::default();
     let server = Server {
-        capabilities,
+        capabilities: case.capabilities,
         reads,
         writes,
         taken: Arc::clone(&taken),
@@ -113,10 +147,13 @@ async fn cut(capabilities: &'static str, reads: usize, writes: usize) -> bool {
     let send = |name: &'static str| {
         let client = client.clone();
         async move {
-            (
-                name,
-                client.send(envelope(name), format!("To {name}.\n")).await,
-            )
+            let (envelope, content) = (envelope(name), format!("To {name}.\n"));
+            let sent = if case.is_read {
+                client.send_from(envelope, content.as_bytes(), None).await
+            } else {
+                client.send(envelope, content).await
+            };
+            (name, sent)
         }
     };
     // One alone, so that the connection has been of use, and two at once.
@@ -128,7 +165,7 @@ async fn cut(capabilities: &'static str, reads: usize, writes: usize) -> bool {
     let (taken, was_cut) = taken.lock().expect("no panic").clone();
     for (name, outcome) in [first, second, third] {
         let times = taken.iter().filter(|it| it.contains(name)).count();
-        let at = format!("{name} after {reads}, {writes}: {outcome:?}");
+        let at = format!("{case:?}: {name} after {reads}, {writes}: {outcome:?}");
         match outcome {
             Ok(_) => assert_eq!(times, 1, "{at}"),
             Err(RequestError::OutcomeUnknown(outcome)) => {
@@ -147,25 +184,51 @@ async fn cut(capabilities: &'static str, reads: usize, writes: usize) -> bool {
 const PLAIN: &str = "250 mail.example\r\n";
 const PIPELINING: &str = "250-mail.example\r\n250 PIPELINING\r\n";
 const CHUNKING: &str = "250-mail.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
+const SLOW_CHUNKING: &str = "250-mail.example\r\n250 CHUNKING\r\n";
+const LOGIN: &str = "250-mail.example\r\n250 AUTH PLAIN\r\n";
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for capabilities in [PLAIN, PIPELINING, CHUNKING, SLOW_CHUNKING, LOGIN] {
+        for is_read in [false, true] {
+            if is_read && (capabilities == PLAIN || capabilities == LOGIN) {
+                continue;
+            }
+            cases.push(Case {
+                capabilities,
+                is_read,
+                protocol: Protocol::Smtp,
+                logs_in: capabilities == LOGIN,
+            });
+        }
+    }
+    cases.push(Case {
+        capabilities: PIPELINING,
+        is_read: false,
+        protocol: Protocol::Lmtp,
+        logs_in: false,
+    });
+    cases
+}
 
 #[tokio::test(start_paused = true)]
 async fn at_every_byte_that_the_client_sends() {
-    for capabilities in [PLAIN, PIPELINING, CHUNKING] {
+    for case in cases() {
         let mut offset = 1;
-        while cut(capabilities, offset, usize::MAX).await {
+        while cut(case, offset, usize::MAX).await {
             offset += 1;
         }
-        assert!(offset > 200, "{offset}");
+        assert!(offset > 200, "{case:?}: {offset}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn at_every_byte_that_the_server_sends() {
-    for capabilities in [PLAIN, PIPELINING, CHUNKING] {
+    for case in cases() {
         let mut offset = 1;
-        while cut(capabilities, usize::MAX, offset).await {
+        while cut(case, usize::MAX, offset).await {
             offset += 1;
         }
-        assert!(offset > 100, "{offset}");
+        assert!(offset > 100, "{case:?}: {offset}");
     }
 }

@@ -1,5 +1,6 @@
 //! The client against a server in the test's hand, on the simulation, under a clock that stands still.
 
+mod attacks;
 mod connecting;
 mod cut;
 mod pool;
