@@ -47,15 +47,18 @@
 
 mod action;
 mod append;
+mod changes;
 mod config;
 mod connection;
 mod event;
 mod handle;
+mod limit;
 mod mailboxes;
 mod messages;
 mod stream;
 
 pub use append::{Append, Appended};
+pub use changes::Stored;
 pub use config::ClientConfig;
 pub use connection::connect;
 pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};

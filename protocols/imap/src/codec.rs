@@ -33,7 +33,8 @@ mod token;
 pub use capability::Capabilities;
 pub use code::{Code, Reason};
 pub use command::{
-    Command, Extension, FlagChange, Item, ListQuery, ListReturns, Secret, StatusItem,
+    ChangedSince, Command, Extension, FlagChange, Item, ListQuery, ListReturns, QResync, Secret,
+    StatusItem,
 };
 pub use data::{Attribute, Esearch, Listed, MailboxStatus, Namespace, Namespaces, Thread};
 pub use date::{Date, DateTime};

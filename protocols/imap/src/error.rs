@@ -166,6 +166,10 @@ pub enum RequestError {
     NotConnected,
     /// No mailbox is selected.
     NotSelected,
+    /// It names messages by their numbers, and in this session they have UIDs only (UIDONLY).
+    UidRequired,
+    /// The server has worked on a part of the messages only, and did not say which.
+    Incomplete,
     /// The mailbox has no such message, or the message no such part.
     NoSuchMessage,
     /// The connection ended before the answer; whether it was done is not known.
@@ -217,6 +221,8 @@ impl fmt::Display for RequestError {
             }
             Self::NotConnected => f.write_str("there is no connection at the moment"),
             Self::NotSelected => f.write_str("no mailbox is selected"),
+            Self::UidRequired => f.write_str("messages have UIDs here, and no numbers"),
+            Self::Incomplete => f.write_str("the server did not say which part of it was done"),
             Self::NoSuchMessage => f.write_str("there is no such message, or no such part of it"),
             Self::ConnectionLost(by) => f.write_str(match by {
                 EndedBy::Server => "the server ended the connection before the answer",

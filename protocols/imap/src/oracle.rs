@@ -380,6 +380,7 @@ mod tests {
             mailbox: MailboxName::inbox(),
             read_only: true,
             condstore: false,
+            qresync: None,
         };
         session.request(now, select).expect("it is taken");
         say(&mut session, b"A2 OK done\r\n");

@@ -172,6 +172,7 @@ impl Play {
             mailbox: MailboxName::inbox(),
             read_only: false,
             condstore: false,
+            qresync: None,
         };
         self.session.request(self.now, select).expect("taken");
         assert_eq!(self.inflated(), "A3 SELECT INBOX\r\n");

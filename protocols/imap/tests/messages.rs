@@ -1,8 +1,9 @@
 //! The codec: responses by `tests/vectors/imap/responses.txt`, and commands as they are written.
 
 use jackfield_imap::codec::{
-    Command, Date, DateTime, Dialect, Flag, FlagChange, Frame, Framer, Item, Limits, ListQuery,
-    Literals, MailboxName, Messages, Query, Response, ResponseParser, Secret, Section, SequenceSet,
+    ChangedSince, Command, Date, DateTime, Dialect, Extension, Flag, FlagChange, Frame, Framer,
+    Item, Limits, ListQuery, Literals, MailboxName, Messages, QResync, Query, Response,
+    ResponseParser, Secret, Section, SequenceSet,
 };
 use jackfield_play::text;
 
@@ -77,6 +78,16 @@ fn commands_are_written_as_servers_read_them() {
     };
     let day = Date::new(2026, 2, 1).expect("a day");
     let section = Section::part([1, 2]).expect("a part").mime();
+    let select = |qresync| Command::Select {
+        mailbox: MailboxName::inbox(),
+        read_only: true,
+        condstore: true,
+        qresync,
+    };
+    let set = |text: &str| text.parse::<SequenceSet>().expect("a set");
+    let mut known = Box::new(QResync::new(67_890_007, 90_060_115_194_045_007));
+    known.uids = Some(set("41:211,214"));
+    known.numbers = Some((set("1:5"), set("41,43:46")));
     for (command, dialect, expected) in [
         (login("ada", "a\"b\\c"), plain, r#"A1 LOGIN ada "a\"b\\c""#),
         (
@@ -129,10 +140,10 @@ fn commands_are_written_as_servers_read_them() {
             Command::Fetch {
                 messages: uids("1:*"),
                 items: vec![Item::body(section), Item::Gmail],
-                changed_since: Some(7),
+                changed_since: Some(ChangedSince::new(7).with_vanished()),
             },
             plain,
-            "A1 UID FETCH 1:* (BODY.PEEK[1.2.MIME] X-GM-MSGID X-GM-THRID X-GM-LABELS) (CHANGEDSINCE 7)",
+            "A1 UID FETCH 1:* (BODY.PEEK[1.2.MIME] X-GM-MSGID X-GM-THRID X-GM-LABELS) (CHANGEDSINCE 7 VANISHED)",
         ),
         (
             Command::Store {
@@ -147,6 +158,17 @@ fn commands_are_written_as_servers_read_them() {
             Command::List(ListQuery::matching("ü%")),
             plain,
             r#"A1 LIST "" "&APw-%""#,
+        ),
+        (select(None), plain, "A1 EXAMINE INBOX (CONDSTORE)"),
+        (
+            select(Some(known)),
+            plain,
+            "A1 EXAMINE INBOX (QRESYNC (67890007 90060115194045007 41:211,214 (1:5 41,43:46)))",
+        ),
+        (
+            Command::Enable(vec![Extension::QResync, Extension::UidOnly]),
+            plain,
+            "A1 ENABLE QRESYNC UIDONLY",
         ),
         (
             Command::Move(uids("4"), name("Trash")),

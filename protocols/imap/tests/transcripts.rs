@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use jackfield_imap::EndedBy;
 use jackfield_imap::codec::{
-    Command, Date, Extension, Fetch, FlagChange, Item, ListQuery, Messages, Query, Response,
-    Section, SequenceSet, StatusItem,
+    ChangedSince, Command, Date, Extension, Fetch, FlagChange, Item, ListQuery, Messages, QResync,
+    Query, Response, Section, SequenceSet, StatusItem,
 };
 use jackfield_imap::core::{
     Channel, Config, Credentials, RequestId, Security, Session, SessionEvent,
@@ -71,9 +71,12 @@ impl Protocol for Imap {
                     "utf8" => vec![Extension::Utf8Accept],
                     "rev2" => vec![Extension::Rev2],
                     "condstore" => vec![Extension::CondStore],
+                    "qresync" => vec![Extension::QResync],
+                    "uidonly" => vec![Extension::UidOnly],
                     other => panic!("what is {other}?"),
                 }
             }
+            "icloud-qresync" => config.icloud_qresync = true,
             "max-in-flight" => config.max_in_flight = number(),
             "max-answers" => config.max_answers = number(),
             "max-line" => config.limits.max_line = number(),
@@ -140,6 +143,31 @@ impl Protocol for Imap {
                 mailbox: name(0),
                 read_only: word == "examine",
                 condstore: false,
+                qresync: None,
+            },
+            "resume" => {
+                let number = |at: usize| words[at].parse::<u64>().expect("a number");
+                let mut known = QResync::new(number(1) as u32, number(2));
+                known.uids = words.get(3).map(|uids| uids.parse().expect("a set"));
+                Command::Select {
+                    mailbox: name(0),
+                    read_only: false,
+                    condstore: false,
+                    qresync: Some(Box::new(known)),
+                }
+            }
+            "fetch-changed" => {
+                let since = ChangedSince::new(words[1].parse().expect("a number"));
+                Command::Fetch {
+                    messages: messages(0),
+                    items: words[2..].iter().map(|word| item(word)).collect(),
+                    changed_since: Some(since.with_vanished()),
+                }
+            }
+            "store-unchanged" => Command::Store {
+                messages: messages(0),
+                change: FlagChange::Add(vec![words[2][1..].parse().expect("a flag")]),
+                unchanged_since: Some(words[1].parse().expect("a number")),
             },
             "create" => Command::Create(name(0)),
             "rename" => Command::Rename(name(0), name(1)),

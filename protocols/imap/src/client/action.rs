@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::codec::{Command, Fetch, Response, Section};
+use super::limit::Limited;
+use crate::codec::{Command, Fetch, Response, Section, SequenceSet};
 use crate::core::{Outcome, RequestId};
 use crate::error::RequestError;
 
@@ -16,6 +17,9 @@ pub(super) enum Action {
     Request(Command, Done<Answer>),
     /// A FETCH whose answer is given message by message.
     Fetch(Command, mpsc::Sender<Part>),
+    /// Several that are sent together, whose answers are given response by response.
+    #[expect(dead_code, reason = "nothing in the client asks for several yet")]
+    Together(Vec<Command>, mpsc::Sender<Part>),
     /// A FETCH of one text, which is given piece by piece.
     Read(Command, Section, mpsc::Sender<Part>),
     /// A message to append, and who gives it where it is not given here.
@@ -45,6 +49,16 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Part {
     Message(Box<Fetch>),
+    /// Messages are gone.
+    Vanished(SequenceSet),
+    /// Only so many messages were worked on.
+    Limited(Limited),
+    /// A response, where several were asked for together.
+    #[expect(dead_code, reason = "nothing in the client asks for several yet")]
+    Answer(Box<Response>),
+    /// One of several is done, by its place among them.
+    #[expect(dead_code, reason = "nothing in the client asks for several yet")]
+    Completed(usize, Result<Box<Outcome>, RequestError>),
     /// The text begins, and has so many bytes.
     Begins(u64),
     Piece(Bytes),

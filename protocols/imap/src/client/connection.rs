@@ -14,6 +14,7 @@ use super::ClientConfig;
 use super::action::{Action, Answer, Done, Part};
 use super::event::{Connection, ConnectionError, Events};
 use super::handle::Client;
+use super::limit::Limited;
 use crate::codec::{Data, Response};
 use crate::core::{Config, Event, Outcome, RequestId, Server, Session, SessionEvent};
 use crate::error::{EndedBy, RequestError, SessionError};
@@ -66,6 +67,8 @@ struct Imap {
 enum Asked {
     Whole(Vec<Response>, Done<Answer>),
     Messages(mpsc::Sender<Part>),
+    /// Its place among those that were asked for together.
+    Together(usize, mpsc::Sender<Part>),
     /// Whether the text has begun.
     Text(mpsc::Sender<Part>, bool),
     Append(mpsc::Sender<RequestId>, Vec<Response>, Done<Answer>),
@@ -116,7 +119,8 @@ impl Protocol for Imap {
         match action {
             // Whoever has gone has withdrawn it.
             Action::Request(_, done) | Action::Append { done, .. } if done.is_closed() => {}
-            Action::Fetch(_, parts) | Action::Read(_, _, parts) if parts.is_closed() => {}
+            Action::Fetch(_, parts) | Action::Read(_, _, parts) | Action::Together(_, parts)
+                if parts.is_closed() => {}
             Action::Request(command, done) => match core.request(now, command) {
                 Ok(id) => self.asked.push((id, Asked::Whole(Vec::new(), done))),
                 Err(error) => {
@@ -125,6 +129,13 @@ impl Protocol for Imap {
             },
             Action::Fetch(command, parts) => match core.request(now, command) {
                 Ok(id) => self.asked.push((id, Asked::Messages(parts))),
+                Err(error) => self.give(parts, Part::Done(Err(error))),
+            },
+            Action::Together(commands, parts) => match core.request_together(now, commands) {
+                Ok(ids) => {
+                    let asked = |(at, id)| (id, Asked::Together(at, parts.clone()));
+                    self.asked.extend(ids.into_iter().enumerate().map(asked));
+                }
                 Err(error) => self.give(parts, Part::Done(Err(error))),
             },
             Action::Read(command, section, parts) => match core.read(now, command, section) {
@@ -277,6 +288,18 @@ impl Imap {
             (Some(Asked::Messages(parts)), Response::Fetch(fetch)) => {
                 (parts.clone(), vec![Part::Message(fetch)])
             }
+            (Some(Asked::Messages(parts)), Response::Vanished { uids, .. }) => {
+                (parts.clone(), vec![Part::Vanished(uids)])
+            }
+            (Some(Asked::Messages(parts)), Response::Status(status)) => {
+                match Limited::of(status.code.as_ref()) {
+                    Some(uid) => (parts.clone(), vec![Part::Limited(uid)]),
+                    None => return,
+                }
+            }
+            (Some(Asked::Together(_, parts)), response) => {
+                (parts.clone(), vec![Part::Answer(Box::new(response))])
+            }
             (Some(Asked::Text(parts, has_begun)), Response::Fetch(fetch)) => {
                 let mut sections = fetch.sections.into_iter();
                 let data = sections.next().and_then(|section| section.data);
@@ -312,7 +335,17 @@ impl Imap {
             Asked::Whole(parts, done) | Asked::Append(_, parts, done) => {
                 let _ = done.send(outcome.map(|outcome| Answer { outcome, parts }));
             }
+            Asked::Together(at, parts) => {
+                self.give(parts, Part::Completed(at, outcome.map(Box::new)));
+            }
             Asked::Messages(parts) | Asked::Text(parts, _) => {
+                let code = outcome
+                    .as_ref()
+                    .ok()
+                    .and_then(|outcome| Limited::of(outcome.code.as_ref()));
+                if let Some(uid) = code {
+                    self.give(parts.clone(), Part::Limited(uid));
+                }
                 let done = Part::Done(outcome.map(|_| ()));
                 self.give(parts, done);
             }

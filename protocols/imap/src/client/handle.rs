@@ -87,6 +87,7 @@ impl Client {
             mailbox,
             read_only,
             condstore: false,
+            qresync: None,
         };
         let selected = self.request(select).await?.outcome.selected;
         selected.map_or(Err(RequestError::NotSelected), |selected| Ok(*selected))

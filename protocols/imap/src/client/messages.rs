@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::action::Action;
 use super::handle::Client;
+use super::limit::halves;
 use super::stream::{Body, Fetches};
 use crate::codec::{
     Command, Flag, FlagChange, Item, MailboxName, Messages, Query, Response, Section, SequenceSet,
@@ -46,32 +47,38 @@ impl Client {
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn search(&self, query: Query) -> Result<Vec<u32>, RequestError> {
-        let search = Command::Search {
-            query,
-            uids: true,
-            esearch: true,
-        };
-        let mut found = Vec::new();
-        for part in self.request(search).await?.parts {
-            match part {
-                Response::Search { numbers, .. } | Response::Sort { numbers, .. } => {
-                    found.extend(numbers);
-                }
-                Response::Esearch(esearch) => {
-                    // A few bytes can stand for billions.
-                    if esearch
-                        .all
-                        .as_ref()
-                        .is_some_and(|all| all.count() > MAX_FOUND)
-                    {
-                        return Err(RequestError::TooLarge);
+        let (mut found, mut within) = (Vec::new(), Messages::Uids(SequenceSet::everything()));
+        let mut among = query.clone();
+        loop {
+            let search = Command::Search {
+                query: among,
+                uids: true,
+                esearch: true,
+            };
+            let answer = self.request(search).await?;
+            let rest = answer.rest(&within)?;
+            for part in answer.parts {
+                match part {
+                    Response::Search { numbers, .. } | Response::Sort { numbers, .. } => {
+                        found.extend(numbers);
                     }
-                    found.extend(esearch.numbers());
+                    Response::Esearch(esearch) => {
+                        // A few bytes can stand for billions.
+                        let all = esearch.all.as_ref();
+                        if all.is_some_and(|all| all.count() > MAX_FOUND) {
+                            return Err(RequestError::TooLarge);
+                        }
+                        found.extend(esearch.numbers());
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
+            let Some(rest) = rest else {
+                return Ok(found);
+            };
+            among = query.clone().among(rest.clone());
+            within = rest;
         }
-        Ok(found)
     }
 
     /// Tells of messages, one by one. The UID is told in any case.
@@ -108,23 +115,7 @@ impl Client {
         messages: Messages,
         items: impl IntoIterator<Item = Item>,
     ) -> Result<Fetches, RequestError> {
-        let mut items: Vec<Item> = items.into_iter().collect();
-        if !items.contains(&Item::Uid) {
-            items.insert(0, Item::Uid);
-        }
-        let command = |messages| Command::Fetch {
-            messages,
-            items: items.clone(),
-            changed_since: None,
-        };
-        let parts = self.parts(&messages);
-        let mut commands: VecDeque<Command> = parts.into_iter().map(command).collect();
-        let (sender, parts) = mpsc::channel(self.stream_capacity);
-        if let Some(first) = commands.pop_front() {
-            self.act(Action::Fetch(first, sender)).await?;
-        }
-        let (capacity, poster) = (self.stream_capacity, self.actions.poster());
-        Ok(Fetches::new(parts, capacity, poster, commands))
+        self.fetch_since(messages, items, None).await
     }
 
     /// Reads a message's text, or a part of it, as it comes; the message does not count as seen by
@@ -169,15 +160,7 @@ impl Client {
         if change.is_nothing() {
             return Ok(());
         }
-        for messages in self.parts(&messages) {
-            let store = Command::Store {
-                messages,
-                change: change.clone(),
-                unchanged_since: None,
-            };
-            self.request(store).await?;
-        }
-        Ok(())
+        self.store_since(messages, change, None).await.map(drop)
     }
 
     /// Copies messages to another mailbox.
@@ -189,8 +172,20 @@ impl Client {
     /// As the [type](Self) says; of very long sets, a part may be done.
     pub async fn copy(&self, messages: Messages, to: MailboxName) -> Result<Copied, RequestError> {
         let mut copied = Copied::default();
-        for messages in self.parts(&messages) {
-            let answer = self.request(Command::Copy(messages, to.clone())).await?;
+        let mut parts = VecDeque::from(self.parts(&messages));
+        while let Some(messages) = parts.pop_front() {
+            let copy = Command::Copy(messages.clone(), to.clone());
+            let answer = match self.request(copy).await {
+                Err(RequestError::Refused(refusal)) => match halves(&messages, &refusal) {
+                    Some((taken, left)) => {
+                        parts.push_front(left);
+                        parts.push_front(taken);
+                        continue;
+                    }
+                    None => return Err(RequestError::Refused(refusal)),
+                },
+                answer => answer?,
+            };
             copied.uids.extend(answer.copied());
         }
         Ok(copied)
@@ -217,9 +212,14 @@ impl Client {
             is_left_behind: !has_move && !has_uids,
             ..Copied::default()
         };
-        for messages in self.parts(&messages) {
+        let mut parts = VecDeque::from(self.parts(&messages));
+        while let Some(messages) = parts.pop_front() {
             if has_move {
-                let answer = self.request(Command::Move(messages, to.clone())).await?;
+                let command = Command::Move(messages.clone(), to.clone());
+                let answer = self.request(command).await?;
+                if let Some(rest) = answer.rest(&messages)? {
+                    parts.push_front(rest);
+                }
                 moved.uids.extend(answer.copied());
                 continue;
             }
@@ -227,7 +227,17 @@ impl Client {
                 return Err(RequestError::Unsupported("MOVE"));
             };
             let copy = Command::Copy(messages.clone(), to.clone());
-            let copied = self.request(copy).await?.copied();
+            let copied = match self.request(copy).await {
+                Err(RequestError::Refused(refusal)) => match halves(&messages, &refusal) {
+                    Some((taken, left)) => {
+                        parts.push_front(left);
+                        parts.push_front(taken);
+                        continue;
+                    }
+                    None => return Err(RequestError::Refused(refusal)),
+                },
+                answer => answer?.copied(),
+            };
             // Where the server tells which it has copied, no other is touched.
             let gone = match &copied {
                 Some((_, from, _)) => from.clone(),
@@ -236,7 +246,7 @@ impl Client {
             let deleted = FlagChange::Add(vec![Flag::Deleted]);
             self.store(Messages::Uids(gone.clone()), deleted).await?;
             if has_uids {
-                self.request(Command::ExpungeUids(gone)).await?;
+                self.expunge_uids(gone).await?;
             }
             moved.uids.extend(copied);
         }
@@ -263,8 +273,12 @@ impl Client {
     /// As the [type](Self) says; of very long sets, a part may be done.
     pub async fn expunge_uids(&self, uids: SequenceSet) -> Result<(), RequestError> {
         self.needs("UIDPLUS")?;
-        for uids in uids.split(self.max_set) {
-            self.request(Command::ExpungeUids(uids)).await?;
+        let mut parts = VecDeque::from(uids.split(self.max_set));
+        while let Some(uids) = parts.pop_front() {
+            let answer = self.request(Command::ExpungeUids(uids.clone())).await?;
+            if let Some(Messages::Uids(rest)) = answer.rest(&Messages::Uids(uids))? {
+                parts.push_front(rest);
+            }
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 
 use super::action::{Action, Part};
-use crate::codec::{Command, Fetch};
+use super::limit::{Limited, rest};
+use crate::codec::{Command, Fetch, Messages, SequenceSet};
 use crate::error::RequestError;
 
 /// Messages, in the server's order; made by [`Client::fetch`](super::Client::fetch).
@@ -24,8 +25,15 @@ pub struct Fetches {
     parts: mpsc::Receiver<Part>,
     capacity: usize,
     poster: Poster<Action>,
+    /// What is asked for now.
+    current: Option<Command>,
     /// What is asked for when the command before it is done.
     next: VecDeque<Command>,
+    /// The lowest number or UID that was told of.
+    lowest: Option<u32>,
+    /// The server has stopped, and where.
+    limited: Option<Limited>,
+    vanished: Vec<SequenceSet>,
     is_done: bool,
 }
 
@@ -35,13 +43,18 @@ impl Fetches {
         parts: mpsc::Receiver<Part>,
         capacity: usize,
         poster: Poster<Action>,
+        current: Option<Command>,
         next: VecDeque<Command>,
     ) -> Self {
         Self {
             parts,
             capacity,
             poster,
+            current,
             next,
+            lowest: None,
+            limited: None,
+            vanished: Vec::new(),
             is_done: false,
         }
     }
@@ -67,26 +80,72 @@ impl Fetches {
                 return Poll::Ready(Ok(None));
             }
             match ready!(self.parts.poll_recv(cx)) {
-                Some(Part::Message(fetch)) => return Poll::Ready(Ok(Some(*fetch))),
-                Some(Part::Done(Ok(()))) => match self.next.pop_front() {
-                    Some(command) => {
-                        let (sender, parts) = mpsc::channel(self.capacity);
-                        self.parts = parts;
-                        self.poster.post(Action::Fetch(command, sender));
+                Some(Part::Message(fetch)) => {
+                    self.is_told(&fetch);
+                    return Poll::Ready(Ok(Some(*fetch)));
+                }
+                Some(Part::Vanished(uids)) => self.vanished.push(uids),
+                Some(Part::Limited(at)) => self.limited = Some(at),
+                Some(Part::Done(Ok(()))) => {
+                    if let Err(error) = self.go_on() {
+                        self.is_done = true;
+                        return Poll::Ready(Err(error));
                     }
-                    None => self.is_done = true,
-                },
+                }
                 Some(Part::Done(Err(error))) => {
                     self.is_done = true;
                     return Poll::Ready(Err(error));
                 }
-                Some(Part::Begins(_) | Part::Piece(_)) => {}
+                Some(_) => {}
                 None => {
                     self.is_done = true;
                     return Poll::Ready(Err(RequestError::Closed));
                 }
             }
         }
+    }
+
+    fn is_told(&mut self, fetch: &Fetch) {
+        let number = match &self.current {
+            Some(Command::Fetch {
+                messages: Messages::Numbers(_),
+                ..
+            }) => fetch.number,
+            _ => fetch.uid,
+        };
+        self.lowest = self.lowest.into_iter().chain(number).min();
+    }
+
+    /// Asks for what comes next.
+    fn go_on(&mut self) -> Result<(), RequestError> {
+        let lowest = self.lowest.take();
+        if let (Some(Limited(uid)), Some(Command::Fetch { messages, .. })) =
+            (self.limited.take(), &mut self.current)
+        {
+            let told = uid.filter(|_| matches!(messages, Messages::Uids(_)));
+            if let Some(left) = rest(messages, told.or(lowest))? {
+                *messages = left;
+                self.next.extend(self.current.take());
+                self.next.rotate_right(1);
+            }
+        }
+        self.current = self.next.pop_front();
+        match self.current.clone() {
+            Some(command) => {
+                let (sender, parts) = mpsc::channel(self.capacity);
+                self.parts = parts;
+                self.poster.post(Action::Fetch(command, sender));
+            }
+            None => self.is_done = true,
+        }
+        Ok(())
+    }
+
+    /// The UIDs of the messages that are gone, which
+    /// [`fetch_changed`](super::Client::fetch_changed) tells of where QRESYNC is enabled: all of
+    /// them once the last message was told. Some may not have been known.
+    pub fn vanished(&self) -> &[SequenceSet] {
+        &self.vanished
     }
 
     /// All of them, where they are known to be few.

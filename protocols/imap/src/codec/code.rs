@@ -73,11 +73,12 @@ pub enum Code {
         /// How far it has to go.
         goal: Option<u64>,
     },
-    /// Not more than so many messages were looked at (MESSAGELIMIT, RFC 9738).
+    /// Not more than so many messages were worked on, from the highest downwards (MESSAGELIMIT,
+    /// RFC 9738).
     MessageLimit {
         /// How many.
         limit: u32,
-        /// The lowest UID that was not.
+        /// The lowest UID that was.
         uid: Option<u32>,
     },
     /// Another server, which is told and not gone to (RFC 2221).

@@ -2,6 +2,7 @@
 
 mod item;
 mod list;
+mod select;
 mod write;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use super::set::{Messages, SequenceSet};
 
 pub use item::Item;
 pub use list::{ListQuery, ListReturns, StatusItem};
+pub use select::{ChangedSince, QResync};
 
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,9 @@ pub enum Command {
         read_only: bool,
         /// Whether changes are counted (CONDSTORE).
         condstore: bool,
+        /// What is known of it already: what has changed since is told with the answer (QRESYNC,
+        /// which must have been enabled).
+        qresync: Option<Box<QResync>>,
     },
     /// Make a mailbox.
     Create(MailboxName),
@@ -108,7 +113,7 @@ pub enum Command {
         /// What of them.
         items: Vec<Item>,
         /// Only if they have changed since (CONDSTORE).
-        changed_since: Option<u64>,
+        changed_since: Option<ChangedSince>,
     },
     /// Change flags.
     Store {
@@ -159,11 +164,19 @@ impl fmt::Debug for Secret {
 }
 
 /// Extensions that are used only after ENABLE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Extension {
     /// Changes are counted (RFC 7162).
     CondStore,
+    /// Changes are counted, and told of when a mailbox is opened; from then on messages that are gone
+    /// are told by their UIDs ([`Event::Vanished`](crate::core::Event::Vanished)) and no longer by
+    /// their numbers (RFC 7162). Where the server has CONDSTORE alone, this is that.
+    QResync,
+    /// Messages have UIDs and no numbers (RFC 9586). It is used without being asked for where the
+    /// server does not do more than so many messages in a command (MESSAGELIMIT): Yahoo shows no
+    /// more than these of a mailbox otherwise.
+    UidOnly,
     /// UTF-8 in names and strings (RFC 6855).
     Utf8Accept,
     /// IMAP4rev2 (RFC 9051).
@@ -175,6 +188,8 @@ impl Extension {
     pub fn name(self) -> &'static str {
         match self {
             Self::CondStore => "CONDSTORE",
+            Self::QResync => "QRESYNC",
+            Self::UidOnly => "UIDONLY",
             Self::Utf8Accept => "UTF8=ACCEPT",
             Self::Rev2 => "IMAP4REV2",
         }

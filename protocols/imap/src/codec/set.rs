@@ -104,6 +104,40 @@ impl SequenceSet {
         })
     }
 
+    /// Those of its numbers that are lower than this one; `None` where there are none. Where the set
+    /// ends with `*`, its numbers are those from its beginning on.
+    ///
+    /// ```
+    /// use jackfield_imap::codec::SequenceSet;
+    ///
+    /// let set: SequenceSet = "3:5,7:*".parse()?;
+    /// assert_eq!(set.below(9).expect("some").to_string(), "3:5,7:8");
+    /// assert_eq!(set.below(3), None);
+    /// # Ok::<(), jackfield_imap::codec::InvalidValue>(())
+    /// ```
+    pub fn below(&self, number: u32) -> Option<Self> {
+        let last = number.checked_sub(1)?;
+        let cut = |&(from, to): &(u32, u32)| {
+            let to = if to == STAR { last } else { to.min(last) };
+            (from != STAR && from <= to).then_some((from, to))
+        };
+        Self::of_ranges(self.0.iter().filter_map(cut).collect())
+    }
+
+    /// Those of its numbers that are not lower than this one, `*` among them where it was;
+    /// `None` where there are none.
+    pub(crate) fn at_least(&self, number: u32) -> Option<Self> {
+        let cut = |&(from, to): &(u32, u32)| {
+            (to == STAR || number <= to).then_some((from.max(number), to))
+        };
+        Self::of_ranges(self.0.iter().filter_map(cut).collect())
+    }
+
+    /// Ranges that are in order; `None` where there are none.
+    pub(crate) fn of_ranges(ranges: Vec<(u32, u32)>) -> Option<Self> {
+        (!ranges.is_empty()).then_some(Self(ranges))
+    }
+
     /// How many ranges it is written in.
     pub fn ranges(&self) -> usize {
         self.0.len()
@@ -199,6 +233,14 @@ pub enum Messages {
 }
 
 impl Messages {
+    /// Other ones, by the same names.
+    pub(crate) fn with(&self, set: SequenceSet) -> Self {
+        match self {
+            Self::Uids(_) => Self::Uids(set),
+            Self::Numbers(_) => Self::Numbers(set),
+        }
+    }
+
     /// The set, whichever it is.
     pub fn set(&self) -> &SequenceSet {
         match self {

@@ -41,6 +41,10 @@ pub struct Config {
     /// them, as with any compression below encryption (RFC 4978, section 5; CRIME).
     #[cfg(feature = "compress")]
     pub compress: bool,
+    /// Whether [`Extension::QResync`] is used at iCloud too: it takes the command without saying that
+    /// it was enabled, and mail was lost to clients that relied on it. Its CONDSTORE is used in any
+    /// case. Default: no.
+    pub icloud_qresync: bool,
     /// How long greeting and log-in may take, together. Default: 60 s.
     pub login_timeout: Duration,
     /// How long the server may be silent while it has a command to answer, and how long a request
@@ -82,6 +86,7 @@ impl Config {
             extensions: Vec::new(),
             #[cfg(feature = "compress")]
             compress: false,
+            icloud_qresync: false,
             login_timeout: Duration::from_mins(1),
             answer_timeout: Duration::from_mins(2),
             idle_renewal: Duration::from_mins(9),

@@ -127,7 +127,11 @@ impl Session {
             // What came before was of the mailbox that was open.
             let fresh = super::mailbox::Selected::new(mailbox.name.clone(), mailbox.read_only);
             *mailbox = fresh;
+            self.is_opening();
             return Ok(());
+        }
+        if let Some(Code::UidValidity(_)) = status.code {
+            self.is_opening();
         }
         self.alert(&status);
         self.code(status.code.clone());
@@ -194,6 +198,14 @@ impl Session {
         self.tell(SessionEvent::Event(event));
     }
 
+    /// What comes is of the mailbox that is being opened.
+    fn is_opening(&mut self) {
+        let selects = |pending: &&mut Pending| matches!(pending.command, Command::Select { .. });
+        if let Some(select) = self.in_flight.iter_mut().find(selects) {
+            select.is_opening = true;
+        }
+    }
+
     fn is_selecting(&self) -> bool {
         let selects = |pending: &Pending| matches!(pending.command, Command::Select { .. });
         self.in_flight.iter().any(selects)
@@ -230,10 +242,10 @@ impl Session {
     }
 }
 
-/// Whether an answer has more parts than are kept. Those of a FETCH are given one by one, so that there
-/// may be any number.
+/// Whether an answer has more parts than are kept. Those of a FETCH, and of what is asked for together,
+/// are given one by one, so that there may be any number.
 fn is_too_large(config: &Config, pending: &Pending) -> bool {
-    let is_streamed = matches!(pending.command, Command::Fetch { .. });
+    let is_streamed = matches!(pending.command, Command::Fetch { .. }) || pending.group.is_some();
     let is_many = pending.answers > config.max_answers;
     !is_streamed && (is_many || pending.answer_bytes > config.max_answer_bytes)
 }

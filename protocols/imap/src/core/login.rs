@@ -6,6 +6,7 @@ use jackfield_socket::time::Instant;
 
 use super::config::Security;
 use super::event::{Event, Outcome, SessionEvent};
+use super::pending::Pending;
 use super::session::{Session, Stage, bye};
 use crate::codec::{Code, Command, Extension, Literals, Secret, Status, StatusKind, Text};
 use crate::error::{Refusal, RequestError, SessionError};
@@ -162,8 +163,7 @@ impl Session {
             let id = self.config.id.clone();
             return self.step(now, Stage::Id, Command::Id(id));
         }
-        let extensions = self.config.extensions.iter().copied();
-        let extensions: Vec<Extension> = extensions.filter(|it| has(it.name())).collect();
+        let extensions = self.extensions();
         if self.stage < Stage::Enable && has("ENABLE") && !extensions.is_empty() {
             return self.step(now, Stage::Enable, Command::Enable(extensions));
         }
@@ -171,7 +171,10 @@ impl Session {
         if self.stage < Stage::Compress && self.config.compress && has("COMPRESS=DEFLATE") {
             return self.step(now, Stage::Compress, Command::Compress);
         }
+        // Where another is to be opened at once, that is enough.
+        let selects = |pending: &Pending| matches!(pending.command, Command::Select { .. });
         if self.stage < Stage::Reselect
+            && !self.waiting.front().is_some_and(selects)
             && let Some((mailbox, read_only)) = self.remembered.clone()
         {
             let condstore = self.has_condstore();
@@ -179,6 +182,7 @@ impl Session {
                 mailbox,
                 read_only,
                 condstore,
+                qresync: None,
             };
             return self.step(now, Stage::Reselect, command);
         }
@@ -188,9 +192,40 @@ impl Session {
         self.pump(now);
     }
 
+    /// Those of the extensions to enable that the server has, and those that it is of no use without.
+    fn extensions(&self) -> Vec<Extension> {
+        let capabilities = &self.server.capabilities;
+        let mut extensions = self.config.extensions.clone();
+        if capabilities.values("MESSAGELIMIT").next().is_some() {
+            extensions.push(Extension::UidOnly);
+        }
+        let is_distrusted = self.is_icloud() && !self.config.icloud_qresync;
+        extensions.retain(|extension| {
+            let is_doubtful = *extension == Extension::QResync && is_distrusted;
+            capabilities.has(extension.name()) && !is_doubtful
+        });
+        extensions.sort_unstable();
+        extensions.dedup();
+        extensions
+    }
+
+    /// Whether the server is iCloud's: no other has both of these, and its name is only sometimes in
+    /// its ID.
+    fn is_icloud(&self) -> bool {
+        let is_named = |(_, value): &(Text, Option<Text>)| {
+            let value = value.as_ref().map(Text::as_bytes).unwrap_or_default();
+            let mut places = value.windows(6);
+            places.any(|place| place.eq_ignore_ascii_case(b"icloud"))
+        };
+        let capabilities = &self.server.capabilities;
+        capabilities.has("XAPPLEPUSHSERVICE") && capabilities.has("X-SUN-IMAP")
+            || self.server.id.iter().any(is_named)
+    }
+
     /// Whether mailboxes are opened with their changes counted.
     pub fn has_condstore(&self) -> bool {
-        self.config.extensions.contains(&Extension::CondStore)
+        let extensions = &self.config.extensions;
+        (extensions.contains(&Extension::CondStore) || extensions.contains(&Extension::QResync))
             && self.server.capabilities.has("CONDSTORE")
     }
 

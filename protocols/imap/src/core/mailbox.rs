@@ -51,6 +51,13 @@ impl Selected {
             Response::Exists(count) => self.exists = *count,
             Response::Recent(count) => self.recent = *count,
             Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
+            Response::Vanished {
+                earlier: false,
+                uids,
+            } => {
+                let count = u32::try_from(uids.count()).unwrap_or(u32::MAX);
+                self.exists = self.exists.saturating_sub(count);
+            }
             Response::Flags(flags) => self.flags.clone_from(flags),
             Response::Status(status) if status.kind == StatusKind::Ok => {
                 self.code(status.code.as_ref());

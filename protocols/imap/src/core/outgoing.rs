@@ -67,6 +67,9 @@ impl Session {
         {
             if needs_mailbox(&next.command) && self.mailbox.is_none() {
                 self.fail(&next, RequestError::NotSelected);
+            } else if self.is_uid_only() && next.command.has_numbers() {
+                // It has waited for the log-in.
+                self.fail(&next, RequestError::UidRequired);
             } else {
                 self.send(now, next);
             }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jackfield_socket::time::Instant;
 
 use super::event::RequestId;
-use crate::codec::{Command, Esearch, Fetch, Head, Item, Messages, Response, Section};
+use crate::codec::{Command, Esearch, Fetch, Head, Item, Messages, Response, Section, Status};
 
 /// Why a command is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub(super) struct Pending {
     pub(super) has_begun: bool,
     /// Of an APPEND: the message, where it is known.
     pub(super) message: Vec<Bytes>,
+    /// Those that were asked for together have the same, and others have none: they follow each
+    /// other, and who asked for them tells their answers apart.
+    pub(super) group: Option<RequestId>,
+    /// Of a SELECT: whether what comes is of the mailbox that it opens.
+    pub(super) is_opening: bool,
     /// When it was asked for, or sent, or last heard of.
     pub(super) since: Instant,
     /// The number of its tag, once it was sent.
@@ -52,6 +57,8 @@ impl Pending {
             reads: None,
             has_begun: false,
             message: Vec::new(),
+            group: None,
+            is_opening: false,
             since: now,
             tag: 0,
             answers: 0,
@@ -69,6 +76,9 @@ impl Pending {
 
     /// Whether it may be sent while this one is in flight (RFC 9051, section 5.5).
     pub(super) fn may_follow(&self, other: &Self) -> bool {
+        if self.group.is_some() && self.group == other.group {
+            return true;
+        }
         let (next, first) = (&self.command, &other.command);
         if stands_alone(next) || stands_alone(first) {
             return false;
@@ -118,11 +128,40 @@ impl Pending {
                 Response::Fetch(fetch),
             ) => is_of(messages, fetch) && is_what_was_asked(items, fetch),
             (
+                Command::Fetch {
+                    changed_since: Some(since),
+                    ..
+                },
+                Response::Vanished { earlier: true, .. },
+            ) => since.vanished,
+            // What has changed in a mailbox is told as it is opened; what comes before that is of
+            // the one that was open.
+            (
+                Command::Select {
+                    qresync: Some(_), ..
+                },
+                response,
+            ) => match response {
+                Response::Fetch(_) => self.is_opening,
+                Response::Vanished { earlier, .. } => *earlier,
+                Response::Status(status) => {
+                    matches!(status.code, Some(crate::codec::Code::UidValidity(_)))
+                }
+                _ => false,
+            },
+            (
+                Command::Fetch { .. }
+                | Command::Store { .. }
+                | Command::Search { .. }
+                | Command::ExpungeUids(_),
+                Response::Status(status),
+            ) => is_limited(status),
+            (
                 Command::Append { .. } | Command::Move(..) | Command::Copy(..),
                 Response::Status(status),
             ) => {
                 use crate::codec::Code::{AppendUid, CopyUid};
-                matches!(status.code, Some(AppendUid { .. } | CopyUid { .. }))
+                matches!(status.code, Some(AppendUid { .. } | CopyUid { .. })) || is_limited(status)
             }
             _ => false,
         }
@@ -190,6 +229,12 @@ fn keeps_numbers(command: &Command) -> bool {
         command,
         Command::Fetch { .. } | Command::Store { .. } | Command::Search { .. }
     )
+}
+
+/// Whether it says that a part of the messages only was worked on. It stands alone where the tagged
+/// response has another code.
+fn is_limited(status: &Status) -> bool {
+    matches!(status.code, Some(crate::codec::Code::MessageLimit { .. }))
 }
 
 fn are_disjoint(one: &Messages, two: &Messages) -> bool {

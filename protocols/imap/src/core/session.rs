@@ -257,27 +257,74 @@ impl Session {
         reads: Option<Section>,
         message: Vec<Bytes>,
     ) -> Result<RequestId, RequestError> {
-        if self.stage >= Stage::Leaving {
-            return Err(RequestError::Closed);
-        }
-        if self.waiting.len() + self.in_flight.len() >= self.config.request_capacity {
-            return Err(RequestError::TooManyPending);
-        }
-        let selects = |pending: &Pending| matches!(pending.command, Command::Select { .. });
-        if self.stage < Stage::Ready && needs_mailbox(&command) && !self.waiting.iter().any(selects)
-        {
-            return Err(RequestError::NotConnected);
-        }
-        // What can't be written is refused now.
-        command.encode("A", Dialect::default())?;
-        self.last_id += 1;
-        let id = RequestId(self.last_id);
+        self.may_ask(&command, 1)?;
+        let id = self.next_id();
         let mut pending = Pending::new(Purpose::Request(id), command, now);
         pending.reads = reads;
         pending.message = message;
         self.waiting.push_back(pending);
         self.pump(now);
         Ok(id)
+    }
+
+    /// Asks for several things at once, which are sent one behind the other without waiting for an
+    /// answer, whatever they are. Only who asks for them can know that the answers can be told apart
+    /// (RFC 9051, section 5.5): an answer that may be that to several is told as the first's. Where a
+    /// SELECT that is among them fails, so do those behind it.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request); then nothing is asked for.
+    pub fn request_together(
+        &mut self,
+        now: Instant,
+        commands: Vec<Command>,
+    ) -> Result<Vec<RequestId>, RequestError> {
+        let selects = matches!(commands.first(), Some(Command::Select { .. }));
+        for command in &commands {
+            match self.may_ask(command, commands.len()) {
+                Err(RequestError::NotConnected) if selects => {}
+                other => other?,
+            }
+        }
+        let ids: Vec<RequestId> = commands.iter().map(|_| self.next_id()).collect();
+        for (id, command) in ids.iter().zip(commands) {
+            let mut pending = Pending::new(Purpose::Request(*id), command, now);
+            pending.group = ids.first().copied();
+            self.waiting.push_back(pending);
+        }
+        self.pump(now);
+        Ok(ids)
+    }
+
+    fn next_id(&mut self) -> RequestId {
+        self.last_id += 1;
+        RequestId(self.last_id)
+    }
+
+    /// Whether something can be asked for, together with others.
+    fn may_ask(&self, command: &Command, count: usize) -> Result<(), RequestError> {
+        if self.stage >= Stage::Leaving {
+            return Err(RequestError::Closed);
+        }
+        if self.waiting.len() + self.in_flight.len() + count > self.config.request_capacity {
+            return Err(RequestError::TooManyPending);
+        }
+        if self.is_uid_only() && command.has_numbers() {
+            return Err(RequestError::UidRequired);
+        }
+        // What can't be written is refused now.
+        command.encode("A", Dialect::default())?;
+        let selects = |pending: &Pending| matches!(pending.command, Command::Select { .. });
+        if self.stage < Stage::Ready && needs_mailbox(command) && !self.waiting.iter().any(selects)
+        {
+            return Err(RequestError::NotConnected);
+        }
+        Ok(())
+    }
+
+    /// Whether messages have UIDs and no numbers.
+    pub(super) fn is_uid_only(&self) -> bool {
+        self.server.enabled.has("UIDONLY")
     }
 
     /// Nobody waits for the outcome of a request any more. One that was not sent is not sent then;

@@ -116,6 +116,7 @@ impl Play {
                 mailbox: MailboxName::inbox(),
                 read_only: false,
                 condstore: true,
+                qresync: None,
             }),
             11 => self.ask(Command::Search {
                 query: Query::new().subject("grüße"),

@@ -75,14 +75,17 @@ impl Command {
                 mailbox,
                 read_only,
                 condstore,
+                qresync,
             } => {
                 named(
                     out,
                     if *read_only { b"EXAMINE " } else { b"SELECT " },
                     mailbox,
                 );
-                if *condstore {
-                    out.raw(b" (CONDSTORE)");
+                match qresync {
+                    Some(qresync) => qresync.write(out),
+                    None if *condstore => out.raw(b" (CONDSTORE)"),
+                    None => {}
                 }
             }
             Self::Create(mailbox) => named(out, b"CREATE ", mailbox),
@@ -143,10 +146,8 @@ impl Command {
                 which(out, b"FETCH ", messages);
                 out.raw(b" ");
                 out.list(items, |out, item| item.encode(out));
-                if let Some(modseq) = changed_since {
-                    out.raw(b" (CHANGEDSINCE ");
-                    out.number(*modseq);
-                    out.raw(b")");
+                if let Some(since) = changed_since {
+                    since.write(out);
                 }
             }
             Self::Store {
