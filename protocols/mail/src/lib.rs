@@ -3,12 +3,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`message`] | a message to show: its text, its HTML, what hangs on it, who says that he wrote it |
+//! | [`compose`] | a message to send: from its parts, as an answer, passed on |
 //!
 //! Nothing here opens a socket or asks a clock.
 
 mod address;
 mod base64;
 mod charset;
+pub mod compose;
 mod date;
 pub mod message;
 #[cfg(any(test, feature = "oracle"))]

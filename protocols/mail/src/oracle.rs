@@ -1,6 +1,8 @@
 //! Oracles: what holds for any input. Fuzz targets and tests share them.
 
+use crate::compose::{Draft, ReplyTo};
 use crate::message::{Decoder, Limits, Message, Part, TransferEncoding};
+use crate::{Address, Date};
 
 /// A message may be anything: all of it can be looked at, within its bounds, and it says the same when it
 /// is decoded in pieces.
@@ -8,7 +10,9 @@ use crate::message::{Decoder, Limits, Message, Part, TransferEncoding};
 /// # Panics
 /// Where that doesn't hold.
 pub fn message(data: &[u8]) {
-    look(&Message::parse(data.to_vec()), 3);
+    let message = Message::parse(data.to_vec());
+    look(&message, 3);
+    answer(&message);
     for encoding in [TransferEncoding::Base64, TransferEncoding::QuotedPrintable] {
         let mut decoder = Decoder::new(encoding);
         let mut pieces = Vec::new();
@@ -18,6 +22,48 @@ pub fn message(data: &[u8]) {
         decoder.finish(&mut pieces);
         assert_eq!(pieces, encoding.decode(data));
         assert!(pieces.len() <= data.len());
+    }
+}
+
+/// Whatever is answered or passed on, the answer is ours: none of its fields comes from the message's text.
+fn answer(message: &Message) {
+    let own = [Address::named("Me", "me@example.org")];
+    for draft in [
+        Draft::reply(message, ReplyTo::Sender, &own),
+        Draft::reply(message, ReplyTo::All, &own),
+        Draft::reply(message, ReplyTo::List, &own),
+        Draft::forward(message, &own),
+        Draft::forward_attached(message, &own),
+    ] {
+        let wanted = (draft.subject.clone(), draft.fields.len());
+        let Ok(composed) = draft.compose("1@example.org", Date::new(0, 0)) else {
+            continue;
+        };
+        let size = composed.size();
+        let bytes = composed.into_bytes().expect("it is in memory");
+        assert_eq!(bytes.len() as u64, size);
+        let read = Message::parse(bytes);
+        assert_eq!(read.from(), own);
+        assert_eq!(read.message_id().as_deref(), Some("1@example.org"));
+        let known = [
+            "content-transfer-encoding",
+            "content-type",
+            "cc",
+            "date",
+            "from",
+            "in-reply-to",
+            "message-id",
+            "mime-version",
+            "references",
+            "subject",
+            "to",
+        ];
+        for (name, _) in read.fields() {
+            assert!(
+                known.contains(&&*name.to_lowercase()),
+                "{name:?} for {wanted:?}"
+            );
+        }
     }
 }
 

@@ -33,6 +33,37 @@ pub(super) fn join(text: &str, deletes_space: bool) -> String {
     out
 }
 
+/// Lines of up to 72 characters from paragraphs; those that are quoted stay as they are.
+pub(crate) fn split(text: &str) -> String {
+    const WIDTH: usize = 72;
+    let mut out = String::with_capacity(text.len() + text.len() / WIDTH);
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        if line.starts_with('>') || line == "-- " {
+            out.push_str(line.trim_end_matches(|c| c == ' ' && line != "-- "));
+            continue;
+        }
+        let mut width = 0;
+        for word in line.trim_end_matches(' ').split_inclusive(' ') {
+            let len = word.chars().count();
+            if width > 0 && width + len > WIDTH {
+                out.push('\n');
+                width = 0;
+            }
+            // Stuffing (section 4.4).
+            if width == 0 && (word.starts_with([' ', '>']) || word.starts_with("From ")) {
+                out.push(' ');
+                width += 1;
+            }
+            out.push_str(word);
+            width += len;
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +82,20 @@ mod tests {
             assert_eq!(join(flowed, false), text, "{flowed:?}");
         }
         assert_eq!(join("ab \ncd", true), "abcd");
+    }
+
+    #[test]
+    fn what_was_split_is_joined_again() {
+        let long = "word ".repeat(100);
+        for text in [
+            long.trim_end(),
+            "From here\n> quoted\nlast",
+            "a  b\n\n\u{20ac}",
+            &"x".repeat(500),
+        ] {
+            let flowed = split(text);
+            assert_eq!(join(&flowed, false), text, "{flowed:?}");
+        }
+        assert!(split(&long).lines().all(|line| line.chars().count() <= 73));
     }
 }
