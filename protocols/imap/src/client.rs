@@ -55,6 +55,7 @@ mod handle;
 mod limit;
 mod mailboxes;
 mod messages;
+mod search;
 mod stream;
 
 pub use append::{Append, Appended};

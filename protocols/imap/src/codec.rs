@@ -33,10 +33,10 @@ mod token;
 pub use capability::Capabilities;
 pub use code::{Code, Reason};
 pub use command::{
-    ChangedSince, Command, Extension, FlagChange, Item, ListQuery, ListReturns, QResync, Secret,
-    StatusItem,
+    ChangedSince, Command, Extension, FlagChange, Item, ListQuery, ListReturns, QResync,
+    SearchReturn, Secret, SortBy, SortOrder, StatusItem, Threading, Window,
 };
-pub use data::{Attribute, Esearch, Listed, MailboxStatus, Namespace, Namespaces, Thread};
+pub use data::{Attribute, Esearch, Listed, MailboxStatus, Namespace, Namespaces, Partial, Thread};
 pub use date::{Date, DateTime};
 pub use encode::{Dialect, Encoded, Literals};
 pub use envelope::{Address, Envelope};
@@ -65,7 +65,9 @@ impl Command {
             | Self::Store { messages, .. }
             | Self::Copy(messages, _)
             | Self::Move(messages, _) => matches!(messages, Messages::Numbers(_)),
-            Self::Search { query, uids, .. } => !uids || query.has_numbers(),
+            Self::Search { query, uids, .. }
+            | Self::Sort { query, uids, .. }
+            | Self::Thread { query, uids, .. } => !uids || query.has_numbers(),
             _ => false,
         }
     }

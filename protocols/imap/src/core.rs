@@ -11,6 +11,7 @@ mod event;
 mod incoming;
 mod login;
 mod mailbox;
+mod needs;
 mod outgoing;
 mod pending;
 mod session;

@@ -6,8 +6,9 @@ mod server;
 
 use crate::codec::server::{Asked, Request, RequestFrame, RequestFramer};
 use crate::codec::{
-    Command, Dialect, Flag, Frame, Framer, Limit, Limits, Literals, MailboxName, Query, Response,
-    ResponseParser, Secret, SequenceSet, Text,
+    Command, Dialect, Flag, Frame, Framer, Limit, Limits, Literals, MailboxName, Messages, Query,
+    Response, ResponseParser, SearchReturn, Secret, SequenceSet, SortBy, SortOrder, Text,
+    Threading,
 };
 
 pub use play::session;
@@ -115,6 +116,24 @@ pub fn command(data: &[u8]) {
         is_utf8: choice & 8 != 0,
     };
     let (command, texts) = match choice & 7 {
+        1 if choice & 0x80 != 0 => {
+            let query = Query::new().subject(one).among(Messages::Saved).body(two);
+            let returns = vec![SearchReturn::Count, SearchReturn::Save];
+            let by = SortOrder::by(SortBy::Subject).then(SortBy::Date).reversed();
+            let uids = true;
+            let command = if choice & 0x40 == 0 {
+                Command::Sort {
+                    by,
+                    query,
+                    uids,
+                    returns,
+                }
+            } else {
+                let by = Threading::References;
+                Command::Thread { by, query, uids }
+            };
+            (command, vec![one, two])
+        }
         0 => {
             let (user, password) = (one.to_owned(), Secret::from(two));
             (Command::Login { user, password }, vec![one, two])
@@ -123,11 +142,10 @@ pub fn command(data: &[u8]) {
             let query = Query::new()
                 .from(one)
                 .any([Query::new().header(one, two), Query::new()]);
-            let (uids, esearch) = (true, false);
             let search = Command::Search {
                 query,
-                uids,
-                esearch,
+                uids: true,
+                returns: Vec::new(),
             };
             (search, vec![one, one, two])
         }
@@ -182,6 +200,10 @@ pub fn command(data: &[u8]) {
 
 /// The codec's own server side takes a command for what it was.
 fn is_read_as_meant(command: &Command, dialect: Dialect, mut bytes: &[u8]) {
+    // It is a server without extensions such as these.
+    if matches!(command, Command::Sort { .. } | Command::Thread { .. }) {
+        return;
+    }
     let mut framer = RequestFramer::new(bytes.len());
     let request = loop {
         match framer.next(&mut bytes) {
@@ -284,6 +306,8 @@ mod tests {
         "SEARCH ",
         "ESEARCH (TAG \"A1\") UID ",
         "ALL 1:5,9:*",
+        "PARTIAL (-1:-5 ",
+        "SORT ",
         "LIST ",
         "STATUS ",
         "NAMESPACE ",

@@ -3,7 +3,8 @@
 use jackfield_imap::codec::{
     ChangedSince, Command, Date, DateTime, Dialect, Extension, Flag, FlagChange, Frame, Framer,
     Item, Limits, ListQuery, Literals, MailboxName, Messages, QResync, Query, Response,
-    ResponseParser, Secret, Section, SequenceSet,
+    ResponseParser, SearchReturn, Secret, Section, SequenceSet, SortBy, SortOrder, Threading,
+    Window,
 };
 use jackfield_play::text;
 
@@ -74,7 +75,7 @@ fn commands_are_written_as_servers_read_them() {
     let search = |query: Query| Command::Search {
         query,
         uids: true,
-        esearch: false,
+        returns: Vec::new(),
     };
     let day = Date::new(2026, 2, 1).expect("a day");
     let section = Section::part([1, 2]).expect("a part").mime();
@@ -130,6 +131,32 @@ fn commands_are_written_as_servers_read_them() {
             search(Query::new().any([])),
             plain,
             "A1 UID SEARCH NOT (ALL)",
+        ),
+        (
+            Command::Sort {
+                by: SortOrder::by(SortBy::Subject).then(SortBy::Date).reversed(),
+                query: Query::new().subject("é"),
+                uids: false,
+                returns: vec![SearchReturn::Partial(
+                    Window::of(50, 1).expect("places").from_the_end(),
+                )],
+            },
+            utf8,
+            r#"A1 SORT RETURN (PARTIAL -1:-50) (SUBJECT REVERSE DATE) UTF-8 SUBJECT "é""#,
+        ),
+        (
+            Command::Thread {
+                by: Threading::OrderedSubject,
+                query: Query::new().except(Query::new().among(Messages::Saved)),
+                uids: true,
+            },
+            plain,
+            "A1 UID THREAD ORDEREDSUBJECT US-ASCII NOT ($)",
+        ),
+        (
+            Command::Copy(Messages::Saved, name("Trash")),
+            plain,
+            "A1 UID COPY $ Trash",
         ),
         (
             search(Query::new().subject("é")),

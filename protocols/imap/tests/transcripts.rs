@@ -6,7 +6,8 @@ use bytes::Bytes;
 use jackfield_imap::EndedBy;
 use jackfield_imap::codec::{
     ChangedSince, Command, Date, Extension, Fetch, FlagChange, Item, ListQuery, Messages, QResync,
-    Query, Response, Section, SequenceSet, StatusItem,
+    Query, Response, SearchReturn, Section, SequenceSet, SortBy, SortOrder, StatusItem, Threading,
+    Window,
 };
 use jackfield_imap::core::{
     Channel, Config, Credentials, RequestId, Security, Session, SessionEvent,
@@ -80,6 +81,7 @@ impl Protocol for Imap {
             "max-in-flight" => config.max_in_flight = number(),
             "max-answers" => config.max_answers = number(),
             "max-line" => config.limits.max_line = number(),
+            "max-depth" => config.limits.max_depth = value.parse().expect("a number"),
             "max-literal" => config.limits.max_literal = number(),
             "request-capacity" => config.request_capacity = number(),
             "answer-timeout" => config.answer_timeout = Duration::from_secs(number() as u64),
@@ -96,6 +98,7 @@ impl Protocol for Imap {
         let words: Vec<&str> = rest.split(' ').collect();
         let name = |at: usize| words[at].parse().expect("a mailbox's name");
         let messages = |at: usize| match words[at].strip_prefix('#') {
+            None if words[at] == "$" => Messages::Saved,
             Some(numbers) => Messages::Numbers(numbers.parse().expect("a set")),
             None => Messages::Uids(words[at].parse().expect("a set")),
         };
@@ -184,7 +187,32 @@ impl Protocol for Imap {
             "search" => Command::Search {
                 query: query(&words),
                 uids: true,
-                esearch: true,
+                returns: vec![SearchReturn::All],
+            },
+            "search-for" => Command::Search {
+                query: query(&words[1..]),
+                uids: true,
+                returns: returns(words[0]),
+            },
+            "sort" => Command::Sort {
+                by: sort_order(words[0]),
+                query: query(&words[1..]),
+                uids: true,
+                returns: Vec::new(),
+            },
+            "sort-for" => Command::Sort {
+                by: sort_order(words[1]),
+                query: query(&words[2..]),
+                uids: true,
+                returns: returns(words[0]),
+            },
+            "thread" => Command::Thread {
+                by: match words[0] {
+                    "references" => Threading::References,
+                    _ => Threading::OrderedSubject,
+                },
+                query: query(&words[1..]),
+                uids: true,
             },
             "fetch" => Command::Fetch {
                 messages: messages(0),
@@ -296,6 +324,10 @@ fn number(id: RequestId) -> String {
 fn answer(response: &Response) -> String {
     match response {
         Response::Search { numbers, .. } => format!("found {numbers:?}"),
+        Response::Esearch(found) if found.count.is_some() && found.all.is_none() => {
+            format!("{found:?}")
+        }
+        Response::Esearch(found) if found.partial.is_some() => format!("{found:?}"),
         Response::Esearch(found) => format!("found {:?}", found.numbers().collect::<Vec<_>>()),
         Response::Fetch(fetch) => message(fetch),
         Response::List(listed) => format!("{} {:?}", listed.name, listed.attributes),
@@ -346,9 +378,34 @@ fn query(words: &[&str]) -> Query {
         ["unseen", ..] => query.unseen(),
         ["since", ..] => query.since(day()),
         ["uids", set] => query.among(Messages::Uids(set.parse::<SequenceSet>().expect("a set"))),
+        ["saved", ..] => query.among(Messages::Saved),
         ["all", ..] => query,
         other => panic!("what is {other:?}?"),
     })
+}
+
+fn returns(word: &str) -> Vec<SearchReturn> {
+    let one = |word| match word {
+        "count" => SearchReturn::Count,
+        "min" => SearchReturn::Min,
+        "max" => SearchReturn::Max,
+        "save" => SearchReturn::Save,
+        "newest" => {
+            let window = Window::of(1, 2).expect("places");
+            SearchReturn::Partial(window.from_the_end())
+        }
+        other => panic!("what is {other}?"),
+    };
+    word.split('+').map(one).collect()
+}
+
+fn sort_order(word: &str) -> SortOrder {
+    match word {
+        "date" => SortOrder::by(SortBy::Date),
+        "newest" => SortOrder::by(SortBy::Date).reversed(),
+        "name" => SortOrder::by(SortBy::DisplayFrom).then(SortBy::Subject),
+        other => panic!("what is {other}?"),
+    }
 }
 
 fn item(word: &str) -> Item {

@@ -158,12 +158,11 @@ impl Client {
 
     /// In as many parts as are needed for commands that servers take.
     pub(super) fn parts(&self, messages: &Messages) -> Vec<Messages> {
-        let sets = messages.set().split(self.max_set);
-        let part = |set| match messages {
-            Messages::Uids(_) => Messages::Uids(set),
-            Messages::Numbers(_) => Messages::Numbers(set),
+        let Some(set) = messages.set() else {
+            return vec![messages.clone()];
         };
-        sets.into_iter().map(part).collect()
+        let sets = set.split(self.max_set).into_iter();
+        sets.map(|set| messages.with(set)).collect()
     }
 
     pub(super) async fn request(&self, command: Command) -> Result<Answer, RequestError> {

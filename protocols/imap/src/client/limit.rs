@@ -24,7 +24,7 @@ pub(super) fn rest(
     lowest: Option<u32>,
 ) -> Result<Option<Messages>, RequestError> {
     let lowest = lowest.ok_or(RequestError::Incomplete)?;
-    let set = messages.set();
+    let set = messages.set().ok_or(RequestError::Incomplete)?;
     let left = set.below(lowest);
     if left.as_ref() == Some(set) {
         // It would never end.
@@ -43,7 +43,7 @@ impl Answer {
         match (Limited::of(self.outcome.code.as_ref()).or(status), messages) {
             (None, _) => Ok(None),
             (Some(Limited(uid)), Messages::Uids(_)) => rest(messages, uid),
-            (Some(_), Messages::Numbers(_)) => Err(RequestError::Incomplete),
+            (Some(_), Messages::Numbers(_) | Messages::Saved) => Err(RequestError::Incomplete),
         }
     }
 }

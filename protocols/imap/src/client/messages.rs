@@ -8,13 +8,8 @@ use super::action::Action;
 use super::handle::Client;
 use super::limit::halves;
 use super::stream::{Body, Fetches};
-use crate::codec::{
-    Command, Flag, FlagChange, Item, MailboxName, Messages, Query, Response, Section, SequenceSet,
-};
+use crate::codec::{Command, Flag, FlagChange, Item, MailboxName, Messages, Section, SequenceSet};
 use crate::error::RequestError;
-
-/// How many messages a search may find.
-const MAX_FOUND: u64 = 1 << 20;
 
 /// Where messages went that were copied or moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,57 +25,6 @@ pub struct Copied {
 }
 
 impl Client {
-    /// The UIDs of the messages that match, in the server's order: at most a million.
-    ///
-    /// ```no_run
-    /// # use jackfield_imap::client::Client;
-    /// # use jackfield_imap::codec::Query;
-    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// let new = client.search(Query::new().unseen().subject("grüße")).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As the [type](Self) says.
-    ///
-    /// # Cancel safety
-    /// As the [type](Self) says.
-    pub async fn search(&self, query: Query) -> Result<Vec<u32>, RequestError> {
-        let (mut found, mut within) = (Vec::new(), Messages::Uids(SequenceSet::everything()));
-        let mut among = query.clone();
-        loop {
-            let search = Command::Search {
-                query: among,
-                uids: true,
-                esearch: true,
-            };
-            let answer = self.request(search).await?;
-            let rest = answer.rest(&within)?;
-            for part in answer.parts {
-                match part {
-                    Response::Search { numbers, .. } | Response::Sort { numbers, .. } => {
-                        found.extend(numbers);
-                    }
-                    Response::Esearch(esearch) => {
-                        // A few bytes can stand for billions.
-                        let all = esearch.all.as_ref();
-                        if all.is_some_and(|all| all.count() > MAX_FOUND) {
-                            return Err(RequestError::TooLarge);
-                        }
-                        found.extend(esearch.numbers());
-                    }
-                    _ => {}
-                }
-            }
-            let Some(rest) = rest else {
-                return Ok(found);
-            };
-            among = query.clone().among(rest.clone());
-            within = rest;
-        }
-    }
-
     /// Tells of messages, one by one. The UID is told in any case.
     ///
     /// ```no_run

@@ -2,6 +2,7 @@
 
 mod item;
 mod list;
+mod search;
 mod select;
 mod write;
 
@@ -15,6 +16,7 @@ use super::set::{Messages, SequenceSet};
 
 pub use item::Item;
 pub use list::{ListQuery, ListReturns, StatusItem};
+pub use search::{SearchReturn, SortBy, SortOrder, Threading, Window};
 pub use select::{ChangedSince, QResync};
 
 /// What a client asks for.
@@ -103,8 +105,29 @@ pub enum Command {
         query: Query,
         /// Whether UIDs or numbers are told.
         uids: bool,
-        /// Whether they may be told as ESEARCH.
-        esearch: bool,
+        /// What is told of them, as ESEARCH; nothing is all of them, as servers without that tell
+        /// it.
+        returns: Vec<SearchReturn>,
+    },
+    /// Search, and sort what matches (RFC 5256).
+    Sort {
+        /// What it is sorted by.
+        by: SortOrder,
+        /// What is searched by.
+        query: Query,
+        /// Whether UIDs or numbers are told.
+        uids: bool,
+        /// What is told of them, as ESEARCH (ESORT, RFC 5267); nothing is all of them.
+        returns: Vec<SearchReturn>,
+    },
+    /// Search, and tell of conversations (RFC 5256).
+    Thread {
+        /// How messages become conversations.
+        by: Threading,
+        /// What is searched by.
+        query: Query,
+        /// Whether UIDs or numbers are told.
+        uids: bool,
     },
     /// Tell of messages.
     Fetch {

@@ -3,9 +3,10 @@
 use nom::Parser;
 use nom::bytes::complete::tag_no_case;
 use nom::character::complete::char;
-use nom::combinator::opt;
+use nom::combinator::{map, opt};
 
 use super::code::set;
+use super::command::Window;
 use super::input::{Input, Parsed, WRONG};
 use super::mailbox::MailboxName;
 use super::set::SequenceSet;
@@ -162,10 +163,23 @@ pub struct Esearch {
     pub count: Option<u32>,
     /// All that match; `None` where none does, or they were not asked for.
     pub all: Option<SequenceSet>,
+    /// Those in the places that were asked for (PARTIAL, RFC 9394).
+    pub partial: Option<Partial>,
     /// The highest number of a change among those that match (CONDSTORE).
     pub modseq: Option<u64>,
     /// Further data, each by its name, as it came.
     pub unknown: Vec<(Text, Text)>,
+}
+
+/// Messages in some places among those that match (RFC 9394).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Partial {
+    /// Which places.
+    pub window: Window,
+    /// The messages in them, in the server's order; `None` where there are none. A set is short however
+    /// many are in it: see [`SequenceSet::count`] first.
+    pub numbers: Option<SequenceSet>,
 }
 
 impl Esearch {
@@ -185,6 +199,22 @@ pub struct Thread {
     pub numbers: Vec<u32>,
     /// What answers the last of them, where there are several answers.
     pub branches: Vec<Self>,
+}
+
+impl Thread {
+    /// All its messages, each before those that answer it.
+    pub fn messages(&self) -> Vec<u32> {
+        let mut messages = Vec::new();
+        self.collect(&mut messages);
+        messages
+    }
+
+    fn collect(&self, messages: &mut Vec<u32>) {
+        messages.extend_from_slice(&self.numbers);
+        for branch in &self.branches {
+            branch.collect(messages);
+        }
+    }
 }
 
 /// How names are written, which the session knows.
@@ -405,6 +435,7 @@ pub(super) fn esearch(i: Input<'_>) -> Parsed<'_, Esearch> {
             b"MAX" => into(&mut found.max, number(rest)?),
             b"COUNT" => into(&mut found.count, number(rest)?),
             b"ALL" => into(&mut found.all, set(rest)?),
+            b"PARTIAL" => into(&mut found.partial, partial(rest)?),
             b"MODSEQ" => into(&mut found.modseq, number64(rest)?),
             _ => {
                 let (rest, data) = value(rest)?;
@@ -413,6 +444,31 @@ pub(super) fn esearch(i: Input<'_>) -> Parsed<'_, Esearch> {
             }
         };
     }
+}
+
+/// `(1:50 8,17,30:35)`, or `NIL` in place of the numbers.
+fn partial(i: Input<'_>) -> Parsed<'_, Partial> {
+    let outer = i;
+    let (i, ((), ())) = (open, spaces).parse(i)?;
+    let place = |i| {
+        let (i, sign) = opt(char('-')).parse(i)?;
+        let (i, place) = number(i)?;
+        Ok((i, (sign.is_some(), place)))
+    };
+    let (i, ((is_from_the_end, from), _, (_, to), ())) =
+        (place, char(':'), place, spaces).parse(i)?;
+    let window = Window::of(from, to).ok_or(WRONG)?;
+    let (i, numbers) = if let Ok((i, ())) = nil(i) {
+        (i, None)
+    } else {
+        map(set, Some).parse(i)?
+    };
+    let window = if is_from_the_end {
+        window.from_the_end()
+    } else {
+        window
+    };
+    Ok((close(i, outer)?.0, Partial { window, numbers }))
 }
 
 fn into<'a, T>(to: &mut Option<T>, (rest, found): (Input<'a>, T)) -> Input<'a> {

@@ -211,6 +211,16 @@ impl Query {
         })
     }
 
+    /// Whether it names messages that the server keeps.
+    pub(crate) fn has_saved(&self) -> bool {
+        self.0.iter().any(|key| match key {
+            Key::Messages(Messages::Saved) => true,
+            Key::Not(query) => query.has_saved(),
+            Key::Or(one, other) => one.has_saved() || other.has_saved(),
+            _ => false,
+        })
+    }
+
     pub(super) fn encode(&self, out: &mut Encoder<'_>) {
         if self.0.is_empty() {
             return out.raw(b"ALL");
@@ -263,6 +273,7 @@ impl Key {
                 out.number(*number);
             }
             Self::Messages(Messages::Numbers(numbers)) => set(out, numbers),
+            Self::Messages(Messages::Saved) => out.raw(b"$"),
             Self::Messages(Messages::Uids(uids)) => {
                 out.raw(b"UID ");
                 set(out, uids);

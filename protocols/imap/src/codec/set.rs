@@ -230,21 +230,26 @@ pub enum Messages {
     Uids(SequenceSet),
     /// By their numbers, which are other ones whenever a message before them is expunged.
     Numbers(SequenceSet),
+    /// Those that the server keeps since the last search with
+    /// [`SearchReturn::Save`](super::SearchReturn::Save), `$` (SEARCHRES, RFC 5182): none, where it
+    /// failed.
+    Saved,
 }
 
 impl Messages {
     /// Other ones, by the same names.
     pub(crate) fn with(&self, set: SequenceSet) -> Self {
         match self {
-            Self::Uids(_) => Self::Uids(set),
+            Self::Uids(_) | Self::Saved => Self::Uids(set),
             Self::Numbers(_) => Self::Numbers(set),
         }
     }
 
-    /// The set, whichever it is.
-    pub fn set(&self) -> &SequenceSet {
+    /// The set, whichever it is; `None` where only the server knows it.
+    pub fn set(&self) -> Option<&SequenceSet> {
         match self {
-            Self::Uids(set) | Self::Numbers(set) => set,
+            Self::Uids(set) | Self::Numbers(set) => Some(set),
+            Self::Saved => None,
         }
     }
 }

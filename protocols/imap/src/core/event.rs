@@ -90,7 +90,7 @@ pub struct Server {
 }
 
 /// What IMAP4rev2 has without naming it (RFC 9051, appendix E).
-const OF_REV2: [&str; 13] = [
+const OF_REV2: [&str; 14] = [
     "BINARY",
     "ENABLE",
     "ESEARCH",
@@ -100,6 +100,7 @@ const OF_REV2: [&str; 13] = [
     "MOVE",
     "NAMESPACE",
     "SASL-IR",
+    "SEARCHRES",
     "SPECIAL-USE",
     "STATUS=SIZE",
     "UIDPLUS",

@@ -7,9 +7,10 @@ use bytes::{Buf, Bytes};
 use jackfield_socket::time::Instant;
 
 use super::event::{RequestId, SessionEvent};
+use super::needs::missing;
 use super::pending::{Pending, Purpose, changes_the_wire};
 use super::session::{Session, Stage, needs_mailbox};
-use crate::codec::{Command, Encoded};
+use crate::codec::{Command, Encoded, SearchReturn};
 use crate::error::{RequestError, SessionError};
 
 /// How much of a message goes out at a time.
@@ -70,6 +71,8 @@ impl Session {
             } else if self.is_uid_only() && next.command.has_numbers() {
                 // It has waited for the log-in.
                 self.fail(&next, RequestError::UidRequired);
+            } else if let Some(name) = missing(&next.command, &self.server) {
+                self.fail(&next, RequestError::Unsupported(name));
             } else {
                 self.send(now, next);
             }
@@ -97,7 +100,11 @@ impl Session {
     fn adapt(&mut self) {
         let (counts, server) = (self.has_condstore(), &self.server);
         match self.waiting.front_mut().map(|next| &mut next.command) {
-            Some(Command::Search { esearch, .. }) => *esearch &= server.can("ESEARCH"),
+            Some(Command::Search { returns, .. })
+                if *returns == [SearchReturn::All] && !server.can("ESEARCH") =>
+            {
+                returns.clear();
+            }
             Some(Command::Select { condstore, .. }) => *condstore = counts,
             Some(Command::List(query)) => {
                 let is_extended = server.can("LIST-EXTENDED");

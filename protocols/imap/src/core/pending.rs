@@ -4,7 +4,9 @@ use bytes::Bytes;
 use jackfield_socket::time::Instant;
 
 use super::event::RequestId;
-use crate::codec::{Command, Esearch, Fetch, Head, Item, Messages, Response, Section, Status};
+use crate::codec::{
+    Command, Esearch, Fetch, Head, Item, Messages, Response, Section, Status, Text,
+};
 
 /// Why a command is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +90,10 @@ impl Pending {
             return false;
         }
         match (first, next) {
-            (Command::Search { esearch: one, .. }, Command::Search { esearch: two, .. }) => {
-                *one && *two
+            // What is told as ESEARCH has a tag.
+            (Command::Search { returns: one, .. }, Command::Search { returns: two, .. })
+            | (Command::Sort { returns: one, .. }, Command::Sort { returns: two, .. }) => {
+                !one.is_empty() && !two.is_empty()
             }
             (Command::List(one), Command::Status(..)) => one.returns.status.is_empty(),
             (Command::Status(..), Command::List(two)) => two.returns.status.is_empty(),
@@ -99,7 +103,8 @@ impl Pending {
                 let reads_one = self.reads.is_some() || other.reads.is_some();
                 !reads_one && are_disjoint(one, two)
             }
-            (Command::List(_), Command::List(_))
+            (Command::Thread { .. }, Command::Thread { .. })
+            | (Command::List(_), Command::List(_))
             | (Command::Namespace, Command::Namespace)
             | (Command::Id(_), Command::Id(_))
             // Both may tell of UIDs without a tag.
@@ -114,11 +119,23 @@ impl Pending {
     /// Whether a response is a part of its answer.
     pub(super) fn is_answered_by(&self, response: &Response) -> bool {
         match (&self.command, response) {
-            (Command::Search { .. }, Response::Esearch(found)) => self.is_tagged(found),
-            (Command::Search { .. }, Response::Search { .. } | Response::Sort { .. })
+            (Command::Search { .. } | Command::Sort { .. }, Response::Esearch(found)) => {
+                self.is_tagged(found)
+            }
+            (Command::Search { .. }, Response::Search { .. })
+            | (Command::Sort { .. }, Response::Sort { .. })
+            | (Command::Thread { .. }, Response::Thread(_))
             | (Command::List(_), Response::List(_) | Response::Lsub(_))
             | (Command::Namespace, Response::Namespace(_))
             | (Command::Id(_), Response::Id(_)) => true,
+            // More than is kept of it, which whoever asked has to know.
+            (
+                Command::Search { .. } | Command::Sort { .. } | Command::Thread { .. },
+                Response::Unknown {
+                    raw,
+                    limit: Some(_),
+                },
+            ) => is_found(raw),
             (Command::List(query), Response::MailboxStatus(_)) => !query.returns.status.is_empty(),
             (Command::Status(name, _), Response::MailboxStatus(status)) => status.name == *name,
             (
@@ -183,11 +200,20 @@ impl Pending {
             // It is the only one in flight that reads, so that a UID that comes later is its own.
             Messages::Uids(uids) => head.uid.is_none_or(|uid| uids.contains(uid)),
             Messages::Numbers(numbers) => numbers.contains(head.number),
+            Messages::Saved => true,
         };
         let wanted = format!("[{section}]");
         let told = head.section.split('<').next().unwrap_or_default();
         is_of && told.replace('"', "").eq_ignore_ascii_case(&wanted)
     }
+}
+
+/// Whether something tells what was found.
+fn is_found(raw: &Text) -> bool {
+    let mut words = raw.as_bytes().split(|byte| *byte == b' ');
+    let name = words.find(|word| !word.is_empty() && *word != b"*");
+    let names = [&b"SEARCH"[..], b"ESEARCH", b"SORT", b"THREAD"];
+    name.is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
 
 /// The number of one of our tags.
@@ -250,6 +276,7 @@ fn is_of(messages: &Messages, fetch: &Fetch) -> bool {
         // The highest message is among those of `5:*`, even where it is lower.
         Messages::Uids(uids) => fetch.uid.is_some_and(|uid| uids.may_contain(uid)),
         Messages::Numbers(numbers) => fetch.number.is_some_and(|it| numbers.may_contain(it)),
+        Messages::Saved => true,
     }
 }
 

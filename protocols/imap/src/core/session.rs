@@ -13,6 +13,7 @@ use jackfield_socket::time::Instant;
 use super::config::{Config, Security};
 use super::event::{RequestId, Server, SessionEvent};
 use super::mailbox::Selected;
+use super::needs::missing;
 use super::outgoing::Sending;
 use super::pending::{Pending, Purpose};
 use crate::codec::{
@@ -210,7 +211,8 @@ impl Session {
     ///
     /// # Errors
     /// [`RequestError::TooManyPending`]; [`RequestError::NotConnected`] where it needs a mailbox;
-    /// [`RequestError::Invalid`].
+    /// [`RequestError::Unsupported`], where the server has not what it needs, also later, where there is
+    /// no connection yet; [`RequestError::Invalid`].
     pub fn request(&mut self, now: Instant, command: Command) -> Result<RequestId, RequestError> {
         self.ask(now, command, None, Vec::new())
     }
@@ -311,6 +313,11 @@ impl Session {
         }
         if self.is_uid_only() && command.has_numbers() {
             return Err(RequestError::UidRequired);
+        }
+        if self.stage == Stage::Ready
+            && let Some(name) = missing(command, &self.server)
+        {
+            return Err(RequestError::Unsupported(name));
         }
         // What can't be written is refused now.
         command.encode("A", Dialect::default())?;
@@ -483,6 +490,8 @@ pub(super) fn needs_mailbox(command: &Command) -> bool {
             | Command::Expunge
             | Command::ExpungeUids(_)
             | Command::Search { .. }
+            | Command::Sort { .. }
+            | Command::Thread { .. }
             | Command::Fetch { .. }
             | Command::Store { .. }
             | Command::Copy(..)

@@ -9,8 +9,8 @@ use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
 use crate::codec::{
-    Command, FlagChange, Item, ListQuery, MailboxName, Messages, Query, Section, SequenceSet,
-    StatusItem,
+    Command, FlagChange, Item, ListQuery, MailboxName, Messages, Query, SearchReturn, Section,
+    SequenceSet, SortBy, StatusItem, Threading,
 };
 use crate::core::{Config, RequestId, Session, SessionEvent};
 use crate::error::EndedBy;
@@ -64,7 +64,7 @@ struct Play {
 }
 
 const SAID: &[&str] = &[
-    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH MOVE UIDPLUS] ready\r\n",
+    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MOVE UIDPLUS] ready\r\n",
     "* OK ready\r\n",
     "* PREAUTH hello\r\n",
     "+ \r\n",
@@ -72,6 +72,9 @@ const SAID: &[&str] = &[
     "* 3 EXISTS\r\n",
     "* 1 EXPUNGE\r\n",
     "* SEARCH 1 2 3\r\n",
+    "* SORT 3 1\r\n",
+    "* THREAD (1 2)(3)\r\n",
+    "* ESEARCH (TAG \"A4\") UID COUNT 3\r\n",
     "* 2 FETCH (UID 2 FLAGS (\\Seen))\r\n",
     "* 2 FETCH (UID 2 BODY[] {5}\r\nhello)\r\n",
     "* 2 FETCH (UID 2 BODY[] {500000}\r\n",
@@ -87,6 +90,34 @@ const SAID: &[&str] = &[
     "garbage\r\n",
     "* 2 FET",
 ];
+
+/// A way to find messages.
+fn find(what: u8) -> Command {
+    let query = Query::new().subject("grüße");
+    let uids = what & 1 == 0;
+    match what >> 1 & 3 {
+        0 | 1 => Command::Search {
+            query,
+            uids,
+            returns: vec![SearchReturn::All],
+        },
+        2 => Command::Sort {
+            by: SortBy::Date.into(),
+            query,
+            uids,
+            returns: if what & 8 == 0 {
+                Vec::new()
+            } else {
+                vec![SearchReturn::Count]
+            },
+        },
+        _ => Command::Thread {
+            by: Threading::References,
+            query,
+            uids,
+        },
+    }
+}
 
 impl Play {
     /// Whether the conversation goes on.
@@ -118,11 +149,7 @@ impl Play {
                 condstore: true,
                 qresync: None,
             }),
-            11 => self.ask(Command::Search {
-                query: Query::new().subject("grüße"),
-                uids: what & 1 == 0,
-                esearch: true,
-            }),
+            11 => self.ask(find(what)),
             12 => self.ask(Command::Fetch {
                 messages: if what & 1 == 0 {
                     uids

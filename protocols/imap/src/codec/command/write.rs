@@ -127,17 +127,15 @@ impl Command {
             Self::Search {
                 query,
                 uids,
-                esearch,
-            } => {
-                out.raw(if *uids { b"UID SEARCH " } else { b"SEARCH " });
-                if *esearch {
-                    out.raw(b"RETURN (ALL) ");
-                }
-                if !query.is_ascii() && !out.dialect().is_utf8 {
-                    out.raw(b"CHARSET UTF-8 ");
-                }
-                query.encode(out);
-            }
+                returns,
+            } => super::search::search(out, query, *uids, returns),
+            Self::Sort {
+                by,
+                query,
+                uids,
+                returns,
+            } => super::search::sort(out, by, query, *uids, returns),
+            Self::Thread { by, query, uids } => super::search::thread(out, *by, query, *uids),
             Self::Fetch {
                 messages,
                 items,
@@ -187,9 +185,12 @@ fn named(out: &mut Encoder<'_>, name: &[u8], mailbox: &MailboxName) {
 }
 
 fn which(out: &mut Encoder<'_>, name: &[u8], messages: &Messages) {
-    if matches!(messages, Messages::Uids(_)) {
+    if !matches!(messages, Messages::Numbers(_)) {
         out.raw(b"UID ");
     }
     out.raw(name);
-    out.with(|bytes| messages.set().encode(bytes));
+    match messages.set() {
+        Some(set) => out.with(|bytes| set.encode(bytes)),
+        None => out.raw(b"$"),
+    }
 }

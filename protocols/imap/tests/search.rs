@@ -1,0 +1,89 @@
+//! The client finds messages, and a server that can't is not asked.
+
+mod common;
+
+use common::{config, selected};
+use jackfield_imap::RequestError;
+use jackfield_imap::codec::{Query, SearchReturn, SortBy, SortOrder, Threading, Window};
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_sorted_paged_and_made_conversations() {
+    let greeting =
+        "* PREAUTH [CAPABILITY IMAP4rev1 SORT ESEARCH PARTIAL THREAD=REFERENCES] hello\r\n";
+    let (world, mut server) = selected(config(), greeting).await;
+
+    let newest = SortOrder::by(SortBy::Date).reversed();
+    let sort = world.ask(|client| async move { client.sort(newest, Query::new()).await });
+    server
+        .hears("A2 UID SORT (REVERSE DATE) US-ASCII ALL")
+        .await;
+    server.say("* SORT 9 3 5\r\nA2 OK done\r\n").await;
+    assert_eq!(sort.await.expect("no panic"), Ok(vec![9, 3, 5]));
+
+    let window = Window::of(1, 2).expect("places").from_the_end();
+    let returns = [SearchReturn::Partial(window), SearchReturn::Count];
+    let page = world.ask(|client| async move { client.search_for(Query::new(), returns).await });
+    server
+        .hears("A3 UID SEARCH RETURN (PARTIAL -1:-2 COUNT) ALL")
+        .await;
+    server
+        .say("* ESEARCH (TAG \"A3\") UID PARTIAL (-1:-2 17,30) COUNT 8\r\nA3 OK done\r\n")
+        .await;
+    let page = page.await.expect("no panic").expect("a page");
+    assert_eq!(page.count, Some(8));
+    let partial = page.partial.expect("a page");
+    assert_eq!(partial.window, window);
+    assert_eq!(partial.numbers.expect("some").to_string(), "17,30");
+
+    let threads = world
+        .ask(|client| async move { client.threads(Threading::References, Query::new()).await });
+    server.hears("A4 UID THREAD REFERENCES US-ASCII ALL").await;
+    server
+        .say("* THREAD (2)(3 6 (4 23)(44 7 96))\r\nA4 OK done\r\n")
+        .await;
+    let threads = threads.await.expect("no panic").expect("conversations");
+    assert_eq!(threads.len(), 2);
+    assert_eq!(threads[1].messages(), [3, 6, 4, 23, 44, 7, 96]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_too_large_is_not_taken_for_none() {
+    let greeting = "* PREAUTH [CAPABILITY IMAP4rev1 THREAD=REFERENCES] hello\r\n";
+    let (world, mut server) = selected(config(), greeting).await;
+    let threads = world
+        .ask(|client| async move { client.threads(Threading::References, Query::new()).await });
+    server.hears("A2 UID THREAD REFERENCES US-ASCII ALL").await;
+    let deep = format!("{}1{}", "(".repeat(100), ")".repeat(100));
+    server
+        .say(&format!("* THREAD {deep}\r\nA2 OK done\r\n"))
+        .await;
+    let threads = threads.await.expect("no panic");
+    assert_eq!(threads, Err(RequestError::TooLarge));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_has_not_it_is_not_asked_for() {
+    let (world, mut server) = selected(config(), common::PREAUTH).await;
+    let client = &world.client;
+    let sorted = client.sort(SortBy::Date, Query::new()).await;
+    assert_eq!(sorted, Err(RequestError::Unsupported("SORT")));
+    let threads = client.threads(Threading::References, Query::new()).await;
+    let unsupported = RequestError::Unsupported("THREAD=REFERENCES");
+    assert_eq!(threads, Err(unsupported));
+    for (what, name) in [
+        (SearchReturn::Count, "ESEARCH"),
+        (SearchReturn::Save, "SEARCHRES"),
+        (
+            SearchReturn::Partial(Window::of(1, 2).expect("places")),
+            "PARTIAL",
+        ),
+    ] {
+        let found = client.search_for(Query::new(), [what]).await;
+        assert_eq!(found, Err(RequestError::Unsupported(name)));
+    }
+    // Nothing of it was sent.
+    let noop = world.ask(|client| async move { client.noop().await });
+    server.hears("A2 NOOP").await;
+    server.say("A2 OK done\r\n").await;
+    assert_eq!(noop.await.expect("no panic"), Ok(()));
+}

@@ -1,0 +1,116 @@
+//! What not every IMAP server has, against Dovecot, which has most of it.
+
+use jackfield_imap::client::{self, Append, Client, ClientConfig, ClientEvent, Events, Status};
+use jackfield_imap::codec::{
+    Item, MailboxName, Messages, Query, SearchReturn, SequenceSet, SortBy, SortOrder, Thread,
+    Threading, Window,
+};
+use jackfield_imap::core::Credentials;
+use jackfield_server_tests::{LONG, NAMES, trusting};
+use jackfield_socket::time;
+use jackfield_testing::certs::Authority;
+use jackfield_testing::dovecot::{Dovecot, PASSWORD};
+
+struct Mail {
+    client: Client,
+    events: Events,
+    _server: Dovecot,
+}
+
+/// A user's mail, and a server of its own.
+async fn mail() -> Mail {
+    let authority = Authority::new();
+    let server = Dovecot::start(&authority.server(&NAMES), "plain")
+        .await
+        .expect("Dovecot");
+    let credentials = Credentials::password("ada", PASSWORD).expect("credentials");
+    let config = ClientConfig::new(credentials);
+    let (client, mut events, connection) =
+        client::connect(trusting(&authority), server.tls().into(), config);
+    tokio::spawn(connection);
+    let ready = async {
+        while !matches!(
+            events.next().await.expect("it goes on"),
+            ClientEvent::Status(Status::Ready(_))
+        ) {}
+    };
+    time::timeout(LONG, ready).await.expect("in time");
+    Mail {
+        client,
+        events,
+        _server: server,
+    }
+}
+
+impl Mail {
+    /// Appends messages with these subjects; each answers the one before it where it says so.
+    async fn fill(&self, subjects: &[&str]) {
+        for (number, subject) in subjects.iter().enumerate() {
+            let answers = if subject.starts_with("Re: ") {
+                format!("References: <{}@x>\r\n", number - 1)
+            } else {
+                String::new()
+            };
+            let message = format!(
+                "Message-ID: <{number}@x>\r\n{answers}From: Ada <ada@x>\r\n\
+                 Date: Sun, 01 Nov 2026 10:00:{:02} +0000\r\nSubject: {subject}\r\n\r\nhello\r\n",
+                59 - number,
+            );
+            let append = Append::to(MailboxName::inbox());
+            self.client.append(append, message).await.expect("appended");
+        }
+    }
+}
+
+#[tokio::test]
+async fn messages_are_sorted_paged_and_made_conversations() {
+    let mut mail = mail().await;
+    let client = mail.client.clone();
+    mail.fill(&["pears", "apples", "Re: apples", "bananas"])
+        .await;
+    client.select(MailboxName::inbox()).await.expect("open");
+
+    let by_subject = SortOrder::by(SortBy::Subject).then(SortBy::Date);
+    let sorted = client.sort(by_subject, Query::new()).await;
+    assert_eq!(sorted, Ok(vec![3, 2, 4, 1]));
+    let newest_first = SortOrder::by(SortBy::Date).reversed();
+    let sorted = client.sort(newest_first, Query::new().subject("é")).await;
+    assert_eq!(sorted, Ok(vec![]));
+    let by_name = client.sort(SortBy::DisplayFrom, Query::new()).await;
+    assert_eq!(by_name, Ok(vec![1, 2, 3, 4]));
+
+    let threads = client.threads(Threading::References, Query::new()).await;
+    let threads = threads.expect("conversations");
+    let threads: Vec<_> = threads.iter().map(Thread::messages).collect();
+    assert!(threads.contains(&vec![2, 3]), "{threads:?}");
+    let threads = client
+        .threads(Threading::OrderedSubject, Query::new().subject("apples"))
+        .await
+        .expect("conversations");
+    let messages: Vec<_> = threads.iter().flat_map(Thread::messages).collect();
+    assert_eq!(messages, [3, 2]);
+
+    let returns = [SearchReturn::Count, SearchReturn::Min];
+    let found = client.search_for(Query::new().subject("a"), returns).await;
+    let found = found.expect("found");
+    assert_eq!(
+        (found.count, found.min, found.all),
+        (Some(4), Some(1), None)
+    );
+    let window = Window::of(2, 3).expect("places");
+    let found = client.search_for(Query::new(), [SearchReturn::Partial(window)]);
+    let partial = found.await.expect("found").partial.expect("a page");
+    assert_eq!(partial.numbers.expect("some").to_string(), "2:3");
+
+    // What was found is kept there.
+    let saved = client.search_for(Query::new().subject("apples"), [SearchReturn::Save]);
+    saved.await.expect("kept");
+    let messages = client.fetch(Messages::Saved, [Item::Envelope]).await;
+    let messages = messages.expect("it runs").all().await.expect("all");
+    let uids = SequenceSet::of(messages.iter().filter_map(|message| message.uid));
+    assert_eq!(uids.expect("some").to_string(), "2:3");
+    let kept = Query::new().among(Messages::Saved).subject("re:");
+    assert_eq!(client.search(kept).await, Ok(vec![3]));
+    client.close().await;
+    while mail.events.next().await.is_some() {}
+}
