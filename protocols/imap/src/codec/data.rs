@@ -393,8 +393,8 @@ pub(super) fn id(i: Input<'_>) -> Parsed<'_, Vec<(Text, Option<Text>)>> {
 
 /// Behind `SEARCH` or `SORT`: the numbers in the server's order, and the highest number of a change.
 pub(super) fn found(mut i: Input<'_>) -> Parsed<'_, (Vec<u32>, Option<u64>)> {
-    // As many as there can be at the most.
-    let mut numbers = Vec::with_capacity(i.bytes().len().div_ceil(8).min(1024));
+    // As many as there are where each has seven digits. It is less than what has come.
+    let mut numbers = Vec::with_capacity(i.bytes().len() / 8);
     loop {
         (i, ()) = spaces(i)?;
         match i.first() {

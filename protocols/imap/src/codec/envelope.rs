@@ -61,9 +61,12 @@ impl Envelope {
         }
         let (i, date) = field(i, nstring)?;
         let (i, subject) = field(i, nstring)?;
-        let (i, from) = field(i, addresses)?;
-        let (i, sender) = field(i, addresses)?;
-        let (i, reply_to) = field(i, addresses)?;
+        let (before, ()) = spaces(i)?;
+        let (i, from) = field(before, addresses)?;
+        // Most messages have one author, whom the server names three times.
+        let said = &before.bytes()[..before.bytes().len() - i.bytes().len()];
+        let (i, sender) = field(i, |i| again(i, said, &from))?;
+        let (i, reply_to) = field(i, |i| again(i, said, &from))?;
         let (i, to) = field(i, addresses)?;
         let (i, cc) = field(i, addresses)?;
         let (i, bcc) = field(i, addresses)?;
@@ -99,6 +102,16 @@ pub(super) fn field<'a, T: Default>(
     parse(i)
 }
 
+/// Addresses that may be the same as those that were read before.
+fn again<'a>(i: Input<'a>, said: &[u8], before: &[Address]) -> Parsed<'a, Vec<Address>> {
+    // The parentheses at both ends make them complete.
+    if said.len() > 2 && said.ends_with(b")") && i.bytes().starts_with(said) {
+        before.iter().try_for_each(|_| i.count())?;
+        return Ok((i.after(said.len()), before.to_vec()));
+    }
+    addresses(i)
+}
+
 fn addresses(i: Input<'_>) -> Parsed<'_, Vec<Address>> {
     if i.first() == Some(b'(') {
         return list(i, Address::parse);
@@ -129,5 +142,40 @@ impl Address {
             host,
         };
         Ok((i, address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::codec::{Response, ResponseParser};
+
+    /// Those that are named again are read as if they were the first.
+    #[test]
+    fn addresses_that_are_named_again_are_the_same() {
+        let ada = r#"(("Ada" NIL "ada" "a.example")(NIL NIL "list" "a.example"))"#;
+        let other = r#"(("Ada" NIL "ada" "a.example")(NIL NIL "list" "b.example"))"#;
+        let fewer = r#"(("Ada" NIL "ada" "a.example"))"#;
+        for (from, sender, reply_to, counts) in [
+            (ada, ada, ada, [2, 2, 2]),
+            (ada, other, fewer, [2, 2, 1]),
+            (fewer, ada, fewer, [1, 2, 1]),
+            ("NIL", "NIL", ada, [0, 0, 2]),
+            ("()", "()", "()", [0, 0, 0]),
+        ] {
+            let line = format!("* 1 FETCH (ENVELOPE (NIL NIL {from} {sender} {reply_to}");
+            let line = format!("{line} {ada} NIL NIL NIL NIL))");
+            let Response::Fetch(fetch) = ResponseParser::default().parse(line.clone().into())
+            else {
+                panic!("{line}");
+            };
+            let envelope = fetch.envelope.expect(&line);
+            let read = [&envelope.from, &envelope.sender, &envelope.reply_to];
+            assert_eq!(read.map(Vec::len), counts, "{line}");
+            let host = |text: &str| text.contains("b.example");
+            for (said, read) in [from, sender, reply_to].into_iter().zip(read) {
+                let is_b = read.iter().any(|it| it.host == Some("b.example".into()));
+                assert_eq!(is_b, host(said), "{line}");
+            }
+        }
     }
 }

@@ -199,8 +199,14 @@ impl Framer {
             self.kept.truncate(self.kept.len() - length);
             return Ok(Line::Announces(size));
         }
-        let response = Bytes::copy_from_slice(&self.kept);
-        self.kept.clear();
+        let response = if self.kept.len() > KEPT_CAPACITY {
+            self.kept.shrink_to_fit();
+            Bytes::from(std::mem::take(&mut self.kept))
+        } else {
+            let response = Bytes::copy_from_slice(&self.kept);
+            self.kept.clear();
+            response
+        };
         self.kept.shrink_to(KEPT_CAPACITY);
         (self.line, self.literals) = (0, 0);
         if response.is_empty() {

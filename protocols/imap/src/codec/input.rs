@@ -1,14 +1,15 @@
 //! The input of the grammar: what is left of a response, and how much more may come of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::iter::{Copied, Enumerate};
 use std::slice::Iter;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nom::{Compare, CompareResult, Err, IResult, Needed};
 
 use super::limits::{Limit, Limits};
-use super::text::Text;
+use super::text::{SHORT, Text};
 
 /// What a parser of the grammar gives. Nobody looks at its errors: what can't be read is unknown.
 pub(super) type Parsed<'a, T> = IResult<Input<'a>, T, ()>;
@@ -23,6 +24,8 @@ const ITEM: usize = 16;
 #[derive(Debug)]
 pub(super) struct Counted<'a> {
     whole: &'a Bytes,
+    /// The same, for texts to share, once there is one that is long.
+    shared: OnceCell<Arc<Bytes>>,
     items: Cell<usize>,
     limit: Cell<Option<Limit>>,
     limits: Limits,
@@ -32,6 +35,7 @@ impl<'a> Counted<'a> {
     pub(super) fn new(whole: &'a Bytes, limits: Limits) -> Self {
         Self {
             whole,
+            shared: OnceCell::new(),
             items: Cell::new(0),
             limit: Cell::new(None),
             limits,
@@ -78,7 +82,23 @@ impl<'a> Input<'a> {
 
     /// As a text that shares the response's memory.
     pub(super) fn text(self) -> Text {
-        Text::of(self.rest, || self.counted.whole.slice_ref(self.rest))
+        let whole = self.counted.whole;
+        // What is left of a response is a part of it.
+        let start = self.rest.as_ptr().addr() - whole.as_ptr().addr();
+        Text::part(self.rest, start, || {
+            let shared = self.counted.shared.get_or_init(|| Arc::new(whole.clone()));
+            Arc::clone(shared)
+        })
+    }
+
+    /// The first bytes as a text, and the rest.
+    #[inline]
+    pub(super) fn split_text(self, count: usize) -> (Text, Self) {
+        let (taken, rest) = self.split(count);
+        match self.rest.first_chunk::<SHORT>() {
+            Some(bytes) if count <= SHORT => (Text::first(count, *bytes), rest),
+            _ => (taken.text(), rest),
+        }
     }
 
     /// The first bytes as one input, and the rest as another.

@@ -122,12 +122,18 @@ pub(super) fn nil(i: Input<'_>) -> Parsed<'_, ()> {
 pub(super) fn number64(i: Input<'_>) -> Parsed<'_, u64> {
     let mut number: u64 = 0;
     let mut count = 0;
-    for byte in i.bytes().iter().take_while(|byte| byte.is_ascii_digit()) {
-        let digit = u64::from(byte - b'0');
-        number = number
-            .checked_mul(10)
-            .and_then(|it| it.checked_add(digit))
-            .ok_or(WRONG)?;
+    for byte in i.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = if count < 19 {
+            number * 10 + u64::from(digit)
+        } else {
+            let more = number.checked_mul(10);
+            more.and_then(|it| it.checked_add(u64::from(digit)))
+                .ok_or(WRONG)?
+        };
         count += 1;
     }
     if count == 0 {
@@ -197,8 +203,8 @@ pub(super) fn quoted(i: Input<'_>) -> Parsed<'_, Text> {
     let bytes = i.bytes();
     let first = memchr2(b'"', b'\\', bytes).ok_or(WRONG)?;
     if bytes[first] == b'"' {
-        let (text, rest) = i.split(first);
-        return Ok((rest.after(1), text.text()));
+        let (text, rest) = i.split_text(first);
+        return Ok((rest.after(1), text));
     }
     let mut text = Vec::with_capacity(first + 16);
     let mut at = 0;
@@ -227,8 +233,8 @@ pub(super) fn literal(i: Input<'_>) -> Parsed<'_, Data> {
     if size > i.bytes().len() {
         return Err(WRONG);
     }
-    let (text, rest) = i.split(size);
-    Ok((rest, Data::Text(text.text())))
+    let (text, rest) = i.split_text(size);
+    Ok((rest, Data::Text(text)))
 }
 
 /// A string of either kind.
@@ -249,14 +255,22 @@ fn string(i: Input<'_>) -> Parsed<'_, Text> {
 
 /// A string, or `NIL`. What stands there without quotes is taken as it is.
 pub(super) fn nstring(i: Input<'_>) -> Parsed<'_, Option<Text>> {
-    if let Some(b'"' | b'{' | b'~') = i.first() {
-        map(string, Some).parse(i)
-    } else {
-        if let Ok((rest, ())) = nil(i) {
-            return Ok((rest, None));
+    match i.first() {
+        Some(b'"') => {
+            let (i, text) = quoted(i)?;
+            Ok((i, Some(text)))
         }
-        let (i, text) = run(i, is_loose)?;
-        Ok((i, Some(text.text())))
+        Some(b'{' | b'~') => {
+            let (i, text) = string(i)?;
+            Ok((i, Some(text)))
+        }
+        _ => {
+            if let Ok((rest, ())) = nil(i) {
+                return Ok((rest, None));
+            }
+            let (i, text) = run(i, is_loose)?;
+            Ok((i, Some(text.text())))
+        }
     }
 }
 
