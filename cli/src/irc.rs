@@ -1,8 +1,6 @@
 //! `jackfield irc`: a plain terminal client, a line for each thing that happens.
 
-use std::env;
 use std::fmt::Display;
-use std::path::Path;
 use std::pin::pin;
 
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
@@ -16,14 +14,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::oneshot;
 
 use crate::args::IrcArgs;
-use crate::backend::read;
 use crate::failure::{Failure, Step};
 use crate::leave::{self, Leave};
 use crate::output::Output;
+use crate::secret::{PASSWORD_VARIABLE, secret};
 use crate::secure;
 
-/// Where the account's password is, unless a file is named: not on the command line, which everyone here can read.
-const PASSWORD_VARIABLE: &str = "JACKFIELD_PASSWORD";
 /// Where the server's own password is.
 const SERVER_PASSWORD_VARIABLE: &str = "JACKFIELD_SERVER_PASSWORD";
 const HELP: &str = "/join #channel · /part [#channel] [reason] · /msg whom text · /me text · \
@@ -139,21 +135,6 @@ fn config(args: &IrcArgs) -> Result<ClientConfig> {
     let mut config = ClientConfig::new(config);
     config.channels.clone_from(&args.join);
     Ok(config)
-}
-
-/// A password, from a file or else from the environment: never from the command line.
-fn secret(file: Option<&Path>, variable: &str) -> Result<Option<String>> {
-    match (file, env::var(variable)) {
-        (Some(path), _) => match String::from_utf8(read(path)?) {
-            Ok(password) => Ok(Some(password.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(_) => Err(invalid(format!("{} is not text", path.display()))),
-        },
-        (None, Ok(password)) => Ok(Some(password)),
-        (None, Err(env::VarError::NotPresent)) => Ok(None),
-        (None, Err(env::VarError::NotUnicode(_))) => {
-            Err(invalid(format!("{variable} is not text")))
-        }
-    }
 }
 
 fn invalid(what: impl Display) -> Error {

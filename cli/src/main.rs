@@ -19,6 +19,7 @@ mod mqtt;
 mod nc;
 mod output;
 mod pump;
+mod secret;
 mod secure;
 mod starttls;
 mod udp;
