@@ -11,9 +11,10 @@ use jackfield_socket::Host;
 use jackfield_tls::Pin;
 
 use crate::coap::args::CoapCommand;
+use crate::imap::args::ImapCommand;
 use crate::mqtt::args::MqttCommand;
 
-/// Speaks to TCP, UDP and TLS servers, and IRC, MQTT and CoAP with those that know it: on the
+/// Speaks to TCP, UDP and TLS servers, and IRC, MQTT, CoAP and mail with those that know it: on the
 /// system's own sockets or, with --relay, through a relay.
 #[derive(Debug, Parser)]
 #[command(name = "jackfield", version, after_help = EXIT_CODES)]
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// Asks CoAP servers for resources, as coap-client does
     #[command(subcommand)]
     Coap(Box<CoapCommand>),
+    /// Reads a mailbox: lists, searches, fetches, watches, appends, and copies it to a Maildir
+    #[command(subcommand)]
+    Imap(Box<ImapCommand>),
     /// Writes what a shell needs to complete these commands; docs/cli.md says where it goes
     Completions {
         /// The shell

@@ -18,7 +18,12 @@ const SIGPIPE: u8 = 13;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// A step failed.
-    Step { step: String, error: Arc<Error> },
+    Step {
+        step: String,
+        error: Arc<Error>,
+        /// What may help.
+        hint: Option<String>,
+    },
     /// A signal asked for it.
     Signal(Signal),
     /// Whatever read standard output has ended.
@@ -27,10 +32,21 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn new(step: impl Into<String>, error: impl Into<Error>) -> Self {
-        Self::Step {
-            step: step.into(),
-            error: Arc::new(error.into()),
+        Self::shared(step, Arc::new(error.into()))
+    }
+
+    /// A step that failed with an error that others have too.
+    pub(crate) fn shared(step: impl Into<String>, error: Arc<Error>) -> Self {
+        let (step, hint) = (step.into(), None);
+        Self::Step { step, error, hint }
+    }
+
+    /// The same, with what whoever reads it may try.
+    pub(crate) fn with_hint(mut self, text: Option<impl Into<String>>) -> Self {
+        if let Self::Step { hint, .. } = &mut self {
+            *hint = text.map(Into::into);
         }
+        self
     }
 
     /// Why a client has no connection to its server. What kind of error a session's is, its protocol
@@ -56,8 +72,7 @@ impl Failure {
                 ("connecting to", Arc::new(late))
             }
         };
-        let step = format!("{step} {server}");
-        Self::Step { step, error }
+        Self::shared(format!("{step} {server}"), error)
     }
 
     /// Whether it ends the command, however many connections it takes.
@@ -73,9 +88,9 @@ impl Failure {
         ExitCode::from(self.exit_code())
     }
 
-    /// The step, the error, and its causes, a line each; nothing where no step failed.
+    /// The step, the error, its causes, and what may help, a line each; nothing where no step failed.
     fn lines(&self) -> Vec<String> {
-        let Self::Step { step, error } = self else {
+        let Self::Step { step, error, hint } = self else {
             return Vec::new();
         };
         let mut lines = vec![format!("jackfield: {step}: {error}")];
@@ -84,6 +99,7 @@ impl Failure {
             lines.push(format!("  because: {error}"));
             cause = error.source();
         }
+        lines.extend(hint.as_ref().map(|hint| format!("  try: {hint}")));
         lines
     }
 
@@ -129,11 +145,13 @@ mod tests {
         )
         .with_source("Name or service not known");
         let failure = Failure::new("connecting to host.invalid:80", error);
+        let failure = failure.with_hint(Some("another name"));
         assert_eq!(
             failure.lines(),
             [
                 "jackfield: connecting to host.invalid:80: can't find an address of host.invalid",
-                "  because: Name or service not known"
+                "  because: Name or service not known",
+                "  try: another name"
             ]
         );
         assert_eq!(failure.exit_code(), 3);

@@ -11,9 +11,11 @@ mod args;
 mod backend;
 mod coap;
 mod failure;
+mod imap;
 mod irc;
 mod leave;
 mod listen;
+mod mail;
 mod manual;
 mod mqtt;
 mod nc;
@@ -57,6 +59,7 @@ async fn run(args: Args, leave: Leave) -> Result<(), Failure> {
         Command::Irc(irc) => &irc.backend,
         Command::Mqtt(mqtt) => mqtt.backend(),
         Command::Coap(coap) => coap.backend(),
+        Command::Imap(imap) => imap.backend(),
         Command::Completions { shell } => {
             return leave.unless_asked(manual::completions(*shell)).await;
         }
@@ -73,6 +76,7 @@ async fn run(args: Args, leave: Leave) -> Result<(), Failure> {
         Command::Irc(irc) => irc::run(irc, &backend.network, &leave).await,
         Command::Mqtt(mqtt) => mqtt::run(mqtt, &backend.network, &leave).await,
         Command::Coap(coap) => coap::run(coap, &backend.network, &leave).await,
+        Command::Imap(imap) => imap::run(imap, &backend.network, &leave).await,
         // They need no network.
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     };

@@ -23,7 +23,15 @@ async fn a_page_for_each_command() {
     let outcome = run(&["man", pages.to_str().expect("text")], b"").await;
     assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
     let page = |name: &str| std::fs::read_to_string(pages.join(name)).expect(name);
-    for name in ["nc", "listen", "irc", "mqtt", "mqtt-sub", "coap-observe"] {
+    for name in [
+        "nc",
+        "listen",
+        "irc",
+        "mqtt",
+        "mqtt-sub",
+        "coap-observe",
+        "imap-fetch",
+    ] {
         let page = page(&format!("jackfield-{name}.1"));
         assert!(page.starts_with(".ie"), "{page}");
     }

@@ -1,0 +1,250 @@
+//! The commands for mail against servers that others wrote.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use jackfield_imap::client;
+use jackfield_imap::codec::{Flag, FlagChange, MailboxName, Messages, SequenceSet};
+use jackfield_relayd::token::{Credential, Secret};
+use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_sasl::Credentials;
+use jackfield_server_tests::{NAMES, trusting};
+use jackfield_socket::{Endpoint, Host};
+use jackfield_testing::certs::Authority;
+use jackfield_testing::command_line::jackfield;
+use jackfield_testing::dovecot::{Dovecot, PASSWORD};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// Nothing here takes so long, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server of mailboxes, the command, and a folder for files.
+struct Mailboxes {
+    authority: Authority,
+    server: Dovecot,
+    binary: PathBuf,
+    folder: TempDir,
+}
+
+impl Mailboxes {
+    async fn start() -> Self {
+        let authority = Authority::new();
+        let server = Dovecot::start(&authority.server(&NAMES), "plain scram-sha-256").await;
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("ca.pem"), authority.pem()).expect("written");
+        Self {
+            authority,
+            server: server.expect("the server"),
+            binary: jackfield().await.expect("the binary"),
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `jackfield imap VERB imaps://ada@…/MAILBOX ARGS`.
+    fn command(&self, verb: &str, mailbox: &str, args: &[&str]) -> Command {
+        let address = format!(
+            "imaps://ada@localhost:{}/{mailbox}",
+            self.server.tls().port()
+        );
+        self.at(verb, &address, args)
+    }
+
+    fn at(&self, verb: &str, address: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(["imap", verb, address]);
+        if !args.contains(&"--plain") {
+            command.arg("--ca").arg(self.path("ca.pem"));
+        }
+        command.args(args).env("JACKFIELD_PASSWORD", PASSWORD);
+        command
+    }
+
+    async fn run(&self, verb: &str, mailbox: &str, args: &[&str]) -> String {
+        output(self.command(verb, mailbox, args), b"").await
+    }
+}
+
+/// Runs it with this input to its end, which must be a good one; what it wrote.
+async fn output(command: Command, input: &[u8]) -> String {
+    let output = end(command, input).await;
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Runs it with this input to its end.
+async fn end(mut command: Command, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    let write = async {
+        // It may have ended before it has read everything.
+        let _ = stdin.write_all(input).await;
+        drop(stdin);
+    };
+    let ended = async { tokio::join!(child.wait_with_output(), write).0 };
+    let output = timeout(PATIENCE, ended).await.expect("it does not end");
+    output.expect("an end")
+}
+
+#[tokio::test]
+async fn mailboxes_are_listed() {
+    let ada = Mailboxes::start().await;
+    let listed = ada.run("list", "", &[]).await;
+    assert_eq!(listed, "Sent\t0\t0\tsent\nINBOX\t0\t0\t-\n");
+    assert_eq!(ada.run("list", "", &["S*"]).await, "Sent\t0\t0\tsent\n");
+    assert_eq!(ada.run("list", "", &["-s"]).await, "Sent\t0\t0\tsent\n");
+    // After STARTTLS, and without TLS, where the password is not sent as it is.
+    let plain: SocketAddr = ada.server.plain();
+    let address = format!("imap://ada@localhost:{}", plain.port());
+    for args in [&[][..], &["--plain"]] {
+        let listed = output(ada.at("list", &address, args), b"").await;
+        assert!(listed.contains("INBOX\t0\t0\t-\n"), "{listed}");
+    }
+}
+
+/// A message with the line ends of a file.
+fn message(subject: &str) -> String {
+    format!(
+        "From: ada@example.org\nSubject: {subject}\nContent-Type: multipart/mixed; boundary=q\n\n\
+         --q\nContent-Type: text/plain\n\nhello\n--q\nContent-Type: text/html\n\n<p>hello\n--q--\n"
+    )
+}
+
+#[tokio::test]
+async fn messages_come_out_as_they_went_in() {
+    let ada = Mailboxes::start().await;
+    let (one, two) = (message("one"), message("two"));
+    let file = ada.path("one.eml");
+    std::fs::write(&file, &one).expect("written");
+    let file = file.to_str().expect("text");
+    let appended = ada
+        .run("append", "", &[file, "-f", "\\Seen", "-f", "$Junk"])
+        .await;
+    assert_eq!(appended, "1\n");
+    let appended = output(ada.command("append", "", &[]), two.as_bytes()).await;
+    assert_eq!(appended, "2\n");
+
+    let search = async |criteria: &[&str]| ada.run("search", "INBOX", criteria).await;
+    assert_eq!(search(&[]).await, "1\n2\n");
+    assert_eq!(search(&["unseen"]).await, "2\n");
+    assert_eq!(
+        search(&["keyword:$Junk", "or", "subject:two"]).await,
+        "1\n2\n"
+    );
+    assert_eq!(search(&["not", "subject:two"]).await, "1\n");
+
+    let sent = |text: &str| text.replace('\n', "\r\n");
+    assert_eq!(ada.run("fetch", "", &["2"]).await, sent(&two));
+    assert_eq!(
+        ada.run("fetch", "", &["1", "--part", "2"]).await,
+        "<p>hello"
+    );
+    let header = ada.run("fetch", "", &["1", "--header"]).await;
+    assert!(header.ends_with("boundary=q\r\n\r\n"), "{header}");
+    let folder = ada.path("mail");
+    let directory = folder.to_str().expect("text");
+    assert_eq!(ada.run("fetch", "", &["1:*", "-d", directory]).await, "");
+    let mut names: Vec<_> = std::fs::read_dir(&folder).expect("it is there").collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    names.clear();
+    for (name, text) in [("1.eml", &one), ("2.eml", &two)] {
+        let came = std::fs::read_to_string(folder.join(name)).expect(name);
+        assert_eq!(came, sent(text));
+    }
+    // To look does not mark as read.
+    assert_eq!(search(&["unseen"]).await, "2\n");
+}
+
+#[tokio::test]
+async fn what_happens_in_a_mailbox_is_told() {
+    let ada = Mailboxes::start().await;
+    output(ada.command("append", "", &[]), message("one").as_bytes()).await;
+    let mut command = ada.command("watch", "", &["-v", "-C", "4"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(Stdio::piped()).kill_on_drop(true);
+    let mut watching = command.spawn().expect("the binary runs");
+    let mut said = BufReader::new(watching.stderr.take().expect("piped")).lines();
+    let mut happened = BufReader::new(watching.stdout.take().expect("piped")).lines();
+    let says = async {
+        while let Some(line) = said.next_line().await.expect("text") {
+            if line == "jackfield: 1 messages are there" {
+                return;
+            }
+        }
+        panic!("it has ended");
+    };
+    timeout(PATIENCE, says).await.expect("in time");
+    let mut tells = async || {
+        let line = timeout(PATIENCE, happened.next_line()).await;
+        line.expect("in time").expect("text").expect("a line")
+    };
+
+    output(ada.command("append", "", &[]), message("two").as_bytes()).await;
+    assert_eq!(tells().await, "new 2");
+    // A client that changes something.
+    let credentials = Credentials::password("ada", PASSWORD).expect("credentials");
+    let server = Endpoint::new(
+        Host::Name("localhost".parse().expect("a name")),
+        ada.server.tls().port(),
+    );
+    let network = trusting(&ada.authority);
+    let (client, _, connection) = client::connect(network, server, credentials);
+    tokio::spawn(connection);
+    client.select(MailboxName::inbox()).await.expect("open");
+    let first = Messages::Uids(SequenceSet::of([1]).expect("a set"));
+    let seen = FlagChange::Add(vec![Flag::Seen]);
+    client.store(first.clone(), seen).await.expect("done");
+    let told = tells().await;
+    assert!(
+        told.starts_with("flags 1 ") && told.contains("\\Seen"),
+        "{told}"
+    );
+    let deleted = FlagChange::Replace(vec![Flag::Deleted]);
+    client.store(first, deleted).await.expect("done");
+    let told = tells().await;
+    assert!(
+        told.starts_with("flags 1 ") && told.contains("\\Deleted"),
+        "{told}"
+    );
+    client.expunge().await.expect("done");
+    assert_eq!(tells().await, "gone 1");
+    let status = timeout(PATIENCE, watching.wait()).await.expect("in time");
+    assert!(status.expect("an end").success());
+    client.close().await;
+}
+
+#[tokio::test]
+async fn mailboxes_are_reached_through_a_relay() {
+    let ada = Mailboxes::start().await;
+    let secret = "a-token-of-these-tests";
+    let credential = Credential::Secret(Secret::new(secret).expect("a secret"));
+    let mut token = Token::new("test", credential);
+    let rules = ["127.0.0.0/8:1024-65535"];
+    token.policy.allow = rules.map(|rule| rule.parse().expect("a rule")).into();
+    let mut config = Config::default();
+    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    config.allow_without_origin = true;
+    config.tokens = vec![token];
+    let relay = Relayd::bind(config).await.expect("a port");
+    let url = format!("ws://{}", relay.local_addrs()[0]);
+    tokio::spawn(relay.run(std::future::pending()));
+    let through = |verb: &str, args: &[&str]| {
+        let mut command = ada.command(verb, "", &[args, &["--relay", &url]].concat());
+        command.env("JACKFIELD_TOKEN", secret);
+        command
+    };
+    let one = message("one");
+    assert_eq!(output(through("append", &[]), one.as_bytes()).await, "1\n");
+    let fetched = output(through("fetch", &["1"]), b"").await;
+    assert_eq!(fetched, one.replace('\n', "\r\n"));
+}
