@@ -58,7 +58,7 @@ mod messages;
 mod search;
 mod stream;
 
-pub use append::{Append, Appended};
+pub use append::{Append, Appended, Former, Replaced};
 pub use changes::Stored;
 pub use config::ClientConfig;
 pub use connection::connect;

@@ -33,8 +33,9 @@ mod token;
 pub use capability::Capabilities;
 pub use code::{Code, Reason};
 pub use command::{
-    ChangedSince, Command, Extension, FlagChange, Item, ListQuery, ListReturns, QResync,
-    SearchReturn, Secret, SortBy, SortOrder, StatusItem, Threading, Window,
+    AppendData, AppendMessage, CatenatePart, ChangedSince, Command, Extension, FlagChange, Item,
+    ListQuery, ListReturns, MessageUrl, QResync, SearchReturn, Secret, SortBy, SortOrder,
+    StatusItem, Threading, Window,
 };
 pub use data::{Attribute, Esearch, Listed, MailboxStatus, Namespace, Namespaces, Partial, Thread};
 pub use date::{Date, DateTime};

@@ -6,9 +6,9 @@ mod server;
 
 use crate::codec::server::{Asked, Request, RequestFrame, RequestFramer};
 use crate::codec::{
-    Command, Dialect, Flag, Frame, Framer, Limit, Limits, Literals, MailboxName, Messages, Query,
-    Response, ResponseParser, SearchReturn, Secret, SequenceSet, SortBy, SortOrder, Text,
-    Threading,
+    AppendMessage, CatenatePart, Command, Dialect, Flag, Frame, Framer, Limit, Limits, Literals,
+    MailboxName, MessageUrl, Messages, Query, Response, ResponseParser, SearchReturn, Secret,
+    SequenceSet, SortBy, SortOrder, Text, Threading,
 };
 
 pub use play::session;
@@ -115,6 +115,7 @@ pub fn command(data: &[u8]) {
             [usize::from(choice >> 4) % 3],
         is_utf8: choice & 8 != 0,
     };
+    let texts_of_urls;
     let (command, texts) = match choice & 7 {
         1 if choice & 0x80 != 0 => {
             let query = Query::new().subject(one).among(Messages::Saved).body(two);
@@ -173,6 +174,25 @@ pub fn command(data: &[u8]) {
                 Vec::new(),
             )
         }
+        5 if choice & 0x80 != 0 => {
+            let (Ok(flag), Some(mailbox)) = (two.parse::<Flag>(), mailbox(one)) else {
+                return;
+            };
+            let url = MessageUrl::new(&mailbox, 7, 9);
+            let shown = url.to_string();
+            let parts = [
+                CatenatePart::Text(0),
+                CatenatePart::Url(url),
+                CatenatePart::Text(0),
+            ];
+            let messages = vec![
+                AppendMessage::new(0).flag(flag),
+                AppendMessage::catenate(parts),
+            ];
+            let command = Command::AppendAll { mailbox, messages };
+            texts_of_urls = shown;
+            (command, vec![&*texts_of_urls])
+        }
         _ => {
             let Ok(set) = text.parse::<SequenceSet>() else {
                 return;
@@ -201,7 +221,14 @@ pub fn command(data: &[u8]) {
 /// The codec's own server side takes a command for what it was.
 fn is_read_as_meant(command: &Command, dialect: Dialect, mut bytes: &[u8]) {
     // It is a server without extensions such as these.
-    if matches!(command, Command::Sort { .. } | Command::Thread { .. }) {
+    if matches!(
+        command,
+        Command::Sort { .. }
+            | Command::Thread { .. }
+            | Command::Append { .. }
+            | Command::AppendAll { .. }
+            | Command::Replace { .. }
+    ) {
         return;
     }
     let mut framer = RequestFramer::new(bytes.len());
@@ -209,8 +236,6 @@ fn is_read_as_meant(command: &Command, dialect: Dialect, mut bytes: &[u8]) {
         match framer.next(&mut bytes) {
             Ok(Some(RequestFrame::Literal { .. })) => framer.keep(),
             Ok(Some(RequestFrame::Request(request))) => break request,
-            // The message itself, and the end of its line, are not of the command.
-            _ if matches!(command, Command::Append { .. }) => return,
             other => panic!("{command:?} becomes {other:?}"),
         }
     };

@@ -1,10 +1,10 @@
 //! The codec: responses by `tests/vectors/imap/responses.txt`, and commands as they are written.
 
 use jackfield_imap::codec::{
-    ChangedSince, Command, Date, DateTime, Dialect, Extension, Flag, FlagChange, Frame, Framer,
-    Item, Limits, ListQuery, Literals, MailboxName, Messages, QResync, Query, Response,
-    ResponseParser, SearchReturn, Secret, Section, SequenceSet, SortBy, SortOrder, Threading,
-    Window,
+    AppendMessage, CatenatePart, ChangedSince, Command, Date, DateTime, Dialect, Extension, Flag,
+    FlagChange, Frame, Framer, Item, Limits, ListQuery, Literals, MailboxName, MessageUrl,
+    Messages, QResync, Query, Response, ResponseParser, SearchReturn, Secret, Section, SequenceSet,
+    SortBy, SortOrder, Threading, Window,
 };
 use jackfield_play::text;
 
@@ -222,9 +222,56 @@ fn an_append_is_written_up_to_its_message() {
     let encoded = append
         .encode("A1", Dialect::default())
         .expect("it can be written");
-    let expected = b"A1 APPEND INBOX (\\Seen $x) \"01-Feb-2026 01:01:01 -0130\" {77}\r\n";
+    let expected = b"A1 APPEND INBOX (\\Seen $x) \"01-Feb-2026 01:01:01 -0130\" {77}\r\n\r\n";
     assert_eq!(encoded.bytes(), expected);
-    assert_eq!(encoded.waits(), [expected.len()]);
+    assert_eq!(encoded.waits(), [expected.len() - 2]);
+    assert_eq!(encoded.messages(), [(expected.len() - 2, 77)]);
+}
+
+#[test]
+fn messages_are_written_around_their_texts() {
+    let drafts: MailboxName = "Entwürfe".parse().expect("a name");
+    let section = Section::part([2]).expect("a part").mime();
+    let url = MessageUrl::new(&drafts, 7, 20).section(&section);
+    let parts = [
+        CatenatePart::Text(5),
+        CatenatePart::Url(url),
+        CatenatePart::Text(6),
+    ];
+    let mut plus = Dialect::default();
+    plus.literals = Literals::Plus;
+    for (command, expected) in [
+        (
+            Command::AppendAll {
+                mailbox: drafts.clone(),
+                messages: vec![
+                    AppendMessage::new(3).flag(Flag::Seen),
+                    AppendMessage::catenate(parts),
+                ],
+            },
+            "A1 APPEND Entw&APw-rfe (\\Seen) {3+}\r\n|3| CATENATE (TEXT {5+}\r\n|5| URL \
+             \"/Entw%C3%BCrfe;UIDVALIDITY=7/;UID=20/;SECTION=2.MIME\" TEXT {6+}\r\n|6|)\r\n",
+        ),
+        (
+            Command::Replace {
+                uid: 17,
+                mailbox: drafts,
+                message: AppendMessage::new(4).flag(Flag::Draft),
+            },
+            "A1 UID REPLACE 17 Entw&APw-rfe (\\Draft) {4+}\r\n|4|\r\n",
+        ),
+    ] {
+        let encoded = command.encode("A1", plus).expect("it can be written");
+        let mut shown = String::new();
+        let mut from = 0;
+        for &(at, size) in encoded.messages() {
+            shown.push_str(std::str::from_utf8(&encoded.bytes()[from..at]).expect("a text"));
+            shown.extend(["|", &size.to_string(), "|"]);
+            from = at;
+        }
+        shown.push_str(std::str::from_utf8(&encoded.bytes()[from..]).expect("a text"));
+        assert_eq!(shown, expected);
+    }
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use jackfield_imap::EndedBy;
 use jackfield_imap::codec::{
-    ChangedSince, Command, Date, Extension, Fetch, FlagChange, Item, ListQuery, Messages, QResync,
-    Query, Response, SearchReturn, Section, SequenceSet, SortBy, SortOrder, StatusItem, Threading,
-    Window,
+    AppendMessage, CatenatePart, ChangedSince, Command, Date, Extension, Fetch, FlagChange, Item,
+    ListQuery, MessageUrl, Messages, QResync, Query, Response, SearchReturn, Section, SequenceSet,
+    SortBy, SortOrder, StatusItem, Threading, Window,
 };
 use jackfield_imap::core::{
     Channel, Config, Credentials, RequestId, Security, Session, SessionEvent,
@@ -260,6 +260,38 @@ impl Protocol for Imap {
                 };
                 let asked = session.append(now, command, message);
                 self.last = asked.as_ref().ok().copied().or(self.last);
+                return asked.map(drop).map_err(|error| error.to_string());
+            }
+            "replace-later" | "append-all-later" => {
+                let sizes = words[2..].iter().map(|size| size.parse().expect("a size"));
+                let mut messages: Vec<_> = sizes.map(AppendMessage::new).collect();
+                let command = if word == "replace-later" {
+                    Command::Replace {
+                        uid: words[0].parse().expect("a UID"),
+                        mailbox: name(1),
+                        message: messages.remove(0),
+                    }
+                } else {
+                    messages[0].flags = vec![words[1].parse().expect("a flag")];
+                    let mailbox = name(0);
+                    Command::AppendAll { mailbox, messages }
+                };
+                let asked = session.append(now, command, None);
+                self.last = asked.as_ref().ok().copied().or(self.last);
+                return asked.map(drop).map_err(|error| error.to_string());
+            }
+            "catenate" => {
+                let url = MessageUrl::new(&name(0), 7, words[1].parse().expect("a UID"));
+                let text = text::read(&format!("{}\\", words[2]));
+                let parts = [
+                    CatenatePart::Text(text.len() as u64),
+                    CatenatePart::Url(url),
+                ];
+                let command = Command::AppendAll {
+                    mailbox: name(0),
+                    messages: vec![AppendMessage::catenate(parts)],
+                };
+                let asked = session.append(now, command, Some(Bytes::from(text)));
                 return asked.map(drop).map_err(|error| error.to_string());
             }
             other => panic!("what is {other}?"),

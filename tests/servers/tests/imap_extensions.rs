@@ -1,15 +1,19 @@
 //! What not every IMAP server has, against Dovecot, which has most of it.
 
-use jackfield_imap::client::{self, Append, Client, ClientConfig, ClientEvent, Events, Status};
+use jackfield_imap::RequestError;
+use jackfield_imap::client::{
+    self, Append, Client, ClientConfig, ClientEvent, Events, Former, Status,
+};
 use jackfield_imap::codec::{
-    Item, MailboxName, Messages, Query, SearchReturn, SequenceSet, SortBy, SortOrder, Thread,
-    Threading, Window,
+    AppendMessage, CatenatePart, Code, Flag, Item, MailboxName, MessageUrl, Messages, Query,
+    SearchReturn, Section, SequenceSet, SortBy, SortOrder, Thread, Threading, Window,
 };
 use jackfield_imap::core::Credentials;
 use jackfield_server_tests::{LONG, NAMES, trusting};
 use jackfield_socket::time;
 use jackfield_testing::certs::Authority;
 use jackfield_testing::dovecot::{Dovecot, PASSWORD};
+use tokio::io::AsyncReadExt;
 
 struct Mail {
     client: Client,
@@ -111,6 +115,62 @@ async fn messages_are_sorted_paged_and_made_conversations() {
     assert_eq!(uids.expect("some").to_string(), "2:3");
     let kept = Query::new().among(Messages::Saved).subject("re:");
     assert_eq!(client.search(kept).await, Ok(vec![3]));
+    client.close().await;
+    while mail.events.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn several_messages_are_appended_and_one_is_put_together() {
+    let mut mail = mail().await;
+    let client = mail.client.clone();
+    let texts = [
+        "Subject: one\r\n\r\nfirst\r\n",
+        "Subject: two\r\n\r\nsecond\r\n",
+    ];
+    let messages = texts.map(|text| {
+        let message = AppendMessage::new(text.len() as u64).flag(Flag::Seen);
+        (message, text.as_bytes())
+    });
+    let inbox = MailboxName::inbox();
+    let both = client.append_all(inbox.clone(), messages).await;
+    let (validity, uids) = both.expect("appended").uid.expect("UIDs");
+    assert_eq!(uids.to_string(), "1:2");
+
+    let header = "Subject: three\r\n\r\n";
+    let url = MessageUrl::new(&inbox, validity, 2).section(&Section::text());
+    let parts = [
+        CatenatePart::Text(header.len() as u64),
+        CatenatePart::Url(url),
+    ];
+    let message = (AppendMessage::catenate(parts), header.as_bytes());
+    let third = client.append_all(inbox.clone(), [message]).await;
+    assert_eq!(
+        third.expect("appended").uid.expect("a UID").1.to_string(),
+        "3"
+    );
+    client.select(inbox.clone()).await.expect("open");
+    let mut text = String::new();
+    let mut body = client.read(3, Section::all()).await.expect("a text");
+    body.read_to_string(&mut text).await.expect("whole");
+    assert_eq!(text, "Subject: three\r\n\r\nsecond\r\n");
+
+    let url = MessageUrl::new(&inbox, validity, 99);
+    let message = AppendMessage::catenate([CatenatePart::Url(url)]);
+    let refused = client
+        .append_all(inbox.clone(), [(message, &b""[..])])
+        .await;
+    let Err(RequestError::Refused(refusal)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(matches!(refusal.code, Some(Code::BadUrl(_))), "{refusal:?}");
+
+    // It has no REPLACE.
+    let append = Append::to(inbox.clone()).flag(Flag::Draft);
+    let replaced = client.replace(3, append, "Subject: four\r\n\r\n").await;
+    let replaced = replaced.expect("replaced");
+    assert_eq!(replaced.former, Former::Gone);
+    assert_eq!(replaced.appended.uid.expect("a UID").1.to_string(), "4");
+    assert_eq!(client.search(Query::new()).await, Ok(vec![1, 2, 4]));
     client.close().await;
     while mail.events.next().await.is_some() {}
 }

@@ -6,7 +6,7 @@ use jackfield_client::{Actions, Poster};
 use tokio::sync::oneshot;
 
 use super::action::{Action, Answer, answered};
-use super::append::Appended;
+use super::append::{Appended, Former, Replaced};
 use super::event::Status;
 use crate::codec::{Code, Command, MailboxName, Messages, Response, SequenceSet};
 use crate::core::{Outcome, Selected, Server};
@@ -205,5 +205,12 @@ impl Answer {
             _ => None,
         });
         Appended { uid }
+    }
+
+    pub(super) fn replaced(self) -> Replaced {
+        Replaced {
+            appended: self.appended(),
+            former: Former::Gone,
+        }
     }
 }

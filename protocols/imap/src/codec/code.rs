@@ -83,6 +83,8 @@ pub enum Code {
     },
     /// Another server, which is told and not gone to (RFC 2221).
     Referral(Text),
+    /// What a message was to be put together of, and is not there (CATENATE, RFC 4469).
+    BadUrl(Text),
     /// A name alone, which says why something was not done: `AUTHENTICATIONFAILED`, `NOPERM`,
     /// `OVERQUOTA` and their like.
     Reason(Reason),
@@ -221,6 +223,7 @@ impl Code {
                 let (i, (limit, (), uid)) = (number, spaces, opt(number)).parse(i)?;
                 (i, Self::MessageLimit { limit, uid })
             }
+            b"BADURL" => both(astring(i)?, Self::BadUrl),
             b"REFERRAL" => {
                 let (i, url) = take_till(|byte| byte == b']').parse(i)?;
                 (i, Self::Referral(url.text()))

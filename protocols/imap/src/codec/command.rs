@@ -1,5 +1,6 @@
 //! Commands: what a client asks for (RFC 9051, section 6).
 
+mod append;
 mod item;
 mod list;
 mod search;
@@ -14,6 +15,7 @@ use super::mailbox::MailboxName;
 use super::query::Query;
 use super::set::{Messages, SequenceSet};
 
+pub use append::{AppendData, AppendMessage, CatenatePart, MessageUrl};
 pub use item::Item;
 pub use list::{ListQuery, ListReturns, StatusItem};
 pub use search::{SearchReturn, SortBy, SortOrder, Threading, Window};
@@ -88,6 +90,23 @@ pub enum Command {
         date: Option<DateTime>,
         /// How large it is, in bytes.
         size: u64,
+    },
+    /// Append messages, which follow: all of them, or none (MULTIAPPEND, RFC 3502); or one that is put
+    /// together (CATENATE, RFC 4469).
+    AppendAll {
+        /// To which mailbox.
+        mailbox: MailboxName,
+        /// The messages; one at the least.
+        messages: Vec<AppendMessage>,
+    },
+    /// Append a message, which follows, and remove another, both or none (REPLACE, RFC 8508).
+    Replace {
+        /// The UID of the one that is removed, in the mailbox that is open.
+        uid: u32,
+        /// To which mailbox.
+        mailbox: MailboxName,
+        /// The message that comes.
+        message: AppendMessage,
     },
     /// Tell news as they happen (RFC 2177).
     Idle,

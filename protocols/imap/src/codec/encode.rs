@@ -59,10 +59,12 @@ impl Literals {
 /// A command as it is sent: bytes, and where in them the server's `+` has to be waited for.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Encoded {
-    /// The bytes, the last line's end among them, unless a message follows.
+    /// The bytes, the last line's end among them, but without the messages that are appended.
     pub(crate) bytes: Vec<u8>,
     /// Up to where they go without waiting, in order.
     pub(crate) waits: Vec<usize>,
+    /// Behind how many of them there is a message, and how large it is, in order.
+    pub(crate) messages: Vec<(usize, u64)>,
 }
 
 impl Encoded {
@@ -74,6 +76,11 @@ impl Encoded {
     /// At which of them the server's `+` has to be waited for.
     pub fn waits(&self) -> &[usize] {
         &self.waits
+    }
+
+    /// Behind how many of them the bytes of a message stand, and how many these are.
+    pub fn messages(&self) -> &[(usize, u64)] {
+        &self.messages
     }
 }
 
@@ -88,6 +95,7 @@ impl std::fmt::Debug for Encoded {
 pub(super) struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     waits: Vec<usize>,
+    messages: Vec<(usize, u64)>,
     dialect: Dialect,
     invalid: Option<InvalidValue>,
 }
@@ -97,6 +105,7 @@ impl<'a> Encoder<'a> {
         Self {
             out,
             waits: Vec::new(),
+            messages: Vec::new(),
             dialect,
             invalid: None,
         }
@@ -107,11 +116,11 @@ impl<'a> Encoder<'a> {
         Self::new(out, Dialect::default())
     }
 
-    /// Where the server has to be waited for.
-    pub(super) fn finish(self) -> Result<Vec<usize>, InvalidValue> {
+    /// Where the server has to be waited for, and where messages stand.
+    pub(super) fn finish(self) -> Result<(Vec<usize>, Vec<(usize, u64)>), InvalidValue> {
         match self.invalid {
             Some(invalid) => Err(invalid),
-            None => Ok(self.waits),
+            None => Ok((self.waits, self.messages)),
         }
     }
 
@@ -171,6 +180,12 @@ impl<'a> Encoder<'a> {
         if waits {
             self.waits.push(self.out.len());
         }
+    }
+
+    /// A literal's head; what is in it is given as it is sent.
+    pub(super) fn message(&mut self, size: u64) {
+        self.literal(size);
+        self.messages.push((self.out.len(), size));
     }
 
     pub(super) fn mailbox(&mut self, name: &MailboxName) {

@@ -1,11 +1,31 @@
 //! What a command needs of a server: one that is not announced is not asked for it.
 
 use super::event::Server;
-use crate::codec::{Command, Messages, SearchReturn};
+use crate::codec::{AppendData, AppendMessage, Command, Messages, SearchReturn};
+use crate::error::RequestError;
+
+/// Why a command is not sent to this server.
+pub(super) fn denied(command: &Command, server: &Server) -> Option<RequestError> {
+    let sizes: Vec<u64> = match command {
+        Command::Append { size, .. } => vec![*size],
+        Command::AppendAll { messages, .. } => messages.iter().map(AppendMessage::size).collect(),
+        Command::Replace { message, .. } => vec![message.size()],
+        _ => Vec::new(),
+    };
+    if let Some(size) = sizes.into_iter().max() {
+        // Where a mailbox has a limit of its own, it is not among them (RFC 7889).
+        let limits = server.capabilities.values("APPENDLIMIT");
+        let limit = limits.filter_map(|limit| limit.parse().ok()).min();
+        if let Some(limit) = limit.filter(|limit| size > *limit) {
+            return Some(RequestError::MessageTooLarge { limit });
+        }
+    }
+    missing(command, server).map(RequestError::Unsupported)
+}
 
 /// What the server has not, and would need for a command. Of commands that have a substitute, the
 /// client knows.
-pub(super) fn missing(command: &Command, server: &Server) -> Option<&'static str> {
+fn missing(command: &Command, server: &Server) -> Option<&'static str> {
     let needs = |name: &'static str| (!server.can(name)).then_some(name);
     match command {
         Command::Search { query, returns, .. } => {
@@ -43,6 +63,14 @@ pub(super) fn missing(command: &Command, server: &Server) -> Option<&'static str
         {
             needs("SEARCHRES")
         }
+        Command::AppendAll { messages, .. } => {
+            let is_catenated = |it: &AppendMessage| matches!(it.data, AppendData::Catenate(_));
+            let is_many = messages.len() > 1;
+            let is_put_together = messages.iter().any(is_catenated);
+            let many = needs("MULTIAPPEND").filter(|_| is_many);
+            many.or_else(|| needs("CATENATE").filter(|_| is_put_together))
+        }
+        Command::Replace { .. } => needs("REPLACE"),
         _ => None,
     }
 }

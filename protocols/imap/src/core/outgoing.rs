@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use jackfield_socket::time::Instant;
 
 use super::event::{RequestId, SessionEvent};
-use super::needs::missing;
+use super::needs::denied;
 use super::pending::{Pending, Purpose, changes_the_wire};
 use super::session::{Session, Stage, needs_mailbox};
 use crate::codec::{Command, Encoded, SearchReturn};
@@ -27,9 +27,11 @@ pub(super) struct Sending {
     sent: usize,
     /// Which of its waits is next.
     wait: usize,
-    /// How much of the message behind it has not gone out, where there is one.
+    /// Which of its messages is next.
+    next: usize,
+    /// How much of the message has not gone out that is being sent, where one is.
     message: Option<u64>,
-    /// What is known of that.
+    /// What is known of that, and of those behind it.
     pieces: VecDeque<Bytes>,
     /// Whether more of the message was asked for.
     is_wanted: bool,
@@ -40,6 +42,31 @@ pub(super) struct Sending {
 impl Sending {
     fn waits(&self) -> bool {
         self.encoded.waits.get(self.wait) == Some(&self.sent)
+    }
+}
+
+impl Sending {
+    /// Whether there is more of it.
+    fn is_on(&self) -> bool {
+        self.waits() || self.message.is_some()
+    }
+
+    /// A message that stands here is what goes out next.
+    fn begin_message(&mut self) {
+        let messages = &self.encoded.messages;
+        if let Some((_, size)) = messages.get(self.next).filter(|(at, _)| *at == self.sent) {
+            self.message = Some(*size);
+            self.next += 1;
+        }
+    }
+
+    /// Up to where it goes out now.
+    fn end(&self) -> usize {
+        let encoded = &self.encoded;
+        let wait = encoded.waits.get(self.wait).copied();
+        let message = encoded.messages.get(self.next).map(|(at, _)| *at);
+        let ends = [wait, message].into_iter().flatten();
+        ends.min().unwrap_or(encoded.bytes.len())
     }
 }
 
@@ -71,8 +98,8 @@ impl Session {
             } else if self.is_uid_only() && next.command.has_numbers() {
                 // It has waited for the log-in.
                 self.fail(&next, RequestError::UidRequired);
-            } else if let Some(name) = missing(&next.command, &self.server) {
-                self.fail(&next, RequestError::Unsupported(name));
+            } else if let Some(error) = denied(&next.command, &self.server) {
+                self.fail(&next, error);
             } else {
                 self.send(now, next);
             }
@@ -171,10 +198,6 @@ impl Session {
             Ok(encoded) => encoded,
             Err(error) => return self.fail(&pending, RequestError::Invalid(error)),
         };
-        let message = match &pending.command {
-            Command::Append { size, .. } => Some(*size),
-            _ => None,
-        };
         let mailbox = match &pending.command {
             Command::Select {
                 mailbox, read_only, ..
@@ -195,7 +218,8 @@ impl Session {
             encoded,
             sent: 0,
             wait: 0,
-            message,
+            next: 0,
+            message: None,
             pieces: std::mem::take(&mut pending.message).into(),
             is_wanted: false,
             is_answered: false,
@@ -230,15 +254,20 @@ impl Session {
         let Some(sending) = &mut self.sending else {
             return;
         };
-        if sending.waits() {
+        if sending.waits() || sending.message.is_some() {
             return;
         }
-        let end = sending.encoded.waits.get(sending.wait);
-        let end = end.copied().unwrap_or(sending.encoded.bytes.len());
-        self.out
-            .extend_from_slice(&sending.encoded.bytes[sending.sent..end]);
+        let end = sending.end();
+        let bytes = &sending.encoded.bytes[sending.sent..end];
+        self.out.extend_from_slice(bytes);
         sending.sent = end;
-        if sending.waits() || sending.message.is_some() {
+        if sending.waits() {
+            // Where it was answered already, the server waits for nothing behind this line.
+            self.sending.take_if(|sending| sending.is_answered);
+        } else {
+            sending.begin_message();
+        }
+        if self.sending.as_ref().is_some_and(Sending::is_on) {
             return;
         }
         self.sending = None;
@@ -278,9 +307,8 @@ impl Session {
             pending.since = now;
         }
         if left == 0 {
-            out.extend_from_slice(b"\r\n");
-            self.sending = None;
-            self.pump(now);
+            sending.message = None;
+            self.go_on(now);
             out.append(&mut self.out);
         } else if sending.pieces.is_empty() && !sending.is_wanted && !sending.is_answered {
             sending.is_wanted = true;

@@ -106,12 +106,9 @@ impl Pending {
             (Command::Thread { .. }, Command::Thread { .. })
             | (Command::List(_), Command::List(_))
             | (Command::Namespace, Command::Namespace)
-            | (Command::Id(_), Command::Id(_))
+            | (Command::Id(_), Command::Id(_)) => false,
             // Both may tell of UIDs without a tag.
-            | (
-                Command::Append { .. } | Command::Move(..) | Command::Copy(..),
-                Command::Append { .. } | Command::Move(..) | Command::Copy(..),
-            ) => false,
+            (one, two) if tells_uids(one) && tells_uids(two) => false,
             _ => true,
         }
     }
@@ -173,10 +170,7 @@ impl Pending {
                 | Command::ExpungeUids(_),
                 Response::Status(status),
             ) => is_limited(status),
-            (
-                Command::Append { .. } | Command::Move(..) | Command::Copy(..),
-                Response::Status(status),
-            ) => {
+            (command, Response::Status(status)) if tells_uids(command) => {
                 use crate::codec::Code::{AppendUid, CopyUid};
                 matches!(status.code, Some(AppendUid { .. } | CopyUid { .. })) || is_limited(status)
             }
@@ -206,6 +200,18 @@ impl Pending {
         let told = head.section.split('<').next().unwrap_or_default();
         is_of && told.replace('"', "").eq_ignore_ascii_case(&wanted)
     }
+}
+
+/// Whether a server tells of a command where messages went (UIDPLUS).
+fn tells_uids(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Append { .. }
+            | Command::AppendAll { .. }
+            | Command::Replace { .. }
+            | Command::Move(..)
+            | Command::Copy(..)
+    )
 }
 
 /// Whether something tells what was found.

@@ -13,7 +13,7 @@ use jackfield_socket::time::Instant;
 use super::config::{Config, Security};
 use super::event::{RequestId, Server, SessionEvent};
 use super::mailbox::Selected;
-use super::needs::missing;
+use super::needs::denied;
 use super::outgoing::Sending;
 use super::pending::{Pending, Purpose};
 use crate::codec::{
@@ -231,8 +231,9 @@ impl Session {
         self.ask(now, command, Some(section), Vec::new())
     }
 
-    /// Appends a message: the command is an APPEND. What is not given here is given later, when it is
-    /// [`Wanted`](SessionEvent::Wanted).
+    /// Appends a message, or several: the command is [`Append`](Command::Append),
+    /// [`AppendAll`](Command::AppendAll) or [`Replace`](Command::Replace). What is not given here is given
+    /// later, when it is [`Wanted`](SessionEvent::Wanted), one message behind the other.
     ///
     /// # Errors
     /// As [`request`](Self::request); [`RequestError::MessageTooLarge`].
@@ -242,13 +243,6 @@ impl Session {
         command: Command,
         message: Option<Bytes>,
     ) -> Result<RequestId, RequestError> {
-        if let Command::Append { size, .. } = &command {
-            let limits = self.server.capabilities.values("APPENDLIMIT");
-            let limit = limits.filter_map(|limit| limit.parse().ok()).min();
-            if let Some(limit) = limit.filter(|limit| size > limit) {
-                return Err(RequestError::MessageTooLarge { limit });
-            }
-        }
         self.ask(now, command, None, message.into_iter().collect())
     }
 
@@ -315,9 +309,9 @@ impl Session {
             return Err(RequestError::UidRequired);
         }
         if self.stage == Stage::Ready
-            && let Some(name) = missing(command, &self.server)
+            && let Some(error) = denied(command, &self.server)
         {
-            return Err(RequestError::Unsupported(name));
+            return Err(error);
         }
         // What can't be written is refused now.
         command.encode("A", Dialect::default())?;
@@ -496,6 +490,7 @@ pub(super) fn needs_mailbox(command: &Command) -> bool {
             | Command::Store { .. }
             | Command::Copy(..)
             | Command::Move(..)
+            | Command::Replace { .. }
     )
 }
 

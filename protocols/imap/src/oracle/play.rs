@@ -9,8 +9,8 @@ use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
 use crate::codec::{
-    Command, FlagChange, Item, ListQuery, MailboxName, Messages, Query, SearchReturn, Section,
-    SequenceSet, SortBy, StatusItem, Threading,
+    AppendMessage, CatenatePart, Command, FlagChange, Item, ListQuery, MailboxName, MessageUrl,
+    Messages, Query, SearchReturn, Section, SequenceSet, SortBy, StatusItem, Threading,
 };
 use crate::core::{Config, RequestId, Session, SessionEvent};
 use crate::error::EndedBy;
@@ -64,7 +64,7 @@ struct Play {
 }
 
 const SAID: &[&str] = &[
-    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MOVE UIDPLUS] ready\r\n",
+    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MULTIAPPEND CATENATE REPLACE MOVE UIDPLUS] ready\r\n",
     "* OK ready\r\n",
     "* PREAUTH hello\r\n",
     "+ \r\n",
@@ -90,6 +90,33 @@ const SAID: &[&str] = &[
     "garbage\r\n",
     "* 2 FET",
 ];
+
+/// A way to append this much.
+fn append(size: u64, what: u8) -> Command {
+    let mailbox = MailboxName::inbox();
+    let text = CatenatePart::Text;
+    let url = CatenatePart::Url(MessageUrl::new(&mailbox, 7, 9));
+    match what >> 1 & 3 {
+        0 | 1 => Command::Append {
+            mailbox,
+            flags: Vec::new(),
+            date: None,
+            size,
+        },
+        2 => Command::AppendAll {
+            mailbox,
+            messages: vec![
+                AppendMessage::new(size / 2),
+                AppendMessage::catenate([text(0), url, text(size - size / 2)]),
+            ],
+        },
+        _ => Command::Replace {
+            uid: 3,
+            mailbox,
+            message: AppendMessage::new(size),
+        },
+    }
+}
 
 /// A way to find messages.
 fn find(what: u8) -> Command {
@@ -181,12 +208,7 @@ impl Play {
             17 => {
                 let size = u64::from(what) * 200;
                 let message = (what & 1 == 0).then(|| Bytes::from(vec![b'x'; size as usize]));
-                let append = Command::Append {
-                    mailbox: MailboxName::inbox(),
-                    flags: Vec::new(),
-                    date: None,
-                    size,
-                };
+                let append = append(size, what);
                 let asked = self.session.append(now, append, message);
                 self.pending.extend(asked.ok());
             }

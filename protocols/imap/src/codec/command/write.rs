@@ -17,11 +17,13 @@ impl Command {
         out.raw(tag.as_bytes());
         out.raw(b" ");
         self.write(&mut out);
-        if !matches!(self, Self::Append { .. }) {
-            out.raw(b"\r\n");
-        }
-        let waits = out.finish()?;
-        Ok(Encoded { bytes, waits })
+        out.raw(b"\r\n");
+        let (waits, messages) = out.finish()?;
+        Ok(Encoded {
+            bytes,
+            waits,
+            messages,
+        })
     }
 
     fn write(&self, out: &mut Encoder<'_>) {
@@ -109,16 +111,24 @@ impl Command {
                 size,
             } => {
                 named(out, b"APPEND ", mailbox);
-                out.raw(b" ");
-                if !flags.is_empty() {
-                    out.list(flags, |out, flag| out.raw(flag.name()));
-                    out.raw(b" ");
+                super::append::head(out, flags, *date);
+                out.message(*size);
+            }
+            Self::AppendAll { mailbox, messages } => {
+                named(out, b"APPEND ", mailbox);
+                for message in messages {
+                    message.write(out);
                 }
-                if let Some(date) = date {
-                    out.with(|bytes| date.encode(bytes));
-                    out.raw(b" ");
-                }
-                out.literal(*size);
+            }
+            Self::Replace {
+                uid,
+                mailbox,
+                message,
+            } => {
+                out.raw(b"UID REPLACE ");
+                out.number((*uid).into());
+                named(out, b" ", mailbox);
+                message.write(out);
             }
             Self::ExpungeUids(uids) => {
                 out.raw(b"UID EXPUNGE ");
