@@ -20,7 +20,7 @@
 //! | `coap` | `coap` | a CoAP client |
 //! | `imap` | `imap` | an IMAP client |
 //! | `smtp` | `smtp` | an SMTP client |
-//! | `mail` | `mail` | messages to show and to send |
+//! | `mail` | `mail` | messages to show and to send, and the servers of an address |
 //! | `coap-server` | `coap::server` | a small CoAP server, for tests, demos and simulated devices |
 //!
 //! Each protocol, and the relay, has an example that runs: `cargo run --example irc`.

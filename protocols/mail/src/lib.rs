@@ -4,14 +4,16 @@
 //! |---|---|
 //! | [`message`] | a message to show: its text, its HTML, what hangs on it, who says that he wrote it |
 //! | [`compose`] | a message to send: from its parts, as an answer, passed on |
+//! | [`discover`] | the servers of an address: by tables, HTTPS, DNS and guesses |
 //!
-//! Nothing here opens a socket or asks a clock.
+//! Nothing here asks a clock, and only [`discover::probe`] opens a socket, over the network that it is given.
 
 mod address;
 mod base64;
 mod charset;
 pub mod compose;
 mod date;
+pub mod discover;
 pub mod message;
 #[cfg(any(test, feature = "oracle"))]
 pub mod oracle;

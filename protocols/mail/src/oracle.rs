@@ -1,6 +1,7 @@
 //! Oracles: what holds for any input. Fuzz targets and tests share them.
 
 use crate::compose::{Draft, ReplyTo};
+use crate::discover::{MAX_AUTOCONFIG, Trust, parse_autoconfig};
 use crate::message::{Decoder, Limits, Message, Part, TransferEncoding};
 use crate::{Address, Date};
 
@@ -23,6 +24,29 @@ pub fn message(data: &[u8]) {
         assert_eq!(pieces, encoding.decode(data));
         assert!(pieces.len() <= data.len());
     }
+}
+
+/// A configuration may be anything: what is told of it are servers that can be connected to.
+///
+/// # Panics
+/// Where that doesn't hold.
+pub fn autoconfig(data: &[u8]) {
+    let found = parse_autoconfig(
+        data,
+        "ada@example.org",
+        "https://example.org",
+        Trust::Domain,
+    );
+    let Some(found) = found.expect("it is an address") else {
+        return;
+    };
+    for server in found.imap.iter().chain(&found.submission) {
+        let text = server.endpoint.to_string();
+        assert_eq!(text.parse().ok().as_ref(), Some(&server.endpoint));
+        let user = server.user.as_deref().unwrap_or_default();
+        assert!(!user.contains(char::is_control), "{user:?}");
+    }
+    assert!(found.imap.len() + found.submission.len() <= MAX_AUTOCONFIG);
 }
 
 /// Whatever is answered or passed on, the answer is ours: none of its fields comes from the message's text.
@@ -128,6 +152,7 @@ mod tests {
 
     #[test]
     fn the_corpora_hold() {
+        jackfield_corpora::hold("mail_autoconfig", autoconfig);
         jackfield_corpora::hold("mail_message", message);
     }
 }
