@@ -85,6 +85,7 @@ struct Readme;
     feature = "dtls",
     feature = "imap",
     feature = "irc",
+    feature = "mail",
     feature = "mqtt",
     feature = "native",
     feature = "relay",
