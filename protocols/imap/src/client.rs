@@ -45,6 +45,7 @@
 //!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 
+mod access;
 mod action;
 mod append;
 mod changes;

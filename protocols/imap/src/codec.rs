@@ -6,6 +6,7 @@
 //! command: a [`SequenceSet`], a [`MailboxName`] and a [`Flag`] can't hold what would, and texts are
 //! quoted, or sent as literals.
 
+mod acl;
 mod capability;
 mod code;
 mod command;
@@ -20,7 +21,9 @@ mod framer;
 mod input;
 mod limits;
 mod mailbox;
+mod metadata;
 mod query;
+mod quota;
 mod response;
 mod section;
 #[cfg(any(test, feature = "server"))]
@@ -30,6 +33,7 @@ mod structure;
 mod text;
 mod token;
 
+pub use acl::{Acl, MyRights, Rights, RightsChange, RightsList};
 pub use capability::Capabilities;
 pub use code::{Code, Reason};
 pub use command::{
@@ -48,7 +52,9 @@ pub use flag::{Flag, FlagName};
 pub use framer::{Frame, Framer};
 pub use limits::{Limit, Limits};
 pub use mailbox::MailboxName;
+pub use metadata::{Depth, EntryName, Metadata, MetadataCode};
 pub use query::Query;
+pub use quota::{Quota, QuotaRoot, Resource, Usage};
 pub use response::{Response, ResponseParser, Status, StatusKind};
 pub use section::Section;
 #[cfg(any(test, feature = "server"))]

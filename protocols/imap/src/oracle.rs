@@ -6,9 +6,9 @@ mod server;
 
 use crate::codec::server::{Asked, Request, RequestFrame, RequestFramer};
 use crate::codec::{
-    AppendMessage, CatenatePart, Command, Dialect, Flag, Frame, Framer, Limit, Limits, Literals,
-    MailboxName, MessageUrl, Messages, Query, Response, ResponseParser, SearchReturn, Secret,
-    SequenceSet, SortBy, SortOrder, Text, Threading,
+    AppendMessage, CatenatePart, Command, Dialect, EntryName, Flag, Frame, Framer, Limit, Limits,
+    Literals, MailboxName, MessageUrl, Messages, Query, Resource, Response, ResponseParser, Rights,
+    RightsChange, SearchReturn, Secret, SequenceSet, SortBy, SortOrder, Text, Threading,
 };
 
 pub use play::session;
@@ -174,6 +174,26 @@ pub fn command(data: &[u8]) {
                 Vec::new(),
             )
         }
+        6 if choice & 0x80 != 0 => {
+            let Ok(entry) = two.parse::<EntryName>() else {
+                let rights = RightsChange::Add(Rights::READ);
+                let command = Command::SetAcl(MailboxName::inbox(), one.to_owned(), rights);
+                return told(&command, dialect, &[one]);
+            };
+            let value = Some(one.to_owned().into());
+            let command = Command::SetMetadata {
+                mailbox: None,
+                entries: vec![(entry, value)],
+            };
+            // Only here may there be any byte.
+            let encoded = command.encode("A1", dialect).expect("it can be written");
+            let read = server::read(encoded.bytes(), encoded.waits());
+            return assert!(read.texts.iter().any(|it| it == one.as_bytes()));
+        }
+        7 if choice & 0x80 != 0 => {
+            let limits = vec![(Resource::Storage, 7)];
+            (Command::SetQuota(one.to_owned(), limits), vec![one])
+        }
         5 if choice & 0x80 != 0 => {
             let (Ok(flag), Some(mailbox)) = (two.parse::<Flag>(), mailbox(one)) else {
                 return;
@@ -201,6 +221,11 @@ pub fn command(data: &[u8]) {
             (Command::ExpungeUids(set), Vec::new())
         }
     };
+    told(&command, dialect, &texts);
+}
+
+/// A server reads this command, with these texts in it.
+fn told(command: &Command, dialect: Dialect, texts: &[&str]) {
     let has_nul = texts.iter().any(|text| text.contains('\0'));
     let Ok(encoded) = command.encode("A1", dialect) else {
         return assert!(has_nul, "{command:?} can't be written");
@@ -208,7 +233,7 @@ pub fn command(data: &[u8]) {
     assert!(!has_nul);
     let read = server::read(encoded.bytes(), encoded.waits());
     assert_eq!(read.tag, "A1");
-    is_read_as_meant(&command, dialect, encoded.bytes());
+    is_read_as_meant(command, dialect, encoded.bytes());
     for text in texts {
         let text = text.as_bytes();
         assert!(
@@ -228,6 +253,8 @@ fn is_read_as_meant(command: &Command, dialect: Dialect, mut bytes: &[u8]) {
             | Command::Append { .. }
             | Command::AppendAll { .. }
             | Command::Replace { .. }
+            | Command::SetAcl(..)
+            | Command::SetQuota(..)
     ) {
         return;
     }
@@ -333,6 +360,10 @@ mod tests {
         "ALL 1:5,9:*",
         "PARTIAL (-1:-5 ",
         "SORT ",
+        "QUOTA ",
+        "ACL ",
+        "MYRIGHTS ",
+        "METADATA ",
         "LIST ",
         "STATUS ",
         "NAMESPACE ",

@@ -1,10 +1,10 @@
 //! The codec: responses by `tests/vectors/imap/responses.txt`, and commands as they are written.
 
 use jackfield_imap::codec::{
-    AppendMessage, CatenatePart, ChangedSince, Command, Date, DateTime, Dialect, Extension, Flag,
-    FlagChange, Frame, Framer, Item, Limits, ListQuery, Literals, MailboxName, MessageUrl,
-    Messages, QResync, Query, Response, ResponseParser, SearchReturn, Secret, Section, SequenceSet,
-    SortBy, SortOrder, Threading, Window,
+    AppendMessage, CatenatePart, ChangedSince, Command, Date, DateTime, Depth, Dialect, EntryName,
+    Extension, Flag, FlagChange, Frame, Framer, Item, Limits, ListQuery, Literals, MailboxName,
+    MessageUrl, Messages, QResync, Query, Resource, Response, ResponseParser, Rights, RightsChange,
+    SearchReturn, Secret, Section, SequenceSet, SortBy, SortOrder, Threading, Window,
 };
 use jackfield_play::text;
 
@@ -271,6 +271,77 @@ fn messages_are_written_around_their_texts() {
         }
         shown.push_str(std::str::from_utf8(&encoded.bytes()[from..]).expect("a text"));
         assert_eq!(shown, expected);
+    }
+}
+
+#[test]
+fn quotas_rights_and_metadata_are_written() {
+    let inbox = MailboxName::inbox;
+    let entry = |name: &str| name.parse::<EntryName>().expect("an entry");
+    let rights = Rights::READ | Rights::LOOKUP;
+    for (command, expected) in [
+        (Command::GetQuota(String::new()), "A1 GETQUOTA \"\""),
+        (Command::GetQuotaRoot(inbox()), "A1 GETQUOTAROOT INBOX"),
+        (
+            Command::SetQuota("a b".to_owned(), vec![(Resource::Storage, 512)]),
+            "A1 SETQUOTA \"a b\" (STORAGE 512)",
+        ),
+        (
+            Command::SetAcl(inbox(), "x\r\ny".to_owned(), RightsChange::Add(rights)),
+            "A1 SETACL INBOX {4}|x\\x0d\\x0ay +lr",
+        ),
+        (
+            Command::SetAcl(
+                inbox(),
+                "x".to_owned(),
+                RightsChange::Replace(Rights::none()),
+            ),
+            "A1 SETACL INBOX x \"\"",
+        ),
+        (
+            Command::DeleteAcl(inbox(), "x".to_owned()),
+            "A1 DELETEACL INBOX x",
+        ),
+        (
+            Command::ListRights(inbox(), "x".to_owned()),
+            "A1 LISTRIGHTS INBOX x",
+        ),
+        (Command::MyRights(inbox()), "A1 MYRIGHTS INBOX"),
+        (
+            Command::GetMetadata {
+                mailbox: None,
+                entries: vec![entry("/shared/comment")],
+                depth: Depth::Infinity,
+                max_size: Some(1024),
+            },
+            "A1 GETMETADATA (MAXSIZE 1024 DEPTH infinity) \"\" (/shared/comment)",
+        ),
+        (
+            Command::SetMetadata {
+                mailbox: Some(inbox()),
+                entries: vec![
+                    (entry("/private/a b"), Some("x\r\n".into())),
+                    (entry("/private/b"), Some("\0".into())),
+                    (entry("/private/c"), None),
+                ],
+            },
+            "A1 SETMETADATA INBOX (\"/private/a b\" {3}|x\\x0d\\x0a /private/b ~{1}|\\x00 /private/c NIL)",
+        ),
+    ] {
+        let shown = written(&command, Dialect::default()).replace("\\x0D\\x0A|", "|");
+        let shown = shown.strip_suffix("\\x0D\\x0A").unwrap_or(&shown);
+        assert_eq!(shown, expected);
+    }
+    for name in [
+        "",
+        "/x",
+        "/private/",
+        "/private/a/",
+        "/private//a",
+        "/shared/*",
+        "/shared/é",
+    ] {
+        name.parse::<EntryName>().expect_err(name);
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use jackfield_imap::EndedBy;
 use jackfield_imap::codec::{
-    AppendMessage, CatenatePart, ChangedSince, Command, Date, Extension, Fetch, FlagChange, Item,
-    ListQuery, MessageUrl, Messages, QResync, Query, Response, SearchReturn, Section, SequenceSet,
-    SortBy, SortOrder, StatusItem, Threading, Window,
+    AppendMessage, CatenatePart, ChangedSince, Command, Date, Depth, EntryName, Extension, Fetch,
+    FlagChange, Item, ListQuery, MessageUrl, Messages, QResync, Query, Response, RightsChange,
+    SearchReturn, Section, SequenceSet, SortBy, SortOrder, StatusItem, Threading, Window,
 };
 use jackfield_imap::core::{
     Channel, Config, Credentials, RequestId, Security, Session, SessionEvent,
@@ -134,6 +134,31 @@ impl Protocol for Imap {
             "abort" => {
                 session.abort_message(now, self.last.expect("a request"));
                 return Ok(());
+            }
+            "quota" => Command::GetQuotaRoot(name(0)),
+            "acl" => Command::GetAcl(name(0)),
+            "my-rights" => Command::MyRights(name(0)),
+            "allow" | "forbid" => {
+                let rights = words[2].parse().expect("rights");
+                let change = if word == "allow" {
+                    RightsChange::Add(rights)
+                } else {
+                    RightsChange::Remove(rights)
+                };
+                Command::SetAcl(name(0), words[1].to_owned(), change)
+            }
+            "metadata" => Command::GetMetadata {
+                mailbox: words[0].parse().ok(),
+                entries: words[1..].iter().map(|it| entry(it)).collect(),
+                depth: Depth::Zero,
+                max_size: None,
+            },
+            "note" => {
+                let value = Bytes::from(text::read(&format!("{}\\", words[2])));
+                Command::SetMetadata {
+                    mailbox: words[0].parse().ok(),
+                    entries: vec![(entry(words[1]), Some(value))],
+                }
             }
             "noop" => Command::Noop,
             "namespace" => Command::Namespace,
@@ -414,6 +439,10 @@ fn query(words: &[&str]) -> Query {
         ["all", ..] => query,
         other => panic!("what is {other:?}?"),
     })
+}
+
+fn entry(name: &str) -> EntryName {
+    name.parse().expect("an entry")
 }
 
 fn returns(word: &str) -> Vec<SearchReturn> {

@@ -5,8 +5,9 @@ use jackfield_imap::client::{
     self, Append, Client, ClientConfig, ClientEvent, Events, Former, Status,
 };
 use jackfield_imap::codec::{
-    AppendMessage, CatenatePart, Code, Flag, Item, MailboxName, MessageUrl, Messages, Query,
-    SearchReturn, Section, SequenceSet, SortBy, SortOrder, Thread, Threading, Window,
+    AppendMessage, CatenatePart, Code, Data, Depth, EntryName, Flag, Item, MailboxName, MessageUrl,
+    Messages, Query, Resource, Rights, RightsChange, SearchReturn, Section, SequenceSet, SortBy,
+    SortOrder, Thread, Threading, Window,
 };
 use jackfield_imap::core::Credentials;
 use jackfield_server_tests::{LONG, NAMES, trusting};
@@ -115,6 +116,65 @@ async fn messages_are_sorted_paged_and_made_conversations() {
     assert_eq!(uids.expect("some").to_string(), "2:3");
     let kept = Query::new().among(Messages::Saved).subject("re:");
     assert_eq!(client.search(kept).await, Ok(vec![3]));
+    client.close().await;
+    while mail.events.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn quotas_rights_and_metadata_are_told_and_changed() {
+    let mut mail = mail().await;
+    let client = mail.client.clone();
+    let (inbox, notes): (_, MailboxName) = (MailboxName::inbox(), "Notes".parse().expect("a name"));
+    mail.fill(&["pears"]).await;
+    let quotas = client.quotas(inbox.clone()).await.expect("quotas");
+    let storage = quotas[0].of(&Resource::Storage).expect("it is limited");
+    assert_eq!(storage.limit, 10 * 1024);
+
+    client.create(notes.clone()).await.expect("made");
+    let mine = client.my_rights(notes.clone()).await.expect("rights");
+    assert!(mine.contains(Rights::ADMINISTER | Rights::INSERT), "{mine}");
+    let change = RightsChange::Replace(Rights::LOOKUP | Rights::READ);
+    let set = client.set_acl(notes.clone(), "grace", change).await;
+    set.expect("set");
+    let acl = client.acl(notes.clone()).await.expect("an ACL");
+    let lr = "lr".parse().expect("rights");
+    assert!(acl.entries.contains(&("grace".into(), lr)), "{acl:?}");
+    let rights = client.list_rights(notes.clone(), "grace").await;
+    assert_eq!(rights.expect("rights").identifier, "grace");
+    client
+        .delete_acl(notes.clone(), "grace")
+        .await
+        .expect("gone");
+
+    let entry = |name: &str| name.parse::<EntryName>().expect("an entry");
+    let comment = entry("/private/comment");
+    let value = "two\r\nlines {3}";
+    let set = [(comment.clone(), Some(value.into()))];
+    client
+        .set_metadata(Some(notes.clone()), set)
+        .await
+        .expect("set");
+    let entries = [comment.clone(), entry("/private/other")];
+    let told = client
+        .metadata(Some(notes.clone()), entries, Depth::Zero)
+        .await;
+    let told = told.expect("told").entries;
+    let text = told[0].1.as_ref().and_then(Data::text);
+    assert_eq!(*text.expect("a value"), value);
+    assert!(
+        told.iter().skip(1).all(|(_, value)| value.is_none()),
+        "{told:?}"
+    );
+    let unset = [(comment.clone(), None)];
+    client
+        .set_metadata(Some(notes.clone()), unset)
+        .await
+        .expect("set");
+    let told = client
+        .metadata(Some(notes), [comment], Depth::Infinity)
+        .await;
+    let told = told.expect("told").entries;
+    assert!(told.iter().all(|(_, value)| value.is_none()), "{told:?}");
     client.close().await;
     while mail.events.next().await.is_some() {}
 }

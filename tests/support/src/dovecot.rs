@@ -80,6 +80,18 @@ mail_location = sdbox:{at}/mail/%u
 mail_uid = {user}
 mail_gid = {group}
 first_valid_uid = 1
+mail_attribute_dict = file:{at}/attributes-%u
+mail_plugins = quota acl
+protocol imap {{
+  mail_plugins = quota acl imap_quota imap_acl
+  imap_metadata = yes
+}}
+plugin {{
+  quota = count:User quota
+  quota_rule = *:storage=10M
+  quota_vsizes = yes
+  acl = vfile
+}}
 passdb {{
   driver = static
   args = password={PASSWORD}

@@ -8,6 +8,7 @@ use nom::combinator::opt;
 use super::capability::Capabilities;
 use super::flag::Flag;
 use super::input::{Input, Parsed, WRONG};
+use super::metadata::MetadataCode;
 use super::set::SequenceSet;
 use super::text::Text;
 use super::token::{Keyword, astring, list, number, number64, spaces};
@@ -83,6 +84,8 @@ pub enum Code {
     },
     /// Another server, which is told and not gone to (RFC 2221).
     Referral(Text),
+    /// What stood in the way of metadata (RFC 5464).
+    Metadata(MetadataCode),
     /// What a message was to be put together of, and is not there (CATENATE, RFC 4469).
     BadUrl(Text),
     /// A name alone, which says why something was not done: `AUTHENTICATIONFAILED`, `NOPERM`,
@@ -223,7 +226,29 @@ impl Code {
                 let (i, (limit, (), uid)) = (number, spaces, opt(number)).parse(i)?;
                 (i, Self::MessageLimit { limit, uid })
             }
-            b"BADURL" => both(astring(i)?, Self::BadUrl),
+            b"METADATA" => {
+                let (i, (name, ())) = (super::token::keyword, spaces).parse(i)?;
+                let (i, code) = match name.as_bytes() {
+                    b"LONGENTRIES" => {
+                        let (i, size) = number64(i)?;
+                        (i, MetadataCode::LongEntries(size))
+                    }
+                    b"MAXSIZE" => {
+                        let (i, size) = number64(i)?;
+                        (i, MetadataCode::MaxSize(size))
+                    }
+                    b"TOOMANY" => (i, MetadataCode::TooMany),
+                    b"NOPRIVATE" => (i, MetadataCode::NoPrivate),
+                    _ => return Err(WRONG),
+                };
+                (i, Self::Metadata(code))
+            }
+            b"BADURL" if matches!(i.first(), Some(b'"' | b'{')) => both(astring(i)?, Self::BadUrl),
+            // Dovecot leaves out the quotes.
+            b"BADURL" => {
+                let (i, url) = take_till(|byte| byte == b']').parse(i)?;
+                (i, Self::BadUrl(url.text()))
+            }
             b"REFERRAL" => {
                 let (i, url) = take_till(|byte| byte == b']').parse(i)?;
                 (i, Self::Referral(url.text()))

@@ -9,10 +9,15 @@ mod write;
 
 use std::fmt;
 
+use bytes::Bytes;
+
+use super::acl::RightsChange;
 use super::date::DateTime;
 use super::flag::Flag;
 use super::mailbox::MailboxName;
+use super::metadata::{Depth, EntryName};
 use super::query::Query;
+use super::quota::Resource;
 use super::set::{Messages, SequenceSet};
 
 pub use append::{AppendData, AppendMessage, CatenatePart, MessageUrl};
@@ -80,6 +85,40 @@ pub enum Command {
     Status(MailboxName, Vec<StatusItem>),
     /// Where mailboxes are.
     Namespace,
+    /// How much of what a user may keep is used, by the root of a quota (RFC 9208).
+    GetQuota(String),
+    /// The same, for each root that limits a mailbox.
+    GetQuotaRoot(MailboxName),
+    /// Limit what may be kept, by the root of a quota.
+    SetQuota(String, Vec<(Resource, u64)>),
+    /// Who may do what with a mailbox (RFC 4314)?
+    GetAcl(MailboxName),
+    /// Change what somebody may do with a mailbox.
+    SetAcl(MailboxName, String, RightsChange),
+    /// Take somebody from those who may do something with a mailbox.
+    DeleteAcl(MailboxName, String),
+    /// What can somebody be allowed to do with a mailbox?
+    ListRights(MailboxName, String),
+    /// What may this user do with a mailbox?
+    MyRights(MailboxName),
+    /// What is kept about a mailbox or the server (RFC 5464)?
+    GetMetadata {
+        /// About which mailbox; `None` is the server.
+        mailbox: Option<MailboxName>,
+        /// By which names.
+        entries: Vec<EntryName>,
+        /// What of that which is below them.
+        depth: Depth,
+        /// How large values may be that are told, in bytes; `None` is any size.
+        max_size: Option<u32>,
+    },
+    /// Keep something about a mailbox or the server.
+    SetMetadata {
+        /// About which mailbox; `None` is the server.
+        mailbox: Option<MailboxName>,
+        /// What, by its names; `None` takes it away.
+        entries: Vec<(EntryName, Option<Bytes>)>,
+    },
     /// Append a message, which follows.
     Append {
         /// To which mailbox.

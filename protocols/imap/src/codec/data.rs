@@ -1,5 +1,6 @@
 //! Data of a server: what it tells of mailboxes and of searches (RFC 9051, sections 7.2 and 7.3).
 
+use bytes::Bytes;
 use nom::Parser;
 use nom::bytes::complete::tag_no_case;
 use nom::character::complete::char;
@@ -224,9 +225,13 @@ pub(super) struct Names {
 }
 
 impl Names {
-    fn mailbox(self, i: Input<'_>) -> Parsed<'_, MailboxName> {
+    pub(super) fn mailbox(self, i: Input<'_>) -> Parsed<'_, MailboxName> {
         let (i, name) = astring(i)?;
-        Ok((i, MailboxName::read(&name.into_bytes(), self.is_utf8)))
+        Ok((i, self.named(&name.into_bytes())))
+    }
+
+    pub(super) fn named(self, name: &Bytes) -> MailboxName {
+        MailboxName::read(name, self.is_utf8)
     }
 
     /// Behind `LIST` or `LSUB`.

@@ -171,6 +171,17 @@ impl<'a> Encoder<'a> {
         self.out.push(b'"');
     }
 
+    /// Any bytes, as a literal of its own kind where they hold NUL (`literal8`, RFC 3516).
+    pub(super) fn binary(&mut self, bytes: &[u8]) {
+        if bytes.contains(&0) {
+            self.raw(b"~");
+            self.literal(bytes.len() as u64);
+            self.raw(bytes);
+        } else {
+            self.string(bytes);
+        }
+    }
+
     /// A literal's head; what is in it comes next.
     pub(super) fn literal(&mut self, size: u64) {
         self.out.push(b'{');

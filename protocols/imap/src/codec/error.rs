@@ -12,6 +12,10 @@ pub enum InvalidValue {
     MailboxName,
     /// A flag is no atom.
     Flag,
+    /// Rights are letters and digits.
+    Rights,
+    /// The name of an entry of metadata is none.
+    Entry,
     /// A text holds NUL.
     Text,
     /// A date is none of the calendar's.
@@ -26,6 +30,10 @@ impl fmt::Display for InvalidValue {
             Self::Set => "a set is numbers from 1 on, such as 1:5,8 or 9:*",
             Self::MailboxName => "a mailbox's name is not empty, and holds no NUL, CR and LF",
             Self::Flag => "a flag is letters, digits and signs, but none of ( ) { % * \" \\ ]",
+            Self::Rights => "rights are small letters and digits",
+            Self::Entry => {
+                "an entry is /private/… or /shared/… in ASCII, without * and %, and no / at its end"
+            }
             Self::Text => "a text holds no NUL",
             Self::Date => "there is no such date",
             Self::Section => "there is no such part of a message",

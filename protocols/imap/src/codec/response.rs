@@ -8,6 +8,7 @@ use nom::Parser;
 use nom::bytes::complete::{tag, tag_no_case};
 use nom::combinator::opt;
 
+use super::acl::{Acl, MyRights, RightsList, acl, list_rights, my_rights};
 use super::capability::Capabilities;
 use super::code::{Code, set};
 use super::data::{
@@ -18,6 +19,8 @@ use super::fetch::Fetch;
 use super::flag::Flag;
 use super::input::{Counted, Input, Parsed, WRONG};
 use super::limits::{Limit, Limits};
+use super::metadata::{Metadata, metadata};
+use super::quota::{Quota, QuotaRoot, quota, quota_root};
 use super::set::SequenceSet;
 use super::text::Text;
 use super::token::{atom, is_atom_char, keyword, list, number, space, spaces};
@@ -51,6 +54,18 @@ pub enum Response {
     MailboxStatus(MailboxStatus),
     /// Where mailboxes are.
     Namespace(Namespaces),
+    /// How much of what a user may keep is used.
+    Quota(Quota),
+    /// By which roots a mailbox is limited.
+    QuotaRoot(QuotaRoot),
+    /// Who may do what with a mailbox.
+    Acl(Acl),
+    /// What somebody can be allowed to do with a mailbox.
+    ListRights(RightsList),
+    /// What this user may do with a mailbox.
+    MyRights(MyRights),
+    /// What is kept about a mailbox or the server.
+    Metadata(Metadata),
     /// The flags that are used in the mailbox.
     Flags(Vec<Flag>),
     /// What matches, in the server's order.
@@ -236,6 +251,12 @@ impl ResponseParser {
             b"LSUB" => made(self.names.listed(i)?, Response::Lsub),
             b"STATUS" => made(self.names.status(i)?, Response::MailboxStatus),
             b"NAMESPACE" => made(namespaces(i)?, Response::Namespace),
+            b"QUOTA" => made(quota(i)?, Response::Quota),
+            b"QUOTAROOT" => made(quota_root(self.names, i)?, Response::QuotaRoot),
+            b"ACL" => made(acl(self.names, i)?, Response::Acl),
+            b"LISTRIGHTS" => made(list_rights(self.names, i)?, Response::ListRights),
+            b"MYRIGHTS" => made(my_rights(self.names, i)?, Response::MyRights),
+            b"METADATA" => made(metadata(self.names, i)?, Response::Metadata),
             b"FLAGS" => made(list(i, Flag::parse)?, Response::Flags),
             b"SEARCH" => made(found(i)?, |(numbers, modseq)| Response::Search {
                 numbers,

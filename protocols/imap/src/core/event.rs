@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::mailbox::Selected;
 use crate::codec::{
-    Capabilities, Code, Fetch, Flag, Listed, MailboxStatus, Response, SequenceSet, Status, Text,
+    Capabilities, Code, Fetch, Flag, Listed, MailboxStatus, Metadata, Response, SequenceSet,
+    Status, Text,
 };
 use crate::error::RequestError;
 
@@ -59,6 +60,8 @@ pub enum Event {
     Listed(Listed),
     /// The state of another mailbox.
     MailboxStatus(MailboxStatus),
+    /// Something has changed that is kept about a mailbox or the server (RFC 5464).
+    Metadata(Metadata),
     /// A new connection stands, and the mailbox is open again that was open. Its UIDs are the same
     /// only if its UIDVALIDITY is.
     Reselected(Box<Selected>),

@@ -191,6 +191,7 @@ impl Session {
             Response::Fetch(fetch) => Event::Fetch(fetch),
             Response::List(listed) | Response::Lsub(listed) => Event::Listed(listed),
             Response::MailboxStatus(status) => Event::MailboxStatus(status),
+            Response::Metadata(metadata) => Event::Metadata(metadata),
             Response::Unknown { raw, .. } => Event::Unknown(raw),
             // An answer that nobody waits for any more.
             _ => return,

@@ -71,6 +71,16 @@ fn missing(command: &Command, server: &Server) -> Option<&'static str> {
             many.or_else(|| needs("CATENATE").filter(|_| is_put_together))
         }
         Command::Replace { .. } => needs("REPLACE"),
+        Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::SetQuota(..) => needs("QUOTA"),
+        Command::GetAcl(_)
+        | Command::SetAcl(..)
+        | Command::DeleteAcl(..)
+        | Command::ListRights(..)
+        | Command::MyRights(_) => needs("ACL"),
+        Command::GetMetadata { mailbox, .. } | Command::SetMetadata { mailbox, .. } => {
+            let has_server = mailbox.is_none() && server.can("METADATA-SERVER");
+            needs("METADATA").filter(|_| !has_server)
+        }
         _ => None,
     }
 }

@@ -97,7 +97,10 @@ impl Pending {
             }
             (Command::List(one), Command::Status(..)) => one.returns.status.is_empty(),
             (Command::Status(..), Command::List(two)) => two.returns.status.is_empty(),
-            (Command::Status(one, _), Command::Status(two, _)) => one != two,
+            (Command::Status(one, _), Command::Status(two, _))
+            | (Command::GetAcl(one), Command::GetAcl(two))
+            | (Command::MyRights(one), Command::MyRights(two))
+            | (Command::ListRights(one, _), Command::ListRights(two, _)) => one != two,
             (Command::Fetch { messages: one, .. }, Command::Fetch { messages: two, .. }) => {
                 // Where a text goes must be certain before its end.
                 let reads_one = self.reads.is_some() || other.reads.is_some();
@@ -106,7 +109,15 @@ impl Pending {
             (Command::Thread { .. }, Command::Thread { .. })
             | (Command::List(_), Command::List(_))
             | (Command::Namespace, Command::Namespace)
-            | (Command::Id(_), Command::Id(_)) => false,
+            | (Command::Id(_), Command::Id(_))
+            | (
+                Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::SetQuota(..),
+                Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::SetQuota(..),
+            ) => false,
+            (
+                Command::GetMetadata { mailbox: one, .. },
+                Command::GetMetadata { mailbox: two, .. },
+            ) => one != two,
             // Both may tell of UIDs without a tag.
             (one, two) if tells_uids(one) && tells_uids(two) => false,
             _ => true,
@@ -124,7 +135,12 @@ impl Pending {
             | (Command::Thread { .. }, Response::Thread(_))
             | (Command::List(_), Response::List(_) | Response::Lsub(_))
             | (Command::Namespace, Response::Namespace(_))
-            | (Command::Id(_), Response::Id(_)) => true,
+            | (Command::Id(_), Response::Id(_))
+            | (Command::GetQuotaRoot(_), Response::QuotaRoot(_))
+            | (
+                Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::SetQuota(..),
+                Response::Quota(_),
+            ) => true,
             // More than is kept of it, which whoever asked has to know.
             (
                 Command::Search { .. } | Command::Sort { .. } | Command::Thread { .. },
@@ -133,6 +149,12 @@ impl Pending {
                     limit: Some(_),
                 },
             ) => is_found(raw),
+            (Command::GetAcl(name), Response::Acl(acl)) => acl.mailbox == *name,
+            (Command::ListRights(name, _), Response::ListRights(list)) => list.mailbox == *name,
+            (Command::MyRights(name), Response::MyRights(rights)) => rights.mailbox == *name,
+            (Command::GetMetadata { mailbox, .. }, Response::Metadata(told)) => {
+                told.mailbox == *mailbox && told.changed.is_empty()
+            }
             (Command::List(query), Response::MailboxStatus(_)) => !query.returns.status.is_empty(),
             (Command::Status(name, _), Response::MailboxStatus(status)) => status.name == *name,
             (

@@ -9,8 +9,8 @@ use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
 use crate::codec::{
-    AppendMessage, CatenatePart, Command, FlagChange, Item, ListQuery, MailboxName, MessageUrl,
-    Messages, Query, SearchReturn, Section, SequenceSet, SortBy, StatusItem, Threading,
+    AppendMessage, CatenatePart, Command, Depth, FlagChange, Item, ListQuery, MailboxName,
+    MessageUrl, Messages, Query, SearchReturn, Section, SequenceSet, SortBy, StatusItem, Threading,
 };
 use crate::core::{Config, RequestId, Session, SessionEvent};
 use crate::error::EndedBy;
@@ -64,7 +64,7 @@ struct Play {
 }
 
 const SAID: &[&str] = &[
-    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MULTIAPPEND CATENATE REPLACE MOVE UIDPLUS] ready\r\n",
+    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MULTIAPPEND CATENATE REPLACE QUOTA ACL METADATA MOVE UIDPLUS] ready\r\n",
     "* OK ready\r\n",
     "* PREAUTH hello\r\n",
     "+ \r\n",
@@ -73,6 +73,9 @@ const SAID: &[&str] = &[
     "* 1 EXPUNGE\r\n",
     "* SEARCH 1 2 3\r\n",
     "* SORT 3 1\r\n",
+    "* QUOTA \"\" (STORAGE 1 2)\r\n",
+    "* MYRIGHTS INBOX lr\r\n",
+    "* METADATA \"\" (/shared/a b)\r\n",
     "* THREAD (1 2)(3)\r\n",
     "* ESEARCH (TAG \"A4\") UID COUNT 3\r\n",
     "* 2 FETCH (UID 2 FLAGS (\\Seen))\r\n",
@@ -114,6 +117,21 @@ fn append(size: u64, what: u8) -> Command {
             uid: 3,
             mailbox,
             message: AppendMessage::new(size),
+        },
+    }
+}
+
+/// Something about a mailbox.
+fn about(what: u8) -> Command {
+    let inbox = MailboxName::inbox();
+    match what >> 1 & 3 {
+        0 => Command::GetQuotaRoot(inbox),
+        1 => Command::MyRights(inbox),
+        _ => Command::GetMetadata {
+            mailbox: None,
+            entries: Vec::new(),
+            depth: Depth::One,
+            max_size: None,
         },
     }
 }
@@ -201,6 +219,7 @@ impl Play {
                 unchanged_since: None,
             }),
             15 => self.ask(Command::List(ListQuery::all())),
+            16 if what & 1 == 1 => self.ask(about(what)),
             16 => {
                 let items = vec![StatusItem::Messages];
                 self.ask(Command::Status(MailboxName::inbox(), items));

@@ -1,9 +1,11 @@
 //! Writing of a command: its name, and what belongs to it.
 
 use super::{Command, FlagChange};
+use crate::codec::acl;
 use crate::codec::encode::{Dialect, Encoded, Encoder};
 use crate::codec::error::InvalidValue;
 use crate::codec::mailbox::MailboxName;
+use crate::codec::metadata;
 use crate::codec::set::Messages;
 
 impl Command {
@@ -103,6 +105,32 @@ impl Command {
                 named(out, b"STATUS ", mailbox);
                 out.raw(b" ");
                 out.list(items, |out, item| out.raw(item.name()));
+            }
+            Self::GetQuota(root) => {
+                out.raw(b"GETQUOTA ");
+                out.astring(root.as_bytes());
+            }
+            Self::GetQuotaRoot(mailbox) => named(out, b"GETQUOTAROOT ", mailbox),
+            Self::SetQuota(root, limits) => crate::codec::quota::set(out, root, limits),
+            Self::GetAcl(mailbox) => named(out, b"GETACL ", mailbox),
+            Self::SetAcl(mailbox, identifier, change) => {
+                acl::set(out, mailbox, identifier, *change);
+            }
+            Self::DeleteAcl(mailbox, identifier) => {
+                acl::about(out, b"DELETEACL ", mailbox, identifier);
+            }
+            Self::ListRights(mailbox, identifier) => {
+                acl::about(out, b"LISTRIGHTS ", mailbox, identifier);
+            }
+            Self::MyRights(mailbox) => named(out, b"MYRIGHTS ", mailbox),
+            Self::GetMetadata {
+                mailbox,
+                entries,
+                depth,
+                max_size,
+            } => metadata::get(out, mailbox.as_ref(), entries, *depth, *max_size),
+            Self::SetMetadata { mailbox, entries } => {
+                metadata::set(out, mailbox.as_ref(), entries);
             }
             Self::Append {
                 mailbox,
