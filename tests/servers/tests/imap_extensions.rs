@@ -128,7 +128,7 @@ async fn quotas_rights_and_metadata_are_told_and_changed() {
     mail.fill(&["pears"]).await;
     let quotas = client.quotas(inbox.clone()).await.expect("quotas");
     let storage = quotas[0].of(&Resource::Storage).expect("it is limited");
-    assert_eq!(storage.limit, 10 * 1024);
+    assert_eq!(storage.limit, 100 << 20);
 
     client.create(notes.clone()).await.expect("made");
     let mine = client.my_rights(notes.clone()).await.expect("rights");

@@ -68,8 +68,10 @@ default_internal_group = {group}
 log_path = /dev/stderr
 listen = 127.0.0.1
 protocols = imap
+mail_plugins = quota acl
 protocol imap {{
-  mail_plugins = imap_zlib
+  mail_plugins = quota acl imap_quota imap_acl imap_zlib
+  imap_metadata = yes
 }}
 ssl = yes
 ssl_cert = <{certificate}
@@ -81,14 +83,9 @@ mail_uid = {user}
 mail_gid = {group}
 first_valid_uid = 1
 mail_attribute_dict = file:{at}/attributes-%u
-mail_plugins = quota acl
-protocol imap {{
-  mail_plugins = quota acl imap_quota imap_acl
-  imap_metadata = yes
-}}
 plugin {{
   quota = count:User quota
-  quota_rule = *:storage=10M
+  quota_rule = *:storage=100G
   quota_vsizes = yes
   acl = vfile
 }}
