@@ -29,6 +29,7 @@ mod section;
 #[cfg(any(test, feature = "server"))]
 pub mod server;
 mod set;
+mod special_use;
 mod structure;
 mod text;
 mod token;
@@ -60,6 +61,7 @@ pub use section::Section;
 #[cfg(any(test, feature = "server"))]
 pub use section::SectionText;
 pub use set::{Messages, SequenceSet};
+pub use special_use::{SpecialMailbox, SpecialUse, special_mailboxes};
 pub use structure::Structure;
 pub use text::Text;
 pub use token::Data;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{config, ready};
 use jackfield_imap::RequestError;
-use jackfield_imap::codec::{Data, Depth, MailboxName, Resource, Rights, RightsChange};
+use jackfield_imap::codec::{Data, Depth, MailboxName, Resource, Rights, RightsChange, SpecialUse};
 
 #[tokio::test(start_paused = true)]
 async fn quotas_rights_and_metadata_are_told() {
@@ -47,6 +47,29 @@ async fn quotas_rights_and_metadata_are_told() {
     let told = told.await.expect("no panic").expect("some");
     let value = told.entries[0].1.as_ref().and_then(Data::text);
     assert_eq!(*value.expect("a value"), "a b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn mailboxes_for_something_are_found_by_what_is_said_or_by_name() {
+    let greeting = "* PREAUTH [CAPABILITY IMAP4rev1 LIST-EXTENDED SPECIAL-USE] hello\r\n";
+    let (world, mut server) = ready(config(), greeting).await;
+    let special = world.ask(|client| async move { client.special_mailboxes().await });
+    server
+        .hears("A1 LIST \"\" \"*\" RETURN (SPECIAL-USE)")
+        .await;
+    server
+        .say("* LIST (\\sent) \"/\" x\r\n* LIST () \"/\" Entw&APw-rfe\r\nA1 OK done\r\n")
+        .await;
+    let special = special.await.expect("no panic").expect("some");
+    let shown: Vec<_> = special
+        .iter()
+        .map(|it| (it.special_use, it.mailbox.name.to_string(), it.is_guess))
+        .collect();
+    let expected = [
+        (SpecialUse::Sent, "x".to_owned(), false),
+        (SpecialUse::Drafts, "Entwürfe".to_owned(), true),
+    ];
+    assert_eq!(shown, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 
 use super::handle::Client;
 use crate::codec::{
-    Command, ListQuery, Listed, MailboxName, MailboxStatus, Namespaces, Response, StatusItem,
+    Command, ListQuery, Listed, MailboxName, MailboxStatus, Namespaces, Response, SpecialMailbox,
+    StatusItem, special_mailboxes,
 };
 use crate::error::RequestError;
 
@@ -28,6 +29,32 @@ impl Client {
             }
         }
         Ok((mailboxes, states))
+    }
+
+    /// The mailboxes for drafts, sent mail, trash and so on: as the server says (SPECIAL-USE, RFC 6154),
+    /// and, where it names none, by their names in some twenty languages, marked as a guess.
+    ///
+    /// ```no_run
+    /// # use jackfield_imap::client::Client;
+    /// # use jackfield_imap::codec::SpecialUse;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let special = client.special_mailboxes().await?;
+    /// let sent = special.iter().find(|it| it.special_use == SpecialUse::Sent);
+    /// println!("{:?}", sent.map(|sent| (&sent.mailbox.name, sent.is_guess)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn special_mailboxes(&self) -> Result<Vec<SpecialMailbox>, RequestError> {
+        let mut query = ListQuery::all();
+        query.returns.special_use = true;
+        let (mailboxes, _) = self.list(query).await?;
+        Ok(special_mailboxes(&mailboxes))
     }
 
     /// The state of a mailbox, which had better not be the one that is open.
