@@ -131,6 +131,15 @@ impl Refusal {
         digits.parse().ok().map(Duration::from_millis)
     }
 
+    /// Whether a log-in that was bound to its TLS connection may have been refused for that: servers that
+    /// can't bind it say no more than that it has failed.
+    pub(crate) fn may_be_binding(&self) -> bool {
+        let may_be = self
+            .reason()
+            .is_none_or(|reason| reason == Reason::AuthenticationFailed);
+        may_be && self.retry_after().is_none()
+    }
+
     fn is_temporary(&self) -> bool {
         let reasons = [
             Reason::Unavailable,

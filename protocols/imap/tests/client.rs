@@ -470,6 +470,55 @@ fn tls() -> (TlsConnector, TlsAcceptor) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_a_failure_that_may_be_for_its_binding_gives_it_up() {
+    // What the server says to a log-in that is bound, and whether the next one is not.
+    let refused = "ZT1pbnZhbGlkLXByb29m"; // e=invalid-proof
+    let unmatched = "ZT1jaGFubmVsLWJpbmRpbmdzLWRvbnQtbWF0Y2g="; // e=channel-bindings-dont-match
+    for (challenge, answer, is_given_up) in [
+        (None, "A1 NO [UNAVAILABLE] later", Some(false)),
+        (None, "A1 NO [AUTHENTICATIONFAILED] no", Some(true)),
+        (None, "A1 NO no", Some(true)),
+        (Some(refused), "A1 NO no", None),
+        (Some(unmatched), "A1 NO no", Some(true)),
+    ] {
+        let (connector, acceptor) = tls();
+        let mut config = config();
+        config.session.security = Security::Tls;
+        let mut world = world(config, |here| Tls::new(here, connector)).await;
+        let greeting =
+            "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS] x\r\n";
+        let stream = world.listener.accept().await.expect("a connection");
+        let secured = acceptor.accept(stream).await.expect("secured");
+        let mut server = Server(BufReader::new(secured));
+        server.say(greeting).await;
+        let asked = server.line().await;
+        assert!(
+            asked.starts_with("A1 AUTHENTICATE SCRAM-SHA-256-PLUS "),
+            "{asked}"
+        );
+        if let Some(challenge) = challenge {
+            server.say(&format!("+ {challenge}\r\n")).await;
+            server.hears("*").await;
+        }
+        server.say(&format!("{answer}\r\n")).await;
+        let Some(is_given_up) = is_given_up else {
+            // It is over: it would be no better.
+            let error = world.disconnected().await;
+            assert!(error.is_permanent(), "{error}");
+            assert!(world.connection.await.expect("no panic").is_err());
+            continue;
+        };
+        let stream = world.listener.accept().await.expect("a connection");
+        let secured = acceptor.accept(stream).await.expect("secured");
+        let mut server = Server(BufReader::new(secured));
+        server.say(greeting).await;
+        let asked = server.line().await;
+        let is_bound = asked.contains(" AUTHENTICATE SCRAM-SHA-256-PLUS ");
+        assert_eq!(is_bound, !is_given_up, "{answer}: {asked}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bound_log_in_that_is_cut_is_tried_once_more_without() {
     let (connector, acceptor) = tls();
     let mut config = config();

@@ -35,7 +35,7 @@ pub fn connect<N: TcpConnect>(
         undelivered: VecDeque::new(),
         listeners: 0,
         channel: Channel::plaintext(),
-        is_unbound: false,
+        binding: Binding::Bound,
         has_unbound: false,
     };
     let (actions, events, connection) = jackfield_client::connect(network, imap, config.connection);
@@ -57,10 +57,19 @@ struct Imap {
     /// How many want news.
     listeners: usize,
     channel: Channel,
-    /// Whether a log-in that was bound to its TLS connection has failed: further ones are not.
-    is_unbound: bool,
+    binding: Binding,
     /// Whether that is still to be told.
     has_unbound: bool,
+}
+
+/// Whether log-ins are bound to their TLS connection, where the server offers that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Binding {
+    Bound,
+    /// A bound one has failed, perhaps for that: the next is not bound.
+    Doubted,
+    /// An unbound one has succeeded where a bound one had failed: further ones are not bound.
+    GivenUp,
 }
 
 /// Who asked.
@@ -97,7 +106,7 @@ impl Protocol for Imap {
     fn stream_info(&mut self, _core: &mut Session, info: &StreamInfo) {
         self.channel = Channel::plaintext();
         self.channel.encrypted = info.encrypted;
-        let binding = info.tls_exporter.filter(|_| !self.is_unbound);
+        let binding = info.tls_exporter.filter(|_| self.binding == Binding::Bound);
         self.channel.binding = binding.map(ChannelBinding::tls_exporter);
     }
 
@@ -185,6 +194,9 @@ impl Protocol for Imap {
     ) -> Result<Flow, ConnectionError> {
         match event {
             SessionEvent::Ready(server) => {
+                if self.binding == Binding::Doubted {
+                    self.binding = Binding::GivenUp;
+                }
                 outbox.ready(Arc::from(server));
             }
             SessionEvent::Event(event) => outbox.push(event),
@@ -241,11 +253,15 @@ impl Protocol for Imap {
         };
         // A server may offer to bind a log-in to its TLS connection, and not be able to: Cyrus refuses,
         // and Dovecot cuts it. The next attempt is not bound, and so there is only one.
-        let was_bound = core.is_login_bound() && error.is_some() && !self.is_unbound;
+        let was_bound = core.is_login_bound() && error.is_some() && self.binding == Binding::Bound;
         core.lost(by);
         if was_bound {
-            (self.is_unbound, self.has_unbound) = (true, true);
+            (self.binding, self.has_unbound) = (Binding::Doubted, true);
             return Again::AtOnce;
+        }
+        if let (Binding::Doubted, Some(ConnectionError::Session(_))) = (self.binding, error) {
+            // It was no better without.
+            self.binding = Binding::Bound;
         }
         if let Some(ConnectionError::Session(
             SessionError::LoginRefused(refusal) | SessionError::Bye(refusal),

@@ -94,6 +94,10 @@ impl Session {
                 .extend_from_slice(base64::encode(answer).as_bytes()),
             // The server says no to that, and the session ends with what it was.
             Err(error) => {
+                if !error.may_be_binding() {
+                    // Without its binding it would be no better.
+                    self.exchange = None;
+                }
                 self.sasl_error = Some(error);
                 self.out.push(b'*');
             }
@@ -113,11 +117,13 @@ impl Session {
             Stage::Capabilities => return self.log_in(now),
             Stage::Login if !is_ok => {
                 if let Some(error) = self.sasl_error.take() {
-                    // Without this binding it would be no better.
-                    self.exchange = None;
                     return Err(SessionError::Sasl(error));
                 }
-                return Err(SessionError::LoginRefused(Box::new(Refusal::of(status))));
+                let refusal = Refusal::of(status);
+                if !refusal.may_be_binding() {
+                    self.exchange = None;
+                }
+                return Err(SessionError::LoginRefused(Box::new(refusal)));
             }
             Stage::Login => {
                 if let Some(mut exchange) = self.exchange.take() {

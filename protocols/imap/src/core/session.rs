@@ -347,7 +347,8 @@ impl Session {
         self.pump(now);
     }
 
-    /// Whether a log-in is under way that is bound to its TLS connection.
+    /// Whether a log-in is under way, or has just failed, that was bound to its TLS connection and might
+    /// have gone better without: the server refuses it for no other reason, or says nothing.
     pub fn is_login_bound(&self) -> bool {
         let is_bound = |exchange: &Exchange| exchange.mechanism().is_bound();
         self.exchange.as_ref().is_some_and(is_bound)
