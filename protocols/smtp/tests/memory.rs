@@ -178,7 +178,6 @@ async fn a_message_of_any_size_takes_little() {
         let sent = client.send_from(envelope, Source(size), Some(size)).await;
         assert!(sent.expect("taken").is_complete());
         let above = (MOST.load(Ordering::Relaxed) - idle) as u64;
-        println!("{capability}: {} KiB above idle", above / 1024);
         assert!(above < MIB, "{capability}: {above} bytes");
 
         client.close().await;
