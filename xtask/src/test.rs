@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 
 use crate::fuzz;
 use crate::needs::{
-    self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, INSPIRCD, IP, LIBCOAP,
-    MOSQUITTO, NGIRCD, NODE_SERVERS, Need, POSTFIX,
+    self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, EXIM, EXIM_SID, INSPIRCD,
+    IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, POSTFIX, POSTFIX_SID,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root, target_folder};
@@ -70,6 +70,10 @@ const STAGES: &[Stage] = &[
             CYRUS,
             DOVECOT_24,
             COURIER,
+            EXIM,
+            EXIM_SID,
+            OPENSMTPD,
+            POSTFIX_SID,
             NODE_SERVERS,
             Need::PythonPackages,
         ],

@@ -1,4 +1,5 @@
-//! Postfix 3.7: everything that SMTP has but logins, and a way to end a message that it should not have.
+//! Postfix, of two Debian suites: 3.7 has everything that SMTP has but logins, and a way to end a message that
+//! it should not have; 3.11 or later has REQUIRETLS.
 //! Beside it, `smtp-sink`: a server that takes anything, in LMTP too.
 
 use std::fs;
@@ -12,8 +13,10 @@ use crate::certs::Certificate;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
-/// The name that it was unpacked by.
+/// The names that they were unpacked by.
 const NAME: &str = "postfix";
+/// The newer one; it may be [missing](unpacked::is_missing).
+pub const NEWER: &str = "postfix-sid";
 const START: Duration = Duration::from_secs(30);
 /// Its user, and its group for queued messages.
 const USER: u32 = 2001;
@@ -60,14 +63,22 @@ impl Postfix {
     /// # Errors
     /// When it isn't unpacked or doesn't get ready; the text shows what it wrote.
     pub async fn start(certificate: &Certificate) -> io::Result<Self> {
-        process::with_retries(|| Self::start_once(certificate)).await
+        process::with_retries(|| Self::start_once(NAME, certificate)).await
     }
 
-    async fn start_once(certificate: &Certificate) -> io::Result<Self> {
-        let folder = Folder::new(NAME)?;
+    /// The same of the newer one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_newer(certificate: &Certificate) -> io::Result<Self> {
+        process::with_retries(|| Self::start_once(NEWER, certificate)).await
+    }
+
+    async fn start_once(name: &str, certificate: &Certificate) -> io::Result<Self> {
+        let folder = Folder::new(name)?;
         let (at, inside) = (folder.path(), folder.inside());
         let [plain] = process::free_addresses()?;
-        write_users(&unpacked::root(NAME)?)?;
+        write_users(&unpacked::root(name)?)?;
         make_folders(at)?;
         fs::write(
             at.join("etc/chain.pem"),
@@ -110,7 +121,7 @@ impl Postfix {
             at.join("etc/master.cf"),
             format!("{plain} inet n - n - - smtpd\n{SERVICES}"),
         )?;
-        let mut command = unpacked::command(NAME, "/usr/lib/postfix/sbin/master")?;
+        let mut command = unpacked::command(name, "/usr/lib/postfix/sbin/master")?;
         command.args(["-d", "-c", &format!("{inside}/etc")]);
         let process = Process::start(command)?;
         process.wait_for_port(plain, START).await?;
