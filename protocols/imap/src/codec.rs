@@ -39,8 +39,8 @@ pub use capability::Capabilities;
 pub use code::{Code, Reason};
 pub use command::{
     AppendData, AppendMessage, CatenatePart, ChangedSince, Command, Extension, FlagChange, Item,
-    ListQuery, ListReturns, MessageUrl, QResync, SearchReturn, Secret, SortBy, SortOrder,
-    StatusItem, Threading, Window,
+    ListQuery, ListReturns, MessageUrl, Notify, NotifyEvent, NotifyMailboxes, QResync,
+    SearchReturn, Secret, SortBy, SortOrder, StatusItem, Threading, Window,
 };
 pub use data::{Attribute, Esearch, Listed, MailboxStatus, Namespace, Namespaces, Partial, Thread};
 pub use date::{Date, DateTime};

@@ -7,8 +7,9 @@ mod server;
 use crate::codec::server::{Asked, Request, RequestFrame, RequestFramer};
 use crate::codec::{
     AppendMessage, CatenatePart, Command, Dialect, EntryName, Flag, Frame, Framer, Limit, Limits,
-    Literals, MailboxName, MessageUrl, Messages, Query, Resource, Response, ResponseParser, Rights,
-    RightsChange, SearchReturn, Secret, SequenceSet, SortBy, SortOrder, Text, Threading,
+    Literals, MailboxName, MessageUrl, Messages, Notify, NotifyEvent, NotifyMailboxes, Query,
+    Resource, Response, ResponseParser, Rights, RightsChange, SearchReturn, Secret, SequenceSet,
+    SortBy, SortOrder, Text, Threading,
 };
 
 pub use play::session;
@@ -117,6 +118,16 @@ pub fn command(data: &[u8]) {
     };
     let texts_of_urls;
     let (command, texts) = match choice & 7 {
+        3 if choice & 0x80 != 0 => {
+            let (Some(one), Some(two)) = (mailbox(one), mailbox(two)) else {
+                return;
+            };
+            let notify = Notify::new().watch(
+                NotifyMailboxes::Mailboxes(vec![one, two]),
+                [NotifyEvent::MessageNew(Vec::new())],
+            );
+            (Command::Notify(notify), Vec::new())
+        }
         1 if choice & 0x80 != 0 => {
             let query = Query::new().subject(one).among(Messages::Saved).body(two);
             let returns = vec![SearchReturn::Count, SearchReturn::Save];
@@ -255,6 +266,7 @@ fn is_read_as_meant(command: &Command, dialect: Dialect, mut bytes: &[u8]) {
             | Command::Replace { .. }
             | Command::SetAcl(..)
             | Command::SetQuota(..)
+            | Command::Notify(_)
     ) {
         return;
     }

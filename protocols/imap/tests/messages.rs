@@ -3,8 +3,9 @@
 use jackfield_imap::codec::{
     AppendMessage, CatenatePart, ChangedSince, Command, Date, DateTime, Depth, Dialect, EntryName,
     Extension, Flag, FlagChange, Frame, Framer, Item, Limits, ListQuery, Literals, MailboxName,
-    MessageUrl, Messages, QResync, Query, Resource, Response, ResponseParser, Rights, RightsChange,
-    SearchReturn, Secret, Section, SequenceSet, SortBy, SortOrder, Threading, Window,
+    MessageUrl, Messages, Notify, NotifyEvent, NotifyMailboxes, QResync, Query, Resource, Response,
+    ResponseParser, Rights, RightsChange, SearchReturn, Secret, Section, SequenceSet, SortBy,
+    SortOrder, Threading, Window,
 };
 use jackfield_play::text;
 
@@ -343,6 +344,38 @@ fn quotas_rights_and_metadata_are_written() {
     ] {
         name.parse::<EntryName>().expect_err(name);
     }
+}
+
+#[test]
+fn what_to_tell_of_is_written() {
+    let name = |text: &str| text.parse::<MailboxName>().expect("a name");
+    let items = vec![
+        Item::Uid,
+        Item::body(Section::fields(["Subject"]).expect("a field")),
+    ];
+    let notify = Notify::new()
+        .watch(
+            NotifyMailboxes::Selected,
+            [
+                NotifyEvent::MessageNew(items),
+                NotifyEvent::MessageExpunge,
+                NotifyEvent::FlagChange,
+            ],
+        )
+        .watch(
+            NotifyMailboxes::Subtree(vec![name("Lists/ü"), name("a b")]),
+            [NotifyEvent::MailboxName, NotifyEvent::SubscriptionChange],
+        )
+        .watch(NotifyMailboxes::Personal, [])
+        .with_status();
+    let expected = "A1 NOTIFY SET STATUS \
+        (SELECTED (MessageNew (UID BODY.PEEK[HEADER.FIELDS (Subject)]) MessageExpunge FlagChange)) \
+        (SUBTREE (Lists/&APw- \"a b\") (MailboxName SubscriptionChange)) \
+        (PERSONAL NONE)";
+    let shown = written(&Command::Notify(notify), Dialect::default());
+    assert_eq!(shown, expected);
+    let none = written(&Command::Notify(Notify::new()), Dialect::default());
+    assert_eq!(none, "A1 NOTIFY NONE");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use jackfield_imap::EndedBy;
 use jackfield_imap::codec::{
     AppendMessage, CatenatePart, ChangedSince, Command, Date, Depth, EntryName, Extension, Fetch,
-    FlagChange, Item, ListQuery, MessageUrl, Messages, QResync, Query, Response, RightsChange,
-    SearchReturn, Section, SequenceSet, SortBy, SortOrder, StatusItem, Threading, Window,
+    FlagChange, Item, ListQuery, MessageUrl, Messages, Notify, NotifyEvent, NotifyMailboxes,
+    QResync, Query, Response, RightsChange, SearchReturn, Section, SequenceSet, SortBy, SortOrder,
+    StatusItem, Threading, Window,
 };
 use jackfield_imap::core::{
     Channel, Config, Credentials, RequestId, Security, Session, SessionEvent,
@@ -159,6 +160,21 @@ impl Protocol for Imap {
                     mailbox: words[0].parse().ok(),
                     entries: vec![(entry(words[1]), Some(value))],
                 }
+            }
+            "notify" => {
+                let messages = [
+                    NotifyEvent::MessageNew(Vec::new()),
+                    NotifyEvent::MessageExpunge,
+                ];
+                let notify = Notify::new();
+                Command::Notify(match words[0] {
+                    "none" => notify,
+                    names => {
+                        let names = names.split('+').map(|it| it.parse().expect("a name"));
+                        let others = NotifyMailboxes::Mailboxes(names.collect());
+                        notify.watch(others, messages).with_status()
+                    }
+                })
             }
             "noop" => Command::Noop,
             "namespace" => Command::Namespace,

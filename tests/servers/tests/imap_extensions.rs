@@ -6,10 +6,10 @@ use jackfield_imap::client::{
 };
 use jackfield_imap::codec::{
     AppendMessage, CatenatePart, Code, Data, Depth, EntryName, Flag, Item, MailboxName, MessageUrl,
-    Messages, Query, Resource, Rights, RightsChange, SearchReturn, Section, SequenceSet, SortBy,
-    SortOrder, Thread, Threading, Window,
+    Messages, Notify, NotifyEvent, NotifyMailboxes, Query, Resource, Rights, RightsChange,
+    SearchReturn, Section, SequenceSet, SortBy, SortOrder, Thread, Threading, Window,
 };
-use jackfield_imap::core::Credentials;
+use jackfield_imap::core::{Credentials, Event};
 use jackfield_server_tests::{LONG, NAMES, trusting};
 use jackfield_socket::time;
 use jackfield_testing::certs::Authority;
@@ -19,7 +19,8 @@ use tokio::io::AsyncReadExt;
 struct Mail {
     client: Client,
     events: Events,
-    _server: Dovecot,
+    server: Dovecot,
+    authority: Authority,
 }
 
 /// A user's mail, and a server of its own.
@@ -43,7 +44,8 @@ async fn mail() -> Mail {
     Mail {
         client,
         events,
-        _server: server,
+        server,
+        authority,
     }
 }
 
@@ -233,4 +235,52 @@ async fn several_messages_are_appended_and_one_is_put_together() {
     assert_eq!(client.search(Query::new()).await, Ok(vec![1, 2, 4]));
     client.close().await;
     while mail.events.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn what_happens_elsewhere_is_told() {
+    let mut mail = mail().await;
+    let client = mail.client.clone();
+    let notes: MailboxName = "Notes".parse().expect("a name");
+    client.create(notes.clone()).await.expect("made");
+    client.select(MailboxName::inbox()).await.expect("open");
+    let messages = [
+        NotifyEvent::MessageNew(Vec::new()),
+        NotifyEvent::MessageExpunge,
+    ];
+    let others = NotifyMailboxes::Mailboxes(vec![notes.clone()]);
+    let notify = Notify::new()
+        .watch(NotifyMailboxes::SelectedDelayed, messages.clone())
+        .watch(others, messages);
+    client.notify(notify).await.expect("it will tell");
+
+    // Somebody else puts a message there.
+    let credentials = Credentials::password("ada", PASSWORD).expect("credentials");
+    let network = trusting(&mail.authority);
+    let config = ClientConfig::new(credentials);
+    let (other, _events, connection) = client::connect(network, mail.server.tls().into(), config);
+    tokio::spawn(connection);
+    let append = Append::to(notes.clone());
+    other
+        .append(append, "Subject: x\r\n\r\n")
+        .await
+        .expect("appended");
+    let told = async {
+        loop {
+            let event = mail.events.next().await.expect("it goes on");
+            if let ClientEvent::Event(Event::MailboxStatus(status)) = event
+                && status.name == notes
+                && status.messages == Some(1)
+            {
+                break;
+            }
+        }
+    };
+    time::timeout(LONG, told).await.expect("it comes in time");
+    client
+        .notify(Notify::new())
+        .await
+        .expect("it tells no more");
+    client.close().await;
+    other.close().await;
 }

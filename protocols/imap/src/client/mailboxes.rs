@@ -2,8 +2,8 @@
 
 use super::handle::Client;
 use crate::codec::{
-    Command, ListQuery, Listed, MailboxName, MailboxStatus, Namespaces, Response, SpecialMailbox,
-    StatusItem, special_mailboxes,
+    Command, ListQuery, Listed, MailboxName, MailboxStatus, Namespaces, Notify, Response,
+    SpecialMailbox, StatusItem, special_mailboxes,
 };
 use crate::error::RequestError;
 
@@ -98,6 +98,36 @@ impl Client {
             _ => None,
         });
         Ok(found.unwrap_or_default())
+    }
+
+    /// Asks the server to tell of these events in these mailboxes as they happen, in the place of what was
+    /// asked for before (RFC 5465), also on the connections to come. What happens elsewhere than in the
+    /// mailbox that is open comes as [`Event::MailboxStatus`](crate::core::Event::MailboxStatus) and
+    /// [`Event::Listed`](crate::core::Event::Listed); where it becomes too much for the server,
+    /// [`Event::NotificationOverflow`](crate::core::Event::NotificationOverflow) tells so. With nothing to
+    /// watch, the server tells of nothing without being asked, not even of the mailbox that is open.
+    ///
+    /// ```no_run
+    /// # use jackfield_imap::client::Client;
+    /// # use jackfield_imap::codec::{Notify, NotifyEvent, NotifyMailboxes};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let messages = [NotifyEvent::MessageNew(Vec::new()), NotifyEvent::MessageExpunge];
+    /// let notify = Notify::new()
+    ///     .watch(NotifyMailboxes::SelectedDelayed, messages.clone())
+    ///     .watch(NotifyMailboxes::Personal, messages);
+    /// client.notify(notify).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::Unsupported`], without NOTIFY; a refusal with
+    /// [`Code::BadEvent`](crate::codec::Code::BadEvent), where the server can't tell of some events.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn notify(&self, notify: Notify) -> Result<(), RequestError> {
+        self.request(Command::Notify(notify)).await.map(drop)
     }
 
     /// Makes a mailbox.

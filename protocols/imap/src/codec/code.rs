@@ -86,6 +86,9 @@ pub enum Code {
     Referral(Text),
     /// What stood in the way of metadata (RFC 5464).
     Metadata(MetadataCode),
+    /// The server can't tell of some events that it was asked to tell of; those that it can (NOTIFY,
+    /// RFC 5465).
+    BadEvent(Vec<Text>),
     /// What a message was to be put together of, and is not there (CATENATE, RFC 4469).
     BadUrl(Text),
     /// A name alone, which says why something was not done: `AUTHENTICATIONFAILED`, `NOPERM`,
@@ -243,6 +246,7 @@ impl Code {
                 };
                 (i, Self::Metadata(code))
             }
+            b"BADEVENT" => both(list(i, astring)?, Self::BadEvent),
             b"BADURL" if matches!(i.first(), Some(b'"' | b'{')) => both(astring(i)?, Self::BadUrl),
             // Dovecot leaves out the quotes.
             b"BADURL" => {

@@ -3,6 +3,7 @@
 mod append;
 mod item;
 mod list;
+mod notify;
 mod search;
 mod select;
 mod write;
@@ -23,6 +24,7 @@ use super::set::{Messages, SequenceSet};
 pub use append::{AppendData, AppendMessage, CatenatePart, MessageUrl};
 pub use item::Item;
 pub use list::{ListQuery, ListReturns, StatusItem};
+pub use notify::{Notify, NotifyEvent, NotifyMailboxes};
 pub use search::{SearchReturn, SortBy, SortOrder, Threading, Window};
 pub use select::{ChangedSince, QResync};
 
@@ -147,6 +149,8 @@ pub enum Command {
         /// The message that comes.
         message: AppendMessage,
     },
+    /// Tell of these events in these mailboxes as they happen (RFC 5465).
+    Notify(Notify),
     /// Tell news as they happen (RFC 2177).
     Idle,
     /// Expunge, and open no mailbox any more.

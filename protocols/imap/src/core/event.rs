@@ -62,6 +62,9 @@ pub enum Event {
     MailboxStatus(MailboxStatus),
     /// Something has changed that is kept about a mailbox or the server (RFC 5464).
     Metadata(Metadata),
+    /// The server no longer tells of what it was asked to tell of (NOTIFY, RFC 5465): there was too much
+    /// of it (section 5.8), or it refused it on a new connection. It can be asked again.
+    NotificationOverflow,
     /// A new connection stands, and the mailbox is open again that was open. Its UIDs are the same
     /// only if its UIDVALIDITY is.
     Reselected(Box<Selected>),

@@ -6,7 +6,7 @@ use super::config::Config;
 use super::event::{Event, SessionEvent};
 use super::pending::{Pending, Purpose, tag_number};
 use super::session::{Session, Stage, bye};
-use crate::codec::{Code, Command, Response, Status, StatusKind, Text};
+use crate::codec::{Code, Command, Reason, Response, Status, StatusKind, Text};
 use crate::error::{Refusal, RequestError, SessionError};
 
 impl Session {
@@ -88,6 +88,9 @@ impl Session {
                     self.remembered = Some((mailbox.name.clone(), mailbox.read_only));
                 }
             }
+            Command::Notify(notify) if is_ok => {
+                self.notify = Some(notify.clone()).filter(|notify| !notify.is_none());
+            }
             Command::Select { .. } => (self.mailbox, self.remembered) = (None, None),
             Command::Close | Command::Unselect if is_ok => {
                 (self.mailbox, self.remembered) = (None, None);
@@ -133,6 +136,10 @@ impl Session {
         if let Some(Code::UidValidity(_)) = status.code {
             self.is_opening();
         }
+        if let Some(Code::Reason(Reason::NotificationOverflow)) = status.code {
+            self.notifies_no_more();
+            return Ok(());
+        }
         self.alert(&status);
         self.code(status.code.clone());
         let is_alert = matches!(status.code, Some(Code::Alert));
@@ -150,6 +157,12 @@ impl Session {
             self.tell(SessionEvent::Event(Event::Notice(status)));
         }
         Ok(())
+    }
+
+    /// The server has ended NOTIFY by itself, or does not take it again.
+    pub(super) fn notifies_no_more(&mut self) {
+        self.notify = None;
+        self.tell(SessionEvent::Event(Event::NotificationOverflow));
     }
 
     fn alert(&mut self, status: &Status) {

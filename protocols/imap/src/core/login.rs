@@ -132,6 +132,7 @@ impl Session {
                 }
                 self.code(status.code);
             }
+            Stage::Notify if !is_ok => self.notifies_no_more(),
             Stage::Reselect => {
                 if let Command::Select { .. } = command {
                     self.reselected(is_ok, status);
@@ -172,6 +173,12 @@ impl Session {
         let extensions = self.extensions();
         if self.stage < Stage::Enable && has("ENABLE") && !extensions.is_empty() {
             return self.step(now, Stage::Enable, Command::Enable(extensions));
+        }
+        if self.stage < Stage::Notify
+            && has("NOTIFY")
+            && let Some(notify) = self.notify.clone()
+        {
+            return self.step(now, Stage::Notify, Command::Notify(notify));
         }
         #[cfg(feature = "compress")]
         if self.stage < Stage::Compress && self.config.compress && has("COMPRESS=DEFLATE") {

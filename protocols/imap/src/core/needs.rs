@@ -71,6 +71,7 @@ fn missing(command: &Command, server: &Server) -> Option<&'static str> {
             many.or_else(|| needs("CATENATE").filter(|_| is_put_together))
         }
         Command::Replace { .. } => needs("REPLACE"),
+        Command::Notify(_) => needs("NOTIFY"),
         Command::GetQuota(_) | Command::GetQuotaRoot(_) | Command::SetQuota(..) => needs("QUOTA"),
         Command::GetAcl(_)
         | Command::SetAcl(..)

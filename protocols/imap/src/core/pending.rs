@@ -262,6 +262,7 @@ fn stands_alone(command: &Command) -> bool {
             | Command::Enable(_)
             | Command::Capability
             | Command::Idle
+            | Command::Notify(_)
     ) || changes_the_wire(command)
 }
 

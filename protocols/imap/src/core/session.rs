@@ -17,7 +17,7 @@ use super::needs::denied;
 use super::outgoing::Sending;
 use super::pending::{Pending, Purpose};
 use crate::codec::{
-    Capabilities, Command, Dialect, Framer, MailboxName, ResponseParser, Section, Status,
+    Capabilities, Command, Dialect, Framer, MailboxName, Notify, ResponseParser, Section, Status,
 };
 use crate::error::{EndedBy, RequestError, SessionError};
 
@@ -60,6 +60,8 @@ pub struct Session {
     pub(super) mailbox: Option<Selected>,
     /// The one to open again with the next connection.
     pub(super) remembered: Option<(MailboxName, bool)>,
+    /// What to tell of is said again with the next connection.
+    pub(super) notify: Option<Notify>,
     /// Who reads the literal that is coming.
     reader: Option<RequestId>,
     pub(super) idle: Idle,
@@ -86,6 +88,7 @@ pub(super) enum Stage {
     CapabilitiesAgain,
     Id,
     Enable,
+    Notify,
     #[cfg(feature = "compress")]
     Compress,
     Reselect,
@@ -139,6 +142,7 @@ impl Session {
             last_tag: 0,
             mailbox: None,
             remembered: None,
+            notify: None,
             reader: None,
             idle: Idle::default(),
             unread_by: None,

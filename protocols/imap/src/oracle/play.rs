@@ -10,7 +10,8 @@ use jackfield_socket::time::{self, Instant};
 
 use crate::codec::{
     AppendMessage, CatenatePart, Command, Depth, FlagChange, Item, ListQuery, MailboxName,
-    MessageUrl, Messages, Query, SearchReturn, Section, SequenceSet, SortBy, StatusItem, Threading,
+    MessageUrl, Messages, Notify, NotifyMailboxes, Query, SearchReturn, Section, SequenceSet,
+    SortBy, StatusItem, Threading,
 };
 use crate::core::{Config, RequestId, Session, SessionEvent};
 use crate::error::EndedBy;
@@ -64,7 +65,7 @@ struct Play {
 }
 
 const SAID: &[&str] = &[
-    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MULTIAPPEND CATENATE REPLACE QUOTA ACL METADATA MOVE UIDPLUS] ready\r\n",
+    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MULTIAPPEND CATENATE REPLACE QUOTA ACL METADATA NOTIFY MOVE UIDPLUS] ready\r\n",
     "* OK ready\r\n",
     "* PREAUTH hello\r\n",
     "+ \r\n",
@@ -73,6 +74,7 @@ const SAID: &[&str] = &[
     "* 1 EXPUNGE\r\n",
     "* SEARCH 1 2 3\r\n",
     "* SORT 3 1\r\n",
+    "* OK [NOTIFICATIONOVERFLOW] x\r\n",
     "* QUOTA \"\" (STORAGE 1 2)\r\n",
     "* MYRIGHTS INBOX lr\r\n",
     "* METADATA \"\" (/shared/a b)\r\n",
@@ -127,6 +129,7 @@ fn about(what: u8) -> Command {
     match what >> 1 & 3 {
         0 => Command::GetQuotaRoot(inbox),
         1 => Command::MyRights(inbox),
+        2 => Command::Notify(Notify::new().watch(NotifyMailboxes::Personal, [])),
         _ => Command::GetMetadata {
             mailbox: None,
             entries: Vec::new(),

@@ -36,6 +36,7 @@ impl Command {
             Self::Compress => out.raw(b"COMPRESS DEFLATE"),
             Self::Logout => out.raw(b"LOGOUT"),
             Self::Namespace => out.raw(b"NAMESPACE"),
+            Self::Notify(notify) => notify.write(out),
             Self::Idle => out.raw(b"IDLE"),
             Self::Close => out.raw(b"CLOSE"),
             Self::Unselect => out.raw(b"UNSELECT"),
