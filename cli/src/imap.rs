@@ -45,39 +45,34 @@ pub(crate) async fn run(
     let mut connection = pin!(connection);
     let mut is_ended = false;
     let worked = leave.unless_asked(async {
-        let error = tokio::select! {
-            biased;
-            outcome = work(command, &client) => match outcome {
-                Ok(()) => return Ok(()),
-                Err(Stopped::Failure(failure)) => return Err(failure),
-                Err(Stopped::Request { step, error }) if !is_lost(&error) => {
-                    return Err(not_done(step, &error));
-                }
-                // Why there is no connection says more.
-                Err(Stopped::Request { step, error }) => {
-                    match leave::farewell(&mut connection).await {
-                        Some(Err(error)) => error,
-                        ended => {
-                            is_ended = ended.is_some();
-                            return Err(not_done(step, &error));
-                        }
-                    }
-                }
-            },
-            // It does not try again: what is wrong now is what is to be told.
-            ended = &mut connection => {
-                if let Err(error) = ended {
-                    error
-                } else {
-                    is_ended = true;
-                    let closed = Error::new(ErrorKind::Closed, "the client has ended");
-                    return Err(Failure::new(format!("talking to {}", server.endpoint), closed));
-                }
-            },
-            () = server.listen(&mut events) => std::future::pending().await,
+        let mut work = pin!(work(command, &client));
+        let mut listen = pin!(server.listen(&mut events));
+        let mut is_heard = false;
+        let (outcome, ended) = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut work => break (outcome, None),
+                // What was asked for has its outcome by then.
+                ended = &mut connection => break (work.await, Some(ended)),
+                () = &mut listen, if !is_heard => is_heard = true,
+            }
         };
-        is_ended = true;
-        Err(server.failure(&error))
+        let ended = match (&outcome, ended) {
+            // Why there is no connection says more.
+            (Err(Stopped::Request { error, .. }), None) if is_lost(error) => {
+                leave::farewell(&mut connection).await
+            }
+            (_, ended) => ended,
+        };
+        is_ended = ended.is_some();
+        match (outcome, ended) {
+            (Err(Stopped::Request { error, .. }), Some(Err(why))) if is_lost(&error) => {
+                Err(server.failure(&why))
+            }
+            (Err(Stopped::Request { step, error }), _) => Err(not_done(step, &error)),
+            (Err(Stopped::Failure(failure)), _) => Err(failure),
+            (Ok(()), _) => Ok(()),
+        }
     });
     let worked = worked.await;
     drop(events);

@@ -287,3 +287,17 @@ async fn it_logs_out_when_nobody_reads() {
     assert_eq!(outcome.code, Some(141), "{}", outcome.errors);
     while heard.recv().await.expect("it takes leave") != "LOGOUT" {}
 }
+
+#[tokio::test]
+async fn a_server_that_says_no_and_hangs_up_is_told_by_what_it_said() {
+    // Several times: what is seen first is a matter of chance.
+    for _ in 0..5 {
+        let (at, _) = server(GREETING, |_, command| match command.split(' ').next() {
+            Some("EXAMINE") => "TAG NO [NOPERM] not for you\r\n* BYE\r\n".into(),
+            _ => usual(command),
+        })
+        .await;
+        let expected = ["jackfield: opening INBOX: refused: not for you"];
+        fails(imap("search", at, &[]), 6, &expected).await;
+    }
+}

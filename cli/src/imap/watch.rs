@@ -175,6 +175,8 @@ impl Watch<'_> {
     fn hear(&mut self, event: &ClientEvent, news: &mut News) -> Result<(), Stopped> {
         match event {
             ClientEvent::Status(Status::Disconnected { error, retry_in }) => match retry_in {
+                // A log-in that was bound to TLS is tried without at once.
+                Some(delay) if delay.is_zero() => {}
                 Some(delay) if self.stood => tell(format_args!(
                     "jackfield: {error}; trying again in {} s",
                     delay.as_secs()
