@@ -13,6 +13,7 @@ use jackfield_tls::Pin;
 use crate::coap::args::CoapCommand;
 use crate::imap::args::ImapCommand;
 use crate::mqtt::args::MqttCommand;
+use crate::smtp::args::SmtpCommand;
 
 /// Speaks to TCP, UDP and TLS servers, and IRC, MQTT, CoAP and mail with those that know it: on the
 /// system's own sockets or, with --relay, through a relay.
@@ -33,6 +34,8 @@ Exit codes:
     5  the certificate was not accepted, or what was spoken is not TLS
     6  it is forbidden: by the relay's policy, the system's rights, or the server's login
     7  the connection was cut
+    8  a message was taken for some of its recipients, and not for others
+    9  whether a message was taken is not known: sent again, it may arrive twice
   129  its terminal was closed (SIGHUP), and it said good-bye
   130  Ctrl-C (SIGINT), and it said good-bye
   141  whatever read its output has ended, and it said good-bye
@@ -55,6 +58,9 @@ pub(crate) enum Command {
     /// Reads a mailbox: lists, searches, fetches, watches, appends, and copies it to a Maildir
     #[command(subcommand)]
     Imap(Box<ImapCommand>),
+    /// Sends mail, and says what became of it for each recipient
+    #[command(subcommand)]
+    Smtp(Box<SmtpCommand>),
     /// Writes what a shell needs to complete these commands; docs/cli.md says where it goes
     Completions {
         /// The shell

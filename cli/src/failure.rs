@@ -23,6 +23,8 @@ pub(crate) enum Failure {
         error: Arc<Error>,
         /// What may help.
         hint: Option<String>,
+        /// The exit code, where the kind of the error has none of its own.
+        code: Option<u8>,
     },
     /// A signal asked for it.
     Signal(Signal),
@@ -37,14 +39,26 @@ impl Failure {
 
     /// A step that failed with an error that others have too.
     pub(crate) fn shared(step: impl Into<String>, error: Arc<Error>) -> Self {
-        let (step, hint) = (step.into(), None);
-        Self::Step { step, error, hint }
+        Self::Step {
+            step: step.into(),
+            error,
+            hint: None,
+            code: None,
+        }
     }
 
     /// The same, with what whoever reads it may try.
     pub(crate) fn with_hint(mut self, text: Option<impl Into<String>>) -> Self {
         if let Self::Step { hint, .. } = &mut self {
             *hint = text.map(Into::into);
+        }
+        self
+    }
+
+    /// The same, which ends the program with this code.
+    pub(crate) fn with_code(mut self, exit_code: u8) -> Self {
+        if let Self::Step { code, .. } = &mut self {
+            *code = Some(exit_code);
         }
         self
     }
@@ -90,7 +104,10 @@ impl Failure {
 
     /// The step, the error, its causes, and what may help, a line each; nothing where no step failed.
     fn lines(&self) -> Vec<String> {
-        let Self::Step { step, error, hint } = self else {
+        let Self::Step {
+            step, error, hint, ..
+        } = self
+        else {
             return Vec::new();
         };
         let mut lines = vec![format!("jackfield: {step}: {error}")];
@@ -109,6 +126,9 @@ impl Failure {
         match self {
             Self::Signal(signal) => 128 + *signal as u8,
             Self::NobodyReads => 128 + SIGPIPE,
+            Self::Step {
+                code: Some(code), ..
+            } => *code,
             Self::Step { error, .. } => match error.kind() {
                 ErrorKind::InvalidInput | ErrorKind::Unsupported => 2,
                 ErrorKind::HostNotFound => 3,

@@ -23,6 +23,7 @@ mod output;
 mod pump;
 mod secret;
 mod secure;
+mod smtp;
 mod starttls;
 mod udp;
 
@@ -60,6 +61,7 @@ async fn run(args: Args, leave: Leave) -> Result<(), Failure> {
         Command::Mqtt(mqtt) => mqtt.backend(),
         Command::Coap(coap) => coap.backend(),
         Command::Imap(imap) => imap.backend(),
+        Command::Smtp(smtp) => smtp.backend(),
         Command::Completions { shell } => {
             return leave.unless_asked(manual::completions(*shell)).await;
         }
@@ -77,6 +79,7 @@ async fn run(args: Args, leave: Leave) -> Result<(), Failure> {
         Command::Mqtt(mqtt) => mqtt::run(mqtt, &backend.network, &leave).await,
         Command::Coap(coap) => coap::run(coap, &backend.network, &leave).await,
         Command::Imap(imap) => imap::run(imap, &backend.network, &leave).await,
+        Command::Smtp(smtp) => smtp::run(smtp, &backend.network, &leave).await,
         // They need no network.
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     };

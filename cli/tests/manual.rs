@@ -31,6 +31,7 @@ async fn a_page_for_each_command() {
         "mqtt-sub",
         "coap-observe",
         "imap-fetch",
+        "smtp-send",
     ] {
         let page = page(&format!("jackfield-{name}.1"));
         assert!(page.starts_with(".ie"), "{page}");

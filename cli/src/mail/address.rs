@@ -71,7 +71,6 @@ impl Address {
     }
 
     /// That of a server that takes mail.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn smtp(text: &str) -> Result<Self> {
         let address = Self::parse(text, &[Scheme::Smtps, Scheme::Smtp, Scheme::Lmtp])?;
         if address.mailbox.is_some() {

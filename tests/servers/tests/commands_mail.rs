@@ -12,9 +12,11 @@ use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_sasl::Credentials;
 use jackfield_server_tests::{NAMES, trusting};
 use jackfield_socket::{Endpoint, Host};
+use jackfield_testing::aiosmtpd::Aiosmtpd;
 use jackfield_testing::certs::Authority;
 use jackfield_testing::command_line::jackfield;
 use jackfield_testing::dovecot::{Dovecot, PASSWORD};
+use jackfield_testing::postfix::{self, Postfix};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
@@ -247,4 +249,143 @@ async fn mailboxes_are_reached_through_a_relay() {
     assert_eq!(output(through("append", &[]), one.as_bytes()).await, "1\n");
     let fetched = output(through("fetch", &["1"]), b"").await;
     assert_eq!(fetched, one.replace('\n', "\r\n"));
+}
+
+/// `jackfield smtp VERB ADDRESS ARGS`.
+async fn smtp(verb: &str, address: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(jackfield().await.expect("the binary"));
+    command.args(["smtp", verb, address]).args(args);
+    command
+}
+
+#[tokio::test]
+async fn mail_is_sent_through_aiosmtpd() {
+    let authority = Authority::new();
+    let server = Aiosmtpd::start(&authority.server(&NAMES)).await;
+    let server = server.expect("the server");
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).expect("written");
+    let trust = ["--ca", ca.to_str().expect("text")];
+    let smtps = format!("smtps://ada@localhost:{}", server.tls().port());
+    let smtp_tls = format!("smtp://ada@localhost:{}", server.plain().port());
+
+    for address in [&smtps, &smtp_tls] {
+        let mut verify = smtp("verify", address, &trust).await;
+        verify.env("JACKFIELD_PASSWORD", "correct horse");
+        let told = output(verify, b"").await;
+        assert!(told.contains("can\tSIZE 1000000\n"), "{told}");
+        assert!(!told.contains("login\tnone"), "{told}");
+    }
+    let mut wrong = smtp("verify", &smtps, &trust).await;
+    wrong.env("JACKFIELD_PASSWORD", "wrong");
+    let wrong = end(wrong, b"").await;
+    let errors = String::from_utf8_lossy(&wrong.stderr);
+    assert_eq!(wrong.status.code(), Some(6), "{errors}");
+    assert!(
+        errors.starts_with("jackfield: logging in to localhost:"),
+        "{errors}"
+    );
+    let mut strange = smtp(
+        "verify",
+        &smtps,
+        &["--pin", &format!("certificate:{}", "00".repeat(32))],
+    )
+    .await;
+    strange.env("JACKFIELD_PASSWORD", "correct horse");
+    let strange = end(strange, b"").await;
+    let errors = String::from_utf8_lossy(&strange.stderr);
+    assert_eq!(strange.status.code(), Some(5), "{errors}");
+    assert!(
+        errors.starts_with("jackfield: securing the stream to localhost:"),
+        "{errors}"
+    );
+
+    // A file that is larger than what is read at once, and a message that is made.
+    let big = format!("{}{}", message("big"), ".dots\n".repeat(50_000));
+    let file = folder.path().join("big.eml");
+    std::fs::write(&file, &big).expect("written");
+    let file = file.to_str().expect("text");
+    let to = ["--to", "grace@example.com", "--to", "nobody@example.com"];
+    let mut send = smtp("send", &smtps, &[&trust[..], &[file], &to].concat()).await;
+    send.env("JACKFIELD_PASSWORD", "correct horse");
+    let sent = end(send, b"").await;
+    assert_eq!(sent.status.code(), Some(8), "{sent:?}");
+    let told = String::from_utf8_lossy(&sent.stdout);
+    let told: Vec<&str> = told.lines().collect();
+    assert!(
+        told[0].starts_with("grace@example.com\taccepted\t250"),
+        "{told:?}"
+    );
+    assert!(
+        told[1].starts_with("nobody@example.com\trefused\t5"),
+        "{told:?}"
+    );
+    let made = ["--from", "ada@example.org", "--to", "grace@example.com"];
+    let made = [&trust[..], &made, &["--subject", "grüße", "--attach", file]].concat();
+    let mut send = smtp("send", &smtp_tls, &made).await;
+    send.env("JACKFIELD_PASSWORD", "correct horse");
+    output(send, b"hello\n").await;
+    let messages = server.messages(2).await.expect("both");
+    let came: Vec<String> = messages
+        .iter()
+        .map(|it| String::from_utf8_lossy(it).replace("\r\n", "\n"))
+        .collect();
+    assert!(
+        came.iter().any(|it| it.ends_with(&big)),
+        "the file is another"
+    );
+    assert!(
+        came.iter()
+            .any(|it| it.contains("filename=\"big.eml\"") || it.contains("filename=big.eml")),
+        "no attachment"
+    );
+}
+
+#[tokio::test]
+async fn mail_is_sent_through_postfix() {
+    let authority = Authority::new();
+    let server = Postfix::start(&authority.server(&NAMES)).await;
+    let server = server.expect("the server");
+    let address = format!("smtp://localhost:{}", server.plain().port());
+    let ca = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(ca.path(), authority.pem()).expect("written");
+    let trust = ["--ca", ca.path().to_str().expect("text")];
+    let told = output(smtp("verify", &address, &trust).await, b"").await;
+    assert!(
+        told.contains("login\tnone\n") && told.contains("can\tPIPELINING\n"),
+        "{told}"
+    );
+
+    let mail = "From: ada@example.org\nTo: grace@example.com\nBcc: alan@example.com\n\
+                Subject: both\n\nhello\n";
+    let told = output(smtp("send", &address, &trust).await, mail.as_bytes()).await;
+    assert_eq!(
+        told.matches("\taccepted\t250 2.0.0 Ok: ").count(),
+        2,
+        "{told}"
+    );
+    for user in ["grace", "alan"] {
+        let came = server.messages(user, 1).await.expect("it arrives");
+        let came = String::from_utf8_lossy(&came[0]);
+        assert!(
+            came.contains("Subject: both") && !came.contains("Bcc"),
+            "{came}"
+        );
+    }
+    // It passes nothing on.
+    let relayed = ["--to", "eve@example.net"];
+    let send = smtp("send", &address, &[&trust[..], &relayed].concat()).await;
+    let refused = end(send, mail.as_bytes()).await;
+    assert_eq!(refused.status.code(), Some(6), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stdout);
+    assert!(
+        told.starts_with("eve@example.net\trefused\t554 5.7.1"),
+        "{told}"
+    );
+
+    let (_sink, at) = postfix::lmtp_sink().await.expect("the server");
+    let send = smtp("send", &format!("lmtp://{at}"), &[]).await;
+    let told = output(send, mail.as_bytes()).await;
+    assert_eq!(told.matches("\taccepted\t").count(), 2, "{told}");
 }
