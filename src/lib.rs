@@ -21,6 +21,7 @@
 //! | `imap` | `imap` | an IMAP client |
 //! | `smtp` | `smtp` | an SMTP client |
 //! | `mail` | `mail` | messages to show and to send, and the servers of an address |
+//! | `mail-server` | `mail_server` | a small mail server, for tests and demos |
 //! | `coap-server` | `coap::server` | a small CoAP server, for tests, demos and simulated devices |
 //!
 //! Each protocol, and the relay, has an example that runs: `cargo run --example irc`.
@@ -43,6 +44,9 @@ pub use jackfield_irc as irc;
 #[cfg(feature = "mail")]
 #[doc(inline)]
 pub use jackfield_mail as mail;
+#[cfg(feature = "mail-server")]
+#[doc(inline)]
+pub use jackfield_mail_server as mail_server;
 #[cfg(feature = "mqtt")]
 #[doc(inline)]
 pub use jackfield_mqtt as mqtt;

@@ -52,6 +52,15 @@ fn smtp() {
 }
 
 #[test]
+fn mail_server() {
+    let told = run("mail-server", &[]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("IMAP at 127.0.0.1:"), "{told}");
+    assert!(lines[1].starts_with("submission at 127.0.0.1:"), "{told}");
+    assert_eq!(lines[2], "ada@jackfield.example, password lovelace");
+}
+
+#[test]
 fn relay() {
     assert_eq!(run("relay", &[]), "good morning, ada\n");
 }

@@ -22,7 +22,8 @@ pub(super) enum Ring {
     Foundation,
     /// A protocol: its codec, core and client.
     Protocol,
-    /// What stands around protocols and has no session of its own; it knows no backend either.
+    /// What stands around protocols and is none: messages, and a server of several. It knows no
+    /// backend either.
     Around,
     /// A backend of the socket API.
     Backend,
@@ -41,7 +42,7 @@ impl Ring {
     pub(super) fn of(folder: &str) -> Self {
         let parts: Vec<&str> = folder.split('/').collect();
         match parts[..] {
-            ["protocols", "mail"] => Self::Around,
+            ["protocols", "mail" | "mail-server"] => Self::Around,
             // The second proves what a protocol needs, and is held to the same rules.
             ["protocols", ..] | ["tests", "finger"] => Self::Protocol,
             ["socket-api", "backends", ..] => Self::Backend,
@@ -270,6 +271,7 @@ mod tests {
             ("protocols/gopher", Ring::Protocol),
             ("tests/finger", Ring::Protocol),
             ("protocols/mail", Ring::Around),
+            ("protocols/mail-server", Ring::Around),
             ("socket-api/backends/pigeon", Ring::Backend),
             ("socket-api/serial", Ring::Foundation),
             ("relayd", Ring::RelayServer),

@@ -65,7 +65,7 @@ impl Date {
         let mut parts = text.split('-');
         let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
         let is_month = |known: &&str| known.eq_ignore_ascii_case(month);
-        let month = MONTHS.iter().position(|known| is_month(known))? + 1;
+        let month = MONTHS.iter().position(is_month)? + 1;
         let day = day.trim_start().parse().ok()?;
         let is_all = parts.next().is_none();
         let date = Self::new(year.parse().ok()?, month as u8, day).ok()?;

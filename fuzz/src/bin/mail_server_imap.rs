@@ -1,0 +1,8 @@
+//! The embedded mail server keeps its promises over IMAP, whatever its clients send.
+
+#![no_main]
+
+use jackfield_mail_server::oracle;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|script: &[u8]| oracle::imap(script));
