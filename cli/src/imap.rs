@@ -4,8 +4,11 @@ mod append;
 pub(crate) mod args;
 mod criteria;
 mod fetch;
+mod file;
 mod list;
+mod maildir;
 mod search;
+mod sync;
 mod watch;
 
 use std::pin::pin;
@@ -45,7 +48,7 @@ pub(crate) async fn run(
     let mut connection = pin!(connection);
     let mut is_ended = false;
     let worked = leave.unless_asked(async {
-        let mut work = pin!(work(command, &client));
+        let mut work = pin!(work(command, &server, &client));
         let mut listen = pin!(server.listen(&mut events));
         let mut is_heard = false;
         let (outcome, ended) = loop {
@@ -82,12 +85,13 @@ pub(crate) async fn run(
     worked
 }
 
-async fn work(command: &ImapCommand, client: &Client) -> Result<(), Stopped> {
+async fn work(command: &ImapCommand, server: &Server, client: &Client) -> Result<(), Stopped> {
     match command {
         ImapCommand::List(args) => list::run(args, client).await,
         ImapCommand::Search(args) => search::run(args, client).await,
         ImapCommand::Fetch(args) => fetch::run(args, client).await,
         ImapCommand::Append(args) => append::run(args, client).await,
+        ImapCommand::Sync(args) => sync::run(args, server, client).await,
         // It goes on over several connections.
         ImapCommand::Watch(_) => Ok(()),
     }
@@ -138,6 +142,11 @@ impl Server {
             dial,
             config,
         })
+    }
+
+    /// Whom one is logged in as; nothing where the certificate says it.
+    fn user(&self) -> &str {
+        self.config.session.credentials.username()
     }
 
     fn connect(&self) -> (Client, Events, Connection) {

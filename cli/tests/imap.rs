@@ -4,14 +4,18 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 
-use common::{Running, command, listener, run, start};
+use common::{PATIENCE, Running, command, listener, run, start};
 use jackfield_socket::TcpListener as _;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 const GREETING: &str = "* OK [CAPABILITY IMAP4rev1] ready\r\n";
 const OK: &str = "TAG OK done\r\n";
@@ -76,6 +80,12 @@ fn imap(verb: &str, at: SocketAddr, args: &[&str]) -> Command {
     let mut command = command(&all);
     command.env("JACKFIELD_PASSWORD", "correct horse");
     command
+}
+
+/// Waits until the server has heard this.
+async fn hears(heard: &mut mpsc::UnboundedReceiver<String>, said: &str) {
+    let hears = async { while heard.recv().await.expect("it goes on") != said {} };
+    timeout(PATIENCE, hears).await.expect("it is not said");
 }
 
 async fn fails(command: Command, code: i32, expected: &[&str]) {
@@ -177,6 +187,7 @@ async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         &["fetch", &address, "0"],
         &["fetch", &address, "1", "--part", "0"],
         &["append", &address, "--flag", "a b"],
+        &["sync", &address],
     ] {
         let outcome = run(&[&["imap"], args].concat(), b"").await;
         assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.errors);
@@ -269,7 +280,7 @@ async fn a_signal_has_it_log_out() {
     .await;
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let watching = watching(at, &[]).await;
-        while heard.recv().await.expect("it goes on") != "IDLE" {}
+        hears(&mut heard, "IDLE").await;
         watching.signal(signal);
         let outcome = watching.end().await;
         assert_eq!(outcome.code, Some(code), "{}", outcome.errors);
@@ -285,7 +296,7 @@ async fn it_logs_out_when_nobody_reads() {
     watching.close_output();
     let outcome = watching.end().await;
     assert_eq!(outcome.code, Some(141), "{}", outcome.errors);
-    while heard.recv().await.expect("it takes leave") != "LOGOUT" {}
+    hears(&mut heard, "LOGOUT").await;
 }
 
 #[tokio::test]
@@ -300,4 +311,77 @@ async fn a_server_that_says_no_and_hangs_up_is_told_by_what_it_said() {
         let expected = ["jackfield: opening INBOX: refused: not for you"];
         fails(imap("search", at, &[]), 6, &expected).await;
     }
+}
+
+/// The files of a Maildir, and what is in them.
+fn copied(folder: &Path) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for part in ["new", "cur", "tmp"] {
+        for entry in std::fs::read_dir(folder.join(part)).expect(part) {
+            let path = entry.expect("a file").path();
+            let text = std::fs::read_to_string(&path).expect("text");
+            let name = path.strip_prefix(folder).expect("below").to_str();
+            files.insert(name.expect("text").to_owned(), text);
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn a_copy_that_is_cut_goes_on_where_it_was() {
+    // In the first connection the second message does not come to its end.
+    let (at, mut heard) = server(GREETING, |connection, command| {
+        let text = |uid: u32, text: &str| {
+            format!("* {uid} FETCH (UID {uid} BODY[] {{{}}}\r\n{text})\r\n{OK}", text.len())
+        };
+        let message = "Subject: a\r\n\r\ntext\r\n";
+        match command {
+            "UID FETCH 1:* (UID FLAGS INTERNALDATE)" => format!(
+                "* 1 FETCH (UID 1 FLAGS (\\Seen \\Flagged $x) INTERNALDATE \"29-Nov-2026 05:00:00 +0000\")\r\n\
+                 * 2 FETCH (UID 2 FLAGS () INTERNALDATE \"29-Nov-2026 05:00:00 +0000\")\r\n\
+                 * 3 FETCH (UID 3 FLAGS () INTERNALDATE \"29-Nov-2026 05:00:00 +0000\")\r\n{OK}"
+            ),
+            "UID FETCH 2 (UID BODY.PEEK[])" if connection == 1 => {
+                "* 2 FETCH (UID 2 BODY[] {99}\r\nSubject: b".into()
+            }
+            "UID FETCH 1 (UID BODY.PEEK[])" => text(1, message),
+            "UID FETCH 2 (UID BODY.PEEK[])" => text(2, message),
+            // It has gone meanwhile.
+            "UID FETCH 3 (UID BODY.PEEK[])" => OK.into(),
+            _ => usual(command),
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("mail");
+    let path = copy.to_str().expect("text");
+    let cut = start(imap("sync", at, &[path, "-v"]));
+    hears(&mut heard, "UID FETCH 2 (UID BODY.PEEK[])").await;
+    cut.signal(Signal::INT);
+    let outcome = cut.end().await;
+    assert_eq!(outcome.code, Some(130), "{}", outcome.errors);
+    let first = (
+        "cur/7.1.jackfield:2,FS".to_owned(),
+        "Subject: a\n\ntext\n".to_owned(),
+    );
+    assert_eq!(copied(&copy), BTreeMap::from([first.clone()]));
+    let time = std::fs::metadata(copy.join(&first.0)).and_then(|it| it.modified());
+    let time = time
+        .expect("a time")
+        .duration_since(UNIX_EPOCH)
+        .expect("a time");
+    assert_eq!(time.as_secs(), 1_795_928_400);
+
+    while heard.try_recv().is_ok() {}
+    let outcome = start(imap("sync", at, &[path, "-v"])).finish(b"").await;
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+    let said = "jackfield: 1 new, 0 with other flags, 0 gone";
+    assert_eq!(outcome.errors.lines().last(), Some(said));
+    let second = ("new/7.2.jackfield".to_owned(), first.1.clone());
+    assert_eq!(copied(&copy), BTreeMap::from([first, second]));
+    let asked: Vec<String> = std::iter::from_fn(|| heard.try_recv().ok()).collect();
+    assert!(
+        !asked.contains(&"UID FETCH 1 (UID BODY.PEEK[])".to_owned()),
+        "{asked:?}"
+    );
 }

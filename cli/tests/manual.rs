@@ -31,6 +31,7 @@ async fn a_page_for_each_command() {
         "mqtt-sub",
         "coap-observe",
         "imap-fetch",
+        "imap-sync",
         "smtp-send",
     ] {
         let page = page(&format!("jackfield-{name}.1"));

@@ -5,12 +5,13 @@ mod common;
 
 use std::net::SocketAddr;
 
-use common::{command, listener, run, start};
+use common::{PATIENCE, command, listener, run, start};
 use jackfield_socket::TcpListener as _;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 const MESSAGE: &str = "From: Ada <ada@example.org>\nTo: grace@example.com\nCc: \"A\" <alan@example.net>\n\
                        Bcc: eve@example.org\nSubject: hello\n\nGood morning.\n";
@@ -346,7 +347,8 @@ async fn a_signal_stops_a_message_in_its_middle() {
     let (at, mut heard) = server(GREETING, usual).await;
     let mut sending = start(smtp("send", at, &["--to", "grace@example.com"]));
     sending.give(MESSAGE.as_bytes()).await;
-    while heard.recv().await.expect("it goes on") != "DATA" {}
+    let hears = async { while heard.recv().await.expect("it goes on") != "DATA" {} };
+    timeout(PATIENCE, hears).await.expect("it is not said");
     sending.signal(Signal::INT);
     let outcome = sending.end().await;
     assert_eq!(outcome.code, Some(130), "{}", outcome.errors);

@@ -26,6 +26,9 @@ pub(crate) enum ImapCommand {
     /// Writes a line for each thing that happens in a mailbox: "new UID", "gone UID", or "flags UID"
     /// and the flags
     Watch(WatchArgs),
+    /// Brings a Maildir up to date with a mailbox, which stays as it is: what the server has is there
+    /// then, and nothing else of it. Stopped, it goes on where it was
+    Sync(SyncArgs),
 }
 
 /// Which mailbox, and how to get there.
@@ -108,6 +111,14 @@ pub(crate) struct WatchArgs {
     pub(crate) duration: Option<Duration>,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SyncArgs {
+    #[command(flatten)]
+    pub(crate) mailbox: MailboxArgs,
+    /// The Maildir, which is made where it is missing; it is a copy of this mailbox and of no other
+    pub(crate) directory: PathBuf,
+}
+
 fn part(text: &str) -> Result<Section, String> {
     let numbers: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
     let section = numbers.ok().and_then(|numbers| Section::part(numbers).ok());
@@ -123,6 +134,7 @@ impl ImapCommand {
             Self::Fetch(args) => args.mailbox.server(),
             Self::Append(args) => args.mailbox.server(),
             Self::Watch(args) => args.mailbox.server(),
+            Self::Sync(args) => args.mailbox.server(),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The commands for mail against servers that others wrote.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use jackfield_imap::client;
+use jackfield_imap::client::{self, Client};
 use jackfield_imap::codec::{Flag, FlagChange, MailboxName, Messages, SequenceSet};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
@@ -68,6 +68,17 @@ impl Mailboxes {
         }
         command.args(args).env("JACKFIELD_PASSWORD", PASSWORD);
         command
+    }
+
+    /// A client of our own, which changes things.
+    fn client(&self) -> Client {
+        let credentials = Credentials::password("ada", PASSWORD).expect("credentials");
+        let name = Host::Name("localhost".parse().expect("a name"));
+        let server = Endpoint::new(name, self.server.tls().port());
+        let network = trusting(&self.authority);
+        let (client, _, connection) = client::connect(network, server, credentials);
+        tokio::spawn(connection);
+        client
     }
 
     async fn run(&self, verb: &str, mailbox: &str, args: &[&str]) -> String {
@@ -194,14 +205,7 @@ async fn what_happens_in_a_mailbox_is_told() {
     output(ada.command("append", "", &[]), message("two").as_bytes()).await;
     assert_eq!(tells().await, "new 2");
     // A client that changes something.
-    let credentials = Credentials::password("ada", PASSWORD).expect("credentials");
-    let server = Endpoint::new(
-        Host::Name("localhost".parse().expect("a name")),
-        ada.server.tls().port(),
-    );
-    let network = trusting(&ada.authority);
-    let (client, _, connection) = client::connect(network, server, credentials);
-    tokio::spawn(connection);
+    let client = ada.client();
     client.select(MailboxName::inbox()).await.expect("open");
     let first = Messages::Uids(SequenceSet::of([1]).expect("a set"));
     let seen = FlagChange::Add(vec![Flag::Seen]);
@@ -249,6 +253,95 @@ async fn mailboxes_are_reached_through_a_relay() {
     assert_eq!(output(through("append", &[]), one.as_bytes()).await, "1\n");
     let fetched = output(through("fetch", &["1"]), b"").await;
     assert_eq!(fetched, one.replace('\n', "\r\n"));
+}
+
+/// The names of the files in a Maildir, from their UIDs on.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for part in ["new", "cur", "tmp"] {
+        for entry in std::fs::read_dir(folder.join(part)).expect(part) {
+            let name = entry.expect("a file").file_name();
+            let name = name.into_string().expect("text");
+            let (_, rest) = name.split_once('.').expect("a validity");
+            names.push(format!("{part}/{rest}"));
+        }
+    }
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_maildir_follows_its_mailbox() {
+    let ada = Mailboxes::start().await;
+    for subject in ["one", "two", "three"] {
+        output(
+            ada.command("append", "Sent", &[]),
+            message(subject).as_bytes(),
+        )
+        .await;
+    }
+    let copy = ada.path("copy");
+    let path = copy.to_str().expect("text").to_owned();
+    let sync = async || {
+        let done = end(ada.command("sync", "Sent", &[&path, "-v"]), b"").await;
+        assert!(done.status.success(), "{done:?}");
+        let said = String::from_utf8(done.stderr).expect("text");
+        said.lines().last().expect("it tells").to_owned()
+    };
+    assert_eq!(sync().await, "jackfield: 3 new, 0 with other flags, 0 gone");
+    let new = ["new/1.jackfield", "new/2.jackfield", "new/3.jackfield"];
+    assert_eq!(names(&copy), new);
+    let first = std::fs::read_dir(copy.join("new")).expect("files");
+    let mut texts: Vec<String> = first
+        .map(|it| std::fs::read_to_string(it.expect("a file").path()).expect("text"))
+        .collect();
+    texts.sort();
+    let mut sent = ["one", "two", "three"].map(message);
+    sent.sort();
+    assert_eq!(texts, sent);
+    assert_eq!(sync().await, "jackfield: 0 new, 0 with other flags, 0 gone");
+
+    let client = ada.client();
+    let name: MailboxName = "Sent".parse().expect("a name");
+    client.select(name.clone()).await.expect("open");
+    let one = |uid| Messages::Uids(SequenceSet::of([uid]).expect("a set"));
+    let seen = FlagChange::Add(vec![Flag::Seen, Flag::Flagged]);
+    client.store(one(1), seen).await.expect("done");
+    let deleted = FlagChange::Add(vec![Flag::Deleted]);
+    client.store(one(2), deleted).await.expect("done");
+    client.expunge().await.expect("done");
+    output(
+        ada.command("append", "Sent", &[]),
+        message("four").as_bytes(),
+    )
+    .await;
+    std::fs::write(copy.join("cur").join("0.stranger"), "").expect("written");
+    assert_eq!(sync().await, "jackfield: 1 new, 1 with other flags, 1 gone");
+    let now = [
+        "cur/1.jackfield:2,FS",
+        "cur/stranger",
+        "new/3.jackfield",
+        "new/4.jackfield",
+    ];
+    assert_eq!(names(&copy), now);
+
+    // It is the copy of this mailbox, and of no other.
+    let other = end(ada.command("sync", "", &[&path]), b"").await;
+    assert_eq!(other.status.code(), Some(2), "{other:?}");
+    assert_eq!(names(&copy), now);
+
+    // The same name, and all UIDs are others.
+    client.select(MailboxName::inbox()).await.expect("open");
+    client.delete(name.clone()).await.expect("done");
+    client.create(name).await.expect("done");
+    client.close().await;
+    output(
+        ada.command("append", "Sent", &[]),
+        message("five").as_bytes(),
+    )
+    .await;
+    assert_eq!(sync().await, "jackfield: 1 new, 0 with other flags, 3 gone");
+    assert_eq!(names(&copy), ["cur/stranger", "new/1.jackfield"]);
 }
 
 /// `jackfield smtp VERB ADDRESS ARGS`.
