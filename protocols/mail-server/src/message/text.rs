@@ -10,9 +10,16 @@ fn is_in(text: &str, wanted: &str) -> bool {
     text.to_lowercase().contains(wanted)
 }
 
+/// Reads each field as a text, with its encoded words decoded. What is said of all others counts only
+/// where something is said of one.
+fn as_text() -> MessageParser {
+    let parser = MessageParser::new().default_header_text();
+    parser.header_text(HeaderName::From)
+}
+
 /// Whether a field of this name has this in it, which is in lower case; an empty text is in any.
 pub(crate) fn field(raw: &[u8], part: &Part, name: &str, wanted: &str) -> bool {
-    let parser = MessageParser::new().default_header_text();
+    let parser = as_text();
     let Some(message) = parser.parse_headers(part.header(raw)) else {
         return false;
     };
@@ -29,7 +36,7 @@ pub(crate) fn contains(raw: &[u8], part: &Part, wanted: &str, with_headers: bool
     if with_headers {
         let header = part.header(raw);
         let is_raw = is_in(&String::from_utf8_lossy(header), wanted);
-        let parser = MessageParser::new().default_header_text();
+        let parser = as_text();
         let is_decoded = || {
             let message = parser.parse_headers(header)?;
             let mut headers = message.parts.first()?.headers.iter();
@@ -70,5 +77,32 @@ pub(crate) fn sent(raw: &[u8], part: &Part) -> Option<Date> {
     match &first(&headers, &HeaderName::Date)?.value {
         HeaderValue::DateTime(date) => Date::new(date.year, date.month, date.day).ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_searched_as_people_read_them() {
+        let raw = "From: =?UTF-8?Q?J=C3=B6?= <jo@example.org>\r\nTo: a@b,\r\n c@d\r\nX-Empty:\r\n\
+            Subject: =?UTF-8?Q?gr=C3=BC=C3=9Fe?=\r\n\r\n=C3=BC\r\n";
+        let part = Part::of(raw.as_bytes());
+        for (name, wanted, expected) in [
+            ("From", "jö", true),
+            ("from", "jo@example", true),
+            ("To", "c@d", true),
+            ("Subject", "grüße", true),
+            ("Subject", "jö", false),
+            ("X-Empty", "", true),
+            ("Cc", "", false),
+        ] {
+            let found = field(raw.as_bytes(), &part, name, wanted);
+            assert_eq!(found, expected, "{name} {wanted}");
+        }
+        assert!(contains(raw.as_bytes(), &part, "grüße", true));
+        assert!(!contains(raw.as_bytes(), &part, "grüße", false));
+        assert!(contains(raw.as_bytes(), &part, "=c3=bc", false));
     }
 }
