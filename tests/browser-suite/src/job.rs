@@ -109,6 +109,13 @@ pub enum Task {
         /// Who sees to it that there is somebody.
         by: SocketAddr,
     },
+    /// Plays the [scenario of a mail app](crate::mail), over TLS.
+    Mail {
+        /// Where IMAP is.
+        imap: SocketAddr,
+        /// Where submission is.
+        submission: SocketAddr,
+    },
     /// Sends one line after the other, each of which must come back before the next.
     PingPong {
         /// Who sends them back.

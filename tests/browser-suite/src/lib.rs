@@ -6,6 +6,7 @@
 //! [pattern](pattern::Pattern) that both sides know.
 
 pub mod job;
+pub mod mail;
 pub mod pattern;
 
 #[cfg(wasm_browser)]

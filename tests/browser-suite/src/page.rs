@@ -209,6 +209,9 @@ async fn perform(job: &Job, outcome: &mut Outcome) -> Result<()> {
             }
             Ok(())
         }
+        Task::Mail { imap, submission } => crate::mail::play(secured(job)?, imap, submission)
+            .await
+            .map_err(|failure| Error::new(ErrorKind::Other, failure)),
         Task::PingPong { with, count, bytes } => {
             let mut stream = connect(job, with).await?;
             let ping = Pattern::new().take(bytes);
@@ -249,15 +252,19 @@ fn network(job: &Job) -> Result<AnyNetwork> {
 }
 
 async fn connect(job: &Job, to: std::net::SocketAddr) -> Result<AnyStream> {
-    let network = network(job)?;
     let options = TcpOptions::default();
-    let Some(root) = &job.tls_root else {
-        return network.connect(&to.into(), &options).await;
-    };
-    let config = TlsConfig::new().with_roots(Certificates::from_pem(root.as_bytes())?);
-    let network = Tls::new(network, TlsConnector::new(config)?);
-    let stream = network.connect(&to.into(), &options).await?;
+    if job.tls_root.is_none() {
+        return network(job)?.connect(&to.into(), &options).await;
+    }
+    let stream = secured(job)?.connect(&to.into(), &options).await?;
     Ok(AnyStream::new(stream))
+}
+
+/// The job's network with TLS on top, which trusts the job's root.
+fn secured(job: &Job) -> Result<Tls<AnyNetwork>> {
+    let root = job.tls_root.as_deref().unwrap_or_default();
+    let config = TlsConfig::new().with_roots(Certificates::from_pem(root.as_bytes())?);
+    Ok(Tls::new(network(job)?, TlsConnector::new(config)?))
 }
 
 async fn send(
