@@ -90,6 +90,7 @@ struct Readme;
     feature = "imap",
     feature = "irc",
     feature = "mail",
+    feature = "mail-server",
     feature = "mqtt",
     feature = "native",
     feature = "relay",
