@@ -347,6 +347,7 @@ impl Message {
             return Vec::new();
         };
         let text = String::from_utf8_lossy(value);
+        let is_id = |word: &str| word.contains('@') && !word.contains(char::is_control);
         let bare = |id: &str| {
             id.chars()
                 .filter(|c| !c.is_whitespace())
@@ -360,7 +361,7 @@ impl Message {
             .take(MAX_IDS)
             .collect();
         if ids.is_empty() && !text.contains('<') {
-            let words = text.split_whitespace().filter(|word| word.contains('@'));
+            let words = text.split_whitespace().filter(|word| is_id(word));
             ids.extend(words.map(str::to_owned).take(MAX_IDS));
         }
         ids
