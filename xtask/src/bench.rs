@@ -40,7 +40,7 @@ const NEEDS: &[Need] = &[
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only this (socket, irc, mqtt, coap, page, relay, or a part as mqtt-codec) and print it, instead of writing the page
+    /// Measure only this (socket, irc, mqtt, coap, imap, page, relay, or a part as mqtt-codec) and print it, instead of writing the page
     only: Option<String>,
     /// Measure this earlier commit too, group by group
     #[arg(long, value_name = "COMMIT")]
