@@ -117,7 +117,9 @@ impl Fetch {
             b"RFC822.SIZE" => into(&mut self.size, number64(behind)?),
             b"BODYSTRUCTURE" => self.structured(behind)?,
             b"BODY" if i.first() != Some(b'[') => self.structured(behind)?,
-            b"BODY" | b"BINARY" => self.section(i, keyword.as_bytes() == b"BINARY")?,
+            b"BODY" | b"BODY.PEEK" => self.section(i, false)?,
+            // pymap answers in the words of the request.
+            b"BINARY" | b"BINARY.PEEK" => self.section(i, true)?,
             b"RFC822" => self.whole(behind, Section::all())?,
             b"RFC822.HEADER" => self.whole(behind, Section::header())?,
             b"RFC822.TEXT" => self.whole(behind, Section::text())?,
@@ -209,7 +211,8 @@ impl Fetch {
         let upper = items.to_ascii_uppercase();
         // Nothing before a section's text has brackets, but for strings that a server may put there:
         // the section is what stands last.
-        let begins = upper.rfind("BODY[").or_else(|| upper.rfind("BINARY["))?;
+        let names = ["BODY[", "BINARY[", "BODY.PEEK[", "BINARY.PEEK["];
+        let begins = names.iter().find_map(|name| upper.rfind(name))?;
         let uid = if is_uid {
             Some(number)
         } else {
