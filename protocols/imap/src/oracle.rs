@@ -115,6 +115,8 @@ pub fn command(data: &[u8]) {
         literals: [Literals::Synchronising, Literals::Minus, Literals::Plus]
             [usize::from(choice >> 4) % 3],
         is_utf8: choice & 8 != 0,
+        names_in_utf7: false,
+        names_charset: false,
     };
     let texts_of_urls;
     let (command, texts) = match choice & 7 {

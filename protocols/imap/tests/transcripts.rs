@@ -67,6 +67,7 @@ impl Protocol for Imap {
             }
             "password-in-the-clear" => config.password_in_the_clear = true,
             "token" => config.credentials = Credentials::token("ada", value).expect("a token"),
+            "names-in-utf7" => config.names_in_utf7 = true,
             "id" => config.id = vec![("name".to_owned(), value.to_owned())],
             "enable" => {
                 config.extensions = match value {

@@ -20,6 +20,19 @@ pub struct Dialect {
     pub literals: Literals,
     /// Whether strings and names may be UTF-8, as after `ENABLE UTF8=ACCEPT` (RFC 6855).
     pub is_utf8: bool,
+    /// Whether names are in modified UTF-7 even so, as
+    /// [`Config::names_in_utf7`](crate::core::Config::names_in_utf7) asks for.
+    pub names_in_utf7: bool,
+    /// Whether SEARCH names its charset even so. RFC 9051 allows that, where RFC 6855 does not; Cyrus
+    /// finds nothing without.
+    pub names_charset: bool,
+}
+
+impl Dialect {
+    /// Whether mailboxes' names are in UTF-8.
+    pub(crate) fn has_utf8_names(self) -> bool {
+        self.is_utf8 && !self.names_in_utf7
+    }
 }
 
 /// How literals go.
@@ -200,7 +213,7 @@ impl<'a> Encoder<'a> {
     }
 
     pub(super) fn mailbox(&mut self, name: &MailboxName) {
-        let wire = name.wire(self.dialect.is_utf8);
+        let wire = name.wire(self.dialect.has_utf8_names());
         self.astring(&wire);
     }
 

@@ -16,6 +16,13 @@ use crate::codec::{Extension, Limits};
 /// # Ok::<(), jackfield_sasl::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    feature = "compress",
+    expect(
+        clippy::struct_excessive_bools,
+        reason = "each is a setting of its own"
+    )
+)]
 #[non_exhaustive]
 pub struct Config {
     /// Who the user is, and what proves it. It is proven by the strongest mechanism that the server
@@ -33,6 +40,9 @@ pub struct Config {
     /// Extensions to use where the server has them. Default: none. IMAP4rev2 is among those that
     /// are used only when asked for: some servers that announce it get it wrong.
     pub extensions: Vec<Extension>,
+    /// Whether mailboxes' names are in modified UTF-7 even after `ENABLE UTF8=ACCEPT`. RFC 6855 wants
+    /// UTF-8 then, and Dovecot 2.4.1 refuses it. Default: no.
+    pub names_in_utf7: bool,
     /// Whether what goes over the connection is compressed where the server can (COMPRESS=DEFLATE,
     /// RFC 4978), once the user is logged in. Over a slow line it is worth much: text and envelopes
     /// are a third to a fifth of their size. It takes some 400 KiB a connection, and time on both
@@ -84,6 +94,7 @@ impl Config {
                 about("version", env!("CARGO_PKG_VERSION")),
             ],
             extensions: Vec::new(),
+            names_in_utf7: false,
             #[cfg(feature = "compress")]
             compress: false,
             icloud_qresync: false,

@@ -186,7 +186,9 @@ impl Session {
             }
             Response::Enabled(enabled) => {
                 self.dialect.is_utf8 |= enabled.has("UTF8=ACCEPT") || enabled.has("IMAP4REV2");
-                self.parser = self.parser.with_utf8(self.dialect.is_utf8);
+                self.dialect.names_charset = !enabled.has("UTF8=ACCEPT");
+                self.dialect.names_in_utf7 = self.config.names_in_utf7;
+                self.parser = self.parser.with_utf8(self.dialect.has_utf8_names());
                 self.server.enabled = enabled;
                 return;
             }

@@ -100,7 +100,7 @@ impl ListQuery {
         }
         out.astring(self.reference.as_bytes());
         out.raw(b" ");
-        let pattern = if out.dialect().is_utf8 {
+        let pattern = if out.dialect().has_utf8_names() {
             self.pattern.clone().into_bytes()
         } else {
             crate::codec::mailbox::encode(&self.pattern)

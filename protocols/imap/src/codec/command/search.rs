@@ -192,7 +192,8 @@ impl Threading {
 pub(super) fn search(out: &mut Encoder<'_>, query: &Query, uids: bool, what: &[SearchReturn]) {
     out.raw(if uids { b"UID SEARCH " } else { b"SEARCH " });
     returns(out, what);
-    if !query.is_ascii() && !out.dialect().is_utf8 {
+    let dialect = out.dialect();
+    if !query.is_ascii() && (!dialect.is_utf8 || dialect.names_charset) {
         out.raw(b"CHARSET UTF-8 ");
     }
     query.encode(out);
