@@ -70,7 +70,7 @@ impl Courier {
         let mut imap = listener(plain, &[])?;
         imap.args(["/usr/lib/courier/courier/imaplogin", "/usr/bin/imapd"]);
         imap.arg(&mail)
-            .env("IMAPDSTARTTLS", "YES")
+            .env("IMAP_STARTTLS", "YES")
             .env("COURIERTLS", "/usr/bin/couriertls")
             .env("TLS_CERTFILE", format!("{inside}/chain.pem"));
         let imap = Process::start(imap)?;
@@ -143,7 +143,7 @@ fn listener(at: SocketAddr, options: &[String]) -> io::Result<Command> {
         .env("IMAP_KEYWORDS", "1")
         .env("IMAP_ACL", "1")
         .env("IMAP_USELOCKS", "1")
-        .env("IMAP_IDLE_TIMEOUT", "60");
+        .env("IMAP_IDLE_TIMEOUT", "1");
     command.args(options).arg(at.port().to_string());
     Ok(command)
 }
@@ -157,6 +157,13 @@ fn write_users(root: &Path) -> io::Result<()> {
     fs::write(
         etc.join("authdaemonrc"),
         format!("authmodulelist=\"authuserdb\"\ndaemons=1\nauthdaemonvar=/{SOCKETS}\n"),
+    )?;
+    // Its part that speaks TLS becomes this user.
+    fs::write(
+        root.join("etc/passwd"),
+        format!(
+            "root:x:0:0::/:/bin/sh\ncourier:x:{NOBODY}:{NOBODY}::/:/bin/false\nnobody:x:{NOBODY}:{NOBODY}::/:/bin/false\n"
+        ),
     )?;
     let users = etc.join("userdb");
     if fs::read_to_string(&users).is_ok_and(|it| it == user) {
