@@ -4,6 +4,7 @@
 //! they are skipped.
 
 pub mod coap;
+pub mod imap;
 pub mod kept;
 pub mod mqtt;
 pub mod scenario;

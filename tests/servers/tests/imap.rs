@@ -1,254 +1,32 @@
-//! The IMAP client against Dovecot, over TLS from the start, and after STARTTLS.
+//! The IMAP client against Dovecot: who is refused, what is large, what comes at once, and what is lost.
 
 use std::time::Duration;
 
-use jackfield_imap::client::{self, Append, Client, ClientConfig, ClientEvent, Events, Status};
-use jackfield_imap::codec::{
-    Attribute, Data, Extension, Flag, FlagChange, Item, ListQuery, MailboxName, Messages, Query,
-    Section, SequenceSet, StatusItem,
-};
-use jackfield_imap::core::{Credentials, Event, Security};
-use jackfield_imap::{EndedBy, Refusal, RequestError, SessionError, starttls};
+use jackfield_imap::client::{self, Append, Client, ClientConfig, ClientEvent, Status};
+use jackfield_imap::codec::{Data, Item, MailboxName, Query, Section};
+use jackfield_imap::core::Credentials;
+use jackfield_imap::{EndedBy, Refusal, RequestError, SessionError};
 use jackfield_native::Native;
-use jackfield_server_tests::{LONG, NAMES, connector, trusting};
-use jackfield_socket::{TcpConnect, time};
+use jackfield_server_tests::imap::{Mail, PASSWORD, all, config, one};
+use jackfield_server_tests::{LONG, NAMES, trusting};
+use jackfield_socket::time;
 use jackfield_testing::certs::Authority;
-use jackfield_testing::dovecot::{Dovecot, PASSWORD};
-use jackfield_tls::{StartTls, TlsConfig};
+use jackfield_testing::dovecot::Dovecot;
 use tokio::io::AsyncReadExt;
 
-const MESSAGE: &str = "From: Ada <ada@example.org>\r\nTo: grace@example.org\r\n\
-    Subject: =?UTF-8?Q?gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <1@example.org>\r\n\
-    Content-Type: multipart/mixed; boundary=q\r\n\r\n\
-    --q\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n\
-    --q\r\nContent-Type: application/octet-stream; name=a.bin\r\n\
-    Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--q--\r\n";
-
-fn config(user: &str, password: &str) -> ClientConfig {
-    ClientConfig::new(Credentials::password(user, password).expect("credentials"))
-}
-
-struct Mail {
-    client: Client,
-    events: Events,
-}
-
-async fn open<N: TcpConnect>(
-    network: N,
-    server: std::net::SocketAddr,
-    config: ClientConfig,
-) -> Mail {
-    let (client, mut events, connection) = client::connect(network, server.into(), config);
-    tokio::spawn(connection);
-    let ready = async {
-        loop {
-            match events.next().await.expect("it goes on") {
-                ClientEvent::Status(Status::Ready(_)) => break,
-                ClientEvent::Status(Status::Disconnected { error, .. }) => panic!("{error}"),
-                _ => {}
-            }
-        }
-    };
-    time::timeout(LONG, ready)
-        .await
-        .expect("it is ready in time");
-    Mail { client, events }
-}
-
-impl Mail {
-    /// Waits for an event.
-    async fn waits_for(&mut self, is_it: impl Fn(&Event) -> bool) -> Event {
-        let search = async {
-            loop {
-                match self.events.next().await.expect("it goes on") {
-                    ClientEvent::Event(event) if is_it(&event) => return event,
-                    _ => {}
-                }
-            }
-        };
-        time::timeout(LONG, search).await.expect("it comes in time")
-    }
-}
-
-fn name(text: &str) -> MailboxName {
-    text.parse().expect("a name")
-}
-
-fn one(uid: u32) -> Messages {
-    Messages::Uids(SequenceSet::of([uid]).expect("a set"))
-}
-
-fn all() -> Messages {
-    Messages::Uids(SequenceSet::everything())
-}
-
-/// Everything that a mailbox is good for.
-async fn life(mut ada: Mail, mut other: Mail) {
-    let client = ada.client.clone();
-    let server = client.server().expect("it is ready");
-    assert!(server.can("UIDPLUS") && server.can("MOVE") && server.can("IDLE"));
-
-    let drafts = name("Entwürfe & mehr");
-    client.create(drafts.clone()).await.expect("made");
-    client.subscribe(drafts.clone()).await.expect("subscribed");
-    let mut query = ListQuery::all();
-    query.returns.special_use = true;
-    query.returns.status = vec![StatusItem::Messages, StatusItem::UidNext];
-    let (mailboxes, states) = client.list(query).await.expect("a list");
-    let named = |wanted: &MailboxName| mailboxes.iter().find(|it| it.name == *wanted);
-    assert!(
-        named(&name("Sent"))
-            .expect("it is there")
-            .is(&Attribute::Sent)
-    );
-    assert_eq!(named(&drafts).expect("it is there").separator, Some('/'));
-    assert_eq!(states.len(), mailboxes.len());
-    let mut subscribed = ListQuery::all();
-    subscribed.subscribed = true;
-    let (subscribed, _) = client.list(subscribed).await.expect("a list");
-    assert!(subscribed.iter().any(|it| it.name == drafts));
-    let namespaces = client.namespaces().await.expect("some");
-    assert_eq!(namespaces.personal[0].separator, Some('/'));
-
-    let inbox = client.select(MailboxName::inbox()).await.expect("open");
-    assert_eq!((inbox.exists, inbox.read_only), (0, false));
-    let validity = inbox.uid_validity.expect("UIDs last");
-
-    // Someone else listens, and hears of it.
-    other
-        .client
-        .select(MailboxName::inbox())
-        .await
-        .expect("open");
-    let idle = other.client.idle();
-    let append = Append::to(MailboxName::inbox()).flag(Flag::Flagged);
-    let appended = client.append(append, MESSAGE).await.expect("appended");
-    let (its_validity, uids) = appended.uid.expect("UIDPLUS");
-    assert_eq!((its_validity, uids.to_string().as_str()), (validity, "1"));
-    other
-        .waits_for(|event| matches!(event, Event::Exists(1)))
-        .await;
-    drop(idle);
-
-    let found = client.search(Query::new().subject("grüße").flagged()).await;
-    assert_eq!(found, Ok(vec![1]));
-    let found = client.search(Query::new().subject("other")).await;
-    assert_eq!(found, Ok(vec![]));
-
-    let items = [
-        Item::Flags,
-        Item::Envelope,
-        Item::Structure,
-        Item::Size,
-        Item::InternalDate,
-        Item::body(Section::part([1]).expect("a part")),
-        Item::body(Section::fields(["Subject"]).expect("a field")),
-    ];
-    let messages = client.fetch(all(), items).await.expect("it runs");
-    let message = messages.all().await.expect("all").remove(0);
-    assert_eq!(message.uid, Some(1));
-    assert!(message.flags.expect("flags").contains(&Flag::Flagged));
-    assert_eq!(message.size, Some(MESSAGE.len() as u64));
-    let envelope = message.envelope.expect("an envelope");
-    assert_eq!(envelope.from[0].name, Some("Ada".into()));
-    assert_eq!(envelope.message_id, Some("<1@example.org>".into()));
-    let structure = message.structure.expect("a structure");
-    assert_eq!(structure.parts.len(), 2);
-    assert_eq!(structure.parts[1].parameter("NAME"), Some(&"a.bin".into()));
-    let text = |at: usize| message.sections[at].data.as_ref().and_then(Data::text);
-    assert_eq!(*text(0).expect("a text"), "hello");
-    assert_eq!(
-        *text(1).expect("a text"),
-        "Subject: =?UTF-8?Q?gr=C3=BC=C3=9Fe?=\r\n\r\n"
-    );
-
-    let mut read = String::new();
-    let mut body = client.read(1, Section::all()).await.expect("a text");
-    body.read_to_string(&mut read).await.expect("whole");
-    assert_eq!(read, MESSAGE);
-    let missing = client.read(99, Section::all()).await;
-    assert_eq!(
-        missing.expect_err("no message"),
-        RequestError::NoSuchMessage
-    );
-
-    let seen = FlagChange::Add(vec![Flag::Seen, "$junk".parse().expect("a flag")]);
-    client.store(one(1), seen).await.expect("stored");
-    let seen = |event: &Event| matches!(event, Event::Fetch(it) if it.flags.iter().flatten().any(|it| *it == Flag::Seen));
-    ada.waits_for(seen).await;
-
-    let copied = client.copy(one(1), drafts.clone()).await.expect("copied");
-    assert_eq!(copied.uids.len(), 1);
-    let moved = client.move_to(one(1), name("Sent")).await.expect("moved");
-    assert!(!moved.is_left_behind);
-    assert_eq!(moved.uids[0].1.to_string(), "1");
-    ada.waits_for(|event| matches!(event, Event::Expunged(1)))
-        .await;
-    let state = client.mailbox_status(name("Sent"), [StatusItem::Messages, StatusItem::Unseen]);
-    let state = state.await.expect("a state");
-    assert_eq!((state.messages, state.unseen), (Some(1), Some(0)));
-
-    client.select(drafts.clone()).await.expect("open");
-    client
-        .store(one(1), FlagChange::Add(vec![Flag::Deleted]))
-        .await
-        .expect("stored");
-    let set = SequenceSet::everything();
-    client.expunge_uids(set).await.expect("expunged");
-    let refused = client
-        .select(name("nowhere"))
-        .await
-        .expect_err("it is not there");
-    assert!(matches!(refused, RequestError::Refused(_)), "{refused}");
-    // Nothing is open any more, and what means messages is not sent.
-    assert_eq!(client.expunge().await, Err(RequestError::NotSelected));
-    client.rename(drafts, name("new")).await.expect("renamed");
-    client.delete(name("new")).await.expect("deleted");
-    client.close().await;
-    while ada.events.next().await.is_some() {}
-}
-
-#[tokio::test]
-async fn a_life_over_tls_with_plain_and_with_scram() {
-    for mechanisms in ["plain", "plain login scram-sha-256"] {
-        let authority = Authority::new();
-        let server = Dovecot::start(&authority.server(&NAMES), mechanisms)
-            .await
-            .expect("Dovecot");
-        let ada = open(trusting(&authority), server.tls(), config("ada", PASSWORD)).await;
-        let other = open(trusting(&authority), server.tls(), config("ada", PASSWORD)).await;
-        life(ada, other).await;
-    }
-}
-
-#[tokio::test]
-async fn a_life_after_starttls() {
-    let authority = Authority::new();
-    let server = Dovecot::start(&authority.server(&NAMES), "plain")
-        .await
-        .expect("Dovecot");
-    let mut mail = Vec::new();
-    for _ in 0..2 {
-        let tls = connector(TlsConfig::new(), &authority);
-        let network = StartTls::new(Native, tls, starttls::opening());
-        let mut config = config("ada", PASSWORD);
-        config.session.security = Security::StartTls;
-        config.session.extensions = vec![Extension::CondStore];
-        mail.push(open(network, server.plain(), config).await);
-    }
-    let (other, ada) = (mail.pop().expect("two"), mail.pop().expect("two"));
-    life(ada, other).await;
+/// A server that lets in by PLAIN.
+async fn dovecot(authority: &Authority) -> Dovecot {
+    let server = Dovecot::start(&authority.server(&NAMES), "plain").await;
+    server.expect("Dovecot")
 }
 
 #[tokio::test]
 async fn who_may_not_come_in_learns_why() {
     let authority = Authority::new();
-    let server = Dovecot::start(&authority.server(&NAMES), "plain")
-        .await
-        .expect("Dovecot");
+    let server = dovecot(&authority).await;
     let network = trusting(&authority);
     let (_client, _events, connection) =
-        client::connect(network, server.tls().into(), config("ada", "wrong"));
+        client::connect(network, server.tls().into(), config("wrong"));
     let error = time::timeout(LONG, connection).await.expect("in time");
     let error = error.expect_err("the password is wrong");
     assert!(error.is_permanent(), "{error}");
@@ -263,7 +41,7 @@ async fn who_may_not_come_in_learns_why() {
 
     // Without TLS nothing is said.
     let (_client, _events, connection) =
-        client::connect(Native, server.plain().into(), config("ada", PASSWORD));
+        client::connect(Native, server.plain().into(), config(PASSWORD));
     let error = connection
         .await
         .expect_err("others can read it")
@@ -274,13 +52,12 @@ async fn who_may_not_come_in_learns_why() {
 #[tokio::test]
 async fn a_large_message_goes_both_ways_in_pieces() {
     let authority = Authority::new();
-    let server = Dovecot::start(&authority.server(&NAMES), "plain")
-        .await
-        .expect("Dovecot");
+    let server = dovecot(&authority).await;
     for (user, compress) in [("ada", false), ("grace", true)] {
-        let mut config = config(user, PASSWORD);
+        let credentials = Credentials::password(user, PASSWORD).expect("credentials");
+        let mut config = ClientConfig::new(credentials);
         config.session.compress = compress;
-        let mail = open(trusting(&authority), server.tls(), config).await;
+        let mail = Mail::open(trusting(&authority), server.tls(), config).await;
         let is_compressed = mail.client.server().expect("it is ready").is_compressed;
         assert_eq!(is_compressed, compress);
         a_large_message(&mail.client).await;
@@ -352,10 +129,8 @@ impl tokio::io::AsyncRead for Lines {
 #[tokio::test]
 async fn many_requests_at_once_get_their_own_answers() {
     let authority = Authority::new();
-    let server = Dovecot::start(&authority.server(&NAMES), "plain")
-        .await
-        .expect("Dovecot");
-    let mail = open(trusting(&authority), server.tls(), config("ada", PASSWORD)).await;
+    let server = dovecot(&authority).await;
+    let mail = Mail::open(trusting(&authority), server.tls(), config(PASSWORD)).await;
     let client = &mail.client;
     for number in 0..30 {
         let message = format!("Subject: {number}\r\n\r\ntext {number}\r\n");
@@ -407,12 +182,10 @@ async fn many_requests_at_once_get_their_own_answers() {
 #[tokio::test]
 async fn a_server_that_goes_away_ends_what_waits() {
     let authority = Authority::new();
-    let mut config = config("ada", PASSWORD);
+    let mut config = config(PASSWORD);
     config.connection.reconnect = None;
-    let server = Dovecot::start(&authority.server(&NAMES), "plain")
-        .await
-        .expect("Dovecot");
-    let mut mail = open(trusting(&authority), server.tls(), config).await;
+    let server = dovecot(&authority).await;
+    let mut mail = Mail::open(trusting(&authority), server.tls(), config).await;
     mail.client
         .select(MailboxName::inbox())
         .await

@@ -1,0 +1,201 @@
+//! One scenario against every IMAP server at hand, by each way to log in that it has.
+
+use std::time::Duration;
+
+use jackfield_imap::client::{ClientEvent, connect};
+use jackfield_imap::codec::Extension;
+use jackfield_imap::core::{Event, Security};
+use jackfield_native::Native;
+use jackfield_server_tests::imap::{Mail, PASSWORD, Traits, config, play, starttls};
+use jackfield_server_tests::{LONG, NAMES, trusting};
+use jackfield_testing::certs::Authority;
+use jackfield_testing::courier::Courier;
+use jackfield_testing::cyrus::Cyrus;
+use jackfield_testing::dovecot::Dovecot;
+use jackfield_testing::dovecot24::Dovecot24;
+use jackfield_testing::pymap::Pymap;
+use tokio::time::timeout;
+
+const DOVECOT: Traits = Traits {
+    prefix: "",
+    separator: '/',
+    has_name: true,
+    has: &[
+        "BINARY",
+        "CONDSTORE",
+        "ESEARCH",
+        "ID",
+        "IDLE",
+        "LIST-EXTENDED",
+        "LIST-STATUS",
+        "MOVE",
+        "NAMESPACE",
+        "SPECIAL-USE",
+        "STATUS=SIZE",
+        "UIDPLUS",
+        "UNSELECT",
+    ],
+};
+const CYRUS: Traits = Traits {
+    prefix: "",
+    separator: '/',
+    has_name: true,
+    has: &[
+        "BINARY",
+        "CONDSTORE",
+        "ESEARCH",
+        "ID",
+        "IDLE",
+        "LIST-EXTENDED",
+        "LIST-STATUS",
+        "MOVE",
+        "NAMESPACE",
+        "OBJECTID",
+        "SPECIAL-USE",
+        "STATUS=SIZE",
+        "UIDPLUS",
+        "UNSELECT",
+    ],
+};
+const COURIER: Traits = Traits {
+    prefix: "INBOX.",
+    separator: '.',
+    has_name: false,
+    has: &["IDLE", "NAMESPACE", "UIDPLUS"],
+};
+const PYMAP: Traits = Traits {
+    prefix: "",
+    separator: '/',
+    has_name: false,
+    has: &["BINARY", "ID", "IDLE", "MOVE", "OBJECTID", "UIDPLUS"],
+};
+
+#[tokio::test]
+async fn dovecot_by_each_mechanism() {
+    let authority = Authority::new();
+    for mechanisms in ["plain", "login", "scram-sha-1", "plain scram-sha-256"] {
+        let server = Dovecot::start(&authority.server(&NAMES), mechanisms).await;
+        let server = server.expect("Dovecot");
+        let open = || Mail::open(trusting(&authority), server.tls(), config(PASSWORD));
+        play(open().await, open().await, DOVECOT).await;
+    }
+}
+
+#[tokio::test]
+async fn dovecot_after_starttls() {
+    let authority = Authority::new();
+    let server = Dovecot::start(&authority.server(&NAMES), "plain").await;
+    let server = server.expect("Dovecot");
+    let mut config = config(PASSWORD);
+    config.session.security = Security::StartTls;
+    config.session.extensions = vec![Extension::CondStore];
+    let open = || Mail::open(starttls(&authority), server.plain(), config.clone());
+    play(open().await, open().await, DOVECOT).await;
+}
+
+/// The login that is bound to its TLS connection is the only one that this server takes.
+#[tokio::test]
+async fn dovecot_24_by_each_mechanism() {
+    let authority = Authority::new();
+    for mechanisms in ["plain", "scram-sha-256", "scram-sha-256-plus"] {
+        let server = Dovecot24::start(&authority.server(&NAMES), mechanisms).await;
+        let server = server.expect("Dovecot 2.4");
+        let open = || Mail::open(trusting(&authority), server.tls(), config(PASSWORD));
+        play(open().await, open().await, DOVECOT).await;
+    }
+}
+
+#[tokio::test]
+async fn dovecot_24_in_utf_8() {
+    let authority = Authority::new();
+    let server = Dovecot24::start(&authority.server(&NAMES), "plain").await;
+    let server = server.expect("Dovecot 2.4");
+    let mut config = config(PASSWORD);
+    config.session.extensions = vec![Extension::Utf8Accept];
+    config.session.names_in_utf7 = true;
+    let open = || Mail::open(trusting(&authority), server.tls(), config.clone());
+    play(open().await, open().await, DOVECOT).await;
+}
+
+#[tokio::test]
+async fn cyrus_in_either_revision() {
+    let authority = Authority::new();
+    for extensions in [vec![], vec![Extension::Rev2]] {
+        let server = Cyrus::start(&authority.server(&NAMES))
+            .await
+            .expect("Cyrus");
+        let mut config = config(PASSWORD);
+        config.session.extensions = extensions;
+        let open = || Mail::open(trusting(&authority), server.tls(), config.clone());
+        play(open().await, open().await, CYRUS).await;
+    }
+}
+
+#[tokio::test]
+async fn courier_the_poor_one() {
+    let authority = Authority::new();
+    let server = Courier::start(&authority.server(&NAMES)).await;
+    let server = server.expect("Courier");
+    let mut config = config(PASSWORD);
+    config.session.security = Security::StartTls;
+    let open = || Mail::open(starttls(&authority), server.plain(), config.clone());
+    play(open().await, open().await, COURIER).await;
+}
+
+#[tokio::test]
+async fn pymap_in_memory() {
+    let authority = Authority::new();
+    let server = Pymap::start(&authority.server(&NAMES))
+        .await
+        .expect("pymap");
+    let mut config = config(PASSWORD);
+    config.session.security = Security::StartTls;
+    // What came before an IDLE is told when it ends.
+    config.session.idle_renewal = Duration::from_secs(1);
+    let open = || Mail::open(starttls(&authority), server.plain(), config.clone());
+    play(open().await, open().await, PYMAP).await;
+}
+
+/// Who is let in by the greeting is let in by anyone on the way: where TLS was required nothing goes on.
+#[tokio::test]
+async fn courier_that_lets_in_without_a_word() {
+    let authority = Authority::new();
+    let server = Courier::start(&authority.server(&NAMES)).await;
+    let server = server.expect("Courier");
+    let mut config = config(PASSWORD);
+    config.session.security = Security::StartTls;
+    let (_client, _events, connection) = connect(
+        starttls(&authority),
+        server.preauth().into(),
+        config.clone(),
+    );
+    let refused = timeout(LONG, connection).await.expect("in time");
+    let refused = refused.expect_err("nothing vouches for it").to_string();
+    assert!(refused.contains("PREAUTH"), "{refused}");
+
+    config.session.security = Security::Plaintext;
+    let open = || Mail::open(Native, server.preauth(), config.clone());
+    play(open().await, open().await, COURIER).await;
+}
+
+/// It announces a login that is bound to TLS, and can't do what every TLS has: the user is told, and
+/// logs in without.
+#[tokio::test]
+async fn cyrus_binds_no_login() {
+    let authority = Authority::new();
+    let server = Cyrus::start(&authority.server(&NAMES))
+        .await
+        .expect("Cyrus");
+    let (_client, mut events, connection) =
+        connect(trusting(&authority), server.tls().into(), config(PASSWORD));
+    tokio::spawn(connection);
+    let told = async {
+        while let Some(event) = events.next().await {
+            if matches!(event, ClientEvent::Event(Event::LoginNotBound)) {
+                return;
+            }
+        }
+        panic!("the client has ended");
+    };
+    timeout(LONG, told).await.expect("in time");
+}
