@@ -2,7 +2,7 @@
 //!
 //! A [`Finder`] asks in this order, and takes the first that knows IMAP and submission servers:
 //!
-//! 1. the table of [well-known](well_known) services, which is built in;
+//! 1. the table of well-known services, which is built in;
 //! 2. the domain itself, over HTTPS (autoconfig);
 //! 3. a database of providers, over HTTPS (the ISPDB);
 //! 4. the domain's DNS: services (SRV, RFC 6186 and RFC 8314), and then where its mail goes (MX), by which a
