@@ -299,15 +299,13 @@ impl Names {
                 return Ok((close(i, outer)?.0, status));
             }
             i.count()?;
-            i = if let Ok((rest, ())) = status.item(i) {
-                rest
-            } else {
-                let (rest, _) = (keyword, spaces).parse(i)?;
-                let (rest, _) = value(rest)?;
-                let length = i.bytes().len() - rest.bytes().len();
-                status.unknown.push(i.split(length).0.text());
-                rest
+            i = match status.item(i) {
+                Ok((rest, ())) => rest,
+                Err(_) => status.unknown(i),
             };
+            if i.is_empty() {
+                return Ok((i, status));
+            }
         }
     }
 }
@@ -334,6 +332,17 @@ impl MailboxStatus {
         let (i, found) = number(i)?;
         *to = Some(found);
         Ok((i, ()))
+    }
+
+    /// An item that can't be read: its name and its value. Where not even these can be told apart, all that
+    /// is left: Cyrus sends freed memory for MAILBOXID, which may hold a parenthesis or the line's end, and
+    /// what was said before it is still true.
+    fn unknown<'a>(&mut self, i: Input<'a>) -> Input<'a> {
+        let named = (keyword, spaces, value).parse(i);
+        let rest = named.map_or(i.after(usize::MAX), |(rest, _)| rest);
+        let length = i.bytes().len() - rest.bytes().len();
+        self.unknown.push(i.split(length).0.text());
+        rest
     }
 }
 
