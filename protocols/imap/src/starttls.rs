@@ -2,8 +2,8 @@
 //! 6.2.1).
 //!
 //! A port that speaks TLS from the start (993) is simpler, and what RFC 8314 asks for. Nothing that
-//! is said before TLS outlives it: neither the greeting nor what the server can do, and no text is
-//! shown.
+//! is said before TLS outlives it: neither the greeting nor what the server can do. No text is shown, also
+//! where it ends in an error: whoever stands between may have written it.
 
 use jackfield_socket::Result;
 use jackfield_socket::opening::{Dialogue, Lines, Turn, refused, unexpected};
@@ -35,6 +35,9 @@ pub fn opening() -> Lines<StartTls> {
     Lines::new(StartTls::default())
 }
 
+/// How many characters are shown of a word of the server's.
+const SHOWN: usize = 16;
+
 /// The words of a line, in capitals.
 fn words(line: &str) -> (String, String) {
     let mut words = line.split_ascii_whitespace().map(str::to_ascii_uppercase);
@@ -42,9 +45,17 @@ fn words(line: &str) -> (String, String) {
     (word(), word())
 }
 
+/// What is shown of a line: enough to tell a refusal from another protocol.
+fn shown(line: &str) -> String {
+    let word = |word: &str| -> String { word.chars().take(SHOWN).collect() };
+    let words: Vec<String> = line.split_ascii_whitespace().take(2).map(word).collect();
+    words.join(" ")
+}
+
 impl Dialogue for StartTls {
     fn line(&mut self, line: &str) -> Result<Turn> {
         let (first, second) = words(line);
+        let line = &shown(line);
         match (self.is_greeted, first.as_str(), second.as_str()) {
             (false, "*", "OK") => {
                 self.is_greeted = true;

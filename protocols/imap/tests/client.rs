@@ -4,19 +4,16 @@ mod common;
 
 use std::time::Duration;
 
-use common::{PREAUTH, Server, config, ready, selected, world};
+use common::{PREAUTH, Server, config, ready, selected, tls, world};
 use jackfield_client::ConnectionError;
 use jackfield_imap::client::Append;
 use jackfield_imap::codec::{
     Flag, FlagChange, Item, ListQuery, MailboxName, Messages, Query, Section, SequenceSet,
 };
 use jackfield_imap::core::{Event, Security};
-use jackfield_imap::{EndedBy, RequestError, SessionError, starttls};
+use jackfield_imap::{EndedBy, RequestError, SessionError};
 use jackfield_socket::{TcpListener, time};
-use jackfield_testing::certs::Authority;
-use jackfield_tls::{
-    Certificates, Identity, StartTls, Tls, TlsAcceptor, TlsConfig, TlsConnector, TlsServerConfig,
-};
+use jackfield_tls::Tls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 
 fn uids(text: &str) -> Messages {
@@ -457,18 +454,6 @@ async fn whoever_asks_behind_what_is_unread_learns_so_in_time() {
     assert_eq!(noop.await.expect("no panic"), Ok(()));
 }
 
-/// TLS of both sides, for a server of the tests.
-fn tls() -> (TlsConnector, TlsAcceptor) {
-    let authority = Authority::new();
-    let roots = Certificates::from_pem(authority.pem().as_bytes()).expect("a root");
-    let certificate = authority.server(&["imap.example"]);
-    let (pem, key) = (certificate.pem(), certificate.key_pem());
-    let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes()).expect("a pair");
-    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
-    let connector = TlsConnector::new(TlsConfig::new().with_roots(roots)).expect("a connector");
-    (connector, acceptor)
-}
-
 #[tokio::test(start_paused = true)]
 async fn only_a_failure_that_may_be_for_its_binding_gives_it_up() {
     // What the server says to a log-in that is bound, and whether the next one is not.
@@ -544,37 +529,4 @@ async fn a_bound_log_in_that_is_cut_is_tried_once_more_without() {
         "{asked:?}"
     );
     assert_eq!(world.event().await, Event::LoginNotBound);
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_starttls_nothing_of_the_plaintext_counts() {
-    let (connector, acceptor) = tls();
-    let mut config = config();
-    config.session.security = Security::StartTls;
-    let wrap = |here| StartTls::new(here, connector, starttls::opening());
-    let mut world = world(config, wrap).await;
-    let mut server = world.accept().await;
-    server
-        .say("* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] hello\r\n")
-        .await;
-    server.hears("A1 STARTTLS").await;
-    server.say("* 9 EXISTS\r\n").await;
-    // What has no place there ends it, and no password was sent.
-    let error = world.disconnected().await;
-    assert!(matches!(error, ConnectionError::Connect(_)), "{error}");
-    let mut server = world.accept().await;
-    server
-        .say("* OK [CAPABILITY IMAP4rev1 STARTTLS IDLE] hello\r\n")
-        .await;
-    server.hears("A1 STARTTLS").await;
-    server.say("A1 OK begin\r\n").await;
-    let secured = acceptor.accept(server.0.into_inner()).await;
-    let mut server = Server(BufReader::new(secured.expect("secured")));
-    server.hears("A1 CAPABILITY").await;
-    server.say("* CAPABILITY IMAP4rev1\r\nA1 OK done\r\n").await;
-    server.hears("A2 LOGIN ada \"secret\"").await;
-    server.say("A2 OK [CAPABILITY IMAP4rev1] welcome\r\n").await;
-    world.ready().await;
-    let known = world.client.server().expect("it is ready");
-    assert!(!known.can("IDLE"), "what was said before TLS counts");
 }

@@ -146,6 +146,15 @@ impl<'a> Encoder<'a> {
         self.out.extend_from_slice(bytes);
     }
 
+    /// A word that is written as it is, of letters, digits and these signs.
+    pub(super) fn word(&mut self, word: &[u8], signs: &[u8], invalid: InvalidValue) {
+        let is_sound = |byte: &u8| byte.is_ascii_alphanumeric() || signs.contains(byte);
+        if word.is_empty() || !word.iter().all(is_sound) {
+            self.invalid = Some(invalid);
+        }
+        self.raw(word);
+    }
+
     pub(super) fn with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         encode(self.out);
     }

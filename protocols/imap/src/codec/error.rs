@@ -22,6 +22,10 @@ pub enum InvalidValue {
     Date,
     /// A part of a message has no such number, or a header field no such name.
     Section,
+    /// A command's tag is letters, digits, `-`, `_` and `.`.
+    Tag,
+    /// A mechanism's name is letters, digits, `-` and `_`, and its first answer base64.
+    Mechanism,
 }
 
 impl fmt::Display for InvalidValue {
@@ -37,6 +41,10 @@ impl fmt::Display for InvalidValue {
             Self::Text => "a text holds no NUL",
             Self::Date => "there is no such date",
             Self::Section => "there is no such part of a message",
+            Self::Tag => "a tag is letters, digits, - _ and .",
+            Self::Mechanism => {
+                "a mechanism's name is letters, digits, - and _, and its first answer base64"
+            }
         })
     }
 }

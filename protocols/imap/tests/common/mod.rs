@@ -6,6 +6,10 @@ use jackfield_imap::codec::MailboxName;
 use jackfield_imap::core::{Credentials, Event, Security};
 use jackfield_sim::{Network, SimHost, SimListener, SimStream};
 use jackfield_socket::{ByteStream, ListenOptions, TcpConnect, TcpListen, TcpListener};
+use jackfield_testing::certs::Authority;
+use jackfield_tls::{
+    Certificates, Identity, TlsAcceptor, TlsConfig, TlsConnector, TlsServerConfig,
+};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::task::JoinHandle;
 
@@ -45,6 +49,18 @@ pub(crate) async fn world<N: TcpConnect>(
         connection: tokio::spawn(connection),
         listener: listener.expect("a listener"),
     }
+}
+
+/// TLS of both sides.
+pub(crate) fn tls() -> (TlsConnector, TlsAcceptor) {
+    let authority = Authority::new();
+    let roots = Certificates::from_pem(authority.pem().as_bytes()).expect("a root");
+    let certificate = authority.server(&["imap.example"]);
+    let (pem, key) = (certificate.pem(), certificate.key_pem());
+    let identity = Identity::from_pem(pem.as_bytes(), key.as_bytes()).expect("a pair");
+    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("an acceptor");
+    let connector = TlsConnector::new(TlsConfig::new().with_roots(roots)).expect("a connector");
+    (connector, acceptor)
 }
 
 /// A client that is logged in, with its server.

@@ -12,11 +12,12 @@ impl Command {
     /// Writes it, with this tag, for a server that takes this dialect.
     ///
     /// # Errors
-    /// [`InvalidValue::Text`], where a text holds NUL.
+    /// [`InvalidValue::Text`], where a text holds NUL; [`InvalidValue::Tag`] and
+    /// [`InvalidValue::Mechanism`].
     pub fn encode(&self, tag: &str, dialect: Dialect) -> Result<Encoded, InvalidValue> {
         let mut bytes = Vec::with_capacity(64);
         let mut out = Encoder::new(&mut bytes, dialect);
-        out.raw(tag.as_bytes());
+        out.word(tag.as_bytes(), b"-_.", InvalidValue::Tag);
         out.raw(b" ");
         self.write(&mut out);
         out.raw(b"\r\n");
@@ -66,14 +67,14 @@ impl Command {
             }
             Self::Authenticate { mechanism, initial } => {
                 out.raw(b"AUTHENTICATE ");
-                out.raw(mechanism.as_bytes());
+                out.word(mechanism.as_bytes(), b"-_", InvalidValue::Mechanism);
                 if let Some(initial) = initial {
                     out.raw(b" ");
-                    out.raw(if initial.as_bytes().is_empty() {
-                        b"="
-                    } else {
-                        initial.as_bytes()
-                    });
+                    let initial = match initial.as_bytes() {
+                        b"" => b"=",
+                        initial => initial,
+                    };
+                    out.word(initial, b"+/=", InvalidValue::Mechanism);
                 }
             }
             Self::Select {
