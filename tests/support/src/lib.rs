@@ -20,6 +20,8 @@ pub mod dovecot24;
 pub mod exim;
 pub mod inspircd;
 pub mod libcoap;
+#[cfg(feature = "memory")]
+pub mod memory;
 pub mod mosquitto;
 #[cfg(feature = "mqtt-broker")]
 pub mod mqtt_broker;
