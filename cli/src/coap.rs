@@ -50,19 +50,25 @@ pub(crate) async fn run(
     let mut connection = pin!(connection);
     let mut is_ended = false;
     let asked = leave.unless_asked(async {
-        tokio::select! {
+        let mut work = pin!(ask(command, &client));
+        let ended = tokio::select! {
             biased;
-            outcome = ask(command, &client) => outcome,
-            // It does not try again: what is wrong now is what is to be told.
-            ended = &mut connection => {
-                is_ended = true;
-                let closed = || Error::new(ErrorKind::Closed, "the client has ended");
-                Err(match ended {
-                    Err(error) => Failure::connection(server.uri.endpoint(), &error, kind),
-                    Ok(()) => Failure::new(format!("asking {}", server.uri), closed()),
-                })
-            }
+            outcome = &mut work => return outcome,
+            ended = &mut connection => ended,
+        };
+        is_ended = true;
+        // What was asked for has its outcome by then, also where the server left right behind its answer.
+        // An observation has none: it was to go on.
+        let outcome = work.await;
+        if outcome.is_ok() && !matches!(command, CoapCommand::Observe(_)) {
+            return Ok(());
         }
+        // It does not try again: what is wrong now is what is to be told.
+        let closed = || Error::new(ErrorKind::Closed, "the client has ended");
+        Err(match ended {
+            Err(error) => Failure::connection(server.uri.endpoint(), &error, kind),
+            Ok(()) => Failure::new(format!("asking {}", server.uri), closed()),
+        })
     });
     let asked = asked.await;
     if !is_ended {

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use common::{command, listener, run, start};
 use jackfield_coap::codec::{Code, ContentFormat};
 use jackfield_coap::server::{Reply, Resource, ServerConfig, Site, serve_tcp, serve_udp};
-use jackfield_native::Native;
-use jackfield_socket::{DatagramSocket, UdpOpen, UdpOptions};
+use jackfield_native::{Native, NativeStream};
+use jackfield_socket::{DatagramSocket, TcpListener as _, UdpOpen, UdpOptions};
 use jackfield_testing::certs::{Authority, Certificate};
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const TEXT: ContentFormat = ContentFormat::TEXT_PLAIN;
 
@@ -76,6 +77,45 @@ async fn a_value_is_written_read_and_listed() {
         let listed = done(&["discover", &base], b"").await;
         assert_eq!(listed, "/locked\n/value rt=value obs\n");
         assert_eq!(done(&["discover", &base, "rt=other"], b"").await, "");
+    }
+}
+
+/// Reads a message of CoAP over TCP: its code and its token (RFC 8323, section 3.2).
+async fn message(stream: &mut NativeStream) -> (u8, Vec<u8>) {
+    let first = stream.read_u8().await.expect("a message");
+    let length = match first >> 4 {
+        13 => usize::from(stream.read_u8().await.expect("a length")) + 13,
+        length => length.into(),
+    };
+    let code = stream.read_u8().await.expect("a code");
+    let mut rest = vec![0; usize::from(first & 15) + length];
+    stream.read_exact(&mut rest).await.expect("the rest");
+    rest.truncate((first & 15).into());
+    (code, rest)
+}
+
+#[tokio::test]
+async fn an_answer_counts_though_the_server_hangs_up_behind_it() {
+    let (mut listener, at) = listener().await;
+    tokio::spawn(async move {
+        loop {
+            let mut stream = listener.accept().await.expect("a client");
+            // Capabilities and Settings, with nothing in it.
+            stream.write_all(&[0x00, 0xe1]).await.expect("it reads");
+            let token = loop {
+                match message(&mut stream).await {
+                    (1, token) => break token,
+                    _ => continue,
+                }
+            };
+            let length = u8::try_from(token.len()).expect("a short token");
+            let answer = [&[4 << 4 | length, 0x45][..], &token, b"\xfftea"].concat();
+            stream.write_all(&answer).await.expect("it reads");
+        }
+    });
+    for _ in 0..20 {
+        let uri = format!("coap+tcp://{at}/value");
+        assert_eq!(done(&["get", &uri], b"").await, "tea");
     }
 }
 

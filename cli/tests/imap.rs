@@ -195,6 +195,26 @@ async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     assert!(heard.try_recv().is_err(), "something was said");
 }
 
+#[tokio::test]
+async fn what_mailboxes_are_for_is_guessed_by_their_names() {
+    let (at, _) = server(GREETING, |_, command| match command.split(' ').next() {
+        Some("LIST") => format!(
+            "* LIST (\\Sent) \"/\" Out\r\n\
+             * LIST () \"/\" Entw&APw-rfe\r\n\
+             * LIST (\\NoSelect) \"/\" Work\r\n{OK}"
+        ),
+        Some("STATUS") => {
+            let name = command.split(' ').nth(1).unwrap_or_default();
+            format!("* STATUS {name} (MESSAGES 2 UNSEEN 1)\r\n{OK}")
+        }
+        _ => usual(command),
+    })
+    .await;
+    let outcome = start(imap("list", at, &[])).finish(b"").await;
+    let expected = "Out\t2\t1\tsent\nEntwürfe\t2\t1\tdrafts?\nWork\t-\t-\tno mailbox\n";
+    assert_eq!(String::from_utf8_lossy(&outcome.output), expected);
+}
+
 /// A server with one message.
 async fn with_a_message() -> SocketAddr {
     let (at, _) = server(GREETING, |_, command| {

@@ -1,7 +1,10 @@
 //! `jackfield imap list`: the mailboxes, a line each.
 
 use jackfield_imap::client::Client;
-use jackfield_imap::codec::{Attribute, ListQuery, Listed, MailboxStatus, StatusItem};
+use jackfield_imap::codec::{
+    Attribute, ListQuery, Listed, MailboxStatus, SpecialMailbox, SpecialUse, StatusItem,
+    special_mailboxes,
+};
 use jackfield_socket::{Error, ErrorKind};
 
 use super::args::ListArgs;
@@ -9,16 +12,16 @@ use super::{Asked, Stopped};
 use crate::failure::Failure;
 use crate::output::{Output, tell};
 
-/// What mailboxes may be for, in the words that are printed.
-const USES: [(Attribute, &str); 8] = [
-    (Attribute::All, "all"),
-    (Attribute::Archive, "archive"),
-    (Attribute::Drafts, "drafts"),
-    (Attribute::Flagged, "flagged"),
-    (Attribute::Important, "important"),
-    (Attribute::Junk, "junk"),
-    (Attribute::Sent, "sent"),
-    (Attribute::Trash, "trash"),
+/// What mailboxes may be for, as the server says it, as their names say it, and as it is printed.
+const USES: [(Attribute, SpecialUse, &str); 8] = [
+    (Attribute::All, SpecialUse::All, "all"),
+    (Attribute::Archive, SpecialUse::Archive, "archive"),
+    (Attribute::Drafts, SpecialUse::Drafts, "drafts"),
+    (Attribute::Flagged, SpecialUse::Flagged, "flagged"),
+    (Attribute::Important, SpecialUse::Important, "important"),
+    (Attribute::Junk, SpecialUse::Junk, "junk"),
+    (Attribute::Sent, SpecialUse::Sent, "sent"),
+    (Attribute::Trash, SpecialUse::Trash, "trash"),
 ];
 
 pub(super) async fn run(args: &ListArgs, client: &Client) -> Result<(), Stopped> {
@@ -34,6 +37,8 @@ pub(super) async fn run(args: &ListArgs, client: &Client) -> Result<(), Stopped>
     query.returns.status = items.to_vec();
     let listed = client.list(query).await;
     let (mailboxes, states) = listed.asked(|| "listing mailboxes".into())?;
+    // Where the server doesn't say what they are for, their names may.
+    let special = special_mailboxes(&mailboxes);
     let mut output = Output::new();
     for mailbox in &mailboxes {
         let told = states.iter().find(|state| state.name == mailbox.name);
@@ -61,7 +66,10 @@ pub(super) async fn run(args: &ListArgs, client: &Client) -> Result<(), Stopped>
             }
             None => None,
         };
-        output.line(&line(mailbox, state)).await?;
+        let guess = special
+            .iter()
+            .find(|it| it.is_guess && it.mailbox == *mailbox);
+        output.line(&line(mailbox, state, guess)).await?;
     }
     Ok(())
 }
@@ -71,10 +79,14 @@ fn is_mailbox(mailbox: &Listed) -> bool {
 }
 
 /// A tab in a name would make two columns of it.
-fn line(mailbox: &Listed, state: Option<&MailboxStatus>) -> String {
+fn line(mailbox: &Listed, state: Option<&MailboxStatus>, guess: Option<&SpecialMailbox>) -> String {
     let count = |count: Option<u32>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());
-    let used = USES.iter().filter(|(attribute, _)| mailbox.is(attribute));
-    let used: Vec<&str> = used.map(|(_, name)| *name).collect();
+    let used = USES.iter().filter(|(attribute, ..)| mailbox.is(attribute));
+    let mut used: Vec<String> = used.map(|(.., name)| (*name).to_owned()).collect();
+    let guessed = USES
+        .iter()
+        .filter(|(_, special, _)| guess.is_some_and(|it| it.special_use == *special));
+    used.extend(guessed.map(|(.., name)| format!("{name}?")));
     let used = if !is_mailbox(mailbox) {
         "no mailbox".to_owned()
     } else if used.is_empty() {
