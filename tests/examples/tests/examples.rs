@@ -36,6 +36,11 @@ fn imap() {
 }
 
 #[test]
+fn async_imap() {
+    assert_eq!(run("async-imap", &[]), "     1  Lunch?\n");
+}
+
+#[test]
 fn coap() {
     assert_eq!(
         run("coap", &[]),
