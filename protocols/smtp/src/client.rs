@@ -21,6 +21,6 @@ pub use connection::connect;
 pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
 pub use handle::Client;
 pub use jackfield_client::{Options, Reconnect};
-pub use pool::{Pool, PoolConfig, PoolConnection, Rate, connect_pool};
+pub use pool::{Pool, PoolConfig, PoolConnection, PoolEvent, PoolEvents, Rate, connect_pool};
 
 pub use crate::core::{Body, Envelope, Outcome, Recipient};

@@ -134,7 +134,7 @@ impl Server {
     async fn pool(&self) -> Vec<(String, String)> {
         let mut config = PoolConfig::new(config());
         config.connections = 3;
-        let (pool, connection) = connect_pool(Native, Endpoint::from(self.plain), config);
+        let (pool, _, connection) = connect_pool(Native, Endpoint::from(self.plain), config);
         let connection = tokio::spawn(connection);
         let mut all = JoinSet::new();
         for number in 0..30 {

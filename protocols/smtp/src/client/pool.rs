@@ -1,14 +1,16 @@
 //! A pool: one handle that sends over several connections to one server, and no faster than the server
 //! wants it.
 //!
-//! [`connect_pool`] gives the handle, and the future that drives the connections; nothing is spawned. A
-//! message takes the connection that has the fewest of them under way, and a connection that fails is passed
+//! [`connect_pool`] gives the handle, what the connections tell, and the future that drives them; nothing is
+//! spawned. A message takes the connection that has the fewest of them under way, and a connection that fails is passed
 //! by while others stand. Until the first one stands, all goes to it: a password that is refused is tried
 //! once, and not once for each connection.
 //!
 //! **Nothing is sent twice.** The pool gives a message to another connection only where the first could not
 //! be made, so that nothing of it can have left. Whatever else becomes of it is the outcome, as with
 //! [`Client::send`](super::Client::send).
+
+mod events;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,6 +26,7 @@ use jackfield_socket::{Endpoint, Result as SocketResult, TcpConnect, TcpOptions}
 use tokio::io::AsyncRead;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+pub use self::events::{PoolEvent, PoolEvents};
 use super::config::ClientConfig;
 use super::connection::connect_sharing;
 use super::event::{Connection, ConnectionError, Status};
@@ -123,7 +126,7 @@ impl Rate {
 ///     let mut config = Config::new("localhost".parse()?);
 ///     config.security = Security::Tls;
 ///     let server = "mail.example.org:465".parse()?;
-///     let (pool, connection) = client::connect_pool(network, server, PoolConfig::new(config));
+///     let (pool, _, connection) = client::connect_pool(network, server, PoolConfig::new(config));
 ///     let send = async {
 ///         let grace = Envelope::new("ada@example.org".parse()?, ["grace@example.com".parse()?]);
 ///         let alan = Envelope::new("ada@example.org".parse()?, ["alan@example.net".parse()?]);
@@ -145,7 +148,7 @@ pub fn connect_pool<N: TcpConnect>(
     network: N,
     server: Endpoint,
     config: PoolConfig,
-) -> (Pool, PoolConnection) {
+) -> (Pool, PoolEvents, PoolConnection) {
     let PoolConfig {
         mut client,
         connections,
@@ -159,8 +162,7 @@ pub fn connect_pool<N: TcpConnect>(
     client.session.request_capacity = client.session.request_capacity.max(under_way);
     let network = Arc::new(network);
     let is_unbound = Arc::new(AtomicBool::new(false));
-    let mut clients = Vec::new();
-    let mut work = Vec::new();
+    let (mut clients, mut events, mut work) = (Vec::new(), Vec::new(), Vec::new());
     for (number, server) in std::iter::repeat_n(server, connections).enumerate() {
         let mut config = client.clone();
         // Otherwise all would try again at the same moments.
@@ -168,8 +170,9 @@ pub fn connect_pool<N: TcpConnect>(
         config.connection.seed = seed.map(|seed| seed.wrapping_add(number as u64));
         let network = Shared(Arc::clone(&network));
         let is_unbound = Arc::clone(&is_unbound);
-        let (client, _, connection) = connect_sharing(network, server, config, is_unbound);
+        let (client, told, connection) = connect_sharing(network, server, config, is_unbound);
         clients.push(client);
+        events.push(told);
         work.push(Some(connection));
     }
     let (closing, is_closing) = watch::channel(false);
@@ -190,7 +193,8 @@ pub fn connect_pool<N: TcpConnect>(
         over,
     };
     let connection = run(shared, work, is_closing, lives);
-    (pool, PoolConnection(Box::pin(connection)))
+    let events = PoolEvents::new(events);
+    (pool, events, PoolConnection(Box::pin(connection)))
 }
 
 /// As many permits as a semaphore has, and more than anyone has connections for.

@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use jackfield_client::ConnectionError;
 use jackfield_sasl::Credentials;
-use jackfield_sim::{Network, SimListener};
-use jackfield_smtp::client::{Pool, PoolConfig, Rate, connect_pool};
-use jackfield_smtp::core::Outcome;
+use jackfield_sim::{Network, SimHost, SimListener};
+use jackfield_smtp::client::{
+    ClientEvent, Pool, PoolConfig, PoolEvent, PoolEvents, Rate, connect_pool,
+};
+use jackfield_smtp::core::{Event, Outcome, Security};
 use jackfield_smtp::{LoginError, RequestError, SessionError};
-use jackfield_socket::{ByteStream, ListenOptions, TcpListen, TcpListener as _, time};
+use jackfield_socket::{ByteStream, ListenOptions, TcpConnect, TcpListen, TcpListener as _, time};
+use jackfield_tls::{Tls, TlsAcceptor};
 use tokio::task::JoinHandle;
 
 use crate::server::Server;
-use crate::{config, envelope};
+use crate::{config, envelope, tls};
 
 struct World {
     pool: Pool,
+    events: PoolEvents,
     connection: JoinHandle<Result<(), jackfield_smtp::client::ConnectionError>>,
     listener: SimListener,
 }
@@ -29,15 +33,20 @@ fn two() -> PoolConfig {
 }
 
 async fn world(config: PoolConfig) -> World {
+    over(config, |here| here).await
+}
+
+async fn over<N: TcpConnect>(config: PoolConfig, wrap: impl FnOnce(SimHost) -> N) -> World {
     let network = Network::new(7);
     let here = network.host("here.example", ["192.0.2.1".parse().expect("an address")]);
     let there = network.host("mail.example", ["192.0.2.2".parse().expect("an address")]);
     let server = "mail.example:25".parse().expect("an endpoint");
-    let (pool, connection) = connect_pool(here, server, config);
+    let (pool, events, connection) = connect_pool(wrap(here), server, config);
     let at = "192.0.2.2:25".parse().expect("an address");
     let listener = there.listen(at, &ListenOptions::default()).await;
     World {
         pool,
+        events,
         connection: tokio::spawn(connection),
         listener: listener.expect("a listener"),
     }
@@ -50,6 +59,19 @@ impl World {
         let stream = self.listener.accept().await.expect("a connection");
         let mut server = Server::new(stream);
         server.greet("").await;
+        server
+    }
+
+    /// The same over TLS.
+    async fn secured(
+        &mut self,
+        acceptor: &TlsAcceptor,
+        capabilities: &str,
+    ) -> Server<impl ByteStream + use<>> {
+        let stream = self.listener.accept().await.expect("a connection");
+        let stream = acceptor.accept(stream).await.expect("secured");
+        let mut server = Server::new(stream);
+        server.greet(capabilities).await;
         server
     }
 
@@ -404,6 +426,91 @@ async fn a_refused_password_is_tried_once() {
         matches!(late, Err(RequestError::NotConnected(_))),
         "{late:?}"
     );
+}
+
+/// The first connection finds out that a login can't be bound to its TLS connection, tells it, and no other
+/// tries that again.
+#[tokio::test(start_paused = true)]
+async fn a_bound_login_that_is_refused_is_told_and_tried_once() {
+    let mut config = two();
+    config.client.session.security = Security::Tls;
+    let password = Credentials::password("ada", "correct horse");
+    config.client.session.credentials = Some(password.expect("valid"));
+    let (connector, acceptor) = tls();
+    let mut world = over(config, |here| Tls::new(here, connector)).await;
+    let one = world.send("One.").await;
+    let offers = "AUTH SCRAM-SHA-256 SCRAM-SHA-256-PLUS";
+    let mut first = world.secured(&acceptor, offers).await;
+    let line = first.line().await;
+    assert!(line.starts_with("AUTH SCRAM-SHA-256-PLUS "), "{line}");
+    first.say("535 5.7.8 No").await;
+    drop(first);
+    let mut first = world
+        .secured(&acceptor, "AUTH PLAIN SCRAM-SHA-256-PLUS")
+        .await;
+    first.hears("AUTH PLAIN AGFkYQBjb3JyZWN0IGhvcnNl").await;
+    first.say("235 In").await;
+    assert_eq!(first.takes().await, "One.\r\n.\r\n");
+    is_taken(one).await;
+    loop {
+        let told = world.events.next().await.expect("it goes on");
+        if let ClientEvent::Event(event) = told.event {
+            break assert_eq!((told.connection, event), (0, Event::LoginNotBound));
+        }
+    }
+    let (two, three) = (world.send("Two.").await, world.send("Three.").await);
+    let mut second = world
+        .secured(&acceptor, "AUTH PLAIN SCRAM-SHA-256-PLUS")
+        .await;
+    second.hears("AUTH PLAIN AGFkYQBjb3JyZWN0IGhvcnNl").await;
+    second.say("235 In").await;
+    let (at_first, at_second) = tokio::join!(first.takes(), second.takes());
+    assert_eq!(
+        (&*at_first, &*at_second),
+        ("Two.\r\n.\r\n", "Three.\r\n.\r\n")
+    );
+    is_taken(two).await;
+    is_taken(three).await;
+    world.connection.abort();
+    let mut came = Vec::new();
+    while let Some(told) = world.events.next().await {
+        came.push(told);
+    }
+    let again = came
+        .iter()
+        .any(|it| matches!(it.event, ClientEvent::Event(_)));
+    assert!(!again, "{came:?}");
+    let stood = |it: &PoolEvent| {
+        it.connection == 1 && matches!(&it.event, ClientEvent::Status(it) if it.is_ready())
+    };
+    assert!(came.iter().any(stood), "{came:?}");
+}
+
+/// An event of one connection waits for those of no other.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_is_told_with_its_number() {
+    let mut world = world(two()).await;
+    let one = world.send("One.").await;
+    let mut first = world.server().await;
+    first.takes().await;
+    is_taken(one).await;
+    let (two, three) = (world.send("Two.").await, world.send("Three.").await);
+    let mut second = world.server().await;
+    tokio::join!(first.takes(), second.takes());
+    is_taken(two).await;
+    is_taken(three).await;
+    for (number, server) in [&mut second, &mut first].into_iter().enumerate() {
+        server.say("421 4.4.2 Timeout").await;
+        loop {
+            let told = world.events.next().await.expect("it goes on");
+            if let ClientEvent::Event(Event::Leaving(reply)) = told.event {
+                break assert_eq!((told.connection, reply.code()), (1 - number, 421));
+            }
+        }
+    }
+    world.pool.close().await;
+    world.connection.await.expect("no panic").expect("in order");
+    while world.events.next().await.is_some() {}
 }
 
 #[tokio::test(start_paused = true)]
