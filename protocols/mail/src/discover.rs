@@ -90,6 +90,23 @@ pub struct Found {
     pub imap: Vec<Server>,
     /// Where mail is sent, what is preferred first.
     pub submission: Vec<Server>,
+    /// Where the tokens for [`Auth::OAuth`] come from, where that was told.
+    pub oauth: Option<OAuth>,
+}
+
+/// Where a provider gives out tokens (`oAuth2` in autoconfig; RFC 6749). An app has to be registered there
+/// under the issuer's name. As the servers are, so is this to be [believed](Trust).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OAuth {
+    /// Whose tokens these are: `accounts.google.com`.
+    pub issuer: String,
+    /// What to ask for, each by its name.
+    pub scopes: Vec<String>,
+    /// Where the user is asked (RFC 6749, section 3.1). It begins with `https://`.
+    pub authorization_endpoint: String,
+    /// Where the tokens are got (RFC 6749, section 3.2). It begins with `https://`.
+    pub token_endpoint: String,
 }
 
 /// How servers were found.

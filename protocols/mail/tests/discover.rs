@@ -45,6 +45,18 @@ const XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
       <username>%EMAILADDRESS%</username>
     </outgoingServer>
   </emailProvider>
+  <oAuth2>
+    <issuer>login.example.org</issuer>
+    <scope>imap smtp  offline</scope>
+    <authURL>http://login.example.org/auth</authURL>
+    <tokenURL>https://login.example.org/token</tokenURL>
+  </oAuth2>
+  <oAuth2>
+    <issuer>login.example.org</issuer>
+    <scope>imap smtp  offline</scope>
+    <authURL>https://login.example.org/auth</authURL>
+    <tokenURL>https://login.example.org/token</tokenURL>
+  </oAuth2>
 </clientConfig>"#;
 
 /// Answers by a table, and notes what it was asked.
@@ -152,6 +164,15 @@ async fn a_domain_says_what_it_has() {
         found.submission[0].user.as_deref(),
         Some("ada+x@example.org")
     );
+    // Not the one whose user would be asked without TLS.
+    let oauth = found.oauth.as_ref().expect("OAuth");
+    assert_eq!(oauth.issuer, "login.example.org");
+    assert_eq!(oauth.scopes, ["imap", "smtp", "offline"]);
+    assert_eq!(
+        oauth.authorization_endpoint,
+        "https://login.example.org/auth"
+    );
+    assert_eq!(oauth.token_endpoint, "https://login.example.org/token");
 }
 
 #[tokio::test]

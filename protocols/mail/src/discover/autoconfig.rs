@@ -3,7 +3,9 @@
 use jackfield_socket::{Endpoint, Host};
 
 use super::xml::{Event, Reader};
-use super::{Auth, Found, How, InvalidAddress, MAX_AUTOCONFIG, Security, Server, Trust, Who};
+use super::{
+    Auth, Found, How, InvalidAddress, MAX_AUTOCONFIG, OAuth, Security, Server, Trust, Who,
+};
 
 /// The database of providers that Thunderbird keeps.
 pub const DATABASE: &str = "https://autoconfig.thunderbird.net/v1.1";
@@ -12,6 +14,8 @@ pub const DATABASE: &str = "https://autoconfig.thunderbird.net/v1.1";
 const MAX_TEXT: usize = 1000;
 /// How many ways to log in a server may have.
 const MAX_AUTH: usize = 10;
+/// How many scopes a token may have.
+const MAX_SCOPES: usize = 20;
 
 /// Where a domain has its own.
 pub(super) fn own(who: &Who) -> [String; 2] {
@@ -60,7 +64,9 @@ pub(super) fn parse(xml: &[u8], who: &Who, url: String, trust: Trust) -> Option<
         name: None,
         imap: Vec::new(),
         submission: Vec::new(),
+        oauth: None,
     };
+    let mut oauth: Option<OAuth> = None;
     let mut reader = Reader::new(&xml);
     // The elements that are open.
     let mut path: Vec<String> = Vec::new();
@@ -76,6 +82,14 @@ pub(super) fn parse(xml: &[u8], who: &Who, url: String, trust: Trust) -> Option<
                         ..Draft::default()
                     });
                 }
+                if name == "oAuth2" {
+                    oauth = Some(OAuth {
+                        issuer: String::new(),
+                        scopes: Vec::new(),
+                        authorization_endpoint: String::new(),
+                        token_endpoint: String::new(),
+                    });
+                }
                 path.push(name);
             }
             Event::Text(text) => {
@@ -83,12 +97,18 @@ pub(super) fn parse(xml: &[u8], who: &Who, url: String, trust: Trust) -> Option<
                 let element = path.last().map(String::as_str).unwrap_or_default();
                 if let Some(draft) = &mut draft {
                     draft.take(element, text);
+                } else if let Some(oauth) = &mut oauth {
+                    oauth.take(element, text);
                 } else if element == "displayName" && found.name.is_none() {
                     found.name = Some(text);
                 }
             }
             Event::Close => {
                 let name = path.pop().unwrap_or_default();
+                if let Some(oauth) = oauth.take_if(|_| name == "oAuth2") {
+                    // The first that is whole.
+                    found.oauth = found.oauth.or_else(|| oauth.is_whole().then_some(oauth));
+                }
                 let done = matches!(&*name, "incomingServer" | "outgoingServer");
                 if let Some(draft) = draft.take_if(|_| done) {
                     let list = match (&*name, &*draft.kind) {
@@ -128,6 +148,32 @@ fn fill(text: &str, who: &Who) -> String {
     }
     out.push_str(rest);
     out
+}
+
+impl OAuth {
+    fn take(&mut self, element: &str, text: String) {
+        // What is asked of the user, and the tokens, go over TLS or not at all.
+        let is_secure = text.starts_with("https://") && !text.contains(char::is_whitespace);
+        match element {
+            "issuer" => self.issuer = text,
+            "scope" => {
+                let scopes = text.split_ascii_whitespace().take(MAX_SCOPES);
+                self.scopes = scopes.map(str::to_owned).collect();
+            }
+            "authURL" if is_secure => self.authorization_endpoint = text,
+            "tokenURL" if is_secure => self.token_endpoint = text,
+            _ => {}
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        let needed = [
+            &self.issuer,
+            &self.authorization_endpoint,
+            &self.token_endpoint,
+        ];
+        needed.iter().all(|text| !text.is_empty())
+    }
 }
 
 /// A server of which not all is known yet.

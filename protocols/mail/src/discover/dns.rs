@@ -148,6 +148,7 @@ pub(super) async fn find(
             name: None,
             imap,
             submission,
+            oauth: None,
         });
     }
     by_mx(resolve, who, failures).await

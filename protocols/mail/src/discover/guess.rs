@@ -45,6 +45,7 @@ pub(super) fn of(who: &Who) -> Found {
         name: None,
         imap: servers(["imap.", "mail.", ""], 993, 143),
         submission: servers(["smtp.", "mail.", ""], 465, 587),
+        oauth: None,
     }
 }
 

@@ -135,6 +135,7 @@ impl Service {
             name: None,
             imap: servers(self.imap, 993, user(&["local", "local-imap"])),
             submission: servers(self.submission, 465, user(&["local"])),
+            oauth: None,
         }
     }
 }
