@@ -2,10 +2,29 @@
 
 use jackfield_socket::{Endpoint, Host};
 
-use super::{Auth, Found, How, Security, Server, Trust, Who};
+use super::{Auth, Found, How, OAuth, Security, Server, Trust, Who};
 
 /// The table; it says itself how it is written.
 const TABLE: &str = include_str!("services.txt");
+
+/// Where services give out tokens: their names, the issuer, the scopes, and the two endpoints. Those are
+/// here who publish them for everybody's apps.
+const OAUTH: [(&[&str], &str, &str, &str, &str); 2] = [
+    (
+        &["gmail"],
+        "accounts.google.com",
+        "https://mail.google.com/",
+        "https://accounts.google.com/o/oauth2/v2/auth",
+        "https://oauth2.googleapis.com/token",
+    ),
+    (
+        &["outlook", "office365"],
+        "login.microsoftonline.com",
+        "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access",
+        "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
+        "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+    ),
+];
 
 /// A service: a row of the table.
 #[derive(Clone, Copy)]
@@ -99,6 +118,18 @@ impl Service {
         self.login.split(' ').any(|known| known == word)
     }
 
+    fn oauth(&self) -> Option<OAuth> {
+        let known = OAUTH.iter().find(|(names, ..)| names.contains(&self.name));
+        known.map(
+            |(_, issuer, scopes, authorization_endpoint, token_endpoint)| OAuth {
+                issuer: (*issuer).to_owned(),
+                scopes: scopes.split(' ').map(str::to_owned).collect(),
+                authorization_endpoint: (*authorization_endpoint).to_owned(),
+                token_endpoint: (*token_endpoint).to_owned(),
+            },
+        )
+    }
+
     fn found(&self, who: Option<&Who>) -> Found {
         let user = |local: &[&str]| {
             let who = who.filter(|_| !self.is("own"))?;
@@ -135,7 +166,7 @@ impl Service {
             name: None,
             imap: servers(self.imap, 993, user(&["local", "local-imap"])),
             submission: servers(self.submission, 465, user(&["local"])),
-            oauth: None,
+            oauth: self.oauth(),
         }
     }
 }
@@ -169,6 +200,13 @@ mod tests {
         domains.dedup();
         assert_eq!(domains.len(), count, "a domain is one service's");
         assert!(names().count() >= 30);
+        for (names, ..) in OAUTH {
+            for name in names {
+                let found = by_name(name).expect("it is in the table");
+                assert!(found.imap[0].auth.contains(&Auth::OAuth), "{name}");
+                assert!(found.oauth.is_some(), "{name}");
+            }
+        }
     }
 
     #[test]
