@@ -92,8 +92,7 @@ pub(crate) const POSTFIX_SID: Need = Need::Unpacked {
     suite: SID,
     packages: &["postfix"],
 };
-/// The suite that changes every day. Where it can't be had, the tests of what is in it are passed over, and
-/// no others.
+/// The suite that changes every day.
 const SID: &str = "sid";
 
 /// The IMAP server with the most extensions.
@@ -136,28 +135,27 @@ pub(crate) const PAGE: &[Need] = &[Need::WasmTarget, CLANG, PAGE_PACKAGES];
 /// # Errors
 /// The first thing that is not and could not be installed, with what to type.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
-    for need in needs {
-        match *need {
-            Need::WasmTarget => wasm_target()?,
-            Need::Program(program, package) => {
-                if !is_installed(program) {
-                    install(program, package)?;
-                }
-            }
-            Need::Chromium => chromium()?,
-            Need::NodePackages { lists, to } => node_packages(lists, to)?,
-            Need::PythonPackages => python_packages()?,
-            Need::Unpacked {
-                name,
-                suite,
-                packages,
-            } => match unpacked(name, suite, packages) {
-                Err(reason) if suite == SID => println!("  {name} is not there: {reason:#}"),
-                unpacked => unpacked?,
-            },
-        }
+    needs.iter().try_for_each(ensure_one)
+}
+
+/// The same for one thing.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_one(need: &Need) -> Result<()> {
+    match *need {
+        Need::WasmTarget => wasm_target(),
+        Need::Program(program, _) if is_installed(program) => Ok(()),
+        Need::Program(program, package) => install(program, package),
+        Need::Chromium => chromium(),
+        Need::NodePackages { lists, to } => node_packages(lists, to),
+        Need::PythonPackages => python_packages(),
+        Need::Unpacked {
+            name,
+            suite,
+            packages,
+        } => unpacked(name, suite, packages),
     }
-    Ok(())
 }
 
 /// Whether a program can be found.

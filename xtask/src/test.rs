@@ -107,20 +107,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             bail!("no stage {wanted}; there are {}", names.join(", "));
         }
     }
-    let context = Context {
+    let mut context = Context {
         packages: packages("Cargo.toml")?,
         soak: arguments.soak,
+        without: Vec::new(),
     };
     context.check()?;
     let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    let mut total = Count::default();
+    let (mut total, mut skipped) = (Count::default(), Vec::new());
     for stage in STAGES {
         let wanted = &arguments.stages;
         if wanted.is_empty() || wanted.iter().any(|name| name == stage.name) {
-            total.add(stage.run(&context, ci));
+            total.add(stage.run(&mut context, ci, &mut skipped, needs::ensure_one));
         }
     }
     println!("{total}");
+    for what in skipped {
+        println!("  SKIPPED: {what}");
+    }
     if total.failed > 0 {
         bail!("the tests failed");
     }
@@ -128,23 +132,47 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Stage {
-    /// Runs it and says how it went; whatever prevents it counts as one failure or one skip.
-    fn run(&self, context: &Context, ci: bool) -> Count {
+    /// Runs it and says how it went. Whatever prevents it counts as one failure or one skip, and so does each
+    /// server that can't be unpacked: its own tests are passed over, and no others. What was skipped, and why,
+    /// is added to that list.
+    fn run(
+        &self,
+        context: &mut Context,
+        ci: bool,
+        skipped: &mut Vec<String>,
+        mut ensure: impl FnMut(&Need) -> Result<()>,
+    ) -> Count {
         println!("{}", self.name);
         let start = Instant::now();
-        if let Err(reason) = needs::ensure(self.needs) {
-            println!("  SKIPPED: {reason:#}");
-            return if ci {
+        let mut count = Count::default();
+        let mut skip = |what: String| {
+            println!("  SKIPPED: {what}");
+            skipped.push(what);
+            count.add(if ci {
                 println!("  and nothing may be skipped where CI is set: FAILED");
                 Count::failed(1)
             } else {
                 Count::skipped(1)
-            };
+            });
+        };
+        context.without.clear();
+        for need in self.needs {
+            match (ensure(need), need) {
+                (Ok(()), _) => {}
+                (Err(reason), Need::Unpacked { name, .. }) => {
+                    skip(format!("{name}: {reason:#}"));
+                    context.without.push(name);
+                }
+                (Err(reason), _) => {
+                    skip(format!("{}: {reason:#}", self.name));
+                    return count;
+                }
+            }
         }
-        let count = (self.run)(context).unwrap_or_else(|error| {
+        count.add((self.run)(context).unwrap_or_else(|error| {
             println!("  FAILED: {error:#}");
             Count::failed(1)
-        });
+        }));
         println!("  {count} in {}", seconds(start.elapsed()));
         count
     }
@@ -154,6 +182,8 @@ impl Stage {
 struct Context {
     packages: Vec<Package>,
     soak: bool,
+    /// The unpacked servers that are not there: their tests are passed over.
+    without: Vec<&'static str>,
 }
 
 impl Context {
@@ -164,6 +194,7 @@ impl Context {
         let output = target_folder()?.join("test-output");
         fs::create_dir_all(&output)?;
         test.env("JACKFIELD_TEST_OUTPUT", output);
+        test.env("JACKFIELD_WITHOUT", self.without.join(" "));
         if self.soak {
             test.env("JACKFIELD_SOAK", "1");
         }
@@ -346,6 +377,7 @@ mod tests {
         Context {
             packages: stages.iter().copied().map(package).collect(),
             soak: false,
+            without: Vec::new(),
         }
     }
 
@@ -361,6 +393,49 @@ mod tests {
     fn a_stage_that_does_not_exist_is_told() {
         let error = context(&[Some("seavers")]).check().expect_err("a mistake");
         assert!(error.to_string().contains("seavers"));
+    }
+
+    /// A stage that needs a program and three servers, and passes one test for each server that is there.
+    const SERVERS: Stage = Stage {
+        name: "servers",
+        needs: &[CURL, EXIM, POSTFIX, CYRUS],
+        run: |context| {
+            Ok(Count {
+                passed: 3 - context.without.len(),
+                ..Count::default()
+            })
+        },
+    };
+
+    fn run(ci: bool, missing: &str) -> (Count, Vec<String>, Context) {
+        let (mut context, mut skipped) = (context(&[]), Vec::new());
+        let count = SERVERS.run(&mut context, ci, &mut skipped, |need| match need {
+            Need::Unpacked { name, .. } | Need::Program(name, _) if missing.contains(name) => {
+                bail!("the network is down")
+            }
+            _ => Ok(()),
+        });
+        (count, skipped, context)
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_unpacked_is_skipped_alone_and_told() {
+        let (count, skipped, context) = run(false, "exim cyrus");
+        assert_eq!(count.to_string(), "1 passed, 0 failed, 2 skipped");
+        let told = ["exim: the network is down", "cyrus: the network is down"];
+        assert_eq!(skipped, told);
+        assert_eq!(context.without, ["exim", "cyrus"]);
+        // Where nothing may be skipped, the others run all the same.
+        let (count, skipped, _) = run(true, "exim");
+        assert_eq!(count.to_string(), "2 passed, 1 failed");
+        assert_eq!(skipped, [told[0]]);
+    }
+
+    #[test]
+    fn a_program_that_is_missing_skips_its_stage() {
+        let (count, skipped, _) = run(false, "curl");
+        assert_eq!(count.to_string(), "0 passed, 0 failed, 1 skipped");
+        assert_eq!(skipped, ["servers: the network is down"]);
     }
 
     #[test]

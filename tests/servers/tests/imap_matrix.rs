@@ -9,11 +9,12 @@ use jackfield_native::Native;
 use jackfield_server_tests::imap::{Mail, PASSWORD, Traits, config, play, starttls};
 use jackfield_server_tests::{LONG, NAMES, trusting};
 use jackfield_testing::certs::Authority;
-use jackfield_testing::courier::Courier;
-use jackfield_testing::cyrus::Cyrus;
+use jackfield_testing::courier::{self, Courier};
+use jackfield_testing::cyrus::{self, Cyrus};
 use jackfield_testing::dovecot::Dovecot;
-use jackfield_testing::dovecot24::Dovecot24;
+use jackfield_testing::dovecot24::{self, Dovecot24};
 use jackfield_testing::pymap::Pymap;
+use jackfield_testing::unpacked;
 use tokio::time::timeout;
 
 const DOVECOT: Traits = Traits {
@@ -96,6 +97,9 @@ async fn dovecot_after_starttls() {
 /// The login that is bound to its TLS connection is the only one that this server takes.
 #[tokio::test]
 async fn dovecot_24_by_each_mechanism() {
+    if unpacked::is_skipped(dovecot24::NAME) {
+        return;
+    }
     let authority = Authority::new();
     for mechanisms in ["plain", "scram-sha-256", "scram-sha-256-plus"] {
         let server = Dovecot24::start(&authority.server(&NAMES), mechanisms).await;
@@ -107,6 +111,9 @@ async fn dovecot_24_by_each_mechanism() {
 
 #[tokio::test]
 async fn dovecot_24_in_utf_8() {
+    if unpacked::is_skipped(dovecot24::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Dovecot24::start(&authority.server(&NAMES), "plain").await;
     let server = server.expect("Dovecot 2.4");
@@ -119,6 +126,9 @@ async fn dovecot_24_in_utf_8() {
 
 #[tokio::test]
 async fn cyrus_in_either_revision() {
+    if unpacked::is_skipped(cyrus::NAME) {
+        return;
+    }
     let authority = Authority::new();
     for extensions in [vec![], vec![Extension::Rev2]] {
         let server = Cyrus::start(&authority.server(&NAMES))
@@ -133,6 +143,9 @@ async fn cyrus_in_either_revision() {
 
 #[tokio::test]
 async fn courier_the_poor_one() {
+    if unpacked::is_skipped(courier::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Courier::start(&authority.server(&NAMES)).await;
     let server = server.expect("Courier");
@@ -159,6 +172,9 @@ async fn pymap_in_memory() {
 /// Who is let in by the greeting is let in by anyone on the way: where TLS was required nothing goes on.
 #[tokio::test]
 async fn courier_that_lets_in_without_a_word() {
+    if unpacked::is_skipped(courier::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Courier::start(&authority.server(&NAMES)).await;
     let server = server.expect("Courier");
@@ -182,6 +198,9 @@ async fn courier_that_lets_in_without_a_word() {
 /// logs in without.
 #[tokio::test]
 async fn cyrus_binds_no_login() {
+    if unpacked::is_skipped(cyrus::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Cyrus::start(&authority.server(&NAMES))
         .await

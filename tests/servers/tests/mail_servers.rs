@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use jackfield_server_tests::{LONG, NAMES};
 use jackfield_testing::certs::Authority;
-use jackfield_testing::courier::Courier;
-use jackfield_testing::cyrus::Cyrus;
-use jackfield_testing::dovecot24::Dovecot24;
+use jackfield_testing::courier::{self, Courier};
+use jackfield_testing::cyrus::{self, Cyrus};
+use jackfield_testing::dovecot24::{self, Dovecot24};
 use jackfield_testing::pymap::Pymap;
+use jackfield_testing::unpacked;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -39,6 +40,9 @@ async fn lets_in(at: SocketAddr) {
 
 #[tokio::test]
 async fn cyrus_runs_twice() {
+    if unpacked::is_skipped(cyrus::NAME) {
+        return;
+    }
     let certificate = Authority::new().server(&NAMES);
     let one = Cyrus::start(&certificate).await.expect("Cyrus");
     let two = Cyrus::start(&certificate).await.expect("another");
@@ -50,6 +54,9 @@ async fn cyrus_runs_twice() {
 
 #[tokio::test]
 async fn dovecot_24_runs_twice() {
+    if unpacked::is_skipped(dovecot24::NAME) {
+        return;
+    }
     let certificate = Authority::new().server(&NAMES);
     let one = Dovecot24::start(&certificate, "plain").await;
     let two = Dovecot24::start(&certificate, "plain").await;
@@ -60,6 +67,9 @@ async fn dovecot_24_runs_twice() {
 
 #[tokio::test]
 async fn courier_runs_when_the_one_before_has_gone() {
+    if unpacked::is_skipped(courier::NAME) {
+        return;
+    }
     let certificate = Authority::new().server(&NAMES);
     for _ in 0..2 {
         let server = Courier::start(&certificate).await.expect("Courier");

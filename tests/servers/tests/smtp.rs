@@ -12,6 +12,7 @@ use jackfield_socket::{Endpoint, HostName};
 use jackfield_testing::aiosmtpd::Aiosmtpd;
 use jackfield_testing::certs::Authority;
 use jackfield_testing::postfix::{self, Postfix};
+use jackfield_testing::unpacked;
 use jackfield_tls::{StartTls, TlsConfig};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -30,6 +31,9 @@ fn login(password: &str, security: Security) -> Config {
 
 #[tokio::test]
 async fn all_arrives_at_postfix() {
+    if unpacked::is_skipped(postfix::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Postfix::start(&authority.server(&NAMES)).await;
     let server = server.expect("the server");
@@ -108,6 +112,9 @@ async fn who_logs_in_after_starttls_is_let_in_or_not() {
 
 #[tokio::test]
 async fn postfix_speaks_tls_when_asked() {
+    if unpacked::is_skipped(postfix::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Postfix::start(&authority.server(&NAMES)).await;
     let server = server.expect("the server");
@@ -153,6 +160,9 @@ fn smuggling(end: &str) -> String {
 /// prove nothing.
 #[tokio::test]
 async fn postfix_makes_two_messages_of_what_is_sent_raw() {
+    if unpacked::is_skipped(postfix::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Postfix::start(&authority.server(&NAMES)).await;
     let server = server.expect("the server");
@@ -184,6 +194,9 @@ async fn postfix_makes_two_messages_of_what_is_sent_raw() {
 
 #[tokio::test]
 async fn through_the_client_each_stays_one() {
+    if unpacked::is_skipped(postfix::NAME) {
+        return;
+    }
     let authority = Authority::new();
     let server = Postfix::start(&authority.server(&NAMES)).await;
     let server = server.expect("the server");
@@ -222,6 +235,9 @@ async fn through_the_client_each_stays_one() {
 
 #[tokio::test]
 async fn lmtp_answers_for_each() {
+    if unpacked::is_skipped(postfix::NAME) {
+        return;
+    }
     let (_sink, address) = postfix::lmtp_sink().await.expect("the server");
     let user = User::new(Native, &Endpoint::from(address), lmtp());
     let to = ["one@example.com", "two@example.com", "three@example.com"];

@@ -14,7 +14,7 @@ use crate::process::{self, Process};
 use crate::unpacked::{self, Folder, NOBODY};
 
 /// The name that it was unpacked by.
-const NAME: &str = "courier";
+pub const NAME: &str = "courier";
 /// Its only user.
 pub const USER: &str = "ada";
 /// The user's password.

@@ -12,7 +12,7 @@ use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
 /// The name that it was unpacked by.
-const NAME: &str = "cyrus";
+pub const NAME: &str = "cyrus";
 /// Its users. Each has an inbox, which is made at the first log-in or delivery.
 pub const USERS: [&str; 2] = ["ada", "grace"];
 /// The password of each.

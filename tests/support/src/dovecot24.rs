@@ -10,7 +10,7 @@ use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
 /// The name that it was unpacked by.
-const NAME: &str = "dovecot-2.4";
+pub const NAME: &str = "dovecot-2.4";
 /// The password of every user, whatever the name.
 pub const PASSWORD: &str = "correct-horse";
 const START: Duration = Duration::from_secs(30);

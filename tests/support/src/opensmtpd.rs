@@ -10,7 +10,7 @@ use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
 /// The name that it was unpacked by.
-const NAME: &str = "opensmtpd";
+pub const NAME: &str = "opensmtpd";
 /// The user that mail is for, and those that it runs as.
 const GRACE: u32 = 2003;
 const USERS: [(&str, u32); 3] = [("opensmtpd", 2001), ("opensmtpq", 2002), ("grace", GRACE)];

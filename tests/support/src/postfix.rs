@@ -13,9 +13,9 @@ use crate::certs::Certificate;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
-/// The names that they were unpacked by.
-const NAME: &str = "postfix";
-/// The newer one; it may be [missing](unpacked::is_missing).
+/// The name that it was unpacked by.
+pub const NAME: &str = "postfix";
+/// The name of the newer one.
 pub const NEWER: &str = "postfix-sid";
 const START: Duration = Duration::from_secs(30);
 /// Its user, and its group for queued messages.
