@@ -58,6 +58,7 @@ mod mailboxes;
 mod messages;
 mod search;
 mod stream;
+mod sync;
 
 pub use append::{Append, Appended, Former, Replaced};
 pub use changes::Stored;
@@ -68,3 +69,4 @@ pub use handle::{Client, Idle};
 pub use jackfield_client::{Options, Reconnect};
 pub use messages::Copied;
 pub use stream::{Body, Fetches};
+pub use sync::Sync;

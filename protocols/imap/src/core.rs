@@ -15,11 +15,13 @@ mod needs;
 mod outgoing;
 mod pending;
 mod session;
+mod sync;
 
 pub use config::{Config, Security};
 pub use event::{Event, Outcome, RequestId, Server, SessionEvent};
 pub use mailbox::Selected;
 pub use session::Session;
+pub use sync::{Change, SyncPlan, SyncState};
 
 #[doc(no_inline)]
 pub use jackfield_sasl::{Channel, Credentials};

@@ -1,8 +1,10 @@
 //! Oracles: what must hold for any input. They are shared by the tests here and the fuzz targets,
 //! which are a line over one of these functions.
 
+mod mailbox;
 mod play;
 mod server;
+mod sync;
 
 use crate::codec::server::{Asked, Request, RequestFrame, RequestFramer};
 use crate::codec::{
@@ -13,6 +15,7 @@ use crate::codec::{
 };
 
 pub use play::session;
+pub use sync::sync;
 
 /// A stream is the same responses and literals wherever it is cut, whether its literals are kept or
 /// streamed; any response is read, and no more is kept than the limits allow.

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::limit::Limited;
 use crate::codec::{Command, Fetch, Response, Section, SequenceSet};
-use crate::core::{Outcome, RequestId};
+use crate::core::{Outcome, RequestId, Selected};
 use crate::error::RequestError;
 
 /// Where an outcome goes.
@@ -17,9 +17,9 @@ pub(super) enum Action {
     Request(Command, Done<Answer>),
     /// A FETCH whose answer is given message by message.
     Fetch(Command, mpsc::Sender<Part>),
-    /// Several that are sent together, whose answers are given response by response.
-    #[expect(dead_code, reason = "nothing in the client asks for several yet")]
-    Together(Vec<Command>, mpsc::Sender<Part>),
+    /// Several that are sent together, of this mailbox alone where one is named, whose answers are
+    /// given response by response.
+    Together(Option<Box<Selected>>, Vec<Command>, mpsc::Sender<Part>),
     /// A FETCH of one text, which is given piece by piece.
     Read(Command, Section, mpsc::Sender<Part>),
     /// A message to append, and who gives it where it is not given here.
@@ -53,11 +53,9 @@ pub(super) enum Part {
     Vanished(SequenceSet),
     /// Only so many messages were worked on.
     Limited(Limited),
-    /// A response, where several were asked for together.
-    #[expect(dead_code, reason = "nothing in the client asks for several yet")]
-    Answer(Box<Response>),
+    /// A response to one of several, by its place among them.
+    Answer(usize, Box<Response>),
     /// One of several is done, by its place among them.
-    #[expect(dead_code, reason = "nothing in the client asks for several yet")]
     Completed(usize, Result<Box<Outcome>, RequestError>),
     /// The text begins, and has so many bytes.
     Begins(u64),

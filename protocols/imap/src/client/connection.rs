@@ -128,7 +128,7 @@ impl Protocol for Imap {
         match action {
             // Whoever has gone has withdrawn it.
             Action::Request(_, done) | Action::Append { done, .. } if done.is_closed() => {}
-            Action::Fetch(_, parts) | Action::Read(_, _, parts) | Action::Together(_, parts)
+            Action::Fetch(_, parts) | Action::Read(_, _, parts) | Action::Together(_, _, parts)
                 if parts.is_closed() => {}
             Action::Request(command, done) => match core.request(now, command) {
                 Ok(id) => self.asked.push((id, Asked::Whole(Vec::new(), done))),
@@ -140,13 +140,19 @@ impl Protocol for Imap {
                 Ok(id) => self.asked.push((id, Asked::Messages(parts))),
                 Err(error) => self.give(parts, Part::Done(Err(error))),
             },
-            Action::Together(commands, parts) => match core.request_together(now, commands) {
-                Ok(ids) => {
-                    let asked = |(at, id)| (id, Asked::Together(at, parts.clone()));
-                    self.asked.extend(ids.into_iter().enumerate().map(asked));
+            Action::Together(within, commands, parts) => {
+                let ids = match within {
+                    Some(mailbox) => core.request_within(now, &mailbox, commands),
+                    None => core.request_together(now, commands),
+                };
+                match ids {
+                    Ok(ids) => {
+                        let asked = |(at, id)| (id, Asked::Together(at, parts.clone()));
+                        self.asked.extend(ids.into_iter().enumerate().map(asked));
+                    }
+                    Err(error) => self.give(parts, Part::Done(Err(error))),
                 }
-                Err(error) => self.give(parts, Part::Done(Err(error))),
-            },
+            }
             Action::Read(command, section, parts) => match core.read(now, command, section) {
                 Ok(id) => self.asked.push((id, Asked::Text(parts, false))),
                 Err(error) => self.give(parts, Part::Done(Err(error))),
@@ -313,8 +319,8 @@ impl Imap {
                     None => return,
                 }
             }
-            (Some(Asked::Together(_, parts)), response) => {
-                (parts.clone(), vec![Part::Answer(Box::new(response))])
+            (Some(Asked::Together(at, parts)), response) => {
+                (parts.clone(), vec![Part::Answer(*at, Box::new(response))])
             }
             (Some(Asked::Text(parts, has_begun)), Response::Fetch(fetch)) => {
                 let mut sections = fetch.sections.into_iter();

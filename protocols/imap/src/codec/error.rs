@@ -20,6 +20,8 @@ pub enum InvalidValue {
     Text,
     /// A date is none of the calendar's.
     Date,
+    /// The bytes are no state of a mailbox.
+    SyncState,
     /// A part of a message has no such number, or a header field no such name.
     Section,
     /// A command's tag is letters, digits, `-`, `_` and `.`.
@@ -40,6 +42,7 @@ impl fmt::Display for InvalidValue {
             }
             Self::Text => "a text holds no NUL",
             Self::Date => "there is no such date",
+            Self::SyncState => "these bytes are not the state of a mailbox",
             Self::Section => "there is no such part of a message",
             Self::Tag => "a tag is letters, digits, - _ and .",
             Self::Mechanism => {

@@ -94,7 +94,6 @@ impl SequenceSet {
     }
 
     /// Its ranges, in its order, where `*` is this number, which is not 0.
-    #[cfg(any(test, feature = "server"))]
     pub fn up_to(&self, highest: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let known = move |number| if number == STAR { highest } else { number };
         let ranges = self.0.iter();

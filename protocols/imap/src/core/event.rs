@@ -91,6 +91,9 @@ pub struct Server {
     pub id: Vec<(Text, Option<Text>)>,
     /// The extensions that were enabled.
     pub enabled: Capabilities,
+    /// Whether mailboxes are opened with their changes counted: it can (CONDSTORE), and
+    /// [`Config::extensions`](super::Config::extensions) has that.
+    pub condstore: bool,
     /// Whether what goes over the connection is compressed.
     pub is_compressed: bool,
 }

@@ -200,6 +200,7 @@ impl Session {
             return self.step(now, Stage::Reselect, command);
         }
         self.stage = Stage::Ready;
+        self.server.condstore = self.has_condstore();
         self.is_logged_in();
         self.tell(SessionEvent::Ready(Box::new(self.server.clone())));
         self.pump(now);

@@ -93,7 +93,7 @@ impl Session {
                 .waiting
                 .pop_front_if(|next| self.in_flight.iter().all(|other| next.may_follow(other)))
         {
-            if needs_mailbox(&next.command) && self.mailbox.is_none() {
+            if needs_mailbox(&next.command) && !self.is_open(&next) {
                 self.fail(&next, RequestError::NotSelected);
             } else if self.is_uid_only() && next.command.has_numbers() {
                 // It has waited for the log-in.
@@ -121,6 +121,14 @@ impl Session {
                 self.idle.poll_at.get_or_insert(next);
             }
         }
+    }
+
+    /// Whether a mailbox is open, and the one that is meant, where one is.
+    fn is_open(&self, pending: &Pending) -> bool {
+        self.mailbox.as_ref().is_some_and(|open| {
+            let meant = pending.within.as_deref();
+            meant.is_none_or(|(name, uids)| open.name == *name && open.uid_validity == *uids)
+        })
     }
 
     /// Leaves out of the command that is next what the server can't do, and could do without.

@@ -5,7 +5,7 @@ use jackfield_socket::time::Instant;
 
 use super::event::RequestId;
 use crate::codec::{
-    Command, Esearch, Fetch, Head, Item, Messages, Response, Section, Status, Text,
+    Command, Esearch, Fetch, Head, Item, MailboxName, Messages, Response, Section, Status, Text,
 };
 
 /// Why a command is sent.
@@ -37,6 +37,8 @@ pub(super) struct Pending {
     /// Those that were asked for together have the same, and others have none: they follow each
     /// other, and who asked for them tells their answers apart.
     pub(super) group: Option<RequestId>,
+    /// The mailbox that it is meant for, and its UIDVALIDITY: where another is open, it is not sent.
+    pub(super) within: Option<Box<(MailboxName, Option<u32>)>>,
     /// Of a SELECT: whether what comes is of the mailbox that it opens.
     pub(super) is_opening: bool,
     /// When it was asked for, or sent, or last heard of.
@@ -60,6 +62,7 @@ impl Pending {
             has_begun: false,
             message: Vec::new(),
             group: None,
+            within: None,
             is_opening: false,
             since: now,
             tag: 0,
@@ -149,6 +152,10 @@ impl Pending {
                     limit: Some(_),
                 },
             ) => is_found(raw),
+            // Nor may one be missed of several.
+            (Command::Fetch { .. }, Response::Unknown { raw, .. }) => {
+                self.group.is_some() && is_of_messages(raw)
+            }
             (Command::GetAcl(name), Response::Acl(acl)) => acl.mailbox == *name,
             (Command::ListRights(name, _), Response::ListRights(list)) => list.mailbox == *name,
             (Command::MyRights(name), Response::MyRights(rights)) => rights.mailbox == *name,
@@ -180,6 +187,9 @@ impl Pending {
             ) => match response {
                 Response::Fetch(_) => self.is_opening,
                 Response::Vanished { earlier, .. } => *earlier,
+                Response::Unknown { raw, .. } => {
+                    self.group.is_some() && self.is_opening && is_of_messages(raw)
+                }
                 Response::Status(status) => {
                     matches!(status.code, Some(crate::codec::Code::UidValidity(_)))
                 }
@@ -242,6 +252,13 @@ fn is_found(raw: &Text) -> bool {
     let name = words.find(|word| !word.is_empty() && *word != b"*");
     let names = [&b"SEARCH"[..], b"ESEARCH", b"SORT", b"THREAD"];
     name.is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
+}
+
+/// Whether something tells of messages, or which are gone.
+fn is_of_messages(raw: &Text) -> bool {
+    let mut words = raw.as_bytes().split(|byte| *byte == b' ').take(3);
+    let names = [&b"FETCH"[..], b"UIDFETCH", b"VANISHED"];
+    words.any(|word| names.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
 /// The number of one of our tags.
@@ -310,7 +327,7 @@ fn is_of(messages: &Messages, fetch: &Fetch) -> bool {
 }
 
 /// Whether there is something in it that was asked for. A server may tell of new flags at any time.
-fn is_what_was_asked(items: &[Item], fetch: &Fetch) -> bool {
+pub(super) fn is_what_was_asked(items: &[Item], fetch: &Fetch) -> bool {
     let only_flags = |item: &Item| matches!(item, Item::Uid | Item::Flags | Item::ModSeq);
     if items.iter().all(only_flags) {
         return true;

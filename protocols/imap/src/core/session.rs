@@ -279,6 +279,31 @@ impl Session {
         now: Instant,
         commands: Vec<Command>,
     ) -> Result<Vec<RequestId>, RequestError> {
+        self.ask_together(now, None, commands)
+    }
+
+    /// The same, of this mailbox alone. Where another one is open when it is their turn, or this one
+    /// has other UIDs (UIDVALIDITY), they fail with [`RequestError::NotSelected`]. Where it was opened
+    /// again meanwhile, with a new connection perhaps, they go on.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn request_within(
+        &mut self,
+        now: Instant,
+        mailbox: &Selected,
+        commands: Vec<Command>,
+    ) -> Result<Vec<RequestId>, RequestError> {
+        let within = (mailbox.name.clone(), mailbox.uid_validity);
+        self.ask_together(now, Some(&within), commands)
+    }
+
+    fn ask_together(
+        &mut self,
+        now: Instant,
+        within: Option<&(MailboxName, Option<u32>)>,
+        commands: Vec<Command>,
+    ) -> Result<Vec<RequestId>, RequestError> {
         let selects = matches!(commands.first(), Some(Command::Select { .. }));
         for command in &commands {
             match self.may_ask(command, commands.len()) {
@@ -290,6 +315,7 @@ impl Session {
         for (id, command) in ids.iter().zip(commands) {
             let mut pending = Pending::new(Purpose::Request(*id), command, now);
             pending.group = ids.first().copied();
+            pending.within = within.cloned().map(Box::new);
             self.waiting.push_back(pending);
         }
         self.pump(now);
