@@ -39,7 +39,7 @@ impl MailboxName {
     }
 
     /// Reads a name as the server wrote it.
-    pub(super) fn read(bytes: &Bytes, is_utf8: bool) -> Self {
+    pub(crate) fn read(bytes: &Bytes, is_utf8: bool) -> Self {
         let decoded = if is_utf8 {
             String::from_utf8(bytes.to_vec()).ok()
         } else {

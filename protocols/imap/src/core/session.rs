@@ -186,6 +186,12 @@ impl Session {
         }
     }
 
+    /// Whether what goes over the connection is compressed.
+    #[cfg(any(test, feature = "oracle"))]
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.server.is_compressed
+    }
+
     /// Learns that the connection is gone, and who ended it. What was asked for and not answered
     /// fails.
     pub fn lost(&mut self, by: EndedBy) {

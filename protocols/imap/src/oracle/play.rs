@@ -8,6 +8,8 @@ use jackfield_sasl::{Channel, Credentials};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::{self, Instant};
 
+#[cfg(feature = "compress")]
+use super::deflated::Deflated;
 use crate::codec::{
     AppendMessage, CatenatePart, Command, Depth, FlagChange, Item, ListQuery, MailboxName,
     MessageUrl, Messages, Notify, NotifyMailboxes, Query, SearchReturn, Section, SequenceSet,
@@ -22,12 +24,14 @@ use crate::error::EndedBy;
 /// # Panics
 /// When one of these promises is broken.
 pub fn session(data: &[u8]) {
-    let Some((first, script)) = data.split_first() else {
-        return;
-    };
-    let Ok(credentials) = Credentials::password("ada", "secret") else {
-        return;
-    };
+    if let Some(mut play) = play(data) {
+        play.lost();
+    }
+}
+
+fn play(data: &[u8]) -> Option<Play> {
+    let (first, script) = data.split_first()?;
+    let credentials = Credentials::password("ada", "secret").ok()?;
     let mut config = Config::new(credentials);
     config.request_capacity = 5;
     config.max_in_flight = 3;
@@ -40,10 +44,16 @@ pub fn session(data: &[u8]) {
             crate::codec::Extension::Rev2,
         ],
     };
+    #[cfg(feature = "compress")]
+    {
+        config.compress = first & 4 != 0;
+    }
     let mut play = Play {
         session: Session::new(config),
         now: time::now(),
         is_open: false,
+        #[cfg(feature = "compress")]
+        deflated: None,
         pending: BTreeSet::new(),
         last_tag: 0,
     };
@@ -53,19 +63,28 @@ pub fn session(data: &[u8]) {
             break;
         }
     }
-    play.lost();
+    Some(play)
+}
+
+/// Whether the connection is compressed at the end of a script.
+#[cfg(all(test, feature = "compress"))]
+pub(super) fn is_compressed_by(data: &[u8]) -> bool {
+    play(data).is_some_and(|play| play.deflated.is_some())
 }
 
 struct Play {
     session: Session,
     now: Instant,
     is_open: bool,
+    /// The server's end of the connection, once it is compressed.
+    #[cfg(feature = "compress")]
+    deflated: Option<Deflated>,
     pending: BTreeSet<RequestId>,
     last_tag: u32,
 }
 
 const SAID: &[&str] = &[
-    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MULTIAPPEND CATENATE REPLACE QUOTA ACL METADATA NOTIFY MOVE UIDPLUS] ready\r\n",
+    "* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ ID ENABLE ESEARCH ESORT SORT THREAD=REFERENCES MULTIAPPEND CATENATE REPLACE QUOTA ACL METADATA NOTIFY MOVE UIDPLUS COMPRESS=DEFLATE] ready\r\n",
     "* OK ready\r\n",
     "* PREAUTH hello\r\n",
     "+ \r\n",
@@ -254,9 +273,26 @@ impl Play {
                 self.now += Duration::from_secs(u64::from(what));
                 self.pass();
             }
-            22 => self.session.set_reading(now, what & 1 == 0),
+            22 => {
+                self.session.set_reading(now, what & 1 == 0);
+                self.inflate();
+            }
             23 if what > 250 => {
                 self.session.close(now);
+            }
+            // Few bytes on the way, where it is compressed, and much to tell.
+            23 if what > 240 && self.is_open => {
+                self.receive(&b"* 3 EXISTS\r\n".repeat(3_000));
+            }
+            23 if what < 16 && self.is_open => {
+                self.receive_as_it_is(&[what ^ 0xA5; 3]);
+            }
+            #[cfg(feature = "compress")]
+            23 if what == 16
+                && let Some(deflated) = &mut self.deflated =>
+            {
+                let last = deflated.says(b"* 9 EXISTS\r\n", true);
+                self.receive_as_it_is(&last);
             }
             _ => {}
         }
@@ -270,12 +306,44 @@ impl Play {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> bool {
+        #[cfg(feature = "compress")]
+        if let Some(deflated) = &mut self.deflated {
+            let bytes = deflated.says(bytes, false);
+            return self.receive_as_it_is(&bytes);
+        }
+        self.receive_as_it_is(bytes)
+    }
+
+    fn receive_as_it_is(&mut self, bytes: &[u8]) -> bool {
         let taken = self.session.receive(self.now, bytes);
+        #[cfg(feature = "compress")]
+        if self.session.is_compressed() && self.deflated.is_none() {
+            self.deflated = Some(Deflated::new());
+        }
         self.drain();
         if taken.is_err() {
             self.lost();
         }
+        self.inflate();
         taken.is_ok()
+    }
+
+    /// Whatever has come is told, a piece at a time, without time passing.
+    fn inflate(&mut self) {
+        if self.session.is_compressed() {
+            for _ in 0..1000 {
+                let is_due = |deadline| deadline <= self.now;
+                if !self.is_open || !self.session.deadline().is_some_and(is_due) {
+                    return;
+                }
+                let goes_on = self.session.handle_deadline(self.now);
+                self.drain();
+                if goes_on.is_err() {
+                    self.lost();
+                }
+            }
+            panic!("it is never done");
+        }
     }
 
     fn pass(&mut self) {
@@ -290,6 +358,8 @@ impl Play {
             self.drain();
             return self.lost();
         }
+        self.drain();
+        self.inflate();
         let next = self.session.deadline();
         assert!(
             next.is_none_or(|next| next > self.now),
@@ -302,6 +372,10 @@ impl Play {
             return;
         }
         self.is_open = false;
+        #[cfg(feature = "compress")]
+        {
+            self.deflated = None;
+        }
         self.session.lost(EndedBy::Network);
         self.drain();
         assert!(
@@ -319,6 +393,10 @@ impl Play {
             if out.len() == before {
                 break;
             }
+        }
+        #[cfg(feature = "compress")]
+        if let Some(deflated) = &mut self.deflated {
+            out = deflated.hears(&out);
         }
         for line in out.split(|byte| *byte == b'\n') {
             let tag = line
