@@ -80,6 +80,22 @@ pub(crate) const OPENSMTPD: Need = Need::Unpacked {
     suite: "bookworm",
     packages: &["opensmtpd", "dash"],
 };
+/// The mail server with DELIVERBY, what its configuration is compiled with, and whom it lets in. What it
+/// delivers by is a shell.
+pub(crate) const SENDMAIL: Need = Need::Unpacked {
+    name: "sendmail",
+    suite: "bookworm",
+    packages: &[
+        "sendmail-bin",
+        "sendmail-cf",
+        "m4",
+        "sed",
+        "dash",
+        "coreutils",
+        "sasl2-bin",
+        "libsasl2-modules",
+    ],
+};
 /// The Exim that says how much it takes.
 pub(crate) const EXIM_SID: Need = Need::Unpacked {
     name: "exim-sid",

@@ -21,6 +21,7 @@ use jackfield_testing::cyrus::{self, Cyrus};
 use jackfield_testing::exim::{Exim, Release};
 use jackfield_testing::opensmtpd::{self, OpenSmtpd};
 use jackfield_testing::postfix::{self, Postfix};
+use jackfield_testing::sendmail::{self, Sendmail};
 use jackfield_testing::unpacked;
 use jackfield_tls::{StartTls, TlsConfig};
 use tokio::io::AsyncReadExt;
@@ -325,6 +326,21 @@ async fn postfix_that_has_requiretls() {
     server.offers = &["8BITMIME", "SMTPUTF8", "DSN", "REQUIRETLS"];
     let expected = server.play().await;
     have_arrived(running.messages("grace", expected.len()).await, expected);
+}
+
+#[tokio::test]
+async fn sendmail() {
+    if unpacked::is_skipped(sendmail::NAME) {
+        return;
+    }
+    let authority = Authority::new();
+    let running = Sendmail::start(&authority.server(&NAMES)).await;
+    let running = running.expect("the server");
+    let mut server = Server::new(running.plain(), authority);
+    server.has_login = true;
+    server.offers = &["8BITMIME", "DSN", "DELIVERBY"];
+    let expected = server.play().await;
+    have_arrived(running.messages(expected.len()).await, expected);
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub mod process;
 pub mod proxy;
 pub mod pymap;
 pub mod runtimes;
+pub mod sendmail;
 pub mod site;
 pub mod unpacked;
 pub mod websocket;

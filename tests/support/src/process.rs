@@ -315,6 +315,19 @@ pub(crate) async fn with_retries<T, F: Future<Output = io::Result<T>>>(
     result
 }
 
+/// Runs a program to its end, which is a success; what it wrote.
+pub(crate) fn output_of(mut command: Command) -> io::Result<Vec<u8>> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!(
+        "{command:?}: {}\n{said}",
+        output.status
+    )))
+}
+
 /// Waits until a folder has so many files, and half a second more for one that is too many; gives what they
 /// hold, in the order of their names. Servers move a file there when it is whole.
 pub(crate) async fn arrived(
