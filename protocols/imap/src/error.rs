@@ -39,6 +39,8 @@ pub enum SessionError {
     Truncated,
     /// A text of the configuration can't be sent.
     Invalid(InvalidValue),
+    /// [`renew_with`](crate::client::ClientConfig::renew_with)'s function failed.
+    NotRenewed(String),
 }
 
 impl SessionError {
@@ -77,6 +79,7 @@ impl fmt::Display for SessionError {
             Self::Ended => f.write_str("the server ended the connection without a word"),
             Self::Truncated => f.write_str("the connection ended in the middle of a response"),
             Self::Invalid(error) => write!(f, "the configuration can't be sent: {error}"),
+            Self::NotRenewed(text) => write!(f, "the credentials could not be renewed: {text}"),
         }
     }
 }

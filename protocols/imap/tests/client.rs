@@ -10,7 +10,7 @@ use jackfield_imap::client::Append;
 use jackfield_imap::codec::{
     Flag, FlagChange, Item, ListQuery, MailboxName, Messages, Query, Section, SequenceSet,
 };
-use jackfield_imap::core::{Event, Security};
+use jackfield_imap::core::{Credentials, Event, Security};
 use jackfield_imap::{EndedBy, RequestError, SessionError};
 use jackfield_socket::{TcpListener, time};
 use jackfield_tls::Tls;
@@ -529,4 +529,38 @@ async fn a_bound_log_in_that_is_cut_is_tried_once_more_without() {
         "{asked:?}"
     );
     assert_eq!(world.event().await, Event::LoginNotBound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_are_asked_for_each_time() {
+    let config = config().renew_with(|attempt| async move {
+        match attempt {
+            2 => Err("no network".into()),
+            _ => Ok(Credentials::token("ada", &format!("token{attempt}"))?),
+        }
+    });
+    let mut world = world(config, |here| here).await;
+    let greeting = "* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR] hello\r\n";
+    let welcome = "OK [CAPABILITY IMAP4rev1] welcome\r\n";
+    let mut server = world.accept().await;
+    server.say(greeting).await;
+    server
+        .hears("A1 AUTHENTICATE XOAUTH2 dXNlcj1hZGEBYXV0aD1CZWFyZXIgdG9rZW4xAQE=")
+        .await;
+    // It had run out, and the attempt is not the last, since the next has another.
+    drop(server);
+    let error = world.disconnected().await;
+    assert!(matches!(error, ConnectionError::Stream(_)), "{error}");
+    let error = world.disconnected().await;
+    assert_eq!(
+        error.to_string(),
+        "the credentials could not be renewed: no network"
+    );
+    let mut server = world.accept().await;
+    server.say(greeting).await;
+    server
+        .hears("A2 AUTHENTICATE XOAUTH2 dXNlcj1hZGEBYXV0aD1CZWFyZXIgdG9rZW4zAQE=")
+        .await;
+    server.say(&format!("A2 {welcome}")).await;
+    world.ready().await;
 }

@@ -1,5 +1,10 @@
 //! Configuration of a client.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
 use jackfield_client::Options;
 use jackfield_sasl::Credentials;
 
@@ -15,7 +20,7 @@ use crate::core::Config;
 /// config.connection.connect_timeout = std::time::Duration::from_secs(10);
 /// # Ok::<(), jackfield_sasl::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// How each session logs in and behaves.
@@ -28,7 +33,13 @@ pub struct ClientConfig {
     /// How long the set of messages in one command may be, in bytes; more become several commands.
     /// Default: 7,500, which all servers but few take; Yahoo wants less than 1,000.
     pub max_set: usize,
+    pub(super) renew: Option<Renew>,
 }
+
+pub(super) type Renewed = Pin<
+    Box<dyn Future<Output = Result<Credentials, Box<dyn std::error::Error + Send + Sync>>> + Send>,
+>;
+pub(super) type Renew = Arc<Mutex<dyn FnMut(u32) -> Renewed + Send>>;
 
 impl ClientConfig {
     /// The defaults, for this user.
@@ -38,7 +49,49 @@ impl ClientConfig {
             connection: Options::default(),
             stream_capacity: 16,
             max_set: 7_500,
+            renew: None,
         }
+    }
+
+    /// The same with a function that gives the credentials for each attempt to connect, such as a
+    /// token that is still good: it is given the attempt's number in a row, from 1. Where it fails,
+    /// the attempt does.
+    ///
+    /// ```
+    /// use jackfield_imap::client::ClientConfig;
+    /// use jackfield_imap::core::Credentials;
+    ///
+    /// # async fn fetch_token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let config = ClientConfig::new(Credentials::token("ada@example.org", "ya29")?);
+    /// let config = config.renew_with(|_attempt| async {
+    ///     Ok(Credentials::token("ada@example.org", &fetch_token().await?)?)
+    /// });
+    /// # drop(config);
+    /// # Ok::<(), jackfield_sasl::Error>(())
+    /// ```
+    #[must_use]
+    pub fn renew_with<F, R>(mut self, mut renew: F) -> Self
+    where
+        F: FnMut(u32) -> R + Send + 'static,
+        R: Future<Output = Result<Credentials, Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        self.renew = Some(Arc::new(Mutex::new(move |attempt| {
+            Box::pin(renew(attempt)) as Renewed
+        })));
+        self
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("session", &self.session)
+            .field("connection", &self.connection)
+            .field("stream_capacity", &self.stream_capacity)
+            .field("max_set", &self.max_set)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,15 +3,17 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, ready};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
 
 use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
-use jackfield_sasl::{Channel, ChannelBinding};
+use jackfield_sasl::{Channel, ChannelBinding, Credentials};
 use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::mpsc;
 
 use super::ClientConfig;
 use super::action::{Action, Answer, Done, Part};
+use super::config::{Renew, Renewed};
 use super::event::{Connection, ConnectionError, Events};
 use super::handle::Client;
 use super::limit::Limited;
@@ -31,6 +33,7 @@ pub fn connect<N: TcpConnect>(
     let imap = Imap {
         server,
         config: config.session,
+        renew: config.renew,
         asked: Vec::new(),
         undelivered: VecDeque::new(),
         listeners: 0,
@@ -50,6 +53,7 @@ pub fn connect<N: TcpConnect>(
 struct Imap {
     server: Endpoint,
     config: Config,
+    renew: Option<Renew>,
     /// Who asked, in the order of their requests.
     asked: Vec<(RequestId, Asked)>,
     /// Parts of answers that wait for room where they are read: those of one read, and no more.
@@ -83,6 +87,9 @@ enum Asked {
     Append(mpsc::Sender<RequestId>, Vec<Response>, Done<Answer>),
 }
 
+type Prepare =
+    Pin<Box<dyn Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send>>;
+
 impl Protocol for Imap {
     type Core = Session;
     type Target = Endpoint;
@@ -90,7 +97,7 @@ impl Protocol for Imap {
     type Event = Event;
     type Ready = Arc<Server>;
     type Error = SessionError;
-    type Prepared = ();
+    type Prepared = Option<Credentials>;
 
     async fn begin(&mut self, _poster: Poster<Action>) -> Result<Session, ConnectionError> {
         Ok(Session::new(self.config.clone()))
@@ -98,9 +105,23 @@ impl Protocol for Imap {
 
     fn prepare(
         &mut self,
-        _attempt: u32,
-    ) -> impl Future<Output = Result<(Endpoint, ()), ConnectionError>> + Send + 'static {
-        ready(Ok((self.server.clone(), ())))
+        attempt: u32,
+    ) -> impl Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send + 'static
+    {
+        let server = self.server.clone();
+        let renew = |renew: &Renew| renew.lock().unwrap_or_else(PoisonError::into_inner)(attempt);
+        let Some(renewed): Option<Renewed> = self.renew.as_ref().map(renew) else {
+            return Box::pin(ready(Ok((server, None)))) as Prepare;
+        };
+        Box::pin(async move {
+            match renewed.await {
+                Ok(credentials) => Ok((server, Some(credentials))),
+                Err(error) => {
+                    let error = SessionError::NotRenewed(error.to_string());
+                    Err(ConnectionError::Session(error))
+                }
+            }
+        })
     }
 
     fn stream_info(&mut self, _core: &mut Session, info: &StreamInfo) {
@@ -113,9 +134,12 @@ impl Protocol for Imap {
     fn opened(
         &mut self,
         core: &mut Session,
-        (): (),
+        credentials: Option<Credentials>,
         outbox: &mut OutboxOf<Self>,
     ) -> Result<(), ConnectionError> {
+        if let Some(credentials) = credentials {
+            core.set_credentials(credentials);
+        }
         core.opened(time::now(), self.channel.clone());
         if std::mem::take(&mut self.has_unbound) {
             outbox.push(Event::LoginNotBound);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_sasl::{Channel, Exchange};
+use jackfield_sasl::{Channel, Credentials, Exchange};
 use jackfield_socket::time::Instant;
 
 use super::config::{Config, Security};
@@ -190,6 +190,11 @@ impl Session {
     #[cfg(any(test, feature = "oracle"))]
     pub(crate) fn is_compressed(&self) -> bool {
         self.server.is_compressed
+    }
+
+    /// Logs in with these credentials from the next connection on.
+    pub fn set_credentials(&mut self, credentials: Credentials) {
+        self.config.credentials = credentials;
     }
 
     /// Learns that the connection is gone, and who ended it. What was asked for and not answered
