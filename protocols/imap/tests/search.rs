@@ -4,7 +4,9 @@ mod common;
 
 use common::{config, selected};
 use jackfield_imap::RequestError;
-use jackfield_imap::codec::{Query, SearchReturn, SortBy, SortOrder, Threading, Window};
+use jackfield_imap::codec::{
+    InvalidValue, Messages, Query, SearchReturn, SortBy, SortOrder, Threading, Window,
+};
 
 #[tokio::test(start_paused = true)]
 async fn messages_are_sorted_paged_and_made_conversations() {
@@ -86,4 +88,64 @@ async fn what_a_server_has_not_it_is_not_asked_for() {
     server.hears("A2 NOOP").await;
     server.say("A2 OK done\r\n").await;
     assert_eq!(noop.await.expect("no panic"), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_among_many_becomes_several() {
+    let mut config = config();
+    config.max_set = 44;
+    let (world, mut server) = selected(config, common::PREAUTH).await;
+    let many = |text: &str| Messages::Uids(text.parse().expect("a set"));
+    // It is not longer than it may be, or could not be shorter.
+    for (tag, set) in [("A2", "1,3,5,7,9,11"), ("A3", "1111111111:2222222222")] {
+        let query = Query::new().among(many(set));
+        let found = world.ask(|client| async move { client.search(query).await });
+        server.hears(&format!("{tag} UID SEARCH UID {set}")).await;
+        server
+            .say(&format!("* SEARCH 3\r\n{tag} OK done\r\n"))
+            .await;
+        assert_eq!(found.await.expect("no panic"), Ok(vec![3]));
+    }
+    let long = "100000001,100000003,100000005,100000007,9,9,9";
+    let query = Query::new().unseen().among(many(&format!("{long},11")));
+    let found = world.ask(|client| async move { client.search(query).await });
+    for (tag, set, answer) in [
+        ("A4", "100000001,100000003", "100000003 100000001"),
+        ("A5", "100000005,100000007", ""),
+        ("A6", "9,9", "9"),
+        ("A7", "9,11", "9"),
+    ] {
+        server
+            .hears(&format!("{tag} UID SEARCH UNSEEN UID {set}"))
+            .await;
+        server
+            .say(&format!("* SEARCH {answer}\r\n{tag} OK done\r\n"))
+            .await;
+    }
+    let found = found.await.expect("no panic");
+    assert_eq!(found, Ok(vec![9, 100_000_001, 100_000_003]));
+
+    // Where several would not find the same, none is sent.
+    let long = format!("{long},11");
+    let below = [
+        Query::new().except(Query::new().among(many(&long))),
+        Query::new().any([Query::new().flagged(), Query::new().among(many(&long))]),
+    ];
+    let too_long = RequestError::Invalid(InvalidValue::TooLong);
+    for query in below {
+        assert_eq!(world.client.search(query).await, Err(too_long.clone()));
+    }
+    let query = Query::new().among(many(&long));
+    let count = world.client.search_for(query, [SearchReturn::Count]).await;
+    assert_eq!(count, Err(too_long));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_million_is_too_many() {
+    let (world, mut server) = selected(config(), common::PREAUTH).await;
+    let found = world.ask(|client| async move { client.search(Query::new()).await });
+    server.hears("A2 UID SEARCH ALL").await;
+    let line = format!("* SEARCH{}\r\n", " 1".repeat(600_000));
+    server.say(&format!("{line}{line}A2 OK done\r\n")).await;
+    assert_eq!(found.await.expect("no panic"), Err(RequestError::TooLarge));
 }

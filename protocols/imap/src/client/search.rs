@@ -3,8 +3,8 @@
 use super::action::Answer;
 use super::handle::Client;
 use crate::codec::{
-    Command, Esearch, Messages, Query, Response, SearchReturn, SequenceSet, SortOrder, Thread,
-    Threading,
+    Command, Esearch, InvalidValue, Messages, Query, Response, SearchReturn, SequenceSet,
+    SortOrder, Thread, Threading,
 };
 use crate::error::RequestError;
 
@@ -12,7 +12,9 @@ use crate::error::RequestError;
 const MAX_FOUND: u64 = 1 << 20;
 
 impl Client {
-    /// The UIDs of the messages that match, in the server's order: at most a million.
+    /// The UIDs of the messages that match, in the server's order: at most a million. Where the query
+    /// names more messages than [`max_set`](super::ClientConfig::max_set) allows in one command, it
+    /// becomes several, and the UIDs are in their own order.
     ///
     /// ```no_run
     /// # use jackfield_imap::client::Client;
@@ -24,12 +26,29 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`RequestError::TooLarge`], with more.
+    /// [`RequestError::TooLarge`], with more; [`RequestError::Invalid`], where too many messages are
+    /// named below [`Query::except`] or [`Query::any`], where several commands would not find the same.
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn search(&self, query: Query) -> Result<Vec<u32>, RequestError> {
-        let (mut found, mut within) = (Vec::new(), Messages::Uids(SequenceSet::everything()));
+        let queries = query.split(self.max_set).ok_or(InvalidValue::TooLong)?;
+        let is_split = queries.len() > 1;
+        let mut found = Vec::new();
+        for query in queries {
+            self.search_into(query, &mut found).await?;
+        }
+        if is_split {
+            // A message may have been named twice.
+            found.sort_unstable();
+            found.dedup();
+        }
+        Ok(found)
+    }
+
+    /// With one command, or more where the server looks at so many messages at a time.
+    async fn search_into(&self, query: Query, found: &mut Vec<u32>) -> Result<(), RequestError> {
+        let mut within = Messages::Uids(SequenceSet::everything());
         let mut among = query.clone();
         loop {
             let search = Command::Search {
@@ -39,9 +58,9 @@ impl Client {
             };
             let answer = self.request(search).await?;
             let rest = answer.rest(&within)?;
-            collect(answer, &mut found)?;
+            collect(answer, found)?;
             let Some(rest) = rest else {
-                return Ok(found);
+                return Ok(());
             };
             among = query.clone().among(rest.clone());
             within = rest;
@@ -70,7 +89,8 @@ impl Client {
     /// # Errors
     /// [`RequestError::Unsupported`], without ESEARCH (RFC 4731), without PARTIAL (RFC 9394) or
     /// CONTEXT=SEARCH (RFC 5267) for a page, or without SEARCHRES (RFC 5182) for
-    /// [`Save`](SearchReturn::Save).
+    /// [`Save`](SearchReturn::Save); [`RequestError::Invalid`], where the query names more messages than
+    /// [`max_set`](super::ClientConfig::max_set) allows.
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
@@ -80,7 +100,7 @@ impl Client {
         returns: impl IntoIterator<Item = SearchReturn>,
     ) -> Result<Esearch, RequestError> {
         let search = Command::Search {
-            query,
+            query: self.fitting(query)?,
             uids: true,
             returns: returns.into_iter().collect(),
         };
@@ -100,7 +120,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`RequestError::Unsupported`], without SORT, or without SORT=DISPLAY (RFC 5957) for names.
+    /// [`RequestError::Unsupported`], without SORT, or without SORT=DISPLAY (RFC 5957) for names;
+    /// [`RequestError::Invalid`], as [`search_for`](Self::search_for).
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
@@ -111,7 +132,7 @@ impl Client {
     ) -> Result<Vec<u32>, RequestError> {
         let sort = Command::Sort {
             by: by.into(),
-            query,
+            query: self.fitting(query)?,
             uids: true,
             // A server is free in how it writes a set, and so all of them are told one by one.
             returns: Vec::new(),
@@ -128,7 +149,7 @@ impl Client {
     ///
     /// # Errors
     /// [`RequestError::Unsupported`], without ESORT, or without PARTIAL (RFC 9394) or CONTEXT=SORT for
-    /// a page.
+    /// a page; [`RequestError::Invalid`], as [`search_for`](Self::search_for).
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
@@ -140,7 +161,7 @@ impl Client {
     ) -> Result<Esearch, RequestError> {
         let sort = Command::Sort {
             by: by.into(),
-            query,
+            query: self.fitting(query)?,
             uids: true,
             returns: returns.into_iter().collect(),
         };
@@ -163,13 +184,15 @@ impl Client {
     /// # Errors
     /// [`RequestError::Unsupported`], without THREAD by what was asked for;
     /// [`RequestError::TooLarge`], where one is nested deeper than
-    /// [`Limits::max_depth`](crate::codec::Limits::max_depth).
+    /// [`Limits::max_depth`](crate::codec::Limits::max_depth); [`RequestError::Invalid`], as
+    /// [`search_for`](Self::search_for).
     ///
     /// # Cancel safety
     /// As the [type](Self) says.
     pub async fn threads(&self, by: Threading, query: Query) -> Result<Vec<Thread>, RequestError> {
         let uids = true;
         let mut found = Vec::new();
+        let query = self.fitting(query)?;
         let thread = Command::Thread { by, query, uids };
         let answer = self.request(thread).await?;
         whole(&answer)?;
@@ -181,6 +204,12 @@ impl Client {
             }
         }
         Ok(found)
+    }
+
+    /// What can't become several commands, since what is told is of all messages together.
+    fn fitting(&self, query: Query) -> Result<Query, InvalidValue> {
+        let fits = query.fits(self.max_set);
+        fits.then_some(query).ok_or(InvalidValue::TooLong)
     }
 
     /// What is told of what is found.
@@ -213,6 +242,9 @@ fn collect(answer: Answer, found: &mut Vec<u32>) -> Result<(), RequestError> {
     for part in answer.parts {
         match part {
             Response::Search { numbers, .. } | Response::Sort { numbers, .. } => {
+                if (found.len() + numbers.len()) as u64 > MAX_FOUND {
+                    return Err(RequestError::TooLarge);
+                }
                 found.extend(numbers);
             }
             Response::Esearch(esearch) => {

@@ -24,6 +24,8 @@ pub enum InvalidValue {
     SyncState,
     /// A part of a message has no such number, or a header field no such name.
     Section,
+    /// A set of messages is too long for one command, and stands where it can't become several.
+    TooLong,
     /// A command's tag is letters, digits, `-`, `_` and `.`.
     Tag,
     /// A mechanism's name is letters, digits, `-` and `_`, and its first answer base64.
@@ -44,6 +46,7 @@ impl fmt::Display for InvalidValue {
             Self::Date => "there is no such date",
             Self::SyncState => "these bytes are not the state of a mailbox",
             Self::Section => "there is no such part of a message",
+            Self::TooLong => "a set of messages is too long for one command",
             Self::Tag => "a tag is letters, digits, - _ and .",
             Self::Mechanism => {
                 "a mechanism's name is letters, digits, - and _, and its first answer base64"

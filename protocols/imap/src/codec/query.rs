@@ -221,6 +221,38 @@ impl Query {
         })
     }
 
+    /// Whether no set of messages in it is longer than so many bytes.
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
+        self.0.iter().all(|key| match key {
+            Key::Messages(messages) => messages.set().is_none_or(|set| set.fits(bytes)),
+            Key::Not(query) => query.fits(bytes),
+            Key::Or(one, other) => one.fits(bytes) && other.fits(bytes),
+            _ => true,
+        })
+    }
+
+    /// Several, each of which has no longer set of messages than so many bytes, and finds other messages;
+    /// `None` where they can't do the same.
+    pub(crate) fn split(self, bytes: usize) -> Option<Vec<Self>> {
+        let is_long = |key: &Key| match key {
+            Key::Messages(messages) => messages.set().is_some_and(|set| !set.fits(bytes)),
+            _ => false,
+        };
+        let Some(at) = self.0.iter().position(is_long) else {
+            return self.fits(bytes).then(|| vec![self]);
+        };
+        let Key::Messages(messages) = &self.0[at] else {
+            return None;
+        };
+        let mut queries = Vec::new();
+        for part in messages.set()?.split(bytes) {
+            let mut query = self.clone();
+            query.0[at] = Key::Messages(messages.with(part));
+            queries.extend(query.split(bytes)?);
+        }
+        Some(queries)
+    }
+
     pub(super) fn encode(&self, out: &mut Encoder<'_>) {
         if self.0.is_empty() {
             return out.raw(b"ALL");

@@ -149,6 +149,13 @@ impl SequenceSet {
         parts.map(|ranges| Self(ranges.to_vec())).collect()
     }
 
+    /// Whether it takes no more than so many bytes, or can't take less.
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
+        let mut out = Vec::new();
+        self.encode(&mut out);
+        out.len() <= bytes || self.0.len() == 1
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let mut digits = [0; 20];
         for (index, &(from, to)) in self.0.iter().enumerate() {
