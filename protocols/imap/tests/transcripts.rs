@@ -226,6 +226,7 @@ impl Protocol for Imap {
                 Command::List(query)
             }
             "status" => Command::Status(name(0), vec![StatusItem::Messages, StatusItem::UidNext]),
+            "limit" => Command::Status(name(0), vec![StatusItem::AppendLimit]),
             "search" => Command::Search {
                 query: query(&words),
                 uids: true,

@@ -122,6 +122,9 @@ pub struct MailboxStatus {
     pub highest_modseq: Option<u64>,
     /// Its identity (OBJECTID).
     pub mailbox_id: Option<Text>,
+    /// How large a message may be that is appended to it, in bytes; also `None` where there is no limit
+    /// (APPENDLIMIT, RFC 7889).
+    pub append_limit: Option<u64>,
     /// Items that this crate can't read, as they came.
     pub unknown: Vec<Text>,
 }
@@ -289,6 +292,7 @@ impl Names {
             size: None,
             highest_modseq: None,
             mailbox_id: None,
+            append_limit: None,
             unknown: Vec::new(),
         };
         let outer = i;
@@ -322,6 +326,12 @@ impl MailboxStatus {
             b"DELETED" => &mut self.deleted,
             b"SIZE" => return large(&mut self.size, i),
             b"HIGHESTMODSEQ" => return large(&mut self.highest_modseq, i),
+            b"APPENDLIMIT" => {
+                return match nil(i) {
+                    Ok(none) => Ok(none),
+                    Err(_) => large(&mut self.append_limit, i),
+                };
+            }
             b"MAILBOXID" => {
                 let (i, ids) = list(i, object_id)?;
                 self.mailbox_id = Some(ids.into_iter().next().ok_or(WRONG)?);

@@ -1,7 +1,7 @@
 //! What a command needs of a server: one that is not announced is not asked for it.
 
 use super::event::Server;
-use crate::codec::{AppendData, AppendMessage, Command, Messages, SearchReturn};
+use crate::codec::{AppendData, AppendMessage, Command, Messages, SearchReturn, StatusItem};
 use crate::error::RequestError;
 
 /// Why a command is not sent to this server.
@@ -69,6 +69,10 @@ fn missing(command: &Command, server: &Server) -> Option<&'static str> {
             let is_put_together = messages.iter().any(is_catenated);
             let many = needs("MULTIAPPEND").filter(|_| is_many);
             many.or_else(|| needs("CATENATE").filter(|_| is_put_together))
+        }
+        Command::Status(_, items) if items.contains(&StatusItem::AppendLimit) => {
+            needs("APPENDLIMIT")
+                .filter(|_| server.capabilities.values("APPENDLIMIT").next().is_none())
         }
         Command::Replace { .. } => needs("REPLACE"),
         Command::Notify(_) => needs("NOTIFY"),

@@ -10,7 +10,7 @@ use super::event::{RequestId, SessionEvent};
 use super::needs::denied;
 use super::pending::{Pending, Purpose, changes_the_wire};
 use super::session::{Session, Stage, needs_mailbox};
-use crate::codec::{Command, Encoded, SearchReturn};
+use crate::codec::{Command, Encoded, SearchReturn, StatusItem};
 use crate::error::{RequestError, SessionError};
 
 /// How much of a message goes out at a time.
@@ -149,6 +149,10 @@ impl Session {
                     is_extended && (query.subscribed || query.returns.subscribed);
                 if !server.can("LIST-STATUS") {
                     query.returns.status.clear();
+                }
+                if server.capabilities.values("APPENDLIMIT").next().is_none() {
+                    let is_limit = |item: &StatusItem| *item == StatusItem::AppendLimit;
+                    query.returns.status.retain(|item| !is_limit(item));
                 }
             }
             _ => {}

@@ -66,6 +66,8 @@ pub enum StatusItem {
     HighestModSeq,
     /// The mailbox's identity (OBJECTID).
     MailboxId,
+    /// How large a message may be that is appended (APPENDLIMIT).
+    AppendLimit,
 }
 
 impl StatusItem {
@@ -80,6 +82,7 @@ impl StatusItem {
             Self::Size => b"SIZE",
             Self::HighestModSeq => b"HIGHESTMODSEQ",
             Self::MailboxId => b"MAILBOXID",
+            Self::AppendLimit => b"APPENDLIMIT",
         }
     }
 }
