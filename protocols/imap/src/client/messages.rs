@@ -45,7 +45,8 @@ impl Client {
     /// gets [`RequestError::TimedOut`] within a minute: read on, take [`all`](Fetches::all), or ask from
     /// another task.
     ///
-    /// A server may tell of one message several times. Texts that are larger than
+    /// A server may tell of one message several times, or leave out what it can't tell: what is missing is
+    /// `None`. A message of which it has told flags alone, where more was asked for, comes at the end. Texts that are larger than
     /// [`Limits::max_literal`](crate::codec::Limits::max_literal) are left out:
     /// [`read`](Self::read) reads them.
     ///

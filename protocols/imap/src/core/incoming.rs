@@ -3,10 +3,10 @@
 use jackfield_socket::time::Instant;
 
 use super::config::Config;
-use super::event::{Event, SessionEvent};
+use super::event::{Event, RequestId, SessionEvent};
 use super::pending::{Pending, Purpose, tag_number};
 use super::session::{Session, Stage, bye};
-use crate::codec::{Code, Command, Reason, Response, Status, StatusKind, Text};
+use crate::codec::{Code, Command, Fetch, Reason, Response, Status, StatusKind, Text};
 use crate::error::{Refusal, RequestError, SessionError};
 
 impl Session {
@@ -50,7 +50,7 @@ impl Session {
             .in_flight
             .iter()
             .position(|pending| Some(pending.tag) == number);
-        let Some(pending) = at.and_then(|at| self.in_flight.remove(at)) else {
+        let Some(mut pending) = at.and_then(|at| self.in_flight.remove(at)) else {
             // Nobody asked; the session goes on.
             return self.status(now, status);
         };
@@ -73,13 +73,13 @@ impl Session {
                 self.idle.is_refused |= was_refused || !self.idle.has_begun;
             }
             Purpose::News => {}
-            Purpose::Request(_) => self.answered(&pending, status),
+            Purpose::Request(_) => self.answered(&mut pending, status),
         }
         self.pump(now);
         Ok(())
     }
 
-    fn answered(&mut self, pending: &Pending, status: Status) {
+    fn answered(&mut self, pending: &mut Pending, status: Status) {
         let is_ok = status.kind == StatusKind::Ok;
         match &pending.command {
             Command::Select { .. } if is_ok => {
@@ -109,6 +109,11 @@ impl Session {
             return self.fail(pending, RequestError::TooLarge);
         }
         if let (Some(id), false) = (pending.id(), pending.is_abandoned) {
+            // The server could tell no more of these.
+            for fetch in pending.kept() {
+                let fetch = Response::Fetch(Box::new(fetch));
+                self.tell(SessionEvent::Answer(id, Box::new(fetch)));
+            }
             let outcome = self.outcome(&pending.command, status);
             self.tell(SessionEvent::Completed(id, Ok(outcome)));
         }
@@ -178,6 +183,11 @@ impl Session {
         let Some(response) = self.answers(now, response) else {
             return;
         };
+        if let Response::Fetch(fetch) = &response
+            && let Some(id) = self.keep(fetch)
+        {
+            return self.tell(SessionEvent::Answer(id, Box::new(response)));
+        }
         let event = match response {
             Response::Capability(capabilities) => {
                 self.is_told = true;
@@ -236,6 +246,14 @@ impl Session {
         }
     }
 
+    /// Keeps what was told of a message that may be all of the answer to a FETCH; where there is no room,
+    /// that is what it is taken for, by the request.
+    fn keep(&mut self, fetch: &Fetch) -> Option<RequestId> {
+        let mut in_flight = self.in_flight.iter_mut();
+        let id = |it: &mut Pending| it.keep(fetch).then(|| it.id());
+        in_flight.find_map(id).flatten()
+    }
+
     /// Gives a response to whoever asked for it; gives it back where nobody did.
     fn answers(&mut self, now: Instant, response: Response) -> Option<Response> {
         let is_its = |pending: &&mut Pending| pending.is_answered_by(&response);
@@ -245,6 +263,7 @@ impl Session {
         pending.answers += 1;
         pending.answer_bytes += self.length;
         pending.since = now;
+        pending.is_told(&response);
         if let (Purpose::Login, Response::Id(id)) = (pending.purpose, &response) {
             self.server.id.clone_from(id);
             return None;

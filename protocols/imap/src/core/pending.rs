@@ -8,6 +8,12 @@ use crate::codec::{
     Command, Esearch, Fetch, Head, Item, MailboxName, Messages, Response, Section, Status, Text,
 };
 
+/// So many messages are kept of which a FETCH has told nothing but flags; what comes behind them is told at
+/// once.
+const MAX_PARTIAL: usize = 500;
+/// So many ranges of messages are known to have been told; one behind them may be told twice.
+const MAX_TOLD: usize = 10_000;
+
 /// Why a command is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -51,6 +57,8 @@ pub(super) struct Pending {
     pub(super) answer_bytes: usize,
     /// Nobody waits for it any more: what it brings is dropped.
     pub(super) is_abandoned: bool,
+    /// Of a FETCH: what has nothing of what was asked for but flags.
+    partial: Partial,
 }
 
 impl Pending {
@@ -69,6 +77,7 @@ impl Pending {
             answers: 0,
             answer_bytes: 0,
             is_abandoned: false,
+            partial: Partial::default(),
         }
     }
 
@@ -210,6 +219,39 @@ impl Pending {
         }
     }
 
+    /// Keeps what may turn out to be its answer; whether it has no room for that.
+    pub(super) fn keep(&mut self, fetch: &Fetch) -> bool {
+        let Command::Fetch { messages, .. } = &self.command else {
+            return false;
+        };
+        // Of several that were asked for together, whoever asked knows; and a text has a beginning.
+        let is_its = self.group.is_none() && self.reads.is_none() && !self.is_abandoned;
+        if !is_its || *messages == Messages::Saved || !is_of(messages, fetch) {
+            return false;
+        }
+        self.partial.keep(number_of(messages, fetch), fetch)
+    }
+
+    /// What was kept of this message was news, and so is what comes of it now.
+    pub(super) fn is_told(&mut self, response: &Response) {
+        if let (
+            Response::Fetch(fetch),
+            Command::Fetch {
+                messages, items, ..
+            },
+        ) = (response, &self.command)
+            && !are_flags(items)
+        {
+            self.partial.told(number_of(messages, fetch));
+        }
+    }
+
+    /// What was its answer, since nothing else has come.
+    pub(super) fn kept(&mut self) -> impl Iterator<Item = Fetch> + use<> {
+        let kept = std::mem::take(&mut self.partial).kept;
+        kept.into_iter().map(|(_, fetch)| fetch)
+    }
+
     fn is_tagged(&self, found: &Esearch) -> bool {
         let Some(tag) = &found.tag else {
             return true;
@@ -231,6 +273,42 @@ impl Pending {
         let wanted = format!("[{section}]");
         let told = head.section.split('<').next().unwrap_or_default();
         is_of && told.replace('"', "").eq_ignore_ascii_case(&wanted)
+    }
+}
+
+/// What was told of messages that has nothing of what a FETCH has asked for but flags, and was taken for news.
+/// Where nothing else comes of a message, it was the answer: the server can't tell more.
+#[derive(Debug, Default)]
+struct Partial {
+    /// By their numbers, or UIDs.
+    kept: Vec<(u32, Fetch)>,
+    /// Those of which more was told, as ranges.
+    told: Vec<(u32, u32)>,
+}
+
+impl Partial {
+    /// Whether there is no room for it.
+    fn keep(&mut self, number: u32, fetch: &Fetch) -> bool {
+        if self.told.iter().any(|it| it.0 <= number && number <= it.1) {
+            return false;
+        }
+        self.kept.retain(|it| it.0 != number);
+        let is_full = self.kept.len() >= MAX_PARTIAL;
+        if !is_full {
+            self.kept.push((number, fetch.clone()));
+        }
+        is_full
+    }
+
+    fn told(&mut self, number: u32) {
+        self.kept.retain(|it| it.0 != number);
+        let is_full = self.told.len() >= MAX_TOLD;
+        match self.told.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            Some((first, _)) if number.checked_add(1) == Some(*first) => *first = number,
+            _ if !is_full => self.told.push((number, number)),
+            _ => {}
+        }
     }
 }
 
@@ -317,6 +395,15 @@ fn are_disjoint(one: &Messages, two: &Messages) -> bool {
     }
 }
 
+/// The number, or the UID, that a message was asked for by.
+fn number_of(messages: &Messages, fetch: &Fetch) -> u32 {
+    let number = match messages {
+        Messages::Numbers(_) => fetch.number,
+        Messages::Uids(_) | Messages::Saved => fetch.uid,
+    };
+    number.unwrap_or_default()
+}
+
 fn is_of(messages: &Messages, fetch: &Fetch) -> bool {
     match messages {
         // The highest message is among those of `5:*`, even where it is lower.
@@ -326,10 +413,14 @@ fn is_of(messages: &Messages, fetch: &Fetch) -> bool {
     }
 }
 
+fn are_flags(items: &[Item]) -> bool {
+    let is_flags = |item: &Item| matches!(item, Item::Uid | Item::Flags | Item::ModSeq);
+    items.iter().all(is_flags)
+}
+
 /// Whether there is something in it that was asked for. A server may tell of new flags at any time.
 pub(super) fn is_what_was_asked(items: &[Item], fetch: &Fetch) -> bool {
-    let only_flags = |item: &Item| matches!(item, Item::Uid | Item::Flags | Item::ModSeq);
-    if items.iter().all(only_flags) {
+    if are_flags(items) {
         return true;
     }
     fetch.internal_date.is_some()
