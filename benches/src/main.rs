@@ -46,7 +46,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["mqtt-codec", "mqtt-publish", "mqtt-idle", "mqtt-download"],
     ),
     ("coap", &["coap-codec", "coap-exchange"]),
-    ("imap", &["imap"]),
+    ("imap", &["imap-codec"]),
     ("page", &["page"]),
     ("relay", &["relay"]),
 ];
@@ -61,7 +61,7 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
         "mqtt-download" => mqtt::download::run(&peers()?, report),
         "coap-codec" => coap::codec::run(report),
         "coap-exchange" => coap::exchange::run(report),
-        "imap" => imap::run(report),
+        "imap-codec" => imap::codec::run(report),
         "page" => page::run(report),
         _ => relay::run(&peers()?, report),
     }
