@@ -6,6 +6,7 @@
 mod child;
 mod coap;
 mod cores;
+mod delay;
 mod imap;
 mod irc;
 mod machine;
@@ -14,6 +15,7 @@ mod page;
 mod race;
 mod relay;
 mod report;
+mod smtp;
 mod socket;
 mod stats;
 
@@ -29,7 +31,7 @@ use crate::report::Report;
 pub(crate) struct Peers {
     /// The relay's binary, built for release.
     relayd: PathBuf,
-    /// A folder in which npm installed `@mercuryworkshop/wisp-js` and `mqtt`.
+    /// A folder in which npm installed `@mercuryworkshop/wisp-js`, `mqtt` and `nodemailer`.
     npm: PathBuf,
     /// A Python environment with `wisp-python`, `websockify` and `paho-mqtt`.
     python: PathBuf,
@@ -47,6 +49,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("coap", &["coap-codec", "coap-exchange"]),
     ("imap", &["imap-codec"]),
+    ("smtp", &["smtp-near", "smtp-distant"]),
     ("page", &["page"]),
     ("relay", &["relay"]),
 ];
@@ -62,6 +65,8 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
         "coap-codec" => coap::codec::run(report),
         "coap-exchange" => coap::exchange::run(report),
         "imap-codec" => imap::codec::run(report),
+        "smtp-near" => smtp::near(&peers()?, report),
+        "smtp-distant" => smtp::distant(&peers()?, report),
         "page" => page::run(report),
         _ => relay::run(&peers()?, report),
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, CLANG, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need};
+use crate::needs::{self, CLANG, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need, POSTFIX};
 use crate::run::{cargo, command, quietly};
 use crate::web;
 use crate::workspace::{root, target_folder, target_folder_of};
@@ -13,7 +13,11 @@ const MANIFEST: &str = "benches/Cargo.toml";
 
 /// The peers, pinned. Some are under the LGPL: they are installed in the target folder when they are
 /// measured, run as processes of their own, and are part of nothing that ships.
-const NPM_PEERS: &[&str] = &["@mercuryworkshop/wisp-js@0.5.0", "mqtt@5.16.0"];
+const NPM_PEERS: &[&str] = &[
+    "@mercuryworkshop/wisp-js@0.5.0",
+    "mqtt@5.16.0",
+    "nodemailer@10.6.1",
+];
 const PYTHON_PEERS: &[&str] = &[
     "wisp-python==0.9.0",
     "websockify==0.13.0",
@@ -34,13 +38,14 @@ const NEEDS: &[Need] = &[
     Need::Program("valgrind", "valgrind"),
     LIBCOAP,
     MOSQUITTO,
+    POSTFIX,
     NODE_SERVERS,
     Need::PythonPackages,
 ];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only this (socket, irc, mqtt, coap, imap, page, relay, or a part as mqtt-codec) and print it, instead of writing the page
+    /// Measure only this (socket, irc, mqtt, coap, imap, smtp, page, relay, or a part as mqtt-codec) and print it, instead of writing the page
     only: Option<String>,
     /// Measure this earlier commit too, group by group
     #[arg(long, value_name = "COMMIT")]
@@ -67,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         build_modules(&pages)?;
     }
 
-    println!("measuring: some twenty minutes, in which the machine should do nothing else");
+    println!("measuring: some thirty minutes, in which the machine should do nothing else");
     let mut bench = cargo(&["run", "--release", "--quiet", "--manifest-path", MANIFEST]);
     bench
         .env(

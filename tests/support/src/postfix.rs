@@ -189,15 +189,28 @@ fn make_folders(at: &Path) -> io::Result<()> {
     make("spool/public", 0o710, USER, DROP)
 }
 
-/// Starts `smtp-sink` as a server of LMTP: it takes anything, and keeps nothing. Where it listens.
+/// Starts `smtp-sink`: it takes anything, and keeps nothing. Where it listens.
 ///
 /// # Errors
 /// When it isn't unpacked or doesn't get ready.
+pub async fn smtp_sink() -> io::Result<(Process, SocketAddr)> {
+    sink(&[]).await
+}
+
+/// The same as a server of LMTP.
+///
+/// # Errors
+/// As [`smtp_sink`].
 pub async fn lmtp_sink() -> io::Result<(Process, SocketAddr)> {
+    sink(&["-L"]).await
+}
+
+async fn sink(arguments: &[&str]) -> io::Result<(Process, SocketAddr)> {
     process::with_retries(|| async {
         let [at] = process::free_addresses()?;
         let mut command = unpacked::command(NAME, "/usr/sbin/smtp-sink")?;
-        command.args(["-L", "-u", "nobody", &format!("inet:{at}"), "16"]);
+        command.args(arguments);
+        command.args(["-u", "nobody", &format!("inet:{at}"), "64"]);
         write_users(&unpacked::root(NAME)?)?;
         let process = Process::start(command)?;
         process.wait_for_port(at, START).await?;
