@@ -9,13 +9,13 @@ use jackfield_native::Native;
 use jackfield_sasl::Credentials;
 use jackfield_server_tests::smtp::{User, config, envelope, lmtp, message, parts, play};
 use jackfield_server_tests::{NAMES, connector};
-use jackfield_smtp::client::{Envelope, PoolConfig, Status, connect_pool};
+use jackfield_smtp::client::{self, ClientEvent, Envelope, PoolConfig, Status, connect_pool};
 use jackfield_smtp::codec::{
     BodyKind, Capability, DeliverBy, Hold, Late, Limit, Notify, Priority, Return,
 };
 use jackfield_smtp::core::{Config, Security};
 use jackfield_smtp::{LoginError, RequestError, SessionError, starttls};
-use jackfield_socket::{Endpoint, ErrorKind, HostName};
+use jackfield_socket::{Endpoint, ErrorKind, HostName, TcpConnect};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::cyrus::{self, Cyrus};
 use jackfield_testing::exim::{Exim, Release};
@@ -77,16 +77,18 @@ impl Server {
         }
     }
 
-    /// A client that begins TLS, and logs in where there is a password.
-    fn secured(&self, password: Option<&str>) -> User {
+    /// A way to it that begins TLS.
+    fn securing(&self) -> (impl TcpConnect + use<>, Endpoint) {
         let connector = connector(TlsConfig::new(), &self.authority);
         let network = StartTls::new(Native, connector, starttls::opening());
         let name: HostName = "localhost".parse().expect("a name");
-        let mut config = config();
-        config.security = Security::StartTls;
-        let credentials = password.map(|it| Credentials::password("ada", it).expect("valid"));
-        config.credentials = credentials;
-        User::new(network, &Endpoint::new(name, self.plain.port()), config)
+        (network, Endpoint::new(name, self.plain.port()))
+    }
+
+    /// A client that begins TLS, and logs in where there is a password.
+    fn secured(&self, password: Option<&str>) -> User {
+        let (network, at) = self.securing();
+        User::new(network, &at, securely(password))
     }
 
     /// All that it is asked for; what must have arrived.
@@ -102,7 +104,8 @@ impl Server {
         }
         user.client.noop().await.expect("a sign of life");
         user.close().await;
-        expected.extend(self.pool().await);
+        let at = Endpoint::from(self.plain);
+        expected.extend(pooled("pooled", Native, at, config()).await);
         expected.extend(self.tls().await);
         expected
     }
@@ -131,29 +134,6 @@ impl Server {
         expected
     }
 
-    /// Many over a few connections.
-    async fn pool(&self) -> Vec<(String, String)> {
-        let mut config = PoolConfig::new(config());
-        config.connections = 3;
-        let (pool, _, connection) = connect_pool(Native, Endpoint::from(self.plain), config);
-        let connection = tokio::spawn(connection);
-        let mut all = JoinSet::new();
-        for number in 0..30 {
-            let pool = pool.clone();
-            all.spawn(async move {
-                let name = format!("pooled-{number}");
-                let content = message(&name, "Hi.\n");
-                let sent = pool.send(envelope(&["grace@example.com"]), content).await;
-                sent.unwrap_or_else(|error| panic!("{name}: {error}"));
-                (name, "Hi.\n".to_owned())
-            });
-        }
-        let sent = all.join_all().await;
-        pool.close().await;
-        connection.await.expect("no panic").expect("in order");
-        sent
-    }
-
     /// TLS and logins, as far as it has them.
     async fn tls(&self) -> Vec<(String, String)> {
         let mut expected = Vec::new();
@@ -179,6 +159,9 @@ impl Server {
         expected.extend(self.parameters(&user, true).await);
         user.close().await;
 
+        let (network, at) = self.securing();
+        expected.extend(pooled("pooled-over-tls", network, at, securely(None)).await);
+
         let user = self.secured(Some("correct horse"));
         let sent = send(&user, "logged-in").await;
         if !self.has_login {
@@ -201,8 +184,88 @@ impl Server {
             panic!("{told}");
         };
         assert_eq!(reply.code(), 535);
+
+        let (network, at) = self.securing();
+        let config = securely(Some("correct horse"));
+        expected.extend(pooled("pooled-logged-in", network, at, config).await);
+        let (network, at) = self.securing();
+        refused_together(network, at, securely(Some("wrong horse"))).await;
         expected
     }
+}
+
+/// What a client is told that begins TLS, and logs in where there is a password.
+fn securely(password: Option<&str>) -> Config {
+    let mut config = config();
+    config.security = Security::StartTls;
+    let credentials = password.map(|it| Credentials::password("ada", it).expect("valid"));
+    config.credentials = credentials;
+    config
+}
+
+/// Many over a few connections.
+async fn pooled(
+    name: &str,
+    network: impl TcpConnect,
+    at: Endpoint,
+    config: Config,
+) -> Vec<(String, String)> {
+    let has_login = config.credentials.is_some();
+    let mut config = PoolConfig::new(config);
+    config.connections = 3;
+    let (pool, mut events, connection) = connect_pool(network, at, config);
+    let connection = tokio::spawn(connection);
+    let mut all = JoinSet::new();
+    for number in 0..30 {
+        let (pool, name) = (pool.clone(), format!("{name}-{number}"));
+        all.spawn(async move {
+            let content = message(&name, "Hi.\n");
+            let sent = pool.send(envelope(&["grace@example.com"]), content).await;
+            sent.unwrap_or_else(|error| panic!("{name}: {error}"));
+            (name, "Hi.\n".to_owned())
+        });
+    }
+    let sent = all.join_all().await;
+    let status = pool.status();
+    let stand = |it: &Status| matches!(it, Status::Ready(it) if it.login.is_some() == has_login);
+    let standing = status.iter().filter(|it| stand(it)).count();
+    assert!(standing > 1, "{status:?}");
+    pool.close().await;
+    connection.await.expect("no panic").expect("in order");
+    while let Some(told) = events.next().await {
+        // Nobody leaves, and no login that was bound fails.
+        assert!(matches!(told.event, ClientEvent::Status(_)), "{told:?}");
+    }
+    sent
+}
+
+/// Many whose password is wrong: none is sent, each is told, and the work ends.
+async fn refused_together(network: impl TcpConnect, at: Endpoint, config: Config) {
+    let (pool, _, connection) = connect_pool(network, at, PoolConfig::new(config));
+    let connection = tokio::spawn(connection);
+    let mut all = JoinSet::new();
+    for number in 0..30 {
+        let pool = pool.clone();
+        all.spawn(async move {
+            let content = message(&format!("never-{number}"), "Hi.\n");
+            pool.send(envelope(&["grace@example.com"]), content).await
+        });
+    }
+    for sent in all.join_all().await {
+        let Err(RequestError::NotConnected(error)) = sent else {
+            panic!("{sent:?}");
+        };
+        assert!(is_refused(&error), "{error}");
+    }
+    let ended = connection.await.expect("no panic");
+    assert!(is_refused(&ended.expect_err("it can't go on")));
+}
+
+fn is_refused(error: &client::ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::Session(SessionError::Login(LoginError::Refused(_)))
+    )
 }
 
 /// Line ends of all kinds, in memory and read from somewhere in pieces.
