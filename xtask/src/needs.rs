@@ -80,6 +80,12 @@ pub(crate) const OPENSMTPD: Need = Need::Unpacked {
     suite: "bookworm",
     packages: &["opensmtpd", "dash"],
 };
+/// The OpenSMTPD whose TLS works.
+pub(crate) const OPENSMTPD_7: Need = Need::Unpacked {
+    name: "opensmtpd-7",
+    suite: "trixie",
+    packages: &["opensmtpd", "dash"],
+};
 /// The mail server with DELIVERBY, what its configuration is compiled with, and whom it lets in. What it
 /// delivers by is a shell.
 pub(crate) const SENDMAIL: Need = Need::Unpacked {

@@ -10,7 +10,8 @@ use anyhow::{Result, bail};
 use crate::fuzz;
 use crate::needs::{
     self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, EXIM, EXIM_SID, INSPIRCD,
-    IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, POSTFIX, POSTFIX_SID, SENDMAIL,
+    IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, OPENSMTPD_7, POSTFIX,
+    POSTFIX_SID, SENDMAIL,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root, target_folder};
@@ -73,6 +74,7 @@ const STAGES: &[Stage] = &[
             EXIM,
             EXIM_SID,
             OPENSMTPD,
+            OPENSMTPD_7,
             POSTFIX_SID,
             SENDMAIL,
             NODE_SERVERS,

@@ -345,15 +345,32 @@ async fn opensmtpd() {
     if unpacked::is_skipped(opensmtpd::NAME) {
         return;
     }
-    let authority = Authority::new();
-    let running = OpenSmtpd::start().await;
-    let running = running.expect("the server");
-    let mut server = Server::new(running.plain(), authority);
+    let running = OpenSmtpd::start().await.expect("the server");
+    let mut server = Server::new(running.plain(), Authority::new());
     server.has_tls = false;
     server.offers = &["8BITMIME", "DSN"];
     let expected = server.play().await;
     have_arrived(running.messages(expected.len()).await, expected);
+    takes_nothing_ahead(&running).await;
+}
 
+#[tokio::test]
+async fn opensmtpd_with_a_login() {
+    if unpacked::is_skipped(opensmtpd::NEWER) {
+        return;
+    }
+    let authority = Authority::new();
+    let running = OpenSmtpd::start_newer(&authority.server(&NAMES)).await;
+    let running = running.expect("the server");
+    let mut server = Server::new(running.plain(), authority);
+    server.has_login = true;
+    server.offers = &["8BITMIME", "DSN"];
+    let expected = server.play().await;
+    have_arrived(running.messages(expected.len()).await, expected);
+    takes_nothing_ahead(&running).await;
+}
+
+async fn takes_nothing_ahead(running: &OpenSmtpd) {
     let user = User::new(Native, &Endpoint::from(running.plain()), config());
     user.client.noop().await.expect("a sign of life");
     let Status::Ready(known) = user.client.status() else {
