@@ -54,7 +54,8 @@ const EVIL: [&str; 30] = [
 
 /// What a server can do: all that there are methods for, with each way to send literals, and with UTF-8.
 const OFFERS: &str = "IMAP4rev1 ACL CATENATE CONDSTORE ENABLE ESEARCH ID LIST-EXTENDED LIST-STATUS METADATA \
-                      MOVE MULTIAPPEND NAMESPACE NOTIFY QUOTA REPLACE SORT SPECIAL-USE THREAD=REFERENCES UIDPLUS";
+                      MOVE MULTIAPPEND NAMESPACE NOTIFY QUOTA REPLACE SORT SPECIAL-USE THREAD=REFERENCES UIDPLUS \
+                      X-GM-EXT-1";
 
 type Asking = Pin<Box<dyn Future<Output = ()> + Send>>;
 

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{config, selected};
+use common::{config, ready, selected};
 use jackfield_imap::RequestError;
 use jackfield_imap::codec::{
-    InvalidValue, Messages, Query, SearchReturn, SortBy, SortOrder, Threading, Window,
+    InvalidValue, Item, ListQuery, MailboxName, Messages, Query, SearchReturn, Section,
+    SequenceSet, SortBy, SortOrder, StatusItem, Threading, Window,
 };
 
 #[tokio::test(start_paused = true)]
@@ -83,6 +84,45 @@ async fn what_a_server_has_not_it_is_not_asked_for() {
         let found = client.search_for(Query::new(), [what]).await;
         assert_eq!(found, Err(RequestError::Unsupported(name)));
     }
+    let numbers = Messages::Numbers(SequenceSet::everything());
+    let body = Item::Body {
+        section: Section::all(),
+        partial: None,
+        is_binary: true,
+        marks_seen: false,
+    };
+    for (item, name) in [
+        (Item::ModSeq, "CONDSTORE"),
+        (Item::EmailId, "OBJECTID"),
+        (Item::Preview, "PREVIEW"),
+        (Item::SaveDate, "SAVEDATE"),
+        (Item::Gmail, "X-GM-EXT-1"),
+        (body, "BINARY"),
+    ] {
+        let messages = client.fetch(numbers.clone(), [Item::Flags, item]).await;
+        let messages = messages.expect("it runs").all().await;
+        assert_eq!(messages, Err(RequestError::Unsupported(name)));
+    }
+    for (item, name) in [
+        (StatusItem::Size, "STATUS=SIZE"),
+        (StatusItem::HighestModSeq, "CONDSTORE"),
+        (StatusItem::MailboxId, "OBJECTID"),
+        (StatusItem::Deleted, "IMAP4REV2"),
+    ] {
+        let items = [StatusItem::Messages, item];
+        let state = client.mailbox_status(MailboxName::inbox(), items).await;
+        assert_eq!(state, Err(RequestError::Unsupported(name)));
+    }
+    for (query, name) in [
+        (Query::new().changed_since(7), "CONDSTORE"),
+        (
+            Query::new().except(Query::new().gmail("in:all")),
+            "X-GM-EXT-1",
+        ),
+    ] {
+        let found = client.search(query).await;
+        assert_eq!(found, Err(RequestError::Unsupported(name)));
+    }
     // Nothing of it was sent.
     let noop = world.ask(|client| async move { client.noop().await });
     server.hears("A2 NOOP").await;
@@ -148,4 +188,26 @@ async fn more_than_a_million_is_too_many() {
     let line = format!("* SEARCH{}\r\n", " 1".repeat(600_000));
     server.say(&format!("{line}{line}A2 OK done\r\n")).await;
     assert_eq!(found.await.expect("no panic"), Err(RequestError::TooLarge));
+}
+
+/// A LIST with states leaves out what the server can't tell, and tells the rest.
+#[tokio::test(start_paused = true)]
+async fn a_list_has_the_states_that_the_server_can_tell() {
+    let greeting = "* PREAUTH [CAPABILITY IMAP4rev1 LIST-EXTENDED LIST-STATUS] hello\r\n";
+    let (world, mut server) = ready(config(), greeting).await;
+    let mut query = ListQuery::all();
+    query.returns.status = vec![
+        StatusItem::Messages,
+        StatusItem::Size,
+        StatusItem::HighestModSeq,
+    ];
+    let list = world.ask(|client| async move { client.list(query).await });
+    server
+        .hears("A1 LIST \"\" \"*\" RETURN (STATUS (MESSAGES))")
+        .await;
+    server
+        .say("* LIST () \"/\" INBOX\r\n* STATUS INBOX (MESSAGES 3)\r\nA1 OK done\r\n")
+        .await;
+    let (_, states) = list.await.expect("no panic").expect("a list");
+    assert_eq!(states[0].messages, Some(3));
 }

@@ -60,7 +60,8 @@ impl Client {
     /// The state of a mailbox, which had better not be the one that is open.
     ///
     /// # Errors
-    /// [`RequestError::NoSuchMessage`] where the server says nothing of it.
+    /// [`RequestError::NoSuchMessage`] where the server says nothing of it;
+    /// [`RequestError::Unsupported`] where an item is an extension's that the server has not.
     ///
     /// # Cancel safety
     /// As the [type](Self) says.

@@ -51,7 +51,8 @@ impl Client {
     /// [`read`](Self::read) reads them.
     ///
     /// # Errors
-    /// [`RequestError::Closed`]; all others the stream tells.
+    /// [`RequestError::Closed`]; all others the stream tells: [`RequestError::Unsupported`] where an item
+    /// is an extension's that the server has not, since many servers would refuse all of it then.
     ///
     /// # Cancel safety
     /// As the [type](Self) says.

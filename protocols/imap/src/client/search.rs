@@ -27,7 +27,8 @@ impl Client {
     ///
     /// # Errors
     /// [`RequestError::TooLarge`], with more; [`RequestError::Invalid`], where too many messages are
-    /// named below [`Query::except`] or [`Query::any`], where several commands would not find the same.
+    /// named below [`Query::except`] or [`Query::any`], where several commands would not find the same;
+    /// [`RequestError::Unsupported`], where it is searched by what an extension has that the server has not.
     ///
     /// # Cancel safety
     /// As the [type](Self) says.

@@ -192,32 +192,39 @@ impl Query {
 
     /// Whether something in it is no ASCII, so that a character set has to be named.
     pub(super) fn is_ascii(&self) -> bool {
-        self.0.iter().all(|key| match key {
-            Key::Text(_, text) => text.is_ascii(),
-            Key::Header(field, text) => field.is_ascii() && text.is_ascii(),
-            Key::Not(query) => query.is_ascii(),
-            Key::Or(one, other) => one.is_ascii() && other.is_ascii(),
-            _ => true,
+        !self.has(&|key| match key {
+            Key::Text(_, text) => !text.is_ascii(),
+            Key::Header(field, text) => !field.is_ascii() || !text.is_ascii(),
+            _ => false,
         })
     }
 
     /// Whether it names messages by their numbers.
     pub(super) fn has_numbers(&self) -> bool {
-        self.0.iter().any(|key| match key {
-            Key::Messages(Messages::Numbers(_)) => true,
-            Key::Not(query) => query.has_numbers(),
-            Key::Or(one, other) => one.has_numbers() || other.has_numbers(),
-            _ => false,
-        })
+        self.has(&|key| matches!(key, Key::Messages(Messages::Numbers(_))))
     }
 
     /// Whether it names messages that the server keeps.
     pub(crate) fn has_saved(&self) -> bool {
+        self.has(&|key| matches!(key, Key::Messages(Messages::Saved)))
+    }
+
+    /// Whether it means what has changed.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.has(&|key| matches!(key, Key::Number("MODSEQ", _)))
+    }
+
+    /// Whether it means what Gmail's own search finds.
+    pub(crate) fn has_gmail(&self) -> bool {
+        self.has(&|key| matches!(key, Key::Text("X-GM-RAW", _)))
+    }
+
+    /// Whether this is true of a key, however deep it stands.
+    fn has(&self, is_it: &dyn Fn(&Key) -> bool) -> bool {
         self.0.iter().any(|key| match key {
-            Key::Messages(Messages::Saved) => true,
-            Key::Not(query) => query.has_saved(),
-            Key::Or(one, other) => one.has_saved() || other.has_saved(),
-            _ => false,
+            Key::Not(query) => query.has(is_it),
+            Key::Or(one, other) => one.has(is_it) || other.has(is_it),
+            key => is_it(key),
         })
     }
 

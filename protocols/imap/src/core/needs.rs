@@ -1,7 +1,7 @@
 //! What a command needs of a server: one that is not announced is not asked for it.
 
 use super::event::Server;
-use crate::codec::{AppendData, AppendMessage, Command, Messages, SearchReturn, StatusItem};
+use crate::codec::{AppendData, AppendMessage, Command, Item, Messages, SearchReturn, StatusItem};
 use crate::error::RequestError;
 
 /// Why a command is not sent to this server.
@@ -27,6 +27,16 @@ pub(super) fn denied(command: &Command, server: &Server) -> Option<RequestError>
 /// client knows.
 fn missing(command: &Command, server: &Server) -> Option<&'static str> {
     let needs = |name: &'static str| (!server.can(name)).then_some(name);
+    if let Command::Search { query, .. }
+    | Command::Sort { query, .. }
+    | Command::Thread { query, .. } = command
+    {
+        let changes = needs("CONDSTORE").filter(|_| query.has_changes());
+        let missing = changes.or_else(|| needs("X-GM-EXT-1").filter(|_| query.has_gmail()));
+        if missing.is_some() {
+            return missing;
+        }
+    }
     match command {
         Command::Search { query, returns, .. } => {
             let is_partial = |it: &SearchReturn| matches!(it, SearchReturn::Partial(_));
@@ -63,16 +73,26 @@ fn missing(command: &Command, server: &Server) -> Option<&'static str> {
         {
             needs("SEARCHRES")
         }
+        Command::Fetch {
+            items,
+            changed_since,
+            ..
+        } => {
+            let changes = needs("CONDSTORE").filter(|_| changed_since.is_some());
+            let item = || items.iter().find_map(|item| missing_item(item, server));
+            changes.or_else(item)
+        }
+        Command::Store {
+            unchanged_since: Some(_),
+            ..
+        } => needs("CONDSTORE"),
+        Command::Status(_, items) => items.iter().find_map(|it| missing_state(*it, server)),
         Command::AppendAll { messages, .. } => {
             let is_catenated = |it: &AppendMessage| matches!(it.data, AppendData::Catenate(_));
             let is_many = messages.len() > 1;
             let is_put_together = messages.iter().any(is_catenated);
             let many = needs("MULTIAPPEND").filter(|_| is_many);
             many.or_else(|| needs("CATENATE").filter(|_| is_put_together))
-        }
-        Command::Status(_, items) if items.contains(&StatusItem::AppendLimit) => {
-            needs("APPENDLIMIT")
-                .filter(|_| server.capabilities.values("APPENDLIMIT").next().is_none())
         }
         Command::Replace { .. } => needs("REPLACE"),
         Command::Notify(_) => needs("NOTIFY"),
@@ -88,4 +108,36 @@ fn missing(command: &Command, server: &Server) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// What the server has not, and would need to tell this of a message.
+fn missing_item(item: &Item, server: &Server) -> Option<&'static str> {
+    let name = match item {
+        Item::ModSeq => "CONDSTORE",
+        Item::EmailId | Item::ThreadId => "OBJECTID",
+        Item::Preview => "PREVIEW",
+        Item::SaveDate => "SAVEDATE",
+        Item::Gmail => "X-GM-EXT-1",
+        Item::Body {
+            is_binary: true, ..
+        } => "BINARY",
+        _ => return None,
+    };
+    (!server.can(name)).then_some(name)
+}
+
+/// What the server has not, and would need to tell this of a mailbox.
+pub(super) fn missing_state(item: StatusItem, server: &Server) -> Option<&'static str> {
+    let name = match item {
+        StatusItem::Size => "STATUS=SIZE",
+        StatusItem::HighestModSeq => "CONDSTORE",
+        StatusItem::MailboxId => "OBJECTID",
+        StatusItem::AppendLimit if server.capabilities.values("APPENDLIMIT").next().is_none() => {
+            "APPENDLIMIT"
+        }
+        // RFC 9051, section 6.3.11, and RFC 9208, section 4.1.4.
+        StatusItem::Deleted if !server.can("QUOTA=RES-MESSAGE") => "IMAP4REV2",
+        _ => return None,
+    };
+    (!server.can(name)).then_some(name)
 }

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use jackfield_socket::time::Instant;
 
 use super::event::{RequestId, SessionEvent};
-use super::needs::denied;
+use super::needs::{denied, missing_state};
 use super::pending::{Pending, Purpose, changes_the_wire};
 use super::session::{Session, Stage, needs_mailbox};
 use crate::codec::{Command, Encoded, SearchReturn, StatusItem};
@@ -147,13 +147,9 @@ impl Session {
                 // LSUB, which does without, is not in IMAP4rev2 any more.
                 query.returns.subscribed =
                     is_extended && (query.subscribed || query.returns.subscribed);
-                if !server.can("LIST-STATUS") {
-                    query.returns.status.clear();
-                }
-                if server.capabilities.values("APPENDLIMIT").next().is_none() {
-                    let is_limit = |item: &StatusItem| *item == StatusItem::AppendLimit;
-                    query.returns.status.retain(|item| !is_limit(item));
-                }
+                let has_status = server.can("LIST-STATUS");
+                let can_tell = |it: &StatusItem| missing_state(*it, server).is_none();
+                query.returns.status.retain(|it| has_status && can_tell(it));
             }
             _ => {}
         }
