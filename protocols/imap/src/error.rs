@@ -19,6 +19,9 @@ pub enum SessionError {
     Sasl(jackfield_sasl::Error),
     /// The server greeted as if the user were logged in (PREAUTH), where nothing vouches for it.
     PreAuth,
+    /// The server let the user in, and then said that it can't reach the mailbox: Exchange Online's
+    /// `User is authenticated but not connected`. Another attempt may go better.
+    UserNotConnected(Box<Refusal>),
     /// The server said that it ends the session, and why.
     Bye(Box<Refusal>),
     /// The server's first words were no greeting.
@@ -69,6 +72,12 @@ impl fmt::Display for SessionError {
             Self::NoLogin => f.write_str("the server takes no way to log in that is allowed here"),
             Self::Sasl(error) => write!(f, "the log-in failed: {error}"),
             Self::PreAuth => f.write_str("the server let in a user whom nobody vouched for"),
+            Self::UserNotConnected(refusal) => {
+                write!(
+                    f,
+                    "the server let the user in, and to no mailbox: {refusal}"
+                )
+            }
             Self::Bye(refusal) => write!(f, "the server ended the session: {refusal}"),
             Self::NotImap => f.write_str("the server did not greet as IMAP servers do"),
             Self::LimitExceeded(limit) => write!(f, "the server sent too much: {limit}"),

@@ -564,3 +564,24 @@ async fn credentials_are_asked_for_each_time() {
     server.say(&format!("A2 {welcome}")).await;
     world.ready().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn whom_the_server_lets_in_to_no_mailbox_tries_again() {
+    let (mut world, mut server) = ready(config(), PREAUTH).await;
+    let select = world.ask(|client| async move { client.select(MailboxName::inbox()).await });
+    server.hears("A1 SELECT INBOX").await;
+    server
+        .say("A1 BAD User is authenticated but not connected.\r\n")
+        .await;
+    let lost = RequestError::ConnectionLost(EndedBy::Server);
+    assert_eq!(select.await.expect("no panic"), Err(lost));
+    let error = world.disconnected().await;
+    let is_it = matches!(
+        &error,
+        ConnectionError::Session(SessionError::UserNotConnected(_))
+    );
+    assert!(is_it && !error.is_permanent(), "{error}");
+    let mut server = world.accept().await;
+    server.say(PREAUTH).await;
+    world.ready().await;
+}

@@ -79,6 +79,7 @@ impl Protocol for Imap {
                     other => panic!("what is {other}?"),
                 }
             }
+            "late-answers" => config.late_answers = true,
             "icloud-qresync" => config.icloud_qresync = true,
             "max-in-flight" => config.max_in_flight = number(),
             "max-answers" => config.max_answers = number(),

@@ -271,7 +271,10 @@ impl Protocol for Imap {
     fn ended(&mut self, core: &mut Session, error: Option<&ConnectionError>) -> Again {
         let by = match error {
             Some(ConnectionError::Session(
-                SessionError::Ended | SessionError::Bye(_) | SessionError::LoginRefused(_),
+                SessionError::Ended
+                | SessionError::Bye(_)
+                | SessionError::LoginRefused(_)
+                | SessionError::UserNotConnected(_),
             )) => EndedBy::Server,
             Some(ConnectionError::Session(_)) => EndedBy::Client,
             Some(_) => EndedBy::Network,

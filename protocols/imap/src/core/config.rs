@@ -16,12 +16,9 @@ use crate::codec::{Extension, Limits};
 /// # Ok::<(), jackfield_sasl::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(
-    feature = "compress",
-    expect(
-        clippy::struct_excessive_bools,
-        reason = "each is a setting of its own"
-    )
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
 )]
 #[non_exhaustive]
 pub struct Config {
@@ -55,6 +52,9 @@ pub struct Config {
     /// it was enabled, and mail was lost to clients that relied on it. Its CONDSTORE is used in any
     /// case. Default: no.
     pub icloud_qresync: bool,
+    /// Whether a FETCH is done only when a NOOP behind it is: Apache James tells of messages after it has
+    /// said that all is told. It costs a round trip a command. Default: no.
+    pub late_answers: bool,
     /// How long greeting and log-in may take, together. Default: 60 s.
     pub login_timeout: Duration,
     /// How long the server may be silent while it has a command to answer, and how long a request
@@ -98,6 +98,7 @@ impl Config {
             #[cfg(feature = "compress")]
             compress: false,
             icloud_qresync: false,
+            late_answers: false,
             login_timeout: Duration::from_mins(1),
             answer_timeout: Duration::from_mins(2),
             idle_renewal: Duration::from_mins(9),

@@ -49,10 +49,21 @@ impl Session {
         let at = self
             .in_flight
             .iter()
-            .position(|pending| Some(pending.tag) == number);
-        let Some(mut pending) = at.and_then(|at| self.in_flight.remove(at)) else {
+            .position(|pending| Some(pending.tag) == number && pending.settling.is_none());
+        let Some(at) = at else {
             // Nobody asked; the session goes on.
             return self.status(now, status);
+        };
+        if is_not_connected(&status) {
+            return Err(SessionError::UserNotConnected(Box::new(Refusal::of(
+                status,
+            ))));
+        }
+        if self.settles(now, at, &status) {
+            return Ok(());
+        }
+        let Some(mut pending) = self.in_flight.remove(at) else {
+            return Ok(());
         };
         if let Some(oldest) = self.in_flight.front_mut() {
             oldest.since = now;
@@ -73,10 +84,42 @@ impl Session {
                 self.idle.is_refused |= was_refused || !self.idle.has_begun;
             }
             Purpose::News => {}
+            Purpose::Settle(tag) => self.settled(tag),
             Purpose::Request(_) => self.answered(&mut pending, status),
         }
         self.pump(now);
         Ok(())
+    }
+
+    /// Whether more may come of what is done now: then a NOOP follows it, and until that is answered it goes
+    /// on.
+    fn settles(&mut self, now: Instant, at: usize, status: &Status) -> bool {
+        let is_on = self.config.late_answers && self.stage == Stage::Ready;
+        let Some(pending) = self.in_flight.get_mut(at).filter(|_| is_on) else {
+            return false;
+        };
+        let is_fetch = matches!(pending.command, Command::Fetch { .. });
+        if !is_fetch || pending.is_abandoned || status.kind != StatusKind::Ok {
+            return false;
+        }
+        pending.settling = Some(status.clone());
+        pending.since = now;
+        let purpose = Purpose::Settle(pending.tag);
+        let noop = Pending::new(purpose, Command::Noop, now);
+        self.waiting.push_front(noop);
+        self.pump(now);
+        true
+    }
+
+    /// Nothing more comes of this FETCH.
+    pub(super) fn settled(&mut self, tag: u64) {
+        let is_it = |pending: &Pending| pending.tag == tag;
+        let at = self.in_flight.iter().position(is_it);
+        if let Some(mut pending) = at.and_then(|at| self.in_flight.remove(at))
+            && let Some(status) = pending.settling.take()
+        {
+            self.answered(&mut pending, status);
+        }
     }
 
     fn answered(&mut self, pending: &mut Pending, status: Status) {
@@ -122,8 +165,11 @@ impl Session {
     /// A status that belongs to no command.
     fn status(&mut self, now: Instant, status: Status) -> Result<(), SessionError> {
         if status.kind == StatusKind::Bye {
-            // Where leave is taken, it is the answer.
+            // Where leave is taken, it is the answer. Yandex says it until the client goes, and nothing else.
             return if self.stage >= Stage::Leaving {
+                if std::mem::replace(&mut self.has_bye, true) && self.stage == Stage::Leaving {
+                    self.closed();
+                }
                 Ok(())
             } else {
                 Err(bye(status))
@@ -275,6 +321,15 @@ impl Session {
         }
         None
     }
+}
+
+/// Whether a server has let somebody in and now finds that it can't: so does Exchange Online, and whatever is
+/// asked is answered with this.
+fn is_not_connected(status: &Status) -> bool {
+    const SAYS: &[u8] = b"User is authenticated but not connected";
+    let text = status.text.as_bytes();
+    let says = text.get(..SAYS.len());
+    status.kind == StatusKind::Bad && says.is_some_and(|it| it.eq_ignore_ascii_case(SAYS))
 }
 
 /// Whether an answer has more parts than are kept. Those of a FETCH, and of what is asked for together,

@@ -88,7 +88,7 @@ impl Session {
         let is_idling = self.is_idling();
         while self.sending.is_none()
             && !is_idling
-            && self.in_flight.len() < self.config.max_in_flight
+            && self.unanswered() < self.config.max_in_flight
             && let Some(next) = self
                 .waiting
                 .pop_front_if(|next| self.in_flight.iter().all(|other| next.may_follow(other)))
@@ -129,6 +129,12 @@ impl Session {
             let meant = pending.within.as_deref();
             meant.is_none_or(|(name, uids)| open.name == *name && open.uid_validity == *uids)
         })
+    }
+
+    /// How many commands are in flight that the server has not said anything final to.
+    fn unanswered(&self) -> usize {
+        let is_open = |pending: &&Pending| pending.settling.is_none();
+        self.in_flight.iter().filter(is_open).count()
     }
 
     /// Leaves out of the command that is next what the server can't do, and could do without.

@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     Idle,
     /// News are asked for.
     News,
+    /// Whatever else comes of the FETCH with this tag is to come before its answer.
+    Settle(u64),
     /// Leave is taken.
     Logout,
 }
@@ -59,6 +61,8 @@ pub(super) struct Pending {
     pub(super) is_abandoned: bool,
     /// Of a FETCH: what has nothing of what was asked for but flags.
     partial: Partial,
+    /// Of a FETCH: that it is done, where more may come all the same.
+    pub(super) settling: Option<Status>,
 }
 
 impl Pending {
@@ -78,6 +82,7 @@ impl Pending {
             answer_bytes: 0,
             is_abandoned: false,
             partial: Partial::default(),
+            settling: None,
         }
     }
 

@@ -71,6 +71,8 @@ pub struct Session {
     pub(super) length: usize,
     /// When something last came.
     pub(super) heard: Option<Instant>,
+    /// Whether the server has said that it goes, while leave is taken.
+    pub(super) has_bye: bool,
     /// Why the connection has to end, and since when that is known.
     pub(super) doomed: Option<(Instant, SessionError)>,
 }
@@ -148,6 +150,7 @@ impl Session {
             unread_by: None,
             length: 0,
             heard: None,
+            has_bye: false,
             doomed: None,
         }
     }
@@ -173,6 +176,7 @@ impl Session {
         self.idle.is_refused = false;
         self.unread_by = None;
         self.heard = None;
+        self.has_bye = false;
         self.login_by = Some(now + self.config.login_timeout);
         self.stage = Stage::Greeting;
         if self.config.security != Security::Plaintext && !channel.encrypted {
@@ -415,7 +419,10 @@ impl Session {
     /// Takes leave: what was not sent is given up, what was sent is still answered.
     pub fn close(&mut self, now: Instant) {
         for pending in std::mem::take(&mut self.waiting) {
-            self.fail(&pending, RequestError::Closed);
+            match pending.purpose {
+                Purpose::Settle(tag) => self.settled(tag),
+                _ => self.fail(&pending, RequestError::Closed),
+            }
         }
         if self.stage <= Stage::Greeting {
             self.closed();

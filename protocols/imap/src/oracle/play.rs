@@ -36,6 +36,7 @@ fn play(data: &[u8]) -> Option<Play> {
     config.request_capacity = 5;
     config.max_in_flight = 3;
     config.max_answers = 3;
+    config.late_answers = first & 8 != 0;
     config.extensions = match first & 3 {
         0 => Vec::new(),
         1 => vec![crate::codec::Extension::CondStore],
