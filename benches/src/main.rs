@@ -31,7 +31,8 @@ use crate::report::Report;
 pub(crate) struct Peers {
     /// The relay's binary, built for release.
     relayd: PathBuf,
-    /// A folder in which npm installed `@mercuryworkshop/wisp-js`, `mqtt` and `nodemailer`.
+    /// A folder in which npm installed `@mercuryworkshop/wisp-js`, `mqtt`, `nodemailer` and
+    /// `imapflow`.
     npm: PathBuf,
     /// A Python environment with `wisp-python`, `websockify` and `paho-mqtt`.
     python: PathBuf,
@@ -48,7 +49,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["mqtt-codec", "mqtt-publish", "mqtt-idle", "mqtt-download"],
     ),
     ("coap", &["coap-codec", "coap-exchange"]),
-    ("imap", &["imap-codec"]),
+    ("imap", &["imap-codec", "imap-sync"]),
     ("smtp", &["smtp-near", "smtp-distant"]),
     ("page", &["page"]),
     ("relay", &["relay"]),
@@ -65,6 +66,7 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
         "coap-codec" => coap::codec::run(report),
         "coap-exchange" => coap::exchange::run(report),
         "imap-codec" => imap::codec::run(report),
+        "imap-sync" => imap::sync::run(&peers()?, report),
         "smtp-near" => smtp::near(&peers()?, report),
         "smtp-distant" => smtp::distant(&peers()?, report),
         "page" => page::run(report),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, CLANG, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need, POSTFIX};
+use crate::needs::{self, CLANG, DOVECOT, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need, POSTFIX};
 use crate::run::{cargo, command, quietly};
 use crate::web;
 use crate::workspace::{root, target_folder, target_folder_of};
@@ -17,6 +17,7 @@ const NPM_PEERS: &[&str] = &[
     "@mercuryworkshop/wisp-js@0.5.0",
     "mqtt@5.16.0",
     "nodemailer@10.6.1",
+    "imapflow@2.10.2",
 ];
 const PYTHON_PEERS: &[&str] = &[
     "wisp-python==0.9.0",
@@ -38,6 +39,9 @@ const NEEDS: &[Need] = &[
     Need::Program("valgrind", "valgrind"),
     LIBCOAP,
     MOSQUITTO,
+    DOVECOT,
+    // Synchronises mailboxes with folders.
+    Need::Program("mbsync", "isync"),
     POSTFIX,
     NODE_SERVERS,
     Need::PythonPackages,
@@ -82,6 +86,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .env("JACKFIELD_BENCH_NPM", &peers)
         .env("JACKFIELD_BENCH_PYTHON", &python)
         .env("JACKFIELD_BENCH_WEB", &pages)
+        // In memory: mailboxes of 50,000 files are made there, and copied.
+        .env("TMPDIR", "/dev/shm")
         .envs(before.map(|binary| ("JACKFIELD_BENCH_BEFORE", binary)))
         .arg("--");
     let page = root().join("docs/benchmarks.md");
