@@ -95,10 +95,17 @@ pub fn texts() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Sends all that a server is asked to take, one after the other, at once, and read from somewhere; who
-/// is not known is refused, and the others get it. Returns the names of the messages and their texts, as
-/// they must arrive at `grace@example.com`.
+/// Sends all that a server is asked to take, and what is [refused](refusals). Returns the names of the messages
+/// and their texts, as they must arrive at `grace@example.com`.
 pub async fn play(user: &User) -> BTreeSet<(String, String)> {
+    let mut sent = taken(user).await;
+    assert!(sent.insert(refusals(user).await));
+    sent
+}
+
+/// Sends all that a server is asked to take, one after the other, at once, and read from somewhere; as
+/// [`play`].
+pub async fn taken(user: &User) -> BTreeSet<(String, String)> {
     let mut sent = BTreeSet::new();
     let mut keep = |name: String, text: &str| {
         let end = if text.ends_with('\n') { "" } else { "\n" };
@@ -143,6 +150,13 @@ pub async fn play(user: &User) -> BTreeSet<(String, String)> {
         keep(name, &format!("{number}\n"));
     }
 
+    user.client.noop().await.expect("a sign of life");
+    sent
+}
+
+/// Who is not known is refused, and the others get it; and what is larger than a million bytes isn't sent.
+/// Returns what arrives all the same.
+pub async fn refusals(user: &User) -> (String, String) {
     let to = envelope(&["nobody@example.com", "grace@example.com"]);
     let outcome = user.client.send(to, message("partial", "Hi.\n")).await;
     let outcome = outcome.expect("taken for one");
@@ -152,7 +166,6 @@ pub async fn play(user: &User) -> BTreeSet<(String, String)> {
         (mailbox.as_str(), reply.code()),
         ("nobody@example.com", 550)
     );
-    keep("partial".to_owned(), "Hi.\n");
 
     let none = user
         .client
@@ -169,7 +182,7 @@ pub async fn play(user: &User) -> BTreeSet<(String, String)> {
         "{large:?}"
     );
     user.client.noop().await.expect("a sign of life");
-    sent
+    ("partial".to_owned(), "Hi.\n".to_owned())
 }
 
 /// A name for a text.

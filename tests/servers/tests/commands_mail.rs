@@ -17,6 +17,7 @@ use jackfield_testing::certs::Authority;
 use jackfield_testing::command_line::jackfield;
 use jackfield_testing::dovecot::{Dovecot, PASSWORD};
 use jackfield_testing::postfix::{self, Postfix};
+use jackfield_testing::sink::Sink;
 use jackfield_testing::unpacked;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -481,7 +482,8 @@ async fn mail_is_sent_through_postfix() {
         "{told}"
     );
 
-    let (_sink, at) = postfix::lmtp_sink().await.expect("the server");
+    let sink = Sink::lmtp().await.expect("the server");
+    let at = sink.plain();
     let send = smtp("send", &format!("lmtp://{at}"), &[]).await;
     let told = output(send, mail.as_bytes()).await;
     assert_eq!(told.matches("\taccepted\t").count(), 2, "{told}");

@@ -12,6 +12,7 @@ use jackfield_socket::{Endpoint, HostName};
 use jackfield_testing::aiosmtpd::Aiosmtpd;
 use jackfield_testing::certs::Authority;
 use jackfield_testing::postfix::{self, Postfix};
+use jackfield_testing::sink::Sink;
 use jackfield_testing::unpacked;
 use jackfield_tls::{StartTls, TlsConfig};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -238,8 +239,8 @@ async fn lmtp_answers_for_each() {
     if unpacked::is_skipped(postfix::NAME) {
         return;
     }
-    let (_sink, address) = postfix::lmtp_sink().await.expect("the server");
-    let user = User::new(Native, &Endpoint::from(address), lmtp());
+    let sink = Sink::lmtp().await.expect("the server");
+    let user = User::new(Native, &Endpoint::from(sink.plain()), lmtp());
     let to = ["one@example.com", "two@example.com", "three@example.com"];
     for number in 0..20 {
         let sent = user

@@ -7,21 +7,23 @@ use std::net::SocketAddr;
 use jackfield_client::ConnectionError;
 use jackfield_native::Native;
 use jackfield_sasl::Credentials;
-use jackfield_server_tests::smtp::{User, config, envelope, lmtp, message, parts, play};
+use jackfield_server_tests::smtp::{User, config, envelope, lmtp, message, parts, refusals, taken};
 use jackfield_server_tests::{NAMES, connector};
 use jackfield_smtp::client::{self, ClientEvent, Envelope, PoolConfig, Status, connect_pool};
 use jackfield_smtp::codec::{
     BodyKind, Capability, DeliverBy, Hold, Late, Limit, Notify, Priority, Return,
 };
-use jackfield_smtp::core::{Config, Security};
+use jackfield_smtp::core::{Config, Protocol, Security};
 use jackfield_smtp::{LoginError, RequestError, SessionError, starttls};
 use jackfield_socket::{Endpoint, ErrorKind, HostName, TcpConnect};
+use jackfield_testing::aiosmtpd::Aiosmtpd;
 use jackfield_testing::certs::Authority;
 use jackfield_testing::cyrus::{self, Cyrus};
 use jackfield_testing::exim::{Exim, Release};
 use jackfield_testing::opensmtpd::{self, OpenSmtpd};
 use jackfield_testing::postfix::{self, Postfix};
 use jackfield_testing::sendmail::{self, Sendmail};
+use jackfield_testing::sink::Sink;
 use jackfield_testing::unpacked;
 use jackfield_tls::{StartTls, TlsConfig};
 use tokio::io::AsyncReadExt;
@@ -31,6 +33,10 @@ use tokio::task::JoinSet;
 struct Server {
     authority: Authority,
     plain: SocketAddr,
+    /// How a client speaks to it without TLS.
+    config: Config,
+    /// Whether it takes messages of any size for anybody.
+    takes_anything: bool,
     has_tls: bool,
     has_login: bool,
     /// Keywords, of those that [`parameters`] knows.
@@ -71,6 +77,8 @@ impl Server {
         Self {
             authority,
             plain,
+            config: config(),
+            takes_anything: false,
             has_tls: true,
             has_login: false,
             offers: &[],
@@ -93,8 +101,13 @@ impl Server {
 
     /// All that it is asked for; what must have arrived.
     async fn play(&self) -> Vec<(String, String)> {
-        let user = User::new(Native, &Endpoint::from(self.plain), config());
-        let mut expected: Vec<_> = play(&user).await.into_iter().collect();
+        let user = User::new(Native, &Endpoint::from(self.plain), self.config.clone());
+        let mut expected: Vec<_> = taken(&user).await.into_iter().collect();
+        expected.push(if self.takes_anything {
+            anything(&user).await
+        } else {
+            refusals(&user).await
+        });
         expected.extend(line_ends(&user).await);
         expected.extend(self.parameters(&user, false).await);
         // Most say neither yes nor no, and some nothing at all: the session goes on.
@@ -105,7 +118,7 @@ impl Server {
         user.client.noop().await.expect("a sign of life");
         user.close().await;
         let at = Endpoint::from(self.plain);
-        expected.extend(pooled("pooled", Native, at, config()).await);
+        expected.extend(pooled("pooled", Native, at, self.config.clone()).await);
         expected.extend(self.tls().await);
         expected
     }
@@ -150,7 +163,12 @@ impl Server {
             let ConnectionError::Connect(error) = error else {
                 panic!("{error}");
             };
-            assert_eq!(error.kind(), ErrorKind::TlsRefused, "{error}");
+            // The way to TLS begins with SMTP's own word, which LMTP hasn't.
+            let kind = match self.config.protocol {
+                Protocol::Lmtp => ErrorKind::Protocol,
+                _ => ErrorKind::TlsRefused,
+            };
+            assert_eq!(error.kind(), kind, "{error}");
             return expected;
         }
         let user = self.secured(None);
@@ -266,6 +284,15 @@ fn is_refused(error: &client::ConnectionError) -> bool {
         error,
         ConnectionError::Session(SessionError::Login(LoginError::Refused(_)))
     )
+}
+
+/// Whom others don't know it knows, and what is too large for others it takes. Returns what arrives.
+async fn anything(user: &User) -> (String, String) {
+    let text = "a line of thirty-two characters\n".repeat(40_000);
+    let to = envelope(&["nobody@example.com", "grace@example.com"]);
+    let sent = user.client.send(to, message("large", &text)).await;
+    assert!(sent.expect("taken").is_complete());
+    ("large".to_owned(), text)
 }
 
 /// Line ends of all kinds, in memory and read from somewhere in pieces.
@@ -419,6 +446,47 @@ async fn sendmail() {
     let mut server = Server::new(running.plain(), authority);
     server.has_login = true;
     server.offers = &["8BITMIME", "DSN", "DELIVERBY"];
+    let expected = server.play().await;
+    have_arrived(running.messages(expected.len()).await, expected);
+}
+
+#[tokio::test]
+async fn aiosmtpd() {
+    let authority = Authority::new();
+    let running = Aiosmtpd::start(&authority.server(&NAMES)).await;
+    let running = running.expect("the server");
+    let mut server = Server::new(running.free(), authority);
+    server.has_login = true;
+    server.offers = &["8BITMIME", "SMTPUTF8"];
+    let expected = server.play().await;
+    have_arrived(running.messages(expected.len()).await, expected);
+}
+
+#[tokio::test]
+async fn smtp_sink() {
+    if unpacked::is_skipped(postfix::NAME) {
+        return;
+    }
+    let running = Sink::smtp().await.expect("the server");
+    let mut server = Server::new(running.plain(), Authority::new());
+    server.takes_anything = true;
+    server.has_tls = false;
+    server.offers = &["8BITMIME", "DSN"];
+    let expected = server.play().await;
+    have_arrived(running.messages(expected.len()).await, expected);
+}
+
+#[tokio::test]
+async fn smtp_sink_by_lmtp() {
+    if unpacked::is_skipped(postfix::NAME) {
+        return;
+    }
+    let running = Sink::lmtp().await.expect("the server");
+    let mut server = Server::new(running.plain(), Authority::new());
+    server.config = lmtp();
+    server.takes_anything = true;
+    server.has_tls = false;
+    server.offers = &["8BITMIME", "DSN"];
     let expected = server.play().await;
     have_arrived(running.messages(expected.len()).await, expected);
 }

@@ -1,6 +1,7 @@
 """A server of aiosmtpd that writes each message into a folder. It knows ada's password, and nobody@.
 
-Its arguments are the folder, a certificate and its key. It says `listening PORT PORT`: for STARTTLS, and for TLS.
+Its arguments are the folder, a certificate and its key. It says `listening PORT PORT PORT`: for STARTTLS, for TLS,
+and for STARTTLS where nobody has to log in.
 """
 
 import asyncio
@@ -39,13 +40,13 @@ def authenticate(server, session, envelope, mechanism, data):
     return AuthResult(success=good, handled=False)
 
 
-def server(context):
+def server(context, auth_required=True):
     return SMTP(
         Handler(),
         enable_SMTPUTF8=True,
         data_size_limit=1_000_000,
         authenticator=authenticate,
-        auth_required=True,
+        auth_required=auth_required,
         # Where TLS is there from the start, it does not know of it.
         auth_require_tls=context is not None,
         tls_context=context,
@@ -57,7 +58,8 @@ async def main():
     loop = asyncio.get_running_loop()
     plain = await loop.create_server(lambda: server(tls), "127.0.0.1", 0)
     secure = await loop.create_server(lambda: server(None), "127.0.0.1", 0, ssl=tls)
-    ports = [it.sockets[0].getsockname()[1] for it in (plain, secure)]
+    free = await loop.create_server(lambda: server(tls, auth_required=False), "127.0.0.1", 0)
+    ports = [it.sockets[0].getsockname()[1] for it in (plain, secure, free)]
     print("listening", *ports, flush=True)
     await asyncio.Event().wait()
 

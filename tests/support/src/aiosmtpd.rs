@@ -20,6 +20,7 @@ pub struct Aiosmtpd {
     process: Process,
     plain: SocketAddr,
     tls: SocketAddr,
+    free: SocketAddr,
     folder: TempDir,
 }
 
@@ -36,11 +37,12 @@ impl Aiosmtpd {
         let mut command = runtimes::python(SOURCE)?;
         command.arg(mail).arg(files.certificate).arg(files.key);
         let process = Process::start(command)?;
-        let [plain, tls] = runtimes::listening(&process).await?;
+        let [plain, tls, free] = runtimes::listening(&process).await?;
         Ok(Self {
             process,
             plain,
             tls,
+            free,
             folder,
         })
     }
@@ -53,6 +55,11 @@ impl Aiosmtpd {
     /// Where it listens with TLS from the start.
     pub fn tls(&self) -> SocketAddr {
         self.tls
+    }
+
+    /// Where it listens, offers STARTTLS, and asks nobody to log in.
+    pub fn free(&self) -> SocketAddr {
+        self.free
     }
 
     /// As [`Postfix::messages`](crate::postfix::Postfix::messages), for all users together.

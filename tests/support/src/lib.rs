@@ -35,6 +35,7 @@ pub mod proxy;
 pub mod pymap;
 pub mod runtimes;
 pub mod sendmail;
+pub mod sink;
 pub mod site;
 pub mod unpacked;
 pub mod websocket;

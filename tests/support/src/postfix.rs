@@ -1,6 +1,5 @@
 //! Postfix, of two Debian suites: 3.7 has everything that SMTP has but logins, and a way to end a message that
 //! it should not have; 3.11 or later has REQUIRETLS.
-//! Beside it, `smtp-sink`: a server that takes anything, in LMTP too.
 
 use std::fs;
 use std::io;
@@ -78,7 +77,7 @@ impl Postfix {
         let folder = Folder::new(name)?;
         let (at, inside) = (folder.path(), folder.inside());
         let [plain] = process::free_addresses()?;
-        write_users(&unpacked::root(name)?)?;
+        write_users_of(name)?;
         make_folders(at)?;
         fs::write(
             at.join("etc/chain.pem"),
@@ -155,7 +154,13 @@ impl Postfix {
     }
 }
 
-fn write_users(root: &Path) -> io::Result<()> {
+/// Writes who there is in its root.
+pub(crate) fn write_users() -> io::Result<()> {
+    write_users_of(NAME)
+}
+
+fn write_users_of(name: &str) -> io::Result<()> {
+    let root = unpacked::root(name)?;
     let users = format!(
         "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\npostfix:x:{USER}:{USER}::/:/bin/false\n"
     );
@@ -187,34 +192,4 @@ fn make_folders(at: &Path) -> io::Result<()> {
     }
     make("spool/maildrop", 0o730, USER, DROP)?;
     make("spool/public", 0o710, USER, DROP)
-}
-
-/// Starts `smtp-sink`: it takes anything, and keeps nothing. Where it listens.
-///
-/// # Errors
-/// When it isn't unpacked or doesn't get ready.
-pub async fn smtp_sink() -> io::Result<(Process, SocketAddr)> {
-    sink(&[]).await
-}
-
-/// The same as a server of LMTP.
-///
-/// # Errors
-/// As [`smtp_sink`].
-pub async fn lmtp_sink() -> io::Result<(Process, SocketAddr)> {
-    sink(&["-L"]).await
-}
-
-async fn sink(arguments: &[&str]) -> io::Result<(Process, SocketAddr)> {
-    process::with_retries(|| async {
-        let [at] = process::free_addresses()?;
-        let mut command = unpacked::command(NAME, "/usr/sbin/smtp-sink")?;
-        command.args(arguments);
-        command.args(["-u", "nobody", &format!("inet:{at}"), "64"]);
-        write_users(&unpacked::root(NAME)?)?;
-        let process = Process::start(command)?;
-        process.wait_for_port(at, START).await?;
-        Ok((process, at))
-    })
-    .await
 }
