@@ -15,6 +15,7 @@ mod page;
 mod race;
 mod relay;
 mod report;
+mod size;
 mod smtp;
 mod socket;
 mod stats;
@@ -52,6 +53,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("imap", &["imap-codec", "imap-sync"]),
     ("smtp", &["smtp-near", "smtp-distant"]),
     ("page", &["page"]),
+    ("size", &["size"]),
     ("relay", &["relay"]),
 ];
 
@@ -70,6 +72,7 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
         "smtp-near" => smtp::near(&peers()?, report),
         "smtp-distant" => smtp::distant(&peers()?, report),
         "page" => page::run(report),
+        "size" => size::run(&peers()?, report),
         _ => relay::run(&peers()?, report),
     }
 }

@@ -26,6 +26,15 @@ const PYTHON_PEERS: &[&str] = &[
 ];
 /// The features of modules for pages whose size is told.
 const MODULES: &[&str] = &["mqtt", "mqtt,sockets"];
+/// The features of `jackfield-page-size`, each a client without TLS or a backend.
+const CLIENTS: &[&str] = &[
+    "imap",
+    "imap-compress",
+    "smtp",
+    "smtp-pool",
+    "imap,smtp",
+    "mail",
+];
 
 /// A page and a browser for it; what the peers run on.
 const NEEDS: &[Need] = &[
@@ -49,7 +58,7 @@ const NEEDS: &[Need] = &[
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Measure only this (socket, irc, mqtt, coap, imap, smtp, page, relay, or a part as mqtt-codec) and print it, instead of writing the page
+    /// Measure only this (socket, irc, mqtt, coap, imap, smtp, page, size, relay, or a part as mqtt-codec) and print it, instead of writing the page
     only: Option<String>,
     /// Measure this earlier commit too, group by group
     #[arg(long, value_name = "COMMIT")]
@@ -74,6 +83,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let only = arguments.only.as_deref();
     if only.is_none_or(|only| only == "mqtt" || only == "mqtt-download") {
         build_modules(&pages)?;
+    }
+    if only.is_none_or(|only| only == "size") {
+        build_clients(&pages)?;
     }
 
     println!("measuring: some thirty minutes, in which the machine should do nothing else");
@@ -138,6 +150,15 @@ fn build_modules(to: &Path) -> Result<()> {
         web::module(web::SHIPPED, features, &to.join(features))?;
     }
     std::fs::copy(root().join("web/js/jackfield.js"), to.join("jackfield.js"))?;
+    Ok(())
+}
+
+/// Builds each client alone, as a module for a page, in a folder with its features' names.
+fn build_clients(to: &Path) -> Result<()> {
+    for features in CLIENTS {
+        let module = web::compile("jackfield-page-size", web::SHIPPED, features)?;
+        web::bind(&module, &to.join(features))?;
+    }
     Ok(())
 }
 

@@ -124,7 +124,7 @@ fn page() -> Vec<Result<()>> {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         ),
         // An import from `env` is a C function that nobody supplies: the page would not load.
-        web::compile(web::QUICK, web::ALL)
+        web::compile(web::PACKAGE, web::QUICK, web::ALL)
             .and_then(|module| web::tool("imports of the WebAssembly", &["imports", &module])),
     ]
 }

@@ -15,7 +15,9 @@ pub(crate) const SHIPPED: &str = "web";
 /// and the tests share it, so that nothing is compiled twice.
 pub(crate) const QUICK: &str = "dev";
 
-/// The features of what is everything.
+/// What pages import.
+pub(crate) const PACKAGE: &str = "jackfield-web";
+/// Its features, of what is everything.
 pub(crate) const ALL: &str = "default";
 
 /// A page, in `dist` under its name.
@@ -110,17 +112,21 @@ fn part(profile: &str, features: &str) -> Result<()> {
 /// Builds the module with these features of `jackfield-web` into a folder, and the JavaScript that
 /// goes with it.
 pub(crate) fn module(profile: &str, features: &str, to: &Path) -> Result<()> {
-    let module = compile(profile, features)?;
+    bind(&compile(PACKAGE, profile, features)?, to)
+}
+
+/// Makes the JavaScript that goes with a module, and puts both into a folder.
+pub(crate) fn bind(module: &str, to: &Path) -> Result<()> {
     empty(to)?;
     tool(
         "binding it to JavaScript",
-        &["bindgen", &module, &to.to_string_lossy()],
+        &["bindgen", module, &to.to_string_lossy()],
     )
 }
 
-/// Compiles with this profile and these features; gives the module's path.
-pub(crate) fn compile(profile: &str, features: &str) -> Result<String> {
-    let build = ["build", "--package=jackfield-web", "--target", WASM];
+/// Compiles a package with this profile and these features; gives the module's path.
+pub(crate) fn compile(package: &str, profile: &str, features: &str) -> Result<String> {
+    let build = ["build", "--package", package, "--target", WASM];
     quietly(
         "compiling to WebAssembly",
         cargo(&build).args(["--profile", profile]).args([
@@ -130,7 +136,10 @@ pub(crate) fn compile(profile: &str, features: &str) -> Result<String> {
         ]),
     )?;
     let folder = if profile == QUICK { "debug" } else { profile };
-    let module = target_folder()?.join(format!("{WASM}/{folder}/jackfield_web.wasm"));
+    let module = target_folder()?.join(format!(
+        "{WASM}/{folder}/{}.wasm",
+        package.replace('-', "_")
+    ));
     Ok(module.to_string_lossy().into_owned())
 }
 

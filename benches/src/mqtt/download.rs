@@ -1,12 +1,10 @@
 //! The download: how much a page that speaks MQTT has to fetch.
 
-use std::path::Path;
-use std::process::Command;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
 use crate::Peers;
 use crate::report::Report;
+use crate::size::gzipped;
 
 /// What `cargo xtask bench` built, by its features, and what it can do.
 const MODULES: [(&str, &str); 2] = [
@@ -50,12 +48,4 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
     rows.push(row("MQTT.js", theirs, mqtt_js));
     report.table(&["", "", "gzipped", "of MQTT.js"], &rows);
     Ok(())
-}
-
-fn gzipped(file: &Path) -> Result<u64> {
-    let output = Command::new("gzip").args(["-9", "-c"]).arg(file).output();
-    let output = output.context("gzip")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {said}", file.display());
-    Ok(output.stdout.len() as u64)
 }

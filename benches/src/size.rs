@@ -1,0 +1,54 @@
+//! How much a page has to fetch for a mail client alone.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::Peers;
+use crate::report::Report;
+
+/// What `cargo xtask bench` built, by its features, what it is, and the aim in kB.
+const MODULES: [(&str, &str, Option<u32>); 6] = [
+    ("imap", "the IMAP client", Some(150)),
+    ("imap-compress", "the same, with compression", None),
+    ("smtp", "the SMTP client", Some(60)),
+    ("smtp-pool", "the same, and its pool", None),
+    ("imap,smtp", "both, which have much in common", None),
+    ("mail", "messages to show and to answer", None),
+];
+
+pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
+    report.heading(
+        "What a page downloads for mail",
+        "The WebAssembly of `tests/page-size` by `gzip -9`: one client alone, with all that it can be \
+         asked, and with the allocator and the parts of std that it needs. TLS, a backend and \
+         JavaScript come on top. What is asked and what the server says come from outside the module, \
+         so that nothing of the client can be left out.",
+    );
+    let kilobytes = |bytes: u64| format!("{:.1} kB", bytes as f64 / 1000.0);
+    let mut rows = Vec::new();
+    for (features, what, aim) in MODULES {
+        let module = peers.web.join(features).join("jackfield_page_size_bg.wasm");
+        let bytes = module
+            .metadata()
+            .with_context(|| module.display().to_string())?;
+        rows.push(vec![
+            what.into(),
+            kilobytes(bytes.len()),
+            kilobytes(gzipped(&module)?),
+            aim.map_or_else(String::new, |aim| format!("at most {aim} kB")),
+        ]);
+    }
+    report.table(&["", "size", "gzipped", "aim"], &rows);
+    Ok(())
+}
+
+/// The size of a file by `gzip -9`.
+pub(crate) fn gzipped(file: &Path) -> Result<u64> {
+    let output = Command::new("gzip").args(["-9", "-c"]).arg(file).output();
+    let output = output.context("gzip")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}", file.display());
+    Ok(output.stdout.len() as u64)
+}
