@@ -370,6 +370,33 @@ const NAMES: [(SpecialUse, &[&str]); 5] = [
     ),
 ];
 
+/// Whether two names are the same but for the case of their letters.
+fn is_same(one: &str, other: &str) -> bool {
+    one.chars().map(small).eq(other.chars().map(small))
+}
+
+/// The small letter, in the alphabets of [`NAMES`] alone: the tables for all of Unicode are larger than
+/// the rest of this module.
+fn small(letter: char) -> char {
+    let distance = match letter {
+        // In Turkish it has its dot in capitals too.
+        'İ' => return 'i',
+        'A'..='Z' | 'À'..='Ö' | 'Ø'..='Þ' | 'Α'..='Ρ' | 'Σ'..='Ϋ' | 'А'..='Я' => 32,
+        // Pairs: of Latin letters with marks, and of Vietnamese ones.
+        'Ā'..='ķ' | 'Ŋ'..='ŷ' | 'Ș'..='ț' | 'Ơ' | 'Ạ'..='ỹ' => 1 - letter as u32 % 2,
+        'Ĺ'..='ň' | 'Ź'..='ž' | 'Ư' => letter as u32 % 2,
+        // At the end of a word it has another form.
+        'ς' => 1,
+        'Ά' => 38,
+        'Έ'..='Ί' => 37,
+        'Ό' => 64,
+        'Ύ' | 'Ώ' => 63,
+        'Ѐ'..='Џ' => 80,
+        _ => 0,
+    };
+    char::from_u32(letter as u32 + distance).unwrap_or(letter)
+}
+
 impl Listed {
     /// What the server says it is for.
     pub fn special_use(&self) -> Option<SpecialUse> {
@@ -397,8 +424,9 @@ impl Listed {
         }
         let name = self.name.to_string();
         let last = self.separator.and_then(|it| name.rsplit(it).next());
-        let last = last.unwrap_or(&name).trim().to_lowercase();
-        let names = NAMES.iter().find(|(_, names)| names.contains(&&*last));
+        let last = last.unwrap_or(&name).trim();
+        let is_it = |name: &&str| is_same(name, last);
+        let names = NAMES.iter().find(|(_, names)| names.iter().any(is_it));
         names.map(|(special_use, _)| *special_use)
     }
 
@@ -468,6 +496,19 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), count, "a name stands there twice");
+    }
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        for name in NAMES.iter().flat_map(|(_, names)| *names) {
+            assert!(is_same(name, &name.to_uppercase()), "{name}");
+            let first = name.chars().next().expect("a letter");
+            let title = name.replacen(first, &first.to_uppercase().to_string(), 1);
+            assert!(is_same(name, &title), "{title}");
+        }
+        assert!(is_same("silinmiş", "SİLİNMİŞ"));
+        assert!(!is_same("sent", "send"));
+        assert!(!is_same("sent", "sent items"));
     }
 
     #[test]

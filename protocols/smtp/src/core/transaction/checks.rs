@@ -110,10 +110,12 @@ impl Transaction {
         }
     }
 
+    /// How many domains there are among the recipients. One that is not ASCII has no capitals (RFC 5890,
+    /// section 2.3.2.1).
     fn domains(&self) -> usize {
         let recipients = self.envelope.recipients.iter();
         let mut domains: Vec<String> = recipients
-            .map(|recipient| recipient.mailbox.domain().to_lowercase())
+            .map(|recipient| recipient.mailbox.domain().to_ascii_lowercase())
             .collect();
         domains.sort_unstable();
         domains.dedup();
