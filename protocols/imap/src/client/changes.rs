@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::action::{Action, Answer};
 use super::handle::Client;
-use super::stream::Fetches;
+use super::stream::{Asked, Fetches};
 use crate::codec::{ChangedSince, Code, Command, FlagChange, Item, Messages, SequenceSet};
 use crate::error::RequestError;
 
@@ -142,20 +142,20 @@ impl Client {
         if !items.contains(&Item::Uid) {
             items.insert(0, Item::Uid);
         }
-        let command = |messages| Command::Fetch {
-            messages,
-            items: items.clone(),
+        let asked = Asked {
+            items,
             changed_since,
         };
-        let parts = self.parts(&messages);
-        let mut commands: VecDeque<Command> = parts.into_iter().map(command).collect();
+        let mut next = VecDeque::from(self.parts(&messages));
         let (sender, parts) = mpsc::channel(self.stream_capacity);
-        let first = commands.pop_front();
-        if let Some(first) = first.clone() {
-            self.act(Action::Fetch(first, sender)).await?;
+        let current = next.pop_front();
+        if let Some(messages) = current.clone() {
+            let command = asked.of(messages);
+            self.act(Action::Fetch(command, sender)).await?;
         }
         let (capacity, poster) = (self.stream_capacity, self.actions.poster());
-        Ok(Fetches::new(parts, capacity, poster, first, commands))
+        let fetches = Fetches::new(parts, capacity, poster, asked, current, next);
+        Ok(fetches)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::action::{Action, Part};
 use super::limit::{Limited, rest};
-use crate::codec::{Command, Fetch, Messages, SequenceSet};
+use crate::codec::{ChangedSince, Command, Fetch, Item, Messages, SequenceSet};
 use crate::error::RequestError;
 
 /// Messages, in the server's order; made by [`Client::fetch`](super::Client::fetch).
@@ -25,10 +25,11 @@ pub struct Fetches {
     parts: mpsc::Receiver<Part>,
     capacity: usize,
     poster: Poster<Action>,
-    /// What is asked for now.
-    current: Option<Command>,
-    /// What is asked for when the command before it is done.
-    next: VecDeque<Command>,
+    asked: Asked,
+    /// The messages that are asked for now.
+    current: Option<Messages>,
+    /// Those that are asked for when the command before it is done.
+    next: VecDeque<Messages>,
     /// The lowest number or UID that was told of.
     lowest: Option<u32>,
     /// The server has stopped, and where.
@@ -37,19 +38,39 @@ pub struct Fetches {
     is_done: bool,
 }
 
+/// What is asked for of each part of the messages.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) items: Vec<Item>,
+    pub(super) changed_since: Option<ChangedSince>,
+}
+
+impl Asked {
+    /// The command for these messages.
+    pub(super) fn of(&self, messages: Messages) -> Command {
+        Command::Fetch {
+            messages,
+            items: self.items.clone(),
+            changed_since: self.changed_since,
+        }
+    }
+}
+
 impl Fetches {
-    /// The first command is on its way.
+    /// The command for the first messages is on its way.
     pub(super) fn new(
         parts: mpsc::Receiver<Part>,
         capacity: usize,
         poster: Poster<Action>,
-        current: Option<Command>,
-        next: VecDeque<Command>,
+        asked: Asked,
+        current: Option<Messages>,
+        next: VecDeque<Messages>,
     ) -> Self {
         Self {
             parts,
             capacity,
             poster,
+            asked,
             current,
             next,
             lowest: None,
@@ -107,10 +128,7 @@ impl Fetches {
 
     fn is_told(&mut self, fetch: &Fetch) {
         let number = match &self.current {
-            Some(Command::Fetch {
-                messages: Messages::Numbers(_),
-                ..
-            }) => fetch.number,
+            Some(Messages::Numbers(_)) => fetch.number,
             _ => fetch.uid,
         };
         self.lowest = self.lowest.into_iter().chain(number).min();
@@ -119,19 +137,16 @@ impl Fetches {
     /// Asks for what comes next.
     fn go_on(&mut self) -> Result<(), RequestError> {
         let lowest = self.lowest.take();
-        if let (Some(Limited(uid)), Some(Command::Fetch { messages, .. })) =
-            (self.limited.take(), &mut self.current)
-        {
+        if let (Some(Limited(uid)), Some(messages)) = (self.limited.take(), &self.current) {
             let told = uid.filter(|_| matches!(messages, Messages::Uids(_)));
             if let Some(left) = rest(messages, told.or(lowest))? {
-                *messages = left;
-                self.next.extend(self.current.take());
-                self.next.rotate_right(1);
+                self.next.push_front(left);
             }
         }
         self.current = self.next.pop_front();
         match self.current.clone() {
-            Some(command) => {
+            Some(messages) => {
+                let command = self.asked.of(messages);
                 let (sender, parts) = mpsc::channel(self.capacity);
                 self.parts = parts;
                 self.poster.post(Action::Fetch(command, sender));
