@@ -137,9 +137,11 @@ impl Refusal {
     /// How long the server wants to be left alone, where it throttles: Exchange Online says so in
     /// its text.
     pub fn retry_after(&self) -> Option<Duration> {
+        const MARK: &str = "Suggested Backoff Time: ";
         let text = self.text.to_str();
-        let (_, time) = text.split_once("Suggested Backoff Time: ")?;
-        let digits = time.split(' ').next()?;
+        let mut places = text.as_bytes().windows(MARK.len());
+        let at = places.position(|place| place == MARK.as_bytes())?;
+        let digits = text.get(at + MARK.len()..)?.split(' ').next()?;
         digits.parse().ok().map(Duration::from_millis)
     }
 

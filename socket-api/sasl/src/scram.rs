@@ -121,7 +121,7 @@ impl Scram {
             });
         }
         let bare = format!("c={},r={}", base64::encode(&self.binding), first.nonce);
-        let auth = [self.first_bare.as_str(), challenge, &bare].join(",");
+        let auth = format!("{},{challenge},{bare}", self.first_bare);
         let password = self.password.as_bytes();
         let keys = Keys::new(self.hash, password, &first.salt, first.iterations);
         let proof = keys.proof(auth.as_bytes());

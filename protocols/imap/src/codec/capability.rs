@@ -16,10 +16,14 @@ impl Capabilities {
                 .to_ascii_uppercase()
                 .into_boxed_str()
         };
-        let mut names: Vec<_> = names.into_iter().take(MAX_NAMES).map(capital).collect();
-        names.sort_unstable();
-        names.dedup();
-        Self(names)
+        let mut sorted = Vec::new();
+        for name in names.into_iter().take(MAX_NAMES).map(capital) {
+            // They are few, and a page need not load one more sort.
+            if let Err(at) = sorted.binary_search(&name) {
+                sorted.insert(at, name);
+            }
+        }
+        Self(sorted)
     }
 
     /// Whether it has one, by its name in capitals: `IDLE`, `AUTH=PLAIN`.
@@ -47,6 +51,10 @@ impl Capabilities {
 
 impl fmt::Debug for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(" "))
+        for (at, name) in self.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { " " })?;
+            f.write_str(name)?;
+        }
+        Ok(())
     }
 }

@@ -209,17 +209,19 @@ impl Session {
     /// Those of the extensions to enable that the server has, and those that it is of no use without.
     fn extensions(&self) -> Vec<Extension> {
         let capabilities = &self.server.capabilities;
-        let mut extensions = self.config.extensions.clone();
-        if capabilities.values("MESSAGELIMIT").next().is_some() {
-            extensions.push(Extension::UidOnly);
-        }
+        let limit = capabilities.values("MESSAGELIMIT").next();
+        let wanted = self.config.extensions.iter().copied();
         let is_distrusted = self.is_icloud() && !self.config.icloud_qresync;
-        extensions.retain(|extension| {
-            let is_doubtful = *extension == Extension::QResync && is_distrusted;
-            capabilities.has(extension.name()) && !is_doubtful
-        });
-        extensions.sort_unstable();
-        extensions.dedup();
+        let mut extensions = Vec::new();
+        for extension in wanted.chain(limit.map(|_| Extension::UidOnly)) {
+            let is_doubtful = extension == Extension::QResync && is_distrusted;
+            if capabilities.has(extension.name())
+                && !is_doubtful
+                && let Err(at) = extensions.binary_search(&extension)
+            {
+                extensions.insert(at, extension);
+            }
+        }
         extensions
     }
 
