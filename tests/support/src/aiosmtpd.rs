@@ -2,16 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::certs::Certificate;
-use crate::process::{self, Process};
+use crate::delivery;
+use crate::process::Process;
 use crate::runtimes;
 
 const SOURCE: &str = include_str!("../python/aiosmtpd_server.py");
-const START: Duration = Duration::from_secs(30);
 
 /// A running aiosmtpd. It lets in `ada` with the password `correct horse`, and nobody else; it takes
 /// messages for all but `nobody@`, of up to a million bytes.
@@ -68,9 +67,6 @@ impl Aiosmtpd {
     /// When they don't arrive; the text shows what it wrote.
     pub async fn messages(&self, count: usize) -> io::Result<Vec<Vec<u8>>> {
         let folder = self.folder.path().join("mail");
-        let arrived = process::arrived(&folder, count, START).await;
-        arrived.map_err(|error| {
-            io::Error::new(error.kind(), format!("{error}\n{}", self.process.output()))
-        })
+        delivery::arrived(&folder, count, || self.process.output()).await
     }
 }

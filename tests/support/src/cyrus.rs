@@ -46,8 +46,7 @@ impl Cyrus {
             fs::create_dir(at.join(name))?;
         }
         let [plain, tls, lmtp] = process::free_addresses()?;
-        fs::write(at.join("cert.pem"), certificate.pem())?;
-        fs::write(at.join("key.pem"), certificate.key_pem())?;
+        folder.write_certificate(certificate)?;
         fs::write(
             at.join("imapd.conf"),
             format!(

@@ -17,6 +17,27 @@ use crate::process::{self, Process};
 pub const PROGRAM: &str = "dovecot";
 /// The password of every user, whatever the name.
 pub const PASSWORD: &str = "correct-horse";
+/// What its configuration has in the language of 2.3 and of 2.4: a mailbox that is there from the beginning, and
+/// no service in a root of its own.
+pub(crate) const COMMON: &str = "\
+namespace inbox {
+  inbox = yes
+  separator = /
+  mailbox Sent {
+    auto = subscribe
+    special_use = \\Sent
+  }
+}
+service anvil {
+  chroot =
+}
+service stats {
+  chroot =
+}
+service dict {
+  chroot =
+}
+";
 const START: Duration = Duration::from_secs(30);
 /// Who runs it where the tests run as root: it refuses to be that.
 const NOBODY: (u32, &str, &str) = (65534, "nobody", "nogroup");
@@ -97,24 +118,7 @@ userdb {{
   driver = static
   args = uid={user} gid={group} home={at}/home/%u
 }}
-namespace inbox {{
-  inbox = yes
-  separator = /
-  mailbox Sent {{
-    auto = subscribe
-    special_use = \\Sent
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-service dict {{
-  chroot =
-}}
-service imap-login {{
+{COMMON}service imap-login {{
   chroot =
   inet_listener imap {{
     port = {plain_port}

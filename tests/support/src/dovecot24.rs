@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::certs::Certificate;
+use crate::dovecot::COMMON;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
@@ -37,8 +38,7 @@ impl Dovecot24 {
         let folder = Folder::new(NAME)?;
         let (at, inside) = (folder.path(), folder.inside());
         let [plain, tls] = process::free_addresses()?;
-        fs::write(at.join("cert.pem"), certificate.pem())?;
-        fs::write(at.join("key.pem"), certificate.key_pem())?;
+        folder.write_certificate(certificate)?;
         fs::write(
             at.join("dovecot.conf"),
             format!(
@@ -89,24 +89,7 @@ userdb static {{
     gid = nogroup
   }}
 }}
-namespace inbox {{
-  inbox = yes
-  separator = /
-  mailbox Sent {{
-    auto = subscribe
-    special_use = \\Sent
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-service dict {{
-  chroot =
-}}
-service imap-login {{
+{COMMON}service imap-login {{
   chroot =
   inet_listener imap {{
     port = {plain_port}

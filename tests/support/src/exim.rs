@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::certs::Certificate;
+use crate::delivery;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
@@ -58,8 +59,7 @@ impl Exim {
         let (at, inside) = (folder.path(), folder.inside());
         let [plain] = process::free_addresses()?;
         unpacked::write_users(name, &[("Debian-exim", USER)])?;
-        fs::write(at.join("cert.pem"), certificate.pem())?;
-        fs::write(at.join("key.pem"), certificate.key_pem())?;
+        folder.write_certificate(certificate)?;
         for name in ["spool", "log", "mail"] {
             fs::create_dir(at.join(name))?;
         }
@@ -143,12 +143,8 @@ plain:
     /// When they don't arrive; the text shows what it wrote.
     pub async fn messages(&self, count: usize) -> io::Result<Vec<Vec<u8>>> {
         let folder = self.folder.path().join("mail/new");
-        let arrived = process::arrived(&folder, count, START).await;
-        arrived.map_err(|error| io::Error::new(error.kind(), format!("{error}\n{}", self.log())))
-    }
-
-    fn log(&self) -> String {
-        read_all(&self.folder.path().join("log"))
+        let log = self.folder.path().join("log");
+        delivery::arrived(&folder, count, || read_all(&log)).await
     }
 }
 

@@ -15,6 +15,7 @@ pub mod coap_device;
 pub mod command_line;
 pub mod courier;
 pub mod cyrus;
+mod delivery;
 pub mod dovecot;
 pub mod dovecot24;
 pub mod exim;

@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::Duration;
 
 use crate::certs::Certificate;
+use crate::delivery;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
@@ -72,10 +73,7 @@ impl OpenSmtpd {
         chown(&mail, Some(GRACE), Some(GRACE))?;
         let (mut security, mut on_listening) = (String::new(), "");
         if let Some(certificate) = certificate {
-            fs::write(at.join("cert.pem"), certificate.pem())?;
-            let key = at.join("key.pem");
-            fs::write(&key, certificate.key_pem())?;
-            fs::set_permissions(&key, PermissionsExt::from_mode(0o600))?;
+            folder.write_certificate(certificate)?;
             security = format!(
                 r#"table logins {{ "ada" = "{PASSWORD}" }}
 pki mail cert "{inside}/cert.pem"
@@ -123,9 +121,6 @@ match from any for domain "example.com" rcpt-to <known> action "box"
     /// When they don't arrive; the text shows what it wrote.
     pub async fn messages(&self, count: usize) -> io::Result<Vec<Vec<u8>>> {
         let folder = self.folder.path().join("mail/Maildir/new");
-        let arrived = process::arrived(&folder, count, START).await;
-        arrived.map_err(|error| {
-            io::Error::new(error.kind(), format!("{error}\n{}", self.process.output()))
-        })
+        delivery::arrived(&folder, count, || self.process.output()).await
     }
 }

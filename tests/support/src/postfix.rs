@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::certs::Certificate;
+use crate::delivery;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
@@ -20,6 +21,12 @@ const START: Duration = Duration::from_secs(30);
 /// Its user, and its group for queued messages.
 const USER: u32 = 2001;
 const DROP: u32 = 2002;
+/// Who there is besides root; `smtp-sink` runs as nobody.
+pub(crate) const USERS: [(&str, u32); 3] = [
+    ("nobody", unpacked::NOBODY),
+    ("postfix", USER),
+    ("postdrop", DROP),
+];
 /// Its folders in the queue's that nobody else may look into.
 const QUEUES: [&str; 11] = [
     "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private",
@@ -77,7 +84,7 @@ impl Postfix {
         let folder = Folder::new(name)?;
         let (at, inside) = (folder.path(), folder.inside());
         let [plain] = process::free_addresses()?;
-        write_users_of(name)?;
+        unpacked::write_users(name, &USERS)?;
         make_folders(at)?;
         fs::write(
             at.join("etc/chain.pem"),
@@ -143,35 +150,10 @@ impl Postfix {
     /// When they don't arrive; the text shows what it wrote.
     pub async fn messages(&self, user: &str, count: usize) -> io::Result<Vec<Vec<u8>>> {
         let folder = self.folder.path().join("mail").join(user).join("new");
-        let arrived = process::arrived(&folder, count, START).await;
-        arrived.map_err(|error| {
-            let log = fs::read_to_string(self.folder.path().join("log"));
-            io::Error::new(
-                error.kind(),
-                format!("{error}\n{}", log.unwrap_or_default()),
-            )
-        })
+        let log = self.folder.path().join("log");
+        let log = || fs::read_to_string(log).unwrap_or_default();
+        delivery::arrived(&folder, count, log).await
     }
-}
-
-/// Writes who there is in its root.
-pub(crate) fn write_users() -> io::Result<()> {
-    write_users_of(NAME)
-}
-
-fn write_users_of(name: &str) -> io::Result<()> {
-    let root = unpacked::root(name)?;
-    let users = format!(
-        "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\npostfix:x:{USER}:{USER}::/:/bin/false\n"
-    );
-    let groups = format!("root:x:0:\nnogroup:x:65534:\npostfix:x:{USER}:\npostdrop:x:{DROP}:\n");
-    for (file, text) in [("etc/passwd", users), ("etc/group", groups)] {
-        let path = root.join(file);
-        if fs::read_to_string(&path)? != text {
-            fs::write(path, text)?;
-        }
-    }
-    Ok(())
 }
 
 fn make_folders(at: &Path) -> io::Result<()> {

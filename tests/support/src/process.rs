@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -326,34 +326,6 @@ pub(crate) fn output_of(mut command: Command) -> io::Result<Vec<u8>> {
         "{command:?}: {}\n{said}",
         output.status
     )))
-}
-
-/// Waits until a folder has so many files, and half a second more for one that is too many; gives what they
-/// hold, in the order of their names. Servers move a file there when it is whole.
-pub(crate) async fn arrived(
-    folder: &Path,
-    count: usize,
-    within: Duration,
-) -> io::Result<Vec<Vec<u8>>> {
-    const SETTLE: Duration = Duration::from_millis(500);
-    let names = || {
-        let entries = fs::read_dir(folder).into_iter().flatten();
-        let mut names: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        names.retain(|name| name.extension().is_none_or(|it| it != "tmp"));
-        names.sort();
-        names
-    };
-    let all_there = async {
-        while names().len() < count {
-            tokio::time::sleep(RETRY_CONNECT).await;
-        }
-    };
-    if timeout(within, all_there).await.is_err() {
-        let text = format!("{} of {count} messages have arrived", names().len());
-        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-    }
-    tokio::time::sleep(SETTLE).await;
-    names().iter().map(fs::read).collect()
 }
 
 /// Ends the child's whole group when the pipe to it is closed: when this process is gone.

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::certs::Certificate;
+use crate::delivery;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
 
@@ -55,12 +56,10 @@ impl Sendmail {
         let (at, inside) = (folder.path(), folder.inside());
         let [plain] = process::free_addresses()?;
         unpacked::write_users(NAME, &USERS)?;
-        fs::write(at.join("cert.pem"), certificate.pem())?;
-        fs::write(at.join("key.pem"), certificate.key_pem())?;
+        folder.write_certificate(certificate)?;
         fs::write(at.join("deliver"), DELIVER)?;
         let mode =
             |name: &str, mode| fs::set_permissions(at.join(name), PermissionsExt::from_mode(mode));
-        mode("key.pem", 0o600)?;
         mode("deliver", 0o755)?;
         // Whoever delivers is no owner of anything.
         for (name, of) in [("queue", 0o700), ("new", 0o777), ("mail", 0o755)] {
@@ -100,10 +99,7 @@ impl Sendmail {
     /// When they don't arrive; the text shows what it wrote.
     pub async fn messages(&self, count: usize) -> io::Result<Vec<Vec<u8>>> {
         let folder = self.folder.path().join("mail/grace");
-        let arrived = process::arrived(&folder, count, START).await;
-        arrived.map_err(|error| {
-            io::Error::new(error.kind(), format!("{error}\n{}", self.process.output()))
-        })
+        delivery::arrived(&folder, count, || self.process.output()).await
     }
 }
 

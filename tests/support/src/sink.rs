@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::delivery;
 use crate::postfix;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
@@ -38,7 +39,7 @@ impl Sink {
     async fn start_once(arguments: &[&str]) -> io::Result<Self> {
         let folder = Folder::new(postfix::NAME)?;
         let [plain] = process::free_addresses()?;
-        postfix::write_users()?;
+        unpacked::write_users(postfix::NAME, &postfix::USERS)?;
         folder.give_away()?;
         let mut command = unpacked::command(postfix::NAME, "/usr/sbin/smtp-sink")?;
         command.args(arguments);
@@ -70,10 +71,9 @@ impl Sink {
     /// # Errors
     /// When they don't arrive; the text shows what it wrote.
     pub async fn messages(&self, count: usize) -> io::Result<Vec<Vec<u8>>> {
-        let arrived = process::arrived(self.folder.path(), count, START).await;
-        let mut messages = arrived.map_err(|error| {
-            io::Error::new(error.kind(), format!("{error}\n{}", self.process.output()))
-        })?;
+        let folder = self.folder.path();
+        let arrived = delivery::arrived(folder, count, || self.process.output()).await;
+        let mut messages = arrived?;
         for message in &mut messages {
             // It writes an empty line behind each.
             message.pop_if(|byte| *byte == b'\n');

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::certs::Certificate;
 use crate::process;
 use crate::workspace::target_folder;
 
@@ -119,6 +120,17 @@ impl Folder {
     /// Where the server sees it.
     pub fn inside(&self) -> std::path::Display<'_> {
         self.inside.display()
+    }
+
+    /// Writes a certificate to `cert.pem` in it, and its key to `key.pem`, which only its owner may read.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn write_certificate(&self, certificate: &Certificate) -> io::Result<()> {
+        let key = self.path().join("key.pem");
+        fs::write(self.path().join("cert.pem"), certificate.pem())?;
+        fs::write(&key, certificate.key_pem())?;
+        fs::set_permissions(key, PermissionsExt::from_mode(0o600))
     }
 
     /// Gives it, and all that is in it, to [`NOBODY`].
