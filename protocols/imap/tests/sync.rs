@@ -178,39 +178,44 @@ async fn with_neither_it_takes_one_round_trip() {
     let state = first(&world, &mut server, 1, "").await;
     let copy = told(sync(&world, &state));
     server.hears("A3 SELECT INBOX").await;
-    server.hears("A4 UID FETCH 2:5 (UID FLAGS)").await;
+    server.hears("A4 UID SEARCH UID 2:5").await;
+    server.hears("A5 UID FETCH 2:5 (UID FLAGS)").await;
     server
-        .hears("A5 UID FETCH 6:* (UID FLAGS RFC822.SIZE)")
+        .hears("A6 UID FETCH 6:* (UID FLAGS RFC822.SIZE)")
         .await;
+    // What is left out of the flags, and found, is not gone.
     server
         .say(
             "* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 7] x\r\nA3 OK x\r\n\
-             * 1 FETCH (UID 3 FLAGS (\\Flagged))\r\nA4 OK x\r\n\
-             * 2 FETCH (UID 6 FLAGS () RFC822.SIZE 9)\r\nA5 OK x\r\n",
+             * SEARCH 3 5\r\nA4 OK x\r\n\
+             * 1 FETCH (UID 3 FLAGS (\\Flagged))\r\nA5 OK x\r\n\
+             * 3 FETCH (UID 6 FLAGS () RFC822.SIZE 9)\r\nA6 OK x\r\n",
         )
         .await;
     let (told, state) = copy.await.expect("no panic");
-    assert_eq!(told, ["3 has (\\Flagged)", "gone 2,5", "new 6 of 9 ()"]);
+    assert_eq!(told, ["3 has (\\Flagged)", "gone 2", "new 6 of 9 ()"]);
     let state = state.expect("it is over");
 
     // Another mailbox of the same name: what was told of the old one's UIDs means nothing.
     let copy = self::told(sync(&world, &state));
-    server.hears("A6 SELECT INBOX").await;
-    server.hears("A7 UID FETCH 3:6 (UID FLAGS)").await;
+    server.hears("A7 SELECT INBOX").await;
+    server.hears("A8 UID SEARCH UID 3:6").await;
+    server.hears("A9 UID FETCH 3:6 (UID FLAGS)").await;
     server
-        .hears("A8 UID FETCH 7:* (UID FLAGS RFC822.SIZE)")
+        .hears("A10 UID FETCH 7:* (UID FLAGS RFC822.SIZE)")
         .await;
     server
         .say(
-            "* 1 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\n* OK [UIDNEXT 10] x\r\nA6 OK x\r\nA7 OK x\r\n\
-             * 1 FETCH (UID 9 FLAGS () RFC822.SIZE 9)\r\nA8 OK x\r\n",
+            "* 1 EXISTS\r\n* OK [UIDVALIDITY 8] x\r\n* OK [UIDNEXT 10] x\r\nA7 OK x\r\n\
+             A8 OK x\r\nA9 OK x\r\n\
+             * 1 FETCH (UID 9 FLAGS () RFC822.SIZE 9)\r\nA10 OK x\r\n",
         )
         .await;
     server
-        .hears("A9 UID FETCH 1:9 (UID FLAGS RFC822.SIZE)")
+        .hears("A11 UID FETCH 1:9 (UID FLAGS RFC822.SIZE)")
         .await;
     server
-        .say("* 1 FETCH (UID 9 FLAGS () RFC822.SIZE 9)\r\nA9 OK x\r\n")
+        .say("* 1 FETCH (UID 9 FLAGS () RFC822.SIZE 9)\r\nA11 OK x\r\n")
         .await;
     let (told, state) = copy.await.expect("no panic");
     assert_eq!(told, ["reset", "new 9 of 9 ()"]);
@@ -277,26 +282,27 @@ async fn what_was_cut_goes_on_from_its_state() {
     world.ready().await;
     let copy = told(self::sync(&world, &state));
     server.hears("A4 SELECT INBOX").await;
-    server.hears("A5 UID FETCH 9000 (UID FLAGS)").await;
+    server.hears("A5 UID SEARCH UID 9000").await;
+    server.hears("A6 UID FETCH 9000 (UID FLAGS)").await;
     server
-        .hears("A6 UID FETCH 9001:* (UID FLAGS RFC822.SIZE)")
+        .hears("A7 UID FETCH 9001:* (UID FLAGS RFC822.SIZE)")
         .await;
     server
         .say(
-            "* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9002] x\r\nA4 OK x\r\n\
-             * 1 FETCH (UID 9000 FLAGS ())\r\nA5 OK x\r\n\
-             * 2 FETCH (UID 9001 FLAGS () RFC822.SIZE 1)\r\nA6 OK x\r\n",
+            "* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9002] x\r\nA4 OK x\r\nA5 OK x\r\n\
+             * 1 FETCH (UID 9000 FLAGS ())\r\nA6 OK x\r\n\
+             * 2 FETCH (UID 9001 FLAGS () RFC822.SIZE 1)\r\nA7 OK x\r\n",
         )
         .await;
     server
-        .hears("A7 UID FETCH 4001:8999 (UID FLAGS RFC822.SIZE)")
+        .hears("A8 UID FETCH 4001:8999 (UID FLAGS RFC822.SIZE)")
         .await;
-    server.say("A7 OK x\r\n").await;
+    server.say("A8 OK x\r\n").await;
     server
-        .hears("A8 UID FETCH 1:4000 (UID FLAGS RFC822.SIZE)")
+        .hears("A9 UID FETCH 1:4000 (UID FLAGS RFC822.SIZE)")
         .await;
     server
-        .say("* 1 FETCH (UID 4 FLAGS () RFC822.SIZE 1)\r\nA8 OK x\r\n")
+        .say("* 1 FETCH (UID 4 FLAGS () RFC822.SIZE 1)\r\nA9 OK x\r\n")
         .await;
     let (told, state) = copy.await.expect("no panic");
     assert_eq!(told, ["new 9001 of 1 ()", "new 4 of 1 ()"]);
@@ -327,6 +333,38 @@ async fn between_two_windows_the_connection_may_become_another_one() {
     let (told, state) = copy.await.expect("no panic");
     assert_eq!(told, Vec::<String>::new());
     assert_eq!(state.expect("it is over").count(), 1);
+}
+
+/// Exchange and Gmail answer NO where they can't read one message of many.
+#[tokio::test(start_paused = true)]
+async fn where_messages_are_refused_their_flags_are_told() {
+    let (world, mut server) = ready(config(), NEITHER).await;
+    let sync = half(&world, &mut server).await;
+    server
+        .say("A2 NO Some messages could not be FETCHed (Failure)\r\n")
+        .await;
+    let copy = tokio::spawn(async move {
+        let mut sync = sync;
+        let change = sync.next().await;
+        (change, sync.next().await)
+    });
+    server.hears("A3 UID FETCH 4001:8999 (UID FLAGS)").await;
+    server
+        .say("* 8999 FETCH (UID 8999 FLAGS (\\Seen))\r\nA3 OK x\r\n")
+        .await;
+    server
+        .hears("A4 UID FETCH 1:4000 (UID FLAGS RFC822.SIZE)")
+        .await;
+    server.say("A4 NO not now\r\n").await;
+    // That may pass: nothing is taken for told.
+    server.hears("A5 UID FETCH 1:4000 (UID FLAGS)").await;
+    server.say("A5 NO not now\r\n").await;
+    let (change, end) = copy.await.expect("no panic");
+    let Ok(Some(Change::New(fetch))) = change else {
+        panic!("{change:?}");
+    };
+    assert_eq!((fetch.uid, fetch.size), (Some(8999), None));
+    assert!(matches!(end, Err(RequestError::Refused(_))), "{end:?}");
 }
 
 #[tokio::test(start_paused = true)]

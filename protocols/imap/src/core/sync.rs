@@ -85,6 +85,8 @@ pub struct SyncPlan {
     opened: Option<Selected>,
     /// What is to be compared, and how.
     check: Check,
+    /// Who was found to be still there.
+    found: Ranges,
     /// Those that are new since.
     new: New,
     /// The highest UID that was told.
@@ -146,6 +148,8 @@ enum What {
     },
     /// Who is still there.
     Present,
+    /// The same, beside the flags of all.
+    Found,
     /// The flags of all.
     Flags,
     New,
@@ -201,6 +205,7 @@ impl SyncPlan {
             is_foreign: false,
             opened: None,
             check,
+            found: Ranges::default(),
             new: New::Untold,
             highest: 0,
             width: WINDOW as u32,
@@ -302,7 +307,17 @@ impl SyncPlan {
         let vanished = server.enabled.has("QRESYNC");
         let is_short = server.can("ESEARCH") || self.state.count() <= MAX_SEARCHED;
         let counts = server.condstore && self.state.modseq != 0;
+        let search = Command::Search {
+            query: Query::new().among(Messages::Uids(uids.clone())),
+            uids: true,
+            returns: vec![SearchReturn::All],
+        };
         if !is_best || !counts || !vanished && !is_short {
+            if is_short {
+                // Servers may leave out messages that they can't read, which are not gone.
+                commands.push(search);
+                self.ask(What::Found, from, to);
+            }
             commands.push(flags(None));
             return self.ask(What::Flags, from, to);
         }
@@ -311,11 +326,7 @@ impl SyncPlan {
         commands.push(flags(Some(since)));
         self.ask(What::Changed { vanished }, from, to);
         if !vanished {
-            commands.push(Command::Search {
-                query: Query::new().among(Messages::Uids(uids)),
-                uids: true,
-                returns: vec![SearchReturn::All],
-            });
+            commands.push(search);
             self.ask(What::Present, from, to);
         }
     }

@@ -119,10 +119,16 @@ impl SyncPlan {
                 self.check = Check::Flags(asked.to);
                 None
             }
+            Err(RequestError::Refused(_)) if asked.what == What::Found => None,
             // Nor need there be any message that could be asked for.
             Err(RequestError::Refused(_))
                 if self.opened.as_ref().is_some_and(|it| it.exists == 0) =>
             {
+                self.done(at, None)?
+            }
+            // Some servers refuse all where they can't read one.
+            Err(RequestError::Refused(_)) if matches!(asked.what, What::New | What::Window) => {
+                asked.is_unread = true;
                 self.done(at, None)?
             }
             Err(error) => return Err(error),
@@ -145,7 +151,10 @@ impl SyncPlan {
         let (told, count) = (std::mem::take(&mut asked.told), asked.count);
         let is_unread = asked.is_unread;
         let is_limited = asked.limit.is_some();
-        if let Some(limit) = asked.limit.filter(|_| what != What::Select) {
+        if let Some(limit) = asked
+            .limit
+            .filter(|_| !matches!(what, What::Select | What::Found))
+        {
             let lowest = told.iter().next().map(|(first, _)| first);
             let limit = Some(limit).filter(|limit| *limit > 0).or(lowest);
             let limit = limit.filter(|limit| (from..=to).contains(limit));
@@ -154,6 +163,7 @@ impl SyncPlan {
         let below = Some(from - u32::from(from > 0)).filter(|_| is_limited && from > 1);
         match what {
             What::Select => return Ok(self.is_open(is_limited || is_unread, outcome)),
+            What::Found => self.found = told,
             What::Changed { .. } | What::Present if is_unread => self.check = Check::Flags(to),
             // Who was missed is not gone.
             What::Flags if is_unread => {
@@ -173,7 +183,9 @@ impl SyncPlan {
                     self.check = Check::Flags(to);
                     return Ok(None);
                 }
+                let found = std::mem::take(&mut self.found);
                 let missing = self.state.known.ranges(from, to).without(&told);
+                let missing = missing.without(&found);
                 self.compared(to);
                 return Ok(self.gone(missing.iter()));
             }
