@@ -11,7 +11,8 @@ use jackfield_imap::codec::{
     StatusItem, Threading, Window,
 };
 use jackfield_imap::core::{
-    Channel, Config, Credentials, RequestId, Security, Session, SessionEvent,
+    Change, Channel, Config, Credentials, RequestId, Security, Session, SessionEvent, SyncPlan,
+    SyncState,
 };
 use jackfield_play::{Protocol, Stream, Transcripts, text};
 use jackfield_socket::time::Instant;
@@ -38,6 +39,9 @@ struct Imap {
     last: Option<RequestId>,
     /// How much of a text was read, which comes in any pieces.
     read: usize,
+    /// What a copy is brought up to date by, and what was asked for that.
+    plan: Option<SyncPlan>,
+    asked: Vec<RequestId>,
 }
 
 impl Default for Imap {
@@ -45,8 +49,13 @@ impl Default for Imap {
         let credentials = Credentials::password("ada", "secret").expect("credentials");
         let mut config = Config::new(credentials);
         config.id.clear();
-        let (last, read) = (None, 0);
-        Self { config, last, read }
+        Self {
+            config,
+            last: None,
+            read: 0,
+            plan: None,
+            asked: Vec::new(),
+        }
     }
 }
 
@@ -138,6 +147,21 @@ impl Protocol for Imap {
                 session.abort_message(now, self.last.expect("a request"));
                 return Ok(());
             }
+            // From what is known by the last one, or from the bytes of a state.
+            "sync" => {
+                let state = match (words.get(1), self.plan.take()) {
+                    (Some(_), _) => {
+                        let bytes = words[1..].iter().map(|byte| byte.parse().expect("a byte"));
+                        let bytes: Vec<u8> = bytes.collect();
+                        SyncState::from_bytes(&bytes).expect("a state")
+                    }
+                    (None, Some(plan)) => plan.into_state(),
+                    (None, None) => SyncState::new(),
+                };
+                self.plan = Some(SyncPlan::new(name(0), state, [Item::Size], 200));
+                return self.go_on(session, now);
+            }
+            "go-on" => return self.go_on(session, now),
             "quota" => Command::GetQuotaRoot(name(0)),
             "acl" => Command::GetAcl(name(0)),
             "my-rights" => Command::MyRights(name(0)),
@@ -350,6 +374,24 @@ impl Protocol for Imap {
     }
 
     fn told(&mut self, event: SessionEvent) -> Option<String> {
+        let place = |id: &RequestId| self.asked.iter().position(|asked| asked == id);
+        match (&mut self.plan, &event) {
+            (Some(plan), SessionEvent::Answer(id, response)) if place(id).is_some() => {
+                let change = plan.take(place(id)?, (**response).clone());
+                return change.map(|change| changed(&change));
+            }
+            (Some(plan), SessionEvent::Completed(id, outcome)) if place(id).is_some() => {
+                let completed = plan.completed(place(id)?, outcome.clone());
+                return match completed {
+                    Ok((None, false)) => None,
+                    Ok((None, true)) => Some("answered".to_owned()),
+                    Ok((Some(change), false)) => Some(changed(&change)),
+                    Ok((Some(change), true)) => Some(format!("{}; answered", changed(&change))),
+                    Err(error) => Some(format!("sync failed: {error}")),
+                };
+            }
+            _ => {}
+        }
         Some(match event {
             SessionEvent::Ready(server) => format!("ready: {:?}", server.capabilities),
             SessionEvent::Event(event) => format!("{event:?}"),
@@ -389,6 +431,34 @@ impl Protocol for Imap {
             SessionEvent::Closed => "closed".to_owned(),
             other => format!("{other:?}"),
         })
+    }
+}
+
+impl Imap {
+    /// Asks for what the plan wants next.
+    fn go_on(&mut self, session: &mut Session, now: Instant) -> Result<(), String> {
+        let plan = self.plan.as_mut().expect("a plan");
+        let server = session.server().clone();
+        let commands = plan.commands(Some(&server)).expect("a server");
+        if commands.is_empty() {
+            return Err("it is up to date".to_owned());
+        }
+        let asked = match plan.selected() {
+            Some(mailbox) => session.request_within(now, mailbox, commands),
+            None => session.request_together(now, commands),
+        };
+        self.asked = asked.map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}
+
+fn changed(change: &Change) -> String {
+    match change {
+        Change::Reset => "reset".to_owned(),
+        Change::Gone(uids) => format!("gone: {uids}"),
+        Change::New(fetch) => format!("new: {}", message(fetch)),
+        Change::Flags { uid, flags, .. } => format!("message {uid} has {flags:?}"),
+        other => panic!("what is {other:?}?"),
     }
 }
 
