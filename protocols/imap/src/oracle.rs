@@ -379,6 +379,7 @@ mod tests {
         hold("imap_codec", codec);
         hold("imap_command", command);
         hold("imap_session", session);
+        hold("imap_sync", sync);
     }
 
     const WORDS: &[&str] = &[
