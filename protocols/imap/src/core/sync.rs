@@ -35,7 +35,7 @@ use crate::codec::{
     SequenceSet,
 };
 use crate::error::RequestError;
-use known::Ranges;
+use known::{Gathering, Ranges};
 
 pub use state::SyncState;
 
@@ -125,7 +125,7 @@ struct Asked {
     from: u32,
     to: u32,
     /// Those that were told of.
-    told: Ranges,
+    told: Gathering,
     /// How many new messages it told of.
     count: u64,
     /// Whether a search has told anything.
@@ -404,7 +404,7 @@ impl SyncPlan {
             what,
             from,
             to,
-            told: Ranges::default(),
+            told: Gathering::default(),
             count: 0,
             has_found: false,
             limit: None,
@@ -412,5 +412,134 @@ impl SyncPlan {
             is_unread: false,
             is_done: false,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Capabilities, Response, Text};
+    use crate::core::event::Outcome;
+
+    fn outcome(selected: Option<Selected>) -> Outcome {
+        Outcome {
+            code: None,
+            text: Text::from("x"),
+            selected: selected.map(Box::new),
+        }
+    }
+
+    fn opened(exists: u32, uid_next: u32, modseq: u64) -> Selected {
+        let mut selected = Selected::new(MailboxName::inbox(), false);
+        (selected.exists, selected.uid_validity) = (exists, Some(7));
+        (selected.uid_next, selected.highest_modseq) = (Some(uid_next), Some(modseq));
+        selected
+    }
+
+    fn told(uid: u32, flags: &[Flag]) -> Response {
+        Response::Fetch(Box::new(Fetch {
+            uid: Some(uid),
+            flags: Some(flags.to_vec()),
+            ..Fetch::default()
+        }))
+    }
+
+    /// Answers a window of a mailbox that has messages with every third UID; how many it were.
+    fn answer(plan: &mut SyncPlan, commands: &[Command]) -> u32 {
+        let [
+            Command::Fetch {
+                messages: Messages::Uids(uids),
+                ..
+            },
+        ] = commands
+        else {
+            panic!("what is {commands:?}?");
+        };
+        let mut count = 0;
+        for uid in uids.iter().filter(|uid| uid.is_multiple_of(3)) {
+            // Most are read; one in a hundred is not.
+            let flags = if uid % 300 == 0 {
+                &[][..]
+            } else {
+                &[Flag::Seen]
+            };
+            let change = plan.take(0, told(uid, flags));
+            assert!(matches!(change, Some(Change::New(_))), "{change:?}");
+            count += 1;
+        }
+        let done = plan.completed(0, Ok(outcome(None)));
+        assert_eq!(done, Ok((None, true)));
+        count
+    }
+
+    #[test]
+    fn a_huge_mailbox_comes_in_windows_and_its_state_is_small() {
+        const MANY: u32 = 300_000;
+        let mut server = Server {
+            condstore: true,
+            ..Server::default()
+        };
+        let mut plan = SyncPlan::new(MailboxName::inbox(), SyncState::new(), [], 7_500);
+        let select = plan.commands(Some(&server)).expect("a server");
+        assert_eq!(select.len(), 1);
+        let selected = opened(MANY, MANY * 3 + 1, 40);
+        let (change, is_over) = plan
+            .completed(0, Ok(outcome(Some(selected))))
+            .expect("open");
+        assert!(change.is_none() && is_over);
+        let mut windows = Vec::new();
+        loop {
+            let commands = plan.commands(Some(&server)).expect("a server");
+            if commands.is_empty() {
+                break;
+            }
+            windows.push(answer(&mut plan, &commands));
+        }
+        assert_eq!(windows.iter().sum::<u32>(), MANY);
+        // UIDs that are far apart are asked for in wider windows.
+        assert!(windows.iter().all(|count| *count <= 5_001), "{windows:?}");
+        assert!(windows.len() <= 61, "{} windows", windows.len());
+        let state = plan.into_state();
+        assert_eq!(state.count(), u64::from(MANY));
+        // Holes cost: three bytes a message where no two stand in a row.
+        let bytes = state.to_bytes();
+        assert!(bytes.len() <= 3 * MANY as usize + 100, "{}", bytes.len());
+        let state = SyncState::from_bytes(&bytes).expect("it was written");
+
+        // The next time it is all asked for in one round trip, in a few bytes.
+        server.enabled = Capabilities::of([&b"QRESYNC"[..]]);
+        let mut plan = SyncPlan::new(MailboxName::inbox(), state, [], 7_500);
+        let commands = plan.commands(Some(&server)).expect("a server");
+        let bytes = |command: &Command| {
+            let encoded = command.encode("A1", crate::codec::Dialect::default());
+            encoded.expect("it can be sent").bytes.len()
+        };
+        assert_eq!(commands.len(), 2);
+        assert!(commands.iter().all(|command| bytes(command) < 80));
+        // One in a hundred has other flags, and as many are gone.
+        let gone: SequenceSet = "1:9000".parse().expect("a set");
+        let earlier = true;
+        let change = plan.take(
+            0,
+            Response::Vanished {
+                earlier,
+                uids: gone,
+            },
+        );
+        let Some(Change::Gone(uids)) = change else {
+            panic!("{change:?}");
+        };
+        assert_eq!(uids.count(), 3_000);
+        for uid in (9_300..=MANY * 3).step_by(300) {
+            let change = plan.take(0, told(uid, &[Flag::Seen]));
+            assert!(matches!(change, Some(Change::Flags { .. })), "{change:?}");
+            assert_eq!(plan.take(0, told(uid, &[Flag::Seen])), None);
+        }
+        let selected = opened(MANY - 3_000, MANY * 3 + 1, 41);
+        let done = plan.completed(0, Ok(outcome(Some(selected))));
+        assert_eq!(done, Ok((None, false)));
+        assert_eq!(plan.state().modseq(), Some(41));
+        assert_eq!(plan.completed(1, Ok(outcome(None))), Ok((None, true)));
+        assert_eq!(plan.commands(Some(&server)), Ok(Vec::new()));
     }
 }

@@ -1,6 +1,6 @@
 //! What the answers to a plan's questions mean.
 
-use super::known::{Print, Ranges};
+use super::known::{Gathering, Print, Ranges};
 use super::{Asked, Change, Check, New, SyncPlan, SyncState, WINDOW, What};
 use crate::codec::{Code, Fetch, Response};
 use crate::core::event::Outcome;
@@ -33,7 +33,7 @@ impl SyncPlan {
                 let asked = self.asked.get_mut(at)?;
                 asked.has_found |= !numbers.is_empty();
                 for uid in numbers {
-                    asked.told.insert(uid, uid);
+                    asked.told.add(uid, uid);
                 }
                 None
             }
@@ -41,7 +41,7 @@ impl SyncPlan {
                 let asked = self.asked.get_mut(at)?;
                 for (from, to) in found.all.iter().flat_map(|all| all.up_to(u32::MAX)) {
                     asked.has_found = true;
-                    asked.told.insert(from, to);
+                    asked.told.add(from, to);
                 }
                 None
             }
@@ -57,7 +57,7 @@ impl SyncPlan {
         let uid = fetch.uid.filter(|uid| *uid > 0)?;
         let asked = self.asked.get_mut(at)?;
         if asked.what != What::Select {
-            asked.told.insert(uid, uid);
+            asked.told.add(uid, uid);
         }
         let print = fetch.flags.as_deref().map(Print::of);
         let Some(known) = self.state.known.get(uid) else {
@@ -81,8 +81,11 @@ impl SyncPlan {
     }
 
     fn gone(&mut self, uids: impl Iterator<Item = (u32, u32)>) -> Option<Change> {
-        let mut gone = Ranges::default();
+        let (mut all, mut gone) = (Gathering::default(), Ranges::default());
         for (from, to) in uids {
+            all.add(from, to);
+        }
+        for (from, to) in all.into_ranges().iter() {
             self.state.known.remove(from, to, &mut gone);
         }
         gone.into_set().map(Change::Gone)
@@ -148,7 +151,7 @@ impl SyncPlan {
     ) -> Result<Option<Change>, RequestError> {
         let asked = &mut self.asked[at];
         let (what, mut from, to) = (asked.what, asked.from, asked.to);
-        let (told, count) = (std::mem::take(&mut asked.told), asked.count);
+        let (told, count) = (std::mem::take(&mut asked.told).into_ranges(), asked.count);
         let is_unread = asked.is_unread;
         let is_limited = asked.limit.is_some();
         if let Some(limit) = asked

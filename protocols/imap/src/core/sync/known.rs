@@ -224,6 +224,42 @@ impl Ranges {
     }
 }
 
+/// A set of UIDs that come in any order, and in any number: adding one takes no time to speak of, and
+/// those that come again take no memory.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    sorted: Ranges,
+    rest: Vec<(u32, u32)>,
+}
+
+/// So many need not be sorted.
+const FEW: usize = 1000;
+
+impl Gathering {
+    pub(super) fn add(&mut self, from: u32, to: u32) {
+        if self.sorted.last().is_none_or(|last| last < from) {
+            return self.sorted.push(from, to);
+        }
+        self.rest.push((from, to));
+        if self.rest.len() > self.sorted.0.len().max(FEW) {
+            self.sort();
+        }
+    }
+
+    fn sort(&mut self) {
+        self.rest.append(&mut self.sorted.0);
+        self.rest.sort_unstable();
+        for (from, to) in self.rest.drain(..) {
+            self.sorted.push(from, to);
+        }
+    }
+
+    pub(super) fn into_ranges(mut self) -> Ranges {
+        self.sort();
+        self.sorted
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -298,6 +334,31 @@ mod tests {
                 assert!(sets[which].0.windows(2).all(parted));
             }
         }
+    }
+
+    #[test]
+    fn what_is_gathered_is_a_set_in_any_order() {
+        for seed in 0..20 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (mut gathering, mut ranges) = (Gathering::default(), Ranges::default());
+            for _ in 0..4 * FEW {
+                let from = random.u32(1..20_000);
+                let to = from + random.u32(0..3);
+                gathering.add(from, to);
+                ranges.insert(from, to);
+            }
+            assert_eq!(gathering.into_ranges(), ranges);
+        }
+        // Those that go down don't take long, nor do the same ones again take room.
+        let mut gathering = Gathering::default();
+        for uid in (1..400_000).rev().filter(|uid| uid % 2 == 0) {
+            gathering.add(uid, uid);
+        }
+        for _ in 0..100 * FEW {
+            gathering.add(4, 4);
+        }
+        assert!(gathering.rest.len() <= 200_000 && gathering.sorted.0.len() <= 200_000);
+        assert_eq!(gathering.into_ranges().0.len(), 199_999);
     }
 
     #[test]
