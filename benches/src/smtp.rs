@@ -30,16 +30,16 @@ pub(crate) fn near(peers: &Peers, report: &mut Report) -> Result<()> {
         "Sending mail to smtp-sink",
         "1,000 messages of 4 KiB to one recipient each, over loopback TCP without TLS: from the first \
          call that sends to the last outcome, on connections that stand, after 10 messages to warm up. \
-         Server: smtp-sink of Postfix 3.7 as a process of its own, which offers PIPELINING and no CHUNKING. \
-         jackfield-smtp is asked for all at once, and sends the next message's commands with the last \
-         one's end; it is also asked for one after the other, as the peers can only be. async-smtp \
-         0.10.2 sends a message's commands ahead; lettre 0.11.23, mail-send 0.7.0, io-smtp 0.6.0 (its \
-         blocking client) and nodemailer 10.6.1 (on node) wait for each reply. smtp-source is Postfix's \
-         own generator of load, in C, its start counted. async-smtp, lettre, mail-send and io-smtp have \
-         Nagle's algorithm off as ours has, which costs 40 ms a message where it is on, as it is \
-         in lettre's pool, which makes its connections itself. Rust's clients run on tokio with one thread. Median \
-         of 5 runs, alternating, on cores that are kept awake, the server on one and the client on the \
-         other. Aim: fastest.",
+         Server: smtp-sink of Postfix 3.7 as a process of its own, which offers PIPELINING and no \
+         CHUNKING. jackfield-smtp is asked for all at once, and sends the next message's commands with \
+         the last one's end; it is also asked for one after the other, as most peers can only be. \
+         async-smtp 0.10.2 and nodemailer 10.6.1 (on node) send a message's commands ahead; lettre \
+         0.11.23, mail-send 0.7.0, io-smtp 0.6.0 (its blocking client) and smtp-source wait for each \
+         reply. smtp-source is Postfix's own generator of load, in C, its start counted. async-smtp, \
+         lettre, mail-send and io-smtp have Nagle's algorithm off as ours has, which costs 40 ms a \
+         message where it is on, as it is in lettre's pool, which makes its connections itself. Rust's \
+         clients run on tokio with one thread. Median of 5 runs, alternating, on cores that are kept \
+         awake, the server on one and the client on the other. Aim: fastest.",
     );
     let runtime = clients::runtime()?;
     let awake = cores::keep()?;
@@ -61,10 +61,10 @@ pub(crate) fn near(peers: &Peers, report: &mut Report) -> Result<()> {
 pub(crate) fn distant(peers: &Peers, report: &mut Report) -> Result<()> {
     report.heading(
         "Sending mail over a distance",
-        "The same 1,000 messages over a line of 20 and of 50 ms a round trip, which is a proxy that hands \
-         on all bytes half of that later, alike for all. All clients send at the same time, each over \
-         connections of its own, since they wait nearly always; what a message costs is told in round \
-         trips too. Median of 3 runs. Aim: fastest at each.",
+        "The same 1,000 messages over a line of 20 and of 50 ms a round trip, which is a proxy that \
+         hands on all bytes half of that later, alike for all. All clients send at the same time, each \
+         over connections of its own, since they wait nearly always; what a message costs is told in \
+         round trips too. Median of 3 runs. Aim: fastest at each.",
     );
     let runtime = clients::runtime()?;
     let (_sink, at) = runtime.block_on(postfix::smtp_sink())?;
@@ -127,7 +127,9 @@ fn tables(report: &mut Report, levels: &[(&str, Times)]) {
                 // Ours is the first of its kind.
                 let ours = of().next().map_or(0, |(first, _)| first);
                 let seconds = median(times[at].clone());
-                row.push(format!("{:.0}", MESSAGES as f64 / seconds));
+                let rate = MESSAGES as f64 / seconds;
+                let digits = if rate < 100.0 { 1 } else { 0 };
+                row.push(format!("{rate:.digits$}"));
                 row.push(Ratio::of(&times[at], &times[ours]).to_string());
                 if let Some(trip) = trip(line) {
                     row.push(format!("{:.2}", seconds / MESSAGES as f64 / trip));

@@ -90,14 +90,16 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
             "UID, flags, date, size and envelope of 20,000 and 50,000 messages, from Dovecot 2.3 over \
              loopback TCP without TLS; and what is new after a change of 1 % (half of it flags, a \
              quarter messages that are gone, a quarter new ones): from connecting to the last message, \
-             log-in included. The server has all envelopes in its cache. jackfield-imap and imapflow \
-             use QRESYNC as they do by themselves, imaplib is told to; with async-imap, which has no \
-             QRESYNC, it is one FETCH with CHANGEDSINCE and one SEARCH. imaplib, of Python, parses nothing; \
-             {} has no CONDSTORE, and reads whole messages (of half a kilobyte) and writes them to a \
-             Maildir in memory, so that it does more; a socket alone reads the lines of the same answer and throws them \
-             away: it is what the server takes. Round trips are counted over a line of 100 ms, log-in \
-             included. Median of 5 runs, alternating, on cores that are kept awake, the server on one \
-             and the client on the other. Aim: fastest, and the change in at most 3 round trips.",
+             log-in included. The server has all envelopes in its cache. jackfield-imap asks for 5,000 \
+             messages at a time, the newest first, the others for all at once. jackfield-imap and \
+             imapflow use QRESYNC as they do by themselves, imaplib is told to; with async-imap, which \
+             has no QRESYNC, it is one FETCH with CHANGEDSINCE and one SEARCH. imaplib, of Python, \
+             parses nothing; {} has no CONDSTORE, and reads whole messages (of half a kilobyte) and \
+             writes them to a Maildir in memory, so that it does more; a socket alone reads the lines of \
+             the same answer and throws them away: it is what the server takes. Round trips are counted \
+             over a line of 100 ms, log-in included. Median of 5 runs, alternating, on cores that are \
+             kept awake, the server on one and the client on the other. Aim: fastest, and the change in \
+             at most 3 round trips.",
             mbsync.trim(),
         ),
     );
