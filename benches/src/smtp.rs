@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use jackfield_testing::postfix;
+use jackfield_testing::sink::Sink;
 
 use crate::cores::{self, CLIENT, SERVER};
 use crate::report::Report;
@@ -44,12 +44,12 @@ pub(crate) fn near(peers: &Peers, report: &mut Report) -> Result<()> {
     let runtime = clients::runtime()?;
     let awake = cores::keep()?;
     awake.run_on(SERVER)?;
-    let (_sink, at) = runtime.block_on(postfix::smtp_sink())?;
+    let sink = runtime.block_on(Sink::smtp_that_forgets())?;
     awake.run_on(CLIENT)?;
     let mut times = Times::from(vec![Vec::new(); Client::ALL.len()]);
     for _ in 0..RUNS {
         for (times, client) in times.iter_mut().zip(Client::ALL) {
-            let took = client.send(peers, at, MESSAGES);
+            let took = client.send(peers, sink.plain(), MESSAGES);
             times.push(took.with_context(|| client.name())?);
         }
     }
@@ -67,10 +67,10 @@ pub(crate) fn distant(peers: &Peers, report: &mut Report) -> Result<()> {
          round trips too. Median of 3 runs. Aim: fastest at each.",
     );
     let runtime = clients::runtime()?;
-    let (_sink, at) = runtime.block_on(postfix::smtp_sink())?;
+    let sink = runtime.block_on(Sink::smtp_that_forgets())?;
     let lines = ROUND_TRIPS
         .into_iter()
-        .map(|it| delay::line(at, it))
+        .map(|it| delay::line(sink.plain(), it))
         .collect::<Result<Vec<_>>>()?;
     let mut all = vec![vec![Vec::new(); Client::ALL.len()]; lines.len()];
     for _ in 0..DISTANT_RUNS {

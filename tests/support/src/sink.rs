@@ -11,7 +11,7 @@ use crate::unpacked::{self, Folder};
 
 const START: Duration = Duration::from_secs(30);
 
-/// A running `smtp-sink`. It has neither TLS nor a login that asks anything, and keeps what it takes.
+/// A running `smtp-sink`. It has neither TLS nor a login that asks anything, and keeps what it takes, or nothing.
 #[derive(Debug)]
 pub struct Sink {
     process: Process,
@@ -25,7 +25,15 @@ impl Sink {
     /// # Errors
     /// When Postfix isn't unpacked, or it doesn't get ready; the text shows what it wrote.
     pub async fn smtp() -> io::Result<Self> {
-        process::with_retries(|| Self::start_once(&[])).await
+        process::with_retries(|| Self::start_once(&[], true)).await
+    }
+
+    /// The same, which keeps nothing: it has no [`messages`](Self::messages).
+    ///
+    /// # Errors
+    /// As [`smtp`](Self::smtp).
+    pub async fn smtp_that_forgets() -> io::Result<Self> {
+        process::with_retries(|| Self::start_once(&[], false)).await
     }
 
     /// Starts a server of LMTP.
@@ -33,24 +41,22 @@ impl Sink {
     /// # Errors
     /// As [`smtp`](Self::smtp).
     pub async fn lmtp() -> io::Result<Self> {
-        process::with_retries(|| Self::start_once(&["-L"])).await
+        process::with_retries(|| Self::start_once(&["-L"], true)).await
     }
 
-    async fn start_once(arguments: &[&str]) -> io::Result<Self> {
+    async fn start_once(arguments: &[&str], keeps: bool) -> io::Result<Self> {
         let folder = Folder::new(postfix::NAME)?;
         let [plain] = process::free_addresses()?;
         unpacked::write_users(postfix::NAME, &postfix::USERS)?;
         folder.give_away()?;
         let mut command = unpacked::command(postfix::NAME, "/usr/sbin/smtp-sink")?;
         command.args(arguments);
-        // A file for each message, which begins with the time.
-        command.args([
-            "-u",
-            "nobody",
-            "-d",
-            &format!("{}/%H%M%S.", folder.inside()),
-        ]);
-        command.args([&format!("inet:{plain}"), "16"]);
+        command.args(["-u", "nobody"]);
+        if keeps {
+            // A file for each message, which begins with the time.
+            command.args(["-d", &format!("{}/%H%M%S.", folder.inside())]);
+        }
+        command.args([&format!("inet:{plain}"), "64"]);
         let process = Process::start(command)?;
         process.wait_for_port(plain, START).await?;
         Ok(Self {
