@@ -10,7 +10,7 @@ use jackfield_imap::client::{Append, Client, ClientConfig, Sync};
 use jackfield_imap::codec::{
     Extension, Flag, FlagChange, Item, MailboxName, Messages, SequenceSet,
 };
-use jackfield_imap::core::{Change, Security, Server, SyncState};
+use jackfield_imap::core::{Change, Event, Security, Server, SyncState};
 use jackfield_native::Native;
 use jackfield_server_tests::imap::{Mail, PASSWORD, all, config, starttls};
 use jackfield_server_tests::{LONG, NAMES, trusting};
@@ -275,4 +275,36 @@ async fn courier_which_counts_nothing() {
     let mut config = asking(&[Extension::QResync]);
     config.session.security = Security::StartTls;
     play(|| (starttls(&authority), server.plain(), config.clone())).await;
+}
+
+/// Whoever syncs again at each event stays up to date.
+#[tokio::test]
+async fn whoever_listens_stays_up_to_date() {
+    let authority = Authority::new();
+    let server = Dovecot::start(&authority.server(&NAMES), "plain").await;
+    let server = server.expect("Dovecot");
+    for extensions in LEVELS {
+        let open = || Mail::open(trusting(&authority), server.tls(), asking(extensions));
+        let (mut ada, other) = (open().await, open().await);
+        let mut copy = Copy::default();
+        copy.sync(&ada.client).await;
+        let before = copy.messages.len();
+        let idle = ada.client.idle();
+        for number in 1..4 {
+            add(&other.client, 1).await;
+            // An event may be of what is known already; the last one is not.
+            while copy.messages.len() < before + number {
+                let is_news = |event: &Event| {
+                    matches!(event, Event::Exists(_) | Event::Fetch(_) | Event::Recent(_))
+                };
+                ada.waits_for("news", is_news).await;
+                copy.sync(&ada.client).await;
+            }
+        }
+        copy.is_whole(&ada.client).await;
+        drop(idle);
+        assert_eq!(copy.sync(&ada.client).await, 0);
+        other.close().await;
+        ada.close().await;
+    }
 }
