@@ -3,7 +3,7 @@
 use jackfield_imap::RequestError;
 use jackfield_imap::client::{Append, Client, Former};
 use jackfield_imap::codec::{
-    AppendMessage, CatenatePart, Data, Depth, EntryName, Flag, FlagChange, Item, MailboxName,
+    AppendMessage, CatenatePart, Code, Data, Depth, EntryName, Flag, FlagChange, Item, MailboxName,
     MessageUrl, Messages, Notify, NotifyEvent, NotifyMailboxes, Query, Resource, Rights,
     RightsChange, SearchReturn, Section, SequenceSet, SortBy, SortOrder, Thread, Threading, Window,
 };
@@ -241,6 +241,15 @@ async fn put_together(
     let deleted = FlagChange::Add(vec![Flag::Deleted]);
     client.store(one(found), deleted).await.expect("stored");
     client.expunge().await.expect("expunged");
+
+    // What is not there is named.
+    let url = MessageUrl::new(at, validity.expect("UIDs last"), found + 99);
+    let message = AppendMessage::catenate([CatenatePart::Url(url)]);
+    let refused = client.append_all(at.clone(), [(message, &b""[..])]).await;
+    let Err(RequestError::Refused(refusal)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(matches!(refusal.code, Some(Code::BadUrl(_))), "{refusal:?}");
 }
 
 /// A draft takes the place of the one before: at once, or, without REPLACE, step by step.
