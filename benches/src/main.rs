@@ -37,7 +37,7 @@ pub(crate) struct Peers {
     npm: PathBuf,
     /// A Python environment with `wisp-python`, `websockify` and `paho-mqtt`.
     python: PathBuf,
-    /// A folder with the modules for pages, each in one with its features' names, and `jackfield.js`.
+    /// A folder with the modules for pages, each in one with its features' names, and the package's scripts.
     web: PathBuf,
 }
 

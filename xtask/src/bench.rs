@@ -149,8 +149,7 @@ fn build_modules(to: &Path) -> Result<()> {
     for features in MODULES {
         web::module(web::SHIPPED, features, &to.join(features))?;
     }
-    std::fs::copy(root().join("web/js/jackfield.js"), to.join("jackfield.js"))?;
-    Ok(())
+    web::copy(&root().join("web/js"), to)
 }
 
 /// Builds each client alone, as a module for a page, in a folder with its features' names.

@@ -178,7 +178,7 @@ fn empty(folder: &Path) -> Result<()> {
 }
 
 /// Copies a file into a folder, or what a folder holds.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     if from.is_file() {
         let name = from.file_name().unwrap_or_default();
