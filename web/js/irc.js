@@ -1,18 +1,35 @@
 // @ts-check
 /** The IRC client of a page. What it is and does: jackfield.d.ts. */
 
+import { optionalText, options as checked, text } from './check.js';
+import { asyncDispose, nextOf, settled } from './ending.js';
+import { invalid } from './error.js';
+
 /** @import * as Api from './jackfield.d.ts' */
+
+/** What `IrcOptions` has. */
+const OPTIONS = ['host', 'port', 'tls', 'nick', 'username', 'realname', 'sasl', 'channels'];
 
 /** @implements {Api.Irc} */
 export class Irc {
   #client;
+
+  /** @param {import('./generated/jackfield_web.js').Network} network @param {Api.IrcOptions} options */
+  static async open(network, options) {
+    if (checked('irc()', options, OPTIONS) === undefined) {
+      throw invalid('the options of irc() are missing');
+    }
+    checked('sasl', options.sasl, ['account', 'password']);
+    return new Irc(network.irc(options));
+  }
 
   /** @param {import('./generated/jackfield_web.js').Irc} client */
   constructor(client) {
     this.#client = client;
   }
 
-  next() { return this.#client.next(); }
+  /** @returns {Promise<Api.IrcEvent | null>} */
+  next() { return nextOf(this.#client, this.#client.next()); }
 
   async* [Symbol.asyncIterator]() {
     try {
@@ -30,32 +47,47 @@ export class Irc {
   }
 
   /** @param {string} channel @param {string} [key] */
-  join(channel, key) { return this.#client.join(channel, key); }
+  async join(channel, key) {
+    return this.#asked(this.#client.join(text('channel', channel), optionalText('key', key)));
+  }
 
   /** @param {string} channel @param {string} [reason] */
-  part(channel, reason) { return this.#client.part(channel, reason); }
+  async part(channel, reason) {
+    return this.#asked(this.#client.part(text('channel', channel), optionalText('reason', reason)));
+  }
 
-  /** @param {string} target @param {string} text */
-  say(target, text) { return this.#client.say(target, text); }
+  /** @param {string} target @param {string} said */
+  async say(target, said) { return this.#asked(this.#client.say(text('target', target), text('text', said))); }
 
-  /** @param {string} target @param {string} text */
-  action(target, text) { return this.#client.action(target, text); }
+  /** @param {string} target @param {string} done */
+  async action(target, done) {
+    return this.#asked(this.#client.action(text('target', target), text('text', done)));
+  }
 
-  /** @param {string} target @param {string} text */
-  notice(target, text) { return this.#client.notice(target, text); }
+  /** @param {string} target @param {string} said */
+  async notice(target, said) {
+    return this.#asked(this.#client.notice(text('target', target), text('text', said)));
+  }
 
   /** @param {string} channel */
-  topic(channel) { return this.#client.topic(channel); }
+  async topic(channel) { return this.#asked(this.#client.topic(text('channel', channel))); }
 
   /** @param {string} channel @param {string} topic */
-  setTopic(channel, topic) { return this.#client.setTopic(channel, topic); }
+  async setTopic(channel, topic) {
+    return this.#asked(this.#client.setTopic(text('channel', channel), text('topic', topic)));
+  }
 
   /** @param {string} nick */
-  setNick(nick) { return this.#client.setNick(nick); }
+  async setNick(nick) { return this.#asked(this.#client.setNick(text('nick', nick))); }
 
   /** @param {string} [reason] */
-  setAway(reason) { return this.#client.setAway(reason); }
+  async setAway(reason) { return this.#asked(this.#client.setAway(optionalText('reason', reason))); }
 
   /** @param {string} [reason] */
-  close(reason) { return this.#client.close(reason); }
+  async close(reason) { return this.#client.close(optionalText('reason', reason)); }
+
+  [asyncDispose]() { return this.close(); }
+
+  /** @template T @param {Promise<T>} asked */
+  #asked(asked) { return settled(this.#client, asked); }
 }

@@ -39,7 +39,7 @@ export interface OpenOptions {
    * The WebSocket address of a relay, `wss://…`. Needed where there are no Direct Sockets, that is,
    * anywhere but in an Isolated Web App; not for servers that speak WebSocket themselves.
    */
-  relay?: string;
+  relay?: string | URL;
   /** What the relay's owner gave you, to be let in. */
   token?: string;
   /**
@@ -87,7 +87,7 @@ export interface Network {
    *   that offer it; without a path, `/mqtt` is taken.
    * @throws {JackfieldError} `invalid-input` for a value that can't be sent, with its name.
    */
-  mqtt(url: string, options?: MqttOptions): Promise<Mqtt>;
+  mqtt(url: string | URL, options?: MqttOptions): Promise<Mqtt>;
   /**
    * A CoAP client for one server.
    *
@@ -96,7 +96,7 @@ export interface Network {
    *   WebSocket, for servers that offer it.
    * @throws {JackfieldError} `invalid-input` for an address that can't be one.
    */
-  coap(url: string, options?: CoapOptions): Promise<Coap>;
+  coap(url: string | URL, options?: CoapOptions): Promise<Coap>;
 }
 
 /** Where to, and as whom. */
@@ -121,7 +121,7 @@ export interface IrcOptions {
  * An IRC client. Iterating takes its events one by one; while nobody takes them, nothing is read
  * from the server either, so that memory stays bounded.
  */
-export interface Irc extends AsyncIterable<IrcEvent> {
+export interface Irc extends AsyncDisposable, AsyncIterable<IrcEvent> {
   /** The next event, or null after the end. Ask again only when the last promise has settled. */
   next(): Promise<IrcEvent | null>;
   join(channel: string, key?: string): Promise<void>;
@@ -261,21 +261,24 @@ export interface MqttOptions {
 /** A message that the broker publishes in a client's place. */
 export interface MqttWill {
   topic: string;
-  payload?: MqttPayload;
+  payload?: Body;
   qos?: 0 | 1 | 2;
   retain?: boolean;
   /** How long the client may be away before, in seconds. Default: 0. Version 5. */
   delay?: number;
 }
 
-/** A text is sent as UTF-8. */
-export type MqttPayload = string | Uint8Array | ArrayBuffer;
+/**
+ * What is sent: a text as UTF-8; of a typed array or a `DataView` its bytes, as they are in memory. A Blob or
+ * a stream is read first, and held in memory as a whole.
+ */
+export type Body = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
 
 /**
  * An MQTT client. Iterating takes its events. While nobody takes events or messages, the broker is
  * held back, so that memory stays bounded: keep a loop going for each.
  */
-export interface Mqtt extends AsyncIterable<MqttEvent> {
+export interface Mqtt extends AsyncDisposable, AsyncIterable<MqttEvent> {
   /** The next event, or null after the end. Ask again only when the last promise has settled. */
   next(): Promise<MqttEvent | null>;
   /**
@@ -286,7 +289,7 @@ export interface Mqtt extends AsyncIterable<MqttEvent> {
    * @throws {JackfieldError} `refused` with the broker's reason, `limit-exceeded` when too much
    *   waits, `invalid-input` for a topic that can't be one.
    */
-  publish(topic: string, payload?: MqttPayload, options?: MqttPublishOptions): MqttPublication;
+  publish(topic: string, payload?: Body, options?: MqttPublishOptions): MqttPublication;
   /**
    * How many messages of QoS 1 and 2 the session has ever taken to send, those of earlier tabs with
    * the same `store` included. The count is stored together with the message: a page that numbers
@@ -309,7 +312,7 @@ export interface Mqtt extends AsyncIterable<MqttEvent> {
    */
   subscribe(filter: string, options?: MqttSubscribeOptions): MqttSubscription;
   /** Asks, and waits for the answer that correlates. Version 5. */
-  request(topic: string, payload?: MqttPayload, options?: MqttRequestOptions): Promise<MqttMessage>;
+  request(topic: string, payload?: Body, options?: MqttRequestOptions): Promise<MqttMessage>;
   /**
    * Takes leave of the broker, which publishes no will, unless `will` says to publish it all the same
    * (version 5). What is queued is not waited for; with a `store`, the next client sends it. The events
@@ -362,7 +365,7 @@ export interface MqttReply {
 }
 
 /** The messages of one filter. */
-export interface MqttSubscription extends AsyncIterable<MqttMessage> {
+export interface MqttSubscription extends AsyncDisposable, AsyncIterable<MqttMessage> {
   readonly filter: string;
   /** Settles when the broker has agreed; fails if it refuses. */
   readonly granted: Promise<void>;
@@ -439,15 +442,15 @@ export interface OscoreOptions {
  * path of the address that the client was made with. An answer is an answer: what the server refuses
  * is told by `ok` and `code`, and only what prevents an answer is thrown.
  */
-export interface Coap {
+export interface Coap extends AsyncDisposable {
   get(path?: string, options?: CoapRequestOptions): Promise<CoapResponse>;
-  put(path: string, payload?: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
-  post(path: string, payload?: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
+  put(path: string, payload?: Body, options?: CoapRequestOptions): Promise<CoapResponse>;
+  post(path: string, payload?: Body, options?: CoapRequestOptions): Promise<CoapResponse>;
   delete(path: string, options?: CoapRequestOptions): Promise<CoapResponse>;
   /** As GET, with a payload that says what is asked for (RFC 8132). */
-  fetch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
-  patch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
-  iPatch(path: string, payload: CoapPayload, options?: CoapRequestOptions): Promise<CoapResponse>;
+  fetch(path: string, payload: Body, options?: CoapRequestOptions): Promise<CoapResponse>;
+  patch(path: string, payload: Body, options?: CoapRequestOptions): Promise<CoapResponse>;
+  iPatch(path: string, payload: Body, options?: CoapRequestOptions): Promise<CoapResponse>;
   /**
    * The resource's state now, and whenever it changes (RFC 7641). It goes on when the server is
    * silent for a while or the connection is lost, and ends when the server ends it. Leaving the loop
@@ -463,9 +466,6 @@ export interface Coap {
   /** Takes leave of the server, and ends; whatever waits fails as `closed`. */
   close(): Promise<void>;
 }
-
-/** A text is sent as UTF-8. */
-export type CoapPayload = string | Uint8Array | ArrayBuffer;
 
 export interface CoapRequestOptions {
   /** Aborts the request, and a transfer in the middle. */
@@ -512,7 +512,7 @@ export interface CoapResponse {
   json(): unknown;
 }
 
-export interface CoapObservation extends AsyncIterable<CoapResponse> {
+export interface CoapObservation extends AsyncDisposable, AsyncIterable<CoapResponse> {
   /** The next state, or null after the end. */
   next(): Promise<CoapResponse | null>;
   /** Ends it. */
@@ -560,16 +560,17 @@ export type ErrorKind =
   | 'other';
 
 /** Every error of this package: `kind` for programs, `message` for people. */
-export interface JackfieldError extends Error {
-  name: 'JackfieldError';
-  kind: ErrorKind;
+export class JackfieldError extends Error {
+  constructor(kind: ErrorKind, message: string, options?: ErrorOptions);
+  readonly name: 'JackfieldError';
+  readonly kind: ErrorKind;
   /** The reason code, where an MQTT broker refused something. */
-  code?: number;
+  readonly code?: number;
   /**
    * What pins the server's certificate that was refused, for `pins` of `open()`. **Nobody has vouched
    * for it**: whoever passes it has compared it with what the device shows, or asked a user to.
    */
-  certificatePin?: string;
+  readonly certificatePin?: string;
   /** The same for the certificate's key, which stays when the certificate is renewed; if it can be read. */
-  keyPin?: string;
+  readonly keyPin?: string;
 }

@@ -1,35 +1,51 @@
 // @ts-check
 /** Jackfield for web pages. What each thing is and does: jackfield.d.ts. */
 
+import { address, options as checked } from './check.js';
 import { Coap } from './coap.js';
-import init, { Network as WasmNetwork } from './generated/jackfield_web.js';
+import { JackfieldError } from './error.js';
+import init, { Network as WasmNetwork, setErrors } from './generated/jackfield_web.js';
 import { Irc } from './irc.js';
 import { Mqtt } from './mqtt.js';
 
-/** @import * as Api from './jackfield.d.ts' */
+/** @import * as Api from './jackfield.js' */
+
+export { JackfieldError };
+
+/** What `OpenOptions` has. */
+const OPTIONS = ['relay', 'token', 'roots', 'pins'];
 
 /** @type {Promise<unknown> | undefined} */
 let loaded;
 
 /**
- * @param {Api.OpenOptions} options
+ * @param {Api.OpenOptions} [options]
  * @returns {Promise<Api.Network>}
  */
-export async function open(options = {}) {
-  // Loaded once, and tried again if that failed: the network may be better by then.
-  const module = new URL('./generated/jackfield_web_bg.wasm', import.meta.url);
-  loaded ??= init({ module_or_path: module }).catch((error) => {
-    loaded = undefined;
-    throw error;
-  });
-  await loaded;
-  const network = WasmNetwork.open(options);
+export async function open(options) {
+  const { relay, ...others } = checked('open()', options, OPTIONS) ?? {};
+  const all = relay === undefined ? others : { ...others, relay: address('relay', relay) };
+  await load();
+  const network = WasmNetwork.open(all);
   return {
     kind: /** @type {Api.Network['kind']} */ (network.kind ?? null),
-    irc: async (to) => new Irc(built(network, 'irc').irc(to)),
-    mqtt: async (url, how = {}) => new Mqtt(await built(network, 'mqtt').mqtt(url, how)),
-    coap: async (url, how = {}) => new Coap(await built(network, 'coap').coap(url, how)),
+    irc: async (to) => Irc.open(built(network, 'irc'), to),
+    mqtt: async (url, how) => Mqtt.open(built(network, 'mqtt'), url, how),
+    coap: async (url, how) => Coap.open(built(network, 'coap'), url, how),
   };
+}
+
+/** Loads the module: once, and again if that failed, since the network may be better by then. */
+function load() {
+  const module = new URL('./generated/jackfield_web_bg.wasm', import.meta.url);
+  const loading = loaded ?? init({ module_or_path: module }).then(() => {
+    setErrors((/** @type {Api.ErrorKind} */ kind, /** @type {string} */ message) => new JackfieldError(kind, message));
+  });
+  loaded = loading;
+  loading.catch(() => {
+    loaded = undefined;
+  });
+  return loading;
 }
 
 /** The network, where this build has the protocol. @param {WasmNetwork} network @param {string} protocol */
@@ -37,6 +53,5 @@ function built(network, protocol) {
   if (protocol in network) {
     return network;
   }
-  const error = new Error(`Jackfield was built without ${protocol}`);
-  throw Object.assign(error, { name: 'JackfieldError', kind: 'unsupported' });
+  throw new JackfieldError('unsupported', `Jackfield was built without ${protocol}`);
 }

@@ -1,9 +1,24 @@
 // @ts-check
 /** The MQTT client of a page. What it is and does: jackfield.d.ts. */
 
+import { address, kindOf, options as checked, text } from './check.js';
+import { asyncDispose, nextOf, settled } from './ending.js';
+import { invalid } from './error.js';
 import { Payload, toBytes } from './payload.js';
 
 /** @import * as Api from './jackfield.d.ts' */
+
+/** What `MqttOptions` has, and what the objects within it have. */
+const OPTIONS = [
+  'version', 'clientId', 'username', 'password', 'renew', 'will', 'cleanStart', 'sessionExpiry', 'keepAlive',
+  'reconnect', 'store', 'manualAcknowledgement',
+];
+const WILL = ['topic', 'payload', 'qos', 'retain', 'delay'];
+const RECONNECT = ['first', 'longest'];
+/** What `MqttPublishOptions`, `MqttRequestOptions` and `MqttSubscribeOptions` have. */
+const PUBLISH = ['qos', 'retain', 'expiry', 'contentType', 'userProperties', 'responseTopic', 'correlationData'];
+const REQUEST = [...PUBLISH, 'timeout'];
+const SUBSCRIBE = ['qos', 'noLocal', 'retained'];
 
 /** How many events wait for a page that has not asked for any; older ones go. */
 const MAX_UNASKED = 100;
@@ -17,12 +32,31 @@ export class Mqtt {
   #waiting = null;
   #asked = false;
 
+  /**
+   * @param {import('./generated/jackfield_web.js').Network} network
+   * @param {string | URL} url
+   * @param {Api.MqttOptions} [how]
+   */
+  static async open(network, url, how) {
+    const at = address('address', url);
+    const { will, ...options } = checked('mqtt()', how, OPTIONS) ?? {};
+    checked('reconnect', options.reconnect, RECONNECT);
+    if (checked('will', will, WILL)) {
+      const payload = await toBytes(will?.payload);
+      return new Mqtt(await network.mqtt(at, { ...options, will: { ...will, payload } }));
+    }
+    return new Mqtt(await network.mqtt(at, options));
+  }
+
   /** @param {import('./generated/jackfield_web.js').Mqtt} client */
   constructor(client) {
     this.#client = client;
   }
 
-  async next() {
+  /** @returns {Promise<Api.MqttEvent | null>} */
+  next() { return nextOf(this.#client, this.#next()); }
+
+  async #next() {
     this.#asked = true;
     if (this.#unasked.length > 0) {
       return this.#unasked.shift() ?? null;
@@ -42,34 +76,67 @@ export class Mqtt {
     }
   }
 
-  /** @param {string} topic @param {Api.MqttPayload} [payload] @param {Api.MqttPublishOptions} [options] */
+  /** @param {string} topic @param {Api.Body} [payload] @param {Api.MqttPublishOptions} [options] */
   publish(topic, payload, options) {
     this.#takeUnasked();
-    const publication = this.#client.enqueue(topic, toBytes(payload), options);
+    const publication = this.#enqueue(topic, payload, options);
     const queued = publication.then(() => undefined);
     // Whoever waits for the outcome is told there.
     queued.catch(() => undefined);
-    return Object.assign(publication.then((taken) => toReply(taken.outcome())), { queued });
+    const outcome = publication.then((taken) => this.#settled(toReply(taken.outcome())));
+    return Object.assign(outcome, { queued });
   }
 
-  published() { return this.#client.published(); }
+  async published() { return this.#settled(this.#client.published()); }
 
   /** @param {string} filter @param {Api.MqttSubscribeOptions} [options] */
   subscribe(filter, options) {
+    text('filter', filter);
+    checked('subscribe()', options, SUBSCRIBE);
     this.#takeUnasked();
     const message = (/** @type {object} */ fields) => new Message(fields, this.#client);
-    return new Subscription(filter, this.#client.subscribe(filter, options), message);
+    const subscribed = this.#settled(this.#client.subscribe(filter, options));
+    return new Subscription(filter, subscribed, message, this.#client);
   }
 
-  /** @param {string} topic @param {Api.MqttPayload} [payload] @param {Api.MqttRequestOptions} [options] */
+  /** @param {string} topic @param {Api.Body} [payload] @param {Api.MqttRequestOptions} [options] */
   async request(topic, payload, options) {
+    text('topic', topic);
+    checked('request()', options, REQUEST);
     this.#takeUnasked();
-    const response = await this.#client.request(topic, toBytes(payload), options);
+    const bytes = await toBytes(payload);
+    const response = await this.#settled(this.#client.request(topic, bytes, options ?? {}));
     return /** @type {Api.MqttMessage} */ (/** @type {unknown} */ (new Message(response, this.#client)));
   }
 
   /** @param {{ will?: boolean }} [options] */
-  close({ will = false } = {}) { return this.#client.close(will); }
+  async close(options) {
+    const { will = false } = checked('close()', options, ['will']) ?? {};
+    if (typeof will !== 'boolean') {
+      throw invalid(`the option will is ${kindOf(will)}, not true or false`);
+    }
+    return this.#client.close(will);
+  }
+
+  [asyncDispose]() { return this.close(); }
+
+  /**
+   * @param {string} topic
+   * @param {Api.Body | undefined} payload
+   * @param {Api.MqttPublishOptions | undefined} options
+   */
+  async #enqueue(topic, payload, options) {
+    text('topic', topic);
+    checked('publish()', options, PUBLISH);
+    let bytes = toBytes(payload);
+    if (bytes instanceof Promise) {
+      bytes = await bytes;
+    }
+    return this.#settled(this.#client.enqueue(topic, bytes, options));
+  }
+
+  /** @template T @param {Promise<T>} asked */
+  #settled(asked) { return settled(this.#client, asked); }
 
   /** @returns {Promise<Api.MqttEvent | null>} */
   async #event() {
@@ -98,6 +165,7 @@ export class Mqtt {
 
 /** @implements {Api.MqttSubscription} */
 class Subscription {
+  #client;
   #subscribed;
   #message;
 
@@ -105,9 +173,11 @@ class Subscription {
    * @param {string} filter
    * @param {Promise<import('./generated/jackfield_web.js').MqttSubscription>} subscribed
    * @param {(fields: object) => any} message
+   * @param {import('./generated/jackfield_web.js').Mqtt} client
    */
-  constructor(filter, subscribed, message) {
+  constructor(filter, subscribed, message, client) {
     this.filter = filter;
+    this.#client = client;
     this.#subscribed = subscribed;
     this.#message = message;
     this.granted = subscribed.then(() => undefined);
@@ -117,7 +187,7 @@ class Subscription {
 
   /** @returns {Promise<Api.MqttMessage | null>} */
   async next() {
-    const fields = await (await this.#subscribed).next();
+    const fields = await nextOf(this.#client, (await this.#subscribed).next());
     return fields === null ? null : this.#message(fields);
   }
 
@@ -136,7 +206,11 @@ class Subscription {
     }
   }
 
-  async unsubscribe() { return toReply((await this.#subscribed).unsubscribe()); }
+  async unsubscribe() {
+    return settled(this.#client, toReply((await this.#subscribed).unsubscribe()));
+  }
+
+  async [asyncDispose]() { await this.unsubscribe(); }
 }
 
 /** @param {Promise<object>} fields */
@@ -157,8 +231,11 @@ class Message extends Payload {
   }
 
   async acknowledge(code = 0) {
+    if (!Number.isInteger(code) || code < 0 || code > 255) {
+      throw invalid('the code is no whole number from 0 to 255');
+    }
     if (this.serial !== null) {
-      await this.#client.acknowledge(this.serial, code);
+      await settled(this.#client, this.#client.acknowledge(this.serial, code));
     }
   }
 }

@@ -245,13 +245,23 @@ impl Coap {
             Scheme::Coap => {
                 let (client, events, connection) =
                     client::connect(network.sockets()?, server, config);
-                (client, link, events, Running::start(connection))
+                (
+                    client,
+                    link,
+                    events,
+                    Running::start(connection, |_| "protocol"),
+                )
             }
             Scheme::CoapTcp | Scheme::CoapsTcp => {
                 let network = network.secured(uri.scheme().is_secure())?;
                 link.network = Some(network.clone());
                 let (client, events, connection) = client::connect_tcp(network, server, config);
-                (client, link, events, Running::start(connection))
+                (
+                    client,
+                    link,
+                    events,
+                    Running::start(connection, |_| "protocol"),
+                )
             }
             Scheme::CoapWs | Scheme::CoapsWs => {
                 let secure = uri.scheme().is_secure();
@@ -263,7 +273,12 @@ impl Coap {
                 let network = Network::web_socket(secure, sockets);
                 link.network = Some(network.clone());
                 let (client, events, connection) = client::connect_tcp(network, server, config);
-                (client, link, events, Running::start(connection))
+                (
+                    client,
+                    link,
+                    events,
+                    Running::start(connection, |_| "protocol"),
+                )
             }
             Scheme::Coaps => {
                 return Err(Error::new(

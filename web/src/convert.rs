@@ -1,9 +1,11 @@
 //! Conversion between JavaScript and Rust: options come in, errors go out.
 
+use std::cell::OnceCell;
 use std::error::Error as StdError;
 
 use jackfield_socket::{Error, ErrorKind};
-use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 
 /// The values of an object that a page passed, each checked.
@@ -148,11 +150,29 @@ pub(crate) fn set(object: &Object, name: &str, value: impl Into<JsValue>) {
     let _ = Reflect::set(object, &name.into(), &value.into());
 }
 
+thread_local! {
+    /// What makes errors, of a kind and a message.
+    static ERRORS: OnceCell<Function> = const { OnceCell::new() };
+}
+
+/// Takes the function that makes errors, so that they are of the class that pages import.
+#[wasm_bindgen(js_name = "setErrors")]
+pub fn set_errors(make: Function) {
+    ERRORS.with(|errors| {
+        // There is one class.
+        let _ = errors.set(make);
+    });
+}
+
 /// An error as pages get it: a `JackfieldError` with a kind.
 pub(crate) fn error(kind: &str, error: &(dyn StdError + 'static)) -> JsValue {
-    let made = js_sys::Error::new(&with_causes(error));
-    made.set_name("JackfieldError");
-    set(&made, "kind", kind);
+    let message = with_causes(error);
+    let made = ERRORS.with(|errors| {
+        let make = errors.get()?;
+        let made = make.call2(&JsValue::UNDEFINED, &kind.into(), &message.as_str().into());
+        made.ok()?.dyn_into::<Object>().ok()
+    });
+    let made = made.unwrap_or_else(|| js_sys::Error::new(&message).into());
     #[cfg(feature = "sockets")]
     if let Some(refused) = jackfield_tls::CertificateError::find(error) {
         set(

@@ -35,7 +35,7 @@ pub struct Irc {
     events: Mutex<Events>,
     network: Secured,
     /// Ends with the page's object.
-    _running: Running,
+    running: Running,
 }
 
 type Result<T, E = JsValue> = std::result::Result<T, E>;
@@ -53,6 +53,11 @@ impl Network {
 
 #[wasm_bindgen]
 impl Irc {
+    /// The error by which it has ended; undefined while it has not, and after an end in order.
+    pub fn failure(&self) -> JsValue {
+        self.running.failure()
+    }
+
     /// The next event, or null after the end.
     pub async fn next(&self) -> JsValue {
         let mut events = self.events.lock().await;
@@ -185,7 +190,7 @@ impl Irc {
             client,
             events: Mutex::new(events),
             network,
-            _running: Running::start(connection),
+            running: Running::start(connection, session_kind),
         })
     }
 

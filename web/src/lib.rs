@@ -33,6 +33,7 @@ mod running;
 
 #[cfg(feature = "coap")]
 pub use coap::{Coap, CoapObservation};
+pub use convert::set_errors;
 #[cfg(feature = "irc")]
 pub use irc::Irc;
 #[cfg(feature = "mqtt")]

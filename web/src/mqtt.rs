@@ -41,7 +41,7 @@ pub struct Mqtt {
     /// Made at the first request.
     requester: OnceCell<Requester>,
     /// Ends with the page's object.
-    _running: Running,
+    running: Running,
 }
 
 /// A message that is queued.
@@ -76,6 +76,11 @@ impl Network {
 
 #[wasm_bindgen]
 impl Mqtt {
+    /// The error by which it has ended; undefined while it has not, and after an end in order.
+    pub fn failure(&self) -> JsValue {
+        self.running.failure()
+    }
+
     /// The next event, or null after the end.
     pub async fn next(&self) -> JsValue {
         let mut events = self.events.lock().await;
@@ -268,7 +273,7 @@ impl Mqtt {
             network,
             client_id,
             requester: OnceCell::new(),
-            _running: Running::start(connection),
+            running: Running::start(connection, value::session_kind),
         })
     }
 

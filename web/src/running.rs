@@ -1,6 +1,8 @@
 //! A running client: its connection, and what of it the page learns.
 
+use std::cell::OnceCell;
 use std::future::Future;
+use std::rc::Rc;
 
 use jackfield_client::ConnectionError;
 use js_sys::{Date, Object};
@@ -13,20 +15,37 @@ use crate::convert::{self, object, set};
 /// Cuts the connection when dropped, if it has not ended by then.
 #[derive(Debug)]
 pub(crate) struct Running {
+    failure: Rc<OnceCell<JsValue>>,
     _running: oneshot::Sender<()>,
 }
 
 impl Running {
-    /// Runs a connection to its end; what it returns, its events have told.
-    pub(crate) fn start(connection: impl Future + 'static) -> Self {
+    /// Runs a connection to its end; `session` names the kind of a session's error.
+    pub(crate) fn start<E: std::error::Error + 'static>(
+        connection: impl Future<Output = Result<(), ConnectionError<E>>> + 'static,
+        session: fn(&E) -> &'static str,
+    ) -> Self {
         let (running, dropped) = oneshot::channel();
+        let failure = Rc::new(OnceCell::new());
+        let told = failure.clone();
         spawn_local(async move {
             tokio::select! {
-                _ = connection => {}
+                ended = connection => if let Err(error) = ended {
+                    let kind = connection_kind(&error, session);
+                    let _ = told.set(convert::error(kind, &error));
+                },
                 _ = dropped => {}
             }
         });
-        Self { _running: running }
+        Self {
+            failure,
+            _running: running,
+        }
+    }
+
+    /// The error by which the client has ended; undefined while it has not, and after an end in order.
+    pub(crate) fn failure(&self) -> JsValue {
+        self.failure.get().cloned().unwrap_or_default()
     }
 }
 

@@ -81,7 +81,9 @@ class Session {
         this.end('');
       }
     } catch (error) {
-      this.end(explain(error, this.way));
+      if (irc === this.irc) {
+        this.end(explain(error, this.way));
+      }
     }
   }
 

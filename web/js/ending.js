@@ -1,0 +1,49 @@
+// @ts-check
+/** How clients end: in order, or by an error that everything of theirs fails with from then on. */
+
+/**
+ * A module's client, as far as this goes.
+ *
+ * @typedef {object} Endable
+ * @property {() => any} failure Why it has ended; undefined while it has not, or where it was in order.
+ */
+
+/**
+ * What was asked of a client; where it has ended by an error, that is what it fails with, since it says
+ * more than that the client is closed.
+ *
+ * @template T
+ * @param {Endable} client
+ * @param {Promise<T>} asked
+ * @returns {Promise<T>}
+ */
+export async function settled(client, asked) {
+  try {
+    return await asked;
+  } catch (error) {
+    const { kind } = /** @type {{ kind?: string }} */ (error);
+    throw (kind === 'closed' && client.failure()) || error;
+  }
+}
+
+/**
+ * The next of what a client gives, or null after an end in order.
+ *
+ * @template T
+ * @param {Endable} client
+ * @param {Promise<T | null>} next
+ * @returns {Promise<T | null>}
+ */
+export async function nextOf(client, next) {
+  const value = await next;
+  if (value === null) {
+    const failure = client.failure();
+    if (failure) {
+      throw failure;
+    }
+  }
+  return value;
+}
+
+/** What `await using` calls, also where the browser doesn't know it yet. @type {typeof Symbol.asyncDispose} */
+export const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
