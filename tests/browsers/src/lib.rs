@@ -4,6 +4,7 @@ pub mod mail;
 pub mod peers;
 pub mod picture;
 pub mod relay;
+pub mod stage;
 pub mod thing;
 
 use std::env;

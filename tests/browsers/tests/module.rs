@@ -1,18 +1,13 @@
 //! What a page of one's own does with the module: it pins a certificate, takes leave, and tells a
 //! refusal from a body.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use jackfield_browser_tests::page;
-use jackfield_browser_tests::relay::{self, SECRET};
+use jackfield_browser_tests::stage::Stage;
 use jackfield_browser_tests::thing::Thing;
 use jackfield_coap::codec::{Code, FrameHeader, Message, OptionNumber};
 use jackfield_testing::certs::Authority;
-use jackfield_testing::chromium::{Chromium, Page};
 use jackfield_testing::mosquitto::{Mosquitto, Settings};
-use jackfield_testing::process::free_addresses;
-use jackfield_testing::site::Site;
 use jackfield_tls::Pin;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,44 +16,6 @@ use tokio::time::timeout;
 
 /// Nothing here takes so long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A page with nothing in it, beside the module; and a relay that takes it to one port.
-struct Stage {
-    browser: Chromium,
-    page: Page,
-    _site: Site,
-    /// What `open()` takes.
-    options: Value,
-}
-
-impl Stage {
-    async fn start(server: SocketAddr) -> Self {
-        let [at] = free_addresses().unwrap();
-        let relay = relay::start(at, &[server.port().to_string()]).await;
-        let folder = tokio::task::spawn_blocking(|| page("iot")).await;
-        let site = Site::builder()
-            .dir(folder.unwrap().unwrap())
-            .file("/empty.html", "<!doctype html><title>Empty</title>")
-            .port(at.port());
-        let site = site.start().await.unwrap();
-        let browser = Chromium::launch().await.unwrap();
-        let page = browser.open(&format!("{}empty.html", site.url())).await;
-        let page = page.unwrap();
-        let load =
-            "import('./jackfield/jackfield.js').then(module => !!(globalThis.open = module.open))";
-        assert!(page.evaluate::<bool>(load).await.unwrap());
-        Self {
-            browser,
-            page,
-            _site: site,
-            options: json!({ "relay": format!("ws://{relay}/"), "token": SECRET }),
-        }
-    }
-
-    async fn run(&self, function: &str, arguments: &[Value]) -> Value {
-        self.page.invoke(function, arguments).await.unwrap()
-    }
-}
 
 /// The usual dialogue of a first use: refused, shown, pinned.
 #[tokio::test(flavor = "multi_thread")]
@@ -107,6 +64,52 @@ async fn a_certificate_that_was_refused_can_be_pinned() {
     let told = stage.run(function, &[with(&["junk"])]).await;
     let told = told.as_str().unwrap();
     assert!(told.starts_with("invalid-input: the option pins"), "{told}");
+    stage.browser.close().await.unwrap();
+}
+
+/// Whoever waits for anything of a client that is over learns why it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_over_fails_with_the_reason() {
+    const TRY: &str = "async (options, url, host) => {
+        const network = await open(options);
+        const told = [];
+        const fails = async (what, work) => {
+            await work().then(() => told.push(`${what}: ended`), ({ kind }) => told.push(`${what}: ${kind}`));
+        };
+        const broker = await network.mqtt(url);
+        await fails('messages', async () => { for await (const _ of broker.subscribe('a')); });
+        await fails('publish', () => broker.publish('a', 'x', { qos: 1 }));
+        await fails('request', () => broker.request('a'));
+        await fails('granted', () => broker.subscribe('b').granted);
+        await fails('events', async () => {
+            for await (const event of broker) {
+                if (event.type === 'disconnected') told.push(event.retryIn);
+            }
+        });
+        const [name, port] = host.split(':');
+        const irc = await network.irc({ host: name, port: Number(port), nick: 'ada' });
+        await fails('events', async () => { for await (const _ of irc); });
+        await fails('say', () => irc.say('#a', 'x'));
+        return told;
+    }";
+    let certificate = Authority::new().server(&["127.0.0.1"]);
+    let broker = Mosquitto::start(&certificate, &Settings::default()).await;
+    let broker = broker.unwrap();
+    let stage = Stage::start(broker.tls()).await;
+    let url = json!(format!("mqtts://{}", broker.tls()));
+    let host = json!(broker.tls().to_string());
+    let told = stage.run(TRY, &[stage.options.clone(), url, host]).await;
+    let expected = json!([
+        "messages: certificate",
+        "publish: certificate",
+        "request: certificate",
+        "granted: certificate",
+        null,
+        "events: certificate",
+        "events: certificate",
+        "say: certificate",
+    ]);
+    assert_eq!(told, expected);
     stage.browser.close().await.unwrap();
 }
 

@@ -1,0 +1,60 @@
+//! A page with nothing in it beside the module, and a relay: where what a page of one's own would do is
+//! tried.
+
+use std::net::SocketAddr;
+
+use jackfield_testing::chromium::{Chromium, Page};
+use jackfield_testing::process::free_addresses;
+use jackfield_testing::site::Site;
+use serde_json::{Value, json};
+
+use crate::page;
+use crate::relay::{self, SECRET};
+
+/// A page with nothing in it, beside the module; `open` and `JackfieldError` are there by their names; and a relay that takes it to one port.
+#[derive(Debug)]
+pub struct Stage {
+    /// The browser.
+    pub browser: Chromium,
+    /// The page.
+    pub page: Page,
+    _site: Site,
+    /// What `open()` takes.
+    pub options: Value,
+}
+
+impl Stage {
+    /// Opens the page, and starts a relay that takes it to this server alone.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub async fn start(server: SocketAddr) -> Self {
+        let [at] = free_addresses().unwrap();
+        let relay = relay::start(at, &[server.port().to_string()]).await;
+        let folder = tokio::task::spawn_blocking(|| page("iot")).await;
+        let site = Site::builder()
+            .dir(folder.unwrap().unwrap())
+            .file("/empty.html", "<!doctype html><title>Empty</title>")
+            .port(at.port());
+        let site = site.start().await.unwrap();
+        let browser = Chromium::launch().await.unwrap();
+        let page = browser.open(&format!("{}empty.html", site.url())).await;
+        let page = page.unwrap();
+        let load = "import('./jackfield/jackfield.js').then(module => !!Object.assign(globalThis, module))";
+        assert!(page.evaluate::<bool>(load).await.unwrap());
+        Self {
+            browser,
+            page,
+            _site: site,
+            options: json!({ "relay": format!("ws://{relay}/"), "token": SECRET }),
+        }
+    }
+
+    /// What this function gives for these arguments.
+    ///
+    /// # Panics
+    /// Where it throws.
+    pub async fn run(&self, function: &str, arguments: &[Value]) -> Value {
+        self.page.invoke(function, arguments).await.unwrap()
+    }
+}

@@ -1,0 +1,282 @@
+//! What a page passes that can't be right: it is refused by an error that names it, before anything is sent.
+
+use jackfield_browser_tests::stage::Stage;
+use jackfield_testing::certs::Authority;
+use jackfield_testing::mosquitto::{Mosquitto, Settings};
+use serde_json::json;
+
+/// Calls, and how the error begins that each is refused with.
+const MISUSES: &[(&str, &str)] = &[
+    // Opening.
+    (
+        "open(null)",
+        "the options of open() are null, not an object",
+    ),
+    (
+        "open('wss://relay.example.org')",
+        "the options of open() are a string, not an object",
+    ),
+    (
+        "open({ rely: 'wss://relay.example.org' })",
+        "open() has no option rely; is relay meant?",
+    ),
+    (
+        "open({ Token: 'x' })",
+        "open() has no option Token; is token meant?",
+    ),
+    ("open({ relay: 5 })", "the relay is a number, not a string"),
+    ("open({ relay: 'relay.example.org' })", ""),
+    (
+        "open({ ...options, token: 5 })",
+        "the option token is no string",
+    ),
+    (
+        "open({ ...options, pins: 'key:x' })",
+        "the option pins is no array",
+    ),
+    // Addresses.
+    ("network.mqtt()", "the address is missing, not a string"),
+    ("network.mqtt(5)", "the address is a number, not a string"),
+    (
+        "network.mqtt({ url })",
+        "the address is a Object, not a string",
+    ),
+    ("network.mqtt('broker.example.org')", ""),
+    ("network.mqtt('https://broker.example.org')", ""),
+    ("network.coap()", "the address is missing, not a string"),
+    ("network.coap('mqtt://127.0.0.1')", ""),
+    // Options.
+    (
+        "network.mqtt(url, { keepalive: 5 })",
+        "mqtt() has no option keepalive; is keepAlive meant?",
+    ),
+    (
+        "network.mqtt(url, { keepAlive: '5' })",
+        "the option keepAlive is no number",
+    ),
+    (
+        "network.mqtt(url, { keepAlive: -1 })",
+        "the option keepAlive is no whole number from 0 to 65535",
+    ),
+    (
+        "network.mqtt(url, { will: { topic: 'a', payload: {} } })",
+        "the payload is a Object, not a string",
+    ),
+    (
+        "network.mqtt(url, { will: { topik: 'a' } })",
+        "will has no option topik; is topic meant?",
+    ),
+    (
+        "network.mqtt(url, { reconnect: { first: 'soon' } })",
+        "the option first is no number",
+    ),
+    (
+        "network.mqtt(url, { version: 4 })",
+        "the option version is no string",
+    ),
+    (
+        "network.coap('coap://127.0.0.1', { oscore: { store: 'x' } })",
+        "",
+    ),
+    (
+        "network.coap('coap://127.0.0.1', { block: 5 })",
+        "coap() has no option block",
+    ),
+    ("network.irc()", "the options of irc() are missing"),
+    (
+        "network.irc({ host: 'irc.example.org', nick: 'ada', chanels: ['#a'] })",
+        "irc() has no option chanels; is channels meant?",
+    ),
+    (
+        "network.irc({ host: 'irc.example.org', nick: 'ada', channels: '#a' })",
+        "the option channels is no array",
+    ),
+    (
+        "network.irc({ host: 'irc.example.org', nick: 'ada', sasl: { user: 'ada' } })",
+        "sasl has no option user",
+    ),
+    (
+        "network.irc({ host: 'irc.example.org' })",
+        "the option nick is missing",
+    ),
+    (
+        "network.irc({ host: 'irc.example.org', nick: 'a b' })",
+        "the option nick",
+    ),
+    // MQTT.
+    ("broker.publish()", "the topic is missing, not a string"),
+    (
+        "broker.publish(5, 'x')",
+        "the topic is a number, not a string",
+    ),
+    ("broker.publish('misuse/#', 'x')", ""),
+    (
+        "broker.publish('misuse', { a: 1 })",
+        "the payload is a Object, not a string, bytes, a Blob or a ReadableStream",
+    ),
+    (
+        "broker.publish('misuse', 5)",
+        "the payload is a number, not",
+    ),
+    ("broker.publish('misuse', null)", "the payload is null, not"),
+    (
+        "broker.publish('misuse', ['a'])",
+        "the payload is a Array, not",
+    ),
+    (
+        "broker.publish('misuse', 'x', { QoS: 1 })",
+        "publish() has no option QoS; is qos meant?",
+    ),
+    (
+        "broker.publish('misuse', 'x', { qos: 3 })",
+        "the option qos is no whole number from 0 to 2",
+    ),
+    (
+        "broker.publish('misuse', 'x', 1)",
+        "the options of publish() are a number, not an object",
+    ),
+    (
+        "broker.publish('misuse', new ReadableStream({ start(to) { to.enqueue('x'); to.close(); } }))",
+        "the stream of the payload gives a string",
+    ),
+    ("broker.subscribe()", "the filter is missing, not a string"),
+    (
+        "broker.subscribe(['a', 'b'])",
+        "the filter is a Array, not a string",
+    ),
+    (
+        "broker.subscribe('a', { QOS: 1 })",
+        "subscribe() has no option QOS; is qos meant?",
+    ),
+    (
+        "broker.subscribe('a/#/b').granted",
+        "the option filter is not valid",
+    ),
+    (
+        "broker.request('misuse', 'x', { timout: 5 })",
+        "request() has no option timout; is timeout meant?",
+    ),
+    (
+        "broker.close('good night')",
+        "the options of close() are a string, not an object",
+    ),
+    (
+        "broker.close({ will: 1 })",
+        "the option will is a number, not true or false",
+    ),
+    // CoAP.
+    ("device.get(5)", "the path is a number, not a string"),
+    ("device.get('/a', { etag: 1 })", "get() has no option etag"),
+    ("device.put('/a', 5)", "the payload is a number, not"),
+    ("device.put('/a', { a: 1 })", "the payload is a Object, not"),
+    ("device.observe(5)", "the path is a number, not a string"),
+    (
+        "device.observe('/a', { stal: 1 })",
+        "observe() has no option stal; is stale meant?",
+    ),
+    ("device.discover(5)", "the query is a number, not a string"),
+    // IRC.
+    ("irc.say()", "the target is missing, not a string"),
+    ("irc.say(5)", "the target is a number, not a string"),
+    ("irc.say('#a', 5)", "the text is a number, not a string"),
+    ("irc.join(['#a'])", "the channel is a Array, not a string"),
+    ("irc.join('#a', 5)", "the key is a number, not a string"),
+    ("irc.setNick({})", "the nick is a Object, not a string"),
+    ("irc.close(5)", "the reason is a number, not a string"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_right_is_refused_by_name() {
+    const PLAY: &str = "async (options, url, calls) => {
+        const network = await open(options);
+        const broker = await network.mqtt(url);
+        const heard = [];
+        const all = broker.subscribe('misuse');
+        await all.granted;
+        (async () => { for await (const { payload } of all) heard.push([...payload]); })();
+        const device = await network.coap('coap://127.0.0.1');
+        const irc = await network.irc({ host: '127.0.0.1', nick: 'ada' });
+        const told = [];
+        for (const call of calls) {
+            const run = new Function('network', 'options', 'url', 'broker', 'device', 'irc',
+                `return (async () => ${call})()`);
+            const within = new Promise(done => setTimeout(done, 5000, 'nothing'));
+            const refused = run(network, options, url, broker, device, irc).then(
+                () => 'it was taken',
+                error => error instanceof JackfieldError && error.name === 'JackfieldError'
+                    ? `${error.kind}: ${error.message}` : `another error: ${error}`);
+            told.push(await Promise.race([refused, within]));
+        }
+        // Whatever had been sent before this would have come before it.
+        await broker.publish('misuse', 'end', { qos: 1 });
+        while (heard.length === 0) await new Promise(done => setTimeout(done, 10));
+        await Promise.all([broker.close(), device.close(), irc.close()]);
+        return { told, heard };
+    }";
+    let authority = Authority::new();
+    let broker = Mosquitto::start(&authority.server(&["127.0.0.1"]), &Settings::default()).await;
+    let broker = broker.unwrap();
+    let stage = Stage::start(broker.plain()).await;
+    let url = json!(format!("mqtt://{}", broker.plain()));
+    let calls: Vec<&str> = MISUSES.iter().map(|(call, _)| *call).collect();
+    let played = stage
+        .run(PLAY, &[stage.options.clone(), url, json!(calls)])
+        .await;
+    let mut wrong = Vec::new();
+    for ((call, expected), told) in MISUSES.iter().zip(played["told"].as_array().unwrap()) {
+        let told = told.as_str().unwrap();
+        if !told.starts_with(&format!("invalid-input: {expected}")) {
+            wrong.push(format!("{call}: {told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(played["heard"], json!([b"end"]));
+    stage.browser.close().await.unwrap();
+}
+
+/// Bodies of every kind arrive as the bytes that they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_the_bytes_that_they_are() {
+    const PLAY: &str = "async (options, url) => {
+        const broker = await (await open(options)).mqtt(url);
+        const all = broker.subscribe('bodies');
+        await all.granted;
+        const bytes = new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7]);
+        const stream = new ReadableStream({
+            start(to) { to.enqueue(bytes.slice(0, 3)); to.enqueue(bytes.slice(3)); to.close(); },
+        });
+        const bodies = [
+            'gr\\u00fcn', bytes, bytes.subarray(2, 4), bytes.buffer, new DataView(bytes.buffer, 4, 2),
+            new Float32Array([1]), new Uint16Array([0x0201]), new Blob(['ab', bytes]), stream, '', undefined,
+        ];
+        for (const body of bodies) await broker.publish('bodies', body, { qos: 1 });
+        const heard = [];
+        for await (const { payload } of all) {
+            heard.push([...payload]);
+            if (heard.length === bodies.length) break;
+        }
+        await broker.close();
+        return heard;
+    }";
+    let authority = Authority::new();
+    let broker = Mosquitto::start(&authority.server(&["127.0.0.1"]), &Settings::default()).await;
+    let broker = broker.unwrap();
+    let stage = Stage::start(broker.plain()).await;
+    let url = json!(format!("mqtt://{}", broker.plain()));
+    let heard = stage.run(PLAY, &[stage.options.clone(), url]).await;
+    let expected = json!([
+        [103, 114, 195, 188, 110],
+        [0, 1, 2, 3, 4, 5, 6, 7],
+        [2, 3],
+        [0, 1, 2, 3, 4, 5, 6, 7],
+        [4, 5],
+        [0, 0, 128, 63],
+        [1, 2],
+        [97, 98, 0, 1, 2, 3, 4, 5, 6, 7],
+        [0, 1, 2, 3, 4, 5, 6, 7],
+        [],
+        [],
+    ]);
+    assert_eq!(heard, expected);
+    stage.browser.close().await.unwrap();
+}
