@@ -16,7 +16,7 @@ const config = await (await fetch('device.json')).json();
 const kept = await openKept();
 let last = await lastKept();
 
-const network = await open(config);
+const network = await open({ relay: config.relay, token: config.token });
 const client = await network.mqtt(config.broker, {
   clientId: 'device',
   store: 'device',
