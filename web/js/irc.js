@@ -1,26 +1,31 @@
 // @ts-check
 /** The IRC client of a page. What it is and does: jackfield.d.ts. */
 
-import { optionalText, options as checked, text } from './check.js';
+import { address, optionalText, options as checked, text } from './check.js';
 import { asyncDispose, nextOf, settled } from './ending.js';
 import { invalid } from './error.js';
 
 /** @import * as Api from './jackfield.d.ts' */
 
 /** What `IrcOptions` has. */
-const OPTIONS = ['host', 'port', 'tls', 'nick', 'username', 'realname', 'sasl', 'channels'];
+const OPTIONS = ['nick', 'username', 'realname', 'sasl', 'channels'];
 
 /** @implements {Api.Irc} */
 export class Irc {
   #client;
 
-  /** @param {import('./generated/jackfield_web.js').Network} network @param {Api.IrcOptions} options */
-  static async open(network, options) {
+  /**
+   * @param {import('./generated/jackfield_web.js').Network} network
+   * @param {string | URL} url
+   * @param {Api.IrcOptions} options
+   */
+  static async open(network, url, options) {
+    const at = address('address', url);
     if (checked('irc()', options, OPTIONS) === undefined) {
       throw invalid('the options of irc() are missing');
     }
     checked('sasl', options.sasl, ['account', 'password']);
-    return new Irc(network.irc(options));
+    return new Irc(network.irc(at, options));
   }
 
   /** @param {import('./generated/jackfield_web.js').Irc} client */

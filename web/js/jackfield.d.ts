@@ -7,7 +7,7 @@
  * import { open } from './jackfield/jackfield.js';
  *
  * const network = await open({ relay: 'wss://relay.example.org/', token });
- * const irc = await network.irc({ host: 'irc.example.org', nick: 'ada', channels: ['#rust'] });
+ * const irc = await network.irc('ircs://irc.example.org', { nick: 'ada', channels: ['#rust'] });
  * for await (const event of irc) {
  *   if (event.type === 'message') console.log(event.from, event.text);
  * }
@@ -76,9 +76,10 @@ export interface Network {
    * An IRC client. It connects as soon as its events are asked for, and again whenever the
    * connection is lost, until `close()`.
    *
+   * @param url `ircs://host` (port 6697), or `irc://host` (6667, not encrypted).
    * @throws {JackfieldError} `invalid-input` for a value that can't be sent, with its name.
    */
-  irc(options: IrcOptions): Promise<Irc>;
+  irc(url: string | URL, options: IrcOptions): Promise<Irc>;
   /**
    * An MQTT client. It connects at once, and again whenever the connection is lost, until `close()`.
    *
@@ -99,13 +100,8 @@ export interface Network {
   coap(url: string | URL, options?: CoapOptions): Promise<Coap>;
 }
 
-/** Where to, and as whom. */
+/** As whom to come, and where to be. */
 export interface IrcOptions {
-  host: string;
-  /** Default: 6697 with TLS, 6667 without. */
-  port?: number;
-  /** TLS from this page to the server. Default: true. */
-  tls?: boolean;
   nick: string;
   /** Default: the nickname. */
   username?: string;

@@ -29,7 +29,7 @@ export async function open(options) {
   const network = WasmNetwork.open(all);
   return {
     kind: /** @type {Api.Network['kind']} */ (network.kind ?? null),
-    irc: async (to) => Irc.open(built(network, 'irc'), to),
+    irc: async (url, how) => Irc.open(built(network, 'irc'), url, how),
     mqtt: async (url, how) => Mqtt.open(built(network, 'mqtt'), url, how),
     coap: async (url, how) => Coap.open(built(network, 'coap'), url, how),
   };

@@ -29,20 +29,6 @@ impl Options<'_> {
         self.text(name)?.ok_or_else(|| invalid(name, "is missing"))
     }
 
-    /// A port.
-    pub(crate) fn port(&self, name: &str) -> Result<Option<u16>, Error> {
-        let Some(value) = self.value(name)? else {
-            return Ok(None);
-        };
-        match value.as_f64() {
-            #[expect(clippy::cast_sign_loss, reason = "it was just seen to be in range")]
-            Some(port) if port.fract() == 0.0 && (1.0..=65535.0).contains(&port) => {
-                Ok(Some(port as u16))
-            }
-            _ => Err(invalid(name, "is no number from 1 to 65535")),
-        }
-    }
-
     /// A switch.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
         let Some(value) = self.value(name)? else {

@@ -9,7 +9,7 @@ use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Sta
 use jackfield_irc::codec::{ChannelName, InvalidValue, Nickname, Target, Text, Word};
 use jackfield_irc::core::{Config, Credentials};
 use jackfield_irc::{RequestError, SessionError};
-use jackfield_socket::{Endpoint, Error, ErrorKind, Host};
+use jackfield_socket::{Endpoint, Error, ErrorKind, Url};
 use js_sys::Object;
 use tokio::sync::Mutex;
 use wasm_bindgen::JsValue;
@@ -46,8 +46,8 @@ impl Network {
     ///
     /// # Errors
     /// A `JackfieldError`, for an option that can't be right.
-    pub fn irc(&self, options: &JsValue) -> Result<Irc> {
-        Irc::open(self, &Options(options)).map_err(|error| socket_error(&error))
+    pub fn irc(&self, url: &str, options: &JsValue) -> Result<Irc> {
+        Irc::open(self, url, &Options(options)).map_err(|error| socket_error(&error))
     }
 }
 
@@ -174,14 +174,8 @@ impl Irc {
 }
 
 impl Irc {
-    pub(crate) fn open(network: &Network, options: &Options<'_>) -> Result<Self, Error> {
-        let tls = options.flag("tls")?.unwrap_or(true);
-        let host: Host = options.required("host")?.parse()?;
-        let port = options.port("port")?;
-        let server = Endpoint::new(
-            host,
-            port.unwrap_or(if tls { PORT_TLS } else { PORT_PLAIN }),
-        );
+    pub(crate) fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self, Error> {
+        let (server, tls) = address(url)?;
         let config = config(options, tls)?;
 
         let network = network.secured(tls)?;
@@ -219,6 +213,25 @@ impl Irc {
             }
         })
     }
+}
+
+/// Where an address leads, and whether it is spoken over TLS.
+fn address(url: &str) -> Result<(Endpoint, bool), Error> {
+    let url: Url = url.parse()?;
+    let invalid = |text: String| Error::new(ErrorKind::InvalidInput, text);
+    let (port, tls) = match url.scheme() {
+        "ircs" => (PORT_TLS, true),
+        "irc" => (PORT_PLAIN, false),
+        scheme => {
+            let text = format!("{scheme}:// is no address of an IRC server: ircs and irc are");
+            return Err(invalid(text));
+        }
+    };
+    if !matches!(url.path(), "" | "/") {
+        let text = "the address of an IRC server has no path: channels are an option";
+        return Err(invalid(text.to_owned()));
+    }
+    Ok((url.endpoint(port), tls))
 }
 
 fn config(options: &Options<'_>, tls: bool) -> Result<ClientConfig, Error> {

@@ -55,7 +55,7 @@ class Session {
    * @param {Network} network
    * @param {Irc} irc
    * @param {IrcOptions} options
-   * @param {{ host: string, server: string, relay: string }} way
+   * @param {{ host: string, server: string, url: string, relay: string }} way
    */
   constructor(network, irc, options, way) {
     this.network = network;
@@ -93,7 +93,7 @@ class Session {
     const channels = [...this.state.buffers.values()].filter(({ kind }) => kind === 'channel').map(({ name }) => name);
     const old = this.irc;
     try {
-      this.irc = await this.network.irc({ ...this.options, nick: this.state.nick || this.options.nick, channels });
+      this.irc = await this.network.irc(this.way.url, { ...this.options, nick: this.state.nick || this.options.nick, channels });
       void old.close();
       this.run();
     } catch (error) {
@@ -299,20 +299,19 @@ async function connect() {
   $('connect-error').hidden = true;
   field('connect-button').disabled = true;
   $('connect-button').textContent = 'Connecting…';
-  const way = { host, server: `${host}:${port}`, relay, ports: PORTS };
+  const scheme = field('tls').checked ? 'ircs' : 'irc';
+  const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const way = { host, server: `${host}:${port}`, url, relay, ports: PORTS };
   const account = field('account').value.trim();
   try {
     const network = await open({ relay, token: field('token').value, roots: config.roots });
     /** @type {IrcOptions} */
     const options = {
-      host,
-      port,
-      tls: field('tls').checked,
       nick,
       sasl: account === '' ? undefined : { account, password: field('password').value },
       channels: field('channels').value.split(/[\s,]+/u).filter(Boolean).map(asChannel),
     };
-    session = new Session(network, await network.irc(options), options, way);
+    session = new Session(network, await network.irc(url, options), options, way);
     session.run();
   } catch (error) {
     showWelcome(explain(error, way));

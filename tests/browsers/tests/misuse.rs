@@ -82,25 +82,49 @@ const MISUSES: &[(&str, &str)] = &[
         "network.coap('coap://127.0.0.1', { block: 5 })",
         "coap() has no option block",
     ),
-    ("network.irc()", "the options of irc() are missing"),
+    ("network.irc()", "the address is missing, not a string"),
     (
-        "network.irc({ host: 'irc.example.org', nick: 'ada', chanels: ['#a'] })",
+        "network.irc({ nick: 'ada' })",
+        "the address is a Object, not a string",
+    ),
+    (
+        "network.irc('ircs://irc.example.org')",
+        "the options of irc() are missing",
+    ),
+    (
+        "network.irc('irc.example.org', { nick: 'ada' })",
+        "an address begins with a scheme",
+    ),
+    (
+        "network.irc('mqtts://irc.example.org', { nick: 'ada' })",
+        "mqtts:// is no address of an IRC server",
+    ),
+    (
+        "network.irc('ircs://irc.example.org/rust', { nick: 'ada' })",
+        "the address of an IRC server has no path",
+    ),
+    (
+        "network.irc('ircs://irc.example.org', { host: 'a', nick: 'ada' })",
+        "irc() has no option host",
+    ),
+    (
+        "network.irc('ircs://irc.example.org', { nick: 'ada', chanels: ['#a'] })",
         "irc() has no option chanels; is channels meant?",
     ),
     (
-        "network.irc({ host: 'irc.example.org', nick: 'ada', channels: '#a' })",
+        "network.irc('ircs://irc.example.org', { nick: 'ada', channels: '#a' })",
         "the option channels is no array",
     ),
     (
-        "network.irc({ host: 'irc.example.org', nick: 'ada', sasl: { user: 'ada' } })",
+        "network.irc('ircs://irc.example.org', { nick: 'ada', sasl: { user: 'ada' } })",
         "sasl has no option user",
     ),
     (
-        "network.irc({ host: 'irc.example.org' })",
+        "network.irc('ircs://irc.example.org', {})",
         "the option nick is missing",
     ),
     (
-        "network.irc({ host: 'irc.example.org', nick: 'a b' })",
+        "network.irc('ircs://irc.example.org', { nick: 'a b' })",
         "the option nick",
     ),
     // MQTT.
@@ -195,7 +219,7 @@ async fn what_cannot_be_right_is_refused_by_name() {
         await all.granted;
         (async () => { for await (const { payload } of all) heard.push([...payload]); })();
         const device = await network.coap('coap://127.0.0.1');
-        const irc = await network.irc({ host: '127.0.0.1', nick: 'ada' });
+        const irc = await network.irc('ircs://127.0.0.1', { nick: 'ada' });
         const told = [];
         for (const call of calls) {
             const run = new Function('network', 'options', 'url', 'broker', 'device', 'irc',

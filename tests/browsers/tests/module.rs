@@ -86,8 +86,7 @@ async fn a_client_that_is_over_fails_with_the_reason() {
                 if (event.type === 'disconnected') told.push(event.retryIn);
             }
         });
-        const [name, port] = host.split(':');
-        const irc = await network.irc({ host: name, port: Number(port), nick: 'ada' });
+        const irc = await network.irc(`ircs://${host}`, { nick: 'ada' });
         await fails('events', async () => { for await (const _ of irc); });
         await fails('say', () => irc.say('#a', 'x'));
         return told;
