@@ -64,6 +64,19 @@ export interface OpenOptions {
  */
 export function open(options?: OpenOptions): Promise<Network>;
 
+/** Where the module comes from: its address, a `Response` with it, its bytes, or the compiled module. */
+export type ModuleSource = string | URL | Response | BufferSource | WebAssembly.Module;
+
+/**
+ * Loads the WebAssembly module, which `open()` does by itself. For where it doesn't find it: a bundler that
+ * copies no files, a service worker that has it compiled, a page without network. Loaded is loaded:
+ * another source changes nothing then.
+ *
+ * @throws {JackfieldError} `other`, with the cause, where it can't be loaded; `unsupported` without a source
+ *   where there is neither a page nor a worker.
+ */
+export function load(source?: ModuleSource): Promise<void>;
+
 /** A way to the network. */
 export interface Network {
   /**

@@ -15,7 +15,7 @@ export { JackfieldError };
 /** What `OpenOptions` has. */
 const OPTIONS = ['relay', 'token', 'roots', 'pins'];
 
-/** @type {Promise<unknown> | undefined} */
+/** @type {Promise<void> | undefined} */
 let loaded;
 
 /**
@@ -35,17 +35,35 @@ export async function open(options) {
   };
 }
 
-/** Loads the module: once, and again if that failed, since the network may be better by then. */
-function load() {
-  const module = new URL('./generated/jackfield_web_bg.wasm', import.meta.url);
-  const loading = loaded ?? init({ module_or_path: module }).then(() => {
-    setErrors((/** @type {Api.ErrorKind} */ kind, /** @type {string} */ message) => new JackfieldError(kind, message));
-  });
+/**
+ * Once, and again if that failed, since the network may be better by then.
+ *
+ * @param {Api.ModuleSource} [source]
+ * @returns {Promise<void>}
+ */
+export function load(source) {
+  const loading = loaded ?? instantiate(source);
   loaded = loading;
   loading.catch(() => {
     loaded = undefined;
   });
   return loading;
+}
+
+/** @param {Api.ModuleSource} [source] */
+async function instantiate(source) {
+  if (source === undefined && typeof document === 'undefined' && !('WorkerGlobalScope' in globalThis)) {
+    throw new JackfieldError('unsupported', 'this is neither a page nor a worker: open() is for these');
+  }
+  // Bundlers know a file by this very expression.
+  const module = source ?? new URL('./generated/jackfield_web_bg.wasm', import.meta.url);
+  try {
+    await init({ module_or_path: module });
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : String(cause);
+    throw new JackfieldError('other', `the WebAssembly module can't be loaded: ${said}`, { cause });
+  }
+  setErrors((/** @type {Api.ErrorKind} */ kind, /** @type {string} */ message) => new JackfieldError(kind, message));
 }
 
 /** The network, where this build has the protocol. @param {WasmNetwork} network @param {string} protocol */

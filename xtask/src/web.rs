@@ -68,8 +68,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     build(SHIPPED)?;
     bundle()?;
     println!(
-        "Each folder in dist is a page: serve it from any web server, or install it in Chromium as \
-         an Isolated\nWeb App; the .swbn beside it is the same as a signed web bundle"
+        "dist/irc and dist/iot are pages: serve them from any web server, or install them in Chromium \
+         as Isolated\nWeb Apps; the .swbn beside each is the same as a signed web bundle. dist/npm is \
+         the package for npm"
     );
     Ok(())
 }
@@ -97,8 +98,26 @@ pub(crate) fn build(profile: &str) -> Result<()> {
                 copy(&packages.join(file), &to.join(folder))?;
             }
         }
-        Ok(())
+        package(&generated, &dist.join("npm"))
     })
+}
+
+/// Puts the npm package together: what `npm pack` and `npm publish` take.
+fn package(generated: &Path, to: &Path) -> Result<()> {
+    copy(&root().join("web/js"), to)?;
+    copy(generated, &to.join("generated"))?;
+    for file in ["web/npm/README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        copy(&root().join(file), to)?;
+    }
+    let manifest = fs::read_to_string(root().join("web/npm/package.json"))?;
+    // The version is the workspace's, which this crate has as well.
+    let version = format!(
+        "\"version\": \"{}\",\n  \"description\"",
+        env!("CARGO_PKG_VERSION")
+    );
+    let manifest = manifest.replacen("\"description\"", &version, 1);
+    fs::write(to.join("package.json"), manifest)?;
+    Ok(())
 }
 
 /// Builds what pages import, with these features of `jackfield-web`, in `dist/jackfield`.
