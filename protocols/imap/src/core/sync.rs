@@ -250,8 +250,12 @@ impl SyncPlan {
         if self.new != New::Told && !self.state.is_new() {
             let next = self.state.next;
             let uids = match (self.new, self.uid_next()) {
-                // What has come since is the next one's.
-                (New::Unread, Some(behind)) => SequenceSet::range(next, behind.max(next + 1) - 1),
+                // What has come since is the next one's, unless some of it was told: whoever can't be
+                // read stands before that.
+                (New::Unread, Some(behind)) => {
+                    let last = (behind.max(next + 1) - 1).max(self.highest);
+                    SequenceSet::range(next, last)
+                }
                 _ => SequenceSet::from(next),
             };
             let what = if self.new == New::Unread {
