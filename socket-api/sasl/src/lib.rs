@@ -40,6 +40,7 @@ mod mechanism;
 #[cfg(any(test, feature = "oracle"))]
 pub mod oracle;
 mod prepare;
+mod renewal;
 mod scram;
 
 pub use channel::{Channel, ChannelBinding};
@@ -47,3 +48,4 @@ pub use credentials::Credentials;
 pub use error::{Error, Refusal};
 pub use exchange::{Exchange, Limits};
 pub use mechanism::{Choice, Mechanism, choose};
+pub use renewal::Renewal;

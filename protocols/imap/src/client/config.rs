@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 
 use jackfield_client::Options;
-use jackfield_sasl::Credentials;
+use jackfield_sasl::{Credentials, Renewal};
 
 use crate::core::Config;
 
@@ -33,13 +31,8 @@ pub struct ClientConfig {
     /// How long the set of messages in one command may be, in bytes; more become several commands.
     /// Default: 7,500, which all servers but few take; Yahoo wants less than 1,000.
     pub max_set: usize,
-    pub(super) renew: Option<Renew>,
+    pub(super) renew: Option<Renewal>,
 }
-
-pub(super) type Renewed = Pin<
-    Box<dyn Future<Output = Result<Credentials, Box<dyn std::error::Error + Send + Sync>>> + Send>,
->;
-pub(super) type Renew = Arc<Mutex<dyn FnMut(u32) -> Renewed + Send>>;
 
 impl ClientConfig {
     /// The defaults, for this user.
@@ -70,16 +63,14 @@ impl ClientConfig {
     /// # Ok::<(), jackfield_sasl::Error>(())
     /// ```
     #[must_use]
-    pub fn renew_with<F, R>(mut self, mut renew: F) -> Self
+    pub fn renew_with<F, R>(mut self, renew: F) -> Self
     where
         F: FnMut(u32) -> R + Send + 'static,
         R: Future<Output = Result<Credentials, Box<dyn std::error::Error + Send + Sync>>>
             + Send
             + 'static,
     {
-        self.renew = Some(Arc::new(Mutex::new(move |attempt| {
-            Box::pin(renew(attempt)) as Renewed
-        })));
+        self.renew = Some(Renewal::new(renew));
         self
     }
 }

@@ -2,18 +2,16 @@
 //! the parts of an answer go.
 
 use std::collections::VecDeque;
-use std::future::{Future, ready};
-use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::future::Future;
+use std::sync::Arc;
 
 use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
-use jackfield_sasl::{Channel, ChannelBinding, Credentials};
+use jackfield_sasl::{Channel, ChannelBinding, Credentials, Renewal};
 use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::mpsc;
 
 use super::ClientConfig;
 use super::action::{Action, Answer, Done, Part};
-use super::config::{Renew, Renewed};
 use super::event::{Connection, ConnectionError, Events};
 use super::handle::Client;
 use super::limit::Limited;
@@ -53,7 +51,7 @@ pub fn connect<N: TcpConnect>(
 struct Imap {
     server: Endpoint,
     config: Config,
-    renew: Option<Renew>,
+    renew: Option<Renewal>,
     /// Who asked, in the order of their requests.
     asked: Vec<(RequestId, Asked)>,
     /// Parts of answers that wait for room where they are read: those of one read, and no more.
@@ -87,9 +85,6 @@ enum Asked {
     Append(mpsc::Sender<RequestId>, Vec<Response>, Done<Answer>),
 }
 
-type Prepare =
-    Pin<Box<dyn Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send>>;
-
 impl Protocol for Imap {
     type Core = Session;
     type Target = Endpoint;
@@ -109,19 +104,17 @@ impl Protocol for Imap {
     ) -> impl Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send + 'static
     {
         let server = self.server.clone();
-        let renew = |renew: &Renew| renew.lock().unwrap_or_else(PoisonError::into_inner)(attempt);
-        let Some(renewed): Option<Renewed> = self.renew.as_ref().map(renew) else {
-            return Box::pin(ready(Ok((server, None)))) as Prepare;
+        let renewed = self.renew.as_ref().map(|renew| renew.ask(attempt));
+        let not_renewed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            ConnectionError::Session(SessionError::NotRenewed(error.to_string()))
         };
-        Box::pin(async move {
-            match renewed.await {
-                Ok(credentials) => Ok((server, Some(credentials))),
-                Err(error) => {
-                    let error = SessionError::NotRenewed(error.to_string());
-                    Err(ConnectionError::Session(error))
-                }
-            }
-        })
+        async move {
+            let credentials = match renewed {
+                Some(renewed) => Some(renewed.await.map_err(not_renewed)?),
+                None => None,
+            };
+            Ok((server, credentials))
+        }
     }
 
     fn stream_info(&mut self, _core: &mut Session, info: &StreamInfo) {

@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 
 use jackfield_client::Options;
-use jackfield_sasl::Credentials;
+use jackfield_sasl::{Credentials, Renewal};
 
 use crate::core::Config;
 
@@ -30,14 +28,8 @@ pub struct ClientConfig {
     pub session: Config,
     /// How to connect, and what to do when the connection is lost.
     pub connection: Options,
-    pub(super) renew: Option<Renew>,
+    pub(super) renew: Option<Renewal>,
 }
-
-pub(super) type Renewed = Pin<
-    Box<dyn Future<Output = Result<Credentials, Box<dyn std::error::Error + Send + Sync>>> + Send>,
->;
-/// The clients of a pool share it.
-pub(super) type Renew = Arc<Mutex<dyn FnMut(u32) -> Renewed + Send>>;
 
 impl ClientConfig {
     /// The defaults, with this session.
@@ -67,16 +59,14 @@ impl ClientConfig {
     /// # Ok::<(), jackfield_smtp::codec::InvalidValue>(())
     /// ```
     #[must_use]
-    pub fn renew_with<F, R>(mut self, mut renew: F) -> Self
+    pub fn renew_with<F, R>(mut self, renew: F) -> Self
     where
         F: FnMut(u32) -> R + Send + 'static,
         R: Future<Output = Result<Credentials, Box<dyn std::error::Error + Send + Sync>>>
             + Send
             + 'static,
     {
-        self.renew = Some(Arc::new(Mutex::new(move |attempt| {
-            Box::pin(renew(attempt)) as Renewed
-        })));
+        self.renew = Some(Renewal::new(renew));
         self
     }
 }

@@ -2,18 +2,17 @@
 //! is something to send, and whose message it is.
 
 use std::collections::VecDeque;
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
-use jackfield_sasl::{Channel, Credentials};
+use jackfield_sasl::{Channel, Credentials, Renewal};
 use jackfield_socket::{Endpoint, StreamInfo, TcpConnect, time};
 use tokio::sync::watch;
 
 use super::action::{Action, Done, Reader, Want};
-use super::config::{ClientConfig, Renew};
+use super::config::ClientConfig;
 use super::event::{Connection, ConnectionError, Events};
 use super::handle::Client;
 use crate::codec::Reply;
@@ -60,7 +59,7 @@ pub(super) fn connect_sharing<N: TcpConnect>(
 struct Smtp {
     server: Endpoint,
     config: Config,
-    renew: Option<Renew>,
+    renew: Option<Renewal>,
     /// Who waits, in the order of the core's numbers.
     asked: VecDeque<(RequestId, Asked)>,
     /// Whether anyone does.
@@ -81,9 +80,6 @@ enum Asked {
     Reply(Done<Reply>),
 }
 
-type Prepare =
-    Pin<Box<dyn Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send>>;
-
 impl Protocol for Smtp {
     type Core = Session;
     type Target = Endpoint;
@@ -103,24 +99,19 @@ impl Protocol for Smtp {
     ) -> impl Future<Output = Result<(Endpoint, Option<Credentials>), ConnectionError>> + Send + 'static
     {
         let (server, mut is_needed) = (self.server.clone(), self.is_needed.subscribe());
-        let renewed = match &mut self.renew {
-            None => Box::pin(ready(Ok(None))) as Pin<Box<dyn Future<Output = _> + Send>>,
-            Some(renew) => {
-                let renewed = renew.lock().unwrap_or_else(PoisonError::into_inner)(attempt);
-                Box::pin(async move { renewed.await.map(Some) })
-            }
+        let renewed = self.renew.as_ref().map(|renew| renew.ask(attempt));
+        let not_renewed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            ConnectionError::Session(SessionError::NotRenewed(error.to_string()))
         };
-        Box::pin(async move {
+        async move {
             // It fails only where the client is gone, and this future with it.
             let _ = is_needed.wait_for(|it| *it).await;
-            match renewed.await {
-                Ok(credentials) => Ok((server, credentials)),
-                Err(error) => {
-                    let error = SessionError::NotRenewed(error.to_string());
-                    Err(ConnectionError::Session(error))
-                }
-            }
-        }) as Prepare
+            let credentials = match renewed {
+                Some(renewed) => Some(renewed.await.map_err(not_renewed)?),
+                None => None,
+            };
+            Ok((server, credentials))
+        }
     }
 
     fn stream_info(&mut self, _core: &mut Session, info: &StreamInfo) {
