@@ -2,7 +2,7 @@
 /** The CoAP client of a page. What it is and does: jackfield.d.ts. */
 
 import { address, optionalText, options as checked } from './check.js';
-import { asyncDispose } from './ending.js';
+import { asyncDispose, each } from './ending.js';
 import { Payload, toBytes } from './payload.js';
 
 /** @import * as Api from './jackfield.d.ts' */
@@ -108,19 +108,7 @@ class Observation {
     return fields === null ? null : toResponse(fields);
   }
 
-  async* [Symbol.asyncIterator]() {
-    try {
-      for (;;) {
-        const response = await this.next();
-        if (response === null) {
-          return;
-        }
-        yield response;
-      }
-    } finally {
-      this.cancel();
-    }
-  }
+  [Symbol.asyncIterator]() { return each(this, () => this.cancel()); }
 
   cancel() {
     this.#begun.then((observation) => observation.cancel(), () => undefined);

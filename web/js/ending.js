@@ -1,5 +1,8 @@
 // @ts-check
-/** How clients end: in order, or by an error that everything of theirs fails with from then on. */
+/**
+ * How clients and what they give end: in order, or by an error that everything of theirs fails with from then
+ * on; and what becomes of them where a loop over them is left.
+ */
 
 /**
  * A module's client, as far as this goes.
@@ -43,6 +46,29 @@ export async function nextOf(client, next) {
     }
   }
   return value;
+}
+
+/**
+ * All that a source gives, one by one, to its end. Whoever leaves the loop, and whoever comes to its end, has
+ * done with it: it is left.
+ *
+ * @template T
+ * @param {{ next(): Promise<T | null> }} source
+ * @param {() => void} [leave]
+ * @returns {AsyncGenerator<T, void, undefined>}
+ */
+export async function* each(source, leave = () => undefined) {
+  try {
+    for (;;) {
+      const value = await source.next();
+      if (value === null) {
+        return;
+      }
+      yield value;
+    }
+  } finally {
+    leave();
+  }
 }
 
 /** What `await using` calls, also where the browser doesn't know it yet. @type {typeof Symbol.asyncDispose} */

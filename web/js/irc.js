@@ -2,7 +2,7 @@
 /** The IRC client of a page. What it is and does: jackfield.d.ts. */
 
 import { address, optionalText, options as checked, text } from './check.js';
-import { asyncDispose, nextOf, settled } from './ending.js';
+import { asyncDispose, each, nextOf, settled } from './ending.js';
 import { invalid } from './error.js';
 
 /** @import * as Api from './jackfield.d.ts' */
@@ -36,20 +36,7 @@ export class Irc {
   /** @returns {Promise<Api.IrcEvent | null>} */
   next() { return nextOf(this.#client, this.#client.next()); }
 
-  async* [Symbol.asyncIterator]() {
-    try {
-      for (;;) {
-        const event = await this.next();
-        if (event === null) {
-          return;
-        }
-        yield event;
-      }
-    } finally {
-      // Whoever leaves the loop has done with the connection.
-      void this.close();
-    }
-  }
+  [Symbol.asyncIterator]() { return each(this, () => void this.close()); }
 
   /** @param {string} channel @param {string} [key] */
   async join(channel, key) {

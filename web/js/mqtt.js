@@ -2,7 +2,7 @@
 /** The MQTT client of a page. What it is and does: jackfield.d.ts. */
 
 import { address, kindOf, options as checked, text } from './check.js';
-import { asyncDispose, nextOf, settled } from './ending.js';
+import { asyncDispose, each, nextOf, settled } from './ending.js';
 import { invalid } from './error.js';
 import { Payload, toBytes } from './payload.js';
 
@@ -66,15 +66,7 @@ export class Mqtt {
     return waiting ?? this.#event();
   }
 
-  async* [Symbol.asyncIterator]() {
-    for (;;) {
-      const event = await this.next();
-      if (event === null) {
-        return;
-      }
-      yield event;
-    }
-  }
+  [Symbol.asyncIterator]() { return each(this); }
 
   /** @param {string} topic @param {Api.Body} [payload] @param {Api.MqttPublishOptions} [options] */
   publish(topic, payload, options) {
@@ -191,19 +183,9 @@ class Subscription {
     return fields === null ? null : this.#message(fields);
   }
 
-  async* [Symbol.asyncIterator]() {
-    try {
-      for (;;) {
-        const message = await this.next();
-        if (message === null) {
-          return;
-        }
-        yield message;
-      }
-    } finally {
-      // Whoever leaves the loop has done with it; one that was refused has nothing to end.
-      this.unsubscribe().catch(() => undefined);
-    }
+  [Symbol.asyncIterator]() {
+    // One that was refused has nothing to end.
+    return each(this, () => void this.unsubscribe().catch(() => undefined));
   }
 
   async unsubscribe() {
