@@ -51,5 +51,5 @@ pub use isupport::ISupport;
 pub use jackfield_sasl::{
     Channel as SaslChannel, ChannelBinding, Credentials, Limits as SaslLimits, Mechanism,
 };
-pub use request::{Joined, Reply, Request, RequestId, WhoEntry, Whois};
+pub use request::{Joined, ListEntry, ListFilter, Reply, Request, RequestId, WhoEntry, Whois};
 pub use session::Session;

@@ -12,7 +12,8 @@ use crate::codec::{
     Timestamp, decode, formatting,
 };
 use crate::core::{
-    ChannelBinding, Config, Credentials, Request, RequestId, SaslChannel, Session, SessionEvent,
+    ChannelBinding, Config, Credentials, ListFilter, Request, RequestId, SaslChannel, Session,
+    SessionEvent,
 };
 
 /// Reading never panics, lines don't depend on the pieces that they arrive in, and a message that
@@ -271,6 +272,10 @@ fn request(kind: u8, name: &str, tail: &str) -> Option<Request> {
         b'n' => Request::Names(channel()?),
         b'w' => Request::Who(name.parse().ok()?),
         b'W' => Request::Whois(name.parse().ok()?),
+        b'l' => Request::List(ListFilter {
+            names: name.parse().ok(),
+            min_members: tail.parse().unwrap_or_default(),
+        }),
         b'o' => Request::SetMode {
             target: name.parse().ok()?,
             modes: tail.parse().ok()?,

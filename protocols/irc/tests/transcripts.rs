@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jackfield_irc::codec::{Message, Nickname, Source, Text};
 use jackfield_irc::core::{
-    ChannelBinding, ChatKind, Config, Credentials, Event, Joined, Member, Password, Registered,
-    Reply, Request, RequestId, SaslChannel, Session, SessionEvent, Whois,
+    ChannelBinding, ChatKind, Config, Credentials, Event, Joined, ListFilter, Member, Password,
+    Registered, Reply, Request, RequestId, SaslChannel, Session, SessionEvent, Whois,
 };
 use jackfield_play::{Protocol, Stream, Transcripts};
 use jackfield_socket::time::Instant;
@@ -129,6 +129,7 @@ fn configure(config: &mut Config, name: &str, value: &str) {
         "ping-timeout" => {
             config.ping_timeout = Duration::from_secs(value.parse().expect("seconds"));
         }
+        "max-list-entries" => config.limits.max_list_entries = value.parse().expect("a number"),
         "max-reply-items" => config.limits.max_reply_items = value.parse().expect("a number"),
         other => panic!("{other:?} is no setting"),
     }
@@ -175,6 +176,16 @@ fn request(line: &str) -> Request {
         "names" => Request::Names(channel(word())),
         "who" => Request::Who(word().parse().expect("a mask")),
         "whois" => Request::Whois(nick(word())),
+        "list" => {
+            let mut filter = ListFilter::default();
+            if let Some(names) = words.next().filter(|names| !matches!(*names, "" | "*")) {
+                filter.names = Some(names.parse().expect("a word"));
+            }
+            filter.min_members = words
+                .next()
+                .map_or(0, |count| count.parse().expect("a number"));
+            Request::List(filter)
+        }
         "mode" => Request::SetMode {
             target: word().parse().expect("a target"),
             modes: word().parse().expect("modes"),
@@ -446,6 +457,12 @@ fn show_reply(reply: &Reply) -> String {
                 idle.map_or(0, |idle| idle.as_secs()),
                 other.join(" | ")
             )
+        }
+        Reply::List(entries) => {
+            let shown = entries
+                .iter()
+                .map(|entry| format!("{} {} {}", entry.channel, entry.members, entry.topic));
+            format!("list {}", shown.collect::<Vec<_>>().join(" | "))
         }
         Reply::Modes { modes, params } => format!("modes {modes} {}", list(params)),
         other => format!("{other:?}"),

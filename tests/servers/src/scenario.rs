@@ -5,7 +5,7 @@ use std::time::Duration;
 use jackfield_irc::RequestError;
 use jackfield_irc::client::{ClientEvent, Status};
 use jackfield_irc::codec::{ChannelName, Target, Text, Word};
-use jackfield_irc::core::{ChatKind, ChatMessage, Event};
+use jackfield_irc::core::{ChatKind, ChatMessage, Event, ListFilter};
 use jackfield_socket::{Endpoint, TcpConnect};
 use jackfield_testing::proxy::Proxy;
 
@@ -64,7 +64,7 @@ async fn meet(ada: &mut User, bob: &mut User, channel: &ChannelName) {
     .await;
 }
 
-/// TOPIC, NAMES, WHO, WHOIS, and asking for what is not there.
+/// TOPIC, NAMES, WHO, WHOIS, LIST, and asking for what is not there.
 async fn ask(ada: &User, bob: &User, channel: &ChannelName) {
     let topic = bob.client.topic(channel).await.expect("a topic");
     assert!(topic.is_some_and(|topic| topic.starts_with("Grüße")));
@@ -88,6 +88,21 @@ async fn ask(ada: &User, bob: &User, channel: &ChannelName) {
     assert_eq!(whois.user.name, "ada");
     assert_eq!(whois.real_name, "ada");
     assert!(whois.channels.iter().any(|it| it.ends_with(&**channel)));
+
+    for names in [None, Some("#jackfield"), Some("#jack*")] {
+        for (min_members, found) in [(0, true), (2, true), (3, false)] {
+            let mut filter = ListFilter::default();
+            filter.names = names.map(|names| names.parse().expect("a word"));
+            filter.min_members = min_members;
+            let mut list = bob.client.list(filter).await.expect("an answer");
+            // ngIRCd has a channel of its own, for what it logs.
+            list.retain(|it| it.channel != "&SERVER");
+            let listed: Vec<_> = list.iter().map(|it| (&*it.channel, it.members)).collect();
+            let expected: &[_] = if found { &[("#jackfield", 2)] } else { &[] };
+            assert_eq!(listed, expected, "{names:?}, {min_members}");
+            assert!(list.iter().all(|it| it.topic.contains("Grüße")), "{list:?}");
+        }
+    }
 
     let nobody = ada.client.whois(&name("nobody")).await;
     assert!(

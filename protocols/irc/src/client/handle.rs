@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 use super::action::Action;
 use super::event::Status;
 use crate::codec::{ChannelName, InvalidValue, Message, Nickname, Target, Text, Word};
-use crate::core::{Joined, Member, Registered, Reply, Request, WhoEntry, Whois};
+use crate::core::{
+    Joined, ListEntry, ListFilter, Member, Registered, Reply, Request, WhoEntry, Whois,
+};
 use crate::error::{RequestError, SessionError};
 
 /// Acts on a connection; see [`connect`](super::connect). Clones act on the same one.
@@ -357,6 +359,35 @@ impl Client {
             // RPL_WHOISUSER comes first (RFC 2812, section 3.6.2): without it, nothing was told.
             Reply::Whois(whois) if !whois.user.name.is_empty() => Ok(Some(*whois)),
             _ => Ok(None),
+        }
+    }
+
+    /// The channels that there are, or those that a filter lets through.
+    ///
+    /// ```no_run
+    /// # use jackfield_irc::client::Client;
+    /// # use jackfield_irc::core::ListFilter;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut filter = ListFilter::default();
+    /// filter.min_members = 10;
+    /// for entry in client.list(filter).await? {
+    ///     println!("{} ({}): {}", entry.channel, entry.members, entry.topic);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::ReplyTooLarge`] where the server sends more than
+    /// [`Limits::max_list_entries`](crate::core::Limits::max_list_entries);
+    /// [`RequestError::Refused`] where it wants to be asked later, or by others.
+    ///
+    /// # Cancel safety
+    /// As the [type](Self) says.
+    pub async fn list(&self, filter: ListFilter) -> Result<Vec<ListEntry>, RequestError> {
+        match self.request(Request::List(filter)).await? {
+            Reply::List(entries) => Ok(entries),
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -153,6 +153,9 @@ pub struct Limits {
     /// Entries in one answer; a larger one fails with
     /// [`RequestError::ReplyTooLarge`](crate::RequestError::ReplyTooLarge). Default: 10,000.
     pub max_reply_items: usize,
+    /// Channels that the server sends in one answer to `LIST`, in place of the limit above: large networks
+    /// have tens of thousands, of some 200 bytes each. Default: 50,000.
+    pub max_list_entries: usize,
 }
 
 impl Default for Limits {
@@ -161,6 +164,7 @@ impl Default for Limits {
             max_channels: 500,
             max_members: 50_000,
             max_reply_items: 10_000,
+            max_list_entries: 50_000,
         }
     }
 }

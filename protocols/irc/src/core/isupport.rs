@@ -38,6 +38,9 @@ pub struct ISupport {
     pub whox: bool,
     /// Whether all text must be UTF-8 (`UTF8ONLY`).
     pub utf8_only: bool,
+    /// What `LIST` can be narrowed by (`ELIST`): letters, such as `M` for masks and `U` for how many
+    /// members a channel has.
+    pub list_filters: String,
 }
 
 impl Default for ISupport {
@@ -56,6 +59,7 @@ impl Default for ISupport {
             monitor: false,
             whox: false,
             utf8_only: false,
+            list_filters: String::new(),
         }
     }
 }
@@ -102,6 +106,7 @@ impl ISupport {
             "MONITOR" => self.monitor = true,
             "WHOX" => self.whox = true,
             "UTF8ONLY" => self.utf8_only = true,
+            "ELIST" => self.list_filters = value.to_ascii_uppercase(),
             "-CASEMAPPING" => self.case_mapping = default().case_mapping,
             "-CHANMODES" | "-PREFIX" => self.modes = default().modes,
             "-CHANTYPES" => self.channel_types = default().channel_types,
@@ -115,6 +120,7 @@ impl ISupport {
             "-MONITOR" => self.monitor = false,
             "-WHOX" => self.whox = false,
             "-UTF8ONLY" => self.utf8_only = false,
+            "-ELIST" => self.list_filters.clear(),
             _ => {}
         }
     }

@@ -3,7 +3,9 @@
 use super::pending::{AnswerEnd, Kind};
 use super::send_queue::Queued;
 use super::split::split;
-use super::{ChatKind, ChatMessage, Event, Reply, Request, RequestId, Session, SessionEvent};
+use super::{
+    ChatKind, ChatMessage, Event, ListFilter, Reply, Request, RequestId, Session, SessionEvent,
+};
 use crate::codec::{
     ChannelName, Command, Ctcp, Message, MessageBuilder, Source, TagKey, TagValue, Target, Text,
     Word,
@@ -192,6 +194,13 @@ impl Session {
                 let whois = Box::new(super::Whois::new(&nick));
                 plain(builder, None, Kind::Whois(nick.to_string(), whois), false)
             }
+            Request::List(filter) => {
+                let mut builder = build(Command::List);
+                if let Some(which) = self.listed(&filter) {
+                    builder = builder.word(which);
+                }
+                plain(builder, None, Kind::List(filter, Vec::new()), false)
+            }
             Request::SetMode {
                 target,
                 modes,
@@ -240,6 +249,17 @@ impl Session {
             }
             Request::Raw(message) => plain(message.into_builder(), None, Kind::Raw, false),
         })
+    }
+
+    /// The parameter of `LIST`, as far as this server knows such (<https://modern.ircdocs.horse/#list-message>).
+    fn listed(&self, filter: &ListFilter) -> Option<Word> {
+        let more_than = filter.min_members.checked_sub(1);
+        let more_than = more_than.filter(|_| self.isupport.list_filters.contains('U'));
+        match (&filter.names, more_than) {
+            (names, None) => names.clone(),
+            (None, Some(count)) => Some(Word::from_checked(&format!(">{count}"))),
+            (Some(names), Some(count)) => Some(Word::from_checked(&format!("{names},>{count}"))),
+        }
     }
 
     /// The lines of a text, each short enough for the server to pass it on whole: it puts this

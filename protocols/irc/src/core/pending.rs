@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use jackfield_socket::time::Instant;
 
-use super::{Member, Reply, RequestId, SessionEvent, WhoEntry, Whois};
+use super::{
+    Limits, ListEntry, ListFilter, Member, Reply, RequestId, SessionEvent, WhoEntry, Whois,
+};
 use crate::codec::{CaseMapping, ChannelName};
 use crate::error::{Refusal, RequestError};
 
@@ -42,6 +44,7 @@ pub(super) enum Kind {
     Names(ChannelName, Vec<Member>),
     Who(String, Vec<WhoEntry>),
     Whois(String, Box<Whois>),
+    List(ListFilter, Vec<ListEntry>),
     SetMode {
         target: String,
         params: Vec<String>,
@@ -98,7 +101,10 @@ enum State {
 impl Kind {
     /// Whether the answer comes in several lines, the last of which says that it is the last.
     fn has_end(&self) -> bool {
-        matches!(self, Self::Names(..) | Self::Who(..) | Self::Whois(..))
+        matches!(
+            self,
+            Self::Names(..) | Self::Who(..) | Self::Whois(..) | Self::List(..)
+        )
     }
 
     /// The command's word, as `ERR_UNKNOWNCOMMAND` and the like repeat it.
@@ -110,6 +116,7 @@ impl Kind {
             Self::Names(..) => "NAMES",
             Self::Who(..) => "WHO",
             Self::Whois(..) => "WHOIS",
+            Self::List(..) => "LIST",
             Self::SetMode { .. } | Self::Modes(_) => "MODE",
             Self::Kick(..) => "KICK",
             Self::Invite(..) => "INVITE",
@@ -135,6 +142,7 @@ impl Kind {
                 same(target) || params.iter().any(|param| same(param))
             }
             Self::Who(mask, _) => same(mask),
+            Self::List(filter, _) => filter.names.as_deref().is_some_and(same),
             Self::Whois(nick, _) | Self::Nick(nick) => same(nick),
             Self::Kick(channel, nick) | Self::Invite(channel, nick) => same(channel) || same(nick),
             Self::Away | Self::SetRealName | Self::Raw => false,
@@ -147,17 +155,17 @@ pub(super) struct PendingRequests {
     /// In the order they were made.
     requests: VecDeque<Pending>,
     limit: usize,
-    item_limit: usize,
+    limits: Limits,
     timeout: Duration,
     next_id: u64,
 }
 
 impl PendingRequests {
-    pub(super) fn new(limit: usize, item_limit: usize, timeout: Duration) -> Self {
+    pub(super) fn new(limit: usize, limits: Limits, timeout: Duration) -> Self {
         Self {
             requests: VecDeque::new(),
             limit,
-            item_limit,
+            limits,
             timeout,
             next_id: 1,
         }
@@ -224,6 +232,16 @@ impl PendingRequests {
             .find(|pending| pending.may_be_meant(label, &wanted))
     }
 
+    /// Whether there is such a request, also one that is over and keeps its place.
+    pub(super) fn is_asked(
+        &self,
+        label: Option<RequestId>,
+        wanted: impl Fn(&Kind) -> bool,
+    ) -> bool {
+        let meant = |pending: &Pending| pending.may_be_meant(label, &wanted);
+        self.requests.iter().any(meant)
+    }
+
     /// Ends the first such request with this reply.
     pub(super) fn finish(
         &mut self,
@@ -244,7 +262,7 @@ impl PendingRequests {
         wanted: impl Fn(&Kind) -> bool,
         add: impl FnOnce(&mut Kind),
     ) -> bool {
-        let limit = self.item_limit;
+        let limits = self.limits;
         // A later answer has begun: the end of one that was refused does not come.
         let meant = |pending: &Pending| pending.may_be_meant(label, &wanted);
         while let Some(at) = self.requests.iter().position(meant)
@@ -259,6 +277,10 @@ impl PendingRequests {
             return true;
         }
         pending.items = pending.items.saturating_add(items);
+        let limit = match pending.kind {
+            Kind::List(..) => limits.max_list_entries,
+            _ => limits.max_reply_items,
+        };
         pending.too_large |= pending.items > limit;
         if !pending.too_large {
             add(&mut pending.kind);
@@ -295,6 +317,7 @@ impl PendingRequests {
             Kind::Names(_, members) => Ok(Reply::Members(members)),
             Kind::Who(_, entries) => Ok(Reply::Who(entries)),
             Kind::Whois(_, whois) => Ok(Reply::Whois(whois)),
+            Kind::List(_, entries) => Ok(Reply::List(entries)),
             _ => Ok(Reply::Done),
         };
         Some(SessionEvent::Completed(id, outcome))

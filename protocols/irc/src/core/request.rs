@@ -72,6 +72,8 @@ pub enum Request {
     Who(Word),
     /// Ask about a user: [`Reply::Whois`].
     Whois(Nickname),
+    /// Ask which channels there are: [`Reply::List`].
+    List(ListFilter),
     /// Change modes of a channel or of oneself. Done when the server has taken them.
     SetMode {
         /// Whose.
@@ -125,6 +127,8 @@ pub enum Reply {
     Who(Vec<WhoEntry>),
     /// What the server tells about a user.
     Whois(Box<Whois>),
+    /// The channels that were asked for.
+    List(Vec<ListEntry>),
     /// A channel's modes: the letters, then their parameters.
     Modes {
         /// The letters, with `+` in front.
@@ -168,6 +172,39 @@ pub struct WhoEntry {
     pub account: Option<String>,
     /// The real name.
     pub real_name: String,
+}
+
+/// Which channels `LIST` is to tell of. Default: all that the server shows.
+///
+/// ```
+/// use jackfield_irc::core::ListFilter;
+///
+/// let mut filter = ListFilter::default();
+/// filter.names = Some("*rust*".parse()?);
+/// filter.min_members = 10;
+/// # Ok::<(), jackfield_irc::codec::InvalidValue>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListFilter {
+    /// A channel's name, or a mask where the server knows masks (`M` of `ELIST`); several have a comma
+    /// between them. Default: none, for any.
+    pub names: Option<Word>,
+    /// How many members a channel has at the least. Where the server can count (`U` of `ELIST`), it is
+    /// asked to; elsewhere what it sends in vain is dropped here. Default: 0.
+    pub min_members: u32,
+}
+
+/// One channel in the answer to `LIST`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListEntry {
+    /// The channel, as the server writes it.
+    pub channel: String,
+    /// How many members this client may see.
+    pub members: u32,
+    /// The topic; empty where there is none.
+    pub topic: String,
 }
 
 /// What the server tells about a user.

@@ -122,11 +122,7 @@ impl Session {
             account: None,
             channels: Channels::new(&limits),
             batches: Batches::default(),
-            pending: PendingRequests::new(
-                config.request_capacity,
-                limits.max_reply_items,
-                config.request_timeout,
-            ),
+            pending: PendingRequests::new(config.request_capacity, limits, config.request_timeout),
             queue: SendQueue::new(config.flood, config.line_capacity),
             regain: None,
             sasl_channel: SaslChannel::plaintext(),

@@ -8,7 +8,7 @@ use crate::core::channels::parse_names;
 use crate::core::pending::{About, By, Kind};
 use crate::core::registration::refusal;
 use crate::core::session::Phase;
-use crate::core::{Event, Reply, Session, SessionEvent};
+use crate::core::{Event, ListEntry, Reply, Session, SessionEvent};
 use crate::error::SessionError;
 
 impl Session {
@@ -80,6 +80,9 @@ impl Session {
             }
             Numeric::RPL_ENDOFWHO => self.on_end_of_who(context, second),
             Numeric::RPL_ENDOFWHOIS => self.on_end_of_whois(context, second),
+            // Not every server sends the first, which says nothing.
+            Numeric::RPL_LISTSTART | Numeric::RPL_LIST => self.on_list(context, numeric, message),
+            Numeric::RPL_LISTEND => self.on_end_of_list(context, message),
             Numeric::RPL_CHANNELMODEIS => {
                 let reply = Reply::Modes {
                     modes: third.to_owned(),
@@ -159,6 +162,39 @@ impl Session {
             context.label,
             |kind| matches!(kind, Kind::Names(of, _) if mapping.eq(of, channel)),
         );
+        self.complete(done);
+    }
+
+    /// The answer to `LIST`; its lines don't repeat what was asked for.
+    fn on_list(&mut self, context: Context, numeric: Numeric, message: MessageRef<'_>) {
+        let is_list = |kind: &Kind| matches!(kind, Kind::List(..));
+        let [_, channel, count, topic] = message.params().first();
+        let members = count.parse().unwrap_or(0);
+        let items = usize::from(numeric == Numeric::RPL_LIST);
+        let found = self.pending.collect(context.label, items, is_list, |kind| {
+            if let Kind::List(filter, entries) = kind
+                && numeric == Numeric::RPL_LIST
+                && members >= filter.min_members
+            {
+                entries.push(ListEntry {
+                    channel: channel.to_owned(),
+                    members,
+                    topic: topic.to_owned(),
+                });
+            }
+        });
+        if !found {
+            // It answers what was sent raw.
+            self.emit(Event::Other(message.to_message()));
+        }
+    }
+
+    fn on_end_of_list(&mut self, context: Context, message: MessageRef<'_>) {
+        let is_list = |kind: &Kind| matches!(kind, Kind::List(..));
+        if !self.pending.is_asked(context.label, is_list) {
+            self.emit(Event::Other(message.to_message()));
+        }
+        let done = self.pending.finish_collected(context.label, is_list);
         self.complete(done);
     }
 

@@ -37,6 +37,7 @@ enum Asks {
     Names,
     Who,
     Whois,
+    List,
     SetMode,
     Modes,
     Kick,
@@ -58,6 +59,7 @@ impl From<&Kind> for Asks {
             Kind::Names(..) => Self::Names,
             Kind::Who(..) => Self::Who,
             Kind::Whois(..) => Self::Whois,
+            Kind::List(..) => Self::List,
             Kind::SetMode { .. } => Self::SetMode,
             Kind::Modes(_) => Self::Modes,
             Kind::Kick(..) => Self::Kick,
@@ -82,7 +84,8 @@ enum Naming {
 /// A number that is not listed is for the first request that it names.
 const REFUSALS: &[(u16, &[Asks], Naming)] = {
     use Asks::{
-        Invite, Join, Kick, Message, Modes, Names, Nick, Part, SetMode, SetTopic, Topic, Who, Whois,
+        Invite, Join, Kick, List, Message, Modes, Names, Nick, Part, SetMode, SetTopic, Topic, Who,
+        Whois,
     };
     use Naming::{Always, NotAlways};
     &[
@@ -103,7 +106,7 @@ const REFUSALS: &[(u16, &[Asks], Naming)] = {
         (405, &[Join], Always),
         (407, &[Join, Message, Invite], Always),
         // Too many matches.
-        (416, &[Names, Who], NotAlways),
+        (416, &[Names, Who, List], NotAlways),
         // The nickname is not allowed, or taken: it may be cut to what the server takes.
         (432, &[Nick], NotAlways),
         (433, &[Nick], NotAlways),
@@ -163,7 +166,8 @@ const REFUSALS: &[(u16, &[Asks], Naming)] = {
         (502, &[SetMode], NotAlways),
         // The channel takes no invitations.
         (518, &[Invite], NotAlways),
-        // A syntax that WHO doesn't have, or more than it tells.
+        // A syntax that LIST doesn't have; the same for WHO, or more than it tells.
+        (521, &[List], NotAlways),
         (522, &[Who], NotAlways),
         (523, &[Who], NotAlways),
         // The key is not well-formed.
