@@ -45,6 +45,7 @@ pub mod opening;
 pub mod oracle;
 mod prefixed;
 mod serve;
+pub mod sorted;
 mod stream;
 mod through;
 pub mod time;
