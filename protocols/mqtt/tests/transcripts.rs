@@ -15,6 +15,7 @@ use jackfield_mqtt::core::{
 use jackfield_play::{Protocol, Stream, Transcripts, hex};
 use jackfield_socket::driver::Core;
 use jackfield_socket::time::Instant;
+use jackfield_store::Records;
 
 fn transcripts() -> Transcripts {
     let transcripts = Transcripts::of("mqtt/sessions");
@@ -36,7 +37,7 @@ fn every_transcript_holds_wherever_its_bytes_are_cut() {
 struct Mqtt {
     config: Config,
     /// What is stored, and what is being stored.
-    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    records: Records,
     storing: Option<StoreId>,
 }
 

@@ -1,7 +1,8 @@
 //! Batches: changes that belong together.
 
-use std::collections::BTreeMap;
 use std::fmt;
+
+use jackfield_socket::sorted::SortedMap;
 
 use crate::{Error, ErrorKind, Records, Result, record_size};
 
@@ -32,7 +33,7 @@ pub const MAX_BATCH: usize = 64 * 1024 * 1024;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    changes: SortedMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl Batch {
@@ -55,9 +56,9 @@ impl Batch {
     }
 
     /// Adds the changes of a batch that comes after this one.
-    pub fn append(&mut self, mut later: Self) {
+    pub fn append(&mut self, later: Self) {
         // What is there already is overwritten.
-        self.changes.append(&mut later.changes);
+        self.changes.extend(later.changes);
     }
 
     /// Whether it changes nothing.

@@ -42,8 +42,9 @@ mod file;
 mod indexed_db;
 mod memory;
 
-use std::collections::BTreeMap;
 use std::future::Future;
+
+use jackfield_socket::sorted::SortedMap;
 
 pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE};
 pub use boxed::BoxStore;
@@ -55,7 +56,7 @@ pub use indexed_db::IndexedDbStore;
 pub use memory::MemoryStore;
 
 /// What a store holds: values by their keys, in the keys' order.
-pub type Records = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Records = SortedMap<Vec<u8>, Vec<u8>>;
 
 /// How many bytes a store holds, unless told otherwise: its keys and values, each record counted
 /// with 64 bytes on top.

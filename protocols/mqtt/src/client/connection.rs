@@ -6,12 +6,13 @@ mod publishing;
 mod redirection;
 mod routing;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::{Future, ready};
 use std::pin::Pin;
 
 use bytes::Bytes;
 use jackfield_client::{Again, Flow, Link, OutboxOf, Poster, Protocol};
+use jackfield_socket::sorted::SortedMap;
 use jackfield_socket::{Endpoint, TcpConnect, time};
 use jackfield_store::{BoxStore, Store};
 use tokio::sync::{mpsc, oneshot};
@@ -50,11 +51,11 @@ pub fn connect<N: TcpConnect>(
         store: config.store,
         by_hand: config.acknowledge == Acknowledge::ByHand,
         poster: None,
-        asked: HashMap::new(),
+        asked: SortedMap::new(),
         queued: Vec::new(),
         undelivered: VecDeque::new(),
         to_unsubscribe: VecDeque::new(),
-        calls: HashMap::new(),
+        calls: SortedMap::new(),
         call_capacity: config.call_capacity,
     };
     let (actions, events, connection) = jackfield_client::connect(network, mqtt, config.connection);
@@ -79,7 +80,7 @@ struct Mqtt {
     by_hand: bool,
     /// Given when it begins.
     poster: Option<Poster<Action>>,
-    asked: HashMap<RequestId, Asked>,
+    asked: SortedMap<RequestId, Asked>,
     /// Those who wait until what they gave is durable.
     queued: Vec<Done<()>>,
     routes: Routes,
@@ -88,7 +89,7 @@ struct Mqtt {
     /// Filters that nobody reads any more, for which there was no room among the requests.
     to_unsubscribe: VecDeque<TopicFilter>,
     /// Who waits for responses, by correlation data.
-    calls: HashMap<Bytes, Done<Message>>,
+    calls: SortedMap<Bytes, Done<Message>>,
     call_capacity: usize,
 }
 

@@ -1,7 +1,6 @@
 //! Routes: which message goes to which subscription's reader.
 
-use std::collections::BTreeMap;
-
+use jackfield_socket::sorted::{SortedMap, SortedSet};
 use tokio::sync::mpsc;
 
 use super::event::Routed;
@@ -21,12 +20,12 @@ pub(super) enum Sink {
 /// The routes of a client: from filters to sinks.
 #[derive(Debug)]
 pub(super) struct Routes {
-    entries: BTreeMap<u64, Entry>,
+    entries: SortedMap<u64, Entry>,
     last_route: u64,
     by_topic: Router<u64>,
     /// The numbers that this client has given to filters; one each, as a filter has one
     /// subscription (MQTT 5, section 3.8.4).
-    numbers: BTreeMap<SubscriptionId, TopicFilter>,
+    numbers: SortedMap<SubscriptionId, TopicFilter>,
     last_number: u32,
 }
 
@@ -50,10 +49,10 @@ impl Routes {
     /// Room for so many routes.
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            entries: BTreeMap::new(),
+            entries: SortedMap::new(),
             last_route: 0,
             by_topic: Router::new(limit),
-            numbers: BTreeMap::new(),
+            numbers: SortedMap::new(),
             last_number: 0,
         }
     }
@@ -151,8 +150,8 @@ impl Routes {
             .filter(|filter| filter.matches(&delivery.message.topic))
             .collect();
         if named.is_empty() {
-            let mut found = self.by_topic.matches(&delivery.message.topic);
-            found.sort_unstable();
+            let found = self.by_topic.matches(&delivery.message.topic);
+            let found: SortedSet<u64> = found.into_iter().collect();
             let routes = found.iter().filter_map(|id| self.entries.get_key_value(id));
             return routes
                 .map(|(id, route)| (*id, route.sink.clone()))

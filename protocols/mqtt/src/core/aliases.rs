@@ -1,7 +1,8 @@
 //! Topic aliases (MQTT 5, section 3.3.2.3.4). They last as long as a connection.
 
-use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
+
+use jackfield_socket::sorted::SortedMap;
 
 use crate::codec::{DecodeError, ReasonCode, TopicName};
 
@@ -55,9 +56,9 @@ impl IncomingAliases {
 #[derive(Debug, Default)]
 pub(super) struct OutgoingAliases {
     maximum: u16,
-    topics: HashMap<TopicName, (NonZeroU16, u64)>,
+    topics: SortedMap<TopicName, (NonZeroU16, u64)>,
     /// When each was used last, counted in uses.
-    uses: BTreeMap<u64, TopicName>,
+    uses: SortedMap<u64, TopicName>,
     used: u64,
 }
 

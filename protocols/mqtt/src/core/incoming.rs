@@ -4,7 +4,9 @@
 //! which the messages came (MQTT 5, section 4.6). Until then the server sends the message again on
 //! each new connection, so that only its serial has to be kept here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+
+use jackfield_socket::sorted::SortedMap;
 
 use super::durable::Durable;
 use super::records;
@@ -37,9 +39,9 @@ pub(super) enum Held {
 
 #[derive(Debug)]
 pub(super) struct IncomingMessages {
-    messages: BTreeMap<PacketId, Incoming>,
+    messages: SortedMap<PacketId, Incoming>,
     /// Packet identifiers by serial, for those that the application is to acknowledge.
-    unacknowledged: BTreeMap<u64, PacketId>,
+    unacknowledged: SortedMap<u64, PacketId>,
     /// In the order in which they came on this connection: QoS 1 and QoS 2.
     order: [VecDeque<PacketId>; 2],
     next_serial: u64,
@@ -69,15 +71,19 @@ pub(super) enum Released {
 impl IncomingMessages {
     pub(super) fn new() -> Self {
         Self {
-            messages: BTreeMap::new(),
-            unacknowledged: BTreeMap::new(),
+            messages: SortedMap::new(),
+            unacknowledged: SortedMap::new(),
             order: [VecDeque::new(), VecDeque::new()],
             next_serial: 1,
             stored_serials: 0,
         }
     }
 
-    pub(super) fn restore(&mut self, serials: u64, messages: BTreeMap<PacketId, (u64, QoS, Held)>) {
+    pub(super) fn restore(
+        &mut self,
+        serials: u64,
+        messages: SortedMap<PacketId, (u64, QoS, Held)>,
+    ) {
         self.next_serial = serials.max(1);
         self.stored_serials = serials;
         for (packet_id, (serial, qos, held)) in messages {

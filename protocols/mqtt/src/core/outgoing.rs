@@ -1,8 +1,9 @@
 //! Outgoing messages: those that wait to be sent, in order, and those in flight.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use jackfield_socket::sorted::{SortedMap, SortedSet};
 use jackfield_socket::time::Instant;
 
 use super::durable::{After, Durable};
@@ -50,13 +51,16 @@ pub(super) enum Replay {
     Release(PacketId),
 }
 
+/// Packet identifiers, in the order of something of their messages.
+type InOrder = SortedSet<(u64, PacketId)>;
+
 #[derive(Debug)]
 pub(super) struct OutgoingMessages {
     queue: VecDeque<Queued>,
     /// So many at the front of the queue are ready to go, of which so many need an acknowledgement.
     prepared: usize,
     prepared_acknowledged: usize,
-    flights: HashMap<PacketId, Flight>,
+    flights: SortedMap<PacketId, Flight>,
     /// Flights that count against the window.
     counted: usize,
     window: usize,
@@ -75,7 +79,7 @@ impl OutgoingMessages {
             queue: VecDeque::new(),
             prepared: 0,
             prepared_acknowledged: 0,
-            flights: HashMap::new(),
+            flights: SortedMap::new(),
             counted: 0,
             window: 0,
             replay: VecDeque::new(),
@@ -209,21 +213,19 @@ impl OutgoingMessages {
     pub(super) fn connected(&mut self, window: u16) {
         self.window = usize::from(window);
         self.counted = 0;
-        let mut releases = Vec::new();
-        let mut publishes = Vec::new();
-        for (packet_id, flight) in &mut self.flights {
+        // MQTT 5, section 4.6: each kind in its order.
+        let mut releases = InOrder::new();
+        let mut publishes = InOrder::new();
+        for (packet_id, flight) in self.flights.iter_mut() {
             flight.counted = false;
             match flight.state {
-                FlightState::Released(order, _) => releases.push((order, *packet_id)),
-                FlightState::Published(_) => publishes.push((flight.request, *packet_id)),
-            }
+                FlightState::Released(order, _) => releases.insert((order, *packet_id)),
+                FlightState::Published(_) => publishes.insert((flight.request.0, *packet_id)),
+            };
         }
-        // MQTT 5, section 4.6: each kind in its order.
-        releases.sort_unstable();
-        publishes.sort_unstable();
         self.replay.clear();
-        let releases = releases.into_iter().map(|(_, id)| Replay::Release(id));
-        let publishes = publishes.into_iter().map(|(_, id)| Replay::Publish(id));
+        let releases = releases.iter().map(|(_, id)| Replay::Release(*id));
+        let publishes = publishes.iter().map(|(_, id)| Replay::Publish(*id));
         self.replay.extend(releases.chain(publishes));
     }
 
@@ -239,10 +241,15 @@ impl OutgoingMessages {
         ids: &mut PacketIds,
         durable: &mut Durable,
     ) -> Vec<RequestId> {
-        let mut flights: Vec<_> = self.flights.drain().collect();
-        flights.sort_unstable_by_key(|(_, flight)| flight.request);
+        let flights = self.flights.iter();
+        let mut order: InOrder = flights
+            .map(|(id, flight)| (flight.request.0, *id))
+            .collect();
         let mut lost = Vec::new();
-        for (packet_id, flight) in flights.into_iter().rev() {
+        while let Some((_, packet_id)) = order.pop_last() {
+            let Some(flight) = self.flights.remove(&packet_id) else {
+                continue;
+            };
             match flight.state {
                 FlightState::Published(message) if message.qos == QoS::AtLeastOnce => {
                     self.queue.push_front(Queued {

@@ -11,10 +11,10 @@
 //! | `q` | how many messages were ever taken to be sent with QoS 1 or 2 (u64) |
 //! | `s`, number (u32) | a subscription: whether the server is known to have it (0 or 1); its options, as in SUBSCRIBE (u8); its identifier, 0 for none (u32); its filter (the rest) |
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use bytes::BytesMut;
+use jackfield_socket::sorted::{SortedMap, SortedSet};
 
 use super::Message;
 use super::incoming::{Held, Incoming};
@@ -110,9 +110,9 @@ pub(super) struct Restored {
     pub(super) resumable: bool,
     pub(super) client_id: Option<Text>,
     pub(super) published: u64,
-    pub(super) outgoing: BTreeMap<u64, Stored>,
-    pub(super) incoming: BTreeMap<PacketId, (u64, QoS, Held)>,
-    pub(super) subscriptions: BTreeMap<u32, (TopicFilter, Subscription)>,
+    pub(super) outgoing: SortedMap<u64, Stored>,
+    pub(super) incoming: SortedMap<PacketId, (u64, QoS, Held)>,
+    pub(super) subscriptions: SortedMap<u32, (TopicFilter, Subscription)>,
 }
 
 /// An outgoing message.
@@ -165,7 +165,7 @@ impl Restored {
             }
             b'o' => {
                 let number = u64::from_be_bytes(number.try_into().ok()?);
-                let stored = self.outgoing.entry(number).or_default();
+                let stored = self.outgoing.get_or_insert_with(&number, Stored::default);
                 stored.message = Some(read_message(value)?);
             }
             b'p' => {
@@ -173,7 +173,7 @@ impl Restored {
                 let (packet_id, released) = value.split_first_chunk()?;
                 let packet_id = NonZeroU16::new(u16::from_be_bytes(*packet_id))?;
                 let released = u64::from_be_bytes(released.try_into().ok()?);
-                let stored = self.outgoing.entry(number).or_default();
+                let stored = self.outgoing.get_or_insert_with(&number, Stored::default);
                 stored.flight = Some((packet_id, released));
             }
             b'i' => {
@@ -215,7 +215,7 @@ impl Restored {
 
     /// What belongs together is together.
     fn check(&self) -> Result<(), RestoreError> {
-        let mut packet_ids = std::collections::BTreeSet::new();
+        let mut packet_ids = SortedSet::new();
         for stored in self.outgoing.values() {
             let sound = match (&stored.message, stored.flight) {
                 (Some(_), Some((id, 0))) => packet_ids.insert(id),

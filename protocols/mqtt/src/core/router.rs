@@ -1,7 +1,8 @@
 //! The router: which filters match a topic, when there are many.
 
-use std::collections::HashMap;
 use std::fmt;
+
+use jackfield_socket::sorted::SortedMap;
 
 use crate::codec::{TopicFilter, TopicName};
 
@@ -33,7 +34,7 @@ pub struct Router<K> {
 
 #[derive(Clone, Debug)]
 struct Node<K> {
-    children: HashMap<Box<str>, usize>,
+    children: SortedMap<Box<str>, usize>,
     /// Behind `+`.
     any: Option<usize>,
     /// Of filters that end here.
@@ -45,7 +46,7 @@ struct Node<K> {
 impl<K> Node<K> {
     fn new() -> Self {
         Self {
-            children: HashMap::new(),
+            children: SortedMap::new(),
             any: None,
             here: Vec::new(),
             rest: Vec::new(),

@@ -1,6 +1,8 @@
 //! Subscriptions: those that are asked for, and those that are remembered to be made again.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use jackfield_socket::sorted::SortedMap;
 
 use super::durable::Durable;
 use super::packet_ids::PacketIds;
@@ -44,11 +46,11 @@ pub(super) enum Asked {
 
 #[derive(Debug)]
 pub(super) struct Subscriptions {
-    known: HashMap<TopicFilter, Subscription>,
+    known: SortedMap<TopicFilter, Subscription>,
     next_number: u32,
-    pending: BTreeMap<RequestId, Asked>,
+    pending: SortedMap<RequestId, Asked>,
     /// Those that have been sent on this connection.
-    sent: HashMap<PacketId, RequestId>,
+    sent: SortedMap<PacketId, RequestId>,
     /// Those that have not, in order.
     unsent: VecDeque<RequestId>,
     limit: usize,
@@ -66,16 +68,16 @@ pub(super) struct Answered {
 impl Subscriptions {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            known: HashMap::new(),
+            known: SortedMap::new(),
             next_number: 0,
-            pending: BTreeMap::new(),
-            sent: HashMap::new(),
+            pending: SortedMap::new(),
+            sent: SortedMap::new(),
             unsent: VecDeque::new(),
             limit,
         }
     }
 
-    pub(super) fn restore(&mut self, known: BTreeMap<u32, (TopicFilter, Subscription)>) {
+    pub(super) fn restore(&mut self, known: SortedMap<u32, (TopicFilter, Subscription)>) {
         for (number, (filter, subscription)) in known {
             self.next_number = self.next_number.max(number.wrapping_add(1));
             self.known.insert(filter, subscription);
@@ -156,9 +158,10 @@ impl Subscriptions {
 
     /// The connection is gone: what was not answered is asked again on the next.
     pub(super) fn disconnected(&mut self, ids: &mut PacketIds) {
-        for (packet_id, _) in self.sent.drain() {
-            ids.free(packet_id);
+        for packet_id in self.sent.keys() {
+            ids.free(*packet_id);
         }
+        self.sent.clear();
         self.pending
             .retain(|_, asked| !matches!(asked, Asked::Resubscribe(_)));
         self.unsent = self.pending.keys().copied().collect();
@@ -167,12 +170,12 @@ impl Subscriptions {
     /// The server has lost the session: it has no subscription of this client.
     pub(super) fn lost(&mut self, keep: bool, durable: &mut Durable) {
         if !keep {
-            for (_, subscription) in self.known.drain() {
+            for (_, subscription) in std::mem::take(&mut self.known) {
                 durable.delete(records::subscription_key(subscription.number));
             }
             return;
         }
-        for (filter, subscription) in &mut self.known {
+        for (filter, subscription) in self.known.iter_mut() {
             subscription.confirmed = false;
             store(filter, subscription, durable);
         }
@@ -189,7 +192,7 @@ impl Subscriptions {
         let room = size.saturating_sub(SUBSCRIBE_LENGTH).min(BYTES_AT_ONCE);
         let lost = self.known.iter();
         let lost = lost.filter(|(_, subscription)| !subscription.confirmed);
-        let mut failed: Vec<_> = lost
+        let failed: Vec<_> = lost
             .filter_map(|(filter, subscription)| {
                 let reason = untaken(filter, server, room).or_else(|| {
                     let plain = SubscribeOptions::qos(subscription.options.qos);
@@ -199,7 +202,6 @@ impl Subscriptions {
                 Some((filter.clone(), reason))
             })
             .collect();
-        failed.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (filter, _) in &failed {
             self.forget(filter, durable);
         }
@@ -209,18 +211,25 @@ impl Subscriptions {
     fn batches(&self, room: usize) -> Vec<SubscribeRequest> {
         let lost = self.known.iter();
         let lost = lost.filter(|(_, subscription)| !subscription.confirmed);
-        let mut lost: Vec<_> = lost.collect();
-        lost.sort_by_key(|(_, subscription)| (subscription.id, subscription.number));
+        // Those of one identifier together, the oldest first.
+        let lost: SortedMap<_, _> = lost
+            .map(|(filter, it)| {
+                (
+                    (it.id.map_or(0, SubscriptionId::get), it.number),
+                    (filter, it),
+                )
+            })
+            .collect();
         let mut all: Vec<SubscribeRequest> = Vec::new();
         let mut bytes = 0;
-        for (filter, subscription) in lost {
+        for (filter, subscription) in lost.values() {
             bytes += FILTER_LENGTH + filter.len();
             let same = all.last_mut().filter(|subscribe| {
                 subscribe.subscription_id == subscription.id
                     && subscribe.filters.len() < FILTERS_AT_ONCE
                     && bytes <= room
             });
-            let entry = (filter.clone(), subscription.options);
+            let entry = (TopicFilter::clone(filter), subscription.options);
             if let Some(subscribe) = same {
                 subscribe.filters.push(entry);
             } else {

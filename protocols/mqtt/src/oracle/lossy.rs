@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
+use jackfield_store::Records;
 
 use super::broker::Broker;
 use crate::codec::{PublishReason, QoS, SubscribeOptions, Version};
@@ -43,7 +44,7 @@ struct World {
     /// Bytes on their way.
     up: VecDeque<u8>,
     down: VecDeque<u8>,
-    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    records: Records,
     storing: Option<StoreId>,
 
     /// What the application has published, and whether it knows that this will be done.
@@ -101,7 +102,7 @@ impl World {
             connected: false,
             up: VecDeque::new(),
             down: VecDeque::new(),
-            records: BTreeMap::new(),
+            records: Records::new(),
             storing: None,
             safe: vec![false; wanted.len()],
             wanted,

@@ -1,12 +1,13 @@
 //! A session against whatever a server may send.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jackfield_socket::driver::{Core, StreamCore};
 use jackfield_socket::time::Instant;
+use jackfield_store::Records;
 
 use crate::codec::{
     Auth, AuthReason, Authentication, ConnAck, ConnectReason, Decoder, Encoder, Packet, PacketId,
@@ -74,7 +75,7 @@ struct Play {
     open: bool,
     over: bool,
     sent: BytesMut,
-    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    records: Records,
     storing: Option<StoreId>,
     /// Serials that this process was given, and those that it has not acknowledged.
     delivered: BTreeSet<u64>,
@@ -111,7 +112,7 @@ impl Play {
             open: false,
             over: false,
             sent: BytesMut::new(),
-            records: BTreeMap::new(),
+            records: Records::new(),
             storing: None,
             delivered: BTreeSet::new(),
             unacknowledged: Vec::new(),
