@@ -18,6 +18,7 @@ use crate::{Certificates, Identity, Pin};
 /// The longest name of an application protocol, in bytes (RFC 7301, section 3.1).
 const MAX_ALPN_NAME: usize = 255;
 
+static TLS12_ONLY: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
 static TLS13_ONLY: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 
 /// A version of TLS.
@@ -61,6 +62,7 @@ pub struct TlsServerConfig {
 struct Common {
     alpn: Vec<Vec<u8>>,
     min_version: TlsVersion,
+    max_version: TlsVersion,
 }
 
 impl TlsConfig {
@@ -134,6 +136,13 @@ impl TlsConfig {
         self
     }
 
+    /// The newest version to speak: for a peer that fails at a newer one. Default: TLS 1.3.
+    #[must_use]
+    pub fn with_max_version(mut self, version: TlsVersion) -> Self {
+        self.common.max_version = version;
+        self
+    }
+
     /// Whom the servers' certificates have to be issued by, in words.
     pub(crate) fn trusted(&self) -> &'static str {
         match self.roots {
@@ -148,7 +157,7 @@ impl TlsConfig {
         // As rustls calls whatever is not its own verifier: this one is its own, or the platform's,
         // or stricter than a name.
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(self.common.versions())
+            .with_protocol_versions(self.common.versions()?)
             .map_err(unexpected)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
@@ -230,9 +239,16 @@ impl TlsServerConfig {
         self
     }
 
+    /// The newest version to speak: for a peer that fails at a newer one. Default: TLS 1.3.
+    #[must_use]
+    pub fn with_max_version(mut self, version: TlsVersion) -> Self {
+        self.common.max_version = version;
+        self
+    }
+
     pub(crate) fn build(self) -> Result<ServerConfig> {
         let builder = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(self.common.versions())
+            .with_protocol_versions(self.common.versions()?)
             .map_err(unexpected)?;
         let builder = match &self.client_roots {
             Some(roots) => builder.with_client_cert_verifier(
@@ -249,10 +265,15 @@ impl TlsServerConfig {
 }
 
 impl Common {
-    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
-        match self.min_version {
-            TlsVersion::Tls12 => rustls::ALL_VERSIONS,
-            TlsVersion::Tls13 => &TLS13_ONLY,
+    fn versions(&self) -> Result<&'static [&'static SupportedProtocolVersion]> {
+        match (self.min_version, self.max_version) {
+            (TlsVersion::Tls12, TlsVersion::Tls13) => Ok(rustls::ALL_VERSIONS),
+            (TlsVersion::Tls12, TlsVersion::Tls12) => Ok(&TLS12_ONLY),
+            (TlsVersion::Tls13, TlsVersion::Tls13) => Ok(&TLS13_ONLY),
+            (TlsVersion::Tls13, TlsVersion::Tls12) => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the oldest version of TLS to speak is newer than the newest",
+            )),
         }
     }
 
@@ -277,6 +298,7 @@ impl Default for Common {
         Self {
             alpn: Vec::new(),
             min_version: TlsVersion::Tls12,
+            max_version: TlsVersion::Tls13,
         }
     }
 }

@@ -29,8 +29,8 @@ impl TlsConnector {
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput), where a root is no certificate or a protocol's
-    /// name is empty or too long, or both roots and pins are given; [`Certificate`](ErrorKind::Certificate), where the platform's
-    /// roots are wanted and there are none.
+    /// name is empty or too long, both roots and pins are given, or the oldest version is newer than the newest;
+    /// [`Certificate`](ErrorKind::Certificate), where the platform's roots are wanted and there are none.
     pub fn new(config: TlsConfig) -> Result<Self> {
         Ok(Self {
             trusted: config.trusted(),

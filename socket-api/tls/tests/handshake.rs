@@ -235,6 +235,23 @@ async fn a_server_that_is_too_old() {
 }
 
 #[tokio::test]
+async fn no_newer_version_is_spoken_than_the_newest() {
+    let tls12 = |world: &World| world.client.clone().with_max_version(TlsVersion::Tls12);
+    let mut world = World::new();
+    world.client = tls12(&world);
+    let (client, server) = world.connect(pipe(4096)).await;
+    assert_eq!(client.version(), TlsVersion::Tls12);
+    assert_eq!(server.version(), TlsVersion::Tls12);
+
+    world.server = world.server.with_min_version(TlsVersion::Tls13);
+    assert_eq!(world.client_error().await.kind(), ErrorKind::Protocol);
+
+    let neither = tls12(&world).with_min_version(TlsVersion::Tls13);
+    let error = TlsConnector::new(neither).expect_err("no version is left");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
 async fn tls_1_2_has_no_half_close_to_rely_on() {
     let world = World::new();
     let connector = TlsConnector::new(world.client.clone()).expect("a connector");
