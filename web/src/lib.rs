@@ -12,6 +12,7 @@
 //! | `irc` | the IRC client's methods |
 //! | `mqtt` | the MQTT client's |
 //! | `coap` | the CoAP client's |
+//! | `raw` | sockets that a page reads and writes itself |
 //! | `running` | what all connections have in common |
 //! | `convert` | options in, errors out |
 
@@ -29,6 +30,8 @@ mod irc;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 mod network;
+#[cfg(feature = "raw")]
+mod raw;
 mod running;
 
 #[cfg(feature = "coap")]
@@ -39,6 +42,8 @@ pub use irc::Irc;
 #[cfg(feature = "mqtt")]
 pub use mqtt::{Mqtt, MqttSubscription};
 pub use network::Network;
+#[cfg(feature = "raw")]
+pub use raw::{RawStream, RawTls};
 
 /// Runs once, when the module is loaded.
 #[cfg(debug_assertions)]

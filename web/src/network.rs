@@ -10,6 +10,8 @@ mod sockets;
 use std::sync::{Arc, Mutex};
 
 use jackfield_socket::{AnyNetwork, AnyStream, Endpoint, Result, TcpConnect, TcpOptions};
+#[cfg(feature = "raw")]
+use jackfield_tls::{TlsConfig, TlsConnector};
 use js_sys::Object;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -58,9 +60,21 @@ impl Network {
     }
 
     /// Direct Sockets or the relay.
-    #[cfg(feature = "coap")]
+    #[cfg(any(feature = "coap", feature = "raw"))]
     pub(crate) fn sockets(&self) -> Result<AnyNetwork> {
         self.sockets.network()
+    }
+
+    /// What secures streams as the page has said when it opened the network.
+    #[cfg(feature = "raw")]
+    pub(crate) fn tls(&self) -> TlsConnector {
+        self.sockets.tls()
+    }
+
+    /// Whom to trust: as these options say, else as those of the network.
+    #[cfg(feature = "raw")]
+    pub(crate) fn tls_config(&self, options: &Options<'_>) -> Result<TlsConfig> {
+        self.sockets.tls_config(options)
     }
 }
 

@@ -17,19 +17,15 @@ use crate::convert::{Options, invalid, object, set};
 pub(super) struct Sockets {
     network: Option<(&'static str, AnyNetwork)>,
     tls: TlsConnector,
+    /// What `tls` was made of, for streams that ask for something else in part.
+    #[cfg(feature = "raw")]
+    tls_config: TlsConfig,
 }
 
 impl Sockets {
     pub(super) fn open(options: &Options<'_>) -> Result<Self> {
-        let mut config = TlsConfig::new();
-        if let Some(roots) = options.text("roots")? {
-            config = config.with_roots(Certificates::from_pem(roots.as_bytes())?);
-        }
-        for pin in options.texts("pins")? {
-            let pin = pin.parse();
-            config = config.with_pin(pin.map_err(|error: Error| invalid("pins", error))?);
-        }
-        let tls = TlsConnector::new(config)?;
+        let config = tls_config(options)?.unwrap_or_default();
+        let tls = TlsConnector::new(config.clone())?;
         let network = if Direct::is_available() {
             Some(("direct", AnyNetwork::new(Direct)))
         } else if let Some(relay) = options.text("relay")? {
@@ -43,7 +39,12 @@ impl Sockets {
         } else {
             None
         };
-        Ok(Self { network, tls })
+        Ok(Self {
+            network,
+            tls,
+            #[cfg(feature = "raw")]
+            tls_config: config,
+        })
     }
 
     pub(super) fn kind(&self) -> Option<&'static str> {
@@ -60,6 +61,17 @@ impl Sockets {
         }
     }
 
+    #[cfg(feature = "raw")]
+    pub(super) fn tls(&self) -> TlsConnector {
+        self.tls.clone()
+    }
+
+    /// Whom to trust: as these options say, else as those of the network.
+    #[cfg(feature = "raw")]
+    pub(super) fn tls_config(&self, options: &Options<'_>) -> Result<TlsConfig> {
+        Ok(tls_config(options)?.unwrap_or_else(|| self.tls_config.clone()))
+    }
+
     /// Opens streams, with TLS or without.
     pub(super) fn streams(&self, tls: bool) -> Result<Streams> {
         Ok(Streams {
@@ -67,6 +79,23 @@ impl Sockets {
             tls: tls.then(|| self.tls.clone()),
         })
     }
+}
+
+/// Whom these options say to trust, if they do.
+fn tls_config(options: &Options<'_>) -> Result<Option<TlsConfig>> {
+    let (roots, pins) = (options.text("roots")?, options.texts("pins")?);
+    if roots.is_none() && pins.is_empty() {
+        return Ok(None);
+    }
+    let mut config = TlsConfig::new();
+    if let Some(roots) = roots {
+        config = config.with_roots(Certificates::from_pem(roots.as_bytes())?);
+    }
+    for pin in pins {
+        let pin = pin.parse();
+        config = config.with_pin(pin.map_err(|error: Error| invalid("pins", error))?);
+    }
+    Ok(Some(config))
 }
 
 #[derive(Clone, Debug)]
