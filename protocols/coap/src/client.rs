@@ -52,7 +52,7 @@ mod websocket;
 pub use config::ClientConfig;
 pub use connection::{connect, connect_tcp, multicast};
 pub use download::Download;
-pub use event::{ClientEvent, Connection, ConnectionError, Event, Events, Status};
+pub use event::{ClientEvent, Connection, ConnectionError, Event, Events, Status, Statuses};
 pub use group::{ALL_COAP_NODES_V4, ALL_COAP_NODES_V6, Answers, Multicast};
 pub use handle::{Client, IntoRequest};
 pub use jackfield_client::{Options, Reconnect};

@@ -64,7 +64,7 @@ pub use append::{Append, Appended, Former, Replaced};
 pub use changes::Stored;
 pub use config::ClientConfig;
 pub use connection::connect;
-pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
+pub use event::{ClientEvent, Connection, ConnectionError, Events, Status, Statuses};
 pub use handle::{Client, Idle};
 pub use jackfield_client::{Options, Reconnect};
 pub use messages::Copied;

@@ -54,6 +54,6 @@ mod rejoin;
 
 pub use config::ClientConfig;
 pub use connection::connect;
-pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
+pub use event::{ClientEvent, Connection, ConnectionError, Events, Status, Statuses};
 pub use handle::{Client, IntoText, Outcome};
 pub use jackfield_client::{Options, Reconnect};

@@ -59,7 +59,7 @@ mod websocket;
 pub use address::{Address, Scheme};
 pub use config::{Acknowledge, ClientConfig};
 pub use connection::connect;
-pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
+pub use event::{ClientEvent, Connection, ConnectionError, Events, Status, Statuses};
 pub use handle::{Client, Publication};
 pub use jackfield_client::{Options, Reconnect};
 pub use requester::Requester;

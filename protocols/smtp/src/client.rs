@@ -18,7 +18,7 @@ mod pool;
 
 pub use config::ClientConfig;
 pub use connection::connect;
-pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
+pub use event::{ClientEvent, Connection, ConnectionError, Events, Status, Statuses};
 pub use handle::Client;
 pub use jackfield_client::{Options, Reconnect};
 pub use pool::{Pool, PoolConfig, PoolConnection, PoolEvent, PoolEvents, Rate, connect_pool};

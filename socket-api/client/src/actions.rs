@@ -1,8 +1,10 @@
 //! The queue of actions, from a handle to its connection.
 
-use tokio::sync::{mpsc, watch};
+use std::sync::Arc;
 
-use crate::{Failure, Status};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::{Failure, Status, Statuses};
 
 /// Passes actions to a connection. Clones pass them to the same one; when the last is dropped, the
 /// client leaves.
@@ -11,6 +13,7 @@ pub struct Actions<A, R, E> {
     bounded: mpsc::Sender<Box<A>>,
     posted: mpsc::UnboundedSender<Box<A>>,
     status: watch::Receiver<Status<R, E>>,
+    hurry: Arc<Notify>,
 }
 
 impl<A, R: Clone, E: Failure> Actions<A, R, E> {
@@ -48,6 +51,18 @@ impl<A, R: Clone, E: Failure> Actions<A, R, E> {
     pub fn status(&self) -> Status<R, E> {
         self.status.borrow().clone()
     }
+
+    /// Where the connection stands from now on.
+    pub fn statuses(&self) -> Statuses<R, E> {
+        Statuses::new(self.status.clone())
+    }
+
+    /// Ends the wait for the next attempt to connect. Where the client doesn't wait for one, nothing
+    /// happens.
+    pub fn reconnect_now(&self) {
+        // Who begins to wait later waits: no permit is left.
+        self.hurry.notify_waiters();
+    }
 }
 
 impl<A, R, E> Clone for Actions<A, R, E> {
@@ -56,6 +71,7 @@ impl<A, R, E> Clone for Actions<A, R, E> {
             bounded: self.bounded.clone(),
             posted: self.posted.clone(),
             status: self.status.clone(),
+            hurry: Arc::clone(&self.hurry),
         }
     }
 }
@@ -85,6 +101,8 @@ impl<A> Clone for Poster<A> {
 pub(crate) struct Inbox<A> {
     bounded: mpsc::Receiver<Box<A>>,
     posted: mpsc::UnboundedReceiver<Box<A>>,
+    /// Somebody does not want to wait for the next attempt.
+    pub(crate) hurry: Arc<Notify>,
 }
 
 impl<A> Inbox<A> {
@@ -112,11 +130,13 @@ pub(crate) fn actions<A, R, E>(
     let inbox = Inbox {
         bounded: taken,
         posted: past,
+        hurry: Arc::default(),
     };
     let actions = Actions {
         bounded,
         posted,
         status,
+        hurry: Arc::clone(&inbox.hurry),
     };
     (actions, inbox)
 }

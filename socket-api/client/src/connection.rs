@@ -156,10 +156,19 @@ where
             let Some(delay) = retry_in else {
                 return Err(error);
             };
+            let hurry = Arc::clone(&self.client.inbox.hurry);
+            // Whoever sees the status may hurry it on.
+            let hurried = hurry.notified();
             self.client
                 .outbox
                 .set(Status::Disconnected { error, retry_in });
-            match self.client.offline(&mut core, time::sleep(delay)).await {
+            let wait = async {
+                tokio::select! {
+                    () = time::sleep(delay) => {}
+                    () = hurried => {}
+                }
+            };
+            match self.client.offline(&mut core, wait).await {
                 Ok(()) => {}
                 Err(End::Closed) => return self.finish(&mut core).await,
                 Err(End::Failed(error)) => return Err(error),

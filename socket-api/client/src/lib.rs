@@ -195,4 +195,4 @@ pub use error::{ConnectionError, Failure};
 pub use events::{Events, Outbox};
 pub use options::Options;
 pub use protocol::{Again, Flow, Link, OutboxOf, Protocol};
-pub use status::{ClientEvent, Status};
+pub use status::{ClientEvent, Status, Statuses};

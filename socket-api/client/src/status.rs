@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::{ConnectionError, Failure};
 
 /// Where a client's connection stands; `R` is what is known once the session stands, and `E` is how
@@ -38,6 +40,40 @@ impl<R, E: Failure> Status<R, E> {
     /// Whether there will be no other attempt.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Disconnected { retry_in: None, .. })
+    }
+}
+
+/// Where a client's connection stands, each time that it has changed. It is told apart from the
+/// [`Events`](crate::Events), which nobody has to read for it; whoever looks seldom sees the newest.
+///
+/// ```no_run
+/// # use jackfield_client::{Failure, Statuses};
+/// # async fn example<R: Clone, E: Failure>(mut statuses: Statuses<R, E>) {
+/// while let Some(status) = statuses.next().await {
+///     println!("{}", if status.is_ready() { "green" } else { "red" });
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Statuses<R, E> {
+    status: watch::Receiver<Status<R, E>>,
+}
+
+impl<R: Clone, E: Failure> Statuses<R, E> {
+    pub(crate) fn new(mut status: watch::Receiver<Status<R, E>>) -> Self {
+        // The one that holds now is the first to be told.
+        status.mark_changed();
+        Self { status }
+    }
+
+    /// First where it stands now, then the newest status whenever it has changed; `None` when the
+    /// client has ended and the last one was told.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Status<R, E>> {
+        self.status.changed().await.ok()?;
+        Some(self.status.borrow_and_update().clone())
     }
 }
 

@@ -459,6 +459,100 @@ async fn between_attempts(configure: impl FnOnce(&mut Test, &mut Options)) -> Wo
     world
 }
 
+impl World {
+    fn reconnect_now(&self) {
+        let actions = self.actions.as_ref().expect("not dropped yet");
+        actions.reconnect_now();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_hurries_waits_for_no_attempt() {
+    let mut world = between_attempts(|_, options| {
+        let reconnect = options.reconnect.as_mut().expect("the default");
+        reconnect.first_delay = Duration::from_hours(1);
+        reconnect.longest_delay = Duration::from_hours(1);
+    })
+    .await;
+    for _ in 0..2 {
+        let lost = time::now();
+        world.reconnect_now();
+        let server = world.server().await;
+        world.connected().await;
+        assert!(time::now() - lost < Duration::from_secs(10), "at once");
+        // It is for the one wait, and for no later one.
+        world.reconnect_now();
+        drop(server);
+        world.disconnected().await;
+        let lost = time::now();
+        let server = world.server().await;
+        assert!(time::now() - lost > Duration::from_mins(20), "as always");
+        drop(server);
+        world.disconnected().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hurry_neither_disturbs_an_attempt_nor_is_kept() {
+    let ready = Arc::new(Notify::new());
+    let wait = Arc::clone(&ready);
+    let mut world = world(|test, _| test.prepare = Some(wait)).await;
+    assert!(matches!(
+        world.event().await,
+        ClientEvent::Status(Status::Connecting { attempt: 1 })
+    ));
+    world.reconnect_now();
+    ready.notify_one();
+    drop(world.server().await);
+    let (_, retry_in) = world.disconnected().await;
+    assert!(retry_in.is_some());
+    let accepted = time::timeout(Duration::from_millis(900), world.listener.accept()).await;
+    assert!(accepted.is_err(), "it waits");
+    // Where there is no other attempt, hurry makes none.
+    let mut once = self::world(|_, options| options.reconnect = None).await;
+    drop(once.server().await);
+    once.disconnected().await;
+    once.reconnect_now();
+    once.ended().await.expect_err("the same error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn statuses_are_told_to_whoever_reads_no_events() {
+    let mut world = world(|_, options| options.event_capacity = 1).await;
+    let mut statuses = world.actions.as_ref().expect("not dropped").statuses();
+    let first = statuses.next().await.expect("the one that holds");
+    assert!(matches!(first, Status::Connecting { attempt: 1 }));
+    let mut server = world.server().await;
+    for _ in 0..20 {
+        tell(&mut server, "nobody reads this").await;
+    }
+    while !statuses.next().await.expect("it goes on").is_ready() {}
+    drop(server);
+    // It has to write to find out, since it reads nothing.
+    for _ in 0..2 {
+        world.say("lost").await;
+        time::sleep(Duration::from_millis(100)).await;
+    }
+    let lost = statuses.next().await.expect("it goes on");
+    assert!(matches!(
+        lost,
+        Status::Disconnected {
+            retry_in: Some(_),
+            ..
+        }
+    ));
+    world.say("unwritable").await;
+    let mut last = statuses.next().await.expect("it goes on");
+    while let Some(status) = statuses.next().await {
+        last = status;
+    }
+    assert!(last.is_final(), "{last:?}");
+    // Whoever comes then still learns of it, once.
+    let mut late = world.actions.as_ref().expect("not dropped").statuses();
+    assert!(late.next().await.expect("the last one").is_final());
+    assert!(late.next().await.is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_fails_between_attempts_says_so_last() {
     let by_action = between_attempts(|_, _| {}).await;

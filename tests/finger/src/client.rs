@@ -8,5 +8,5 @@ mod handle;
 
 pub use config::ClientConfig;
 pub use connection::connect;
-pub use event::{ClientEvent, Connection, ConnectionError, Events, Status};
+pub use event::{ClientEvent, Connection, ConnectionError, Events, Status, Statuses};
 pub use handle::Client;

@@ -46,6 +46,15 @@ const TESTS: &[&str] = &[
     "tests/transcripts",
 ];
 
+/// The file of a client's handle, and what each handle has.
+const HANDLE: &str = "src/client/handle.rs";
+const HANDLES: &[&str] = &[
+    "pub fn status(&self) -> Status",
+    "pub fn statuses(&self) -> Statuses",
+    "pub fn reconnect_now(&self)",
+    "pub async fn close(&self)",
+];
+
 /// The rooms in which neither a clock nor a task may be, and no way leads to the client's.
 const SANS_IO: &[&str] = &["src/codec", "src/core"];
 
@@ -109,6 +118,11 @@ fn faults_of(sources: &Sources) -> BTreeSet<String> {
         let one = format!("{test}.rs");
         if !sources.contains_key(&one) && !sources.contains_key(&format!("{test}/main.rs")) {
             faults.insert(format!("{one}: does not exist"));
+        }
+    }
+    if let Some(text) = sources.get(HANDLE) {
+        for method in HANDLES.iter().filter(|method| !text.contains(**method)) {
+            faults.insert(format!("{HANDLE}: has no `{method}`"));
         }
     }
     for (path, text) in sources {
@@ -204,10 +218,12 @@ mod tests {
             None => (*file).to_owned(),
         });
         let tests = TESTS.iter().map(|test| format!("{test}.rs"));
-        files
+        let mut sources: Sources = files
             .chain(tests)
             .map(|path| (path, String::new()))
-            .collect()
+            .collect();
+        sources.insert(HANDLE.to_owned(), HANDLES.join("\n"));
+        sources
     }
 
     fn with(path: &str, text: &str) -> BTreeSet<String> {
@@ -231,6 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn handles_have_the_same_methods() {
+        for method in HANDLES {
+            let text = HANDLES.join("\n").replace(method, "");
+            let found = with(HANDLE, &text);
+            assert_eq!(found.len(), 1, "without {method}: {found:?}");
+        }
+    }
+
+    #[test]
     fn neither_clock_nor_task_is_in_a_core() {
         for text in [
             "let now = Instant::now();",
@@ -251,7 +276,7 @@ mod tests {
             ] {
                 assert!(!with(path, text).is_empty(), "{path}: {text}");
             }
-            for path in ["src/client/handle.rs", "src/cores.rs", "src/core/tests.rs"] {
+            for path in ["src/client/action.rs", "src/cores.rs", "src/core/tests.rs"] {
                 assert!(with(path, text).is_empty(), "{path}: {text}");
             }
         }

@@ -15,6 +15,9 @@ pub type ClientEvent = jackfield_client::ClientEvent<Event, (), SessionError>;
 /// says nothing of the server; over streams, when the server has said what it can do.
 pub type Status = jackfield_client::Status<(), SessionError>;
 
+/// Each [`Status`] as it comes, apart from the events; see [`Client::statuses`](super::Client::statuses).
+pub type Statuses = jackfield_client::Statuses<(), SessionError>;
+
 /// What a client tells. Nobody has to read it: only the newest status is kept. After the last comes
 /// the end.
 ///

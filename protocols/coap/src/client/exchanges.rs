@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::action::{Action, Ask, Carrier, Guard, Key, Notice};
 use super::config::ClientConfig;
-use super::event::Status;
+use super::event::{Status, Statuses};
 use super::latest::{self, Receiver};
 use crate::codec::{BlockSize, Message, OptionNumber};
 use crate::core::{Request, Response};
@@ -74,6 +74,14 @@ impl Exchanges {
 
     pub(super) fn status(&self) -> Status {
         self.actions.status()
+    }
+
+    pub(super) fn statuses(&self) -> Statuses {
+        self.actions.statuses()
+    }
+
+    pub(super) fn reconnect_now(&self) {
+        self.actions.reconnect_now();
     }
 
     /// Adds what each request to this server has.

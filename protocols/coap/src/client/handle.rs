@@ -7,7 +7,7 @@ use jackfield_socket::time;
 use tokio::io::AsyncRead;
 
 use super::download::{self, Download};
-use super::event::Status;
+use super::event::{Status, Statuses};
 use super::exchanges::{Exchanges, accept};
 use super::observation::Observation;
 use super::upload::{self, Progress};
@@ -53,6 +53,17 @@ impl Client {
     /// Where the connection stands now, whether or not the events are read.
     pub fn status(&self) -> Status {
         self.exchanges.status()
+    }
+
+    /// Where it stands now, and whenever that changes.
+    pub fn statuses(&self) -> Statuses {
+        self.exchanges.statuses()
+    }
+
+    /// Ends the wait for the next attempt to connect, as when the network is known to be back. Where
+    /// the client is connected, connecting or closed, nothing happens.
+    pub fn reconnect_now(&self) {
+        self.exchanges.reconnect_now();
     }
 
     /// Makes any request, and collects its response.

@@ -11,6 +11,9 @@ pub type ClientEvent = jackfield_client::ClientEvent<Event, Arc<Server>, Session
 /// Where the connection stands: it is [`Ready`](Self::Ready) when the user is logged in.
 pub type Status = jackfield_client::Status<Arc<Server>, SessionError>;
 
+/// Each [`Status`] as it comes, apart from the events; see [`Client::statuses`](super::Client::statuses).
+pub type Statuses = jackfield_client::Statuses<Arc<Server>, SessionError>;
+
 /// A client's events, in order. After the last one comes the end.
 ///
 /// They wait here until they are read, up to

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::action::{Action, Answer, answered};
 use super::append::{Appended, Former, Replaced};
-use super::event::Status;
+use super::event::{Status, Statuses};
 use crate::codec::{Code, Command, MailboxName, Messages, Response, SequenceSet};
 use crate::core::{Outcome, Selected, Server};
 use crate::error::{RequestError, SessionError};
@@ -50,6 +50,17 @@ impl Client {
     /// Where the connection stands now, whether or not the events are read.
     pub fn status(&self) -> Status {
         self.actions.status()
+    }
+
+    /// Where it stands now, and whenever that changes.
+    pub fn statuses(&self) -> Statuses {
+        self.actions.statuses()
+    }
+
+    /// Ends the wait for the next attempt to connect, as when the network is known to be back. Where
+    /// the client is connected, connecting or closed, nothing happens.
+    pub fn reconnect_now(&self) {
+        self.actions.reconnect_now();
     }
 
     /// What is known of the server; `None` while nobody is logged in.

@@ -20,6 +20,9 @@ pub type ClientEvent = jackfield_client::ClientEvent<Event, Registered, SessionE
 /// Where the connection stands: requests are taken when it is [`Ready`](Self::Ready).
 pub type Status = jackfield_client::Status<Registered, SessionError>;
 
+/// Each [`Status`] as it comes, apart from the events; see [`Client::statuses`](super::Client::statuses).
+pub type Statuses = jackfield_client::Statuses<Registered, SessionError>;
+
 /// A client's events, in order: [what they do while nobody reads them](jackfield_client::Events).
 pub type Events = jackfield_client::Events<Event, Registered, SessionError>;
 

@@ -8,7 +8,7 @@ use jackfield_client::Actions;
 use tokio::sync::oneshot;
 
 use super::action::Action;
-use super::event::Status;
+use super::event::{Status, Statuses};
 use crate::codec::{ChannelName, InvalidValue, Message, Nickname, Target, Text, Word};
 use crate::core::{
     Joined, ListEntry, ListFilter, Member, Registered, Reply, Request, WhoEntry, Whois,
@@ -51,6 +51,17 @@ impl Client {
     /// Where the connection stands now, whether or not the events are read.
     pub fn status(&self) -> Status {
         self.actions.status()
+    }
+
+    /// Where it stands now, and whenever that changes.
+    pub fn statuses(&self) -> Statuses {
+        self.actions.statuses()
+    }
+
+    /// Ends the wait for the next attempt to connect, as when the network is known to be back. Where
+    /// the client is connected, connecting or closed, nothing happens.
+    pub fn reconnect_now(&self) {
+        self.actions.reconnect_now();
     }
 
     /// Does any [`Request`].

@@ -18,6 +18,9 @@ pub type ClientEvent = jackfield_client::ClientEvent<Event, Box<Server>, Session
 /// What is in flight when it is lost waits for the next one.
 pub type Status = jackfield_client::Status<Box<Server>, SessionError>;
 
+/// Each [`Status`] as it comes, apart from the events; see [`Client::statuses`](super::Client::statuses).
+pub type Statuses = jackfield_client::Statuses<Box<Server>, SessionError>;
+
 /// A client's work. It ends when the client is closed, or when it has lost its connection for good.
 ///
 /// Dropping it closes the connection, and the server publishes the will; the handle's requests then

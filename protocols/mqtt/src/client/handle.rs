@@ -9,7 +9,7 @@ use jackfield_client::Actions;
 use tokio::sync::{mpsc, oneshot};
 
 use super::action::{Action, Done, Route, answered};
-use super::event::Status;
+use super::event::{Status, Statuses};
 use super::requester::Requester;
 use super::routes::Sink;
 use super::subscription::Subscription;
@@ -45,6 +45,17 @@ impl Client {
     /// Where the connection stands now, whether or not the events are read.
     pub fn status(&self) -> Status {
         self.actions.status()
+    }
+
+    /// Where it stands now, and whenever that changes.
+    pub fn statuses(&self) -> Statuses {
+        self.actions.statuses()
+    }
+
+    /// Ends the wait for the next attempt to connect, as when the network is known to be back. Where
+    /// the client is connected, connecting or closed, nothing happens.
+    pub fn reconnect_now(&self) {
+        self.actions.reconnect_now();
     }
 
     /// Publishes a message; done when it was sent (QoS 0), or when the server has taken it.

@@ -13,6 +13,9 @@ pub type ClientEvent = jackfield_client::ClientEvent<Event, Box<Server>, Session
 /// [`Connecting`](Self::Connecting) from the beginning, and waits there for something to send.
 pub type Status = jackfield_client::Status<Box<Server>, SessionError>;
 
+/// Each [`Status`] as it comes, apart from the events; see [`Client::statuses`](super::Client::statuses).
+pub type Statuses = jackfield_client::Statuses<Box<Server>, SessionError>;
+
 /// A client's events, in order; most programs have no use for them, and drop this. What becomes of a
 /// message, [`Client::send`](super::Client::send) tells.
 pub type Events = jackfield_client::Events<Event, Box<Server>, SessionError>;

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::action::{Action, Done, Want};
-use super::event::Status;
+use super::event::{Status, Statuses};
 use crate::codec::{Reply, Text};
 use crate::core::{Body, Envelope, Outcome, Piece, RequestId, Server};
 use crate::error::{RequestError, SessionError};
@@ -33,6 +33,17 @@ impl Client {
     /// Where the connection stands now, whether or not the events are read.
     pub fn status(&self) -> Status {
         self.actions.status()
+    }
+
+    /// Where it stands now, and whenever that changes.
+    pub fn statuses(&self) -> Statuses {
+        self.actions.statuses()
+    }
+
+    /// Ends the wait for the next attempt to connect, as when the network is known to be back. Where
+    /// the client is connected, connecting or closed, nothing happens.
+    pub fn reconnect_now(&self) {
+        self.actions.reconnect_now();
     }
 
     /// Whether the connection stands.

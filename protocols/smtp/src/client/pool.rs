@@ -236,6 +236,11 @@ impl Pool {
         self.common.clients.iter().map(Client::status).collect()
     }
 
+    /// [`Client::reconnect_now`] of each connection.
+    pub fn reconnect_now(&self) {
+        self.common.clients.iter().for_each(Client::reconnect_now);
+    }
+
     /// Sends a message that is in memory, when its turn has come; as [`Client::send`].
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use jackfield_client::Actions;
 use tokio::sync::oneshot;
 
 use super::action::Action;
-use super::event::Status;
+use super::event::{Status, Statuses};
 use crate::codec::Query;
 use crate::error::{RequestError, SessionError};
 
@@ -18,6 +18,17 @@ impl Client {
     /// Where the connection stands now, whether or not the events are read.
     pub fn status(&self) -> Status {
         self.actions.status()
+    }
+
+    /// Where it stands now, and whenever that changes.
+    pub fn statuses(&self) -> Statuses {
+        self.actions.statuses()
+    }
+
+    /// Ends the wait for the next attempt to connect, as when the network is known to be back. Where
+    /// the client is connected, connecting or closed, nothing happens.
+    pub fn reconnect_now(&self) {
+        self.actions.reconnect_now();
     }
 
     /// Asks; done when the answer is whole. Its lines are among the
