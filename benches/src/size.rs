@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use brotli::enc::BrotliEncoderParams;
 
 use crate::Peers;
 use crate::report::Report;
@@ -51,4 +52,16 @@ pub(crate) fn gzipped(file: &Path) -> Result<u64> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {said}", file.display());
     Ok(output.stdout.len() as u64)
+}
+
+/// The size of a file by brotli at its best.
+pub(crate) fn brotlied(file: &Path) -> Result<u64> {
+    let mut compressed = Vec::new();
+    let parameters = BrotliEncoderParams {
+        quality: 11,
+        ..BrotliEncoderParams::default()
+    };
+    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    brotli::BrotliCompress(&mut bytes.as_slice(), &mut compressed, &parameters)?;
+    Ok(compressed.len() as u64)
 }

@@ -1,4 +1,4 @@
-//! The CoAP client's methods; `Coap` in jackfield.d.ts describes them.
+//! The CoAP client's methods; `Coap` in the package's .d.ts describes them.
 
 mod options;
 mod value;

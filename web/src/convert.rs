@@ -203,7 +203,7 @@ fn with_causes(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// The kinds' names; `ErrorKind` in jackfield.d.ts lists them.
+/// The kinds' names; `ErrorKind` in the package's .d.ts lists them.
 pub(crate) fn kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidInput => "invalid-input",

@@ -1,4 +1,4 @@
-//! The IRC client's methods; `Irc` in jackfield.d.ts describes them.
+//! The IRC client's methods; `Irc` in the package's .d.ts describes them.
 
 mod event;
 

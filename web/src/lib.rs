@@ -1,7 +1,7 @@
-//! Jackfield for web pages: what `web/js/jackfield.js` stands on.
+//! Jackfield for web pages: what the scripts in `web/js` stand on.
 //!
 //! Thin on purpose: it takes apart what a page passes, and puts together what a page gets. What the
-//! page's author sees is described, for people who never see Rust, in `web/js/jackfield.d.ts`.
+//! page's author sees is described, for people who never see Rust, in the `.d.ts` files there.
 //!
 //! Each protocol is a feature, and so are the `sockets`: a page that wants MQTT over its own WebSocket
 //! alone gets a small module of the same methods.

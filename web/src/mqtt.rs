@@ -1,4 +1,4 @@
-//! The MQTT client's methods; `Mqtt` in jackfield.d.ts describes them.
+//! The MQTT client's methods; `Mqtt` in the package's .d.ts describes them.
 
 mod options;
 mod value;

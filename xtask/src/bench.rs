@@ -24,8 +24,6 @@ const PYTHON_PEERS: &[&str] = &[
     "websockify==0.13.0",
     "paho-mqtt==2.1.0",
 ];
-/// The features of modules for pages whose size is told.
-const MODULES: &[&str] = &["mqtt", "mqtt,sockets"];
 /// The features of `jackfield-page-size`, each a client without TLS or a backend.
 const CLIENTS: &[&str] = &[
     "imap",
@@ -82,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let pages = target_folder()?.join("bench-web");
     let only = arguments.only.as_deref();
     if only.is_none_or(|only| only == "mqtt" || only == "mqtt-download") {
-        build_modules(&pages)?;
+        build_entries(&pages)?;
     }
     if only.is_none_or(|only| only == "size") {
         build_clients(&pages)?;
@@ -143,13 +141,17 @@ fn build_earlier(commit: &str) -> Result<PathBuf> {
     Ok(target.join("release/jackfield-benches"))
 }
 
-/// Builds modules for pages as `cargo xtask web` does, each into a folder below this one that has its
-/// features' names.
-fn build_modules(to: &Path) -> Result<()> {
-    for features in MODULES {
-        web::module(web::SHIPPED, features, &to.join(features))?;
+/// Puts what a page downloads that imports an entry of the npm package into a folder: one script, as a bundler
+/// makes it, and the module.
+fn build_entries(to: &Path) -> Result<()> {
+    web::build(web::SHIPPED)?;
+    std::fs::create_dir_all(to)?;
+    for entry in web::entries() {
+        web::bundle_scripts(entry, &to.join(format!("{entry}.js")))?;
+        let module = format!("dist/npm/wasm/{entry}_bg.wasm");
+        std::fs::copy(root().join(module), to.join(format!("{entry}.wasm")))?;
     }
-    web::copy(&root().join("web/js"), to)
+    Ok(())
 }
 
 /// Builds each client alone, as a module for a page, in a folder with its features' names.

@@ -104,17 +104,11 @@ fn page() -> Vec<Result<()>> {
         Ok(found) => found,
         Err(error) => return vec![Err(error)],
     };
-    vec![
+    let mut outcomes = vec![
         quietly(
             "clippy, for the browser",
             cargo(&["clippy", "--target", WASM])
                 .args(loaded.iter().map(|package| format!("--package={package}")))
-                .args(DENY),
-        ),
-        quietly(
-            "clippy, for a page with MQTT alone",
-            cargo(&["clippy", "--target", WASM, "--package=jackfield-web"])
-                .args(["--no-default-features", "--features=mqtt"])
                 .args(DENY),
         ),
         quietly(
@@ -126,5 +120,16 @@ fn page() -> Vec<Result<()>> {
         // An import from `env` is a C function that nobody supplies: the page would not load.
         web::compile(web::PACKAGE, web::QUICK, web::ALL)
             .and_then(|module| web::tool("imports of the WebAssembly", &["imports", &module])),
-    ]
+    ];
+    // With --quick, what entries of the npm package have in common is compiled once: that each stands alone is
+    // seen here.
+    outcomes.extend(web::feature_sets().map(|features| {
+        quietly(
+            &format!("clippy, for a page with {features}"),
+            cargo(&["clippy", "--target", WASM, "--package", web::PACKAGE])
+                .args(["--no-default-features", "--features", features])
+                .args(DENY),
+        )
+    }));
+    outcomes
 }

@@ -1,12 +1,13 @@
 //! `cargo xtask web`: the pages, in `dist/`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
 use crate::needs;
-use crate::run::{cargo, quietly, step};
+use crate::run::{cargo, command, quietly, step};
 use crate::workspace::{WASM, root, target_folder};
 
 /// The profile of what is shipped: small.
@@ -19,11 +20,51 @@ pub(crate) const QUICK: &str = "dev";
 pub(crate) const PACKAGE: &str = "jackfield-web";
 /// Its features, of what is everything.
 pub(crate) const ALL: &str = "default";
+/// Those of a page that has its own WebSocket alone.
+const SMALLEST: &str = "mqtt";
+/// What the files of a module are named after, until an entry has them.
+const MODULE: &str = "jackfield_web";
+
+/// An entry of the npm package: a script of this name in `web/js`, with a module of its own.
+struct Entry {
+    name: &'static str,
+    /// Of `jackfield-web`.
+    features: &'static str,
+}
+
+const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "index",
+        features: ALL,
+    },
+    Entry {
+        name: "irc",
+        features: "irc",
+    },
+    Entry {
+        name: "mqtt",
+        features: "mqtt,sockets",
+    },
+    Entry {
+        name: "mqtt-websocket",
+        features: SMALLEST,
+    },
+    Entry {
+        name: "coap",
+        features: "coap",
+    },
+    Entry {
+        name: "iot",
+        features: "mqtt,coap",
+    },
+];
 
 /// A page, in `dist` under its name.
 struct Page {
     name: &'static str,
     source: &'static str,
+    /// The entry of the npm package that it imports.
+    entry: &'static str,
     /// What it takes from npm: a file, and the folder where the page looks for it.
     packages: &'static [(&'static str, &'static str)],
 }
@@ -32,11 +73,13 @@ const PAGES: &[Page] = &[
     Page {
         name: "irc",
         source: "examples/irc",
+        entry: "irc",
         packages: &[],
     },
     Page {
         name: "iot",
         source: "examples/iot-dashboard",
+        entry: "iot",
         packages: &[
             ("uplot/dist/uPlot.esm.js", "uplot"),
             ("uplot/dist/uPlot.min.css", "uplot"),
@@ -47,67 +90,64 @@ const PAGES: &[Page] = &[
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Compile fast instead of small, and pack nothing
+    /// Compile fast instead of small, and compress and pack nothing
     #[arg(long)]
     quick: bool,
-    /// Make only dist/jackfield, the part for pages of your own, with these: irc, mqtt, coap, sockets
-    #[arg(long, value_name = "LIST")]
-    features: Option<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let profile = if arguments.quick { QUICK } else { SHIPPED };
-    if let Some(features) = &arguments.features {
-        println!("building dist/jackfield");
-        return part(profile, features);
-    }
-    println!("building the pages");
+    println!("building the npm package and the pages");
     if arguments.quick {
         return build(QUICK);
     }
     build(SHIPPED)?;
     bundle()?;
     println!(
-        "dist/irc and dist/iot are pages: serve them from any web server, or install them in Chromium \
-         as Isolated\nWeb Apps; the .swbn beside each is the same as a signed web bundle. dist/npm is \
-         the package for npm"
+        "dist/npm is the package for npm. dist/irc and dist/iot are pages: serve them from any web server, or \
+         install them\nin Chromium as Isolated Web Apps; the .swbn beside each is the same as a signed web bundle"
     );
     Ok(())
 }
 
-/// Builds the pages with this profile: each is a folder in `dist` that any server can serve.
+/// Builds the package and the pages with this profile: each is a folder in `dist`, and a page's any server
+/// can serve.
 pub(crate) fn build(profile: &str) -> Result<()> {
     needs::ensure(needs::PAGE)?;
-    let generated = target_folder()?.join("web-generated");
-    module(profile, ALL, &generated)?;
-    let packages = target_folder()?
-        .join(needs::PAGE_PACKAGES_FOLDER)
-        .join("node_modules");
-    step("putting the pages together", || {
-        let dist = root().join("dist");
-        empty(&dist)?;
-        copy(&root().join("examples/index.html"), &dist)?;
-        copy(&root().join("examples/shared"), &dist.join("shared"))?;
-        for page in PAGES {
-            let to = dist.join(page.name);
-            copy(&root().join(page.source), &to)?;
-            copy(&root().join("examples/shared"), &to.join("shared"))?;
-            copy(&root().join("web/js"), &to.join("jackfield"))?;
-            copy(&generated, &to.join("jackfield/generated"))?;
-            for (file, folder) in page.packages {
-                copy(&packages.join(file), &to.join(folder))?;
-            }
+    let npm = root().join("dist/npm");
+    empty(&root().join("dist"))?;
+    copy(&root().join("web/js"), &npm)?;
+    fs::create_dir_all(npm.join("wasm"))?;
+    for entry in ENTRIES {
+        let features = entry.features;
+        // What is worked on has to be there soon: all entries that have sockets share one module then.
+        let features = if profile == QUICK && features != SMALLEST {
+            ALL
+        } else {
+            features
+        };
+        let made = bound(profile, features)?;
+        for kind in [".js", ".d.ts", "_bg.wasm"] {
+            let to = npm.join(format!("wasm/{}{kind}", entry.name));
+            fs::copy(made.join(format!("{MODULE}{kind}")), to)?;
         }
-        package(&generated, &dist.join("npm"))
+    }
+    if profile == SHIPPED {
+        minify(&npm)?;
+        let folder = npm.to_string_lossy();
+        tool("compressing it", &["compress", &folder])?;
+    }
+    step("putting the pages together", || {
+        describe(&npm)?;
+        copy(&root().join("examples/index.html"), &root().join("dist"))?;
+        copy(&root().join("examples/shared"), &root().join("dist/shared"))?;
+        PAGES.iter().try_for_each(|page| put_together(page, &npm))
     })
 }
 
-/// Puts the npm package together: what `npm pack` and `npm publish` take.
-fn package(generated: &Path, to: &Path) -> Result<()> {
-    copy(&root().join("web/js"), to)?;
-    copy(generated, &to.join("generated"))?;
+/// Adds what npm wants to know of the package.
+fn describe(npm: &Path) -> Result<()> {
     for file in ["web/npm/README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
-        copy(&root().join(file), to)?;
+        copy(&root().join(file), npm)?;
     }
     let manifest = fs::read_to_string(root().join("web/npm/package.json"))?;
     // The version is the workspace's, which this crate has as well.
@@ -116,31 +156,124 @@ fn package(generated: &Path, to: &Path) -> Result<()> {
         env!("CARGO_PKG_VERSION")
     );
     let manifest = manifest.replacen("\"description\"", &version, 1);
-    fs::write(to.join("package.json"), manifest)?;
+    fs::write(npm.join("package.json"), manifest)?;
     Ok(())
 }
 
-/// Builds what pages import, with these features of `jackfield-web`, in `dist/jackfield`.
-fn part(profile: &str, features: &str) -> Result<()> {
-    needs::ensure(needs::PAGE)?;
-    let to = root().join("dist/jackfield");
-    module(profile, features, &to.join("generated"))?;
-    copy(&root().join("web/js"), &to)
+/// Makes the folder of a page: its own files, and of the package what its entry needs.
+fn put_together(page: &Page, npm: &Path) -> Result<()> {
+    let to = root().join("dist").join(page.name);
+    let package = to.join("jackfield");
+    copy(&root().join(page.source), &to)?;
+    copy(&root().join("examples/shared"), &to.join("shared"))?;
+    copy(&npm.join("lib"), &package.join("lib"))?;
+    for (from, to) in [
+        (npm.to_owned(), package.clone()),
+        (npm.join("wasm"), package.join("wasm")),
+    ] {
+        let module = format!("{}_bg", page.entry);
+        for file in fs::read_dir(from)? {
+            let file = file?.path();
+            let name = file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let stem = name.split('.').next().unwrap_or_default();
+            // The types of one entry stand on those of others.
+            if stem == page.entry
+                || stem == module
+                || name.ends_with(".d.ts") && !name.contains(".wasm")
+            {
+                copy(&file, &to)?;
+            }
+        }
+    }
+    let packages = target_folder()?
+        .join(needs::PAGE_PACKAGES_FOLDER)
+        .join("node_modules");
+    for (file, folder) in page.packages {
+        copy(&packages.join(file), &to.join(folder))?;
+    }
+    Ok(())
 }
 
-/// Builds the module with these features of `jackfield-web` into a folder, and the JavaScript that
-/// goes with it.
-pub(crate) fn module(profile: &str, features: &str, to: &Path) -> Result<()> {
-    bind(&compile(PACKAGE, profile, features)?, to)
+/// The names of the package's entries.
+pub(crate) fn entries() -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().map(|entry| entry.name)
+}
+
+/// The features that those of them are built with that have not all.
+pub(crate) fn feature_sets() -> impl Iterator<Item = &'static str> {
+    let features = ENTRIES.iter().map(|entry| entry.features);
+    features.filter(|features| *features != ALL)
+}
+
+/// Makes one small script of an entry of the package and all that it imports.
+pub(crate) fn bundle_scripts(entry: &str, to: &Path) -> Result<()> {
+    let from = root().join("dist/npm").join(entry).with_extension("js");
+    let to = format!("--outfile={}", to.to_string_lossy());
+    let mut bundle = esbuild()?;
+    bundle
+        .arg(from)
+        .args(["--bundle", "--minify", "--format=esm", &to]);
+    quietly("bundling its scripts", &mut bundle)
+}
+
+fn esbuild() -> Result<Command> {
+    let esbuild = target_folder()?
+        .join(needs::PAGE_PACKAGES_FOLDER)
+        .join("node_modules/esbuild/bin/esbuild");
+    Ok(command("node", &[&esbuild.to_string_lossy()]))
+}
+
+/// Makes the scripts small. They stay modules, each by itself.
+fn minify(npm: &Path) -> Result<()> {
+    let mut minify = esbuild()?;
+    for folder in ["", "lib", "wasm"] {
+        for file in fs::read_dir(npm.join(folder))? {
+            let file = file?.path();
+            if file.extension().is_some_and(|kind| kind == "js") {
+                minify.arg(file);
+            }
+        }
+    }
+    let folder = npm.to_string_lossy();
+    let to = format!("--outdir={folder}");
+    let base = format!("--outbase={folder}");
+    minify.args([
+        "--minify",
+        "--format=esm",
+        "--target=es2022",
+        "--allow-overwrite",
+        &to,
+        &base,
+    ]);
+    quietly("making its scripts small", &mut minify)
+}
+
+/// The folder with the module of these features of `jackfield-web` and the JavaScript that goes with it, made
+/// if there is none or an older one.
+pub(crate) fn bound(profile: &str, features: &str) -> Result<PathBuf> {
+    let module = compile(PACKAGE, profile, features)?;
+    let to = target_folder()?
+        .join("web-generated")
+        .join(profile)
+        .join(features);
+    let changed = |file: &Path| fs::metadata(file).and_then(|data| data.modified());
+    let made = changed(&to.join(format!("{MODULE}_bg.wasm")));
+    if made.is_ok_and(|made| changed(Path::new(&module)).is_ok_and(|compiled| compiled < made)) {
+        return Ok(to);
+    }
+    empty(&to)?;
+    bind(&module, &to)?;
+    Ok(to)
 }
 
 /// Makes the JavaScript that goes with a module, and puts both into a folder.
 pub(crate) fn bind(module: &str, to: &Path) -> Result<()> {
-    empty(to)?;
-    tool(
-        "binding it to JavaScript",
-        &["bindgen", module, &to.to_string_lossy()],
-    )
+    let to = to.to_string_lossy();
+    tool("binding it to JavaScript", &["bindgen", module, &to])
 }
 
 /// Compiles a package with this profile and these features; gives the module's path.

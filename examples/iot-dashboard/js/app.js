@@ -1,7 +1,7 @@
 // @ts-check
 /** The page: opens the network, remembers brokers and devices, and carries them to the screen. */
 
-import { open } from '../jackfield/jackfield.js';
+import { open } from '../jackfield/iot.js';
 import { explain } from '../shared/js/connection.js';
 import { $, drawers, field } from '../shared/js/dom.js';
 import { Broker } from './broker.js';
@@ -9,7 +9,7 @@ import { Device } from './device.js';
 import { forgetSecret, keepSecret, load, save, secret } from './saved.js';
 import { View } from './view.js';
 
-/** @import { Network } from '../jackfield/jackfield.js' */
+/** @import { Network } from '../jackfield/iot.js' */
 /** @import { SavedSource } from './saved.js' */
 /** @import { AnySource } from './tile.js' */
 

@@ -6,7 +6,7 @@ import { read } from './reading.js';
 import { keepSecret, secret } from './saved.js';
 import { FIRST_WAIT, LONGEST_WAIT, Source } from './source.js';
 
-/** @import { Mqtt, MqttEvent, MqttMessage, MqttSubscription } from '../jackfield/jackfield.js' */
+/** @import { Mqtt, MqttEvent, MqttMessage, MqttSubscription } from '../jackfield/iot.js' */
 
 /** For how long a broker keeps what comes while the page is away, in seconds. */
 const SESSION_EXPIRY = 24 * 3600;

@@ -5,7 +5,7 @@ import { sentence } from '../shared/js/connection.js';
 import { bytes, read } from './reading.js';
 import { FIRST_WAIT, LONGEST_WAIT, Source } from './source.js';
 
-/** @import { Coap, CoapLink, CoapResponse } from '../jackfield/jackfield.js' */
+/** @import { Coap, CoapLink, CoapResponse } from '../jackfield/iot.js' */
 
 /**
  * How long a device may take to say what it offers, in milliseconds: CoAP asks four times until then,

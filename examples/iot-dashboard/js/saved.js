@@ -4,7 +4,7 @@
  * token there only if that is wished, else in sessionStorage, which goes with the tab.
  */
 
-/** @import { MqttOptions } from '../jackfield/jackfield.js' */
+/** @import { MqttOptions } from '../jackfield/iot.js' */
 
 /**
  * @typedef {object} Pin A tile.

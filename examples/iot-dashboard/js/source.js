@@ -4,7 +4,7 @@
 import { explain } from '../shared/js/connection.js';
 import { Series } from './series.js';
 
-/** @import { Network, Security } from '../jackfield/jackfield.js' */
+/** @import { Network, Security } from '../jackfield/iot.js' */
 /** @import { Pin, SavedSource } from './saved.js' */
 /** @import { Reading } from './reading.js' */
 

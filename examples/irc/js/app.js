@@ -1,14 +1,14 @@
 // @ts-check
 /** The page: asks where to, connects, and carries events to the screen and lines to the server. */
 
-import { open } from '../jackfield/jackfield.js';
+import { open } from '../jackfield/irc.js';
 import { explain, sentence, showConnection } from '../shared/js/connection.js';
 import { $, field } from '../shared/js/dom.js';
 import { asChannel, perform } from './commands.js';
 import { State } from './state.js';
 import { View } from './view.js';
 
-/** @import { Irc, IrcOptions, Network, Security } from '../jackfield/jackfield.js' */
+/** @import { Irc, IrcOptions, Network, Security } from '../jackfield/irc.js' */
 /** @import { Buffer } from './state.js' */
 
 /**
@@ -101,7 +101,7 @@ class Session {
     }
   }
 
-  /** @param {import('../jackfield/jackfield.js').IrcEvent} event */
+  /** @param {import('../jackfield/irc.js').IrcEvent} event */
   #take(event) {
     switch (event.type) {
       case 'connecting':
@@ -156,7 +156,7 @@ class Session {
 
   /**
    * Says why there is no connection, and counts down to the next attempt.
-   * @param {Extract<import('../jackfield/jackfield.js').IrcEvent, { type: 'disconnected' }>} event
+   * @param {Extract<import('../jackfield/irc.js').IrcEvent, { type: 'disconnected' }>} event
    */
   #wait({ error, retryIn }) {
     window.clearInterval(this.countdown);

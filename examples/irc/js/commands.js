@@ -1,7 +1,7 @@
 // @ts-check
 /** What one types: a message, or a command that begins with a slash. */
 
-/** @import { Irc } from '../jackfield/jackfield.js' */
+/** @import { Irc } from '../jackfield/irc.js' */
 
 /**
  * Does what a line says; a line of text goes to `target`.

@@ -3,7 +3,7 @@
 
 import { fold, mentions } from './text.js';
 
-/** @import { IrcEvent } from '../jackfield/jackfield.js' */
+/** @import { IrcEvent } from '../jackfield/irc.js' */
 
 /** How many lines each conversation keeps; older ones go. */
 export const SCROLLBACK = 1000;

@@ -7,7 +7,7 @@ import { appendText, fold, hue } from './text.js';
 import { SCROLLBACK } from './state.js';
 
 /** @import { State, Buffer, Line } from './state.js' */
-/** @import { Security } from '../jackfield/jackfield.js' */
+/** @import { Security } from '../jackfield/irc.js' */
 
 /** Messages of one person within this time stand together, in milliseconds. */
 const TOGETHER = 5 * 60_000;

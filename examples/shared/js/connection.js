@@ -3,7 +3,7 @@
 
 import { button, definitions, element, icon, setIcon, span } from './dom.js';
 
-/** @import { Security, JackfieldError } from '../../jackfield/jackfield.js' */
+/** @import { Security, JackfieldError } from '../../jackfield/index.js' */
 
 /**
  * @typedef {object} Way

@@ -6,9 +6,9 @@
  * The session is kept in one IndexedDB, and what it got in another, its own, by the messages' serials.
  */
 
-import { open } from './jackfield/jackfield.js';
+import { open } from './jackfield/iot.js';
 
-/** @import { MqttMessage, MqttPublication } from './jackfield/jackfield.js' */
+/** @import { MqttMessage, MqttPublication } from './jackfield/iot.js' */
 
 /** @type {{ relay: string, token: string, broker: string, from: string, to: string, count: number, underWay: number }} */
 const config = await (await fetch('device.json')).json();

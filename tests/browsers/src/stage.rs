@@ -31,7 +31,7 @@ impl Stage {
     pub async fn start(server: SocketAddr) -> Self {
         let [at] = free_addresses().unwrap();
         let relay = relay::start(at, &[server.port().to_string()]).await;
-        let folder = tokio::task::spawn_blocking(|| page("iot")).await;
+        let folder = tokio::task::spawn_blocking(|| page("npm")).await;
         let site = Site::builder()
             .dir(folder.unwrap().unwrap())
             .file("/empty.html", "<!doctype html><title>Empty</title>")
@@ -40,7 +40,7 @@ impl Stage {
         let browser = Chromium::launch().await.unwrap();
         let page = browser.open(&format!("{}empty.html", site.url())).await;
         let page = page.unwrap();
-        let load = "import('./jackfield/jackfield.js').then(module => !!Object.assign(globalThis, module))";
+        let load = "import('./index.js').then(module => !!Object.assign(globalThis, module))";
         assert!(page.evaluate::<bool>(load).await.unwrap());
         Self {
             browser,

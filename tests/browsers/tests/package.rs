@@ -161,7 +161,7 @@ fn it_is_packed_as_packages_should_be() {
         "--profile",
         "esm-only",
         "--exclude-entrypoints",
-        "jackfield.wasm",
+        "index.wasm",
     ];
     project.run("@arethetypeswrong/cli/dist/index.js", &arguments);
 }
@@ -220,10 +220,10 @@ async fn esbuild_bundles_it_with_the_module_beside() {
         "--outfile=dist/main.js",
     ];
     project.run("esbuild/bin/esbuild", &bundle);
-    let module = project.path().join("node_modules/jackfield/generated");
-    let beside = project.path().join("dist/generated");
+    let module = project.path().join("node_modules/jackfield/wasm");
+    let beside = project.path().join("dist/wasm");
     fs::create_dir(&beside).unwrap();
-    let name = "jackfield_web_bg.wasm";
+    let name = "index_bg.wasm";
     fs::copy(module.join(name), beside.join(name)).unwrap();
     page_of(&project, "dist");
     assert_eq!(outcome(&project.path().join("dist")).await, OUTCOME);
@@ -235,7 +235,7 @@ async fn a_page_without_tools_imports_it() {
     let project = Project::new();
     transpile(&project);
     let html = "<!doctype html><title>A project</title>\
-        <script type=importmap>{\"imports\":{\"jackfield\":\"/node_modules/jackfield/jackfield.js\"}}</script>\
+        <script type=importmap>{\"imports\":{\"jackfield\":\"/node_modules/jackfield/index.js\"}}</script>\
         <script type=module src=main.js></script>";
     fs::write(project.path().join("index.html"), html).unwrap();
     assert_eq!(outcome(project.path()).await, OUTCOME);

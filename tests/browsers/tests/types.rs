@@ -1,4 +1,4 @@
-//! The types that pages are written with are true: jackfield.d.ts, jackfield.js below it, what
+//! The types that pages are written with are true: the package's, its scripts below them, what
 //! wasm-bindgen makes, the pages, and the examples of the documentation fit together, as the compiler
 //! of TypeScript sees it.
 
@@ -12,10 +12,18 @@ use jackfield_testing::runtimes::node_folder;
 use serde_json::json;
 
 /// Where examples for pages stand.
-const DOCUMENTS: [&str; 3] = ["web/js/jackfield.d.ts", "README.md", "docs/guide.md"];
+const DOCUMENTS: [&str; 7] = [
+    "web/js/index.d.ts",
+    "web/js/irc.d.ts",
+    "web/js/mqtt.d.ts",
+    "web/js/mqtt-websocket.d.ts",
+    "web/js/coap.d.ts",
+    "README.md",
+    "docs/guide.md",
+];
 /// What the examples take as given.
 const GIVEN: &str = "declare const token: string, readings: string[], image: Uint8Array;\n";
-const NETWORK: &str = "import type { Network } from './jackfield/jackfield.js';\n\
+const NETWORK: &str = "import type { Network } from 'jackfield';\n\
                        declare const network: Network;\n";
 
 /// Checks these files, and gives what the compiler says.
@@ -28,6 +36,7 @@ fn check(folder: &Path, files: &[PathBuf]) -> (bool, String) {
             "moduleResolution": "bundler",
             "noEmit": true,
             "noUncheckedIndexedAccess": true,
+            "paths": { "jackfield": ["./jackfield/index.d.ts"], "jackfield/*": ["./jackfield/*.d.ts"] },
             "strict": true,
             "target": "esnext",
             "types": [],
@@ -68,14 +77,10 @@ fn blocks(text: &str) -> Vec<String> {
     blocks
 }
 
-/// A folder of files that import `./jackfield/jackfield.js`.
+/// A folder of files that import the package `jackfield`.
 fn folder(files: &[(String, String)]) -> (tempfile::TempDir, Vec<PathBuf>) {
     let folder = tempfile::tempdir().unwrap();
-    symlink(
-        page("iot").unwrap().join("jackfield"),
-        folder.path().join("jackfield"),
-    )
-    .unwrap();
+    symlink(page("npm").unwrap(), folder.path().join("jackfield")).unwrap();
     let paths = files.iter().map(|(name, content)| {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
@@ -87,21 +92,19 @@ fn folder(files: &[(String, String)]) -> (tempfile::TempDir, Vec<PathBuf>) {
 
 #[test]
 fn the_pages_and_what_they_stand_on_agree() {
-    let mut files = Vec::new();
+    let mut folders = vec![page("npm").unwrap(), page("npm").unwrap().join("lib")];
     for name in ["iot", "irc"] {
-        let page = page(name).unwrap();
-        for within in ["js", "shared/js", "jackfield"] {
-            for file in fs::read_dir(page.join(within)).unwrap() {
-                let file = file.unwrap().path();
-                if file
-                    .extension()
-                    .is_some_and(|kind| kind == "js" || kind == "ts")
-                {
-                    files.push(file);
-                }
-            }
-        }
+        folders.extend(["js", "shared/js"].map(|within| page(name).unwrap().join(within)));
     }
+    let files = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.map(|file| file.unwrap().path());
+    let is_script = |file: &PathBuf| {
+        file.extension()
+            .is_some_and(|kind| kind == "js" || kind == "ts")
+    };
+    let mut files: Vec<_> = files.filter(is_script).collect();
     assert!(files.len() > 20, "{files:?}");
     let device = include_str!("../page/device.js").to_owned();
     let (folder, more) = folder(&[("device.js".to_owned(), device)]);
@@ -145,7 +148,7 @@ fn what_is_wrong_is_found() {
         "await device.put('/light', 1);",
         "(await device.get('/light')).payload.nothing;",
         "network.mqtt('mqtts://broker.example.org', { keepalive: 1 });",
-        "import('./jackfield/jackfield.js').then(({ open }) => open({ pins: 'key:' }));",
+        "import('jackfield').then(({ open }) => open({ pins: 'key:' }));",
     ];
     let files = wrong.iter().enumerate().map(|(number, wrong)| {
         let source = format!(

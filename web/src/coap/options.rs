@@ -83,7 +83,7 @@ pub(super) fn function(name: &str, options: &Options<'_>) -> Result<Option<Funct
         .map_err(|_| invalid(name, "is no function"))
 }
 
-/// `aborted`, the promise that jackfield.js makes of a signal.
+/// `aborted`, the promise that the package's scripts make of a signal.
 pub(super) fn aborted(options: &Options<'_>) -> Result<Option<Promise>> {
     if options.0.is_undefined() {
         return Ok(None);

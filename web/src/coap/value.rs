@@ -1,4 +1,4 @@
-//! Answers and links as plain objects; jackfield.js gives them their methods.
+//! Answers and links as plain objects; the package's scripts give them their methods.
 
 use jackfield_coap::RequestError;
 use jackfield_coap::codec::Link;

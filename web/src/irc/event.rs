@@ -1,4 +1,4 @@
-//! The IRC client's events as plain objects; `IrcEvent` in jackfield.d.ts is their type.
+//! The IRC client's events as plain objects; `IrcEvent` in the package's .d.ts is their type.
 
 use jackfield_irc::codec::{Command, Message, ModeChange, Timestamp};
 use jackfield_irc::core::{ChatKind, ChatMessage, Event, Member};

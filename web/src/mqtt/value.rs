@@ -1,4 +1,4 @@
-//! Messages and answers as plain objects; jackfield.js gives them their methods.
+//! Messages and answers as plain objects; the package's scripts give them their methods.
 
 use std::fmt::Display;
 

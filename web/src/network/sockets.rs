@@ -149,7 +149,7 @@ impl TlsFacts {
 }
 
 impl Protection {
-    /// Adds what it is to `Security`, as jackfield.d.ts has it.
+    /// Adds what it is to `Security`, as the package's .d.ts has it.
     pub(super) fn describe(&self, security: &Object) {
         if let Some(peer) = &self.peer {
             set(security, "peer", peer.as_str());

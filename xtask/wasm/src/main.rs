@@ -7,6 +7,7 @@
 )]
 
 mod bundle;
+mod compress;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use wasmparser::{Parser as Wasm, Payload};
 enum Verb {
     /// Write the JavaScript that goes with a module, and the module itself, into a folder
     Bindgen { module: PathBuf, out: PathBuf },
+    /// Put a copy by gzip and one by brotli beside each module, script and type in a folder
+    Compress { folder: PathBuf },
     /// Fail if a module imports what no page can supply
     Imports { module: PathBuf },
     /// Pack a folder as a signed web bundle
@@ -37,6 +40,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Verb::parse() {
         Verb::Bindgen { module, out } => bindgen(&module, &out),
+        Verb::Compress { folder } => compress::folder(&folder),
         Verb::Imports { module } => imports(&module),
         Verb::Bundle { folder, out, key } => {
             bundle::pack(&folder, &out, &key).map(|origin| println!("{origin}"))
@@ -56,7 +60,7 @@ fn bindgen(module: &Path, out: &Path) -> Result<()> {
     Bindgen::new()
         .input_path(module)
         .web(true)?
-        // For jackfield.js, whose own types are written by hand: web/js/jackfield.d.ts.
+        // For the scripts in web/js, whose own types are written by hand.
         .typescript(true)
         .remove_name_section(true)
         .remove_producers_section(true)

@@ -1,7 +1,7 @@
 // @ts-check
-/** The error of everything that fails here. What its fields mean: jackfield.d.ts. */
+/** The error of everything that fails here. What its fields mean: the .d.ts. */
 
-/** @import * as Api from './jackfield.d.ts' */
+/** @import * as Api from '../index.d.ts' */
 
 export class JackfieldError extends Error {
   /** @param {Api.ErrorKind} kind @param {string} message @param {ErrorOptions} [options] */

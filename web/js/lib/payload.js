@@ -4,7 +4,7 @@
 import { kindOf } from './check.js';
 import { JackfieldError, invalid } from './error.js';
 
-/** @import * as Api from './jackfield.d.ts' */
+/** @import * as Api from '../index.d.ts' */
 
 /** How long what is read from a stream may become, in bytes: as much as MQTT's longest packet has. */
 const MAX_STREAMED = 268_435_455;

@@ -1,0 +1,18 @@
+// @ts-check
+/** Jackfield for web pages, with all protocols: index.d.ts. */
+
+import { Coap } from './lib/coap.js';
+import { entry } from './lib/entry.js';
+import { Irc } from './lib/irc.js';
+import { Mqtt } from './lib/mqtt.js';
+import * as wasm from './wasm/index.js';
+
+export { JackfieldError } from './lib/error.js';
+
+const file = () => new URL('./wasm/index_bg.wasm', import.meta.url);
+
+export const { load, open } = /* @__PURE__ */ entry(wasm, file, {
+  irc: Irc.open,
+  mqtt: Mqtt.open,
+  coap: Coap.open,
+});

@@ -1,0 +1,78 @@
+// @ts-check
+/** What each entry of the package is made of: `open()` and `load()` over its WebAssembly module. */
+
+import { address, options as checked } from './check.js';
+import { JackfieldError } from './error.js';
+
+/** @import * as Api from '../index.d.ts' */
+
+/**
+ * What wasm-bindgen makes of an entry's module, as far as all have it.
+ *
+ * @typedef {object} Module
+ * @property {(options: { module_or_path: Api.ModuleSource }) => Promise<unknown>} default
+ * @property {{ open(options: object): any }} Network
+ * @property {(make: (kind: Api.ErrorKind, message: string) => JackfieldError) => void} setErrors
+ */
+
+/** What `OpenOptions` has. */
+const OPTIONS = ['relay', 'token', 'roots', 'pins'];
+
+/**
+ * The entry's functions. Each of `methods` becomes a method of the networks that it opens.
+ *
+ * @param {Module} wasm
+ * @param {() => URL} file Where its module lies. Bundlers know a file by the expression that names it, so
+ *   that stands in each entry.
+ * @param {{ [method: string]: (network: any, ...rest: any[]) => any }} methods
+ * @param {readonly string[]} [names] Which options its `open()` has.
+ */
+export function entry(wasm, file, methods, names = OPTIONS) {
+  /** @type {Promise<void> | undefined} */
+  let loaded;
+
+  /**
+   * Once, and again if that failed, since the network may be better by then.
+   *
+   * @param {Api.ModuleSource} [source]
+   * @returns {Promise<void>}
+   */
+  function load(source) {
+    const loading = loaded ?? instantiate(wasm, file, source);
+    loaded = loading;
+    loading.catch(() => {
+      loaded = undefined;
+    });
+    return loading;
+  }
+
+  /** @param {Api.OpenOptions} [options] @returns {Promise<any>} */
+  async function open(options) {
+    const { relay, ...others } = checked('open()', options, names) ?? {};
+    const all = relay === undefined ? others : { ...others, relay: address('relay', relay) };
+    await load();
+    const network = wasm.Network.open(all);
+    /** @type {{ [name: string]: unknown }} */
+    const opened = { kind: network.kind ?? null };
+    for (const [name, method] of Object.entries(methods)) {
+      opened[name] = async (/** @type {any[]} */ ...rest) => method(network, ...rest);
+    }
+    return opened;
+  }
+
+  return { load, open };
+}
+
+/** @param {Module} wasm @param {() => URL} file @param {Api.ModuleSource} [source] */
+async function instantiate(wasm, file, source) {
+  if (source === undefined && typeof document === 'undefined' && !('WorkerGlobalScope' in globalThis)) {
+    throw new JackfieldError('unsupported', 'this is neither a page nor a worker: open() is for these');
+  }
+  try {
+    await wasm.default({ module_or_path: source ?? file() });
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : String(cause);
+    throw new JackfieldError('other', `the WebAssembly module can't be loaded: ${said}`, { cause });
+  }
+  wasm.setErrors((kind, message) => new JackfieldError(kind, message));
+}
