@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jackfield_socket::Place;
+
 use crate::codec::{Code, InvalidValue, Limit, Reason, Status, Text};
 
 /// Why a session ended without a [`close`](crate::client::Client::close).
@@ -102,6 +104,16 @@ impl jackfield_client::Failure for SessionError {
 
     fn is_permanent(&self) -> bool {
         self.is_permanent()
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Self::NotEncrypted | Self::AppendAborted | Self::Invalid(_) | Self::NotRenewed(_) => {
+                Place::Here
+            }
+            Self::Sasl(error) if error.is_own() => Place::Here,
+            _ => Place::Server,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jackfield_sasl::Mechanism;
+use jackfield_socket::Place;
 
 use crate::codec::{InvalidValue, Numeric};
 
@@ -101,6 +102,13 @@ impl jackfield_client::Failure for SessionError {
 
     fn is_permanent(&self) -> bool {
         self.is_permanent()
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Self::SaslFailed(error) if error.is_own() => Place::Here,
+            _ => Place::Server,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jackfield_socket::Place;
+
 use crate::codec::{InvalidValue, ReasonCode, Text};
 
 /// Why a connection ended without a [`close`](crate::core::Session::close).
@@ -119,6 +121,13 @@ impl jackfield_client::Failure for SessionError {
 
     fn is_permanent(&self) -> bool {
         self.is_permanent()
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Self::Store(_) | Self::NotRenewed(_) | Self::Options(_) => Place::Here,
+            _ => Place::Server,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jackfield_socket::Place;
+
 use crate::codec::{Reply, ReplyFault};
 use crate::core::{Outcome, Step};
 
@@ -108,6 +110,18 @@ impl jackfield_client::Failure for SessionError {
 
     fn is_permanent(&self) -> bool {
         self.is_permanent()
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Self::NotEncrypted
+            | Self::Login(LoginError::Plaintext)
+            | Self::SourceFailed
+            | Self::Idle
+            | Self::NotRenewed(_) => Place::Here,
+            Self::Login(LoginError::Mechanism(error)) if error.is_own() => Place::Here,
+            _ => Place::Server,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jackfield_socket::ErrorKind;
+use jackfield_socket::{ErrorKind, Place};
 
 /// How a protocol's session fails.
 pub trait Failure: std::error::Error + Clone + Send + Sync + 'static {
@@ -12,6 +12,11 @@ pub trait Failure: std::error::Error + Clone + Send + Sync + 'static {
 
     /// Whether another attempt with the same configuration would fail in the same way.
     fn is_permanent(&self) -> bool;
+
+    /// At whose place it failed. Default: at the server's, who is the other side of a session.
+    fn place(&self) -> Place {
+        Place::Server
+    }
 }
 
 /// Why there is no connection; `E` is how the protocol's session fails.
@@ -42,6 +47,15 @@ impl<E: Failure> ConnectionError<E> {
             ),
             Self::Session(error) => error.is_permanent(),
             Self::ConnectTimedOut | Self::Stream(_) => false,
+        }
+    }
+
+    /// At whose place it failed: who can do something about it.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Connect(error) | Self::Stream(error) => error.place(),
+            Self::ConnectTimedOut => ErrorKind::TimedOut.usual_place(),
+            Self::Session(error) => error.place(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Errors of DTLS: what the engine says, in words that a person can act on.
 
-use jackfield_socket::{Error, ErrorKind};
+use jackfield_socket::{Error, ErrorKind, Place};
 
 /// An alert's description (RFC 5246, section 7.2; RFC 4279, section 6), as far as it tells more
 /// than that something failed.
@@ -52,36 +52,32 @@ fn received(description: u8) -> (ErrorKind, String) {
 
 /// An error that was reported, to be reported again.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    kind: ErrorKind,
-    message: String,
-}
+pub(crate) struct Failure(Error);
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self(Error::new(kind, message.into()))
     }
 
     pub(crate) fn error(&self) -> Error {
-        Error::new(self.kind, self.message.clone())
+        self.0.clone()
     }
 }
 
 impl From<&dimpl::Error> for Failure {
     fn from(error: &dimpl::Error) -> Self {
         let (kind, message) = explain(error);
-        Self { kind, message }
+        let told = Error::new(kind, message);
+        // A key is refused by the peer.
+        Self(match kind {
+            ErrorKind::Denied => told.at(Place::Server),
+            _ => told,
+        })
     }
 }
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.to_string(),
-        }
+        Self(error.clone())
     }
 }

@@ -75,7 +75,7 @@ impl<S: DatagramSocket> DtlsSocket<S> {
         this.engine.set_active(true);
         this.handshake().await.map_err(|failure| {
             let error = failure.error();
-            Error::new(error.kind(), format!("DTLS handshake with {to}: {error}"))
+            error.retold(format!("DTLS handshake with {to}: {error}"))
         })?;
         Ok(this)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use jackfield_socket::{Error, ErrorKind};
+use jackfield_socket::{Error, ErrorKind, Place};
 
 use crate::codec::DecodeError;
 
@@ -77,6 +77,21 @@ impl Code {
             Self::RESET | Self::SILENT | Self::GOING_AWAY | Self::CARRIER_LOST => ErrorKind::Reset,
             Self::PROTOCOL_ERROR | Self::FLOW_CONTROL_ERROR => ErrorKind::Protocol,
             _ => ErrorKind::Other,
+        }
+    }
+
+    /// At whose place that is, as a client sees it: what the network beyond the relay did is the
+    /// server's, the rest the relay's.
+    pub fn place(self) -> Place {
+        match self {
+            Self::INVALID => Place::Here,
+            Self::NETWORK_UNREACHABLE
+            | Self::HOST_UNREACHABLE
+            | Self::REFUSED
+            | Self::TIMED_OUT
+            | Self::HOST_NOT_FOUND
+            | Self::RESET => Place::Server,
+            _ => Place::Relay,
         }
     }
 }
@@ -213,9 +228,12 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
+/// As a client sees it; the reason itself is the [`source`](std::error::Error::source).
 impl From<Reason> for Error {
     fn from(reason: Reason) -> Self {
         Self::new(reason.kind(), reason.to_string())
+            .at(reason.code().place())
+            .with_source(reason)
     }
 }
 

@@ -75,6 +75,18 @@ impl Error {
         ];
         matches!(self, Self::Refused(refusal) if !same.contains(&refusal.status.as_str()))
     }
+
+    /// Whether it is this side's own doing, and not the server's: the credentials, the mechanism that was
+    /// named, or a channel that others can read.
+    pub fn is_own(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidCredentials(_)
+                | Self::Unsuited(_)
+                | Self::Plaintext(_)
+                | Self::NoRandomness
+        )
+    }
 }
 
 impl fmt::Display for Error {

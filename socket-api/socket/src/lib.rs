@@ -56,7 +56,7 @@ pub use datagram::{
     Datagram, DatagramSocket, MulticastGroup, MulticastOptions, UdpOpen, UdpOptions,
 };
 pub use endpoint::{Endpoint, Host, HostName};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Place, Result};
 pub use io::Io;
 pub use opening::Opening;
 pub use prefixed::Prefixed;

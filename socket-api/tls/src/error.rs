@@ -70,6 +70,7 @@ impl Handshake {
         }
         let error = Error::from(error);
         self.told(error.kind(), "the stream failed")
+            .at(error.place())
             .with_source(error)
     }
 

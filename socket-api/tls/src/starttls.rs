@@ -1,7 +1,5 @@
 //! TLS after a dialogue in plaintext (STARTTLS), for every stream of a network.
 
-use std::error::Error as _;
-
 use jackfield_socket::{
     ByteStream, Endpoint, Error, Host, Opening, Result, TcpConnect, TcpOptions, opening,
 };
@@ -114,9 +112,5 @@ impl TlsConnector {
 
 /// What failed in plaintext, with whom.
 fn asking(server: &Host, error: &Error) -> Error {
-    let told = Error::new(error.kind(), format!("asking {server} for TLS: {error}"));
-    match error.source() {
-        Some(source) => told.with_source(source.to_string()),
-        None => told,
-    }
+    error.retold(format!("asking {server} for TLS: {error}"))
 }

@@ -60,7 +60,7 @@ enum ReadSide {
     /// The peer has ended; where we had ended before, the stream below is still to be.
     Ending,
     Ended,
-    Failed(Failure),
+    Failed(Error),
 }
 
 impl<S: ByteStream> TlsStream<S> {
@@ -222,8 +222,7 @@ impl<S: ByteStream> TlsStream<S> {
             Poll::Pending => return,
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => {
-                let error = in_stream(error);
-                self.read_side = ReadSide::Failed(Failure::from(&error));
+                self.read_side = ReadSide::Failed(in_stream(error));
             }
         }
         if let Some(waker) = self.reader.take() {
@@ -261,7 +260,7 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
                         Ok(()) => self.read_side = ReadSide::Ending,
                         Err(error) => {
                             let error = in_stream(error);
-                            self.read_side = ReadSide::Failed(Failure::from(&error));
+                            self.read_side = ReadSide::Failed(error.clone());
                             return Poll::Ready(Err(error.into()));
                         }
                     }
@@ -271,7 +270,7 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
                     self.read_side = ReadSide::Ended;
                 }
                 ReadSide::Ended => return Poll::Ready(Ok(())),
-                ReadSide::Failed(failure) => return Poll::Ready(Err(failure.again())),
+                ReadSide::Failed(error) => return Poll::Ready(Err(error.clone().into())),
             }
         }
     }
@@ -348,15 +347,8 @@ impl<S: ByteStream> fmt::Debug for TlsStream<S> {
 pub(crate) struct Transport<S> {
     stream: S,
     handshaking: bool,
-    write_failed: Option<Failure>,
+    write_failed: Option<Error>,
     peer_ended: bool,
-}
-
-/// An error that was reported, to be reported again.
-#[derive(Debug)]
-struct Failure {
-    kind: ErrorKind,
-    message: String,
 }
 
 impl<S: ByteStream> Transport<S> {
@@ -387,12 +379,12 @@ impl<S: ByteStream> Transport<S> {
         write: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let result = match &self.write_failed {
-            Some(failure) => Err(failure.again()),
+            Some(error) => Err(error.clone().into()),
             None => ready!(write(Pin::new(&mut self.stream))),
         };
         match result {
             Err(error) if self.handshaking => {
-                self.write_failed = Some(Failure::from(&Error::from(error)));
+                self.write_failed = Some(Error::from(error));
                 Poll::Ready(Ok(in_void))
             }
             result => Poll::Ready(result),
@@ -465,20 +457,5 @@ impl<S: ByteStream> AsyncWrite for Transport<S> {
                 stream.poll_flush(cx)
             }
         })
-    }
-}
-
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.to_string(),
-        }
-    }
-}
-
-impl Failure {
-    fn again(&self) -> io::Error {
-        Error::new(self.kind, self.message.clone()).into()
     }
 }

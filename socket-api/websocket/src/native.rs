@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Sink as _, Stream as _};
 use http::{HeaderValue, StatusCode, header};
-use jackfield_socket::{AnyStream, ByteStream, Error, ErrorKind, Host, Result};
+use jackfield_socket::{AnyStream, ByteStream, Error, ErrorKind, Host, Place, Result};
 use tokio::io::AsyncWrite as _;
 use tokio_websockets::upgrade::Error as UpgradeError;
 use tokio_websockets::{ClientBuilder, CloseCode, Limits, Message, WebSocketStream};
@@ -27,7 +27,7 @@ pub(crate) struct Socket {
 /// Why nothing more comes.
 enum End {
     InOrder,
-    Failed(ErrorKind, String),
+    Failed(Error),
 }
 
 /// Shakes hands.
@@ -109,9 +109,7 @@ impl Socket {
             match &self.end {
                 None => {}
                 Some(End::InOrder) => return Poll::Ready(Ok(None)),
-                Some(End::Failed(kind, text)) => {
-                    return Poll::Ready(Err(Error::new(*kind, text.clone())));
-                }
+                Some(End::Failed(error)) => return Poll::Ready(Err(error.clone())),
             }
             let end = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
                 Some(Ok(message)) if message.is_binary() => {
@@ -121,7 +119,7 @@ impl Socket {
                     let close = Message::close(Some(CloseCode::UNSUPPORTED_DATA), "");
                     let _ = Pin::new(&mut self.stream).start_send(close);
                     let text = format!("{} sent a text message", self.host);
-                    End::Failed(ErrorKind::Protocol, text)
+                    End::Failed(Error::new(ErrorKind::Protocol, text))
                 }
                 Some(Ok(message)) => match message.as_close() {
                     Some((code, _)) => self.closed_with(code),
@@ -141,7 +139,7 @@ impl Socket {
     fn closed_with(&self, code: CloseCode) -> End {
         if self.closed {
             let text = format!("the WebSocket to {} was closed here", self.host);
-            End::Failed(ErrorKind::Closed, text)
+            End::Failed(Error::new(ErrorKind::Closed, text))
         } else if code == CloseCode::NORMAL_CLOSURE {
             End::InOrder
         } else {
@@ -170,7 +168,7 @@ impl Socket {
 
 impl From<Error> for End {
     fn from(error: Error) -> Self {
-        Self::Failed(error.kind(), error.to_string())
+        Self::Failed(error)
     }
 }
 
@@ -189,6 +187,7 @@ fn refused(host: &Host, status: u16) -> Error {
         kind,
         format!("{host} refused the WebSocket: {status} {name}"),
     )
+    .at(Place::Server)
 }
 
 fn failed(host: &Host, error: tokio_websockets::Error) -> Error {

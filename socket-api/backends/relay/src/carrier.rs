@@ -74,12 +74,12 @@ pub(crate) async fn carry(
         .await
     };
     let mut carrier = match opened {
-        None => return session.fail(&Error::new(ErrorKind::Closed, "the relay was closed")),
+        None => return session.fail(Error::new(ErrorKind::Closed, "the relay was closed")),
         Some(Ok(Ok(carrier))) => carrier,
-        Some(Ok(Err(error))) => return session.fail(&error),
+        Some(Ok(Err(error))) => return session.fail(error),
         Some(Err(_)) => {
             let limit = config.handshake_timeout.as_secs_f32();
-            return session.fail(&Error::new(
+            return session.fail(Error::new(
                 ErrorKind::TimedOut,
                 format!(
                     "the relay at {} did not answer within {limit} s",
@@ -104,7 +104,7 @@ pub(crate) async fn carry(
     })
     .await;
     if let Err(error) = moved {
-        session.fail(&error);
+        session.fail(error);
     }
     // The last word, a GOAWAY among others, and the close; natively its answer is waited for, so
     // that nothing of it is lost.
@@ -119,7 +119,7 @@ pub(crate) async fn carry(
         Poll::Ready(Ok::<_, Error>(()))
     });
     let _ = time::timeout(config.handshake_timeout, closing).await;
-    session.fail(&Error::new(ErrorKind::Closed, "the relay was closed"));
+    session.fail(Error::new(ErrorKind::Closed, "the relay was closed"));
 }
 
 /// Moves messages both ways, until neither way has one or the session is over.

@@ -237,7 +237,7 @@ impl Drop for Connection {
         );
         let running = self.running.iter().map(|(session, _)| session);
         for session in running.chain(&fresh) {
-            session.fail(&error);
+            session.fail(error.clone());
         }
     }
 }

@@ -113,7 +113,9 @@ fn unreachable(reason: &Reason) -> io::Error {
 fn failed(error: Error) -> io::Error {
     match error.kind() {
         ErrorKind::Refused | ErrorKind::Unreachable => {
-            Error::new(ErrorKind::Reset, error.to_string()).into()
+            Error::new(ErrorKind::Reset, error.to_string())
+                .at(error.place())
+                .into()
         }
         _ => error.into(),
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use jackfield_relay_wire::{Code, Event, Id, Mux, Reason, Role};
-use jackfield_socket::{Error, ErrorKind, Result, time};
+use jackfield_socket::{Error, ErrorKind, Place, Result, time};
 
 use crate::RelayConfig;
 
@@ -18,7 +18,7 @@ pub(crate) struct State {
     pub(crate) mux: Mux,
     entries: BTreeMap<Id, Entry>,
     /// Why the carrier failed, more exactly than the multiplexer knows.
-    failure: Option<(ErrorKind, String)>,
+    failure: Option<Error>,
     /// The connection's task.
     pub(crate) driver: Option<Waker>,
     /// Tasks that wait for the relay's `HELLO`.
@@ -106,11 +106,15 @@ impl Session {
         self.lock().mux.open_count() == 0
     }
 
-    /// The carrier failed, with this error.
-    pub(crate) fn fail(&self, error: &Error) {
+    /// The carrier failed, with this error: at the relay's place, unless it was given up here.
+    pub(crate) fn fail(&self, error: Error) {
+        let error = match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::Closed => error,
+            _ => error.at(Place::Relay),
+        };
         self.act(|state| {
             if state.mux.closed().is_none() {
-                state.failure = Some((error.kind(), error.to_string()));
+                state.failure = Some(error.clone());
             }
             state.mux.carrier_lost(&error.to_string());
         });
@@ -170,10 +174,8 @@ impl State {
     /// The error for a reason.
     pub(crate) fn error(&self, reason: &Reason) -> Error {
         match &self.failure {
-            Some((kind, text)) if reason.code() == Code::CARRIER_LOST => {
-                Error::new(*kind, text.clone())
-            }
-            _ => Error::new(reason.kind(), reason.to_string()),
+            Some(failure) if reason.code() == Code::CARRIER_LOST => failure.clone(),
+            _ => reason.clone().into(),
         }
     }
 
@@ -187,7 +189,8 @@ impl State {
             Code::CARRIER_LOST => Error::new(
                 ErrorKind::Reset,
                 format!("the connection to the relay was lost: {error}"),
-            ),
+            )
+            .at(error.place()),
             _ => error,
         }
     }

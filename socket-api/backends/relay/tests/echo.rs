@@ -13,8 +13,8 @@ use jackfield_relay_wire::{
     Capabilities, Code, Config, Event, Id, Mux, Read, Reason, Role, UdpTarget, auth,
 };
 use jackfield_socket::{
-    DatagramSocket, Endpoint, ErrorKind, ListenOptions, TcpConnect, TcpListen, TcpListener,
-    TcpOptions, UdpOpen, UdpOptions, time,
+    DatagramSocket, Endpoint, Error, ErrorKind, ListenOptions, Place, TcpConnect, TcpListen,
+    TcpListener, TcpOptions, UdpOpen, UdpOptions, time,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener as SystemListener;
@@ -211,7 +211,10 @@ async fn a_refusal_says_why() {
         .connect(&host(1), &TcpOptions::default())
         .await
         .expect_err("refused");
-    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(
+        (error.kind(), error.place()),
+        (ErrorKind::Refused, Place::Server)
+    );
     assert_eq!(error.to_string(), "nothing listens there");
 }
 
@@ -245,9 +248,16 @@ async fn a_lost_relay_is_an_error_and_the_next_opening_gets_a_fresh_one() {
     })
     .await
     .expect("in time");
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-    let error = other.write_all(b"x").await.expect_err("it is gone");
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    let error = Error::from(error);
+    assert_eq!(
+        (error.kind(), error.place()),
+        (ErrorKind::Reset, Place::Relay)
+    );
+    let error = Error::from(other.write_all(b"x").await.expect_err("it is gone"));
+    assert_eq!(
+        (error.kind(), error.place()),
+        (ErrorKind::Reset, Place::Relay)
+    );
     exchange(connect(&relay).await, 1000).await;
 }
 
@@ -332,11 +342,19 @@ async fn a_relay_that_is_not_there_is_an_error_each_time() {
     tokio::spawn(connection);
     for _ in 0..3 {
         let error = relay.ready().await.expect_err("nobody there");
-        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert_eq!(
+            (error.kind(), error.place()),
+            (ErrorKind::Refused, Place::Relay),
+            "{error}"
+        );
         let error = relay
             .connect(&host(7), &TcpOptions::default())
             .await
             .expect_err("nobody there");
-        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert_eq!(
+            (error.kind(), error.place()),
+            (ErrorKind::Refused, Place::Relay),
+            "{error}"
+        );
     }
 }
