@@ -102,7 +102,8 @@ impl Failure {
         ExitCode::from(self.exit_code())
     }
 
-    /// The step, the error, its causes, and what may help, a line each; nothing where no step failed.
+    /// The step, the error, its causes that add something, and what may help, a line each; nothing where no
+    /// step failed.
     fn lines(&self) -> Vec<String> {
         let Self::Step {
             step, error, hint, ..
@@ -113,7 +114,10 @@ impl Failure {
         let mut lines = vec![format!("jackfield: {step}: {error}")];
         let mut cause = error.source();
         while let Some(error) = cause {
-            lines.push(format!("  because: {error}"));
+            let text = error.to_string();
+            if !lines.iter().any(|line| line.contains(&text)) {
+                lines.push(format!("  because: {text}"));
+            }
             cause = error.source();
         }
         lines.extend(hint.as_ref().map(|hint| format!("  try: {hint}")));
