@@ -7,17 +7,18 @@ use super::{
     ReleaseReason, SubscribeOptions, Text, UserProperties, Version,
 };
 
-/// Whether a packet can be written in this version; PUBLISH has a check of its own.
-pub(super) fn check(packet: &Packet, version: Version) -> Result<(), EncodeError> {
-    check_any(packet)?;
+/// Whether a packet can be written in this version; PUBLISH has a check of its own. `ANY` is whether it
+/// may be one that only servers send.
+pub(super) fn check<const ANY: bool>(packet: &Packet, version: Version) -> Result<(), EncodeError> {
+    check_any::<ANY>(packet)?;
     // CONNECT is written in its own version.
     let version = match packet {
         Packet::Connect(connect) => connect.version,
         _ => version,
     };
     match (version, packet) {
-        (Version::V311, packet) => check_v311(packet),
-        (Version::V5, Packet::UnsubAck(ack)) if ack.reasons.is_empty() => {
+        (Version::V311, packet) => check_v311::<ANY>(packet),
+        (Version::V5, Packet::UnsubAck(ack)) if ANY && ack.reasons.is_empty() => {
             Err(invalid("an UNSUBACK has no reason code"))
         }
         (Version::V5, _) => Ok(()),
@@ -25,8 +26,11 @@ pub(super) fn check(packet: &Packet, version: Version) -> Result<(), EncodeError
 }
 
 /// What neither version has.
-fn check_any(packet: &Packet) -> Result<(), EncodeError> {
+fn check_any<const ANY: bool>(packet: &Packet) -> Result<(), EncodeError> {
     match packet {
+        Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp if !ANY => {
+            Err(invalid("a packet that only servers send"))
+        }
         Packet::Connect(connect) => {
             if let Some(will) = &connect.will {
                 check_binary(&will.payload, "a will is longer than 65,535 bytes")?;
@@ -34,10 +38,10 @@ fn check_any(packet: &Packet) -> Result<(), EncodeError> {
             }
             check_authentication(connect.authentication.as_ref())
         }
-        Packet::ConnAck(ack) if ack.session_present && ack.reason.is_error() => {
+        Packet::ConnAck(ack) if ANY && ack.session_present && ack.reason.is_error() => {
             Err(invalid("a session is present on a refused connection"))
         }
-        Packet::ConnAck(ack) => check_authentication(ack.authentication.as_ref()),
+        Packet::ConnAck(ack) if ANY => check_authentication(ack.authentication.as_ref()),
         Packet::Subscribe(subscribe) => {
             if subscribe.filters.is_empty() {
                 return Err(invalid("a subscription has no topic filter"));
@@ -51,7 +55,7 @@ fn check_any(packet: &Packet) -> Result<(), EncodeError> {
         Packet::Unsubscribe(unsubscribe) if unsubscribe.filters.is_empty() => {
             Err(invalid("an unsubscription has no topic filter"))
         }
-        Packet::SubAck(ack) if ack.reasons.is_empty() => {
+        Packet::SubAck(ack) if ANY && ack.reasons.is_empty() => {
             Err(invalid("a SUBACK has no reason code"))
         }
         Packet::Auth(auth) => check_auth(auth),
@@ -70,10 +74,10 @@ fn check_auth(auth: &Auth) -> Result<(), EncodeError> {
 }
 
 /// What MQTT 3.1.1 lacks.
-fn check_v311(packet: &Packet) -> Result<(), EncodeError> {
+fn check_v311<const ANY: bool>(packet: &Packet) -> Result<(), EncodeError> {
     match packet {
         Packet::Connect(connect) => check_connect_v311(connect),
-        Packet::ConnAck(ack) => {
+        Packet::ConnAck(ack) if ANY => {
             if return_code(ack.reason).is_none() {
                 return Err(invalid("MQTT 3.1.1 has no return code for this reason"));
             }
@@ -97,14 +101,14 @@ fn check_v311(packet: &Packet) -> Result<(), EncodeError> {
             unless(subscribe.subscription_id.is_none(), NO_PROPERTIES)?;
             wordless(None, &subscribe.user_properties)
         }
-        Packet::SubAck(ack) => {
+        Packet::SubAck(ack) if ANY => {
             let mut reasons = ack.reasons.iter();
             let known = reasons.all(|reason| reason.granted().is_some() || reason.code() == 0x80);
             unless(known, "MQTT 3.1.1 has no return code for this reason")?;
             wordless(ack.reason_string.as_ref(), &ack.user_properties)
         }
         Packet::Unsubscribe(unsubscribe) => wordless(None, &unsubscribe.user_properties),
-        Packet::UnsubAck(ack) => {
+        Packet::UnsubAck(ack) if ANY => {
             unless(ack.reasons.is_empty(), NO_REASONS)?;
             wordless(ack.reason_string.as_ref(), &ack.user_properties)
         }
@@ -113,7 +117,13 @@ fn check_v311(packet: &Packet) -> Result<(), EncodeError> {
             unless(*disconnect == plain, NO_REASONS)
         }
         Packet::Auth(_) => Err(invalid("MQTT 3.1.1 has no AUTH")),
-        Packet::Publish(_) | Packet::PingReq | Packet::PingResp => Ok(()),
+        Packet::Publish(_)
+        | Packet::PingReq
+        | Packet::PingResp
+        // Those three were refused before.
+        | Packet::ConnAck(_)
+        | Packet::SubAck(_)
+        | Packet::UnsubAck(_) => Ok(()),
     }
 }
 

@@ -57,6 +57,23 @@ impl Decoder {
     /// Where the bytes are no packet; the buffer is then of no use any more. A packet that is too
     /// large is refused as soon as its length is known.
     pub fn decode(&self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
+        self.take::<true>(buffer)
+    }
+
+    /// The same for what a server sends. A program that is only a client, such as a page, needs no code
+    /// for the rest.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and for a packet that only clients send.
+    pub(crate) fn decode_of_server(
+        self,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Packet>, DecodeError> {
+        self.take::<false>(buffer)
+    }
+
+    /// `ANY` is whether it may be a packet that only clients send.
+    fn take<const ANY: bool>(self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
         let Some((&first, rest)) = buffer.split_first() else {
             return Ok(None);
         };
@@ -85,7 +102,7 @@ impl Decoder {
             return self.publish(first, packet, head).map(Some);
         }
         let mut reader = Reader::new(&packet, head);
-        let packet = self.body(first, &mut reader)?;
+        let packet = self.body::<ANY>(first, &mut reader)?;
         reader.finish()?;
         Ok(Some(packet))
     }
@@ -153,8 +170,13 @@ impl Decoder {
         Ok(Packet::Publish(publish))
     }
 
-    fn body(self, first: u8, reader: &mut Reader<'_>) -> Result<Packet, DecodeError> {
+    fn body<const ANY: bool>(
+        self,
+        first: u8,
+        reader: &mut Reader<'_>,
+    ) -> Result<Packet, DecodeError> {
         Ok(match first >> 4 {
+            1 | 8 | 10 if !ANY => return Err(OF_CLIENTS),
             1 => Packet::Connect(Box::new(connect(reader)?)),
             2 => Packet::ConnAck(Box::new(self.conn_ack(reader)?)),
             4 => Packet::PubAck(self.pub_ack(reader)?),
@@ -373,6 +395,8 @@ impl Decoder {
         }
     }
 }
+
+const OF_CLIENTS: DecodeError = protocol_error("a packet that only clients send");
 
 const UNKNOWN_REASON: DecodeError = protocol_error("a reason code that this packet can't carry");
 

@@ -55,14 +55,31 @@ impl Encoder {
     pub fn encode(&self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match packet {
             Packet::Publish(publish) => self.publish(publish.as_ref(), out),
-            _ => self.other(packet, out),
+            _ => self.other::<true>(packet, out),
         }
     }
 
-    /// Appends anything but a PUBLISH; apart from it, which is to be short.
+    /// The same for what a client sends. A program that is only a client, such as a page, needs no code
+    /// for the rest.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), and for a packet that only servers send.
+    pub(crate) fn encode_of_client(
+        self,
+        packet: &Packet,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        match packet {
+            Packet::Publish(publish) => self.publish(publish.as_ref(), out),
+            _ => self.other::<false>(packet, out),
+        }
+    }
+
+    /// Appends anything but a PUBLISH; apart from it, which is to be short. `ANY` is whether it may be
+    /// one that only servers send.
     #[inline(never)]
-    fn other(self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        check(packet, self.version)?;
+    fn other<const ANY: bool>(self, packet: &Packet, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        check::<ANY>(packet, self.version)?;
         let (first, version) = match packet {
             Packet::Connect(connect) => (0x10, connect.version),
             Packet::ConnAck(_) => (0x20, self.version),
@@ -80,10 +97,13 @@ impl Encoder {
             Packet::Disconnect(_) => (0xE0, self.version),
             Packet::Auth(_) => (0xF0, self.version),
         };
-        let mut length = Counter::default();
-        body(&mut length, packet, version);
-        self.head(first, length.0, out)?;
-        body(out, packet, version);
+        let start = out.len();
+        out.u8(first);
+        behind_length(out, |out| body::<ANY>(out, packet, version));
+        if out.len() - start > self.limit as usize {
+            out.truncate(start);
+            return Err(EncodeError::TooLarge { limit: self.limit });
+        }
         Ok(())
     }
 
@@ -131,14 +151,6 @@ impl Encoder {
             }
         }
         out.bytes(publish.payload);
-        Ok(())
-    }
-
-    #[inline]
-    fn head(self, first: u8, length: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        out.reserve(self.total(length)?);
-        out.u8(first);
-        out.variable(length);
         Ok(())
     }
 
@@ -285,174 +297,208 @@ fn variable_length(value: usize) -> usize {
     }
 }
 
-/// Everything behind the packet's length.
-fn body<S: Sink>(sink: &mut S, packet: &Packet, version: Version) {
-    match packet {
-        Packet::Connect(packet) => connect(sink, packet),
-        Packet::ConnAck(packet) => conn_ack(sink, packet, version),
-        // Written by `Encoder::publish`.
-        Packet::Publish(_) | Packet::PingReq | Packet::PingResp => {}
-        Packet::PubAck(packet) | Packet::PubRec(packet) => pub_ack(sink, packet),
-        Packet::PubRel(packet) | Packet::PubComp(packet) => release(sink, packet),
-        Packet::Subscribe(packet) => subscribe(sink, packet, version),
-        Packet::SubAck(packet) => sub_ack(sink, packet, version),
-        Packet::Unsubscribe(packet) => unsubscribe(sink, packet, version),
-        Packet::UnsubAck(packet) => unsub_ack(sink, packet, version),
-        Packet::Disconnect(packet) => disconnect(sink, packet),
-        Packet::Auth(packet) => auth(sink, packet),
+/// What is written, behind its length: which is only known then.
+fn behind_length(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    // Most are so short that one byte is enough.
+    out.u8(0);
+    write(out);
+    let length = out.len() - at - 1;
+    if length < 0x80
+        && let Some(first) = out.get_mut(at)
+    {
+        *first = length as u8;
+    } else {
+        write_length(out, at, length);
     }
 }
 
-fn connect<S: Sink>(sink: &mut S, packet: &Connect) {
+/// Writes a length of several bytes where there is one.
+#[cold]
+fn write_length(out: &mut Vec<u8>, at: usize, length: usize) {
+    let mut bytes = Vec::new();
+    bytes.variable(length);
+    let end = out.len();
+    out.resize(end + bytes.len() - 1, 0);
+    out.copy_within(at + 1..end, at + bytes.len());
+    if let Some(place) = out.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(&bytes);
+    }
+}
+
+/// Everything behind the packet's length. `ANY` as in [`Encoder::other`].
+fn body<const ANY: bool>(out: &mut Vec<u8>, packet: &Packet, version: Version) {
+    match packet {
+        Packet::Connect(packet) => connect(out, packet),
+        Packet::ConnAck(packet) if ANY => conn_ack(out, packet, version),
+        Packet::PubAck(packet) | Packet::PubRec(packet) => pub_ack(out, packet),
+        Packet::PubRel(packet) | Packet::PubComp(packet) => release(out, packet),
+        Packet::Subscribe(packet) => subscribe(out, packet, version),
+        Packet::SubAck(packet) if ANY => sub_ack(out, packet, version),
+        Packet::Unsubscribe(packet) => unsubscribe(out, packet, version),
+        Packet::UnsubAck(packet) if ANY => unsub_ack(out, packet, version),
+        Packet::Disconnect(packet) => disconnect(out, packet),
+        Packet::Auth(packet) => auth(out, packet),
+        // PUBLISH is written by `Encoder::publish`, and the last three were refused before.
+        Packet::Publish(_)
+        | Packet::PingReq
+        | Packet::PingResp
+        | Packet::ConnAck(_)
+        | Packet::SubAck(_)
+        | Packet::UnsubAck(_) => {}
+    }
+}
+
+fn connect(out: &mut Vec<u8>, packet: &Connect) {
     let v5 = packet.version == Version::V5;
-    sink.binary(b"MQTT");
-    sink.u8(packet.version as u8);
+    out.binary(b"MQTT");
+    out.u8(packet.version as u8);
     let mut flags = u8::from(packet.clean_start) << 1
         | u8::from(packet.password.is_some()) << 6
         | u8::from(packet.username.is_some()) << 7;
     if let Some(will) = &packet.will {
         flags |= 4 | (will.qos as u8) << 3 | u8::from(will.retain) << 5;
     }
-    sink.u8(flags);
-    sink.u16(packet.keep_alive);
+    out.u8(flags);
+    out.u16(packet.keep_alive);
     if v5 {
-        sink.properties(|mut sink| connect_properties(&mut sink, packet));
+        behind_length(out, |out| connect_properties(out, packet));
     }
-    sink.binary(packet.client_id.as_bytes());
+    out.binary(packet.client_id.as_bytes());
     if let Some(will) = &packet.will {
         if v5 {
-            sink.properties(|mut sink| will_properties(&mut sink, will));
+            behind_length(out, |out| will_properties(out, will));
         }
-        sink.binary(will.topic.as_bytes());
-        sink.binary(&will.payload);
+        out.binary(will.topic.as_bytes());
+        out.binary(&will.payload);
     }
     if let Some(username) = &packet.username {
-        sink.binary(username.as_bytes());
+        out.binary(username.as_bytes());
     }
     if let Some(password) = &packet.password {
-        sink.binary(password.as_bytes());
+        out.binary(password.as_bytes());
     }
 }
 
-fn connect_properties<S: Sink>(sink: &mut S, packet: &Connect) {
+fn connect_properties(out: &mut Vec<u8>, packet: &Connect) {
     if let Some(seconds) = packet.session_expiry {
-        sink.u8(id::SESSION_EXPIRY);
-        sink.u32(seconds);
+        out.u8(id::SESSION_EXPIRY);
+        out.u32(seconds);
     }
     if let Some(maximum) = packet.receive_maximum {
-        sink.u8(id::RECEIVE_MAXIMUM);
-        sink.u16(maximum.get());
+        out.u8(id::RECEIVE_MAXIMUM);
+        out.u16(maximum.get());
     }
     if let Some(maximum) = packet.maximum_packet_size {
-        sink.u8(id::MAXIMUM_PACKET_SIZE);
-        sink.u32(maximum.get());
+        out.u8(id::MAXIMUM_PACKET_SIZE);
+        out.u32(maximum.get());
     }
     if packet.topic_alias_maximum > 0 {
-        sink.u8(id::TOPIC_ALIAS_MAXIMUM);
-        sink.u16(packet.topic_alias_maximum);
+        out.u8(id::TOPIC_ALIAS_MAXIMUM);
+        out.u16(packet.topic_alias_maximum);
     }
     if packet.request_response_information {
-        sink.u8(id::REQUEST_RESPONSE_INFORMATION);
-        sink.u8(1);
+        out.u8(id::REQUEST_RESPONSE_INFORMATION);
+        out.u8(1);
     }
     if !packet.request_problem_information {
-        sink.u8(id::REQUEST_PROBLEM_INFORMATION);
-        sink.u8(0);
+        out.u8(id::REQUEST_PROBLEM_INFORMATION);
+        out.u8(0);
     }
-    write_authentication(sink, packet.authentication.as_ref());
-    write_user(sink, &packet.user_properties);
+    write_authentication(out, packet.authentication.as_ref());
+    write_user(out, &packet.user_properties);
 }
 
-fn will_properties<S: Sink>(sink: &mut S, will: &Will) {
+fn will_properties(out: &mut Vec<u8>, will: &Will) {
     if will.delay > 0 {
-        sink.u8(id::WILL_DELAY);
-        sink.u32(will.delay);
+        out.u8(id::WILL_DELAY);
+        out.u32(will.delay);
     }
-    write_message(sink, &will.properties);
+    write_message(out, &will.properties);
 }
 
-fn conn_ack<S: Sink>(sink: &mut S, packet: &ConnAck, version: Version) {
-    sink.u8(packet.session_present.into());
+fn conn_ack(out: &mut Vec<u8>, packet: &ConnAck, version: Version) {
+    out.u8(packet.session_present.into());
     if version == Version::V311 {
-        sink.u8(return_code(packet.reason).unwrap_or_default());
+        out.u8(return_code(packet.reason).unwrap_or_default());
         return;
     }
-    sink.u8(packet.reason.code());
-    sink.properties(|mut sink| conn_ack_properties(&mut sink, packet));
+    out.u8(packet.reason.code());
+    behind_length(out, |out| conn_ack_properties(out, packet));
 }
 
-fn conn_ack_properties<S: Sink>(sink: &mut S, packet: &ConnAck) {
+fn conn_ack_properties(out: &mut Vec<u8>, packet: &ConnAck) {
     if let Some(seconds) = packet.session_expiry {
-        sink.u8(id::SESSION_EXPIRY);
-        sink.u32(seconds);
+        out.u8(id::SESSION_EXPIRY);
+        out.u32(seconds);
     }
     if let Some(maximum) = packet.receive_maximum {
-        sink.u8(id::RECEIVE_MAXIMUM);
-        sink.u16(maximum.get());
+        out.u8(id::RECEIVE_MAXIMUM);
+        out.u16(maximum.get());
     }
     if packet.maximum_qos < QoS::ExactlyOnce {
-        sink.u8(id::MAXIMUM_QOS);
-        sink.u8(packet.maximum_qos as u8);
+        out.u8(id::MAXIMUM_QOS);
+        out.u8(packet.maximum_qos as u8);
     }
     if !packet.retain_available {
-        sink.u8(id::RETAIN_AVAILABLE);
-        sink.u8(0);
+        out.u8(id::RETAIN_AVAILABLE);
+        out.u8(0);
     }
     if let Some(maximum) = packet.maximum_packet_size {
-        sink.u8(id::MAXIMUM_PACKET_SIZE);
-        sink.u32(maximum.get());
+        out.u8(id::MAXIMUM_PACKET_SIZE);
+        out.u32(maximum.get());
     }
     write_text(
-        sink,
+        out,
         id::ASSIGNED_CLIENT_ID,
         packet.assigned_client_id.as_ref(),
     );
     if packet.topic_alias_maximum > 0 {
-        sink.u8(id::TOPIC_ALIAS_MAXIMUM);
-        sink.u16(packet.topic_alias_maximum);
+        out.u8(id::TOPIC_ALIAS_MAXIMUM);
+        out.u16(packet.topic_alias_maximum);
     }
-    write_text(sink, id::REASON_STRING, packet.reason_string.as_ref());
+    write_text(out, id::REASON_STRING, packet.reason_string.as_ref());
     for (id, available) in [
         (id::WILDCARD_SUBSCRIPTIONS, packet.wildcard_subscriptions),
         (id::SUBSCRIPTION_IDS, packet.subscription_ids),
         (id::SHARED_SUBSCRIPTIONS, packet.shared_subscriptions),
     ] {
         if !available {
-            sink.u8(id);
-            sink.u8(0);
+            out.u8(id);
+            out.u8(0);
         }
     }
     if let Some(seconds) = packet.server_keep_alive {
-        sink.u8(id::SERVER_KEEP_ALIVE);
-        sink.u16(seconds);
+        out.u8(id::SERVER_KEEP_ALIVE);
+        out.u16(seconds);
     }
     write_text(
-        sink,
+        out,
         id::RESPONSE_INFORMATION,
         packet.response_information.as_ref(),
     );
-    write_text(sink, id::SERVER_REFERENCE, packet.server_reference.as_ref());
-    write_authentication(sink, packet.authentication.as_ref());
-    write_user(sink, &packet.user_properties);
+    write_text(out, id::SERVER_REFERENCE, packet.server_reference.as_ref());
+    write_authentication(out, packet.authentication.as_ref());
+    write_user(out, &packet.user_properties);
 }
 
-fn pub_ack<S: Sink>(sink: &mut S, packet: &PubAck) {
-    sink.u16(packet.packet_id.get());
+fn pub_ack(out: &mut Vec<u8>, packet: &PubAck) {
+    out.u16(packet.packet_id.get());
     let silent = packet.reason == PublishReason::Success;
     let words = (packet.reason_string.as_ref(), &packet.user_properties);
-    short_words(sink, packet.reason.code(), silent, words);
+    short_words(out, packet.reason.code(), silent, words);
 }
 
-fn release<S: Sink>(sink: &mut S, packet: &Release) {
-    sink.u16(packet.packet_id.get());
+fn release(out: &mut Vec<u8>, packet: &Release) {
+    out.u16(packet.packet_id.get());
     let silent = packet.reason == ReleaseReason::Success;
     let words = (packet.reason_string.as_ref(), &packet.user_properties);
-    short_words(sink, packet.reason.code(), silent, words);
+    short_words(out, packet.reason.code(), silent, words);
 }
 
 /// A reason and its words, as far as there is something to say. On 3.1.1 there is not.
-fn short_words<S: Sink>(
-    sink: &mut S,
+fn short_words(
+    out: &mut Vec<u8>,
     code: u8,
     silent: bool,
     (reason_string, user_properties): (Option<&Text>, &UserProperties),
@@ -461,70 +507,70 @@ fn short_words<S: Sink>(
     if silent && wordless {
         return;
     }
-    sink.u8(code);
+    out.u8(code);
     if !wordless {
-        words(sink, reason_string, user_properties);
+        words(out, reason_string, user_properties);
     }
 }
 
-fn words<S: Sink>(sink: &mut S, reason_string: Option<&Text>, user_properties: &UserProperties) {
-    sink.properties(|mut sink| {
-        write_text(&mut sink, id::REASON_STRING, reason_string);
-        write_user(&mut sink, user_properties);
+fn words(out: &mut Vec<u8>, reason_string: Option<&Text>, user_properties: &UserProperties) {
+    behind_length(out, |out| {
+        write_text(out, id::REASON_STRING, reason_string);
+        write_user(out, user_properties);
     });
 }
 
-fn subscribe<S: Sink>(sink: &mut S, packet: &Subscribe, version: Version) {
-    sink.u16(packet.packet_id.get());
+fn subscribe(out: &mut Vec<u8>, packet: &Subscribe, version: Version) {
+    out.u16(packet.packet_id.get());
     if version == Version::V5 {
-        sink.properties(|mut sink| {
+        behind_length(out, |out| {
             if let Some(subscription) = packet.subscription_id {
-                sink.u8(id::SUBSCRIPTION_ID);
-                sink.variable(subscription.get() as usize);
+                out.u8(id::SUBSCRIPTION_ID);
+                out.variable(subscription.get() as usize);
             }
-            write_user(&mut sink, &packet.user_properties);
+            write_user(out, &packet.user_properties);
         });
     }
     for (filter, options) in &packet.filters {
-        sink.binary(filter.as_bytes());
-        sink.u8(options.qos as u8
+        out.binary(filter.as_bytes());
+        out.u8(options.qos as u8
             | u8::from(options.no_local) << 2
             | u8::from(options.retain_as_published) << 3
             | (options.retain_handling as u8) << 4);
     }
 }
 
-fn sub_ack<S: Sink>(sink: &mut S, packet: &SubAck, version: Version) {
-    sink.u16(packet.packet_id.get());
+fn sub_ack(out: &mut Vec<u8>, packet: &SubAck, version: Version) {
+    out.u16(packet.packet_id.get());
     if version == Version::V5 {
-        words(sink, packet.reason_string.as_ref(), &packet.user_properties);
+        words(out, packet.reason_string.as_ref(), &packet.user_properties);
     }
     for reason in &packet.reasons {
-        sink.u8(reason.code());
+        out.u8(reason.code());
     }
 }
 
-fn unsubscribe<S: Sink>(sink: &mut S, packet: &Unsubscribe, version: Version) {
-    sink.u16(packet.packet_id.get());
+fn unsubscribe(out: &mut Vec<u8>, packet: &Unsubscribe, version: Version) {
+    out.u16(packet.packet_id.get());
     if version == Version::V5 {
-        words(sink, None, &packet.user_properties);
+        words(out, None, &packet.user_properties);
     }
     for filter in &packet.filters {
-        sink.binary(filter.as_bytes());
+        out.binary(filter.as_bytes());
     }
 }
 
-fn unsub_ack<S: Sink>(sink: &mut S, packet: &UnsubAck, version: Version) {
-    sink.u16(packet.packet_id.get());
+fn unsub_ack(out: &mut Vec<u8>, packet: &UnsubAck, version: Version) {
+    out.u16(packet.packet_id.get());
     if version == Version::V5 {
-        words(sink, packet.reason_string.as_ref(), &packet.user_properties);
+        words(out, packet.reason_string.as_ref(), &packet.user_properties);
         for reason in &packet.reasons {
-            sink.u8(reason.code());
+            out.u8(reason.code());
         }
     }
 }
 
-fn disconnect<S: Sink>(sink: &mut S, packet: &Disconnect) {
+fn disconnect(out: &mut Vec<u8>, packet: &Disconnect) {
     let plain = packet.session_expiry.is_none()
         && packet.reason_string.is_none()
         && packet.user_properties.is_empty()
@@ -532,33 +578,29 @@ fn disconnect<S: Sink>(sink: &mut S, packet: &Disconnect) {
     if plain && packet.reason == DisconnectReason::Success {
         return;
     }
-    sink.u8(packet.reason.code());
+    out.u8(packet.reason.code());
     if plain {
         return;
     }
-    sink.properties(|mut sink| {
+    behind_length(out, |out| {
         if let Some(seconds) = packet.session_expiry {
-            sink.u8(id::SESSION_EXPIRY);
-            sink.u32(seconds);
+            out.u8(id::SESSION_EXPIRY);
+            out.u32(seconds);
         }
-        write_text(&mut sink, id::REASON_STRING, packet.reason_string.as_ref());
-        write_text(
-            &mut sink,
-            id::SERVER_REFERENCE,
-            packet.server_reference.as_ref(),
-        );
-        write_user(&mut sink, &packet.user_properties);
+        write_text(out, id::REASON_STRING, packet.reason_string.as_ref());
+        write_text(out, id::SERVER_REFERENCE, packet.server_reference.as_ref());
+        write_user(out, &packet.user_properties);
     });
 }
 
-fn auth<S: Sink>(sink: &mut S, packet: &Auth) {
+fn auth(out: &mut Vec<u8>, packet: &Auth) {
     if packet.authentication.is_none() {
         return;
     }
-    sink.u8(packet.reason.code());
-    sink.properties(|mut sink| {
-        write_authentication(&mut sink, packet.authentication.as_ref());
-        write_text(&mut sink, id::REASON_STRING, packet.reason_string.as_ref());
-        write_user(&mut sink, &packet.user_properties);
+    out.u8(packet.reason.code());
+    behind_length(out, |out| {
+        write_authentication(out, packet.authentication.as_ref());
+        write_text(out, id::REASON_STRING, packet.reason_string.as_ref());
+        write_user(out, &packet.user_properties);
     });
 }

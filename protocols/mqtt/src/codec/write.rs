@@ -1,7 +1,8 @@
 //! Writing of what packets are made of: numbers, strings, bytes (MQTT 5, section 1.5).
 //!
-//! A packet's body is written twice by the same code: once to a [`Counter`], since its length comes
-//! in front, and once to the output. So the length can't be another than that of what is written.
+//! A PUBLISH's properties are written twice by the same code: once to a [`Counter`], since their length
+//! comes in front, and once to the output. So the length can't be another than that of what is written.
+//! Other packets are written once, and their length is put in front then.
 
 /// Where fields go.
 pub(super) trait Sink {
@@ -32,19 +33,6 @@ pub(super) trait Sink {
         }
         self.u8(value as u8);
     }
-
-    /// Properties, behind their length.
-    fn properties(&mut self, write: impl Fn(&mut dyn FnMut(&[u8])))
-    where
-        Self: Sized,
-    {
-        let mut length = 0;
-        write(&mut |bytes| length += bytes.len());
-        self.variable(length);
-        if length > 0 {
-            write(&mut |bytes| self.bytes(bytes));
-        }
-    }
 }
 
 /// Only counts.
@@ -62,12 +50,5 @@ impl Sink for Vec<u8> {
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
-    }
-}
-
-/// So that properties are written by one copy of their code, whatever they are written to.
-impl Sink for &mut dyn FnMut(&[u8]) {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self(bytes);
     }
 }

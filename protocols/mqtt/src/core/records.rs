@@ -246,7 +246,9 @@ impl Restored {
 
 fn read_message(value: &[u8]) -> Option<Message> {
     let mut bytes = BytesMut::from(value);
-    let packet = Decoder::new(Version::V5).decode(&mut bytes).ok()??;
+    let packet = Decoder::new(Version::V5)
+        .decode_of_server(&mut bytes)
+        .ok()??;
     let Packet::Publish(publish) = packet else {
         return None;
     };

@@ -32,11 +32,14 @@ impl Session {
                 until: now + self.config.connect_timeout.max(Duration::from_millis(1)),
             };
             // It was tried before.
-            let _ = encoder.encode(&packet, out);
+            let _ = encoder.encode_of_client(&packet, out);
         }
         if self.connection.ping_due {
             self.connection.ping_due = false;
-            let _ = self.connection.encoder.encode(&Packet::PingReq, out);
+            let _ = self
+                .connection
+                .encoder
+                .encode_of_client(&Packet::PingReq, out);
         }
         self.send_answers(out);
         let known = self.durable.is_reached(self.connection.known);
@@ -52,7 +55,7 @@ impl Session {
             && let Some((disconnect, asked)) = self.connection.disconnect.take()
         {
             let packet = Packet::Disconnect(disconnect);
-            let _ = self.connection.encoder.encode(&packet, out);
+            let _ = self.connection.encoder.encode_of_client(&packet, out);
             self.phase = Phase::Done;
             if asked {
                 self.tell_closed();
@@ -66,7 +69,7 @@ impl Session {
             if !self.durable.is_reached(*after) {
                 break;
             }
-            let _ = self.connection.encoder.encode(packet, out);
+            let _ = self.connection.encoder.encode_of_client(packet, out);
             self.connection.answers.pop_front();
         }
     }
@@ -78,7 +81,7 @@ impl Session {
                 None => return,
                 Some(Replay::Release(packet_id)) => {
                     let release = Packet::PubRel(released(packet_id, ReleaseReason::Success));
-                    let _ = self.connection.encoder.encode(&release, out);
+                    let _ = self.connection.encoder.encode_of_client(&release, out);
                 }
                 Some(Replay::Publish(packet_id)) => {
                     let Some(flight) = self.outgoing.flight(packet_id) else {
@@ -128,7 +131,8 @@ impl Session {
                 Some(Asked::Numbered(subscribe)) => self.check_subscribe(subscribe),
                 Some(Asked::Resubscribe(_) | Asked::Unsubscribe(_)) | None => Ok(()),
             };
-            let sent = checked.and_then(|()| Ok(self.connection.encoder.encode(&packet, out)?));
+            let sent = checked
+                .and_then(|()| Ok(self.connection.encoder.encode_of_client(&packet, out)?));
             if let Err(error) = sent {
                 // Subscriptions that are made again fit: they were chosen for this server.
                 self.subscriptions.give_up(request, &mut self.ids);

@@ -258,7 +258,9 @@ impl Session {
         self.disconnected(now);
         let packet = Packet::Connect(Box::new(self.connect_packet(connect)?));
         let mut trial = Vec::new();
-        self.connection.encoder.encode(&packet, &mut trial)?;
+        self.connection
+            .encoder
+            .encode_of_client(&packet, &mut trial)?;
         let Packet::Connect(packet) = packet else {
             return Ok(());
         };
@@ -445,7 +447,9 @@ impl Session {
             reason_string: None,
             user_properties: Vec::new(),
         }));
-        self.connection.encoder.encode(&auth, &mut Vec::new())?;
+        self.connection
+            .encoder
+            .encode_of_client(&auth, &mut Vec::new())?;
         self.connection.answers.push_back((0, auth));
         Ok(())
     }
@@ -477,7 +481,9 @@ impl Session {
             return Err(InvalidValue("a client can't say this in DISCONNECT").into());
         }
         let packet = Packet::Disconnect(disconnect.clone());
-        self.connection.encoder.encode(&packet, &mut Vec::new())?;
+        self.connection
+            .encoder
+            .encode_of_client(&packet, &mut Vec::new())?;
         let kept = self.connection.asked.as_ref();
         let kept = kept.and_then(|asked| asked.session_expiry).unwrap_or(0);
         if kept == 0 && disconnect.session_expiry.is_some_and(|expiry| expiry > 0) {

@@ -92,7 +92,7 @@ impl StreamCore for Session {
                 return Err(self.end(error));
             }
             let decoder = self.connection.decoder;
-            let packet = match decoder.decode(&mut self.connection.input) {
+            let packet = match decoder.decode_of_server(&mut self.connection.input) {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(error) => return Err(self.fail(&error)),
