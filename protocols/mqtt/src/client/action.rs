@@ -5,7 +5,7 @@ use jackfield_client::Poster;
 use tokio::sync::oneshot;
 
 use super::routes::Sink;
-use crate::codec::{Disconnect, PublishReason, SubscribeOptions, TopicFilter};
+use crate::codec::{Disconnect, PublishReason};
 use crate::core::{Message, Reply, SubscribeRequest, UnsubscribeRequest, Unsubscribed};
 use crate::error::RequestError;
 
@@ -26,8 +26,7 @@ pub(super) enum Action {
     Unsubscribe(UnsubscribeRequest, Done<Reply>),
     /// Subscribes, and routes what comes to a subscription of its own.
     Route {
-        filter: TopicFilter,
-        options: SubscribeOptions,
+        subscribe: SubscribeRequest,
         sink: Sink,
         done: Done<u64>,
     },

@@ -189,11 +189,10 @@ impl Protocol for Mqtt {
             }
             Action::Route { done, .. } if done.is_closed() => {}
             Action::Route {
-                filter,
-                options,
+                subscribe,
                 sink,
                 done,
-            } => self.route(core, &filter, options, sink, done),
+            } => self.route(core, subscribe, sink, done),
             Action::Unroute(id, done) => self.unroute(core, id, done),
             Action::Call { response, .. } if response.is_closed() => {}
             Action::Call { message, response } => self.call(core, *message, response),

@@ -241,17 +241,51 @@ impl Client {
         filter: TopicFilter,
         options: SubscribeOptions,
     ) -> Result<Subscription, RequestError> {
+        let subscribe = SubscribeRequest::new(filter, options);
+        self.messages_of(subscribe).await
+    }
+
+    /// The same with several filters, whose messages come to one place in the order in which the server sends
+    /// them, and with user properties. The server may send a message once for each of the filters that it
+    /// matches. The [`subscription_id`](SubscribeRequest::subscription_id) is this client's to choose.
+    ///
+    /// ```no_run
+    /// # use jackfield_mqtt::client::Client;
+    /// # use jackfield_mqtt::codec::{QoS, SubscribeOptions};
+    /// # use jackfield_mqtt::core::SubscribeRequest;
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = SubscribeOptions::qos(QoS::AtMostOnce);
+    /// let filters = vec![("kitchen/#".parse()?, options), ("cellar/+/alarm".parse()?, options)];
+    /// let mut messages = client.messages_of(SubscribeRequest::all(filters)).await?;
+    /// while let Some(delivery) = messages.next().await {
+    ///     println!("{}: {:?}", delivery.message.topic, delivery.message.payload);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] where the server refuses one of the filters, with its reason: then there is a
+    /// subscription to none of them.
+    ///
+    /// # Cancel safety
+    /// As [`messages`](Self::messages).
+    pub async fn messages_of(
+        &self,
+        subscribe: SubscribeRequest,
+    ) -> Result<Subscription, RequestError> {
+        let filters = subscribe.filters.iter();
+        let filters = filters.map(|(filter, _)| filter.clone()).collect();
         let (messages, received) = mpsc::channel(self.subscription_capacity.max(1));
         let (done, outcome) = oneshot::channel();
         self.act(Action::Route {
-            filter: filter.clone(),
-            options,
+            subscribe,
             sink: Sink::Messages(messages),
             done,
         })
         .await?;
         let route = Route::new(answered(outcome).await?, self.actions.poster());
-        Ok(Subscription::new(filter, received, route))
+        Ok(Subscription::new(filters, received, route))
     }
 
     /// Prepares for requests whose responses come to this topic: it should be one that nobody else
@@ -280,8 +314,7 @@ impl Client {
     pub async fn requester(&self, response_topic: TopicName) -> Result<Requester, RequestError> {
         let filter = TopicFilter::from_text(response_topic.as_text().clone())?;
         let route = self.ask(|done| Action::Route {
-            filter,
-            options: SubscribeOptions::qos(QoS::ExactlyOnce),
+            subscribe: SubscribeRequest::new(filter, SubscribeOptions::qos(QoS::ExactlyOnce)),
             sink: Sink::Responses,
             done,
         });

@@ -23,15 +23,15 @@ pub(super) struct Routes {
     entries: SortedMap<u64, Entry>,
     last_route: u64,
     by_topic: Router<u64>,
-    /// The numbers that this client has given to filters; one each, as a filter has one
-    /// subscription (MQTT 5, section 3.8.4).
-    numbers: SortedMap<SubscriptionId, TopicFilter>,
+    /// The numbers that this client has given to filters, to those of one route together. Each filter
+    /// has one, as it has one subscription (MQTT 5, section 3.8.4).
+    numbers: SortedMap<SubscriptionId, Vec<TopicFilter>>,
     last_number: u32,
 }
 
 #[derive(Debug)]
 struct Entry {
-    filter: TopicFilter,
+    filters: Vec<TopicFilter>,
     sink: Sink,
     /// What came before the server has agreed; `None` afterwards.
     early: Option<Early>,
@@ -58,18 +58,32 @@ impl Routes {
     }
 
     /// Adds a route, and returns its name.
-    pub(super) fn add(&mut self, filter: TopicFilter, sink: Sink) -> Result<u64, RequestError> {
+    pub(super) fn add(
+        &mut self,
+        filters: Vec<TopicFilter>,
+        sink: Sink,
+    ) -> Result<u64, RequestError> {
         let id = self.last_route + 1;
-        let added = self.by_topic.insert(&filter, id);
-        added.map_err(|_| RequestError::QueueFull)?;
+        for filter in &filters {
+            if self.by_topic.insert(filter, id).is_err() {
+                self.leave(&filters, id);
+                return Err(RequestError::QueueFull);
+            }
+        }
         self.last_route = id;
         let entry = Entry {
-            filter,
+            filters,
             sink,
             early: Some(Early::default()),
         };
         self.entries.insert(id, entry);
         Ok(id)
+    }
+
+    fn leave(&mut self, filters: &[TopicFilter], id: u64) {
+        for filter in filters {
+            self.by_topic.remove(filter, &id);
+        }
     }
 
     /// The server has agreed to a route. Gives what came for it before, and where it goes.
@@ -110,28 +124,44 @@ impl Routes {
         None
     }
 
-    /// The number for a filter that has a route, so that the server says which messages come for
-    /// it; `None` when all are taken.
-    pub(super) fn number(&mut self, filter: &TopicFilter) -> Option<SubscriptionId> {
-        let known = self.numbers.iter().find(|(_, known)| *known == filter);
+    /// The number for filters that have a route, so that the server says which messages come for
+    /// them; `None` when all are taken.
+    pub(super) fn number(&mut self, filters: &[TopicFilter]) -> Option<SubscriptionId> {
+        let known = self.numbers.iter().find(|(_, known)| *known == filters);
         if let Some((number, _)) = known {
             return Some(*number);
         }
         let number = SubscriptionId::new(self.last_number + 1).ok()?;
         self.last_number += 1;
-        self.numbers.insert(number, filter.clone());
+        // Those that have one get another. What still comes with the old one goes by its topic.
+        for filter in filters {
+            self.forget_number(filter);
+        }
+        self.numbers.insert(number, filters.to_vec());
         Some(number)
     }
 
-    /// Removes a route. Its filter, if it was the last with it.
-    pub(super) fn remove(&mut self, id: u64) -> Option<TopicFilter> {
-        let filter = self.entries.remove(&id)?.filter;
-        self.by_topic.remove(&filter, &id);
-        if self.entries.values().any(|route| route.filter == filter) {
-            return None;
+    fn forget_number(&mut self, filter: &TopicFilter) {
+        self.numbers.retain(|_, known| {
+            known.retain(|known| known != filter);
+            !known.is_empty()
+        });
+    }
+
+    /// Removes a route. Those of its filters that no other has.
+    pub(super) fn remove(&mut self, id: u64) -> Vec<TopicFilter> {
+        let Some(Entry { mut filters, .. }) = self.entries.remove(&id) else {
+            return Vec::new();
+        };
+        self.leave(&filters, id);
+        let entries = &self.entries;
+        let is_used =
+            |filter: &TopicFilter| entries.values().any(|route| route.filters.contains(filter));
+        filters.retain(|filter| !is_used(filter));
+        for filter in &filters {
+            self.forget_number(filter);
         }
-        self.numbers.retain(|_, known| *known != filter);
-        Some(filter)
+        filters
     }
 
     /// Where a message goes.
@@ -147,6 +177,7 @@ impl Routes {
         let named: Vec<&TopicFilter> = numbers
             .iter()
             .filter_map(|number| self.numbers.get(number))
+            .flatten()
             .filter(|filter| filter.matches(&delivery.message.topic))
             .collect();
         if named.is_empty() {
@@ -159,7 +190,7 @@ impl Routes {
         }
         let routes = self.entries.iter();
         routes
-            .filter(|(_, route)| named.contains(&&route.filter))
+            .filter(|(_, route)| named.iter().any(|filter| route.filters.contains(filter)))
             .map(|(id, route)| (*id, route.sink.clone()))
             .collect()
     }

@@ -1,4 +1,4 @@
-//! A subscription with a reader of its own: the messages of one filter.
+//! A subscription with a reader of its own: the messages of one filter, or of several.
 
 use std::task::{Context, Poll};
 
@@ -10,8 +10,8 @@ use crate::codec::TopicFilter;
 use crate::core::{Delivery, Unsubscribed};
 use crate::error::RequestError;
 
-/// The messages that match a filter, in order; made by
-/// [`Client::messages`](super::Client::messages).
+/// The messages that match a filter, in order; made by [`Client::messages`](super::Client::messages), and
+/// for several filters by [`Client::messages_of`](super::Client::messages_of).
 ///
 /// A message that matches several subscriptions comes to each of them. Where the server numbers
 /// them (MQTT 5), each has its own copy; elsewhere a server may send a message once for each filter
@@ -25,27 +25,31 @@ use crate::error::RequestError;
 /// What the server sends before it has agreed to the subscription waits here, too: beyond that bound, of
 /// QoS 0 it is lost, and of QoS 1 and 2 it is bounded by the Receive Maximum.
 ///
-/// Dropping this unsubscribes, unless another one has the same filter, and acknowledges what waits
+/// Dropping this unsubscribes from those filters that no other one has, and acknowledges what waits
 /// unread.
 #[derive(Debug)]
 pub struct Subscription {
-    filter: TopicFilter,
+    filters: Vec<TopicFilter>,
     received: mpsc::Receiver<Routed>,
     route: Route,
 }
 
 impl Subscription {
-    pub(super) fn new(filter: TopicFilter, received: mpsc::Receiver<Routed>, route: Route) -> Self {
+    pub(super) fn new(
+        filters: Vec<TopicFilter>,
+        received: mpsc::Receiver<Routed>,
+        route: Route,
+    ) -> Self {
         Self {
-            filter,
+            filters,
             received,
             route,
         }
     }
 
     /// What it subscribes to.
-    pub fn filter(&self) -> &TopicFilter {
-        &self.filter
+    pub fn filters(&self) -> &[TopicFilter] {
+        &self.filters
     }
 
     /// The next message; `None` when the client has ended.
@@ -70,8 +74,8 @@ impl Subscription {
         received.map(|routed| routed.map(|routed| routed.delivery))
     }
 
-    /// Unsubscribes, and waits for the server's answer; `None` where another subscription has the
-    /// same filter, which then goes on.
+    /// Unsubscribes, and waits for the server's answer, which has a reason for each filter that no other
+    /// subscription has; `None` where there is none such.
     ///
     /// ```no_run
     /// # async fn example(

@@ -211,9 +211,13 @@ impl Server {
     }
 
     pub(crate) async fn answer(&mut self, packet_id: PacketId, reason: SubscribeReason) {
+        self.answers(packet_id, &[reason]).await;
+    }
+
+    pub(crate) async fn answers(&mut self, packet_id: PacketId, reasons: &[SubscribeReason]) {
         self.send(&Packet::SubAck(SubAck {
             packet_id,
-            reasons: vec![reason],
+            reasons: reasons.to_vec(),
             reason_string: None,
             user_properties: Vec::new(),
         }))

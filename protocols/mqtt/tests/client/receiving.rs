@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jackfield_mqtt::RequestError;
 use jackfield_mqtt::client::{Acknowledge, Status};
 use jackfield_mqtt::codec::{
-    ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, UnsubAck,
-    UnsubscribeReason,
+    ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, TopicFilter,
+    UnsubAck, UnsubscribeReason,
 };
 use jackfield_mqtt::core::{CleanStart, Message, SubscribeRequest};
 use jackfield_socket::time;
@@ -233,6 +233,88 @@ async fn a_subscription_may_be_refused() {
     });
     let reasons = answered.expect("an answer").reasons;
     assert_eq!(reasons, [SubscribeReason::NotAuthorized]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_filters_have_one_reader() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filter = |text: &str| text.parse::<TopicFilter>().expect("a filter");
+    let (alone, first) = tokio::join!(world.client.messages(filter("a/+"), twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+        subscribe.subscription_id
+    });
+    let mut alone = alone.expect("granted");
+
+    let filters = [filter("a/+"), filter("b"), filter("a/+")];
+    let mut subscribe = SubscribeRequest::all(filters.map(|it| (it, twice())).to_vec());
+    let told = (
+        "who".parse().expect("a text"),
+        "ada".parse().expect("a text"),
+    );
+    subscribe.user_properties.push(told.clone());
+    let (both, number) = tokio::join!(world.client.messages_of(subscribe), async {
+        let subscribe = server.subscribe().await;
+        assert_eq!(subscribe.filters.len(), 3);
+        assert_eq!(subscribe.user_properties, [told]);
+        let granted = SubscribeReason::GrantedQoS1;
+        server.answers(subscribe.packet_id, &[granted; 3]).await;
+        subscribe.subscription_id
+    });
+    let mut both = both.expect("granted");
+    assert_eq!(both.filters().len(), 3);
+    assert_ne!(number, first);
+
+    // The filter that both have has the newer number with the server; one that is old may still come.
+    for (topic, number) in [
+        ("a/b", number),
+        ("b", number),
+        ("a/c", first),
+        ("a/d", None),
+    ] {
+        let mut message = publish(topic, topic, None);
+        message.subscription_ids.extend(number);
+        server.send(&Packet::Publish(message)).await;
+    }
+    for topic in ["a/b", "b", "a/c", "a/d"] {
+        let delivery = both.next().await.expect("a message");
+        assert_eq!(delivery.message.topic.as_str(), topic);
+    }
+    for topic in ["a/b", "a/c", "a/d"] {
+        let delivery = alone.next().await.expect("a message");
+        assert_eq!(delivery.message.topic.as_str(), topic);
+    }
+
+    // One goes on, and the other's own filter is all that it unsubscribes from.
+    drop(both);
+    let Packet::Unsubscribe(unsubscribe) = server.packet().await else {
+        panic!("it was dropped");
+    };
+    assert_eq!(unsubscribe.filters, [filter("b")]);
+    server.deliver("a/e", "on", None).await;
+    assert_eq!(alone.next().await.expect("a message").message.payload, "on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_one_of_several_filters_is_refused_there_is_none() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filters = ["open", "secret"].map(|it| (it.parse().expect("a filter"), twice()));
+    let subscribe = SubscribeRequest::all(filters.to_vec());
+    let (refused, ()) = tokio::join!(world.client.messages_of(subscribe), async {
+        let subscribe = server.subscribe().await;
+        let reasons = [SubscribeReason::GrantedQoS1, SubscribeReason::NotAuthorized];
+        server.answers(subscribe.packet_id, &reasons).await;
+    });
+    let Err(RequestError::Refused(refusal)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(refusal.reason, ReasonCode::NotAuthorized);
+    let Packet::Unsubscribe(unsubscribe) = server.packet().await else {
+        panic!("one was granted");
+    };
+    assert_eq!(unsubscribe.filters.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

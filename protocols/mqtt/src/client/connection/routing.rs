@@ -8,7 +8,7 @@ use super::{Asked, Mqtt};
 use crate::client::action::{Done, Receipt};
 use crate::client::event::{Routed, Told};
 use crate::client::routes::Sink;
-use crate::codec::{SubscribeOptions, TopicFilter, Version};
+use crate::codec::{SubscribeReason, TopicFilter, Version};
 use crate::core::{
     Delivery, Event, Reply, Session, SubscribeRequest, Subscribed, UnsubscribeRequest, Unsubscribed,
 };
@@ -18,22 +18,27 @@ impl Mqtt {
     pub(super) fn route(
         &mut self,
         core: &mut Session,
-        filter: &TopicFilter,
-        options: SubscribeOptions,
+        mut subscribe: SubscribeRequest,
         sink: Sink,
         done: Done<u64>,
     ) {
-        let mut subscribe = SubscribeRequest::new(filter.clone(), options);
-        let route = match self.routes.add(filter.clone(), sink) {
+        let mut filters: Vec<TopicFilter> = Vec::with_capacity(subscribe.filters.len());
+        for (filter, _) in &subscribe.filters {
+            if !filters.contains(filter) {
+                filters.push(filter.clone());
+            }
+        }
+        let route = match self.routes.add(filters.clone(), sink) {
             Ok(route) => route,
             Err(error) => {
                 let _ = done.send(Err(error));
                 return;
             }
         };
-        if self.session.version == Version::V5 {
-            subscribe.subscription_id = self.routes.number(filter);
-        }
+        subscribe.subscription_id = match self.session.version {
+            Version::V5 => self.routes.number(&filters),
+            Version::V311 => None,
+        };
         match core.subscribe_numbered(subscribe) {
             Ok(id) => {
                 self.asked.insert(id, Asked::Route(route, done));
@@ -52,8 +57,12 @@ impl Mqtt {
         outcome: Result<Reply, RequestError>,
         done: Done<u64>,
     ) {
+        let mut in_part = false;
         let outcome = match outcome {
-            Ok(Reply::Subscribed(subscribed)) => granted(subscribed),
+            Ok(Reply::Subscribed(subscribed)) => {
+                in_part = subscribed.reasons.iter().any(is_granted);
+                granted(subscribed)
+            }
             Ok(_) => Err(RequestError::Closed),
             Err(error) => Err(error),
         };
@@ -68,7 +77,12 @@ impl Mqtt {
                 }
             }
             Err(error) => {
-                self.routes.remove(route);
+                if in_part {
+                    // Those that the server has agreed to go too.
+                    self.unroute(core, route, None);
+                } else {
+                    self.routes.remove(route);
+                }
                 let _ = done.send(Err(error));
             }
         }
@@ -80,14 +94,15 @@ impl Mqtt {
         route: u64,
         done: Option<Done<Option<Unsubscribed>>>,
     ) {
-        let Some(filter) = self.routes.remove(route) else {
+        let filters = self.routes.remove(route);
+        if filters.is_empty() {
             if let Some(done) = done {
                 let _ = done.send(Ok(None));
             }
             return;
-        };
+        }
         match (
-            core.unsubscribe(UnsubscribeRequest::new(filter.clone())),
+            core.unsubscribe(UnsubscribeRequest::all(filters.clone())),
             done,
         ) {
             (Ok(id), done) => {
@@ -96,7 +111,7 @@ impl Mqtt {
             (Err(error), Some(done)) => {
                 let _ = done.send(Err(error));
             }
-            (Err(_), None) => self.to_unsubscribe.push_back(filter),
+            (Err(_), None) => self.to_unsubscribe.extend(filters),
         }
     }
 
@@ -140,16 +155,17 @@ impl Mqtt {
     }
 }
 
-/// Whether the only filter of a subscription was granted.
+/// Whether each filter of a subscription was granted; the first that was not says why.
 fn granted(subscribed: Subscribed) -> Result<(), RequestError> {
-    match subscribed.reasons.first() {
-        Some(reason) if reason.granted().is_some() => Ok(()),
-        Some(reason) => {
-            let mut refusal = Refusal::new(*reason);
-            refusal.text = subscribed.text;
-            refusal.user_properties = subscribed.user_properties;
-            Err(RequestError::Refused(Box::new(refusal)))
-        }
-        None => Err(RequestError::Closed),
-    }
+    let Some(refused) = subscribed.reasons.iter().find(|it| !is_granted(it)) else {
+        return Ok(());
+    };
+    let mut refusal = Refusal::new(*refused);
+    refusal.text = subscribed.text;
+    refusal.user_properties = subscribed.user_properties;
+    Err(RequestError::Refused(Box::new(refusal)))
+}
+
+fn is_granted(reason: &SubscribeReason) -> bool {
+    reason.granted().is_some()
 }
