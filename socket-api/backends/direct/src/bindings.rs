@@ -2,26 +2,34 @@
 //!
 //! `web_sys::TcpSocket` is another interface, long dead.
 
-use js_sys::{Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Function, Object, Promise, ReferenceError, Reflect, Symbol, Uint8Array};
 use wasm_bindgen::prelude::*;
+
+/// Where a class that a page has put in the place of the browser's own says which it has replaced: null where
+/// there was none. The page's own stand on this backend, which must not stand on them.
+const NATIVE: &str = "jackfield.native";
+
+/// The browser's own class of this name.
+pub(crate) fn native(name: &str) -> Option<Function> {
+    let class = Reflect::get(&js_sys::global(), &name.into()).ok()?;
+    let class = class.dyn_into::<Function>().ok()?;
+    let replaced = Reflect::get(&class, &Symbol::for_(NATIVE)).ok()?;
+    if replaced.is_undefined() {
+        return Some(class);
+    }
+    replaced.dyn_into().ok()
+}
+
+/// A new socket of this class.
+pub(crate) fn construct(class: &str, arguments: &Array) -> Result<Socket, JsValue> {
+    let Some(native) = native(class) else {
+        return Err(ReferenceError::new(&format!("{class} is not defined")).into());
+    };
+    Reflect::construct(&native, arguments).map(JsCast::unchecked_into)
+}
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = TCPSocket)]
-    pub(crate) type TcpSocket;
-    #[wasm_bindgen(constructor, catch, js_class = "TCPSocket")]
-    pub(crate) fn new(address: &str, port: u16, options: &Object) -> Result<TcpSocket, JsValue>;
-
-    #[wasm_bindgen(js_name = TCPServerSocket)]
-    pub(crate) type TcpServerSocket;
-    #[wasm_bindgen(constructor, catch, js_class = "TCPServerSocket")]
-    pub(crate) fn new(address: &str, options: &Object) -> Result<TcpServerSocket, JsValue>;
-
-    #[wasm_bindgen(js_name = UDPSocket)]
-    pub(crate) type UdpSocket;
-    #[wasm_bindgen(constructor, catch, js_class = "UDPSocket")]
-    pub(crate) fn new(options: &Object) -> Result<UdpSocket, JsValue>;
-
     /// What the three have in common.
     #[derive(Clone)]
     pub(crate) type Socket;
@@ -49,9 +57,13 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = multicastController)]
     pub(crate) fn multicast_controller(this: &Opened) -> Option<MulticastController>;
 
+    #[derive(Clone)]
     pub(crate) type MulticastController;
     #[wasm_bindgen(method, js_name = joinGroup)]
     pub(crate) fn join_group(this: &MulticastController, group: &str, options: &Object) -> Promise;
+    #[wasm_bindgen(method, js_name = leaveGroup)]
+    pub(crate) fn leave_group(this: &MulticastController, group: &str, options: &Object)
+    -> Promise;
 
     pub(crate) type Readable;
     #[wasm_bindgen(method, js_name = getReader)]

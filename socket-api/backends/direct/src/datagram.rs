@@ -17,6 +17,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::bindings::{Message, Opened, Options, ReadResult, Reader, Socket, Writer};
 use crate::error::Failure;
+use crate::groups::Groups;
 use crate::reader::wake;
 use crate::stream::address;
 
@@ -41,6 +42,7 @@ const LARGEST_V6: usize = 65_527;
 /// itself: a connected socket never tells of it, and goes on.
 pub struct DirectDatagramSocket {
     inner: SendWrapper<Inner>,
+    groups: Option<Groups>,
     local: Option<SocketAddr>,
     peer: Option<SocketAddr>,
 }
@@ -71,6 +73,7 @@ impl DirectDatagramSocket {
         let peer = address(opened.remote_address(), opened.remote_port());
         spawn_local(receive(reader.clone(), shared.clone(), peer));
         Self {
+            groups: opened.multicast_controller().map(Groups::new),
             local: address(opened.local_address(), opened.local_port()),
             peer,
             inner: SendWrapper::new(Inner {
@@ -80,6 +83,12 @@ impl DirectDatagramSocket {
                 shared,
             }),
         }
+    }
+
+    /// The groups of a bound socket, to be joined and left while it is open; `None` on a connected one, and
+    /// where the app's manifest gives no permission for multicast.
+    pub fn groups(&self) -> Option<Groups> {
+        self.groups.clone()
     }
 
     /// Where this datagram goes, as its options: no address for a connected socket's peer.

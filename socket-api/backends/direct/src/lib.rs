@@ -38,6 +38,8 @@ mod datagram;
 #[cfg(wasm_browser)]
 mod error;
 #[cfg(wasm_browser)]
+mod groups;
+#[cfg(wasm_browser)]
 mod listener;
 #[cfg(wasm_browser)]
 mod network;
@@ -52,6 +54,8 @@ mod writer;
 
 #[cfg(wasm_browser)]
 pub use datagram::DirectDatagramSocket;
+#[cfg(wasm_browser)]
+pub use groups::Groups;
 #[cfg(wasm_browser)]
 pub use listener::DirectListener;
 #[cfg(wasm_browser)]

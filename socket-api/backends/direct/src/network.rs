@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_socket::{
-    AddressFamily, Endpoint, Error, ErrorKind, Host, ListenOptions, MulticastOptions, Result,
-    TcpConnect, TcpListen, TcpOptions, UdpOpen, UdpOptions,
+    AddressFamily, Endpoint, Error, ErrorKind, Host, ListenOptions, Result, TcpConnect, TcpListen,
+    TcpOptions, UdpOpen, UdpOptions,
 };
-use js_sys::Reflect;
+use js_sys::Array;
 use send_wrapper::SendWrapper;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use crate::bindings::{Opened, Options, Socket, TcpServerSocket, TcpSocket, UdpSocket};
+use crate::bindings::{self, Opened, Options, Socket};
 use crate::error::{Doing, opening};
 use crate::promise::ignore;
 use crate::{DirectDatagramSocket, DirectListener, DirectStream};
@@ -41,7 +41,7 @@ impl Direct {
     /// Opening a socket may still be [`Denied`](ErrorKind::Denied), where the app's manifest doesn't
     /// ask for it, or the user or an administrator forbids it.
     pub fn is_available() -> bool {
-        Reflect::has(&js_sys::global(), &"TCPSocket".into()).unwrap_or(false)
+        bindings::native("TCPSocket").is_some()
     }
 }
 
@@ -63,9 +63,10 @@ impl TcpConnect for Direct {
                 .set("receiveBufferSize", options.receive_buffer.map(u32::from))
                 .set("dnsQueryType", dns_query_type(options.family));
             let what = format!("connecting to {to}");
-            let socket = TcpSocket::new(&host(&to), to.port(), &given.0)
+            let arguments = Array::of3(&host(&to).into(), &to.port().into(), &given.0);
+            let socket = bindings::construct("TCPSocket", &arguments)
                 .map_err(|thrown| opening(Doing::Connecting, &what, &thrown))?;
-            let opened = open(socket.unchecked_into(), Doing::Connecting, &what).await?;
+            let opened = open(socket, Doing::Connecting, &what).await?;
             Ok(DirectStream::new(&opened.1, None))
         })
     }
@@ -87,9 +88,10 @@ impl TcpListen for Direct {
                 .set("backlog", options.backlog.map(u32::from))
                 .set("ipv6Only", options.v6_only);
             let what = format!("listening at {at}");
-            let socket = TcpServerSocket::new(&at.ip().to_string(), &given.0)
+            let arguments = Array::of2(&at.ip().to_string().into(), &given.0);
+            let socket = bindings::construct("TCPServerSocket", &arguments)
                 .map_err(|thrown| opening(Doing::Binding, &what, &thrown))?;
-            let (socket, opened) = open(socket.unchecked_into(), Doing::Binding, &what).await?;
+            let (socket, opened) = open(socket, Doing::Binding, &what).await?;
             Ok(DirectListener::new(socket, &opened))
         })
     }
@@ -111,9 +113,9 @@ impl UdpOpen for Direct {
                 .set("remotePort", Some(to.port()))
                 .set("dnsQueryType", dns_query_type(options.family));
             let what = format!("opening a UDP socket to {to}");
-            let socket = UdpSocket::new(&given.0)
+            let socket = bindings::construct("UDPSocket", &Array::of1(&given.0))
                 .map_err(|thrown| opening(Doing::Connecting, &what, &thrown))?;
-            let (socket, opened) = open(socket.unchecked_into(), Doing::Connecting, &what).await?;
+            let (socket, opened) = open(socket, Doing::Connecting, &what).await?;
             Ok(DirectDatagramSocket::new(socket, &opened))
         })
     }
@@ -146,12 +148,19 @@ impl UdpOpen for Direct {
                     .set("multicastLoopback", Some(multicast.loopback));
             }
             let what = format!("binding a UDP socket to {at}");
-            let socket = UdpSocket::new(&given.0)
+            let socket = bindings::construct("UDPSocket", &Array::of1(&given.0))
                 .map_err(|thrown| opening(Doing::Binding, &what, &thrown))?;
-            let (socket, opened) = open(socket.unchecked_into(), Doing::Binding, &what).await?;
+            let (socket, opened) = open(socket, Doing::Binding, &what).await?;
             let bound = DirectDatagramSocket::new(socket, &opened);
             if let Some(multicast) = &options.multicast {
-                join(&opened, multicast).await?;
+                let groups = bound.groups().ok_or_else(|| {
+                    let what = "the app's manifest gives no permission for multicast: it needs the \
+                                policy direct-sockets-multicast";
+                    Error::new(ErrorKind::Denied, what)
+                })?;
+                for group in &multicast.groups {
+                    groups.join(group).await?;
+                }
             }
             Ok(bound)
         })
@@ -187,33 +196,6 @@ async fn open(socket: Socket, doing: Doing, what: &str) -> Result<(Socket, Opene
 /// `closed` fails where the connection does. Its streams tell that too, so nobody looks.
 pub(crate) fn ignore_closed(socket: &Socket) {
     ignore(socket.closed());
-}
-
-async fn join(opened: &Opened, multicast: &MulticastOptions) -> Result<()> {
-    let Some(controller) = opened.multicast_controller() else {
-        return Err(Error::new(
-            ErrorKind::Denied,
-            "the app's manifest gives no permission for multicast: it needs the policy \
-             direct-sockets-multicast",
-        ));
-    };
-    for group in &multicast.groups {
-        let options = Options::default().set(
-            "sourceAddress",
-            group.source.map(|source| source.to_string()),
-        );
-        let group = group.address.to_string();
-        JsFuture::from(controller.join_group(&group, &options.0))
-            .await
-            .map_err(|thrown| {
-                opening(
-                    Doing::Binding,
-                    &format!("joining the group {group}"),
-                    &thrown,
-                )
-            })?;
-    }
-    Ok(())
 }
 
 fn udp_options(options: &UdpOptions) -> Options {
