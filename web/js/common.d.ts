@@ -88,6 +88,8 @@ export type ErrorKind =
   | 'reset'
   | 'unexpected-eof'
   | 'closed'
+  | 'address-in-use'
+  | 'address-not-available'
   | 'limit-exceeded'
   | 'certificate'
   | 'tls-refused'

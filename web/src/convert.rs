@@ -216,6 +216,8 @@ pub(crate) fn kind(kind: ErrorKind) -> &'static str {
         ErrorKind::Reset => "reset",
         ErrorKind::UnexpectedEof => "unexpected-eof",
         ErrorKind::Closed => "closed",
+        ErrorKind::AddressInUse => "address-in-use",
+        ErrorKind::AddressNotAvailable => "address-not-available",
         ErrorKind::LimitExceeded => "limit-exceeded",
         ErrorKind::Certificate => "certificate",
         ErrorKind::TlsRefused => "tls-refused",

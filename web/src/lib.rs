@@ -43,7 +43,7 @@ pub use irc::Irc;
 pub use mqtt::{Mqtt, MqttSubscription};
 pub use network::Network;
 #[cfg(feature = "raw")]
-pub use raw::{RawStream, RawTls};
+pub use raw::{RawDatagrams, RawListener, RawStream, RawTls};
 
 /// Runs once, when the module is loaded.
 #[cfg(debug_assertions)]

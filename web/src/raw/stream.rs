@@ -313,6 +313,11 @@ impl RawStream {
         })
     }
 
+    /// A connection that was accepted.
+    pub(super) fn accepted(stream: AnyStream) -> Self {
+        Self::opening(async { Ok(Stream::Plain(stream)) })
+    }
+
     /// A stream that this work opens, which ends when nobody wants the stream any longer.
     fn opening(work: impl Future<Output = Outcome<Stream>> + 'static) -> Self {
         let (opening, given_up) = oneshot::channel();
@@ -547,7 +552,7 @@ pub(crate) fn tcp_options(options: &Options<'_>) -> Result<TcpOptions> {
     clippy::cast_sign_loss,
     reason = "it has been looked at"
 )]
-fn buffer_size(options: &Options<'_>, name: &str) -> Result<Option<NonZeroU32>> {
+pub(super) fn buffer_size(options: &Options<'_>, name: &str) -> Result<Option<NonZeroU32>> {
     match options.number(name)? {
         None => Ok(None),
         Some(size) if size >= 1.0 && size <= f64::from(u32::MAX) => {
