@@ -57,6 +57,10 @@ const ENTRIES: &[Entry] = &[
         name: "iot",
         features: "mqtt,coap",
     },
+    Entry {
+        name: "direct-sockets",
+        features: "raw",
+    },
 ];
 
 /// A page, in `dist` under its name.

@@ -12,12 +12,13 @@ use jackfield_testing::runtimes::node_folder;
 use serde_json::json;
 
 /// Where examples for pages stand.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "web/js/index.d.ts",
     "web/js/irc.d.ts",
     "web/js/mqtt.d.ts",
     "web/js/mqtt-websocket.d.ts",
     "web/js/coap.d.ts",
+    "web/js/direct-sockets.d.ts",
     "README.md",
     "docs/guide.md",
 ];
@@ -92,7 +93,9 @@ fn folder(files: &[(String, String)]) -> (tempfile::TempDir, Vec<PathBuf>) {
 
 #[test]
 fn the_pages_and_what_they_stand_on_agree() {
-    let mut folders = vec![page("npm").unwrap(), page("npm").unwrap().join("lib")];
+    let mut folders = ["", "lib", "lib/direct"]
+        .map(|within| page("npm").unwrap().join(within))
+        .to_vec();
     for name in ["iot", "irc"] {
         folders.extend(["js", "shared/js"].map(|within| page(name).unwrap().join(within)));
     }
