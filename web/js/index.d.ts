@@ -37,11 +37,13 @@ import type { OpenOptions } from './common.js';
 import type { Network as IrcNetwork } from './irc.js';
 import type { Network as MqttNetwork } from './mqtt.js';
 import type { Network as CoapNetwork } from './coap.js';
+import type { SocketNetwork } from './socket.js';
 
 export * from './common.js';
 export * from './irc.js';
 export * from './mqtt.js';
 export * from './coap.js';
+export * from './socket.js';
 
 /**
  * Opens the way to the network: Direct Sockets where they exist, the relay elsewhere.
@@ -51,4 +53,4 @@ export * from './coap.js';
 export function open(options?: OpenOptions): Promise<Network>;
 
 /** A way to the network. */
-export interface Network extends IrcNetwork, MqttNetwork, CoapNetwork {}
+export interface Network extends IrcNetwork, MqttNetwork, CoapNetwork, SocketNetwork {}

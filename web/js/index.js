@@ -5,6 +5,7 @@ import { Coap } from './lib/coap.js';
 import { entry } from './lib/entry.js';
 import { Irc } from './lib/irc.js';
 import { Mqtt } from './lib/mqtt.js';
+import { Socket } from './lib/socket.js';
 import * as wasm from './wasm/index.js';
 
 export { JackfieldError } from './lib/error.js';
@@ -15,4 +16,5 @@ export const { load, open } = /* @__PURE__ */ entry(wasm, file, {
   irc: Irc.open,
   mqtt: Mqtt.open,
   coap: Coap.open,
+  connect: Socket.connect,
 });

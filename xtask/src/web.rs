@@ -58,6 +58,10 @@ const ENTRIES: &[Entry] = &[
         features: "mqtt,coap",
     },
     Entry {
+        name: "sockets",
+        features: "raw",
+    },
+    Entry {
         name: "direct-sockets",
         features: "raw",
     },

@@ -55,7 +55,7 @@ export function entry(wasm, file, methods, names = OPTIONS) {
     /** @type {{ [name: string]: unknown }} */
     const opened = { kind: network.kind ?? null };
     for (const [name, method] of Object.entries(methods)) {
-      opened[name] = async (/** @type {any[]} */ ...rest) => method(network, ...rest);
+      opened[name] = (/** @type {any[]} */ ...rest) => method(network, ...rest);
     }
     return opened;
   }
