@@ -182,8 +182,8 @@ impl<S: DatagramSocket> DtlsSocket<S> {
 
     fn act_on_deadlines(&mut self, now: Instant) {
         if self.silent_at().is_some_and(|silent| silent <= now) {
-            let limit = self.silence_timeout.unwrap_or_default().as_secs_f32();
-            let text = format!("the peer has not answered for {limit} s: the session may be lost");
+            let limit = time::seconds(self.silence_timeout.unwrap_or_default());
+            let text = format!("the peer has not answered for {limit}: the session may be lost");
             self.ended
                 .get_or_insert_with(|| Failure::new(ErrorKind::TimedOut, text));
         }

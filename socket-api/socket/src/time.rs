@@ -37,6 +37,30 @@ pub fn now() -> Instant {
     platform::now()
 }
 
+/// A duration in words: in seconds, to the millisecond.
+///
+/// ```
+/// use std::time::Duration;
+/// use jackfield_socket::time;
+///
+/// assert_eq!(time::seconds(Duration::from_secs(10)).to_string(), "10 s");
+/// assert_eq!(time::seconds(Duration::from_millis(250)).to_string(), "0.25 s");
+/// ```
+pub fn seconds(duration: Duration) -> impl fmt::Display {
+    // Without a float: their printing is long in a page.
+    fmt::from_fn(move |f| {
+        let (mut rest, mut digits) = (duration.subsec_millis(), 3);
+        if rest == 0 {
+            return write!(f, "{} s", duration.as_secs());
+        }
+        while rest % 10 == 0 {
+            rest /= 10;
+            digits -= 1;
+        }
+        write!(f, "{}.{rest:0digits$} s", duration.as_secs())
+    })
+}
+
 /// Waits.
 ///
 /// # Cancel safety

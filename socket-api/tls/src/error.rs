@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jackfield_socket::{Error, ErrorKind, Host};
+use jackfield_socket::{Error, ErrorKind, Host, time};
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 use rustls_pki_types::UnixTime;
 
@@ -43,7 +43,7 @@ impl Handshake {
     pub(crate) fn timed_out(&self, limit: Duration) -> Error {
         self.told(
             ErrorKind::TimedOut,
-            &format!("not done after {} s", limit.as_secs_f32()),
+            &format!("not done after {}", time::seconds(limit)),
         )
     }
 

@@ -191,8 +191,9 @@ fn drain(bytes: usize) -> Duration {
 
 /// How many bytes are presumed to leave the pipe in this time.
 fn drained(time: Duration) -> usize {
-    let time = time.min(PRESUMED_DRAIN).as_micros();
-    (time * PIPE as u128 / PRESUMED_DRAIN.as_micros()) as usize
+    // Not by 128 bits, whose division is long in a page.
+    let time = time.min(PRESUMED_DRAIN).as_micros() as u64;
+    (time * PIPE as u64 / PRESUMED_DRAIN.as_micros() as u64) as usize
 }
 
 #[cfg(test)]

@@ -78,11 +78,11 @@ pub(crate) async fn carry(
         Some(Ok(Ok(carrier))) => carrier,
         Some(Ok(Err(error))) => return session.fail(error),
         Some(Err(_)) => {
-            let limit = config.handshake_timeout.as_secs_f32();
+            let limit = time::seconds(config.handshake_timeout);
             return session.fail(Error::new(
                 ErrorKind::TimedOut,
                 format!(
-                    "the relay at {} did not answer within {limit} s",
+                    "the relay at {} did not answer within {limit}",
                     config.url.endpoint().host()
                 ),
             ));

@@ -49,8 +49,13 @@ impl Timer {
                 return Poll::Ready(());
             }
             // Rounded up: waking early would only mean to wait once more.
-            let millis = u32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(LONGEST);
-            self.timeout = Some(SendWrapper::new(TimeoutFuture::new(millis.min(LONGEST))));
+            let millis = left.subsec_micros().div_ceil(1000);
+            let millis = left
+                .as_secs()
+                .saturating_mul(1000)
+                .saturating_add(millis.into());
+            let millis = u32::try_from(millis).unwrap_or(LONGEST).min(LONGEST);
+            self.timeout = Some(SendWrapper::new(TimeoutFuture::new(millis)));
         }
     }
 }
