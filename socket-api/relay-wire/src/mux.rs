@@ -25,11 +25,12 @@ mod recv;
 mod send;
 mod turns;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
+use jackfield_socket::sorted::SortedMap;
 use jackfield_socket::time::Instant;
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
 
@@ -208,7 +209,7 @@ pub struct ReceivedDatagram {
 pub struct Mux {
     role: Role,
     config: Config,
-    channels: BTreeMap<Id, Channel>,
+    channels: SortedMap<Id, Channel>,
     /// The last identifier used on this side, as a number; 0 before the first.
     last_local: u32,
     /// The last identifier that the peer used.
@@ -236,7 +237,7 @@ impl Mux {
             role,
             control: VecDeque::from([Frame::Hello(config.settings)]),
             config,
-            channels: BTreeMap::new(),
+            channels: SortedMap::new(),
             last_local: 0,
             last_peer: 0,
             credits: VecDeque::new(),

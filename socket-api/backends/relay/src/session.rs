@@ -1,12 +1,13 @@
 //! A session: one WebSocket, its multiplexer, and who waits for what.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use jackfield_relay_wire::{Code, Event, Id, Mux, Reason, Role};
+use jackfield_socket::sorted::SortedMap;
 use jackfield_socket::{Error, ErrorKind, Place, Result, time};
 
 use crate::RelayConfig;
@@ -16,7 +17,7 @@ pub(crate) struct Session(Mutex<State>);
 
 pub(crate) struct State {
     pub(crate) mux: Mux,
-    entries: BTreeMap<Id, Entry>,
+    entries: SortedMap<Id, Entry>,
     /// Why the carrier failed, more exactly than the multiplexer knows.
     failure: Option<Error>,
     /// The connection's task.
@@ -60,7 +61,7 @@ impl Session {
     pub(crate) fn new(config: &RelayConfig) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             mux: Mux::new(Role::Client, config.mux(), time::now()),
-            entries: BTreeMap::new(),
+            entries: SortedMap::new(),
             failure: None,
             driver: None,
             greeting: Vec::new(),

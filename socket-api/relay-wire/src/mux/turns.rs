@@ -4,7 +4,9 @@
 //! first, once: a keystroke passes the bulk transfers, and a stream that comes and goes can't
 //! starve them (the scheme of FQ-CoDel's new and old flows, RFC 8290, section 4.2).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+
+use jackfield_socket::sorted::SortedSet;
 
 use crate::Id;
 
@@ -12,7 +14,7 @@ use crate::Id;
 pub(super) struct Turns {
     fresh: VecDeque<Id>,
     round: VecDeque<Id>,
-    members: BTreeSet<Id>,
+    members: SortedSet<Id>,
 }
 
 impl Turns {
