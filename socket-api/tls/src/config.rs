@@ -5,12 +5,14 @@ use std::sync::Arc;
 use jackfield_socket::{Error, ErrorKind, Result};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::server::WebPkiClientVerifier;
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{SigningKey, SingleCertAndKey};
 use rustls::{
-    CipherSuite, ClientConfig, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion,
+    CipherSuite, ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion,
 };
+use rustls_pki_types::PrivateKeyDer;
 
 use crate::verify::Verifier;
 use crate::{Certificates, Identity, Pin};
@@ -180,17 +182,8 @@ impl TlsConfig {
             return Ok(Verifier::of_pins(self.pins.clone(), provider));
         }
         let verifier: Arc<dyn ServerCertVerifier> = match &self.roots {
-            Some(roots) => {
-                WebPkiServerVerifier::builder_with_provider(roots.to_roots()?, provider.clone())
-                    .build()
-                    .map_err(unexpected)?
-            }
-            None => Arc::new(
-                rustls_platform_verifier::Verifier::new(provider.clone()).map_err(|error| {
-                    let message = "the roots that this system trusts can't be loaded";
-                    Error::new(ErrorKind::Certificate, message).with_source(error.to_string())
-                })?,
-            ),
+            Some(roots) => of_roots(roots.to_roots()?, provider)?,
+            None => of_system(provider)?,
         };
         Ok(Verifier::of_authorities(verifier, provider))
     }
@@ -303,21 +296,64 @@ impl Default for Common {
     }
 }
 
+/// Trusts what these roots have issued.
+fn of_roots(
+    roots: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
+    Ok(verifier.build().map_err(unexpected)?)
+}
+
+/// Trusts what the machine trusts.
+#[cfg(not(wasm_browser))]
+fn of_system(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    let verifier = rustls_platform_verifier::Verifier::new(provider.clone()).map_err(|error| {
+        let message = "the roots that this system trusts can't be loaded";
+        Error::new(ErrorKind::Certificate, message).with_source(error.to_string())
+    })?;
+    Ok(Arc::new(verifier))
+}
+
+/// Trusts what Mozilla trusts: a page can't ask the browser whom it does. Of each root there is its name
+/// and key, and not the certificate, whose signature nobody needs.
+#[cfg(wasm_browser)]
+fn of_system(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+    of_roots(Arc::new(RootCertStore { roots }), provider)
+}
+
 /// The one source of cryptography, on every target.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
-    let mut provider = rustls::crypto::ring::default_provider();
+    let mut provider = CryptoProvider {
+        key_provider: &NoKeys,
+        ..rustls::crypto::ring::default_provider()
+    };
     if cfg!(wasm_browser) {
-        provider.cipher_suites = without_aes_hardware(provider.cipher_suites);
+        provider.cipher_suites = without_aes_hardware(&provider.cipher_suites);
     }
     Arc::new(provider)
+}
+
+/// Whoever has a key loads it by itself ([`Identity`]), so that nobody else has the code for it.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(
+        &self,
+        _: PrivateKeyDer<'static>,
+    ) -> std::result::Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("keys are loaded elsewhere".into()))
+    }
 }
 
 /// The same cipher suites in the order for a machine that has no instructions for AES, which
 /// WebAssembly is: ChaCha20-Poly1305 first, with each version of TLS. AES remains for servers that
 /// insist on it. In a page, ring does some 40 MiB/s of AES-256-GCM, and some 280 of
 /// ChaCha20-Poly1305.
-fn without_aes_hardware(mut suites: Vec<SupportedCipherSuite>) -> Vec<SupportedCipherSuite> {
-    suites.sort_by_key(|suite| {
+fn without_aes_hardware(suites: &[SupportedCipherSuite]) -> Vec<SupportedCipherSuite> {
+    let rank = |suite: &SupportedCipherSuite| {
         let chacha20 = matches!(
             suite.suite(),
             CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
@@ -325,8 +361,13 @@ fn without_aes_hardware(mut suites: Vec<SupportedCipherSuite>) -> Vec<SupportedC
                 | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
         );
         (suite.tls13().is_none(), !chacha20)
-    });
-    suites
+    };
+    // The few of each rank by themselves: less code than sorting.
+    [(false, false), (false, true), (true, false), (true, true)]
+        .into_iter()
+        .flat_map(|wanted| suites.iter().filter(move |suite| rank(suite) == wanted))
+        .copied()
+        .collect()
 }
 
 fn resolver(identity: &Identity) -> Arc<SingleCertAndKey> {
@@ -347,7 +388,7 @@ mod tests {
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .expect("versions")
-            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         let name = "server.test".try_into().expect("a name");
         let mut session = rustls::ClientConnection::new(Arc::new(config), name).expect("a session");
@@ -367,7 +408,7 @@ mod tests {
     fn a_page_offers_chacha20_first() {
         let mut provider = rustls::crypto::ring::default_provider();
         let before = offered(provider.clone());
-        provider.cipher_suites = without_aes_hardware(provider.cipher_suites);
+        provider.cipher_suites = without_aes_hardware(&provider.cipher_suites);
         let after = offered(provider);
         let position = |suite| after.iter().position(|it| *it == suite).expect("offered");
         assert_eq!(after[0], CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);

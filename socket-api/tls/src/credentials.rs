@@ -9,8 +9,6 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::provider;
-
 /// Certificates: the roots to trust, or a chain.
 ///
 /// ```
@@ -112,13 +110,14 @@ impl Identity {
             _ => invalid("the PEM text of the private key can't be read"),
         })?;
         let certified =
-            CertifiedKey::from_der(chain.0, key, &provider()).map_err(|error| match error {
-                rustls::Error::InconsistentKeys(_) => {
-                    invalid("the private key does not belong to the certificate")
-                }
-                error => invalid("the certificate or its private key can't be used")
-                    .with_source(error.to_string()),
-            })?;
+            CertifiedKey::from_der(chain.0, key, &rustls::crypto::ring::default_provider())
+                .map_err(|error| match error {
+                    rustls::Error::InconsistentKeys(_) => {
+                        invalid("the private key does not belong to the certificate")
+                    }
+                    error => invalid("the certificate or its private key can't be used")
+                        .with_source(error.to_string()),
+                })?;
         Ok(Self(Arc::new(certified)))
     }
 
