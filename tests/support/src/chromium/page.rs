@@ -262,16 +262,31 @@ impl Page {
         self.type_text(text).await
     }
 
-    /// Presses and releases a key by its name: `Enter`, `Tab`, `Escape`, `Backspace`, an arrow.
+    /// Presses and releases a key by its name: `Enter`, `Tab`, `Escape`, `Backspace`, an arrow,
+    /// `PageUp`, `PageDown`; with others held down, as in `Alt+Shift+ArrowUp`.
     ///
     /// # Errors
     /// Where the key has no name here.
-    pub async fn press(&self, key: &str) -> Result<()> {
+    pub async fn press(&self, keys: &str) -> Result<()> {
+        let mut held = 0;
+        let mut key = keys;
+        while let Some((modifier, rest)) = key.split_once('+') {
+            // As Chromium's DevTools count them.
+            held |= match modifier {
+                "Alt" => 1,
+                "Control" => 2,
+                "Shift" => 8,
+                other => bail!("no key is called {other} here"),
+            };
+            key = rest;
+        }
         let (code, text) = match key {
             "Enter" => (13, Some("\r")),
             "Tab" => (9, None),
             "Escape" => (27, None),
             "Backspace" => (8, None),
+            "PageUp" => (33, None),
+            "PageDown" => (34, None),
             "ArrowLeft" => (37, None),
             "ArrowUp" => (38, None),
             "ArrowRight" => (39, None),
@@ -281,6 +296,7 @@ impl Page {
         for kind in ["keyDown", "keyUp"] {
             let mut event = json!({
                 "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code,
+                "modifiers": held,
             });
             if let (Some(text), "keyDown") = (text, kind) {
                 event["text"] = text.into();
