@@ -1,14 +1,16 @@
 // @ts-check
-/** The page: asks where to, connects, and carries events to the screen and lines to the server. */
+/** The page: asks where to, connects, and listens to the keyboard. */
 
 import { open } from '../jackfield/irc.js';
-import { explain, sentence, showConnection } from '../shared/js/connection.js';
+import { explain, showConnection } from '../shared/js/connection.js';
 import { $, field } from '../shared/js/dom.js';
-import { asChannel, perform } from './commands.js';
-import { State } from './state.js';
+import { asChannel, names } from './commands.js';
+import { Composer, beginning } from './composer.js';
+import { forget, keepToken, load, save, token } from './saved.js';
+import { Session } from './session.js';
 import { View } from './view.js';
 
-/** @import { Irc, IrcOptions, Network, Security } from '../jackfield/irc.js' */
+/** @import { IrcOptions } from '../jackfield/irc.js' */
 /** @import { Buffer } from './state.js' */
 
 /**
@@ -25,8 +27,6 @@ import { View } from './view.js';
 
 /** Which ports servers use, for whoever mistook one. */
 const PORTS = '6697 is usual with TLS, 6667 without';
-/** How many lines one typed can be called back. */
-const HISTORY = 100;
 
 const direct = 'TCPSocket' in globalThis;
 /** @type {Config} */
@@ -38,235 +38,52 @@ const view = new View({
   look: (buffer) => session?.look(buffer),
   leave: (buffer) => session?.leave(buffer),
   talk: (nick) => session?.talk(nick),
+  again: (line) => session?.again(line),
 });
 
-/** One connection to a server, through all its interruptions, until one leaves. */
-class Session {
-  /** @type {Security | null} */
-  security = null;
-  /** @type {number | undefined} */
-  countdown;
-  /** Whether a channel that one joins is to be looked at: the first one, or one that was asked for. */
-  following = true;
-  ended = false;
-  registered = false;
+const composer = new Composer({
+  enter: (line) => void session?.enter(line),
+  refuse: (text) => {
+    session?.state.add(session.state.current, { kind: 'fault', text });
+    view.changed();
+  },
+  complete: (begun, first) => {
+    if (!session) {
+      return [];
+    }
+    if (first && begun.startsWith('/')) {
+      return beginning(names, begun.slice(1)).map((name) => `/${name} `);
+    }
+    if (begun.startsWith('#')) {
+      const channels = session.state.ordered().filter(({ kind }) => kind === 'channel').map(({ name }) => name);
+      return beginning(channels, begun).map((name) => `${name} `);
+    }
+    return beginning(session.people(), begun).map((nick) => (first ? `${nick}: ` : `${nick} `));
+  },
+});
 
-  /**
-   * @param {Network} network
-   * @param {Irc} irc
-   * @param {IrcOptions} options
-   * @param {{ host: string, server: string, url: string, relay: string }} way
-   */
-  constructor(network, irc, options, way) {
-    this.network = network;
-    this.irc = irc;
-    this.options = options;
-    this.way = way;
-    this.state = new State(way.host);
-    /** @type {number | null} */
-    this.lag = null;
-  }
-
-  /** Takes events until the end. */
-  async run() {
-    const { irc } = this;
-    try {
-      for await (const event of irc) {
-        if (irc !== this.irc) {
-          return;
-        }
-        this.#take(event);
-      }
-      if (irc === this.irc) {
-        this.end('');
-      }
-    } catch (error) {
-      if (irc === this.irc) {
-        this.end(explain(error, this.way));
-      }
-    }
-  }
-
-  /** Connects again without waiting any longer. */
-  async retry() {
-    window.clearInterval(this.countdown);
-    const channels = [...this.state.buffers.values()].filter(({ kind }) => kind === 'channel').map(({ name }) => name);
-    const old = this.irc;
-    try {
-      this.irc = await this.network.irc(this.way.url, { ...this.options, nick: this.state.nick || this.options.nick, channels });
-      void old.close();
-      this.run();
-    } catch (error) {
-      this.end(explain(error, this.way));
-    }
-  }
-
-  /** @param {import('../jackfield/irc.js').IrcEvent} event */
-  #take(event) {
-    switch (event.type) {
-      case 'connecting':
-        window.clearInterval(this.countdown);
-        view.banner(this.registered ? `Connecting to ${this.way.server} again…` : `Connecting to ${this.way.server}…`);
-        break;
-      case 'connected':
-        this.security = event.security;
-        view.lock(event.security, this.way.host);
-        view.banner('Connected; the server is greeting…');
-        break;
-      case 'registered':
-        this.registered = true;
-        this.security = event.security;
-        view.lock(event.security, this.way.host);
-        showChat(this);
-        view.banner('');
-        $('network').textContent = event.network || this.way.host;
-        break;
-      case 'disconnected':
-        this.security = null;
-        view.lock(null, this.way.host);
-        this.#wait(event);
-        break;
-      case 'lag':
-        this.lag = event.milliseconds;
-        return;
-      default:
-    }
-    const { current } = this.state;
-    for (const { buffer, line } of this.state.apply(event)) {
-      if (buffer === current) {
-        if (line) {
-          view.add(line);
-        }
-        view.topic(current);
-      }
-    }
-    if (event.type !== 'message') {
-      view.members(current);
-    }
-    $('own-nick').textContent = this.state.nick;
-    if (event.type === 'join' && event.self && this.following) {
-      this.following = false;
-      const buffer = this.state.find(event.channel);
-      if (buffer) {
-        this.look(buffer);
-      }
-    }
-    view.buffers(this.state);
-  }
-
-  /**
-   * Says why there is no connection, and counts down to the next attempt.
-   * @param {Extract<import('../jackfield/irc.js').IrcEvent, { type: 'disconnected' }>} event
-   */
-  #wait({ error, retryIn }) {
-    window.clearInterval(this.countdown);
-    const reason = explain(error, this.way);
-    // What can't be mended by waiting, or never worked, is shown where one can mend it.
-    if (retryIn === null || !this.registered) {
-      this.end(reason);
-      return;
-    }
-    const until = Date.now() + retryIn;
-    const tick = () => {
-      const left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-      view.banner(`${reason} Trying again in ${left} s.`, { error: true, retry: true });
-    };
-    tick();
-    this.countdown = window.setInterval(tick, 1000);
-  }
-
-  /** @param {Buffer} buffer */
-  look(buffer) {
-    this.state.look(buffer);
-    view.closeDrawers();
-    view.all(this.state);
-    // On a phone the keyboard would cover what one came to read.
-    if (window.matchMedia('(pointer: fine)').matches) {
-      $('input').focus();
-    }
-  }
-
-  /** @param {Buffer} buffer */
-  async leave(buffer) {
-    const joined = buffer.kind === 'channel' && buffer.joined;
-    this.state.close(buffer);
-    view.all(this.state);
-    if (joined) {
-      await this.#try(this.irc.part(buffer.name));
-    }
-  }
-
-  /** @param {string} nick */
-  talk(nick) {
-    this.look(this.state.open(nick, 'query'));
-  }
-
-  /** @param {string} line */
-  async enter(line) {
-    const { current } = this.state;
-    const target = current.kind === 'server' ? null : current.name;
-    if (/^\/j(oin)?\s/iu.test(line)) {
-      this.following = true;
-    }
-    await this.#try(perform(this.irc, target, line, {
-      open: (name) => this.look(this.state.open(name, /^[#&]/u.test(name) ? 'channel' : 'query')),
-      quit: (reason) => this.quit(reason),
-    }));
-  }
-
-  /** @param {string} channel */
-  async join(channel) {
-    this.following = true;
-    await this.#try(this.irc.join(channel));
-  }
-
-  /** @param {string} [reason] */
-  quit(reason) {
-    this.irc.close(reason || undefined).catch(() => this.irc.close());
-    this.end('');
-  }
-
-  /** Back to the first view. @param {string} reason */
-  end(reason) {
-    if (this.ended) {
-      return;
-    }
-    this.ended = true;
-    window.clearInterval(this.countdown);
-    if (session === this) {
-      session = undefined;
-      showWelcome(reason);
-    }
-    if (reason !== '') {
-      void this.irc.close();
-    }
-  }
-
-  /** @param {Promise<void>} doing */
-  async #try(doing) {
-    try {
-      await doing;
-    } catch (error) {
-      const text = sentence(error instanceof Error ? error.message : String(error));
-      const { line } = this.state.add(this.state.current, { kind: 'fault', text });
-      if (line) {
-        view.add(line);
-      }
-    }
+/** What was begun stays where it was begun. @param {Buffer} from @param {Buffer} to */
+function looked(from, to) {
+  from.draft = composer.text;
+  composer.text = to.draft;
+  // On a phone the keyboard would cover what one came to read.
+  if (window.matchMedia('(pointer: fine)').matches) {
+    composer.focus();
   }
 }
 
-/** @param {Session} started */
-function showChat(started) {
-  if ($('chat').hidden) {
-    $('welcome').hidden = true;
-    $('chat').hidden = false;
-    view.all(started.state);
+function showChat() {
+  $('welcome').hidden = true;
+  $('chat').hidden = false;
+  composer.text = '';
+  if (session) {
+    view.show(session.state);
   }
 }
 
 /** @param {string} error */
 function showWelcome(error) {
+  session = undefined;
   view.closeDrawers();
   $('chat').hidden = true;
   $('welcome').hidden = false;
@@ -278,6 +95,26 @@ function showWelcome(error) {
   if (error !== '') {
     $('connect-error').scrollIntoView({ block: 'nearest' });
   }
+}
+
+/** What the site proposes, told apart from what it proposed before. */
+function proposed() {
+  return JSON.stringify([config.server, config.port, config.tls, config.relay]);
+}
+
+/** @param {string} nick @param {string[]} channels */
+function keep(nick, channels) {
+  save({
+    nick,
+    channels,
+    account: field('account').value.trim(),
+    server: field('server').value.trim(),
+    port: field('port').value,
+    tls: field('tls').checked,
+    relay: field('relay').value.trim(),
+    proposed: proposed(),
+  });
+  $('forget').hidden = false;
 }
 
 async function connect() {
@@ -303,15 +140,23 @@ async function connect() {
   const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   const way = { host, server: `${host}:${port}`, url, relay, ports: PORTS };
   const account = field('account').value.trim();
+  const channels = field('channels').value.split(/[\s,]+/u).filter(Boolean).map(asChannel);
   try {
-    const network = await open({ relay, token: field('token').value, roots: config.roots });
+    const network = await open({ relay: relay || undefined, token: field('token').value, roots: config.roots });
     /** @type {IrcOptions} */
     const options = {
       nick,
       sasl: account === '' ? undefined : { account, password: field('password').value },
-      channels: field('channels').value.split(/[\s,]+/u).filter(Boolean).map(asChannel),
+      channels,
     };
-    session = new Session(network, await network.irc(url, options), options, way);
+    keepToken(field('token').value === config.token ? '' : field('token').value);
+    session = new Session(network, await network.irc(url, options), options, way, {
+      view, looked, keep, shown: () => {
+        keep(nick, channels);
+        showChat();
+      },
+      over: showWelcome,
+    });
     session.run();
   } catch (error) {
     showWelcome(explain(error, way));
@@ -323,57 +168,11 @@ $('connect').addEventListener('submit', (event) => {
   connect();
 });
 
-/** @type {string[]} */
-const history = [];
-let back = 0;
-
-$('composer').addEventListener('submit', (event) => {
-  event.preventDefault();
-  const input = field('input');
-  const lines = input.value.split('\n').map((line) => line.trimEnd()).filter(Boolean);
-  input.value = '';
-  input.focus();
-  for (const line of lines) {
-    history.push(line);
-    session?.enter(line);
-  }
-  history.splice(0, history.length - HISTORY);
-  back = 0;
+$('forget').addEventListener('click', () => {
+  forget();
+  fill();
+  field('nick').focus();
 });
-
-$('input').addEventListener('keydown', (event) => {
-  const input = field('input');
-  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    /** @type {HTMLFormElement} */ (/** @type {unknown} */ ($('composer'))).requestSubmit();
-  } else if (event.key === 'Tab' && !event.shiftKey && complete(input)) {
-    event.preventDefault();
-  } else if (event.key === 'ArrowUp' && input.selectionStart === 0 && back < history.length) {
-    event.preventDefault();
-    back += 1;
-    input.value = history.at(-back) ?? '';
-  } else if (event.key === 'ArrowDown' && back > 0 && input.selectionEnd === input.value.length) {
-    event.preventDefault();
-    back -= 1;
-    input.value = back === 0 ? '' : history.at(-back) ?? '';
-  }
-});
-
-/** Completes the name of someone who is here. @param {HTMLInputElement} input */
-function complete(input) {
-  const at = input.selectionStart ?? 0;
-  const start = input.value.slice(0, at).search(/\S+$/u);
-  if (!session || start < 0) {
-    return false;
-  }
-  const begun = input.value.slice(start, at).toLowerCase();
-  const found = [...session.state.current.members.values()].find(({ nick }) => nick.toLowerCase().startsWith(begun));
-  if (!found) {
-    return false;
-  }
-  input.setRangeText(start === 0 ? `${found.nick}: ` : `${found.nick} `, start, at, 'end');
-  return true;
-}
 
 $('join').addEventListener('submit', (event) => {
   event.preventDefault();
@@ -394,6 +193,50 @@ $('lock').addEventListener('click', () => {
   }
 });
 
+/** The keys that mean the same wherever one is in the chat. */
+document.addEventListener('keydown', (event) => {
+  const { key, altKey, shiftKey, ctrlKey, metaKey } = event;
+  if (!session || $('chat').hidden || ctrlKey || metaKey || event.isComposing || document.querySelector('dialog[open]')) {
+    return;
+  }
+  const typing = document.activeElement === $('input');
+  const idle = document.activeElement === document.body || document.activeElement === $('log');
+  if (altKey && (key === 'ArrowUp' || key === 'ArrowDown')) {
+    session.walk(key === 'ArrowUp' ? -1 : 1, shiftKey);
+  } else if (!altKey && (key === 'PageUp' || key === 'PageDown') && (typing || idle)) {
+    view.page(key === 'PageUp' ? -1 : 1);
+  } else if (key === 'Escape' && (typing || idle)) {
+    if (!typing || !composer.undo()) {
+      view.toEnd();
+      composer.focus();
+    }
+  } else {
+    // Whoever begins to write means the message.
+    if (idle && key.length === 1 && key !== ' ' && !altKey) {
+      composer.focus();
+    }
+    return;
+  }
+  event.preventDefault();
+});
+
+/** What one had the last time, else what the site proposes. */
+function fill() {
+  const saved = load();
+  // A site that names another server now has moved.
+  const server = saved?.proposed === proposed() ? saved : null;
+  field('server').value = server?.server ?? config.server ?? '';
+  field('port').value = server?.port ?? String(config.port ?? 6697);
+  field('tls').checked = server?.tls ?? config.tls ?? true;
+  field('relay').value = server?.relay ?? config.relay ?? '';
+  field('channels').value = saved?.channels.join(' ') ?? config.channels ?? '';
+  field('nick').value = saved?.nick ?? config.nick ?? '';
+  field('account').value = saved?.account ?? '';
+  field('account-details').toggleAttribute('open', Boolean(saved?.account));
+  field('token').value = token() || (config.token ?? '');
+  $('forget').hidden = saved === null;
+}
+
 async function start() {
   try {
     const answer = await fetch('config.json');
@@ -402,18 +245,17 @@ async function start() {
     // A page without a configuration asks for everything.
     config = {};
   }
-  field('server').value = config.server ?? '';
-  field('port').value = String(config.port ?? 6697);
-  field('tls').checked = config.tls ?? true;
-  field('channels').value = config.channels ?? '';
-  field('nick').value = config.nick ?? '';
-  field('relay').value = config.relay ?? '';
-  field('token').value = config.token ?? '';
+  fill();
   field('connect-button').disabled = false;
   $('relay-details').hidden = direct;
   $('path').textContent = direct
     ? 'Chat on any IRC server, straight from this app.'
     : 'Chat on any IRC server, from this page.';
+  if (field('account').value !== '') {
+    field('password').focus();
+  } else if (field('nick').value !== '' && field('server').value !== '') {
+    $('connect-button').focus();
+  }
 }
 
 await start();

@@ -4,75 +4,185 @@
 /** @import { Irc } from '../jackfield/irc.js' */
 
 /**
+ * @typedef {object} Page What commands do with the page.
+ * @property {(name: string) => void} open Looks at a conversation, and makes it where it isn't there.
+ * @property {() => void} close Closes the one that one looks at.
+ * @property {() => void} clear
+ * @property {(to: string, text: string, how: 'message' | 'action' | 'notice') => Promise<void>} say
+ * @property {(text: string, table?: [string, string][]) => void} tell Says something to whoever sits here.
+ * @property {(reason: string) => void} quit
+ *
+ * @typedef {object} Call A command that was typed.
+ * @property {Irc} irc
+ * @property {string | null} target The conversation one stands in; null where nobody would hear.
+ * @property {string} rest What stands behind the command.
+ * @property {string} first Its first word.
+ * @property {string} more All after that.
+ * @property {Page} page
+ *
+ * @typedef {object} Command
+ * @property {string} usage
+ * @property {string} tells What it does.
+ * @property {(call: Call) => Promise<unknown> | void} run
+ * @property {string[]} [also] Its other names.
+ */
+
+/** By their names, in the order in which /help tells them. @type {Record<string, Command>} */
+const COMMANDS = {
+  join: {
+    also: ['j'],
+    usage: '/join #channel [key]',
+    tells: 'enters a channel',
+    run: async ({ irc, first, more, page }) => {
+      const channel = asChannel(first || usage('join'));
+      await irc.join(channel, more || undefined);
+      page.open(channel);
+    },
+  },
+  part: {
+    also: ['leave'],
+    usage: '/part [#channel] [reason]',
+    tells: 'leaves a channel, this one if none is named',
+    run: ({ irc, target, rest, first, more }) => (isChannel(first)
+      ? irc.part(first, more || undefined) : irc.part(channelHere(target, 'part'), rest || undefined)),
+  },
+  msg: {
+    also: ['m'],
+    usage: '/msg name text',
+    tells: 'says something to one person, or to a channel',
+    run: async ({ first, more, page }) => {
+      const to = more === '' ? usage('msg') : first;
+      page.open(to);
+      await page.say(to, more, 'message');
+    },
+  },
+  query: {
+    also: ['q'],
+    usage: '/query name [text]',
+    tells: 'opens a conversation with one person',
+    run: async ({ first, more, page }) => {
+      page.open(first || usage('query'));
+      if (more !== '') {
+        await page.say(first, more, 'message');
+      }
+    },
+  },
+  me: {
+    usage: '/me does something',
+    tells: 'tells what you do',
+    run: ({ target, rest, page }) => page.say(here(target), rest || usage('me'), 'action'),
+  },
+  notice: {
+    usage: '/notice name text',
+    tells: 'says something that nothing answers by itself',
+    run: ({ first, more, page }) => page.say(first, more || usage('notice'), 'notice'),
+  },
+  nick: {
+    usage: '/nick name',
+    tells: 'changes your nickname',
+    run: ({ irc, first }) => irc.setNick(first || usage('nick')),
+  },
+  topic: {
+    usage: '/topic [text]',
+    tells: "shows this channel's topic, or changes it",
+    run: async ({ irc, target, rest, page }) => {
+      const channel = channelHere(target, 'topic');
+      if (rest !== '') {
+        await irc.setTopic(channel, rest);
+        return;
+      }
+      const topic = await irc.topic(channel);
+      page.tell(topic ? `The topic of ${channel}: ${topic}` : `${channel} has no topic.`);
+    },
+  },
+  away: {
+    usage: '/away [reason]',
+    tells: 'says that you are away',
+    run: async ({ irc, rest, page }) => {
+      await irc.setAway(rest || 'away');
+      page.tell('You are away. /back says that you are here again.');
+    },
+  },
+  back: {
+    usage: '/back',
+    tells: 'says that you are here again',
+    run: async ({ irc, page }) => {
+      await irc.setAway();
+      page.tell('You are back.');
+    },
+  },
+  clear: { usage: '/clear', tells: 'empties this log', run: ({ page }) => page.clear() },
+  close: { also: ['wc'], usage: '/close', tells: 'closes this conversation', run: ({ page }) => page.close() },
+  quit: {
+    also: ['disconnect', 'exit', 'bye'],
+    usage: '/quit [reason]',
+    tells: 'leaves the server',
+    run: ({ page, rest }) => page.quit(rest),
+  },
+  help: {
+    also: ['commands'],
+    usage: '/help [command]',
+    tells: 'tells what there is to type',
+    run: ({ first, page }) => help(first.replace(/^\//u, ''), page),
+  },
+};
+
+/** What the keyboard does. @type {[string, string][]} */
+const KEYS = [
+  ['Tab', "completes a name or a command; again for the next one, with Shift for the one before"],
+  ['↑ ↓', 'what was typed before'],
+  ['Alt ↑ ↓', 'the conversation above or below; with Shift, the next one with something unread'],
+  ['Page ↑ ↓', 'moves the log'],
+  ['Escape', 'undoes a completion, else goes to the newest message'],
+  ['Shift Enter', 'begins a new line'],
+];
+
+/** @type {Map<string, Command>} */
+const byName = new Map(Object.entries(COMMANDS).flatMap(
+  ([name, command]) => [name, ...command.also ?? []].map((known) => /** @type {[string, Command]} */ ([known, command])),
+));
+
+/** The commands that one completes. */
+export const names = Object.keys(COMMANDS);
+
+/**
  * Does what a line says; a line of text goes to `target`.
  *
  * @param {Irc} irc
  * @param {string | null} target The conversation one stands in; null where nobody would hear.
  * @param {string} line
- * @param {{ open: (name: string) => void, quit: (reason: string) => void }} page
+ * @param {Page} page
  * @returns {Promise<void>} Rejects with an error that can be shown.
  */
 export async function perform(irc, target, line, page) {
-  const command = /^\/([a-z]+)(?:\s+(.*))?$/isu.exec(line);
+  const command = /^\/(\S+)(?:\s+(.*))?$/su.exec(line);
   if (!command || line.startsWith('//')) {
-    await irc.say(here(target), line.replace(/^\/\//u, '/'));
+    await page.say(here(target), line.replace(/^\/\//u, '/'), 'message');
     return;
   }
-  const name = (command[1] ?? '').toLowerCase();
   const rest = (command[2] ?? '').trim();
   const [first, more] = split(rest);
-  switch (name) {
-    case 'join':
-    case 'j': {
-      const channel = first === '' ? usage('/join #channel [key]') : asChannel(first);
-      await irc.join(channel, more || undefined);
-      return;
-    }
-    case 'part':
-    case 'leave':
-      if (/^[#&]/u.test(first)) {
-        await irc.part(first, more || undefined);
-      } else {
-        await irc.part(here(target), rest || undefined);
-      }
-      return;
-    case 'me':
-      await irc.action(here(target), rest || usage('/me does something'));
-      return;
-    case 'nick':
-      await irc.setNick(first || usage('/nick name'));
-      return;
-    case 'msg':
-    case 'query':
-      if (first === '') {
-        usage('/msg name text');
-      }
-      page.open(first);
-      if (more !== '') {
-        await irc.say(first, more);
-      }
-      return;
-    case 'notice':
-      await irc.notice(first, more || usage('/notice name text'));
-      return;
-    case 'topic':
-      await irc.setTopic(here(target), rest || usage('/topic text'));
-      return;
-    case 'away':
-      await irc.setAway(rest || undefined);
-      return;
-    case 'quit':
-    case 'disconnect':
-      page.quit(rest);
-      return;
-    case 'help':
-      throw new Error(
-        '/join #channel · /part [reason] · /msg name text · /me does something · /nick name · '
-        + '/topic text · /notice name text · /away [reason] · /quit [reason]',
-      );
-    default:
-      throw new Error(`There is no command /${name}. /help names those that there are; // begins a line with a slash.`);
+  await found(command[1] ?? '').run({ irc, target, rest, first, more, page });
+}
+
+/** @param {string} name */
+function found(name) {
+  const command = byName.get(name.toLowerCase());
+  if (!command) {
+    throw new Error(`There is no command /${name}. /help names those that there are; // begins a line with a slash.`);
   }
+  return command;
+}
+
+/** @param {string} name @param {Page} page */
+function help(name, page) {
+  if (name !== '') {
+    const { usage: how, tells, also } = found(name);
+    page.tell(`${how}: ${tells}.${also ? ` Also /${also.join(', /')}.` : ''}`);
+    return;
+  }
+  page.tell('What one can type:', Object.values(COMMANDS).map(({ usage: how, tells }) => [how, tells]));
+  page.tell('What the keys do:', KEYS);
 }
 
 /**
@@ -80,7 +190,12 @@ export async function perform(irc, target, line, page) {
  * @param {string} name
  */
 export function asChannel(name) {
-  return /^[#&+!]/u.test(name) ? name : `#${name}`;
+  return isChannel(name) ? name : `#${name}`;
+}
+
+/** @param {string} name */
+export function isChannel(name) {
+  return /^[#&+!]/u.test(name);
 }
 
 /** The first word, and the rest. @param {string} text @returns {[string, string]} */
@@ -100,10 +215,18 @@ function here(target) {
   return target;
 }
 
+/** @param {string | null} target @param {string} name Of the command. @returns {string} */
+function channelHere(target, name) {
+  if (target === null || !isChannel(target)) {
+    throw new Error(`/${name} is for channels, and this is none.`);
+  }
+  return target;
+}
+
 /**
- * @param {string} text
+ * @param {string} name Of the command.
  * @returns {never}
  */
-function usage(text) {
-  throw new Error(`How it goes: ${text}`);
+function usage(name) {
+  throw new Error(`How it goes: ${COMMANDS[name]?.usage}`);
 }

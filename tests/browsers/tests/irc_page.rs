@@ -1,6 +1,7 @@
 //! The IRC page, driven with real typing and clicks, against inspircd.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jackfield_browser_tests::relay::{self, HOST, SECRET};
 use jackfield_browser_tests::{output, page, picture};
@@ -13,6 +14,7 @@ use jackfield_testing::proxy::Proxy;
 use jackfield_testing::site::Site;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 /// What is said, and must not be read on the way.
@@ -26,7 +28,7 @@ struct Stage {
     browser: Chromium,
     /// Between the relay, or the page itself, and the server.
     proxy: Proxy,
-    _server: Inspircd,
+    server: Inspircd,
 }
 
 impl Stage {
@@ -64,7 +66,7 @@ impl Stage {
             authority,
             browser,
             proxy,
-            _server: server,
+            server,
         }
     }
 
@@ -74,6 +76,42 @@ impl Stage {
         page.set_viewport(Viewport::LAPTOP).await.unwrap();
         connect(&page, nick).await;
         page
+    }
+}
+
+/// Somebody whose lines are written by hand, without TLS.
+struct Talker(BufReader<TcpStream>);
+
+impl Talker {
+    /// Connects, and waits until it stands in the channel.
+    async fn join(stage: &Stage, nick: &str) -> Self {
+        let stream = TcpStream::connect(stage.server.plain()).await.unwrap();
+        let mut talker = Self(BufReader::new(stream));
+        talker
+            .send(&format!("NICK {nick}\r\nUSER {nick} 0 * :{nick}\r\n"))
+            .await;
+        talker.wait(" 001 ").await;
+        talker.send("JOIN #jackfield\r\n").await;
+        talker.wait(" 366 ").await;
+        talker
+    }
+
+    async fn send(&mut self, lines: &str) {
+        self.0.write_all(lines.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until a line holds this.
+    async fn wait(&mut self, part: &str) {
+        let mut line = String::new();
+        while !line.contains(part) {
+            if let Some(cookie) = line.strip_prefix("PING ") {
+                let pong = format!("PONG {cookie}\r\n");
+                self.send(&pong).await;
+            }
+            line.clear();
+            let read = self.0.read_line(&mut line).await.unwrap();
+            assert!(read > 0, "the server ended before {part:?}");
+        }
     }
 }
 
@@ -98,8 +136,32 @@ async fn say(page: &Page, line: &str) {
     page.press("Enter").await.unwrap();
 }
 
+/// What the composer holds.
+async fn written(page: &Page, text: &str) {
+    let holds = format!("document.querySelector('#input').value === {text:?}");
+    page.wait_for(&holds).await.unwrap();
+}
+
 async fn picture(page: &Page, name: &str) {
     picture::picture(page, &format!("irc-page-{name}")).await;
+}
+
+/// The page as it looks in the dark, and on a phone in either light.
+async fn pictures(page: &Page, name: &str) {
+    for (scheme, suffix) in [("light", ""), ("dark", "-dark")] {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        page.call("Emulation.setEmulatedMedia", features)
+            .await
+            .unwrap();
+        for (viewport, device) in [(Viewport::LAPTOP, ""), (Viewport::PHONE, "-phone")] {
+            page.set_viewport(viewport).await.unwrap();
+            picture(page, &format!("{name}{device}{suffix}")).await;
+        }
+    }
+    page.call("Emulation.setEmulatedMedia", json!({"features": []}))
+        .await
+        .unwrap();
+    page.set_viewport(Viewport::LAPTOP).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,10 +201,7 @@ async fn two_people_talk_through_a_relay_that_reads_nothing() {
     ada.wait_for_text("#buffers .mentioned", "grace")
         .await
         .unwrap();
-    picture(&ada, "laptop").await;
-    ada.set_viewport(Viewport::PHONE).await.unwrap();
-    picture(&ada, "phone").await;
-    ada.set_viewport(Viewport::LAPTOP).await.unwrap();
+    pictures(&ada, "talk").await;
 
     ada.click("#lock").await.unwrap();
     ada.wait_for_text("#connection-summary", "ciphertext only")
@@ -170,10 +229,12 @@ async fn two_people_talk_through_a_relay_that_reads_nothing() {
         }
     }
 
-    // The connection is cut; the page says so, and comes back by itself.
+    // The connection is cut; the page says so, and comes back when it is told to.
+    stage.proxy.refuse(true);
     stage.proxy.cut();
     ada.wait_for_text("#state", "Trying again").await.unwrap();
     picture(&ada, "cut").await;
+    stage.proxy.refuse(false);
     ada.click("#retry").await.unwrap();
     ada.wait_for_element("#state[hidden]").await.unwrap();
     ada.wait_for_text("#lock.secure", "TLS to localhost")
@@ -246,6 +307,353 @@ async fn a_page_and_a_command_meet_through_one_relay() {
     };
     assert!(heard.await, "the command's connection ended first");
     drop(input);
+    stage.browser.close().await.unwrap();
+}
+
+/// How often the page has laid itself out, as the browser counts.
+async fn layouts(page: &Page) -> f64 {
+    let metrics = page.call("Performance.getMetrics", json!({})).await;
+    let metrics = metrics.unwrap();
+    let metrics = metrics["metrics"].as_array().unwrap();
+    let count = metrics
+        .iter()
+        .find(|metric| metric["name"] == "LayoutCount");
+    count.unwrap()["value"].as_f64().unwrap()
+}
+
+/// However many messages come, the page is laid out for each frame, not for each message.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_messages_are_drawn_once_a_frame() {
+    const MANY: usize = 1000;
+    let stage = Stage::start(HOST).await;
+    let page = stage.connect("ada").await;
+    joined(&page).await;
+    let page = page.with_deadline(Duration::from_mins(3));
+    page.call("Performance.enable", json!({})).await.unwrap();
+    let mut talker = Talker::join(&stage, "tessa").await;
+    let mut all = async |round: &str| {
+        let lines: String = (1..=MANY)
+            .map(|number| format!("PRIVMSG #jackfield :{round} number {number}\r\n"))
+            .collect();
+        talker.send(&lines).await;
+        let last = format!("{round} number {MANY}");
+        let last = format!(
+            "document.querySelector('#log .said:last-child')?.innerText.includes({last:?})"
+        );
+        page.wait_for(&last).await.unwrap();
+    };
+    // The log is full, and says that there was more.
+    all("first").await;
+    all("second").await;
+    page.wait_for("document.querySelectorAll('#log .said').length <= 1000")
+        .await
+        .unwrap();
+    let frames = "globalThis.frames = 0;
+        (function count() { frames += 1; requestAnimationFrame(count); })();
+        true";
+    page.evaluate::<bool>(frames).await.unwrap();
+    let before = layouts(&page).await;
+    all("third").await;
+    let drawn = layouts(&page).await - before;
+    let frames: f64 = page.evaluate("frames").await.unwrap();
+    assert!(
+        drawn <= 2.0 * frames + 20.0,
+        "{drawn} layouts in {frames} frames"
+    );
+    stage.browser.close().await.unwrap();
+}
+
+/// What one writes is seen at once, tells how it fares, and is there until it is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_writes_is_never_lost() {
+    let stage = Stage::start(HOST).await;
+    let page = stage.connect("ada").await;
+    joined(&page).await;
+    let mut talker = Talker::join(&stage, "tessa").await;
+
+    stage.proxy.stall(true);
+    say(&page, "into the silence").await;
+    page.wait_for_text("#log .own.pending", "sending")
+        .await
+        .unwrap();
+    stage.proxy.refuse(true);
+    stage.proxy.cut();
+    page.wait_for_text("#log .own.failed", "Perhaps not sent")
+        .await
+        .unwrap();
+    say(&page, "written without a connection").await;
+    page.wait_for("document.querySelectorAll('#log .failed').length === 2")
+        .await
+        .unwrap();
+    pictures(&page, "not-sent").await;
+
+    stage.proxy.stall(false);
+    stage.proxy.refuse(false);
+    page.click("#retry").await.unwrap();
+    page.wait_for_element("#state[hidden]").await.unwrap();
+    // They are still there, and go when one says so, with the keyboard too.
+    page.wait_for("document.querySelectorAll('#log .failed').length === 2")
+        .await
+        .unwrap();
+    page.click("#log .failed .again").await.unwrap();
+    talker.wait("into the silence").await;
+    page.evaluate::<bool>("document.querySelector('#log .failed .again').focus(), true")
+        .await
+        .unwrap();
+    page.press("Enter").await.unwrap();
+    talker.wait("written without a connection").await;
+    page.wait_for("!document.querySelector('#log :is(.failed, .pending)')")
+        .await
+        .unwrap();
+    for line in ["into the silence", "written without a connection"] {
+        let once = format!("document.querySelector('#log').innerText.split({line:?}).length");
+        assert_eq!(page.evaluate::<usize>(&once).await.unwrap(), 2, "{line}");
+    }
+    stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_and_goes_is_told_in_one_line() {
+    let stage = Stage::start(HOST).await;
+    let page = stage.connect("ada").await;
+    joined(&page).await;
+    let mut first = Talker::join(&stage, "grace").await;
+    let mut second = Talker::join(&stage, "hedy").await;
+    page.wait_for_text("#log .moves summary", "grace and hedy joined.")
+        .await
+        .unwrap();
+    first.send("PART #jackfield :tea\r\n").await;
+    second.send("NICK hedwig\r\n").await;
+    page.wait_for_text(
+        "#log .moves summary",
+        "hedy joined; grace came and went; hedy is now hedwig.",
+    )
+    .await
+    .unwrap();
+    let mut guests = Vec::new();
+    for number in 1..=5 {
+        guests.push(Talker::join(&stage, &format!("guest{number}")).await);
+    }
+    page.wait_for_text(
+        "#log .moves summary",
+        "hedy, guest1, guest2 and 3 others joined",
+    )
+    .await
+    .unwrap();
+    let lines = "document.querySelectorAll('#log .moves').length";
+    assert_eq!(page.evaluate::<usize>(lines).await.unwrap(), 1);
+
+    // Whoever wants to know it all opens it, by the keyboard.
+    page.evaluate::<bool>("document.querySelector('#log summary').focus(), true")
+        .await
+        .unwrap();
+    page.press("Enter").await.unwrap();
+    page.wait_for_text("#log .moves li", "grace left (tea).")
+        .await
+        .unwrap();
+    pictures(&page, "moves").await;
+    // It stays open when more come.
+    guests.push(Talker::join(&stage, "late").await);
+    page.wait_for_text("#log .moves li", "late joined.")
+        .await
+        .unwrap();
+    second.send("PRIVMSG #jackfield :hello\r\n").await;
+    page.wait_for_text("#log .said", "hello").await.unwrap();
+    stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_completes_recalls_and_walks() {
+    let stage = Stage::start(HOST).await;
+    let page = stage.connect("ada").await;
+    joined(&page).await;
+    let mut amy = Talker::join(&stage, "amy").await;
+    let mut amelia = Talker::join(&stage, "amelia").await;
+    let _amos = Talker::join(&stage, "amos").await;
+    page.wait_for_text("#member-list", "amos").await.unwrap();
+    amelia.send("PRIVMSG #jackfield :first\r\n").await;
+    amy.send("PRIVMSG #jackfield :second\r\n").await;
+    page.wait_for_text("#log", "second").await.unwrap();
+
+    // Whoever spoke last comes first, and after the last one the first again.
+    page.click("#input").await.unwrap();
+    page.type_text("am").await.unwrap();
+    for nick in ["amy: ", "amelia: ", "amos: ", "amy: "] {
+        page.press("Tab").await.unwrap();
+        written(&page, nick).await;
+        if nick == "amelia: " {
+            page.press("Shift+Tab").await.unwrap();
+            written(&page, "amy: ").await;
+            page.press("Tab").await.unwrap();
+            written(&page, nick).await;
+        }
+    }
+    page.press("Escape").await.unwrap();
+    written(&page, "am").await;
+    // After Escape, Tab goes where it goes on every page.
+    page.press("Tab").await.unwrap();
+    page.wait_for("document.activeElement.id === 'send'")
+        .await
+        .unwrap();
+    page.fill("#input", "I ask ame").await.unwrap();
+    page.press("Tab").await.unwrap();
+    written(&page, "I ask amelia ").await;
+    page.fill("#input", "/jo").await.unwrap();
+    page.press("Tab").await.unwrap();
+    written(&page, "/join ").await;
+    page.type_text("#second").await.unwrap();
+    page.press("Enter").await.unwrap();
+    page.wait_for_text("#buffer-name", "#second").await.unwrap();
+
+    // What was written before, and what one had begun.
+    say(&page, "one").await;
+    say(&page, "two").await;
+    page.type_text("begun").await.unwrap();
+    for (key, text) in [
+        ("ArrowUp", "two"),
+        ("ArrowUp", "one"),
+        ("ArrowDown", "two"),
+        ("ArrowDown", "begun"),
+    ] {
+        page.press(key).await.unwrap();
+        written(&page, text).await;
+    }
+
+    // From channel to channel; what was begun stays where it was begun.
+    page.press("Alt+ArrowUp").await.unwrap();
+    page.wait_for_text("#buffer-name", "#jackfield")
+        .await
+        .unwrap();
+    written(&page, "").await;
+    page.press("Alt+ArrowDown").await.unwrap();
+    page.wait_for_text("#buffer-name", "#second").await.unwrap();
+    written(&page, "begun").await;
+    amy.send("PRIVMSG ada :between us\r\n").await;
+    page.wait_for_text("#buffers .mentioned", "amy")
+        .await
+        .unwrap();
+    page.press("Alt+Shift+ArrowUp").await.unwrap();
+    page.wait_for_text("#buffer-name", "amy").await.unwrap();
+
+    // Through the log, and back to its end.
+    let many: String = (1..=80)
+        .map(|number| format!("PRIVMSG ada :line {number}\r\n"))
+        .collect();
+    amy.send(&many).await;
+    page.wait_for_text("#log", "line 80").await.unwrap();
+    let at_end = "(({ scrollTop, scrollHeight, clientHeight }) =>
+        scrollHeight - scrollTop - clientHeight < 2)(document.querySelector('#log'))";
+    page.wait_for(at_end).await.unwrap();
+    page.press("PageUp").await.unwrap();
+    page.wait_for(&format!("!{at_end}")).await.unwrap();
+    amy.send("PRIVMSG ada :the newest\r\n").await;
+    page.wait_for_element("#to-end:not([hidden])")
+        .await
+        .unwrap();
+    picture(&page, "new-messages").await;
+    page.press("Escape").await.unwrap();
+    page.wait_for(at_end).await.unwrap();
+    page.wait_for_element("#to-end[hidden]").await.unwrap();
+    page.press("PageUp").await.unwrap();
+    page.press("PageDown").await.unwrap();
+    page.wait_for(at_end).await.unwrap();
+    stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_finds_everything_but_the_password() {
+    let stage = Stage::start(HOST).await;
+    let page = stage.browser.open(&stage.site.url()).await.unwrap();
+    page.set_viewport(Viewport::LAPTOP).await.unwrap();
+    page.wait_for_element("#connect-button:enabled")
+        .await
+        .unwrap();
+    pictures(&page, "welcome").await;
+    connect(&page, "ada").await;
+    joined(&page).await;
+    say(&page, "/join #second").await;
+    page.wait_for_text("#buffer-name", "#second").await.unwrap();
+    say(&page, "/nick countess").await;
+    page.wait_for_text("#own-nick", "countess").await.unwrap();
+
+    page.call("Page.reload", json!({})).await.unwrap();
+    page.wait_for("document.activeElement?.id === 'connect-button' && !document.querySelector('#welcome').hidden")
+        .await
+        .unwrap();
+    let kept =
+        "['nick', 'channels', 'server', 'password'].map(id => document.getElementById(id).value)";
+    let kept: Vec<String> = page.evaluate(kept).await.unwrap();
+    assert_eq!(kept, ["countess", "#jackfield #second", HOST, ""]);
+    page.press("Enter").await.unwrap();
+    page.wait_for_text("#own-nick", "countess").await.unwrap();
+    page.wait_for_text("#buffers", "#second").await.unwrap();
+    page.wait_for_text("#buffers", "#jackfield").await.unwrap();
+
+    // And forgets it when one says so.
+    page.click("#disconnect").await.unwrap();
+    page.click("#forget").await.unwrap();
+    page.wait_for("document.querySelector('#nick').value === '' && localStorage.length === 0")
+        .await
+        .unwrap();
+    stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_do_what_they_say() {
+    let stage = Stage::start(HOST).await;
+    let page = stage.connect("ada").await;
+    joined(&page).await;
+    let mut grace = Talker::join(&stage, "grace").await;
+    for (line, said) in [
+        ("/topic", "#jackfield has no topic."),
+        ("/topic Of looms", "set the topic: Of looms"),
+        ("/topic", "The topic of #jackfield: Of looms"),
+        ("/away at tea", "You are away."),
+        ("/back", "You are back."),
+        ("/help", "enters a channel"),
+        ("/help", "moves the log"),
+        ("/help msg", "/msg name text: says something to one person"),
+        ("/dance", "There is no command /dance."),
+        ("/msg grace", "How it goes: /msg name text"),
+    ] {
+        say(&page, line).await;
+        page.wait_for_text("#log", said).await.unwrap();
+    }
+    pictures(&page, "help").await;
+    say(&page, "/clear").await;
+    page.wait_for("document.querySelector('#lines').childElementCount === 0")
+        .await
+        .unwrap();
+    say(&page, "//not a command").await;
+    grace.wait(":/not a command").await;
+    say(&page, "/me bows").await;
+    grace.wait("ACTION bows").await;
+    say(&page, "/query grace a word").await;
+    page.wait_for_text("#buffer-name", "grace").await.unwrap();
+    grace.wait("PRIVMSG grace :a word").await;
+    page.wait_for_text("#log .own:not(.pending)", "a word")
+        .await
+        .unwrap();
+    say(&page, "/topic").await;
+    page.wait_for_text("#log .fault", "for channels, and this is none")
+        .await
+        .unwrap();
+    say(&page, "/close").await;
+    page.wait_for("!document.querySelector('#buffers [data-buffer=grace]')")
+        .await
+        .unwrap();
+    page.click("#buffers [data-buffer='#jackfield'] .open")
+        .await
+        .unwrap();
+    say(&page, "/part so long").await;
+    grace.wait("PART #jackfield").await;
+    page.wait_for_element("#buffers .gone[data-buffer='#jackfield']")
+        .await
+        .unwrap();
+    say(&page, "/quit").await;
+    page.wait_for_element("#welcome:not([hidden])")
+        .await
+        .unwrap();
     stage.browser.close().await.unwrap();
 }
 
