@@ -1,11 +1,11 @@
 //! The WebSocket's handshake (RFC 6455, section 4.2): who may come in.
 //!
 //! A request passes in this order: it is well-formed, `Host` is a name of the relay (so that no
-//! page can reach it by rebinding a name of its own), path and method are right, `Origin` is one
-//! of those allowed (RFC 6455, section 10.2), it asks for this WebSocket, and its token is good.
-//! What doesn't pass gets a short plain answer, which a program can show; browsers keep it from
-//! the page. So a client whose token alone is not good gets its WebSocket, with nothing in it but
-//! why: a page that may be here learns that it needs another token.
+//! page can reach it by rebinding a name of its own), the path is right, `Origin` is one of those
+//! allowed (RFC 6455, section 10.2), it asks for this WebSocket, and its token is good.
+//! What asks for a WebSocket and doesn't pass gets one, with nothing in it but why: a status would be
+//! kept from the page by its browser. Whoever is told of the token has passed all the rest, so that a
+//! foreign page can't try tokens. What asks for no WebSocket gets a status and a short plain text.
 
 mod http;
 
@@ -147,21 +147,7 @@ impl Gate {
             return Ok(Verdict::Healthy);
         }
         let host = headers.only("host").ok_or(bad("a request has one Host"))?;
-        if !self.hosts.iter().any(|allowed| allowed.matches(host)) {
-            return Err(Refused::new(
-                Status::Forbidden,
-                "the relay doesn't go by this Host",
-            ));
-        }
-        if path != self.path {
-            return Err(Refused::new(Status::NotFound, "there is nothing here"));
-        }
-        if method != "GET" {
-            return Err(Refused::new(
-                Status::MethodNotAllowed,
-                "a WebSocket begins with GET",
-            ));
-        }
+        let upgrade = Upgrade::of(method, &headers);
         let origin = headers.all("origin").next();
         let allowed = match origin {
             Some(_) => headers
@@ -169,33 +155,26 @@ impl Gate {
                 .is_some_and(|origin| self.origins.iter().any(|allowed| allowed == origin)),
             None => self.allow_without_origin,
         };
-        if !allowed {
-            return Err(Refused::new(
-                Status::Forbidden,
-                "this Origin may not use the relay",
-            ));
-        }
-        if !headers
-            .list("upgrade")
-            .any(|item| item.eq_ignore_ascii_case("websocket"))
-            || !headers
-                .list("connection")
-                .any(|item| item.eq_ignore_ascii_case("upgrade"))
-            || headers.only("sec-websocket-version") != Some("13")
-        {
-            return Err(Refused::new(
-                Status::UpgradeRequired,
-                "here is a WebSocket, version 13",
-            ));
-        }
-        let key = headers
-            .only("sec-websocket-key")
-            .filter(|key| BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16))
-            .ok_or(bad("a WebSocket's request has one Sec-WebSocket-Key"))?;
-        let mut protocols = headers.list("sec-websocket-protocol");
-        if !protocols.any(|protocol| protocol == auth::SUBPROTOCOL) {
-            return Err(bad("the relay speaks the subprotocol jackfield.v1"));
-        }
+        let refused = if !self.hosts.iter().any(|allowed| allowed.matches(host)) {
+            let text = "the relay doesn't go by this Host";
+            Some((Status::Forbidden, Code::HOST_UNKNOWN, text))
+        } else if path != self.path {
+            let text = "there is no relay at this path";
+            Some((Status::NotFound, Code::PATH_UNKNOWN, text))
+        } else if !allowed {
+            let text = "this Origin may not use the relay";
+            Some((Status::Forbidden, Code::ORIGIN_REFUSED, text))
+        } else {
+            None
+        };
+        // Who speaks WebSocket is told in one, since a browser keeps a status from its page.
+        let upgrade = match (refused, upgrade) {
+            (Some((_, code, text)), Ok(upgrade)) => {
+                return Ok(Verdict::Denied(upgrade, Reason::new(code, text)));
+            }
+            (Some((status, _, text)), Err(_)) => return Err(Refused::new(status, text)),
+            (None, upgrade) => upgrade?,
+        };
         let mut tokens = headers
             .list("sec-websocket-protocol")
             .filter(|protocol| protocol.starts_with(auth::TOKEN_PREFIX));
@@ -203,9 +182,6 @@ impl Gate {
             (Some(token), None) => Ok(token),
             (None, _) => Err(TokenError::Missing),
             (Some(_), Some(_)) => Err(TokenError::Unknown),
-        };
-        let upgrade = Upgrade {
-            accept: accept_key(key),
         };
         let granted = token
             .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
@@ -217,7 +193,7 @@ impl Gate {
                 origin: origin.map(str::to_owned),
                 upgrade,
             }),
-            Err(error) => Verdict::Denied(upgrade, Reason::new(Code::DENIED, &error.to_string())),
+            Err(error) => Verdict::Denied(upgrade, Reason::new(error.code(), &error.to_string())),
         })
     }
 }
@@ -267,6 +243,37 @@ impl From<io::Error> for Outcome {
 }
 
 impl Upgrade {
+    /// The answer to a request for this WebSocket.
+    fn of(method: &str, headers: &Headers<'_>) -> Result<Self, Refused> {
+        if method != "GET" {
+            let text = "a WebSocket begins with GET";
+            return Err(Refused::new(Status::MethodNotAllowed, text));
+        }
+        let has = |name, wanted: &str| {
+            let mut items = headers.list(name);
+            items.any(|item| item.eq_ignore_ascii_case(wanted))
+        };
+        if !has("upgrade", "websocket")
+            || !has("connection", "upgrade")
+            || headers.only("sec-websocket-version") != Some("13")
+        {
+            let text = "here is a WebSocket, version 13";
+            return Err(Refused::new(Status::UpgradeRequired, text));
+        }
+        let bad = |text| Refused::new(Status::BadRequest, text);
+        let key = headers
+            .only("sec-websocket-key")
+            .filter(|key| BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16))
+            .ok_or(bad("a WebSocket's request has one Sec-WebSocket-Key"))?;
+        let mut protocols = headers.list("sec-websocket-protocol");
+        if !protocols.any(|protocol| protocol == auth::SUBPROTOCOL) {
+            return Err(bad("the relay speaks the subprotocol jackfield.v1"));
+        }
+        Ok(Self {
+            accept: accept_key(key),
+        })
+    }
+
     /// Tells the client that this is a WebSocket from here on.
     pub(crate) async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
         let response = format!(
@@ -354,9 +361,9 @@ mod tests {
         }
     }
 
-    fn denied(request: &str) -> String {
+    fn denied(request: &str) -> Reason {
         match judge(request) {
-            Verdict::Denied(_, reason) if reason.code() == Code::DENIED => reason.text().to_owned(),
+            Verdict::Denied(_, reason) => reason,
             other => panic!("{request}\n{other:?}"),
         }
     }
@@ -380,43 +387,18 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_refused_with_its_status() {
-        use Status::{BadRequest, Forbidden, MethodNotAllowed, NotFound, UpgradeRequired};
+        use Status::{BadRequest, MethodNotAllowed, NotFound, UpgradeRequired};
         let only_token = auth::token_subprotocol(SECRET);
         for (name, value, expected) in [
             ("", Some("GET /relay HTTP/1.0"), BadRequest),
             ("", Some("GET /relay"), BadRequest),
             ("", Some("POST /relay HTTP/1.1"), MethodNotAllowed),
-            ("", Some("GET / HTTP/1.1"), NotFound),
-            (
-                "",
-                Some("GET /relay?token=the-secret-of-the-tests HTTP/1.1"),
-                NotFound,
-            ),
             ("", Some("POST /healthz HTTP/1.1"), NotFound),
             ("Host", None, BadRequest),
-            ("Host", Some("evil.example"), Forbidden),
-            ("Host", Some("relay.example.evil.example"), Forbidden),
             (
                 "Host",
                 Some("relay.example:8443\r\nHost: relay.example"),
                 BadRequest,
-            ),
-            ("Origin", None, Forbidden),
-            ("Origin", Some("null"), Forbidden),
-            ("Origin", Some("https://evil.example"), Forbidden),
-            (
-                "Origin",
-                Some("https://app.example.evil.example"),
-                Forbidden,
-            ),
-            ("Origin", Some("http://app.example"), Forbidden),
-            ("Origin", Some("https://app.example:8443"), Forbidden),
-            ("Origin", Some("https://APP.example"), Forbidden),
-            ("Origin", Some(""), Forbidden),
-            (
-                "Origin",
-                Some("https://app.example\r\nOrigin: https://app.example"),
-                Forbidden,
             ),
             ("Upgrade", None, UpgradeRequired),
             ("Upgrade", Some("h2c"), UpgradeRequired),
@@ -434,25 +416,71 @@ mod tests {
         assert_eq!(refused(&many), Status::TooLarge);
     }
 
+    /// Where no WebSocket is asked for, the same is told by a status.
+    #[test]
+    fn what_is_not_let_in_is_told_in_its_websocket() {
+        use Status::{Forbidden, NotFound};
+        let (host, path) = (Code::HOST_UNKNOWN, Code::PATH_UNKNOWN);
+        let origin = Code::ORIGIN_REFUSED;
+        let queried = "GET /relay?token=the-secret-of-the-tests HTTP/1.1";
+        let twice = "https://app.example\r\nOrigin: https://app.example";
+        for (name, value, code, status) in [
+            ("", Some("GET / HTTP/1.1"), path, NotFound),
+            ("", Some(queried), path, NotFound),
+            ("Host", Some("evil.example"), host, Forbidden),
+            ("Host", Some("relay.example.evil.example"), host, Forbidden),
+            ("Origin", None, origin, Forbidden),
+            ("Origin", Some("null"), origin, Forbidden),
+            ("Origin", Some("https://evil.example"), origin, Forbidden),
+            (
+                "Origin",
+                Some("https://app.example.evil.example"),
+                origin,
+                Forbidden,
+            ),
+            ("Origin", Some("http://app.example"), origin, Forbidden),
+            (
+                "Origin",
+                Some("https://app.example:8443"),
+                origin,
+                Forbidden,
+            ),
+            ("Origin", Some("https://APP.example"), origin, Forbidden),
+            ("Origin", Some(""), origin, Forbidden),
+            ("Origin", Some(twice), origin, Forbidden),
+        ] {
+            let asked = request(&[(name, value)]);
+            assert_eq!(denied(&asked).code(), code, "{asked}");
+            let plain = request(&[(name, value), ("Upgrade", None)]);
+            assert_eq!(refused(&plain), status, "{plain}");
+        }
+    }
+
     #[test]
     fn what_is_wrong_with_a_token_is_told_in_the_websocket() {
         let good = auth::token_subprotocol(SECRET);
         let other = auth::token_subprotocol("not-this-secret");
         let old = auth::token_subprotocol("an-old-and-tired-secret");
         let expired = "the token has expired at Fri, 15 Jan 2027 08:00:01 GMT";
-        for (tokens, expected) in [
-            (String::new(), "the relay asks for a token"),
-            (format!(", {other}"), "the token is not accepted"),
+        let unknown = "the token is not accepted";
+        for (tokens, code, text) in [
+            (
+                String::new(),
+                Code::TOKEN_MISSING,
+                "the relay asks for a token",
+            ),
+            (format!(", {other}"), Code::TOKEN_UNKNOWN, unknown),
             (
                 format!(", jackfield.token.{SECRET}"),
-                "the token is not accepted",
+                Code::TOKEN_UNKNOWN,
+                unknown,
             ),
-            (format!(", {good}, {good}"), "the token is not accepted"),
-            (format!(", {old}"), expired),
+            (format!(", {good}, {good}"), Code::TOKEN_UNKNOWN, unknown),
+            (format!(", {old}"), Code::TOKEN_EXPIRED, expired),
         ] {
             let protocols = format!("jackfield.v1{tokens}");
             let request = request(&[("Sec-WebSocket-Protocol", Some(&protocols))]);
-            assert_eq!(denied(&request), expected, "{request}");
+            assert_eq!(denied(&request), Reason::new(code, text), "{request}");
         }
     }
 
@@ -462,7 +490,7 @@ mod tests {
             ("Origin", Some("https://evil.example")),
             ("Sec-WebSocket-Protocol", Some("jackfield.v1")),
         ]);
-        assert_eq!(refused(&request), Status::Forbidden);
+        assert_eq!(denied(&request).code(), Code::ORIGIN_REFUSED);
     }
 
     #[test]
@@ -484,8 +512,8 @@ mod tests {
         let admitted = admitted(&at("signed", later));
         assert_eq!(admitted.grant.token.name, "signed");
         assert_eq!(admitted.expires, Some(UNIX_EPOCH + later));
-        assert!(denied(&at("signed", NOW)).contains("expired"));
-        assert!(denied(&at("static", later)).contains("not accepted"));
+        assert_eq!(denied(&at("signed", NOW)).code(), Code::TOKEN_EXPIRED);
+        assert_eq!(denied(&at("static", later)).code(), Code::TOKEN_UNKNOWN);
     }
 
     #[test]
@@ -498,7 +526,7 @@ mod tests {
             Verdict::Admitted(_)
         ));
         let evil = request(&[("Origin", Some("https://evil.example"))]);
-        assert!(matches!(judge(evil), Verdict::Refused(_)));
+        assert!(matches!(judge(evil), Verdict::Denied(..)));
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::time::Duration;
 use jackfield_relay_wire::{Code, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
-use crate::handshake::{self, Gate, Outcome};
+use crate::handshake::{self, Admitted, Gate, Outcome};
+use crate::limits::Slot;
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
@@ -244,16 +245,11 @@ async fn shake_hands<S>(
         Err(_) => return info!(%peer, "the handshake took too long"),
     };
 
-    let full = |text| Reason::new(Code::LIMIT_EXCEEDED, text);
-    let slots = shared
-        .sessions
-        .try_acquire()
-        .map_err(|_| full("the relay's limit max_sessions is reached"))
-        .and_then(|permit| {
-            let slot = admitted.grant.usage.session();
-            slot.map(|slot| (permit, slot))
-                .map_err(|_| full("the token's limit sessions is reached"))
-        });
+    let slots = if *ending.borrow() {
+        Err(Reason::new(Code::GOING_AWAY, "the relay is shutting down"))
+    } else {
+        slots(shared, &admitted)
+    };
     let _slots = match slots {
         Ok(slots) => slots,
         Err(reason) => {
@@ -267,4 +263,20 @@ async fn shake_hands<S>(
     }
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
     session::run(stream, peer, number, admitted, &shared.context, ending).await;
+}
+
+/// A place for a session: one of the relay's, and one of its token's.
+fn slots<'a>(
+    shared: &'a Shared,
+    admitted: &Admitted,
+) -> Result<(SemaphorePermit<'a>, Slot), Reason> {
+    let relay = shared.sessions.try_acquire().map_err(|_| {
+        let text = "the relay's limit max_sessions is reached";
+        Reason::new(Code::RELAY_FULL, text)
+    })?;
+    let token = admitted.grant.usage.session().map_err(|_| {
+        let text = "the token's limit sessions is reached";
+        Reason::new(Code::TOKEN_FULL, text)
+    })?;
+    Ok((relay, token))
 }

@@ -27,9 +27,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime};
 
-use jackfield_relay_wire::{
-    Capabilities, Code, Config, Event, Frame, Id, Mux, Reason, Role, Settings,
-};
+use jackfield_relay_wire::{Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -108,10 +106,7 @@ where
 {
     let telling = async {
         upgrade.send(&mut stream).await?;
-        let mut carrier = Carrier::new(stream);
-        carrier.send(Frame::GoAway(reason.clone()).encode());
-        carrier.close(&reason).await;
-        io::Result::Ok(())
+        Carrier::new(stream).dismiss(&reason).await
     };
     let _ = timeout(CLOSE_DEADLINE, telling).await;
 }
@@ -456,7 +451,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             return true;
         }
         if self.expires.is_some_and(|expires| expires <= now) {
-            let reason = Reason::new(Code::DENIED, "the token has expired");
+            let reason = Reason::new(Code::TOKEN_EXPIRED, "the token has expired");
             self.mux.shut_down(&reason);
             return true;
         }

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use httpdate::HttpDate;
+use jackfield_relay_wire::Code;
 use ring::hmac;
 
 /// The fewest bytes that a secret or a key may have: 128 bits where each is random.
@@ -126,6 +127,17 @@ impl Credential {
                 hmac::verify(&key.key(), signed_text(name, expires).as_bytes(), &mac).ok()?;
                 Some(Life::Until(UNIX_EPOCH + Duration::from_secs(expires)))
             }
+        }
+    }
+}
+
+impl TokenError {
+    /// What a client is told, for programs.
+    pub(crate) fn code(self) -> Code {
+        match self {
+            Self::Missing => Code::TOKEN_MISSING,
+            Self::Unknown => Code::TOKEN_UNKNOWN,
+            Self::Expired(_) => Code::TOKEN_EXPIRED,
         }
     }
 }

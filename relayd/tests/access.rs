@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{Client, ORIGIN, SECRET, TestRelay, config, headers, request, token, within};
+use futures_util::StreamExt as _;
 use jackfield_relay_wire::{Capabilities, Code, Frame, Reason};
 use jackfield_relayd::resolve::{Resolve, Resolving};
 use jackfield_relayd::token::{Credential, Secret};
@@ -35,17 +36,9 @@ async fn only_who_has_origin_host_and_token_comes_in() {
     let good = Some(SECRET);
     for (line, host, origin, token, status) in [
         ("GET / HTTP/1.1", &*host, Some(ORIGIN), good, "101"),
-        (
-            "GET / HTTP/1.1",
-            &host,
-            Some("https://evil.example"),
-            good,
-            "403",
-        ),
-        ("GET / HTTP/1.1", &host, Some("null"), good, "403"),
-        ("GET / HTTP/1.1", &host, None, good, "403"),
-        ("GET / HTTP/1.1", "evil.example", Some(ORIGIN), good, "403"),
-        ("GET /else HTTP/1.1", &host, Some(ORIGIN), good, "404"),
+        ("POST / HTTP/1.1", &host, None, good, "403"),
+        ("POST / HTTP/1.1", "evil.example", Some(ORIGIN), good, "403"),
+        ("POST /else HTTP/1.1", &host, Some(ORIGIN), good, "404"),
         ("POST / HTTP/1.1", &host, Some(ORIGIN), good, "405"),
         ("\u{7f} HTTP/1.1", &host, Some(ORIGIN), good, "400"),
     ] {
@@ -73,36 +66,88 @@ async fn only_who_has_origin_host_and_token_comes_in() {
     );
 }
 
-/// Tells the relay what a client tells it at once, and returns the only thing that it answers.
+/// Tells the relay what a client tells it at once, and returns the only thing that it answers: twice, as a
+/// frame and as the WebSocket's close.
 async fn only_word(relay: &TestRelay, token: Option<&str>) -> Reason {
-    let mut client = Client::upgrade(relay.address, ORIGIN, token)
-        .await
-        .expect("a WebSocket all the same");
+    let client = Client::upgrade(relay.address, ORIGIN, token).await;
+    dismissed(client.expect("a WebSocket all the same")).await
+}
+
+async fn dismissed(mut client: Client) -> Reason {
     client.ask("127.0.0.1:2000", 1024).await;
     let reason = match client.frame().await {
         Frame::GoAway(reason) => reason,
         other => panic!("{other:?}"),
     };
+    let close = within(client.socket.next()).await.expect("a close");
+    let close = close.expect("in order");
+    let (code, text) = close.as_close().expect("nothing follows but the close");
+    assert_eq!(u16::from(code), reason.code().close_code());
+    assert_eq!(text, reason.text());
     assert_eq!(client.next_frame().await, None, "nothing follows");
     reason
 }
 
 #[tokio::test]
+async fn a_page_learns_in_its_websocket_that_it_is_not_let_in() {
+    let relay = TestRelay::start(config(token())).await;
+    let host = relay.address.to_string();
+    let (get, path) = ("GET / HTTP/1.1", "GET /else HTTP/1.1");
+    for (line, host, origin, expected) in [
+        (
+            get,
+            &*host,
+            Some("https://evil.example"),
+            Code::ORIGIN_REFUSED,
+        ),
+        (get, &host, Some("null"), Code::ORIGIN_REFUSED),
+        (get, &host, None, Code::ORIGIN_REFUSED),
+        (get, "evil.example", Some(ORIGIN), Code::HOST_UNKNOWN),
+        (path, &host, Some(ORIGIN), Code::PATH_UNKNOWN),
+    ] {
+        let headers = headers(host, origin, Some(SECRET));
+        let (stream, answer) = request(relay.address, line, &headers).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        let reason = dismissed(Client::over(stream).await).await;
+        assert_eq!(reason.code(), expected, "{line} {host} {origin:?}");
+    }
+}
+
+/// Who isn't let in takes no session from others, however many stay.
+#[tokio::test]
+async fn who_is_not_let_in_takes_no_place() {
+    let mut config = config(token());
+    config.max_sessions = 1;
+    let relay = TestRelay::start(config).await;
+    let mut staying = Vec::new();
+    for _ in 0..10 {
+        let evil = "https://evil.example";
+        let headers = headers(&relay.address.to_string(), Some(evil), Some(SECRET));
+        staying.push(request(relay.address, "GET / HTTP/1.1", &headers).await);
+    }
+    let _session = relay.client().await;
+    let reason = only_word(&relay, Some(SECRET)).await;
+    assert_eq!(reason.code(), Code::RELAY_FULL);
+}
+
+#[tokio::test]
 async fn a_client_learns_in_its_websocket_that_its_token_is_not_good() {
     let relay = TestRelay::start(config(token())).await;
-    for (token, expected) in [
-        (None, "the relay asks for a token"),
+    for (token, code, text) in [
+        (None, Code::TOKEN_MISSING, "the relay asks for a token"),
         (
             Some("not-this-secret-but-another"),
+            Code::TOKEN_UNKNOWN,
             "the token is not accepted",
         ),
     ] {
         let reason = only_word(&relay, token).await;
-        assert_eq!((reason.code(), reason.text()), (Code::DENIED, expected));
+        assert_eq!((reason.code(), reason.text()), (code, text));
     }
     // From elsewhere, nobody learns even that.
     let stranger = Client::upgrade(relay.address, "https://evil.example", None).await;
-    assert!(stranger.expect_err("403").starts_with("HTTP/1.1 403 "));
+    let reason = dismissed(stranger.expect("a WebSocket all the same")).await;
+    assert_eq!(reason.code(), Code::ORIGIN_REFUSED);
 }
 
 #[tokio::test]
@@ -144,8 +189,8 @@ async fn nothing_is_reachable_by_default() {
     let mut none = Config::default();
     none.listen = vec!["127.0.0.1:0".parse().expect("an address")];
     let relay = TestRelay::start(none).await;
-    let refused = Client::open(relay.address, ORIGIN, Some(SECRET)).await;
-    assert!(refused.expect_err("no origin").starts_with("HTTP/1.1 403 "));
+    let reason = only_word(&relay, Some(SECRET)).await;
+    assert_eq!(reason.code(), Code::ORIGIN_REFUSED);
 }
 
 #[tokio::test]
@@ -286,7 +331,7 @@ async fn a_session_ends_with_its_token() {
 
     let old = key.sign("tests", now - Duration::from_secs(5));
     let reason = only_word(&relay, Some(&old)).await;
-    assert_eq!(reason.code(), Code::DENIED);
+    assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
     assert!(
         reason.text().starts_with("the token has expired at "),
         "{reason}"
@@ -298,7 +343,7 @@ async fn a_session_ends_with_its_token() {
         .await
         .expect("still good");
     let reason = client.last_word().await.expect("a reason");
-    assert_eq!(reason.code(), Code::DENIED);
+    assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
     assert!(reason.text().contains("expired"), "{reason}");
     assert!(now.elapsed().expect("later") < Duration::from_secs(5));
 }

@@ -52,8 +52,9 @@ async fn the_log_has_sessions_and_refusals_but_no_payload_and_no_token() {
     let denied = Client::upgrade(relay.address, ORIGIN, Some(WRONG)).await;
     let reason = denied.expect("a WebSocket").last_word().await;
     reason.expect("not let in");
-    let refused = Client::open(relay.address, "https://evil.example", Some(SECRET)).await;
-    refused.expect_err("not let in");
+    let refused = Client::upgrade(relay.address, "https://evil.example", Some(SECRET)).await;
+    let reason = refused.expect("a WebSocket").last_word().await;
+    reason.expect("not let in");
     let (address, echo) = target(|mut stream| async move {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut read = vec![0; PAYLOAD.len()];

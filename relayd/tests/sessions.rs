@@ -96,7 +96,9 @@ async fn sessions_are_limited() {
     let _two = (relay.client().await, relay.client().await);
     let third = Client::upgrade(relay.address, ORIGIN, Some(SECRET)).await;
     let reason = third.expect("a WebSocket").last_word().await;
-    names(&reason.expect("a reason"), "limit sessions");
+    let reason = reason.expect("a reason");
+    assert_eq!(reason.code(), Code::TOKEN_FULL, "{reason}");
+    assert!(reason.text().contains("limit sessions"), "{reason}");
 }
 
 #[tokio::test]

@@ -1,19 +1,21 @@
 //! The WebSocket that carries a session: binary messages in and out.
 
-use std::fmt::Display;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
-use jackfield_relay_wire::{Code, MAX_MESSAGE, Reason};
-use tokio::io::{AsyncRead, AsyncWrite};
+use jackfield_relay_wire::{Code, Frame, MAX_MESSAGE, Reason};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_websockets::{CloseCode, Config, Error, Limits, Message, ServerBuilder, WebSocketStream};
 
 /// How many bytes may wait to be written before the multiplexer is asked for more.
 pub(super) const BACKLOG: usize = 128 * 1024;
 /// How many of WebSocket's own pings a client may send while it doesn't read the answers.
 const MAX_PINGS: u32 = 64;
+/// How many bytes a client that isn't let in may send before it is cut.
+const MAX_UNREAD: usize = 64 * 1024;
 
 pub(super) struct Carrier<S> {
     socket: WebSocketStream<S>,
@@ -91,23 +93,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
 
     /// Closes the WebSocket, and waits for the client to do the same.
     pub(super) async fn close(&mut self, reason: &Reason) {
-        let code = match reason.code() {
-            Code::CARRIER_LOST => return,
-            Code::CLOSED => CloseCode::NORMAL_CLOSURE,
-            Code::GOING_AWAY | Code::SILENT => CloseCode::GOING_AWAY,
-            Code::PROTOCOL_ERROR | Code::FLOW_CONTROL_ERROR => CloseCode::PROTOCOL_ERROR,
-            _ => CloseCode::POLICY_VIOLATION,
-        };
-        if self.socket.send(close_message(code, reason)).await.is_err() {
+        if reason.code() == Code::CARRIER_LOST
+            || self.socket.send(close_message(reason)).await.is_err()
+        {
             return;
         }
         while let Some(Ok(_)) = self.socket.next().await {}
         let _ = self.socket.close().await;
     }
+
+    /// Tells a client why it isn't let in, and closes. Nothing that it sends is taken for messages, nor
+    /// kept; it is read all the same, since to close on what was not read would be to cut off what is
+    /// told here.
+    pub(super) async fn dismiss(mut self, reason: &Reason) -> io::Result<()> {
+        self.send(Frame::GoAway(reason.clone()).encode());
+        let told = self.socket.send(close_message(reason)).await;
+        told.map_err(io::Error::other)?;
+        let stream = self.socket.get_mut();
+        stream.shutdown().await?;
+        let (mut unread, mut left) = ([0; 512], MAX_UNREAD);
+        while left > 0 {
+            match stream.read(&mut unread).await? {
+                0 => break,
+                count => left = left.saturating_sub(count),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A close message; what doesn't fit of the text is left out (RFC 6455, section 5.5).
-fn close_message(code: CloseCode, reason: &impl Display) -> Message {
+fn close_message(reason: &Reason) -> Message {
     let text = reason.to_string();
-    Message::close(Some(code), &text[..text.floor_char_boundary(123)])
+    // It fails for codes that are reserved only, which none of these is.
+    let code = CloseCode::try_from(reason.code().close_code()).ok();
+    Message::close(code, &text[..text.floor_char_boundary(123)])
 }

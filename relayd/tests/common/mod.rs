@@ -185,16 +185,21 @@ impl Client {
             return Err(answer);
         }
         assert!(answer.contains("\r\nSec-WebSocket-Protocol: jackfield.v1\r\n"));
+        Ok(Self::over(stream).await)
+    }
+
+    /// Says `HELLO` where the handshake is done.
+    pub async fn over(stream: TcpStream) -> Self {
         let mut socket = ClientBuilder::new()
             .limits(Limits::unlimited())
             .take_over(stream);
         let hello = Frame::Hello(Settings::default()).encode();
         socket.send(Message::binary(hello)).await.expect("open");
-        Ok(Self {
+        Self {
             socket,
             settings: Settings::default(),
             next: 1,
-        })
+        }
     }
 
     pub async fn send(&mut self, frame: &Frame) {

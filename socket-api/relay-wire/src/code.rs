@@ -1,5 +1,7 @@
-//! Codes of `REFUSED`, `RESET` and `GOAWAY`: why something was refused, cut or ended.
+//! Codes of `REFUSED`, `RESET` and `GOAWAY`, and of the WebSocket's close: why something was refused, cut
+//! or ended.
 
+use std::error::Error as StdError;
 use std::fmt;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -9,6 +11,9 @@ use crate::codec::DecodeError;
 
 /// The longest text of a [`Reason`], in bytes.
 pub const MAX_TEXT: usize = 255;
+
+/// The close code that stands for code 0: the first that is free for private use (RFC 6455, section 7.4.2).
+const FIRST_CLOSE: u16 = 4000;
 
 /// A reason's code. Those of SOCKS5 (RFC 1928, section 6) keep their numbers.
 ///
@@ -59,12 +64,33 @@ impl Code {
     pub const GOING_AWAY: Self = Self(51);
     /// The carrier, the WebSocket, is gone.
     pub const CARRIER_LOST: Self = Self(52);
+    /// The page's `Origin` may not use the relay, or a program came without one.
+    pub const ORIGIN_REFUSED: Self = Self(64);
+    /// The relay doesn't go by the name under which it was asked for (`Host`).
+    pub const HOST_UNKNOWN: Self = Self(65);
+    /// There is no relay at this path of the address.
+    pub const PATH_UNKNOWN: Self = Self(66);
+    /// The relay asks for a token, and none came.
+    pub const TOKEN_MISSING: Self = Self(67);
+    /// The relay doesn't know the token.
+    pub const TOKEN_UNKNOWN: Self = Self(68);
+    /// The token was good, and its time is over.
+    pub const TOKEN_EXPIRED: Self = Self(69);
+    /// The relay serves as many clients as it may.
+    pub const RELAY_FULL: Self = Self(70);
+    /// As many clients have come with the token as may.
+    pub const TOKEN_FULL: Self = Self(71);
 
     /// The socket API's kind of error for this code.
     pub fn kind(self) -> ErrorKind {
         match self {
             Self::CLOSED | Self::CANCELLED => ErrorKind::Closed,
-            Self::DENIED => ErrorKind::Denied,
+            Self::DENIED
+            | Self::ORIGIN_REFUSED
+            | Self::HOST_UNKNOWN
+            | Self::TOKEN_MISSING
+            | Self::TOKEN_UNKNOWN
+            | Self::TOKEN_EXPIRED => ErrorKind::Denied,
             Self::NETWORK_UNREACHABLE | Self::HOST_UNREACHABLE => ErrorKind::Unreachable,
             Self::REFUSED => ErrorKind::Refused,
             Self::TIMED_OUT => ErrorKind::TimedOut,
@@ -72,11 +98,37 @@ impl Code {
             Self::HOST_NOT_FOUND => ErrorKind::HostNotFound,
             Self::ADDRESS_IN_USE => ErrorKind::AddressInUse,
             Self::ADDRESS_NOT_AVAILABLE => ErrorKind::AddressNotAvailable,
-            Self::LIMIT_EXCEEDED => ErrorKind::LimitExceeded,
+            Self::LIMIT_EXCEEDED | Self::RELAY_FULL | Self::TOKEN_FULL => ErrorKind::LimitExceeded,
             Self::INVALID => ErrorKind::InvalidInput,
             Self::RESET | Self::SILENT | Self::GOING_AWAY | Self::CARRIER_LOST => ErrorKind::Reset,
-            Self::PROTOCOL_ERROR | Self::FLOW_CONTROL_ERROR => ErrorKind::Protocol,
+            Self::PROTOCOL_ERROR | Self::FLOW_CONTROL_ERROR | Self::PATH_UNKNOWN => {
+                ErrorKind::Protocol
+            }
             _ => ErrorKind::Other,
+        }
+    }
+
+    /// The WebSocket's close code for it: 4000 and the code, but 1000 for [`CLOSED`](Self::CLOSED).
+    ///
+    /// ```
+    /// use jackfield_relay_wire::Code;
+    ///
+    /// assert_eq!(Code::TOKEN_EXPIRED.close_code(), 4069);
+    /// assert_eq!(Code::from_close_code(4069), Some(Code::TOKEN_EXPIRED));
+    /// assert_eq!(Code::from_close_code(1006), None);
+    /// ```
+    pub fn close_code(self) -> u16 {
+        match self {
+            Self::CLOSED => 1000,
+            Self(code) => FIRST_CLOSE + u16::from(code),
+        }
+    }
+
+    /// The code for which this close code stands; `None` where it stands for none.
+    pub fn from_close_code(close: u16) -> Option<Self> {
+        match close {
+            1000 => Some(Self::CLOSED),
+            close => u8::try_from(close.checked_sub(FIRST_CLOSE)?).ok().map(Self),
         }
     }
 
@@ -146,6 +198,14 @@ impl fmt::Display for Code {
             Self::SILENT => "peer silent",
             Self::GOING_AWAY => "going away",
             Self::CARRIER_LOST => "carrier lost",
+            Self::ORIGIN_REFUSED => "origin refused",
+            Self::HOST_UNKNOWN => "host unknown",
+            Self::PATH_UNKNOWN => "path unknown",
+            Self::TOKEN_MISSING => "token missing",
+            Self::TOKEN_UNKNOWN => "token unknown",
+            Self::TOKEN_EXPIRED => "token expired",
+            Self::RELAY_FULL => "relay full",
+            Self::TOKEN_FULL => "token full",
             Self(code) => return write!(f, "code {code}"),
         };
         f.write_str(name)
@@ -168,6 +228,26 @@ impl Reason {
             code,
             text: text[..text.floor_char_boundary(MAX_TEXT)].into(),
         }
+    }
+
+    /// The reason behind an error: it stands among its causes where a relay has refused or ended something.
+    ///
+    /// ```
+    /// use jackfield_relay_wire::{Code, Reason};
+    ///
+    /// let error = jackfield_socket::Error::from(Reason::new(Code::TOKEN_EXPIRED, "the token has expired"));
+    /// let reason = Reason::find(&error).expect("the relay's word");
+    /// assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
+    /// ```
+    pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(reason) = error.downcast_ref() {
+                return Some(reason);
+            }
+            next = error.source();
+        }
+        None
     }
 
     /// The code.
@@ -226,9 +306,9 @@ impl fmt::Display for Reason {
     }
 }
 
-impl std::error::Error for Reason {}
+impl StdError for Reason {}
 
-/// As a client sees it; the reason itself is the [`source`](std::error::Error::source).
+/// As a client sees it; the reason itself is the [`source`](StdError::source).
 impl From<Reason> for Error {
     fn from(reason: Reason) -> Self {
         Self::new(reason.kind(), reason.to_string())

@@ -9,7 +9,7 @@
 //! and went).
 //!
 //! A page learns nothing of why a WebSocket did not open: the status of the handshake is hidden
-//! from it.
+//! from it. So [`answers`] asks whether anything is there.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -26,6 +26,7 @@ use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, CloseEvent, Event, MessageEvent, WebSocket};
 
+use crate::socket::closed_with;
 use crate::{WebSocketOptions, WebSocketUrl};
 
 /// While the browser holds this many bytes unsent, it is given no more: what is chosen later
@@ -34,6 +35,8 @@ const HIGH_WATER: u32 = 256 * 1024;
 /// How often `bufferedAmount` is looked at while it is above that, as no event tells when it falls.
 /// Any message from the server looks as well.
 const LOOK_AGAIN: Duration = Duration::from_millis(4);
+/// How long an answer to [`answers`] is waited for.
+const ASKING: Duration = Duration::from_secs(3);
 /// The code of a WebSocket that was closed in order (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1000;
 /// The code that stands for no close at all (as above).
@@ -59,13 +62,15 @@ struct State {
     max_waiting: usize,
     /// Why nothing more comes.
     end: Option<End>,
+    /// The code and the reason of the server's close.
+    peer_close: Option<(u16, String)>,
     waker: Option<Waker>,
 }
 
 #[derive(Clone, Copy)]
 enum End {
-    /// By the server, with this code.
-    Closed(u16),
+    /// By the server; with which code is in `peer_close`.
+    Closed,
     /// By this side.
     ClosedHere,
     Text,
@@ -101,6 +106,7 @@ pub(crate) fn open(
             max_message: options.max_message,
             max_waiting: options.max_waiting,
             end: None,
+            peer_close: None,
             waker: None,
         }));
         let socket = Socket(SendWrapper::new(Inner {
@@ -110,7 +116,9 @@ pub(crate) fn open(
             state,
             timer: None,
         }));
-        poll_fn(|cx| socket.0.state.borrow_mut().poll_open(host, cx)).await?;
+        if !poll_fn(|cx| socket.0.state.borrow_mut().poll_open(cx)).await {
+            return Err(not_opened(host, answers(&url).await));
+        }
         options.check_chosen(host, &socket.0.socket.protocol())?;
         Ok(socket)
     })
@@ -138,13 +146,14 @@ impl Handlers {
         let on_close = {
             let state = state.clone();
             Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
-                let code = if event.was_clean() {
-                    event.code()
-                } else {
-                    ABNORMAL
+                // A code that stands for an end in order counts only with the whole of it.
+                let code = match event.code() {
+                    NORMAL if !event.was_clean() => ABNORMAL,
+                    code => code,
                 };
                 State::change(&state, |state| {
-                    state.end.get_or_insert(End::Closed(code));
+                    state.peer_close = Some((code, event.reason()));
+                    state.end.get_or_insert(End::Closed);
                 });
             })
         };
@@ -193,15 +202,18 @@ impl State {
         }
     }
 
-    fn poll_open(&mut self, host: &Host, cx: &Context<'_>) -> Poll<Result<()>> {
-        if self.end.is_some() {
-            Poll::Ready(Err(not_opened(host)))
-        } else if self.open {
-            Poll::Ready(Ok(()))
+    /// Whether it has opened, even if it was closed since.
+    fn poll_open(&mut self, cx: &Context<'_>) -> Poll<bool> {
+        if self.open || self.end.is_some() {
+            Poll::Ready(self.open)
         } else {
             self.waker = Some(cx.waker().clone());
             Poll::Pending
         }
+    }
+
+    fn has_closed_in_order(&self) -> bool {
+        matches!(self.peer_close, Some((NORMAL, _)))
     }
 
     /// Fails where nothing can be sent any more: the browser would take it, and drop it.
@@ -214,10 +226,18 @@ impl State {
 
     fn why(&self, end: End, host: &Host) -> Error {
         let (kind, text) = match end {
-            End::Closed(code) => (
-                ErrorKind::Reset,
-                format!("the WebSocket to {host} was closed with code {code}"),
-            ),
+            End::Closed => {
+                let close = self.peer_close.as_ref();
+                let (code, reason) = close.map_or((ABNORMAL, ""), |(code, reason)| (*code, reason));
+                let closed = match code {
+                    ABNORMAL => "cut".into(),
+                    code => closed_with(code, reason),
+                };
+                (
+                    ErrorKind::Reset,
+                    format!("the WebSocket to {host} was {closed}"),
+                )
+            }
             End::ClosedHere => (
                 ErrorKind::Closed,
                 format!("the WebSocket to {host} was closed here"),
@@ -270,7 +290,7 @@ impl Socket {
             .send_with_array_buffer_view(&copy)
             .map_err(|_| {
                 let state = inner.state.borrow();
-                state.why(End::Closed(ABNORMAL), &inner.host)
+                state.why(End::Closed, &inner.host)
             })
     }
 
@@ -288,13 +308,17 @@ impl Socket {
             return Poll::Ready(Ok(Some(message)));
         }
         match state.end {
-            Some(End::Closed(NORMAL)) => Poll::Ready(Ok(None)),
+            Some(End::Closed) if state.has_closed_in_order() => Poll::Ready(Ok(None)),
             Some(end) => Poll::Ready(Err(state.why(end, &inner.host))),
             None => {
                 state.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
+    }
+
+    pub(crate) fn peer_close(&self) -> Option<(u16, String)> {
+        self.0.state.borrow().peer_close.clone()
     }
 
     pub(crate) fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -319,14 +343,43 @@ impl Drop for Inner {
     }
 }
 
-fn not_opened(host: &Host) -> Error {
-    Error::new(
-        ErrorKind::Unreachable,
-        format!(
-            "the WebSocket to {host} did not open: the server is not there, or does not accept this \
-             page's origin (a browser doesn't say which)"
-        ),
-    )
+fn not_opened(host: &Host, answers: bool) -> Error {
+    if answers {
+        let text = format!(
+            "what answers at {host} opens no such WebSocket for this page: another server, another path, \
+             or one that refuses the page (a browser doesn't say which)"
+        );
+        Error::new(ErrorKind::Protocol, text)
+    } else {
+        let text = format!("nothing answers at {host}, or its certificate is not accepted");
+        Error::new(ErrorKind::Unreachable, text)
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    // In a page and in each kind of worker.
+    #[wasm_bindgen(js_name = fetch, catch)]
+    async fn fetch(url: &str, how: &JsValue) -> Result<JsValue, JsValue>;
+}
+
+/// Whether anything answers HTTP at a WebSocket's address. Nothing of the answer can be seen.
+async fn answers(url: &WebSocketUrl) -> bool {
+    let scheme = if url.is_secure() { "https" } else { "http" };
+    let rest = url.as_str().split_once(':').map_or("", |(_, rest)| rest);
+    let url = format!("{scheme}:{rest}");
+    let how = js_sys::Object::new();
+    for (name, value) in [
+        ("mode", "no-cors"),
+        ("cache", "no-store"),
+        ("credentials", "omit"),
+        ("referrerPolicy", "no-referrer"),
+    ] {
+        // A new object refuses nothing.
+        let _ = js_sys::Reflect::set(&how, &name.into(), &value.into());
+    }
+    let asked = SendWrapper::new(async move { fetch(&url, &how).await.is_ok() });
+    time::timeout(ASKING, asked).await.unwrap_or(false)
 }
 
 fn bad_address(error: &JsValue) -> Error {

@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite as _;
 use tokio_websockets::upgrade::Error as UpgradeError;
 use tokio_websockets::{ClientBuilder, CloseCode, Limits, Message, WebSocketStream};
 
+use crate::socket::closed_with;
 use crate::{WebSocketOptions, WebSocketUrl};
 
 /// An open WebSocket.
@@ -22,6 +23,8 @@ pub(crate) struct Socket {
     closed: bool,
     /// Nothing more comes.
     end: Option<End>,
+    /// The code and the reason with which the server has closed.
+    peer_close: Option<(u16, String)>,
 }
 
 /// Why nothing more comes.
@@ -83,6 +86,7 @@ impl Socket {
             host,
             closed: false,
             end: None,
+            peer_close: None,
         }
     }
 
@@ -122,7 +126,10 @@ impl Socket {
                     End::Failed(Error::new(ErrorKind::Protocol, text))
                 }
                 Some(Ok(message)) => match message.as_close() {
-                    Some((code, _)) => self.closed_with(code),
+                    Some((code, reason)) => {
+                        self.peer_close = Some((code.into(), reason.to_owned()));
+                        self.closed_with(code, reason)
+                    }
                     // A pong, or a ping, which is answered below this.
                     None => continue,
                 },
@@ -136,15 +143,19 @@ impl Socket {
     }
 
     /// The server has closed.
-    fn closed_with(&self, code: CloseCode) -> End {
+    fn closed_with(&self, code: CloseCode, reason: &str) -> End {
         if self.closed {
             let text = format!("the WebSocket to {} was closed here", self.host);
             End::Failed(Error::new(ErrorKind::Closed, text))
         } else if code == CloseCode::NORMAL_CLOSURE {
             End::InOrder
         } else {
-            lost(&self.host, &format!("closed with code {}", u16::from(code))).into()
+            lost(&self.host, &closed_with(code.into(), reason)).into()
         }
+    }
+
+    pub(crate) fn peer_close(&self) -> Option<(u16, String)> {
+        self.peer_close.clone()
     }
 
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {

@@ -61,10 +61,11 @@ impl WebSocket {
     /// # Errors
     /// - [`InvalidInput`](jackfield_socket::ErrorKind::InvalidInput), where the browser doesn't take
     ///   the address, or a subprotocol's name is not valid;
-    /// - [`Unreachable`](jackfield_socket::ErrorKind::Unreachable), where it does not open: a page
-    ///   is not told why;
-    /// - [`Protocol`](jackfield_socket::ErrorKind::Protocol), where the server does not choose the
-    ///   subprotocol.
+    /// - [`Unreachable`](jackfield_socket::ErrorKind::Unreachable), where it does not open and nothing
+    ///   answers there;
+    /// - [`Protocol`](jackfield_socket::ErrorKind::Protocol), where something answers that opens no
+    ///   WebSocket for this page. A page is not told why a WebSocket does not open, so a request is made to
+    ///   the same address, of whose answer only that it came can be seen.
     ///
     /// # Cancel safety
     /// Dropping the future closes what it was opening. It sets no deadline of its own.
@@ -139,6 +140,12 @@ impl WebSocket {
         self.socket.poll_receive(cx)
     }
 
+    /// The code and the reason with which the server has closed it, where that was received; the reason is
+    /// whatever the server wrote. In a page the code is 1006 where it was cut.
+    pub fn peer_close(&self) -> Option<(u16, String)> {
+        self.socket.peer_close()
+    }
+
     /// Closes it in order, with code 1000, behind everything that was sent. Ready when that is on
     /// its way; the server's answer is not waited for.
     ///
@@ -185,6 +192,16 @@ impl WebSocket {
     pub async fn close(&mut self) -> Result<()> {
         poll_fn(|cx| self.poll_close(cx)).await
     }
+}
+
+/// What a close says, after "the WebSocket was".
+pub(crate) fn closed_with(code: u16, reason: &str) -> String {
+    let mut text = format!("closed with code {code}");
+    if !reason.is_empty() {
+        // What a server says may be anything; a terminal is not to act on it.
+        text.extend([": ", &reason.escape_debug().to_string()]);
+    }
+    text
 }
 
 impl fmt::Debug for WebSocket {

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use jackfield_relay_wire::{Code, Reason};
 #[cfg(not(wasm_browser))]
 use jackfield_socket::{AnyStream, TcpConnect, TcpOptions};
 use jackfield_socket::{Error, ErrorKind, Result, time};
@@ -76,7 +77,10 @@ pub(crate) async fn carry(
     let mut carrier = match opened {
         None => return session.fail(Error::new(ErrorKind::Closed, "the relay was closed")),
         Some(Ok(Ok(carrier))) => carrier,
-        Some(Ok(Err(error))) => return session.fail(error),
+        Some(Ok(Err(error))) => {
+            let host = config.url.endpoint().host();
+            return session.fail(error.retold(format!("the relay at {host}: {error}")));
+        }
         Some(Err(_)) => {
             let limit = time::seconds(config.handshake_timeout);
             return session.fail(Error::new(
@@ -104,7 +108,7 @@ pub(crate) async fn carry(
     })
     .await;
     if let Err(error) = moved {
-        session.fail(error);
+        session.fail(refusal(&carrier).unwrap_or(error));
     }
     // The last word, a GOAWAY among others, and the close; natively its answer is waited for, so
     // that nothing of it is lost.
@@ -120,6 +124,13 @@ pub(crate) async fn carry(
     });
     let _ = time::timeout(config.handshake_timeout, closing).await;
     session.fail(Error::new(ErrorKind::Closed, "the relay was closed"));
+}
+
+/// What the relay said by the code with which it has closed the WebSocket, where it said nothing else.
+fn refusal(carrier: &WebSocket) -> Option<Error> {
+    let (code, text) = carrier.peer_close()?;
+    let code = Code::from_close_code(code).filter(|code| *code != Code::CLOSED)?;
+    Some(Reason::new(code, &text).into())
 }
 
 /// Moves messages both ways, until neither way has one or the session is over.

@@ -94,9 +94,9 @@ impl Relay {
     /// Opening something does this as well: it is here for those who want to know early.
     ///
     /// # Errors
-    /// [`Denied`](ErrorKind::Denied), where the relay doesn't accept the token, or the page's origin
-    /// (a page can't tell the latter from [`Unreachable`](ErrorKind::Unreachable)); and whatever else
-    /// keeps a WebSocket from opening.
+    /// [`Denied`](ErrorKind::Denied), where the relay doesn't accept the token or the page's origin,
+    /// [`LimitExceeded`](ErrorKind::LimitExceeded) where it is full, each with a
+    /// [`Reason`](crate::Reason) among its causes; and whatever else keeps a WebSocket from opening.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.

@@ -7,6 +7,10 @@
 //! Nothing is spawned here: a constructor returns the network and a [`Connection`], a future that
 //! moves the messages and that the caller runs, on any executor.
 //!
+//! What the relay itself refuses, and its loss, are errors at [`Place::Relay`](jackfield_socket::Place::Relay);
+//! [`Reason::find`] gives the relay's own word, of which the [`Code`] tells a token that has expired from one
+//! that is unknown.
+//!
 //! The WebSocket is opened when it is first needed. When it is lost, everything open on it fails
 //! with an error; what is opened afterwards gets a fresh one. When the relay says that it is going
 //! away, what is open stays on the old one, and new openings go to a fresh one.
@@ -43,4 +47,5 @@ mod stream;
 pub use config::RelayConfig;
 pub use connection::{Connection, Relay};
 pub use datagram::RelayDatagramSocket;
+pub use jackfield_relay_wire::{Code, Reason};
 pub use stream::{RelayListener, RelayStream};

@@ -109,9 +109,10 @@ impl Session {
 
     /// The carrier failed, with this error: at the relay's place, unless it was given up here.
     pub(crate) fn fail(&self, error: Error) {
-        let error = match error.kind() {
-            ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::Closed => error,
-            _ => error.at(Place::Relay),
+        let error = match error.place() {
+            // Of this connection the relay is the server.
+            Place::Server => error.at(Place::Relay),
+            _ => error,
         };
         self.act(|state| {
             if state.mux.closed().is_none() {
@@ -176,6 +177,11 @@ impl State {
     pub(crate) fn error(&self, reason: &Reason) -> Error {
         match &self.failure {
             Some(failure) if reason.code() == Code::CARRIER_LOST => failure.clone(),
+            // What speaks otherwise before it has greeted is no relay.
+            _ if reason.code() == Code::PROTOCOL_ERROR && self.mux.peer_settings().is_none() => {
+                let error = Error::from(reason.clone());
+                error.retold(format!("what answers there is no relay: {error}"))
+            }
             _ => reason.clone().into(),
         }
     }
@@ -191,7 +197,8 @@ impl State {
                 ErrorKind::Reset,
                 format!("the connection to the relay was lost: {error}"),
             )
-            .at(error.place()),
+            .at(error.place())
+            .with_source(error),
             _ => error,
         }
     }
