@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{Sink, Stream};
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use jackfield_native::Native;
 use jackfield_relay::{Relay, RelayConfig, RelayStream};
 use jackfield_relay_wire::{
@@ -330,6 +330,101 @@ async fn nothing_is_left_when_the_last_handle_is_dropped() {
         .await
         .expect("in time")
         .expect("the connection ends");
+}
+
+/// A server that says this to each connection once a WebSocket is asked for; to be asked as a relay.
+async fn answering<F: Future<Output = ()> + Send>(
+    answer: impl Fn(tokio::net::TcpStream) -> F + Send + Sync + 'static,
+) -> Relay {
+    let listener = SystemListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            answer(stream).await;
+        }
+    });
+    let config = RelayConfig::new(&format!("ws://{address}")).expect("config");
+    let (relay, connection) = Relay::over(Native, config);
+    tokio::spawn(connection);
+    relay
+}
+
+async fn websocket(
+    stream: tokio::net::TcpStream,
+) -> tokio_websockets::WebSocketStream<tokio::net::TcpStream> {
+    let protocol = http::HeaderValue::from_static(auth::SUBPROTOCOL);
+    let server = ServerBuilder::new().add_header(http::header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    let server = server.expect("a header that may be added");
+    server.accept(stream).await.expect("handshake").1
+}
+
+#[tokio::test]
+async fn a_relay_that_says_no_more_than_a_close_code_is_understood() {
+    let relay = answering(|stream| async move {
+        let code = Code::TOKEN_EXPIRED.close_code();
+        let code = tokio_websockets::CloseCode::try_from(code).expect("a private one");
+        let mut socket = websocket(stream).await;
+        let close = Message::close(Some(code), "the token has expired\u{1b}");
+        let _ = socket.send(close).await;
+        while let Some(Ok(_)) = socket.next().await {}
+    })
+    .await;
+    let error = relay.ready().await.expect_err("not let in");
+    assert_eq!(
+        (error.kind(), error.place()),
+        (ErrorKind::Denied, Place::Relay)
+    );
+    assert_eq!(error.to_string(), "the token has expired\\u{1b}");
+    let reason = Reason::find(&error).expect("the relay's word");
+    assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
+}
+
+/// An older relay, or a proxy before one, refuses by status.
+#[tokio::test]
+async fn a_status_is_a_refusal_too() {
+    for (status, kind) in [
+        ("401 Unauthorized", ErrorKind::Denied),
+        ("403 Forbidden", ErrorKind::Denied),
+        ("404 Not Found", ErrorKind::Protocol),
+        ("503 Service Unavailable", ErrorKind::LimitExceeded),
+        ("200 OK", ErrorKind::Protocol),
+    ] {
+        let relay = answering(move |mut stream: tokio::net::TcpStream| async move {
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.read(&mut [0; 4096]).await;
+        })
+        .await;
+        let error = relay.ready().await.expect_err("not let in");
+        assert_eq!(
+            (error.kind(), error.place()),
+            (kind, Place::Relay),
+            "{error}"
+        );
+        let text = error.to_string();
+        assert!(text.starts_with("the relay at 127.0.0.1: "), "{text}");
+        assert!(Reason::find(&error).is_none(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_relay_is_told_as_that() {
+    let relay = answering(|stream| async move {
+        let mut socket = websocket(stream).await;
+        let _ = socket.send(Message::binary(&b"welcome"[..])).await;
+        while let Some(Ok(_)) = socket.next().await {}
+    })
+    .await;
+    let error = relay.ready().await.expect_err("no relay");
+    assert_eq!(
+        (error.kind(), error.place()),
+        (ErrorKind::Protocol, Place::Relay)
+    );
+    let text = error.to_string();
+    assert!(
+        text.starts_with("what answers there is no relay: "),
+        "{text}"
+    );
 }
 
 #[tokio::test]
