@@ -100,11 +100,57 @@ export type ErrorKind =
   | 'storage'
   | 'other';
 
-/** Every error of this package: `kind` for programs, `message` for people. */
+/** What a relay has refused, or why it has ended. */
+export type RelayCode =
+  /** Its rules allow no such host, address or port. */
+  | 'policy'
+  /** One of its limits; the message names it. */
+  | 'limit'
+  /** It is being shut down, or restarted. */
+  | 'going-away'
+  /** Pages of this origin may not use it. */
+  | 'origin-refused'
+  /** It doesn't go by the host name in its address. */
+  | 'host-unknown'
+  /** It is not at the path in its address. */
+  | 'path-unknown'
+  /** It asks for a token, and none was given to `open()`. */
+  | 'token-missing'
+  /** It doesn't know the token. */
+  | 'token-unknown'
+  /** The token was good once: `open()` again, with a fresh one. */
+  | 'token-expired'
+  /** It serves as many clients as it may. */
+  | 'relay-full'
+  /** As many clients have come with the token as may. */
+  | 'token-full';
+
+/** What an error is made with. */
+export interface JackfieldErrorOptions extends ErrorOptions {
+  /** Default: where errors of the kind arise. */
+  where?: JackfieldError['where'] | undefined;
+}
+
+/**
+ * Every error of this package: `kind`, `where` and `relayCode` for programs, `message` for people.
+ *
+ * A request that was lost with its connection tells that; why the connection was lost tells the client's
+ * `disconnected`.
+ */
 export class JackfieldError extends Error {
-  constructor(kind: ErrorKind, message: string, options?: ErrorOptions);
+  constructor(kind: ErrorKind, message: string, options?: JackfieldErrorOptions);
   readonly name: 'JackfieldError';
   readonly kind: ErrorKind;
+  /**
+   * Who can do something about it: whoever wrote or uses this page (what was asked for, the browser, the
+   * device), whoever runs the relay (or gave the address and the token for it), or whoever runs the server and
+   * the network before it.
+   */
+  readonly where: 'page' | 'relay' | 'server';
+  /** What the relay said, where it has refused something or ended the connection. */
+  readonly relayCode?: RelayCode;
+  /** What is behind it: an `Error` with a cause of its own, or what was thrown. Missing where nothing is. */
+  readonly cause?: unknown;
   /** The reason code, where an MQTT broker refused something. */
   readonly code?: number;
   /**

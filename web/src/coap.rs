@@ -23,7 +23,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use crate::Network;
 use crate::convert::{self, Options, socket_error};
 use crate::network::Secured;
-use crate::running::{Running, connection_kind};
+use crate::running::{Running, connection_error};
 
 /// How many bytes a download may have.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -371,8 +371,7 @@ impl Link {
             let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
         }
         if let Some(problem) = &*self.problem.borrow() {
-            let kind = connection_kind(problem, |_| "protocol");
-            return convert::error(kind, problem);
+            return connection_error(problem, |_| "protocol");
         }
         convert::error(value::error_kind(error), error)
     }

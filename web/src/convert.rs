@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::error::Error as StdError;
 
-use jackfield_socket::{Error, ErrorKind};
+use jackfield_socket::{Error, ErrorKind, Place};
 use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -137,7 +137,7 @@ pub(crate) fn set(object: &Object, name: &str, value: impl Into<JsValue>) {
 }
 
 thread_local! {
-    /// What makes errors, of a kind and a message.
+    /// What makes errors, of a kind, a message, a place and a cause.
     static ERRORS: OnceCell<Function> = const { OnceCell::new() };
 }
 
@@ -150,12 +150,26 @@ pub fn set_errors(make: Function) {
     });
 }
 
-/// An error as pages get it: a `JackfieldError` with a kind.
+/// An error as pages get it: a `JackfieldError` with a kind, at the place where such a kind arises.
 pub(crate) fn error(kind: &str, error: &(dyn StdError + 'static)) -> JsValue {
+    make(kind, &JsValue::UNDEFINED, error)
+}
+
+/// An error as pages get it, which arose at this place.
+pub(crate) fn error_at(kind: &str, place: Place, error: &(dyn StdError + 'static)) -> JsValue {
+    let place = match place {
+        Place::Relay => "relay",
+        Place::Server => "server",
+        _ => "page",
+    };
+    make(kind, &place.into(), error)
+}
+
+fn make(kind: &str, place: &JsValue, error: &(dyn StdError + 'static)) -> JsValue {
     let message = with_causes(error);
     let made = ERRORS.with(|errors| {
-        let make = errors.get()?;
-        let made = make.call2(&JsValue::UNDEFINED, &kind.into(), &message.as_str().into());
+        let arguments = Array::of4(&kind.into(), &message.as_str().into(), place, &cause(error));
+        let made = errors.get()?.apply(&JsValue::UNDEFINED, &arguments);
         made.ok()?.dyn_into::<Object>().ok()
     });
     let made = made.unwrap_or_else(|| js_sys::Error::new(&message).into());
@@ -170,12 +184,53 @@ pub(crate) fn error(kind: &str, error: &(dyn StdError + 'static)) -> JsValue {
             set(&made, "keyPin", pin.to_string());
         }
     }
+    #[cfg(feature = "sockets")]
+    if let Some(code) = jackfield_relay::Reason::find(error).and_then(relay_code) {
+        set(&made, "relayCode", code);
+    }
     made.into()
+}
+
+/// What a relay has refused, or why it has ended; `RelayCode` in the package's .d.ts lists them.
+#[cfg(feature = "sockets")]
+fn relay_code(reason: &jackfield_relay::Reason) -> Option<&'static str> {
+    use jackfield_relay::Code;
+
+    Some(match reason.code() {
+        Code::DENIED => "policy",
+        Code::LIMIT_EXCEEDED => "limit",
+        Code::GOING_AWAY => "going-away",
+        Code::ORIGIN_REFUSED => "origin-refused",
+        Code::HOST_UNKNOWN => "host-unknown",
+        Code::PATH_UNKNOWN => "path-unknown",
+        Code::TOKEN_MISSING => "token-missing",
+        Code::TOKEN_UNKNOWN => "token-unknown",
+        Code::TOKEN_EXPIRED => "token-expired",
+        Code::RELAY_FULL => "relay-full",
+        Code::TOKEN_FULL => "token-full",
+        _ => return None,
+    })
+}
+
+/// The cause of an error, with its own; undefined where there is none that says more.
+fn cause(error: &(dyn StdError + 'static)) -> JsValue {
+    let text = error.to_string();
+    let mut next = error.source();
+    while let Some(found) = next {
+        let more = found.to_string();
+        if more != text {
+            let made = js_sys::Error::new(&more);
+            set(made.unchecked_ref(), "cause", cause(found));
+            return made.into();
+        }
+        next = found.source();
+    }
+    JsValue::UNDEFINED
 }
 
 /// An error of the socket API, as pages get it.
 pub(crate) fn socket_error(failed: &Error) -> JsValue {
-    error(kind(failed.kind()), failed)
+    error_at(kind(failed.kind()), failed.place(), failed)
 }
 
 /// An error of a store, as pages get it.

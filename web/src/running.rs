@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use jackfield_client::ConnectionError;
+use jackfield_client::{ConnectionError, Failure};
 use js_sys::{Date, Object};
 use tokio::sync::oneshot;
 use wasm_bindgen::JsValue;
@@ -21,7 +21,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Runs a connection to its end; `session` names the kind of a session's error.
-    pub(crate) fn start<E: std::error::Error + 'static>(
+    pub(crate) fn start<E: Failure>(
         connection: impl Future<Output = Result<(), ConnectionError<E>>> + 'static,
         session: fn(&E) -> &'static str,
     ) -> Self {
@@ -31,8 +31,7 @@ impl Running {
         spawn_local(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
-                    let kind = connection_kind(&error, session);
-                    let _ = told.set(convert::error(kind, &error));
+                    let _ = told.set(connection_error(&error, session));
                 },
                 _ = dropped => {}
             }
@@ -63,34 +62,34 @@ pub(crate) fn timed<const N: usize>(
 }
 
 /// A `disconnected` event; `session` names the kind of a session's error.
-pub(crate) fn disconnected<E: std::error::Error + 'static>(
+pub(crate) fn disconnected<E: Failure>(
     error: &ConnectionError<E>,
     retry_in: Option<std::time::Duration>,
     session: impl FnOnce(&E) -> &'static str,
 ) -> Object {
-    let kind = connection_kind(error, session);
     let retry = retry_in.map(|delay| delay.as_secs_f64() * 1000.0);
     timed(
         "disconnected",
         None,
         [
-            ("error", convert::error(kind, error)),
+            ("error", connection_error(error, session)),
             ("retryIn", retry.map_or(JsValue::NULL, Into::into)),
         ],
     )
 }
 
-/// Why there is no connection, as `ErrorKind` has it.
-pub(crate) fn connection_kind<E>(
+/// Why there is no connection, as pages get it; `session` names the kind of a session's error.
+pub(crate) fn connection_error<E: Failure>(
     error: &ConnectionError<E>,
     session: impl FnOnce(&E) -> &'static str,
-) -> &'static str {
-    match error {
+) -> JsValue {
+    let kind = match error {
         ConnectionError::Connect(error) | ConnectionError::Stream(error) => {
             convert::kind(error.kind())
         }
         ConnectionError::ConnectTimedOut => "timed-out",
         ConnectionError::Session(error) => session(error),
         _ => "other",
-    }
+    };
+    convert::error_at(kind, error.place(), error)
 }

@@ -2,7 +2,7 @@
 /** What each entry of the package is made of: `open()` and `load()` over its WebAssembly module. */
 
 import { address, options as checked } from './check.js';
-import { JackfieldError } from './error.js';
+import { JackfieldError, made } from './error.js';
 
 /** @import * as Api from '../index.d.ts' */
 
@@ -12,7 +12,7 @@ import { JackfieldError } from './error.js';
  * @typedef {object} Module
  * @property {(options: { module_or_path: Api.ModuleSource }) => Promise<unknown>} default
  * @property {{ open(options: object): any }} Network
- * @property {(make: (kind: Api.ErrorKind, message: string) => JackfieldError) => void} setErrors
+ * @property {(make: typeof made) => void} setErrors
  */
 
 /** What `OpenOptions` has. */
@@ -74,5 +74,5 @@ async function instantiate(wasm, file, source) {
     const said = cause instanceof Error ? cause.message : String(cause);
     throw new JackfieldError('other', `the WebAssembly module can't be loaded: ${said}`, { cause });
   }
-  wasm.setErrors((kind, message) => new JackfieldError(kind, message));
+  wasm.setErrors(made);
 }
