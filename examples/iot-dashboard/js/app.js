@@ -48,6 +48,7 @@ const view = new View({
   add: () => showAdd(),
   take: (suggested) => take({ ...suggested, id: newId(), pins: [], unpinned: [] }),
   remove,
+  change: showChange,
   edit: showTile,
 });
 
@@ -112,13 +113,65 @@ const HINTS = {
   'coap+ws': "The page's own WebSocket, not encrypted; no relay.",
 };
 
-function showAdd() {
+/** Which one is edited in the dialog; null while one is added. @type {AnySource | null} */
+let changed = null;
+
+/** @param {AnySource | null} [source] */
+function showAdd(source = null) {
+  changed = source;
   /** @type {HTMLFormElement} */ (/** @type {unknown} */ ($('add-form'))).reset();
   $('add-error').hidden = true;
+  $('adding-title').textContent = source ? `Edit ${source.name}` : 'Add broker or device';
+  $('add-button').textContent = source ? 'Save' : 'Add';
+  field('add-password').placeholder = source && secret(source.saved.id) !== '' ? 'unchanged' : '';
   schemeChanged();
   closeDrawers();
   dialog('adding').showModal();
   field('add-address').focus();
+}
+
+/** The same dialog, with what there is. @param {AnySource} source */
+function showChange(source) {
+  const { saved: known } = source;
+  showAdd(source);
+  const [scheme = '', address = ''] = known.url.split('://');
+  field('add-scheme').value = scheme;
+  field('add-address').value = address;
+  field('add-name').value = known.name;
+  if (source.kind === 'mqtt') {
+    field('add-filters').value = (known.filters ?? ['#']).join(' ');
+    field('add-qos').value = String(known.qos ?? 1);
+    field('add-version').value = known.version ?? '5';
+    field('add-username').value = known.username ?? '';
+    field('add-remember').checked = known.remember === true;
+    field('add-will-topic').value = known.will?.topic ?? '';
+    field('add-will-payload').value = known.will?.payload ?? '';
+  }
+  schemeChanged();
+}
+
+/** Begins anew with what was changed. @param {AnySource} old @param {SavedSource} source */
+function change(old, source) {
+  old.close();
+  const elsewhere = old.saved.url !== source.url;
+  // What another kind of thing has is not known here.
+  if (old.kind !== (source.url.startsWith('coap') ? 'coap' : 'mqtt')) {
+    source.pins = [];
+    source.unpinned = [];
+  }
+  if (elsewhere) {
+    // The session was another broker's.
+    indexedDB.deleteDatabase(`iot-${source.id}`);
+  }
+  saved.sources = saved.sources.map((known) => (known.id === source.id ? source : known));
+  around.keep();
+  const at = view.sources.indexOf(old);
+  const made = start(source);
+  view.sources = view.sources.filter((known) => known !== old && known !== made);
+  view.sources.splice(at, 0, made);
+  propose();
+  view.go();
+  around.announce(`${made.name} is changed.`);
 }
 
 function schemeChanged() {
@@ -140,7 +193,7 @@ function addressChanged() {
   }
 }
 
-$('add').addEventListener('click', showAdd);
+$('add').addEventListener('click', () => showAdd());
 $('add-scheme').addEventListener('change', schemeChanged);
 $('add-address').addEventListener('input', addressChanged);
 $('add-form').addEventListener('submit', (event) => {
@@ -156,22 +209,32 @@ $('add-form').addEventListener('submit', (event) => {
     return;
   }
   /** @type {SavedSource} */
-  const source = { id: newId(), url, name: field('add-name').value.trim(), pins: [], unpinned: [] };
+  const source = {
+    id: changed?.saved.id ?? newId(),
+    url,
+    name: field('add-name').value.trim(),
+    pins: changed?.saved.pins ?? [],
+    unpinned: changed?.saved.unpinned ?? [],
+  };
   if (!scheme.startsWith('coap')) {
     source.filters = field('add-filters').value.split(/\s+/u).filter(Boolean);
     source.qos = /** @type {0 | 1 | 2} */ (Number(field('add-qos').value));
     source.version = field('add-version').value === '3.1.1' ? '3.1.1' : '5';
     source.username = field('add-username').value.trim();
     source.remember = field('add-remember').checked;
-    keepSecret(source.id, field('add-password').value, source.remember);
+    keepSecret(source.id, field('add-password').value || (changed ? secret(source.id) : ''), source.remember);
     const topic = field('add-will-topic').value.trim();
     if (topic !== '') {
       source.will = { topic, payload: field('add-will-payload').value.trim() || 'offline' };
     }
   }
   dialog('adding').close();
-  window.location.hash = '';
-  take(source);
+  if (changed) {
+    change(changed, source);
+  } else {
+    window.location.hash = '';
+    take(source);
+  }
 });
 
 /** What is wrong with an address, if anything is. @param {string} scheme @param {string} address @param {string} url */
@@ -183,7 +246,7 @@ function wrong(scheme, address, url) {
   if (/\s/u.test(address) || !URL.canParse(url.replace(/^[a-z+]+:/u, 'http:'))) {
     return `${address} is no address.`;
   }
-  if (saved.sources.some((known) => known.url === url)) {
+  if (saved.sources.some((known) => known.url === url && known.id !== changed?.saved.id)) {
     return `${url} is there already.`;
   }
   if (!direct && !/ws/u.test(scheme) && around.relay === '') {

@@ -4,7 +4,7 @@
 import { sentence } from '../shared/js/connection.js';
 import { read } from './reading.js';
 import { keepSecret, secret } from './saved.js';
-import { FIRST_WAIT, LONGEST_WAIT, Source } from './source.js';
+import { FIRST_WAIT, LONGEST_WAIT, Source, wholeOf } from './source.js';
 
 /** @import { Mqtt, MqttEvent, MqttMessage, MqttSubscription } from '../jackfield/iot.js' */
 
@@ -22,6 +22,8 @@ export class Broker extends Source {
   filters = new Map();
   ports = '8883 is usual with TLS, 1883 without';
   received = 0;
+  /** The topics that tell whether something is there. @type {Set<string>} */
+  #presences = new Set();
   /** A connection stood before, so that the next one continues it. */
   #before = false;
 
@@ -96,7 +98,7 @@ export class Broker extends Source {
     item.error = '';
     this.around.changed();
     try {
-      await this.publish(this.pin(key)?.command || `${key}/set`, command(on), { qos: 1 });
+      await this.publish(this.pin(key)?.command || `${wholeOf(key)}/set`, command(on), { qos: 1 });
       setTimeout(() => {
         if (item.wanted === on) {
           item.wanted = null;
@@ -132,8 +134,9 @@ export class Broker extends Source {
 
   /** Whether the last will of what publishes a topic says that it is gone. @param {string} key */
   absent(key) {
-    const folder = folderOf(key);
-    for (const [topic, { reading }] of this.items) {
+    const folder = folderOf(wholeOf(key));
+    for (const topic of this.#presences) {
+      const reading = this.items.get(topic)?.reading;
       if (reading?.kind === 'presence' && topic !== key && folder.startsWith(folderOf(topic))
         && topic.includes('/')) {
         return !reading.on;
@@ -212,11 +215,12 @@ export class Broker extends Source {
       return;
     }
     const fresh = item.count === 0;
-    item.take(read(message.payload), message.time);
     item.retained = message.retained;
     item.qos = message.qos;
+    this.take(item, read(message.payload), message.payload, message.time);
     const kind = item.reading?.kind;
     if (kind === 'presence') {
+      this.#presences.add(message.topic);
       this.#present(message.topic, item.time);
     }
     if (fresh && kind !== 'empty' && kind !== 'binary' && !/\/(set|get|cmd)$/u.test(message.topic)) {

@@ -4,17 +4,14 @@
 import { sentence } from '../shared/js/connection.js';
 import { $, button, element, icon, span } from '../shared/js/dom.js';
 import { Broker } from './broker.js';
-import { ago, bytes, read } from './reading.js';
-import { MAX_ITEMS } from './source.js';
-import { setText, titleOf } from './tile.js';
-import { Status, place } from './view.js';
+import { Items } from './items.js';
+import { read } from './reading.js';
+import { setText } from './tile.js';
+import { Status } from './view.js';
 
 /** @import { AnySource } from './tile.js' */
 /** @import { Actions } from './view.js' */
 /** @import { Device } from './device.js' */
-
-/** So many are seen at a glance; of more, one can find some. */
-const FEW = 12;
 
 export class Details {
   /** @param {AnySource} source @param {Actions} actions */
@@ -31,7 +28,10 @@ export class Details {
     );
     const remove = button('quiet', () => actions.remove(source), icon('bin'), 'Remove');
     remove.id = 'remove';
-    $('tools').replaceChildren(remove);
+    const change = button('quiet', () => actions.change(source), icon('pen'), 'Edit');
+    change.id = 'change';
+    change.setAttribute('aria-haspopup', 'dialog');
+    $('tools').replaceChildren(change, remove);
   }
 
   update() {
@@ -53,122 +53,6 @@ function brokerParts(broker) {
 /** @param {Device} device */
 function deviceParts(device) {
   return [new Items(device), new Request(device)];
-}
-
-/** The topics of a broker, or what a device offers. */
-class Items {
-  /** @type {Map<string, Row>} */
-  #rows = new Map();
-
-  /** @param {AnySource} source */
-  constructor(source) {
-    this.source = source;
-    const broker = source instanceof Broker;
-    this.count = span('muted', '');
-    this.none = element('p', 'muted nothing');
-    this.find = element('input', '');
-    this.find.type = 'search';
-    this.find.id = 'find';
-    this.find.placeholder = broker ? 'Find topics' : 'Find resources';
-    this.find.setAttribute('aria-label', this.find.placeholder);
-    this.find.addEventListener('input', () => this.update());
-    this.list = element('ul', 'items');
-    this.list.id = 'items';
-    const again = broker ? [] : [button('quiet', () => source.discover(), icon('refresh'), 'Discover again')];
-    this.root = element(
-      'section',
-      'panel',
-      element('header', '', element('h2', '', broker ? 'Topics ' : 'Resources ', this.count), ...again),
-      this.find,
-      this.none,
-      this.list,
-    );
-  }
-
-  update() {
-    const { source } = this;
-    const all = source instanceof Broker ? [...source.items.keys()] : source.links.map(({ href }) => href);
-    this.find.hidden = all.length <= FEW;
-    const wanted = this.find.hidden ? '' : this.find.value.trim().toLowerCase();
-    const keys = all.filter((key) => key.toLowerCase().includes(wanted))
-      .sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-    for (const [key, row] of this.#rows) {
-      if (!keys.includes(key)) {
-        row.root.remove();
-        this.#rows.delete(key);
-      }
-    }
-    place(this.list, keys.map((key) => {
-      let row = this.#rows.get(key);
-      if (!row) {
-        row = new Row(source, key);
-        this.#rows.set(key, row);
-      }
-      row.update();
-      return row;
-    }));
-    setText(this.count, all.length >= MAX_ITEMS ? `the first ${MAX_ITEMS}` : String(all.length));
-    this.none.hidden = keys.length > 0;
-    if (wanted !== '') {
-      setText(this.none, 'None of them has that in its name.');
-      return;
-    }
-    setText(this.none, source instanceof Broker
-      ? 'No message has come yet. Topics appear here as soon as something is published to them.'
-      : 'Nothing is known of it yet: what the device lists at /.well-known/core appears here.');
-  }
-}
-
-class Row {
-  /** @param {AnySource} source @param {string} key */
-  constructor(source, key) {
-    this.source = source;
-    this.key = key;
-    this.value = span('row-value', '');
-    this.when = span('muted when', '');
-    this.title = span('row-title', '');
-    this.badges = span('badges', '');
-    this.pin = button('pin', () => source.setPinned(key, !source.pin(key)), icon('pin'), span('', ''));
-    this.root = element(
-      'li',
-      '',
-      element('span', 'row-name', span('key', key), this.title, this.badges),
-      element('span', 'row-said', this.value, this.when),
-      this.pin,
-    );
-    this.root.dataset.key = key;
-  }
-
-  update() {
-    const { source, key } = this;
-    const item = source.items.get(key);
-    const pinned = source.pin(key) !== undefined;
-    this.pin.setAttribute('aria-pressed', String(pinned));
-    const word = pinned ? 'Shown' : 'Show';
-    this.pin.setAttribute('aria-label', `${word} on the dashboard: ${key}`);
-    setText(/** @type {Element} */ (this.pin.lastElementChild), word);
-    const unit = item?.reading?.unit ? ` ${item.reading.unit}` : '';
-    setText(this.value, item?.error || (item?.reading ? (item.reading.text || '(empty)') + unit : ''));
-    this.value.classList.toggle('bad', item !== undefined && item.error !== '');
-    setText(this.when, item && item.time > 0 ? ago(item.time) : '');
-    const badges = source instanceof Broker
-      ? [item?.retained ? 'retained' : '', item && item.qos > 0 ? `QoS ${item.qos}` : '']
-      : resourceBadges(source, key);
-    const shown = badges.filter(Boolean);
-    if (this.badges.dataset.shown !== shown.join()) {
-      this.badges.dataset.shown = shown.join();
-      this.badges.replaceChildren(...shown.map((word) => span('badge', word)));
-    }
-    setText(this.title, source instanceof Broker ? '' : titleOf(source, key));
-  }
-}
-
-/** @param {Device} device @param {string} key */
-function resourceBadges(device, key) {
-  const link = device.link(key);
-  return link
-    ? [...link.types, ...link.interfaces, link.observable ? 'observable' : '', link.size === null ? '' : bytes(link.size)]
-    : [];
 }
 
 /** What a broker is asked for. */

@@ -3,7 +3,7 @@
 
 import { sentence } from '../shared/js/connection.js';
 import { bytes, read } from './reading.js';
-import { FIRST_WAIT, LONGEST_WAIT, Source } from './source.js';
+import { FIRST_WAIT, LONGEST_WAIT, Source, wholeOf } from './source.js';
 
 /** @import { Coap, CoapLink, CoapResponse } from '../jackfield/iot.js' */
 
@@ -120,8 +120,9 @@ export class Device extends Source {
     return this.link(key)?.interfaces.includes('core.a') === true;
   }
 
-  /** Observes it, or reads it once where it can't be observed. @param {string} key */
-  async watch(key) {
+  /** Observes it, or reads it once where it can't be observed; of a field, what it is of. @param {string} pinned */
+  async watch(pinned) {
+    const key = wholeOf(pinned);
     const { client } = this;
     const link = this.link(key);
     if (!client || !link || this.takesFiles(key) || this.#observed.has(key)) {
@@ -140,7 +141,7 @@ export class Device extends Source {
     };
     try {
       for await (const response of client.observe(key, { stale })) {
-        if (client !== this.client || !this.pin(key)) {
+        if (client !== this.client || !this.saved.pins.some((pin) => wholeOf(pin.key) === key)) {
           break;
         }
         if (this.state === 'waiting') {
@@ -183,12 +184,14 @@ export class Device extends Source {
     item.error = '';
     this.around.changed();
     try {
-      const response = await this.client.put(key, command(on), { format: 'text/plain;charset=utf-8' });
+      const whole = wholeOf(key);
+      const format = key === whole ? 'text/plain;charset=utf-8' : 'application/json';
+      const response = await this.client.put(whole, command(on), { format });
       if (!response.ok) {
         throw new Error(`${response.code} ${response.reason}`);
       }
-      if (!this.#observed.has(key)) {
-        await this.refresh(key);
+      if (!this.#observed.has(whole)) {
+        await this.refresh(whole);
       }
     } catch (error) {
       item.error = sentence(error instanceof Error ? error.message : String(error));
@@ -247,7 +250,7 @@ export class Device extends Source {
       return;
     }
     if (response.ok) {
-      item.take(read(response.payload, { actuator: this.isActuator(key) }), response.time);
+      this.take(item, read(response.payload, { actuator: this.isActuator(key) }), response.payload, response.time);
     } else {
       item.error = `${response.code} ${response.reason}`;
     }

@@ -22,6 +22,10 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/iu;
 /** Units of SenML that people write in another way. @type {Record<string, string>} */
 const UNITS = { Cel: '°C', '%RH': '%', lx: 'lx', W: 'W' };
 const LONGEST_TEXT = 400;
+/** What is told of an object's fields: so many, so deep, of a payload so large, in bytes. */
+const MAX_FIELDS = 50;
+const MAX_DEPTH = 4;
+const MAX_FIELDS_PAYLOAD = 65_536;
 
 /**
  * @param {Uint8Array} payload
@@ -43,6 +47,50 @@ export function read(payload, { actuator = false } = {}) {
     return json(trimmed, actuator) ?? words(trimmed, actuator);
   }
   return words(trimmed, actuator);
+}
+
+/**
+ * The fields of a payload that is an object of JSON: their paths (`battery.level`), and what they say.
+ * @param {Uint8Array} payload
+ * @returns {Map<string, Reading>}
+ */
+export function fields(payload) {
+  /** @type {Map<string, Reading>} */
+  const found = new Map();
+  let value = null;
+  if (payload[0] === 0x7b && payload.length <= MAX_FIELDS_PAYLOAD) {
+    try {
+      value = JSON.parse(new TextDecoder().decode(payload));
+    } catch {
+      // No JSON, so that there are none.
+    }
+  }
+  walk(value, [], found);
+  return found;
+}
+
+/** @param {unknown} value @param {string[]} path @param {Map<string, Reading>} found */
+function walk(value, path, found) {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    for (const [name, inner] of Object.entries(value)) {
+      if (path.length < MAX_DEPTH) {
+        walk(inner, [...path, name], found);
+      }
+    }
+  } else if (path.length > 0 && value !== null && value !== undefined && found.size < MAX_FIELDS) {
+    const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+    const reading = words(text, false);
+    const { command } = reading;
+    // What sets a field sets it alone, in the payload's own words and types.
+    const nested = (/** @type {string} */ word) =>
+      path.reduceRight((/** @type {unknown} */ inner, name) => ({ [name]: inner }), typeof value === 'boolean' ? word === 'true' : word);
+    found.set(path.join('.'), { ...reading, command: command && ((on) => JSON.stringify(nested(command(on)))) });
+  }
+}
+
+/** @param {string} text @returns {Reading} */
+function plain(text) {
+  return { kind: 'text', text: text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text };
 }
 
 /** @param {string} text @param {boolean} actuator @returns {Reading} */
@@ -68,7 +116,7 @@ function words(text, actuator) {
     };
     return { kind: 'switch', text: word, on: word === pair[0], command: (on) => cased(on ? pair[0] : pair[1]) };
   }
-  return { kind: 'text', text: text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text };
+  return plain(text);
 }
 
 /** @param {string} text @param {boolean} actuator @returns {Reading | null} */
@@ -149,6 +197,20 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 /** @param {number} time */
 export function atClock(time) {
   return clock.format(time);
+}
+
+const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+
+/**
+ * Since when a value stands that was kept for those who come later. When it was published is not told; only
+ * that it was before it came, unless it says itself when it was measured.
+ * @param {number} time
+ * @param {boolean} measured
+ */
+export function since(time, measured) {
+  const date = new Date(time).toDateString() === new Date().toDateString() ? '' : `${day.format(time)}, `;
+  return `since ${measured ? '' : 'before '}${date}${minute.format(time)}`;
 }
 
 /** How long ago that was. @param {number} time */

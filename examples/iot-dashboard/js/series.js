@@ -1,8 +1,9 @@
 // @ts-check
 /** What a chart shows: values over time, and the times of which nothing is known. */
 
-/** How many values are kept; older ones go. */
-const MAX_VALUES = 2000;
+/** How many values are kept where there is a chart, and where there may be one later; older ones go. */
+export const CHARTED = 2000;
+const UNCHARTED = 200;
 /** How many gaps are kept. */
 const MAX_GAPS = 50;
 
@@ -15,6 +16,8 @@ export class Series {
   values = [];
   /** @type {Gap[]} */
   gaps = [];
+  /** How many values are kept. */
+  room = UNCHARTED;
 
   /**
    * Adds a value where its time puts it: what a session had kept comes after what is newer.
@@ -33,7 +36,7 @@ export class Series {
     }
     this.times.splice(at, 0, seconds);
     this.values.splice(at, 0, value);
-    if (this.times.length > MAX_VALUES) {
+    if (this.times.length > this.room) {
       this.times.shift();
       this.values.shift();
     }

@@ -2,7 +2,8 @@
 /** What brokers and devices have in common: a connection that comes and goes, and resources to show. */
 
 import { explain } from '../shared/js/connection.js';
-import { Series } from './series.js';
+import { fields } from './reading.js';
+import { CHARTED, Series } from './series.js';
 
 /** @import { Network, Security } from '../jackfield/iot.js' */
 /** @import { Pin, SavedSource } from './saved.js' */
@@ -14,7 +15,7 @@ export const LONGEST_WAIT = 30_000;
 /** How many tiles appear by themselves. */
 const OWN_TILES = 8;
 /** How many topics or resources are remembered; of more, the page says that there are more. */
-export const MAX_ITEMS = 500;
+export const MAX_ITEMS = 10_000;
 
 /**
  * @typedef {object} Surroundings
@@ -26,13 +27,20 @@ export const MAX_ITEMS = 500;
  * @property {(text: string) => void} announce
  */
 
-/** A topic, or a resource. */
+/** What stands between a topic or a path and a field of its payload; neither can have it in its name. */
+const FIELD = '#';
+
+/** A topic, a resource, or a field of the payload of one. */
 export class Item {
   /** @type {Reading | null} */
   reading = null;
   /** When it was measured, or came. */
   time = 0;
   count = 0;
+  /** Whether the value says itself when it was measured. */
+  measured = false;
+  /** What came last, as it came. */
+  payload = new Uint8Array();
   retained = false;
   qos = 0;
   /** The value asked for, while the other side has not confirmed it. @type {boolean | null} */
@@ -49,6 +57,7 @@ export class Item {
   take(reading, time) {
     this.reading = reading;
     this.time = reading.time ?? time;
+    this.measured = reading.time !== undefined;
     this.count += 1;
     this.error = '';
     if (reading.kind === 'number' && reading.number !== undefined) {
@@ -104,7 +113,33 @@ export class Source {
       item = new Item(key);
       this.items.set(key, item);
     }
+    if (item && this.pin(key)) {
+      item.series.room = CHARTED;
+    }
     return item;
+  }
+
+  /**
+   * What came for a topic or a resource, for it and for those of its fields that have a tile.
+   * @param {Item} item
+   * @param {Reading} reading
+   * @param {Uint8Array<ArrayBuffer>} payload
+   * @param {number} time When it came.
+   */
+  take(item, reading, payload, time) {
+    item.payload = payload;
+    item.take(reading, time);
+    const pinned = this.saved.pins.filter(({ key }) => key.startsWith(item.key + FIELD));
+    const found = pinned.length > 0 ? fields(payload) : new Map();
+    for (const { key } of pinned) {
+      const field = this.item(key);
+      const said = found.get(key.slice(item.key.length + 1));
+      if (field && said) {
+        field.retained = item.retained;
+        field.qos = item.qos;
+        field.take({ ...said, time: reading.time }, time);
+      }
+    }
   }
 
   /** Which of the charts it is, from 0: each has a colour, and keeps it. @param {string} key */
@@ -125,10 +160,16 @@ export class Source {
     const { saved } = this;
     saved.pins = saved.pins.filter((pin) => pin.key !== key);
     saved.unpinned = saved.unpinned.filter((unpinned) => unpinned !== key);
+    const whole = this.items.get(wholeOf(key));
     if (wanted) {
       saved.pins.push({ key });
-    } else {
+      if (key !== whole?.key && whole?.reading) {
+        this.take(whole, whole.reading, whole.payload, whole.time);
+      }
+    } else if (key === wholeOf(key)) {
       saved.unpinned.push(key);
+    } else {
+      this.items.delete(key);
     }
     this.around.keep();
     this.around.changed();
@@ -177,4 +218,15 @@ export class Source {
   }
 
   ports = '';
+}
+
+/** The topic or path that a field is of, or that this is. @param {string} key */
+export function wholeOf(key) {
+  const at = key.indexOf(FIELD);
+  return at < 0 ? key : key.slice(0, at);
+}
+
+/** @param {string} whole @param {string} path */
+export function fieldOf(whole, path) {
+  return whole + FIELD + path;
 }

@@ -5,7 +5,8 @@ import { button, element, icon, setIcon, span } from '../shared/js/dom.js';
 import { Broker } from './broker.js';
 import { Chart } from './chart.js';
 import { Device } from './device.js';
-import { ago, bytes, figure } from './reading.js';
+import { ago, bytes, figure, since } from './reading.js';
+import { wholeOf } from './source.js';
 
 /** @import { Item } from './source.js' */
 /** @import { Upload } from './device.js' */
@@ -256,7 +257,7 @@ export class Tile {
     if (this.#pointed !== '') {
       return this.#pointed;
     }
-    return item && item.time > 0 ? ago(item.time) : '';
+    return whenOf(item);
   }
 
   /** @param {(source: AnySource, key: string) => void} edit */
@@ -272,7 +273,7 @@ export class Tile {
     list.append(
       entry('pen', 'Title and unit', () => edit(this.source, this.key)),
       ...(this.source instanceof Device
-        ? [entry('refresh', 'Read now', () => /** @type {Device} */ (this.source).refresh(this.key))] : []),
+        ? [entry('refresh', 'Read now', () => /** @type {Device} */ (this.source).refresh(wholeOf(this.key)))] : []),
       entry('pin', 'Take off', () => this.source.setPinned(this.key, false)),
     );
     const open = button('icon more', () => {
@@ -296,13 +297,21 @@ export class Tile {
   }
 }
 
+/** When a value came, or since when it stands. @param {Item | undefined} item */
+export function whenOf(item) {
+  if (!item || item.time === 0) {
+    return '';
+  }
+  return item.retained ? since(item.time, item.measured) : ago(item.time);
+}
+
 /** What a topic or a path is called: its last part, and what that is part of. @param {AnySource} source @param {string} key */
 export function titleOf(source, key) {
   const title = source instanceof Device ? source.link(key)?.title : null;
   if (title) {
     return title;
   }
-  const parts = key.split('/').filter(Boolean).map((part) => part.replaceAll(/[_-]+/gu, ' '));
+  const parts = key.split(key.includes('#') ? /[/#.]/u : /\//u).filter(Boolean).map((part) => part.replaceAll(/[_-]+/gu, ' '));
   const last = parts.at(-1) ?? key;
   const name = parts.length > 1 ? `${parts.at(-2)} ${last}` : last;
   return name[0]?.toUpperCase() + name.slice(1);

@@ -13,6 +13,7 @@ import { Tile, setText } from './tile.js';
  * @typedef {object} Actions
  * @property {(suggested?: SavedSource) => void} add
  * @property {(source: AnySource) => void} remove
+ * @property {(source: AnySource) => void} change
  * @property {(source: AnySource, key: string) => void} edit
  * @property {(suggested: SavedSource) => void} take
  */
@@ -120,10 +121,11 @@ export class View {
       if (!entry) {
         entry = new Entry(source);
         this.#entries.set(source, entry);
-        $('entries').append(entry.root);
       }
       entry.update(this.current === source);
     }
+    const entries = this.sources.flatMap((source) => this.#entries.get(source) ?? []);
+    place($('entries'), [{ root: this.#home }, ...entries]);
   }
 }
 

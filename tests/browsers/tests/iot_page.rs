@@ -605,6 +605,160 @@ async fn the_same_page_is_an_app_with_sockets_of_its_own() {
     stage.browser.close().await.unwrap();
 }
 
+/// In either light, and on a phone.
+async fn pictures(page: &Page, name: &str) {
+    for (scheme, suffix) in [("dark", "-dark"), ("light", "")] {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        page.call("Emulation.setEmulatedMedia", features)
+            .await
+            .unwrap();
+        picture(page, &format!("{name}{suffix}")).await;
+        phone(page, &format!("{name}-phone{suffix}")).await;
+    }
+}
+
+/// Far more topics than one would scroll through: levels that fold, by mouse and keyboard.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_topics_are_a_tree_that_folds() {
+    let stage = Stage::start(HOST).await;
+    let plant = stage.thing("plant").await;
+    let page = stage.open().await;
+    connect(&page, &stage.broker(), "House").await;
+    visit(&page, "House").await;
+    page.wait_for_text(".filters", "subscribed").await.unwrap();
+    for number in 0..900 {
+        let topic = format!("plant/line-{}/oven/zone-{}", number / 100 + 1, number % 100);
+        plant.publish(&topic, number.to_string()).await;
+    }
+    // With the plant's own status.
+    page.wait_for_text(".panel h2 .muted", "901").await.unwrap();
+    let rows = "document.querySelectorAll('#items [data-key]').length";
+    assert_eq!(page.evaluate::<usize>(rows).await.unwrap(), 0, "unfolded");
+    let folder = |path: &str| format!("#items [data-folder={path:?}] .fold");
+    page.click(&folder("plant/")).await.unwrap();
+    page.wait_for_text("#items .folder", "line-7/oven/")
+        .await
+        .unwrap();
+    page.wait_for_element("#items [data-key='plant/status']")
+        .await
+        .unwrap();
+    page.click(&folder("plant/line-7/oven/")).await.unwrap();
+    page.wait_for_text("#items [data-key='plant/line-7/oven/zone-42']", "642")
+        .await
+        .unwrap();
+    pictures(&page, "tree").await;
+    page.press("Enter").await.unwrap();
+    page.wait_for(&format!("{rows} === 1")).await.unwrap();
+
+    // All of them at once would be too many to draw; what one looks for is found among all.
+    for line in 1..=5 {
+        page.click(&folder(&format!("plant/line-{line}/oven/")))
+            .await
+            .unwrap();
+    }
+    page.wait_for_text("#more-items", "more are not shown")
+        .await
+        .unwrap();
+    page.fill("#find", "zone-42").await.unwrap();
+    page.wait_for(&format!("{rows} === 9")).await.unwrap();
+    page.click("#items [data-key='plant/line-3/oven/zone-42'] .pin")
+        .await
+        .unwrap();
+    page.click("#entries li:first-child a").await.unwrap();
+    page.wait_for_text(&tile("plant/line-3/oven/zone-42", ".value"), "242")
+        .await
+        .unwrap();
+    assert!(is_quiet(&page), "{:?}", page.console());
+    stage.browser.close().await.unwrap();
+}
+
+/// What is kept says how things stand, not what has just happened; a payload of several fields is shown
+/// by one of them; and what was wrong is mended where it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_values_fields_and_a_source_that_is_edited() {
+    let [nowhere] = free_addresses().unwrap();
+    let port = nowhere.port();
+    let authority = Authority::new();
+    let certificate = authority.server(&[HOST]);
+    let settings = Settings::default();
+    let stage = Stage::start_with(&authority, &certificate, &settings, &[port.to_string()]).await;
+    let lamp = stage.thing("lamp").await;
+    lamp.keep("lamp/mode", "party").await;
+    let measured = r#"{"state":"on","time":1700000000}"#;
+    lamp.keep("lamp/power", measured).await;
+    let page = stage.open().await;
+    add(&page, &format!("mqtts://{HOST}:{port}"), "Huose").await;
+    page.wait_for_text(".source .banner.error", "Check the port")
+        .await
+        .unwrap();
+
+    visit(&page, "Huose").await;
+    page.click("#change").await.unwrap();
+    page.wait_for_text("#adding-title", "Edit Huose")
+        .await
+        .unwrap();
+    let address = "document.querySelector('#add-address').value";
+    assert_eq!(
+        page.evaluate::<String>(address).await.unwrap(),
+        format!("{HOST}:{port}")
+    );
+    picture(&page, "edit").await;
+    page.fill("#add-address", &stage.broker()).await.unwrap();
+    page.fill("#add-name", "House").await.unwrap();
+    page.press("Enter").await.unwrap();
+    page.wait_for_text("#title", "House").await.unwrap();
+    page.wait_for_text(".details .pill", "connected")
+        .await
+        .unwrap();
+
+    page.wait_for_text("#items [data-key='lamp/mode'] .when", "since before")
+        .await
+        .unwrap();
+    page.wait_for_text("#items [data-key='lamp/power'] .when", "since Nov 1")
+        .await
+        .unwrap();
+    let report = |level: u32| {
+        format!(r#"{{"link":61,"battery":{{"level":{level},"low":false}},"name":"desk"}}"#)
+    };
+    lamp.publish("lamp/report", report(80)).await;
+    page.click("#items [data-key='lamp/report'] .fields")
+        .await
+        .unwrap();
+    page.wait_for_text("#items [data-key='lamp/report#name']", "desk")
+        .await
+        .unwrap();
+    page.click("#items [data-key='lamp/report#battery.level'] .pin")
+        .await
+        .unwrap();
+    pictures(&page, "fields").await;
+    page.click("#entries li:first-child a").await.unwrap();
+    page.wait_for_text(&tile("lamp/report#battery.level", ".value"), "80")
+        .await
+        .unwrap();
+    for (level, text) in [(79, "79"), (78, "78")] {
+        lamp.publish("lamp/report", report(level)).await;
+        charted(&page, "lamp/report#battery.level", text).await;
+    }
+    page.wait_for_text(&tile("lamp/mode", ".when"), "since before")
+        .await
+        .unwrap();
+    lamp.keep("lamp/mode", "quiet").await;
+    page.wait_for_text(&tile("lamp/mode", ".when"), "ago")
+        .await
+        .unwrap();
+    pictures(&page, "kept").await;
+
+    // The tile is there again after a reload, and what is kept as well.
+    page.call("Page.reload", json!({})).await.unwrap();
+    state(&page, "House", "connected").await;
+    lamp.publish("lamp/report", report(77)).await;
+    page.wait_for_text(&tile("lamp/report#battery.level", ".value"), "77")
+        .await
+        .unwrap();
+    assert!(is_quiet(&page), "{:?}", page.console());
+    stage.browser.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_certificate_is_refused_where_one_sees_it() {
     let stage = Stage::start("broker.elsewhere.example").await;
