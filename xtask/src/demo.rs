@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// Use the embedded IRC server even where inspircd is installed
     #[arg(long)]
     embedded: bool,
+    /// A page of your own that may use the relay too, such as http://localhost:5173; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -31,6 +34,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
     if arguments.embedded {
         demo.arg("--embedded");
+    }
+    for origin in &arguments.origin {
+        demo.args(["--origin", origin]);
     }
     replace(&mut demo)
 }

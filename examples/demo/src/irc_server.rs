@@ -11,6 +11,8 @@ use jackfield_testing::inspircd::{self, Inspircd};
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
 use tokio::task::JoinHandle;
 
+use crate::ports::FREE;
+
 /// A running server. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) enum IrcServer {
@@ -22,21 +24,29 @@ pub(crate) enum IrcServer {
 }
 
 impl IrcServer {
-    /// Starts one that shows a certificate for this name.
-    pub(crate) async fn start(authority: &Authority, name: &str, embedded: bool) -> Result<Self> {
+    /// Starts one that shows a certificate for this name, at this address.
+    pub(crate) async fn start(
+        authority: &Authority,
+        name: &str,
+        at: SocketAddr,
+        embedded: bool,
+    ) -> Result<Self> {
         let certificate = authority.server(&[name]);
         if inspircd::is_installed() && !embedded {
-            let server = Inspircd::start(&certificate).await?;
+            let server = if at == FREE {
+                Inspircd::start(&certificate).await?
+            } else {
+                Inspircd::start_at(&certificate, at).await?
+            };
             return Ok(Self::Inspircd(server));
         }
-        Self::embedded(&certificate).await
+        Self::embedded(&certificate, at).await
     }
 
-    async fn embedded(certificate: &Certificate) -> Result<Self> {
+    async fn embedded(certificate: &Certificate, at: SocketAddr) -> Result<Self> {
         let (chain, key) = (certificate.pem(), certificate.key_pem());
         let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes())?;
         let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity))?;
-        let at = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = Native.listen(at, &ListenOptions::default()).await?;
         let address = listener
             .local_addr()

@@ -8,6 +8,7 @@
 mod bot;
 mod irc_server;
 mod mqtt_broker;
+mod ports;
 mod sensors;
 
 use std::net::SocketAddr;
@@ -18,17 +19,20 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use irc_server::IrcServer;
 use jackfield_relayd::token::{Credential, Secret};
-use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_relayd::{Config, Origin, Relayd, Token};
 use jackfield_socket::{Endpoint, Host};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::coap_device::Device;
 use jackfield_testing::site::Site;
 use mqtt_broker::MqttBroker;
+use ports::Ports;
 use serde_json::{Value, json};
 
 /// The servers' name: the one in their certificates, and the one that the relay looks up.
 const HOST: &str = "localhost";
 const CHANNEL: &str = "#jackfield";
+/// The file in the pages' folder that tells a page of one's own how to reach the relay.
+const OPTIONS: &str = "demo.json";
 
 /// Starts the relay, the servers and the pages, on this machine alone.
 #[derive(Debug, Parser)]
@@ -42,17 +46,21 @@ struct Arguments {
     /// Use the embedded IRC server even where inspircd is installed
     #[arg(long)]
     embedded: bool,
+    /// A page of your own that may use the relay too, such as http://localhost:5173; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<Origin>,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let authority = Authority::new();
-    let server = IrcServer::start(&authority, HOST, arguments.embedded).await?;
+    let at = Ports::new(arguments.port);
+    let server = IrcServer::start(&authority, HOST, at.irc(), arguments.embedded).await?;
     let irc = server.address();
-    let broker = MqttBroker::start(&authority, HOST).await?;
+    let broker = MqttBroker::start(&authority, HOST, &at).await?;
     let mqtt = broker.tls();
-    let device = Arc::new(Device::start().await?);
+    let device = Arc::new(Device::start_at(at.coap()).await?);
 
     let token = token()?;
     let origin = format!("127.0.0.1:{}", arguments.port);
@@ -62,7 +70,10 @@ async fn main() -> Result<()> {
         device.tcp().port().to_string(),
         format!("{}/udp", device.udp().port()),
     ];
-    let relay = Relayd::bind(relay_config(arguments.port, &ports, &token)?).await?;
+    let mut config = relay_config(arguments.port, &ports, &token)?;
+    config.listen = vec![at.relay()];
+    config.origins.extend(arguments.origin.iter().cloned());
+    let relay = Relayd::bind(config).await?;
     let relay_address = relay.local_addrs()[0];
     let relay = tokio::spawn(relay.run(std::future::pending()));
 
@@ -133,6 +144,16 @@ async fn main() -> Result<()> {
         device.udp(),
         device.tcp()
     );
+    if !arguments.origin.is_empty() {
+        let options = arguments.site.join(OPTIONS);
+        std::fs::write(&options, way.to_string())
+            .with_context(|| format!("writing {}", options.display()))?;
+        println!();
+        println!(
+            "    your page    what open() takes is in {}",
+            options.display()
+        );
+    }
     println!();
     println!("    Ctrl-C ends all of it.");
     println!();
@@ -178,7 +199,6 @@ fn relay_config(page: u16, ports: &[String], token: &str) -> Result<Config> {
         }
     }
     let mut config = Config::default();
-    config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
     config.tokens = vec![grant];
     for host in ["127.0.0.1", "localhost"] {
         let origin = format!("http://{host}:{page}");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::ports::{FREE, Ports};
 use anyhow::{Context as _, Result};
 use jackfield_native::Native;
 use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _, serve};
@@ -24,16 +25,17 @@ pub(crate) struct MqttBroker {
 }
 
 impl MqttBroker {
-    /// Starts one that shows a certificate for this name.
-    pub(crate) async fn start(authority: &Authority, name: &str) -> Result<Self> {
+    /// Starts one that shows a certificate for this name, at the demo's ports.
+    pub(crate) async fn start(authority: &Authority, name: &str, ports: &Ports) -> Result<Self> {
         let certificate = authority.server(&[name]);
         let (chain, key) = (certificate.pem(), certificate.key_pem());
         let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes())?;
         let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity))?;
-        let broker = Broker::start().await?;
+        let broker = Broker::start_at(FREE, ports.mqtt_over_web_socket()).await?;
         let behind = broker.tcp();
-        let at = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = Native.listen(at, &ListenOptions::default()).await?;
+        let listener = Native
+            .listen(ports.mqtt(), &ListenOptions::default())
+            .await?;
         let tls = listener
             .local_addr()
             .context("the listener has no address")?;

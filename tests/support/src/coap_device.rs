@@ -40,9 +40,17 @@ impl Device {
     /// # Errors
     /// Those of listening.
     pub async fn start() -> Result<Self> {
-        let socket = Native.open_bound(ANY, &UdpOptions::default()).await?;
+        Self::start_at(ANY).await
+    }
+
+    /// Starts one at this address, for datagrams and for connections.
+    ///
+    /// # Errors
+    /// Those of listening.
+    pub async fn start_at(at: SocketAddr) -> Result<Self> {
+        let socket = Native.open_bound(at, &UdpOptions::default()).await?;
         let udp = socket.local_addr().context("the socket has no address")?;
-        let listener = Native.listen(ANY, &ListenOptions::default()).await?;
+        let listener = Native.listen(at, &ListenOptions::default()).await?;
         let tcp = listener
             .local_addr()
             .context("the listener has no address")?;

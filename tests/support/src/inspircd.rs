@@ -75,13 +75,22 @@ impl Inspircd {
     /// # Errors
     /// When it isn't installed or doesn't get ready; the text shows what it wrote.
     pub async fn start(certificate: &Certificate) -> io::Result<Self> {
-        process::with_retries(|| Self::start_once(certificate)).await
+        process::with_retries(|| Self::start_once(certificate, None)).await
     }
 
-    async fn start_once(certificate: &Certificate) -> io::Result<Self> {
+    /// The same, with TLS at this address.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and where something else has the address.
+    pub async fn start_at(certificate: &Certificate, tls: SocketAddr) -> io::Result<Self> {
+        process::with_retries(|| Self::start_once(certificate, Some(tls))).await
+    }
+
+    async fn start_once(certificate: &Certificate, at: Option<SocketAddr>) -> io::Result<Self> {
         let program = process::require_program(PROGRAM)?;
         let directory = tempfile::tempdir()?;
-        let [plain, tls, services] = process::free_addresses()?;
+        let [plain, free, services] = process::free_addresses()?;
+        let tls = at.unwrap_or(free);
         let files = certificate.write_to(directory.path(), "server")?;
         let path = directory.path().join("inspircd.conf");
         let at = directory.path().display();
