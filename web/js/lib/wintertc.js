@@ -113,7 +113,7 @@ function parts(address) {
     }
     return { hostname, port: toPort(port) };
   }
-  const found = /^(\[[^\]]+\]|[^:/?#@\s[\]]+)(?::(\d*))?$/.exec(String(address));
+  const found = typeof address === 'string' && /^(\[[^\]]+\]|[^:/?#@\s[\]]+)(?::(\d*))?$/.exec(address);
   if (!found) {
     throw new SocketError('Specified address could not be parsed.');
   }
