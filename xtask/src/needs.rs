@@ -136,6 +136,19 @@ pub(crate) const COURIER: Need = Need::Unpacked {
     packages: &["courier-imap", "dash", "coreutils", "sed", "grep"],
 };
 
+/// A database that clients for `connect()` of JavaScript speak with.
+pub(crate) const REDIS: Need = Need::Unpacked {
+    name: "redis",
+    suite: "bookworm",
+    packages: &["redis-server"],
+};
+/// Another one, which begins TLS after a question. What makes its database is a shell.
+pub(crate) const POSTGRESQL: Need = Need::Unpacked {
+    name: "postgresql",
+    suite: "bookworm",
+    packages: &["postgresql-15", "dash", "coreutils"],
+};
+
 /// Servers and clients in JavaScript, and the compiler of TypeScript.
 pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
     lists: "tests/support/node",

@@ -11,7 +11,7 @@ use crate::fuzz;
 use crate::needs::{
     self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, EXIM, EXIM_SID, INSPIRCD,
     IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, OPENSMTPD_7, POSTFIX,
-    POSTFIX_SID, SENDMAIL,
+    POSTFIX_SID, POSTGRESQL, REDIS, SENDMAIL,
 };
 use crate::run::{Ran, captured, cargo, seconds};
 use crate::workspace::{Package, packages, root, target_folder};
@@ -91,6 +91,8 @@ const STAGES: &[Stage] = &[
             INSPIRCD,
             MOSQUITTO,
             LIBCOAP,
+            REDIS,
+            POSTGRESQL,
             NODE_SERVERS,
             Need::PythonPackages,
         ],
