@@ -127,6 +127,80 @@ const MISUSES: &[(&str, &str)] = &[
         "network.irc('ircs://irc.example.org', { nick: 'a b' })",
         "the option nick",
     ),
+    // Sockets.
+    ("network.connect()", "the address is missing, not a string"),
+    (
+        "network.connect('db.example.org')",
+        "the address db.example.org has no port from 1 to 65535",
+    ),
+    (
+        "network.connect('https://db.example.org:1')",
+        "the address https://db.example.org:1 is not host:port",
+    ),
+    (
+        "network.connect({ host: 'db.example.org', port: 1 })",
+        "the address has no option host",
+    ),
+    (
+        "network.connect({ hostname: 'db.example.org', port: '1' })",
+        "the port is a string, not a whole number",
+    ),
+    (
+        "network.connect('db.example.org:1', { TLS: true })",
+        "connect() has no option TLS; is tls meant?",
+    ),
+    (
+        "network.connect('db.example.org:1', { tls: 1 })",
+        "the option tls is a number, not true or false",
+    ),
+    (
+        "network.connect('db.example.org:1', { tls: { rejectUnauthorized: false } })",
+        "tls has no option rejectUnauthorized",
+    ),
+    (
+        "network.connect('db.example.org:1', { tls: { serverName: 5 } })",
+        "the option serverName is a number, not a string",
+    ),
+    (
+        "network.connect('db.example.org:1', { tls: { roots: 'no PEM' } })",
+        "no certificate in the PEM text",
+    ),
+    (
+        "network.connect('db.example.org:1', { tls: { key: 'x' } })",
+        "the option certificate is missing, which key needs",
+    ),
+    (
+        "network.connect('db.example.org:1', { tls: { maxVersion: 'TLS 1.1' } })",
+        "the option maxVersion is neither TLS 1.2 nor TLS 1.3",
+    ),
+    (
+        "network.connect('db.example.org:1', { tls: { minVersion: 'TLS 1.3', maxVersion: 'TLS 1.2' } })",
+        "the oldest version of TLS to speak is newer than the newest",
+    ),
+    (
+        "network.connect('db.example.org:1', { keepAlive: 10 })",
+        "a keep-alive of 10ms is too short",
+    ),
+    (
+        "network.connect('db.example.org:1', { signal: true })",
+        "the option signal is a boolean, not an AbortSignal",
+    ),
+    (
+        "network.connect('db.example.org:1', { timeout: '5 s' })",
+        "the option timeout is a string, not a number of milliseconds",
+    ),
+    (
+        "network.connect(url.slice(7)).exportKeyingMaterial(0, 'EXPORTER-x')",
+        "the length of keying material is no whole number from 1 to 8160",
+    ),
+    (
+        "network.connect(url.slice(7)).writable.getWriter().write('text')",
+        "what is written is a string, not an ArrayBuffer",
+    ),
+    (
+        "network.connect(url.slice(7)).startTls({ servername: 'x' })",
+        "startTls() has no option servername; is serverName meant?",
+    ),
     // MQTT.
     ("broker.publish()", "the topic is missing, not a string"),
     (

@@ -12,18 +12,22 @@ use jackfield_testing::runtimes::node_folder;
 use serde_json::json;
 
 /// Where examples for pages stand.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 11] = [
     "web/js/index.d.ts",
     "web/js/irc.d.ts",
     "web/js/mqtt.d.ts",
     "web/js/mqtt-websocket.d.ts",
     "web/js/coap.d.ts",
     "web/js/direct-sockets.d.ts",
+    "web/js/socket.d.ts",
+    "web/js/sockets.d.ts",
     "README.md",
     "docs/guide.md",
+    "docs/sockets.md",
 ];
 /// What the examples take as given.
-const GIVEN: &str = "declare const token: string, readings: string[], image: Uint8Array;\n";
+const GIVEN: &str = "declare const token: string, readings: string[], image: Uint8Array;\n\
+                     declare const ownAuthority: string, ownCertificate: string, ownKey: string;\n";
 const NETWORK: &str = "import type { Network } from 'jackfield';\n\
                        declare const network: Network;\n";
 
@@ -32,7 +36,7 @@ fn check(folder: &Path, files: &[PathBuf]) -> (bool, String) {
     let options = json!({
         "compilerOptions": {
             "allowJs": true,
-            "lib": ["esnext", "dom", "dom.iterable"],
+            "lib": ["esnext", "dom", "dom.iterable", "dom.asynciterable"],
             "module": "esnext",
             "moduleResolution": "bundler",
             "noEmit": true,
@@ -151,6 +155,8 @@ fn what_is_wrong_is_found() {
         "await device.put('/light', 1);",
         "(await device.get('/light')).payload.nothing;",
         "network.mqtt('mqtts://broker.example.org', { keepalive: 1 });",
+        "network.connect('db.example.org:5432', { tls: { maxVersion: '1.2' } });",
+        "network.connect('db.example.org:5432').close().then(done => done.nothing);",
         "import('jackfield').then(({ open }) => open({ pins: 'key:' }));",
     ];
     let files = wrong.iter().enumerate().map(|(number, wrong)| {
