@@ -67,7 +67,7 @@ function looked(from, to) {
   from.draft = composer.text;
   composer.text = to.draft;
   // On a phone the keyboard would cover what one came to read.
-  if (window.matchMedia('(pointer: fine)').matches) {
+  if (!window.matchMedia('(pointer: coarse)').matches) {
     composer.focus();
   }
 }

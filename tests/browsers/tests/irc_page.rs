@@ -332,10 +332,10 @@ async fn many_messages_are_drawn_once_a_frame() {
     page.call("Performance.enable", json!({})).await.unwrap();
     let mut talker = Talker::join(&stage, "tessa").await;
     let mut all = async |round: &str| {
-        let lines: String = (1..=MANY)
+        let lines: Vec<_> = (1..=MANY)
             .map(|number| format!("PRIVMSG #jackfield :{round} number {number}\r\n"))
             .collect();
-        talker.send(&lines).await;
+        talker.send(&lines.concat()).await;
         let last = format!("{round} number {MANY}");
         let last = format!(
             "document.querySelector('#log .said:last-child')?.innerText.includes({last:?})"
@@ -536,10 +536,10 @@ async fn the_keyboard_completes_recalls_and_walks() {
     page.wait_for_text("#buffer-name", "amy").await.unwrap();
 
     // Through the log, and back to its end.
-    let many: String = (1..=80)
+    let many: Vec<_> = (1..=80)
         .map(|number| format!("PRIVMSG ada :line {number}\r\n"))
         .collect();
-    amy.send(&many).await;
+    amy.send(&many.concat()).await;
     page.wait_for_text("#log", "line 80").await.unwrap();
     let at_end = "(({ scrollTop, scrollHeight, clientHeight }) =>
         scrollHeight - scrollTop - clientHeight < 2)(document.querySelector('#log'))";
@@ -643,6 +643,10 @@ async fn commands_do_what_they_say() {
         .await
         .unwrap();
     page.click("#buffers [data-buffer='#jackfield'] .open")
+        .await
+        .unwrap();
+    // Whoever looks at a conversation means to write there.
+    page.wait_for("document.activeElement.id === 'input'")
         .await
         .unwrap();
     say(&page, "/part so long").await;
