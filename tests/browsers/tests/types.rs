@@ -12,7 +12,7 @@ use jackfield_testing::runtimes::node_folder;
 use serde_json::json;
 
 /// Where examples for pages stand.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "web/js/index.d.ts",
     "web/js/irc.d.ts",
     "web/js/mqtt.d.ts",
@@ -22,6 +22,7 @@ const DOCUMENTS: [&str; 11] = [
     "web/js/socket.d.ts",
     "web/js/sockets.d.ts",
     "README.md",
+    "docs/direct-sockets.md",
     "docs/guide.md",
     "docs/sockets.md",
 ];
