@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use jackfield_relay_wire::Read;
-use jackfield_socket::{ByteStream, Result, StreamInfo, TcpListener};
+use jackfield_socket::{ByteStream, Error, ErrorKind, Result, StreamInfo, TcpListener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::session::{Addresses, Open, Side};
@@ -133,7 +133,7 @@ impl TcpListener for RelayListener {
                     state.wait(id, Side::Read, cx);
                     Poll::Pending
                 }
-                Err(reason) => Poll::Ready(Err(state.stream_error(&reason))),
+                Err(reason) => Poll::Ready(Err(over(&state.stream_error(&reason)))),
             }
         });
         let (id, addresses) = ready!(taken)?;
@@ -144,6 +144,15 @@ impl TcpListener for RelayListener {
     fn local_addr(&self) -> Option<SocketAddr> {
         self.local
     }
+}
+
+/// The end of a listener, which must not look like a connection that was lost: whoever accepts goes on after those.
+fn over(error: &Error) -> Error {
+    let kind = match error.kind() {
+        ErrorKind::Reset | ErrorKind::LimitExceeded => ErrorKind::Unreachable,
+        kind => kind,
+    };
+    Error::new(kind, error.to_string()).at(error.place())
 }
 
 impl fmt::Debug for RelayStream {

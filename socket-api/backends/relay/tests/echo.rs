@@ -261,6 +261,27 @@ async fn a_lost_relay_is_an_error_and_the_next_opening_gets_a_fresh_one() {
     exchange(connect(&relay).await, 1000).await;
 }
 
+/// Whoever accepts in a loop goes on after a connection that was lost.
+#[tokio::test]
+async fn the_end_of_a_listener_is_no_lost_connection() {
+    let relay = start(Some(100_000)).await;
+    let at = "192.0.2.1:80".parse().expect("address");
+    let listener = relay.listen(at, &ListenOptions::default()).await;
+    let mut listener = listener.expect("listen");
+    let mut stream = connect(&relay).await;
+    let _ = stream.write_all(&vec![1; 200_000]).await;
+    let error = time::timeout(LIMIT, async {
+        loop {
+            if let Err(error) = listener.accept().await {
+                break error;
+            }
+        }
+    })
+    .await
+    .expect("in time");
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+}
+
 #[tokio::test]
 async fn an_inbound_connection_names_its_peer() {
     let relay = start(None).await;
