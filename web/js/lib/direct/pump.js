@@ -26,7 +26,8 @@ export class Pump {
   onFailure = () => undefined;
 
   /**
-   * @param {() => Promise<T>} take Takes the next thing. It must not hold what holds the pump.
+   * @param {() => Promise<T>} take Takes the next thing. It must not hold what holds the pump, nor may a function
+   *   that was made in the same scope, since functions of one scope hold what any of them does.
    * @param {() => void} forget Called when the pump was collected. The same holds for it.
    */
   constructor(take, forget) {

@@ -182,6 +182,11 @@ function connected(life, raw, { halfClose, remoteAddress, remotePort, localAddre
   reading.start();
 }
 
+/** What comes. In a function of its own: what it makes must hold no more than it needs. @param {RawStream} raw */
+function bytesOf(raw) {
+  return new Pump(() => raw.readSome(PIECE), () => raw.abort(undefined));
+}
+
 /** The reading side of a connection. */
 class Reading {
   /** Told what has cut the connection. @type {(error: DOMException) => void} */
@@ -198,7 +203,7 @@ class Reading {
   /** @param {RawStream} raw @param {(failure?: { error: unknown }) => void} ended */
   constructor(raw, ended) {
     this.#ended = ended;
-    this.#pump = new Pump(() => raw.readSome(PIECE), () => raw.abort(undefined));
+    this.#pump = bytesOf(raw);
     this.#pump.onFailure = (error) => {
       const failure = aborted(error);
       this.cut(failure);

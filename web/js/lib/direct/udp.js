@@ -146,9 +146,14 @@ function opened(life, raw, info, connected) {
   });
 }
 
+/** What comes. In a function of its own: what it makes must hold no more than it needs. @param {RawDatagrams} raw */
+function datagramsOf(raw) {
+  return new Pump(() => raw.receive(), () => raw.close());
+}
+
 /** @param {RawDatagrams} raw @param {boolean} connected @param {(failure?: { error: unknown }) => void} ended */
 function receiving(raw, connected, ended) {
-  const pump = new Pump(() => raw.receive(), () => raw.close());
+  const pump = datagramsOf(raw);
   let isOpen = true;
   // What comes while nobody reads waits in the network's own queue, which is bounded, and not in the stream's.
   return new ReadableStream({
