@@ -33,7 +33,7 @@ const INSIDE: &str = "JACKFIELD_TEST_NAMESPACE";
 /// # Panics
 /// When the test inside fails.
 pub fn enter(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
+    if is_inside() {
         return true;
     }
     let unshare = |arguments: &[&str]| {
@@ -44,7 +44,8 @@ pub fn enter(test: &str) -> bool {
     let set_up = format!(
         "ip link set lo up && ip link add {INTERFACE} type veth peer name v1 \
          && ip link set v1 up && ip link set {INTERFACE} up \
-         && ip addr add {V4}/24 dev {INTERFACE} && ip -6 addr add {V6}/64 dev {INTERFACE} nodad"
+         && ip addr add {V4}/24 dev {INTERFACE} && ip -6 addr add {V6}/64 dev {INTERFACE} nodad \
+         && ip route add 224.0.0.0/4 dev {INTERFACE}"
     );
     let tried = unshare(&["sh", "-c", &set_up]).output();
     if !tried.is_ok_and(|output| output.status.success()) {
@@ -69,4 +70,10 @@ pub fn enter(test: &str) -> bool {
         String::from_utf8_lossy(&output.stderr)
     );
     false
+}
+
+/// Whether this process is inside, where the test that is run once more shall not do again what it has done
+/// outside.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
