@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use mail_parser::decoders::charsets::map::charset_decoder;
 
+use crate::message::words;
+
 /// Names that are in use, and that neither the IANA's list nor browsers have.
 const ALIASES: &[(&str, &str)] = &[
     ("cp1252", "windows-1252"),
@@ -79,6 +81,19 @@ impl Charsets {
         }
         self.known(&label, bytes)
             .unwrap_or_else(|| self.decode(None, bytes))
+    }
+
+    /// The text of a header field, such as the subject in an IMAP envelope: its encoded words (RFC 2047) read, on
+    /// one line, and without control characters.
+    ///
+    /// ```
+    /// use jackfield_mail::Charsets;
+    ///
+    /// let charsets = Charsets::built_in();
+    /// assert_eq!(charsets.decode_field(b"=?utf-8?q?gr=C3=BCn?= tea"), "gr\u{fc}n tea");
+    /// ```
+    pub fn decode_field(&self, value: &[u8]) -> String {
+        words::decode(value, self, None)
     }
 
     fn known(&self, label: &str, bytes: &[u8]) -> Option<String> {

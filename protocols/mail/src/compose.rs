@@ -55,8 +55,12 @@ pub struct Draft {
     pub to: Vec<Address>,
     /// Who is to know of it.
     pub cc: Vec<Address>,
-    /// Who gets it unseen: they are in the envelope and nowhere in the message.
+    /// Who gets it unseen: they are in the envelope and nowhere in the message, unless
+    /// [`keep_bcc`](Self::keep_bcc) is set.
     pub bcc: Vec<Address>,
+    /// Whether those who get it unseen stand in the message: for one that is saved to be finished later, and
+    /// never for one that is sent. Default: false.
+    pub keep_bcc: bool,
     /// What it is about.
     pub subject: String,
     /// The Message-IDs of what it answers, without `<` and `>`.

@@ -281,6 +281,15 @@ fn bcc_is_in_the_envelope_alone() {
 }
 
 #[test]
+fn bcc_is_in_a_draft_that_is_kept() {
+    let mut draft = draft();
+    draft.bcc.push(Address::new("alan@example.net"));
+    draft.keep_bcc = true;
+    let kept = read(draft).addresses("bcc");
+    assert_eq!(kept, [Address::new("alan@example.net")]);
+}
+
+#[test]
 fn what_smtp_must_be_told_is_told() {
     let mut draft = draft();
     draft.to.push(Address::new("gr\u{fc}n@example.org"));

@@ -279,8 +279,12 @@ fn header(
     ] {
         addresses(name, kind, list, out)?;
     }
-    // They are checked as the others are, and written nowhere.
-    addresses("Bcc", Field::Bcc, &draft.bcc, &mut Vec::new())?;
+    // They are checked as the others are, and written nowhere but in a draft.
+    let mut bcc = Vec::new();
+    addresses("Bcc", Field::Bcc, &draft.bcc, &mut bcc)?;
+    if draft.keep_bcc {
+        out.append(&mut bcc);
+    }
     text(&draft.subject, Field::Subject)?;
     field("Subject", &Text::new(&*draft.subject), out);
     identifier(message_id, Field::MessageId)?;

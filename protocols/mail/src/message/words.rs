@@ -13,7 +13,7 @@ struct Word<'a> {
 }
 
 /// The text of an unstructured field, such as Subject, without folding and control characters.
-pub(super) fn decode(value: &[u8], charsets: &Charsets, fallback: Option<&str>) -> String {
+pub(crate) fn decode(value: &[u8], charsets: &Charsets, fallback: Option<&str>) -> String {
     let mut text = String::new();
     pieces(value, &mut |piece| match piece {
         Piece::Plain(bytes) => text.push_str(&plain(bytes, charsets, fallback)),
