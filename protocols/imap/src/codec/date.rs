@@ -74,7 +74,6 @@ impl Date {
 
     /// The day that is so many days after 1970-01-01 (Howard Hinnant's `civil_from_days`); `None`
     /// where its year has not four digits.
-    #[cfg(any(test, feature = "server"))]
     fn from_days(days: i64) -> Option<Self> {
         let days = days.checked_add(719_468)?;
         let era = days.div_euclid(146_097);
@@ -151,7 +150,6 @@ impl DateTime {
     ///
     /// # Errors
     /// [`InvalidValue::Date`], where its year has not four digits.
-    #[cfg(any(test, feature = "server"))]
     pub fn from_unix_seconds(seconds: i64) -> Result<Self, InvalidValue> {
         let date = Date::from_days(seconds.div_euclid(86_400)).ok_or(InvalidValue::Date)?;
         Self::new(date, seconds.rem_euclid(86_400) as u32, 0)
