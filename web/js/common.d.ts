@@ -95,6 +95,8 @@ export type ErrorKind =
   | 'tls-refused'
   | 'protocol'
   | 'nickname'
+  | 'not-found'
+  | 'outcome-unknown'
   | 'authentication'
   | 'in-use'
   | 'storage'
@@ -151,7 +153,7 @@ export class JackfieldError extends Error {
   readonly relayCode?: RelayCode;
   /** What is behind it: an `Error` with a cause of its own, or what was thrown. Missing where nothing is. */
   readonly cause?: unknown;
-  /** The reason code, where an MQTT broker refused something. */
+  /** The reason code where an MQTT broker refused something, the reply's where an SMTP server did. */
   readonly code?: number;
   /**
    * What pins the server's certificate that was refused, for `pins` of `open()`. **Nobody has vouched

@@ -37,12 +37,16 @@ import type { OpenOptions } from './common.js';
 import type { Network as IrcNetwork } from './irc.js';
 import type { Network as MqttNetwork } from './mqtt.js';
 import type { Network as CoapNetwork } from './coap.js';
+import type { Network as ImapNetwork } from './imap.js';
+import type { Network as SmtpNetwork } from './smtp.js';
 import type { SocketNetwork } from './socket.js';
 
 export * from './common.js';
 export * from './irc.js';
 export * from './mqtt.js';
 export * from './coap.js';
+export * from './imap.js';
+export * from './smtp.js';
 export * from './socket.js';
 
 /**
@@ -53,4 +57,5 @@ export * from './socket.js';
 export function open(options?: OpenOptions): Promise<Network>;
 
 /** A way to the network. */
-export interface Network extends IrcNetwork, MqttNetwork, CoapNetwork, SocketNetwork {}
+export interface Network
+  extends IrcNetwork, MqttNetwork, CoapNetwork, ImapNetwork, SmtpNetwork, SocketNetwork {}

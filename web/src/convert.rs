@@ -102,6 +102,18 @@ impl Options<'_> {
             .collect()
     }
 
+    /// A list of anything.
+    #[cfg(feature = "mail")]
+    pub(crate) fn list(&self, name: &str) -> Result<Vec<JsValue>, Error> {
+        let Some(value) = self.value(name)? else {
+            return Ok(Vec::new());
+        };
+        if !Array::is_array(&value) {
+            return Err(invalid(name, "is no array"));
+        }
+        Ok(Array::from(&value).iter().collect())
+    }
+
     /// An object within the object.
     pub(crate) fn value(&self, name: &str) -> Result<Option<JsValue>, Error> {
         if !self.0.is_object() {

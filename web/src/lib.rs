@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `network` | Direct Sockets or relay; TLS, and what it negotiated |
 //! | `irc` | the IRC client's methods |
+//! | `imap`, `smtp` | the clients' of mail; what they share is in `mail` |
 //! | `mqtt` | the MQTT client's |
 //! | `coap` | the CoAP client's |
 //! | `raw` | sockets that a page reads and writes itself |
@@ -25,18 +26,26 @@
 #[cfg(feature = "coap")]
 mod coap;
 mod convert;
+#[cfg(feature = "imap")]
+mod imap;
 #[cfg(feature = "irc")]
 mod irc;
+#[cfg(feature = "mail")]
+mod mail;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 mod network;
 #[cfg(feature = "raw")]
 mod raw;
 mod running;
+#[cfg(feature = "smtp")]
+mod smtp;
 
 #[cfg(feature = "coap")]
 pub use coap::{Coap, CoapObservation};
 pub use convert::set_errors;
+#[cfg(feature = "imap")]
+pub use imap::{Imap, ImapReading};
 #[cfg(feature = "irc")]
 pub use irc::Irc;
 #[cfg(feature = "mqtt")]
@@ -44,6 +53,8 @@ pub use mqtt::{Mqtt, MqttSubscription};
 pub use network::Network;
 #[cfg(feature = "raw")]
 pub use raw::{RawDatagrams, RawListener, RawStream, RawTls};
+#[cfg(feature = "smtp")]
+pub use smtp::Smtp;
 
 /// Runs once, when the module is loaded.
 #[cfg(debug_assertions)]

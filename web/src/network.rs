@@ -52,6 +52,16 @@ impl Network {
         Ok(Secured::new(Way::Sockets(self.sockets.streams(tls)?)))
     }
 
+    /// The network with TLS over each of its streams, after an opening in plaintext.
+    #[cfg(feature = "mail")]
+    pub(crate) fn start_tls<O>(&self, opening: O) -> Result<Secured>
+    where
+        O: jackfield_socket::Opening + Clone + Sync + 'static,
+    {
+        let streams = self.sockets.start_tls(opening)?;
+        Ok(Secured::new(Way::Sockets(streams)))
+    }
+
     /// What opens the page's own WebSockets, with the browser's TLS or without.
     #[cfg(any(feature = "coap", feature = "mqtt"))]
     pub(crate) fn web_socket(tls: bool, network: impl TcpConnect) -> Secured {

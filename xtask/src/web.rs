@@ -65,6 +65,18 @@ const ENTRIES: &[Entry] = &[
         name: "direct-sockets",
         features: "raw",
     },
+    Entry {
+        name: "imap",
+        features: "imap",
+    },
+    Entry {
+        name: "smtp",
+        features: "smtp",
+    },
+    Entry {
+        name: "mail",
+        features: "imap,smtp",
+    },
 ];
 
 /// A page, in `dist` under its name.

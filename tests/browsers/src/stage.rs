@@ -29,8 +29,17 @@ impl Stage {
     /// # Panics
     /// Where that fails.
     pub async fn start(server: SocketAddr) -> Self {
+        Self::reaching(&[server]).await
+    }
+
+    /// The same with a relay that takes the page to these servers alone.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub async fn reaching(servers: &[SocketAddr]) -> Self {
         let [at] = free_addresses().unwrap();
-        let relay = relay::start(at, &[server.port().to_string()]).await;
+        let ports: Vec<String> = servers.iter().map(|it| it.port().to_string()).collect();
+        let relay = relay::start(at, &ports).await;
         let folder = tokio::task::spawn_blocking(|| page("npm")).await;
         let site = Site::builder()
             .dir(folder.unwrap().unwrap())

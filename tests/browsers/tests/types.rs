@@ -12,7 +12,7 @@ use jackfield_testing::runtimes::node_folder;
 use serde_json::json;
 
 /// Where examples for pages stand.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 15] = [
     "web/js/index.d.ts",
     "web/js/irc.d.ts",
     "web/js/mqtt.d.ts",
@@ -21,13 +21,16 @@ const DOCUMENTS: [&str; 12] = [
     "web/js/direct-sockets.d.ts",
     "web/js/socket.d.ts",
     "web/js/sockets.d.ts",
+    "web/js/imap.d.ts",
+    "web/js/smtp.d.ts",
+    "web/js/mail.d.ts",
     "README.md",
     "docs/direct-sockets.md",
     "docs/guide.md",
     "docs/sockets.md",
 ];
 /// What the examples take as given.
-const GIVEN: &str = "declare const token: string, readings: string[], image: Uint8Array;\n\
+const GIVEN: &str = "declare const token: string, password: string, readings: string[], image: Uint8Array;\n\
                      declare const ownAuthority: string, ownCertificate: string, ownKey: string;\n";
 const NETWORK: &str = "import type { Network } from 'jackfield';\n\
                        declare const network: Network;\n";

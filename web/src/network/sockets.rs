@@ -1,5 +1,8 @@
 //! Sockets of a page: Direct Sockets or a relay, and TLS over either.
 
+#[cfg(feature = "mail")]
+use std::sync::Arc;
+
 use jackfield_direct::Direct;
 use jackfield_relay::{Relay, RelayConfig};
 use jackfield_socket::{
@@ -77,7 +80,21 @@ impl Sockets {
         Ok(Streams {
             network: self.network()?,
             tls: tls.then(|| self.tls.clone()),
+            #[cfg(feature = "mail")]
+            opening: None,
         })
+    }
+
+    /// Opens streams with TLS, after an opening in plaintext.
+    #[cfg(feature = "mail")]
+    pub(super) fn start_tls<O>(&self, opening: O) -> Result<Streams>
+    where
+        O: jackfield_socket::Opening + Clone + Sync + 'static,
+    {
+        let mut streams = self.streams(true)?;
+        let opening = move || Box::new(opening.clone()) as Box<dyn jackfield_socket::Opening>;
+        streams.opening = Some(Openings(Arc::new(opening)));
+        Ok(streams)
     }
 }
 
@@ -102,6 +119,21 @@ fn tls_config(options: &Options<'_>) -> Result<Option<TlsConfig>> {
 pub(super) struct Streams {
     network: AnyNetwork,
     tls: Option<TlsConnector>,
+    /// What is said in plaintext before TLS.
+    #[cfg(feature = "mail")]
+    opening: Option<Openings>,
+}
+
+/// Makes an opening for each stream.
+#[cfg(feature = "mail")]
+#[derive(Clone)]
+struct Openings(Arc<dyn Fn() -> Box<dyn jackfield_socket::Opening> + Send + Sync>);
+
+#[cfg(feature = "mail")]
+impl std::fmt::Debug for Openings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Openings").finish_non_exhaustive()
+    }
 }
 
 impl Streams {
@@ -115,6 +147,12 @@ impl Streams {
         let Some(tls) = &self.tls else {
             return Ok((stream, Protection { peer, tls: None }));
         };
+        #[cfg(feature = "mail")]
+        let stream = match &self.opening {
+            Some(opening) => tls.start(stream, &mut *opening.0(), to.host()).await?,
+            None => tls.connect(stream, to.host()).await?,
+        };
+        #[cfg(not(feature = "mail"))]
         let stream = tls.connect(stream, to.host()).await?;
         let tls = Some(TlsFacts::of(&stream));
         Ok((AnyStream::new(stream), Protection { peer, tls }))

@@ -1,0 +1,314 @@
+// @ts-check
+/** What the clients of mail share: how long one waits, what is sent, and what happens. */
+
+import { kindOf, options as checked, text } from './check.js';
+import { nextOf } from './ending.js';
+import { JackfieldError, invalid } from './error.js';
+import { toBytes } from './payload.js';
+
+/** @import * as Api from '../mail.d.ts' */
+
+/** How many bytes are given to the module at once. */
+const PIECE = 64 * 1024;
+/** How many events wait for a page that does not ask for them; older ones go. */
+const MAX_EVENTS = 1000;
+
+/** What every method has that waits. */
+export const WAIT = ['signal', 'timeout'];
+
+/**
+ * Does something that takes a promise which fails when the page gives it up: by its signal, or since it takes
+ * too long.
+ *
+ * @template T
+ * @param {Api.WaitOptions | undefined} options
+ * @param {(aborted: Promise<never> | undefined) => Promise<T>} run
+ * @returns {Promise<T>}
+ */
+export async function patiently(options, run) {
+  const { signal, timeout } = options ?? {};
+  if (signal === undefined && timeout === undefined) {
+    return run(undefined);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid(`the option signal is ${kindOf(signal)}, not an AbortSignal`);
+  }
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
+    throw invalid('the option timeout is no number of milliseconds');
+  }
+  signal?.throwIfAborted();
+  /** @type {(reason: unknown) => void} */
+  let giveUp = () => undefined;
+  /** @type {Promise<never>} */
+  const aborted = new Promise((_, reject) => {
+    giveUp = reject;
+  });
+  aborted.catch(() => undefined);
+  const onAbort = () => giveUp(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const late = () => giveUp(new JackfieldError('timed-out', `it was not done within ${timeout} ms`));
+  // What browsers take no longer is no time-out.
+  const timer = timeout !== undefined && timeout < 2 ** 31 ? setTimeout(late, timeout) : undefined;
+  try {
+    return await run(aborted);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * A body as the module reads it: its size, where it is known, and a function that gives the next piece.
+ *
+ * @typedef {object} Source
+ * @property {number | undefined} size
+ * @property {() => Promise<Uint8Array | null>} pull
+ * @property {() => unknown} failure What the body's own stream has failed with.
+ */
+
+/**
+ * @param {Api.Body} body
+ * @param {boolean} sized Whether its size has to be known: a stream is read to its end before.
+ * @param {((done: number, total: number | null) => void) | undefined} progress
+ * @returns {Promise<Source>}
+ */
+export async function source(body, sized, progress) {
+  if (progress !== undefined && typeof progress !== 'function') {
+    throw invalid(`the option progress is ${kindOf(progress)}, not a function`);
+  }
+  /** @type {unknown} */
+  let failure;
+  let done = 0;
+  /** @param {number | undefined} size @param {() => Promise<Uint8Array | null>} next @returns {Source} */
+  const made = (size, next) => ({
+    size,
+    failure: () => failure,
+    async pull() {
+      try {
+        const piece = await next();
+        if (piece !== null) {
+          done += piece.length;
+          progress?.(done, size ?? null);
+        }
+        return piece;
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    },
+  });
+  if (body instanceof Blob || (body instanceof ReadableStream && !sized)) {
+    const stream = body instanceof Blob ? body.stream() : body;
+    const reader = stream.getReader();
+    /** @type {Uint8Array} */
+    let rest = new Uint8Array();
+    return made(body instanceof Blob ? body.size : undefined, async () => {
+      while (rest.length === 0) {
+        const { done: ended, value } = await reader.read();
+        if (ended) {
+          return null;
+        }
+        if (!(value instanceof Uint8Array)) {
+          throw invalid(`the stream of the message gives ${kindOf(value)}, not a Uint8Array`);
+        }
+        rest = value;
+      }
+      const piece = rest.subarray(0, PIECE);
+      rest = rest.subarray(piece.length);
+      return piece;
+    });
+  }
+  // Mail has CRLF at the ends of its lines, and what is typed into a script has LF.
+  const bytes = await toBytes(typeof body === 'string' ? body.replace(/\r?\n/g, '\r\n') : body);
+  let at = 0;
+  return made(bytes.length, async () => {
+    const piece = bytes.subarray(at, at + PIECE);
+    at += piece.length;
+    return piece.length > 0 ? piece : null;
+  });
+}
+
+/** What `MessageDraft` and what it holds have. */
+const DRAFT = [
+  'from', 'to', 'cc', 'bcc', 'replyTo', 'subject', 'text', 'html', 'inReplyTo', 'references', 'attachments',
+  'fields', 'flowed', 'messageId', 'date', 'keepBcc',
+];
+const ATTACHMENT = ['name', 'mediaType', 'content', 'contentId'];
+
+/**
+ * A draft as a message.
+ *
+ * @param {{ compose(draft: object): object }} client
+ * @param {Api.MessageDraft} draft
+ * @returns {Promise<Api.ComposedMessage>}
+ */
+export async function compose(client, draft) {
+  if (checked('compose()', draft, DRAFT) === undefined) {
+    throw invalid('the draft of compose() is missing');
+  }
+  const date = draft.date ?? new Date();
+  if (!(date instanceof Date) || Number.isNaN(date.getTime())) {
+    throw invalid('the option date is no Date');
+  }
+  const attachments = await Promise.all(listOf('attachments', draft.attachments).map(async (attachment) => {
+    checked('an attachment', attachment, ATTACHMENT);
+    const content = /** @type {Api.Body} */ (attachment.content);
+    if (content === undefined) {
+      throw invalid('an attachment has no content');
+    }
+    const named = content instanceof File ? { name: content.name } : {};
+    const typed = content instanceof Blob && content.type ? { mediaType: content.type } : {};
+    return { ...named, ...typed, ...attachment, content: await toBytes(content) };
+  }));
+  const made = client.compose({
+    ...draft,
+    from: addresses('from', draft.from),
+    to: addresses('to', draft.to),
+    cc: addresses('cc', draft.cc),
+    bcc: addresses('bcc', draft.bcc),
+    replyTo: addresses('replyTo', draft.replyTo),
+    attachments,
+    random: crypto.getRandomValues(new Uint8Array(16)),
+    date: date.getTime(),
+    offset: -date.getTimezoneOffset(),
+  });
+  return /** @type {Api.ComposedMessage} */ (made);
+}
+
+/**
+ * Addresses, of which one need not be in a list.
+ *
+ * @param {string} name
+ * @param {Api.AddressLike | readonly Api.AddressLike[] | undefined} value
+ * @returns {Api.MailAddress[]}
+ */
+function addresses(name, value) {
+  return listOf(name, value === undefined || Array.isArray(value) ? value : [value]).map((one) => {
+    if (typeof one !== 'string') {
+      checked(`an address of ${name}`, one, ['name', 'address']);
+      return { name: one?.name ?? null, address: text(`address in ${name}`, one?.address) };
+    }
+    const [, shown, address] = /^\s*(.*?)\s*<([^<>]*)>\s*$/s.exec(one) ?? [];
+    if (address === undefined) {
+      return { name: null, address: one.trim() };
+    }
+    return { name: shown?.replace(/^"(.*)"$/s, '$1').replaceAll(/\\(.)/g, '$1') || null, address };
+  });
+}
+
+/** A list that may be missing. @param {string} name @param {readonly any[] | undefined} value */
+export function listOf(name, value) {
+  if (value !== undefined && !Array.isArray(value)) {
+    throw invalid(`the option ${name} is ${kindOf(value)}, not an array`);
+  }
+  return value ?? [];
+}
+
+/**
+ * What happens to a client: events for whoever asks, and where its connection stands. Events are taken whether
+ * or not the page asks for any, so that one that doesn't is not held back.
+ */
+export class Feed {
+  #client;
+  #watch;
+  /** @type {any[]} */
+  #events = [];
+  #isRead = false;
+  #isOver = false;
+  /** @type {() => void} */
+  #wake = () => undefined;
+  /** @type {Api.ClientState} */
+  state = 'connecting';
+  /** @type {Promise<void>} */
+  connected;
+  /** @type {Promise<void>} */
+  closed;
+
+  /**
+   * @param {import('./ending.js').Endable & { next(): Promise<any> }} client
+   * @param {(event: any) => void} [watch] Sees each event first.
+   */
+  constructor(client, watch = () => undefined) {
+    this.#client = client;
+    this.#watch = watch;
+    /** @type {() => void} */
+    let connected = () => undefined;
+    const first = new Promise((/** @type {(value: void) => void} */ resolve) => {
+      connected = resolve;
+    });
+    this.closed = this.#run(connected);
+    this.connected = Promise.race([first, this.closed.then(() => {
+      throw new JackfieldError('closed', 'the client is closed');
+    })]);
+    // Whoever waits for these is told, and nobody else.
+    this.closed.catch(() => undefined);
+    this.connected.catch(() => undefined);
+  }
+
+  /** @param {() => void} connected */
+  async #run(connected) {
+    try {
+      for (;;) {
+        const event = await nextOf(this.#client, this.#client.next());
+        if (event === null) {
+          return;
+        }
+        this.#note(event, connected);
+        this.#watch(event);
+        this.#events.push(event);
+        if (this.#events.length > MAX_EVENTS) {
+          this.#events.shift();
+        }
+        this.#wake();
+      }
+    } finally {
+      this.state = 'closed';
+      this.#isOver = true;
+      this.#wake();
+    }
+  }
+
+  /** @param {any} event @param {() => void} connected */
+  #note(event, connected) {
+    switch (event.type) {
+      case 'connecting':
+        this.state = 'connecting';
+        break;
+      case 'connected':
+        this.state = 'connected';
+        connected();
+        break;
+      case 'disconnected':
+        this.state = 'waiting';
+        break;
+    }
+  }
+
+  /** An event that the client doesn't tell. @param {any} event */
+  tell(event) {
+    this.#events.push({ ...event, time: Date.now() });
+    this.#wake();
+  }
+
+  /** The next event, or null after the end. @returns {Promise<any>} */
+  async next() {
+    if (this.#isRead) {
+      throw invalid('the events are being waited for already: one at a time can take them');
+    }
+    this.#isRead = true;
+    try {
+      while (this.#events.length === 0) {
+        if (this.#isOver) {
+          await this.closed;
+          return null;
+        }
+        await new Promise((/** @type {(value: void) => void} */ resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      return this.#events.shift();
+    } finally {
+      this.#isRead = false;
+    }
+  }
+}

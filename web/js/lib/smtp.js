@@ -1,0 +1,90 @@
+// @ts-check
+/** The SMTP client of a page. What it is and does: smtp.d.ts. */
+
+import { address, kindOf, options as checked, text } from './check.js';
+import { asyncDispose, each, settled } from './ending.js';
+import { invalid } from './error.js';
+import { Feed, WAIT, compose, patiently, source } from './mail.js';
+
+/** @import * as Api from '../smtp.d.ts' */
+
+/** What `SmtpOptions` and those of the methods have, and a message. */
+const OPTIONS = ['username', 'password', 'token', 'name'];
+const MESSAGE = ['from', 'to', 'message', 'messageId', 'smtpUtf8', 'requireTls'];
+const SEND = ['progress', ...WAIT];
+
+/** @implements {Api.Smtp} */
+export class Smtp {
+  #client;
+  #feed;
+
+  /**
+   * @param {any} network
+   * @param {string | URL} url
+   * @param {Api.SmtpOptions} [options]
+   */
+  static async open(network, url, options) {
+    const at = address('address', url);
+    return new Smtp(network.smtp(at, checked('smtp()', options, OPTIONS) ?? {}));
+  }
+
+  /** @param {any} client */
+  constructor(client) {
+    this.#client = client;
+    this.#feed = new Feed(client);
+  }
+
+  get state() { return this.#feed.state; }
+
+  get closed() { return this.#feed.closed; }
+
+  /** @returns {Promise<Api.SmtpEvent | null>} */
+  next() { return this.#feed.next(); }
+
+  /** @returns {AsyncGenerator<Api.SmtpEvent, void, undefined>} */
+  [Symbol.asyncIterator]() { return each(this); }
+
+  /**
+   * @param {Api.SmtpMessage} message
+   * @param {Api.SmtpSendOptions} [options]
+   * @returns {Promise<Api.SmtpSent>}
+   */
+  async send(message, options) {
+    const { progress } = checked('send()', options, SEND) ?? {};
+    const envelope = checked('the message', message, MESSAGE);
+    if (envelope?.message === undefined) {
+      throw invalid('the message is missing');
+    }
+    const { from, to, message: body, smtpUtf8, requireTls } = envelope;
+    const recipients = typeof to === 'string' ? [to] : to;
+    if (!Array.isArray(recipients)) {
+      throw invalid(`the option to is ${kindOf(to)}, not an address or a list of them`);
+    }
+    text('sender', from);
+    const { size, pull, failure } = await source(body, false, progress);
+    const request = { from, to: recipients, smtpUtf8, requireTls, size, pull };
+    try {
+      return await patiently(options, (aborted) => settled(this.#client, this.#client.send(request, aborted)));
+    } catch (error) {
+      throw failure() ?? error;
+    }
+  }
+
+  /** @param {Api.WaitOptions} [options] @returns {Promise<void>} */
+  async verify(options) {
+    checked('verify()', options, WAIT);
+    return patiently(options, (aborted) => {
+      const known = settled(this.#client, /** @type {Promise<void>} */ (this.#client.noop()));
+      return aborted === undefined ? known : Promise.race([known, aborted]);
+    });
+  }
+
+  /** @param {Api.MessageDraft} draft @returns {Promise<Api.ComposedMessage>} */
+  async compose(draft) { return compose(this.#client, draft); }
+
+  reconnectNow() { this.#client.reconnectNow(); }
+
+  close() { return this.#client.close(); }
+
+  [asyncDispose]() { return this.close(); }
+}
