@@ -3,6 +3,8 @@
 use jackfield_browser_suite::mail::{ADDRESS, PASSWORD, USER};
 use jackfield_browser_tests::mail::MailServer;
 use jackfield_browser_tests::stage::Stage;
+use jackfield_testing::certs::Authority;
+use jackfield_testing::dovecot::{self, Dovecot};
 use serde_json::{Value, json};
 
 /// A page and the embedded server; what `open()`, `imap()` and `smtp()` take.
@@ -556,8 +558,8 @@ async fn what_a_page_passes_is_no_command() {
         const listed = (await imap.list()).map(({ name }) => name);
         const lost = odd.filter(name => !listed.includes(name));
         for (const name of odd) {
-            const { uid } = await imap.append('INBOX', `Subject: ${name}!\n\nx\n`);
-            const found = await inbox.search({ subject: `${name}!` });
+            const { uid } = await imap.append('INBOX', `Subject: x${name}!\n\nx\n`);
+            const found = await inbox.search({ subject: `x${name}!` });
             if (!found.includes(uid) && !/[^ -~]/.test(name)) lost.push(`search ${name}`);
         }
         const there = await imap.select(odd[0]);
@@ -628,5 +630,56 @@ async fn who_may_not_come_in_is_told() {
     assert_eq!(told[6], json!([true, 1]));
     assert_eq!(told[7], "connected");
     assert_eq!(told[8], json!(["refused", true, 1]));
+    stage.browser.close().await.unwrap();
+}
+
+/// STARTTLS, and what the embedded server has not: sorting, conversations, quotas. What a mailbox's other users do
+/// is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn dovecot_sorts_and_threads() {
+    const PLAY: &str = r#"async (options, imaps, login) => {
+        const imap = await (await open(options)).imap(imaps, login);
+        const told = {};
+        const letter = (id, subject, date, answers = '') => imap.append('INBOX',
+            `Message-ID: <${id}@x>\nSubject: ${subject}\nDate: ${date} Jan 2026 10:00:00 +0000\n${answers}\nx\n`);
+        await letter('a', 'plans', 3);
+        await letter('b', 'apples', 5);
+        await letter('c', 'Re: plans', 4, 'In-Reply-To: <a@x>\nReferences: <a@x>\n');
+        const inbox = await imap.select('INBOX');
+        told.sorted = [await inbox.sort('-date'), await inbox.sort(['subject', 'date'])];
+        told.threads = await inbox.threads();
+        told.quotas = (await imap.quotas('INBOX')).map(({ resource }) => resource);
+        // Another client's work comes as news.
+        const other = await (await open(options)).imap(imaps, login);
+        const theirs = await other.select('INBOX');
+        await theirs.addFlags(2, ['\\Seen']);
+        await theirs.delete(1);
+        const news = {};
+        for await (const event of imap) {
+            if (event.type === 'message') news.flags = [event.message.uid, event.message.flags.includes('\\Seen')];
+            if (event.type === 'expunged') { news.gone = event.uids; break; }
+        }
+        told.news = news;
+        await Promise.all([imap.close(), other.close()]);
+        return told;
+    }"#;
+    let authority = Authority::new();
+    let certificate = authority.server(&["127.0.0.1"]);
+    let server = Dovecot::start(&certificate, "plain scram-sha-256").await;
+    let server = server.unwrap();
+    let stage = Stage::reaching(&[server.plain()]).await;
+    let mut options = stage.options.clone();
+    options["roots"] = json!(authority.pem());
+    let login = json!({ "username": "ada", "password": dovecot::PASSWORD });
+    let url = json!(format!("imap://{}", server.plain()));
+    let told = stage.run(PLAY, &[options, url, login]).await;
+    assert_eq!(told["sorted"], json!([[2, 3, 1], [2, 1, 3]]));
+    let none: [u32; 0] = [];
+    assert_eq!(
+        told["threads"],
+        json!([{ "uids": [1, 3], "branches": none }, { "uids": [2], "branches": none }])
+    );
+    assert_eq!(told["quotas"], json!(["STORAGE"]));
+    assert_eq!(told["news"], json!({ "flags": [2, true], "gone": [1] }));
     stage.browser.close().await.unwrap();
 }

@@ -16,6 +16,8 @@ const SERVERS = [
   'protocol',
   'nickname',
   'authentication',
+  'not-found',
+  'outcome-unknown',
 ];
 
 export class JackfieldError extends Error {

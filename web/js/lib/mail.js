@@ -46,7 +46,8 @@ export async function patiently(options, run) {
   aborted.catch(() => undefined);
   const onAbort = () => giveUp(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
-  const late = () => giveUp(new JackfieldError('timed-out', `it was not done within ${timeout} ms`));
+  const said = `it was not done within ${timeout} ms`;
+  const late = () => giveUp(new JackfieldError('timed-out', said, { where: 'page' }));
   // What browsers take no longer is no time-out.
   const timer = timeout !== undefined && timeout < 2 ** 31 ? setTimeout(late, timeout) : undefined;
   try {
