@@ -187,7 +187,7 @@ async fn who_does_not_read_holds_the_other_back() {
         let (sent, mut told) = tokio::sync::watch::channel(0);
         let flooding = tokio::spawn(async move {
             for _ in 0..TOTAL >> 16 {
-                peer.write_all(&[0; 1 << 16]).await.unwrap();
+                peer.write_all(&vec![0; 1 << 16]).await.unwrap();
                 sent.send_modify(|sent| *sent += 1 << 16);
             }
             peer.shutdown().await.unwrap();
