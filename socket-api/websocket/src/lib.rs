@@ -35,6 +35,8 @@
 
 #[cfg(wasm_browser)]
 mod browser;
+#[cfg(wasm_browser)]
+mod gathered;
 #[cfg(not(wasm_browser))]
 mod native;
 mod network;

@@ -1,14 +1,17 @@
 //! A byte stream in a WebSocket's messages.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use jackfield_socket::{ByteStream, Error, ErrorKind, StreamInfo};
+use jackfield_socket::{ByteStream, Error, ErrorKind, Result, StreamInfo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::WebSocket;
+#[cfg(wasm_browser)]
+use crate::gathered::Gathered;
 
 /// How many bytes are sent in a message at the most. What receives it knows nothing of where one
 /// ends.
@@ -21,12 +24,14 @@ const MESSAGE: usize = 64 * 1024;
 /// come by then and then the error [`Closed`](ErrorKind::Closed), unless the server had closed
 /// before.
 ///
-/// In a page, `poll_flush` is ready when the browser has taken what was written, of which it holds
-/// 256 KiB before a writer waits. A reader that stalls can't stall the server there: see
+/// What was written is sent when it is flushed. In a page, what is written in quick succession is
+/// gathered until the browser's next turn, and `poll_flush` is ready when the browser has taken it; of
+/// that it holds 256 KiB before a writer waits. A reader that stalls can't stall the server there: see
 /// [`WebSocketOptions::max_waiting`](crate::WebSocketOptions::max_waiting).
-#[derive(Debug)]
 pub struct WebSocketStream {
     socket: WebSocket,
+    #[cfg(wasm_browser)]
+    gathered: Gathered,
     /// What of a message was not read yet.
     unread: Bytes,
     ended: bool,
@@ -37,10 +42,55 @@ impl WebSocketStream {
     pub(crate) fn new(socket: WebSocket) -> Self {
         Self {
             socket,
+            #[cfg(wasm_browser)]
+            gathered: Gathered::default(),
             unread: Bytes::new(),
             ended: false,
             shut: false,
         }
+    }
+}
+
+impl WebSocketStream {
+    /// Takes some of the data.
+    #[cfg(not(wasm_browser))]
+    fn take(&mut self, data: &[u8]) -> Result<usize> {
+        let message = &data[..data.len().min(MESSAGE)];
+        self.socket.send(message.into())?;
+        Ok(message.len())
+    }
+
+    #[cfg(wasm_browser)]
+    fn take(&mut self, data: &[u8]) -> Result<usize> {
+        let room = MESSAGE - self.gathered.bytes.len();
+        let message = &data[..data.len().min(room)];
+        self.gathered.bytes.extend_from_slice(message);
+        if message.len() == room {
+            self.send_gathered()?;
+        }
+        Ok(message.len())
+    }
+
+    #[cfg(wasm_browser)]
+    fn send_gathered(&mut self) -> Result<()> {
+        let message = self.gathered.take();
+        self.socket.send(message)
+    }
+}
+
+/// What was written goes out, as far as the browser lets it.
+#[cfg(wasm_browser)]
+impl Drop for WebSocketStream {
+    fn drop(&mut self) {
+        if !self.shut && !self.gathered.bytes.is_empty() {
+            let _ = self.send_gathered();
+        }
+    }
+}
+
+impl fmt::Debug for WebSocketStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketStream").finish_non_exhaustive()
     }
 }
 
@@ -87,16 +137,25 @@ impl AsyncWrite for WebSocketStream {
             return Poll::Ready(Ok(0));
         }
         ready!(self.socket.poll_ready(cx))?;
-        let message = &data[..data.len().min(MESSAGE)];
-        self.socket.send(message.into())?;
-        Poll::Ready(Ok(message.len()))
+        Poll::Ready(self.take(data).map_err(Into::into))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        #[cfg(wasm_browser)]
+        if !self.gathered.bytes.is_empty() {
+            ready!(self.gathered.poll_due(cx));
+            ready!(self.socket.poll_ready(cx))?;
+            self.send_gathered()?;
+        }
         self.socket.poll_flush(cx).map_err(Into::into)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        #[cfg(wasm_browser)]
+        if !self.shut && !self.gathered.bytes.is_empty() {
+            // Where nothing can be sent any more, closing says so.
+            let _ = self.send_gathered();
+        }
         self.shut = true;
         self.socket.poll_close(cx).map_err(Into::into)
     }
