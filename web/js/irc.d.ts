@@ -70,6 +70,60 @@ export interface Irc extends AsyncDisposable, AsyncIterable<IrcEvent> {
   /** Away with a reason, back without one. */
   setAway(reason?: string): Promise<void>;
   /**
+   * What the server tells about a user; null where it tells nothing.
+   *
+   * @throws {JackfieldError} `refused` where there is no such user.
+   */
+  whois(nick: string): Promise<IrcWhois | null>;
+  /**
+   * The users in a channel, or that match a mask such as `*.example.org`. More than 10,000 are
+   * `limit-exceeded`.
+   */
+  who(mask: string): Promise<IrcUser[]>;
+  /** A channel's members, as the server lists them now. Of channels that we are in, `members` events tell. */
+  names(channel: string): Promise<Member[]>;
+  /**
+   * The channels that there are, as far as the server shows them. It is asked when the loop begins, and all
+   * come at once.
+   *
+   * ```js
+   * const irc = await network.irc('ircs://irc.example.org', { nick: 'ada' });
+   * for await (const { channel, members, topic } of irc.list({ names: '*rust*', minMembers: 10 })) {
+   *   console.log(channel, members, topic);
+   * }
+   * ```
+   *
+   * @throws {JackfieldError} `limit-exceeded` beyond 50,000 channels: narrow it; `refused` where the
+   *   server wants to be asked later.
+   */
+  list(options?: IrcListOptions): AsyncIterable<IrcListEntry>;
+  /** A channel's modes. */
+  modes(channel: string): Promise<IrcModes>;
+  /**
+   * Changes modes of a channel or of oneself: `setMode('#rust', '+o-v', 'ada', 'bob')`.
+   *
+   * @throws {JackfieldError} `refused` for who may not, as all that follow.
+   */
+  setMode(target: string, modes: string, ...params: string[]): Promise<void>;
+  /** Removes someone from a channel, with a reason for others to read. */
+  kick(channel: string, nick: string, reason?: string): Promise<void>;
+  invite(nick: string, channel: string): Promise<void>;
+  /**
+   * Sends any command; done when it was sent. What the server answers comes as events: of type `raw` and
+   * `info`, and `fault` for a refusal.
+   *
+   * ```js
+   * const irc = await network.irc('ircs://irc.example.org', { nick: 'ada' });
+   * await irc.raw('KNOCK', '#rust', 'may I come in?');
+   * ```
+   *
+   * @param command Letters and digits.
+   * @param params The last may be any text without CR, LF and NUL; those before it are words: not
+   *   empty, without spaces, not beginning with `:`.
+   * @throws {JackfieldError} `invalid-input` for anything else.
+   */
+  raw(command: string, ...params: string[]): Promise<void>;
+  /**
    * Takes leave of the server, with a reason for others to read; the events end once it has closed,
    * or after 5 s.
    */
@@ -82,6 +136,76 @@ export interface Member {
   /** The signs of their rank, highest first, such as `@` and `+`. */
   prefix: string;
   away: boolean;
+}
+
+/** What the server tells about a user; what it doesn't tell is empty or null. */
+export interface IrcWhois {
+  nick: string;
+  username: string;
+  host: string;
+  realname: string;
+  /** The account that the user is logged in to. */
+  account: string | null;
+  /** The text of a user who is away. */
+  away: string | null;
+  /** The user's channels, with the signs of their rank in front. */
+  channels: string[];
+  /** An operator of the network. */
+  operator: boolean;
+  /** Connected over TLS. */
+  secure: boolean;
+  /** The server that the user is on, and what it says of itself. */
+  server: string;
+  serverInfo: string;
+  /** For how long the user has said nothing, in milliseconds. */
+  idle: number | null;
+  /** When the user came, in milliseconds since 1970. */
+  signedOn: number | null;
+  /** What else the server tells, as texts. */
+  other: string[];
+}
+
+/** A user in the answer to `who()`. */
+export interface IrcUser {
+  nick: string;
+  username: string;
+  host: string;
+  realname: string;
+  /** The account that the user is logged in to, where the server tells. */
+  account: string | null;
+  away: boolean;
+  /** An operator of the network. */
+  operator: boolean;
+  /** A channel that the user is in; `*` for none that is shown. */
+  channel: string;
+  /** The signs of the user's rank there. */
+  prefix: string;
+  /** The server that the user is on. */
+  server: string;
+}
+
+export interface IrcListOptions {
+  /** A channel's name, or a mask where the server knows masks; several have a comma between them. */
+  names?: string;
+  /** How many members a channel has at the least. Default: 0. */
+  minMembers?: number;
+}
+
+/** A channel in the answer to `list()`. */
+export interface IrcListEntry {
+  channel: string;
+  /** How many members there are, as far as we may see them. */
+  members: number;
+  /** Empty where there is none. There are servers that put the channel's modes in front: `[+nt] about sockets`. */
+  topic: string;
+}
+
+/** A channel's modes. */
+export interface IrcModes {
+  /** The letters, with `+` in front. */
+  modes: string;
+  /** The parameters of those that have one, in order. */
+  params: string[];
 }
 
 /** What happens. Events of types that are not listed here may come with later versions. */
@@ -119,9 +243,26 @@ export type IrcEvent = Timed &
     /** Someone went away, or came back. */
     | { type: 'away'; nick: string; away: boolean }
     | { type: 'mode'; target: string; modes: string; by: string }
-    /** The server refused something; `about` is a channel or a nickname, or empty. */
-    | { type: 'fault'; text: string; about: string }
-    /** The server says something to whoever likes to read it. */
-    | { type: 'info'; text: string }
+    /** Someone was invited to a channel; `self`: we were. */
+    | { type: 'invite'; channel: string; nick: string; by: string; self: boolean }
+    /** A question by CTCP, such as `VERSION`, or the `reply` to one. Nothing is answered by itself. */
+    | {
+        type: 'ctcp';
+        from: string;
+        target: string;
+        command: string;
+        params: string;
+        reply: boolean;
+        self: boolean;
+      }
+    /**
+     * The server refused something; `about` is a channel or a nickname, or empty. `code` is a numeric
+     * (`482`) or a word of IRCv3's standard replies, and empty where it was not the server that refused.
+     */
+    | { type: 'fault'; text: string; about: string; code: string }
+    /** The server says something to whoever likes to read it, by the numeric `command`. */
+    | { type: 'info'; text: string; command: string; params: string[]; from: string }
+    /** A line that nothing else tells. `from` is a server or a nickname, or empty. */
+    | { type: 'raw'; command: string; params: string[]; from: string }
     | { type: 'lag'; milliseconds: number }
   );

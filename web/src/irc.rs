@@ -1,16 +1,17 @@
 //! The IRC client's methods; `Irc` in the package's .d.ts describes them.
 
 mod event;
+mod request;
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use jackfield_irc::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_irc::codec::{ChannelName, InvalidValue, Nickname, Target, Text, Word};
-use jackfield_irc::core::{Config, Credentials};
+use jackfield_irc::core::{Config, Credentials, ListFilter, Request};
 use jackfield_irc::{RequestError, SessionError};
 use jackfield_socket::{Endpoint, Error, ErrorKind, Url};
-use js_sys::Object;
+use js_sys::{Array, Object};
 use tokio::sync::Mutex;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -158,6 +159,106 @@ impl Irc {
     pub async fn set_away(&self, reason: Option<String>) -> Result<()> {
         let reason = optional("reason", reason)?;
         done(self.client.set_away(reason).await)
+    }
+
+    /// Sends any command; done when it was sent.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn raw(&self, command: String, params: Vec<String>) -> Result<()> {
+        let message = request::raw(&command, &params)?;
+        done(self.client.send_raw(message).await)
+    }
+
+    /// What the server tells about a user; null where it tells nothing.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn whois(&self, nick: String) -> Result<JsValue> {
+        let nick = parse::<Nickname>("nick", &nick)?;
+        let whois = self.client.whois(&nick).await;
+        let whois = whois.map_err(|error| request_error(&error))?;
+        Ok(whois.map_or(JsValue::NULL, |whois| request::whois(&whois).into()))
+    }
+
+    /// The users in a channel, or that match a mask.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn who(&self, mask: String) -> Result<Array> {
+        let mask = parse::<Word>("mask", &mask)?;
+        let users = self.client.who(&mask).await;
+        let users = users.map_err(|error| request_error(&error))?;
+        Ok(users.iter().map(request::user).collect())
+    }
+
+    /// A channel's members.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn names(&self, channel: String) -> Result<Array> {
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        let members = self.client.names(&channel).await;
+        let members = members.map_err(|error| request_error(&error))?;
+        Ok(members.iter().map(event::member).collect())
+    }
+
+    /// The channels that there are.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn list(&self, names: Option<String>, min_members: u32) -> Result<Array> {
+        let mut filter = ListFilter::default();
+        filter.names = names.map(|names| parse("names", &names)).transpose()?;
+        filter.min_members = min_members;
+        let channels = self.client.list(filter).await;
+        let channels = channels.map_err(|error| request_error(&error))?;
+        Ok(channels.iter().map(request::channel).collect())
+    }
+
+    /// A channel's modes.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn modes(&self, channel: String) -> Result<Object> {
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        let reply = self.client.request(Request::Modes(channel)).await;
+        let reply = reply.map_err(|error| request_error(&error))?;
+        Ok(request::modes(&reply))
+    }
+
+    /// Changes modes of a channel or of oneself.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    #[wasm_bindgen(js_name = "setMode")]
+    pub async fn set_mode(&self, target: String, modes: String, params: Vec<String>) -> Result<()> {
+        let target = parse::<Target>("target", &target)?;
+        let modes = parse::<Word>("modes", &modes)?;
+        let params = params.iter().map(|param| parse::<Word>("parameter", param));
+        let params = params.collect::<Result<Vec<_>>>()?;
+        done(self.client.set_mode(&target, &modes, &params).await)
+    }
+
+    /// Removes someone from a channel.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn kick(&self, channel: String, nick: String, reason: Option<String>) -> Result<()> {
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        let nick = parse::<Nickname>("nick", &nick)?;
+        let reason = optional("reason", reason)?;
+        done(self.client.kick(&channel, &nick, reason).await)
+    }
+
+    /// Invites someone to a channel.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub async fn invite(&self, nick: String, channel: String) -> Result<()> {
+        let nick = parse::<Nickname>("nick", &nick)?;
+        let channel = parse::<ChannelName>("channel", &channel)?;
+        done(self.client.invite(&nick, &channel).await)
     }
 
     /// Takes leave of the server, and ends.

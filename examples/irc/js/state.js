@@ -274,6 +274,10 @@ export class State {
         this.add(buffer, { kind: 'fault', time, text: event.text });
         break;
       }
+      case 'invite': {
+        const whom = event.self ? 'you' : event.nick;
+        return [this.add(this.server, { kind: 'event', time, text: `${event.by} invites ${whom} to ${event.channel}.` })];
+      }
       case 'info':
         this.add(this.server, { kind: 'event', time, text: event.text });
         break;

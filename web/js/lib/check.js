@@ -44,6 +44,17 @@ export function optionalText(name, value) {
   return value === undefined ? undefined : text(name, value);
 }
 
+/** Texts that each has to be there. @param {string} name Of one of them. @param {readonly string[]} values */
+export function texts(name, values) { return values.map((value) => text(name, value)); }
+
+/** A whole number from 0 on, that may be missing. @param {string} name @param {number | undefined} value */
+export function optionalCount(name, value) {
+  if (value !== undefined && (!Number.isInteger(value) || value < 0 || value > 0xffffffff)) {
+    throw invalid(`the option ${name} is no whole number from 0 to 4294967295`);
+  }
+  return value;
+}
+
 /** An address. @param {string} name @param {string | URL} value */
 export function address(name, value) {
   return value instanceof URL ? value.href : text(name, value);

@@ -1,7 +1,7 @@
 // @ts-check
 /** The IRC client of a page. What it is and does: the .d.ts. */
 
-import { address, optionalText, options as checked, text } from './check.js';
+import { address, optionalCount, optionalText, options as checked, text, texts } from './check.js';
 import { asyncDispose, each, nextOf, settled } from './ending.js';
 import { invalid } from './error.js';
 
@@ -79,6 +79,54 @@ export class Irc {
   async close(reason) { return this.#client.close(optionalText('reason', reason)); }
 
   [asyncDispose]() { return this.close(); }
+
+  /** @param {string} command @param {string[]} params */
+  async raw(command, ...params) {
+    return this.#asked(this.#client.raw(text('command', command), texts('parameter', params)));
+  }
+
+  /** @param {string} nick @returns {Promise<Api.IrcWhois | null>} */
+  async whois(nick) { return this.#asked(this.#client.whois(text('nick', nick))); }
+
+  /** @param {string} mask @returns {Promise<Api.IrcUser[]>} */
+  async who(mask) { return this.#asked(this.#client.who(text('mask', mask))); }
+
+  /** @param {string} channel @returns {Promise<Api.Member[]>} */
+  async names(channel) { return this.#asked(this.#client.names(text('channel', channel))); }
+
+  /** @param {Api.IrcListOptions} [options] @returns {AsyncIterable<Api.IrcListEntry>} */
+  list(options) {
+    const { names, minMembers } = checked('list()', options, ['names', 'minMembers']) ?? {};
+    return this.#list(optionalText('names', names), optionalCount('minMembers', minMembers));
+  }
+
+  /** @param {string | undefined} names @param {number} [minMembers] */
+  async *#list(names, minMembers = 0) {
+    yield* await this.#asked(this.#client.list(names, minMembers));
+  }
+
+  /** @param {string} channel @returns {Promise<Api.IrcModes>} */
+  async modes(channel) {
+    const modes = await this.#asked(this.#client.modes(text('channel', channel)));
+    return /** @type {Api.IrcModes} */ (modes);
+  }
+
+  /** @param {string} target @param {string} modes @param {string[]} params */
+  async setMode(target, modes, ...params) {
+    const given = texts('parameter', params);
+    return this.#asked(this.#client.setMode(text('target', target), text('modes', modes), given));
+  }
+
+  /** @param {string} channel @param {string} nick @param {string} [reason] */
+  async kick(channel, nick, reason) {
+    const why = optionalText('reason', reason);
+    return this.#asked(this.#client.kick(text('channel', channel), text('nick', nick), why));
+  }
+
+  /** @param {string} nick @param {string} channel */
+  async invite(nick, channel) {
+    return this.#asked(this.#client.invite(text('nick', nick), text('channel', channel)));
+  }
 
   /** @template T @param {Promise<T>} asked */
   #asked(asked) { return settled(this.#client, asked); }

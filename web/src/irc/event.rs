@@ -2,16 +2,23 @@
 
 use jackfield_irc::codec::{Command, Message, ModeChange, Timestamp};
 use jackfield_irc::core::{ChatKind, ChatMessage, Event, Member};
+use jackfield_irc::{Refusal, RefusalCode, RequestError};
 use js_sys::{Array, Object};
 use wasm_bindgen::JsValue;
 
-use crate::convert::object;
+use crate::convert::{object, set};
 use crate::running;
 
 /// The event as pages get it; `None` for those that tell a page nothing.
 pub(super) fn to_object(event: &Event) -> Option<Object> {
     Some(match event {
-        Event::JoinFailed { channel, error } => fault(channel, &error.to_string()),
+        Event::JoinFailed { channel, error } => {
+            let code = match error {
+                RequestError::Refused(refusal) => code(refusal),
+                _ => String::new(),
+            };
+            fault(channel, &error.to_string(), &code)
+        }
         Event::Message(message) => said(message),
         Event::Joined {
             channel,
@@ -146,10 +153,21 @@ pub(super) fn to_object(event: &Event) -> Option<Object> {
             *time,
             [("nick", text(nick)), ("away", away.is_some().into())],
         ),
-        Event::Invited { channel, by, .. } => timed(
-            "info",
-            None,
-            [("text", text(&format!("{by} invites to {channel}.")))],
+        Event::Invited {
+            channel,
+            nick,
+            own,
+            by,
+            time,
+        } => timed(
+            "invite",
+            *time,
+            [
+                ("channel", text(channel)),
+                ("nick", text(nick)),
+                ("by", text(by)),
+                ("self", (*own).into()),
+            ],
         ),
         Event::Lag(lag) => timed(
             "lag",
@@ -159,21 +177,56 @@ pub(super) fn to_object(event: &Event) -> Option<Object> {
         Event::Refused { about, refusal } => fault(
             about.first().map(String::as_str).unwrap_or_default(),
             &refusal.text,
+            &code(refusal),
         ),
-        Event::StandardReply { text: said, .. } => fault("", said),
-        Event::Other(message) => return other(message),
-        // Accounts, hosts, real names, CTCP and malformed lines: a page shows nothing of them.
+        Event::Ctcp {
+            from,
+            target,
+            command,
+            params,
+            reply,
+            own,
+        } => timed(
+            "ctcp",
+            None,
+            [
+                ("from", text(&from.name)),
+                ("target", text(target)),
+                ("command", text(command)),
+                ("params", text(params)),
+                ("reply", (*reply).into()),
+                ("self", (*own).into()),
+            ],
+        ),
+        Event::StandardReply {
+            text: said, code, ..
+        } => fault("", said, code),
+        Event::Other(message) => other(message),
+        // Accounts, hosts, real names and malformed lines: a page shows nothing of them.
         _ => return None,
     })
 }
 
 /// The server refused something; `about` is a channel or a nickname, or empty.
-pub(super) fn fault(about: &str, said: &str) -> Object {
+fn fault(about: &str, said: &str, code: &str) -> Object {
     timed(
         "fault",
         None,
-        [("about", text(about)), ("text", text(said))],
+        [
+            ("about", text(about)),
+            ("text", text(said)),
+            ("code", text(code)),
+        ],
     )
+}
+
+/// A numeric's three digits, or a word of standard replies.
+fn code(refusal: &Refusal) -> String {
+    match &refusal.code {
+        RefusalCode::Numeric(numeric) => numeric.to_string(),
+        RefusalCode::Standard(code) => code.clone(),
+        _ => String::new(),
+    }
 }
 
 fn said(message: &ChatMessage) -> Object {
@@ -195,31 +248,36 @@ fn said(message: &ChatMessage) -> Object {
     )
 }
 
-/// Numerics that nobody asked for: greetings, the message of the day, refusals.
-fn other(message: &Message) -> Option<Object> {
+/// What nothing else tells: numerics that nobody asked for, which are greetings, the message of the day and
+/// what answers a command that was sent raw; and commands that are not known.
+fn other(message: &Message) -> Object {
     let view = message.view();
-    let Command::Numeric(numeric) = view.command() else {
-        return None;
+    let params: Vec<_> = view.params().collect();
+    let event = match (view.command(), params.as_slice()) {
+        // RPL_MYINFO and RPL_ISUPPORT are for programs. The first parameter is our own nickname.
+        (Command::Numeric(numeric), [_, said @ ..]) if !matches!(numeric.number(), 4 | 5) => {
+            timed("info", None, [("text", text(&said.join(" ")))])
+        }
+        _ => timed("raw", None, []),
     };
-    // The first parameter is our own nickname, the last the text.
-    let params: Vec<_> = view.params().skip(1).collect();
-    let (last, before) = params.split_last()?;
-    if numeric.is_error() {
-        return Some(fault(before.first().copied().unwrap_or_default(), last));
-    }
-    // RPL_MYINFO and RPL_ISUPPORT are for programs.
-    if matches!(numeric.number(), 4 | 5) {
-        return None;
-    }
-    Some(timed("info", None, [("text", text(&params.join(" ")))]))
+    let from = view.source().map(|source| source.name);
+    set(&event, "command", view.command().to_string());
+    set(
+        &event,
+        "params",
+        params.into_iter().map(text).collect::<Array>(),
+    );
+    set(&event, "from", optional(from));
+    event
 }
 
-fn member(member: &Member) -> Object {
+pub(super) fn member(member: &Member) -> JsValue {
     object([
         ("nick", text(&member.nick)),
         ("prefix", text(&member.symbols)),
         ("away", member.away.into()),
     ])
+    .into()
 }
 
 /// `+o ada, -v bob`
