@@ -60,7 +60,7 @@ impl Mqtt {
         let mut in_part = false;
         let outcome = match outcome {
             Ok(Reply::Subscribed(subscribed)) => {
-                in_part = subscribed.reasons.iter().any(is_granted);
+                in_part = subscribed.reasons.iter().copied().any(is_granted);
                 granted(subscribed)
             }
             Ok(_) => Err(RequestError::Closed),
@@ -157,7 +157,7 @@ impl Mqtt {
 
 /// Whether each filter of a subscription was granted; the first that was not says why.
 fn granted(subscribed: Subscribed) -> Result<(), RequestError> {
-    let Some(refused) = subscribed.reasons.iter().find(|it| !is_granted(it)) else {
+    let Some(refused) = subscribed.reasons.iter().find(|it| !is_granted(**it)) else {
         return Ok(());
     };
     let mut refusal = Refusal::new(*refused);
@@ -166,6 +166,6 @@ fn granted(subscribed: Subscribed) -> Result<(), RequestError> {
     Err(RequestError::Refused(Box::new(refusal)))
 }
 
-fn is_granted(reason: &SubscribeReason) -> bool {
+fn is_granted(reason: SubscribeReason) -> bool {
     reason.granted().is_some()
 }
