@@ -74,16 +74,55 @@ export interface MqttOptions {
    * one waits two seconds for it to go, and is told `in-use` then.
    */
   store?: string;
+  /** Whatever this client and the broker agree on, told when it connects. Version 5. */
+  userProperties?: readonly (readonly [string, string])[];
+  /**
+   * How many messages of QoS 1 and 2 the broker may send before they are acknowledged: 1 to 65,535.
+   * Default: 1,000. Version 5.
+   */
+  receiveMaximum?: number;
+  /**
+   * The largest packet that the broker may send, in bytes; it keeps larger messages to itself. Default:
+   * 1,048,576. With 3.1.1, a larger one ends the connection.
+   */
+  maximumPacketSize?: number;
+  /** How many topics the broker may abbreviate: 0 to 65,535. Default: 16. Version 5. */
+  topicAliasMaximum?: number;
+  /** How to authenticate, beside or in place of user name and password. Version 5. */
+  authentication?: MqttAuthentication;
   /** Messages wait for `acknowledge()`. Default: false, acknowledged when they are taken. */
   manualAcknowledgement?: boolean;
 }
 
-/** A message that the broker publishes in a client's place. */
-export interface MqttWill {
+/**
+ * Enhanced authentication (MQTT 5, section 4.12): the method's steps are a page's function.
+ *
+ * ```js
+ * const broker = await network.mqtt('mqtts://broker.example.org', {
+ *   authentication: {
+ *     method: 'K8S-SAT',
+ *     step: async () => (await fetch('/token')).text(),
+ *   },
+ * });
+ * ```
+ */
+export interface MqttAuthentication {
+  /** The method's name, as the broker knows it, such as `SCRAM-SHA-256`. */
+  method: string;
+  /**
+   * Gives what is sent to the broker, if anything: with null, before each attempt to connect and at
+   * `reauthenticate()`, what the method begins with; else the answer to what the broker has sent. If it fails at
+   * the beginning, so does the attempt; if it fails later, the broker is answered without data, and refuses.
+   */
+  step: (
+    heard: Uint8Array<ArrayBuffer> | null,
+  ) => string | Uint8Array | undefined | null | Promise<string | Uint8Array | undefined | null>;
+}
+
+/** A message that the broker publishes in a client's place. What only version 5 has is not sent with 3.1.1. */
+export interface MqttWill extends MqttPublishOptions {
   topic: string;
   payload?: Body;
-  qos?: 0 | 1 | 2;
-  retain?: boolean;
   /** How long the client may be away before, in seconds. Default: 0. Version 5. */
   delay?: number;
 }
@@ -120,13 +159,21 @@ export interface Mqtt extends AsyncDisposable, AsyncIterable<MqttEvent> {
   published(): Promise<number>;
   /**
    * Subscribes, now and after each reconnection that lost the session. Iterating the result takes
-   * its messages; leaving the loop unsubscribes. If the broker refuses, the loop throws.
+   * its messages; leaving the loop unsubscribes. If the broker refuses, the loop throws: of several
+   * filters it has to grant each, else there is a subscription to none.
    * Subscribing at once, before anything is waited for, gets what the broker has kept for the session
    * as well, in its order; later, that comes as events.
    */
-  subscribe(filter: string, options?: MqttSubscribeOptions): MqttSubscription;
+  subscribe(filter: string | readonly string[], options?: MqttSubscribeOptions): MqttSubscription;
   /** Asks, and waits for the answer that correlates. Version 5. */
   request(topic: string, payload?: Body, options?: MqttRequestOptions): Promise<MqttMessage>;
+  /**
+   * Authenticates again on this connection, with `authentication`; settles when the broker has accepted.
+   *
+   * @throws {JackfieldError} `invalid-input` without `authentication`, or while one goes on; `closed` while
+   *   there is no connection; `reset` where the broker refuses, and closes it.
+   */
+  reauthenticate(): Promise<void>;
   /**
    * Takes leave of the broker, which publishes no will, unless `will` says to publish it all the same
    * (version 5). What is queued is not waited for; with a `store`, the next client sends it. The events
@@ -168,6 +215,8 @@ export interface MqttSubscribeOptions {
   noLocal?: boolean;
   /** Which kept messages come first. Default: `always`. Version 5. */
   retained?: 'always' | 'new' | 'never';
+  /** Told to the broker. Version 5. */
+  userProperties?: readonly (readonly [string, string])[];
 }
 
 /** What the other side said. */
@@ -178,9 +227,9 @@ export interface MqttReply {
   reason: string;
 }
 
-/** The messages of one filter. */
+/** The messages of one filter, or of several, in the order in which the broker sends them. */
 export interface MqttSubscription extends AsyncDisposable, AsyncIterable<MqttMessage> {
-  readonly filter: string;
+  readonly filters: readonly string[];
   /** Settles when the broker has agreed; fails if it refuses. */
   readonly granted: Promise<void>;
   /** The next message, or null after the end. */
@@ -232,5 +281,11 @@ export type MqttEvent = Timed &
     /** The broker had lost the session, and did not take this subscription again. */
     | { type: 'unsubscribed'; filter: string; code: number; reason: string }
     /** A message that none of this page's subscriptions takes, such as a kept session's. */
-    | { type: 'message'; message: MqttMessage }
+    | { type: 'message'; message: UnexpectedMqttMessage }
   );
+
+/** A message of an event: for whom it may have been meant. */
+export interface UnexpectedMqttMessage extends MqttMessage {
+  /** The numbers of the subscriptions that it comes for, as whoever made them gave them. Version 5. */
+  subscriptionIdentifiers: number[];
+}

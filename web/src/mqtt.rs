@@ -10,17 +10,17 @@ use jackfield_mqtt::client::{
     self, Address, Client, ClientEvent, Events, MqttWebSockets, Publication, Requester, Scheme,
     Status, Subscription,
 };
-use jackfield_mqtt::codec::{
-    Disconnect, DisconnectReason, PublishReason, Text, TopicFilter, TopicName,
-};
-use jackfield_mqtt::core::Event;
+use jackfield_mqtt::codec::{Disconnect, DisconnectReason, PublishReason, Text, TopicName};
+use jackfield_mqtt::core::{Challenge, Event};
 use jackfield_socket::{Endpoint, Error};
 use jackfield_store::IndexedDbStore;
 use js_sys::Object;
 use tokio::sync::{Mutex, Notify, OnceCell};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::spawn_local;
 
+use self::options::{Authenticate, Given};
 use crate::Network;
 use crate::convert::{self, Options, invalid, set, socket_error};
 use crate::network::Secured;
@@ -38,6 +38,7 @@ pub struct Mqtt {
     events: Mutex<Events>,
     network: Secured,
     client_id: Text,
+    authentication: Option<Authenticate>,
     /// Made at the first request.
     requester: OnceCell<Requester>,
     /// Ends with the page's object.
@@ -51,7 +52,7 @@ pub struct MqttPublication {
     publication: Publication,
 }
 
-/// The messages of one filter.
+/// The messages of one filter, or of several.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct MqttSubscription {
@@ -130,13 +131,14 @@ impl Mqtt {
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
-    pub async fn subscribe(&self, filter: String, options: JsValue) -> Result<MqttSubscription> {
-        let filter = TopicFilter::new(filter).map_err(|error| {
-            socket_error(&invalid("filter", format_args!("is not valid: {error}")))
-        })?;
-        let options = options::subscribe(&Options(&options));
-        let options = options.map_err(|error| socket_error(&error))?;
-        let subscription = self.client.messages(filter, options).await;
+    pub async fn subscribe(
+        &self,
+        filters: Vec<String>,
+        options: JsValue,
+    ) -> Result<MqttSubscription> {
+        let subscribe = options::subscribe(filters, &Options(&options));
+        let subscribe = subscribe.map_err(|error| socket_error(&error))?;
+        let subscription = self.client.messages_of(subscribe).await;
         let subscription = subscription.map_err(|error| request_error(&error))?;
         Ok(MqttSubscription {
             subscription: Mutex::new(Some(subscription)),
@@ -185,6 +187,20 @@ impl Mqtt {
         )]
         let acknowledged = self.client.acknowledge(serial as u64, reason).await;
         acknowledged.map_err(|error| request_error(&error))
+    }
+
+    /// Authenticates again, with the method that the connection began with.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue); what the page's function throws.
+    pub async fn reauthenticate(&self) -> Result<()> {
+        let data = match &self.authentication {
+            Some(authentication) => authentication.data(None).await?,
+            // The client says that there is no method.
+            None => None,
+        };
+        let accepted = self.client.reauthenticate(data).await;
+        accepted.map_err(|error| request_error(&error))
     }
 
     /// Takes leave of the broker, and ends.
@@ -259,8 +275,13 @@ impl MqttSubscription {
 impl Mqtt {
     pub(crate) async fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self> {
         let way = Self::way(network, url).map_err(|error| socket_error(&error))?;
-        let config = options::config(options).map_err(|error| socket_error(&error))?;
-        let ((network, server), (mut config, store)) = (way, config);
+        let given = options::config(options).map_err(|error| socket_error(&error))?;
+        let Given {
+            mut config,
+            store,
+            authentication,
+        } = given;
+        let (network, server) = way;
         if let Some(name) = store {
             let store = IndexedDbStore::open(name).await;
             config = config.with_store(store.map_err(|error| convert::store_error(&error))?);
@@ -272,6 +293,7 @@ impl Mqtt {
             events: Mutex::new(events),
             network,
             client_id,
+            authentication,
             requester: OnceCell::new(),
             running: Running::start(connection, value::session_kind),
         })
@@ -301,10 +323,14 @@ impl Mqtt {
                     ("clientId", server.client_id.as_str().into()),
                 ],
             ),
+            ClientEvent::Event(Event::Challenge(challenge)) => {
+                self.answer(challenge);
+                return None;
+            }
             ClientEvent::Event(Event::Message(delivery)) => timed(
                 "message",
                 None,
-                [("message", value::delivery(delivery).into())],
+                [("message", value::unexpected(delivery).into())],
             ),
             ClientEvent::Event(Event::ResubscribeFailed { filter, reason }) => timed(
                 "unsubscribed",
@@ -320,6 +346,21 @@ impl Mqtt {
             }
             _ => return None,
         })
+    }
+
+    /// Asks the page's function for the answer. Where it has none, the broker gets one without data, and
+    /// refuses.
+    fn answer(&self, challenge: &Challenge) {
+        let heard = challenge.authentication.data.clone();
+        let (client, authentication) = (self.client.clone(), self.authentication.clone());
+        spawn_local(async move {
+            let data = match authentication {
+                Some(authentication) => authentication.data(heard.as_deref()).await,
+                None => Ok(None),
+            };
+            // Where the connection has gone since, the next begins anew.
+            let _ = client.authenticate(data.unwrap_or_default()).await;
+        });
     }
 
     /// A requester whose responses come to a topic that can't be guessed.

@@ -1,7 +1,7 @@
 // @ts-check
 /** The MQTT client of a page. What it is and does: the .d.ts. */
 
-import { address, kindOf, options as checked, text } from './check.js';
+import { address, kindOf, options as checked, text, texts } from './check.js';
 import { asyncDispose, each, nextOf, settled } from './ending.js';
 import { invalid } from './error.js';
 import { Payload, toBytes } from './payload.js';
@@ -11,14 +11,16 @@ import { Payload, toBytes } from './payload.js';
 /** What `MqttOptions` has, and what the objects within it have. */
 const OPTIONS = [
   'version', 'clientId', 'username', 'password', 'renew', 'will', 'cleanStart', 'sessionExpiry', 'keepAlive',
-  'reconnect', 'store', 'manualAcknowledgement',
+  'reconnect', 'store', 'manualAcknowledgement', 'userProperties', 'receiveMaximum', 'maximumPacketSize',
+  'topicAliasMaximum', 'authentication',
 ];
-const WILL = ['topic', 'payload', 'qos', 'retain', 'delay'];
+const AUTHENTICATION = ['method', 'step'];
 const RECONNECT = ['first', 'longest'];
 /** What `MqttPublishOptions`, `MqttRequestOptions` and `MqttSubscribeOptions` have. */
 const PUBLISH = ['qos', 'retain', 'expiry', 'contentType', 'userProperties', 'responseTopic', 'correlationData'];
+const WILL = ['topic', 'payload', 'delay', ...PUBLISH];
 const REQUEST = [...PUBLISH, 'timeout'];
-const SUBSCRIBE = ['qos', 'noLocal', 'retained'];
+const SUBSCRIBE = ['qos', 'noLocal', 'retained', 'userProperties'];
 
 /** How many events wait for a page that has not asked for any; older ones go. */
 const MAX_UNASKED = 100;
@@ -41,6 +43,7 @@ export class Mqtt {
     const at = address('address', url);
     const { will, ...options } = checked('mqtt()', how, OPTIONS) ?? {};
     checked('reconnect', options.reconnect, RECONNECT);
+    checked('authentication', options.authentication, AUTHENTICATION);
     if (checked('will', will, WILL)) {
       const payload = await toBytes(will?.payload);
       return new Mqtt(await network.mqtt(at, { ...options, will: { ...will, payload } }));
@@ -81,14 +84,17 @@ export class Mqtt {
 
   async published() { return this.#settled(this.#client.published()); }
 
-  /** @param {string} filter @param {Api.MqttSubscribeOptions} [options] */
+  /** @param {string | readonly string[]} filter @param {Api.MqttSubscribeOptions} [options] */
   subscribe(filter, options) {
-    text('filter', filter);
+    const filters = Array.isArray(filter) ? texts('filter', filter) : [text('filter', /** @type {string} */ (filter))];
+    if (filters.length === 0) {
+      throw invalid('there is no filter to subscribe to');
+    }
     checked('subscribe()', options, SUBSCRIBE);
     this.#takeUnasked();
     const message = (/** @type {object} */ fields) => new Message(fields, this.#client);
-    const subscribed = this.#settled(this.#client.subscribe(filter, options));
-    return new Subscription(filter, subscribed, message, this.#client);
+    const subscribed = this.#settled(this.#client.subscribe(filters, options));
+    return new Subscription(filters, subscribed, message, this.#client);
   }
 
   /** @param {string} topic @param {Api.Body} [payload] @param {Api.MqttRequestOptions} [options] */
@@ -100,6 +106,8 @@ export class Mqtt {
     const response = await this.#settled(this.#client.request(topic, bytes, options ?? {}));
     return /** @type {Api.MqttMessage} */ (/** @type {unknown} */ (new Message(response, this.#client)));
   }
+
+  async reauthenticate() { return this.#settled(this.#client.reauthenticate()); }
 
   /** @param {{ will?: boolean }} [options] */
   async close(options) {
@@ -162,13 +170,13 @@ class Subscription {
   #message;
 
   /**
-   * @param {string} filter
+   * @param {readonly string[]} filters
    * @param {Promise<import('../wasm/index.js').MqttSubscription>} subscribed
    * @param {(fields: object) => any} message
    * @param {import('../wasm/index.js').Mqtt} client
    */
-  constructor(filter, subscribed, message, client) {
-    this.filter = filter;
+  constructor(filters, subscribed, message, client) {
+    this.filters = filters;
     this.#client = client;
     this.#subscribed = subscribed;
     this.#message = message;

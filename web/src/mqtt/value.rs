@@ -34,6 +34,16 @@ pub(super) fn delivery(delivery: &Delivery) -> Object {
     made
 }
 
+/// The same, for one that no subscription of the page takes, and so may be for one that an earlier page has
+/// made: with their numbers.
+pub(super) fn unexpected(delivery: &Delivery) -> Object {
+    let made = self::delivery(delivery);
+    let numbers = delivery.subscription_ids.iter();
+    let numbers: Array = numbers.map(|number| JsValue::from(number.get())).collect();
+    set(&made, "subscriptionIdentifiers", numbers);
+    made
+}
+
 /// A response, which is no delivery: its requester has taken it.
 pub(super) fn response(response: &Message) -> Object {
     let made = message(response);
