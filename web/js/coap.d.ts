@@ -40,6 +40,17 @@ export interface Network extends BaseNetwork {
 export interface CoapOptions {
   /** Protects requests end to end, through proxies too (RFC 8613). */
   oscore?: OscoreOptions;
+  /**
+   * The largest blocks that bodies are sent in, and are asked for, in bytes: 16, 32, 64, 128, 256, 512 or
+   * 1024 (RFC 7959). Smaller ones are for devices and networks that take no more. Default: 1024; over TCP and
+   * WebSocket, blocks are larger where the server takes them.
+   */
+  blockSize?: number;
+  /**
+   * How many bytes of answers are kept, to be given again while they are fresh (`maxAge`), and validated by their
+   * `etag` when they no longer are. Default: 0, every request goes to the server.
+   */
+  maxCacheBytes?: number;
 }
 
 /** What both sides of OSCORE were given beforehand. */
@@ -94,11 +105,36 @@ export interface CoapRequestOptions {
   ifMatch?: Uint8Array;
   /** Only if there is no resource yet. */
   ifNoneMatch?: boolean;
+  /**
+   * What is held already, by the `etag` of an earlier answer: where it still holds, the answer is `2.03`, without
+   * a payload. 1 to 8 bytes.
+   */
+  etag?: Uint8Array;
   /** Sent without asking for an acknowledgement, over UDP. Default: true, confirmed. */
   confirmable?: boolean;
+  /** How many proxies it may pass: 1 to 255 (RFC 8768). */
+  hopLimit?: number;
+  /** The server's name, where several have one address (Uri-Host). Default: that of the address, if it is a name. */
+  uriHost?: string;
+  /**
+   * The server is a proxy, and is to ask this address, `coap://…` with path and query; the request's own path
+   * is not sent then. For an address that isn't CoAP's, see `options`.
+   */
+  proxyUri?: string;
+  /** The server is a proxy, and is to ask `uriHost` by this scheme, such as `coap`, for the request's path. */
+  proxyScheme?: string;
+  /** Options that have no name here, by their numbers. */
+  options?: readonly CoapOption[];
   /** Told how far a block-wise transfer is, in bytes; `total` is null while unknown. */
   progress?: (done: number, total: number | null) => void;
 }
+
+/**
+ * An option's number and its value: a text, bytes, or an unsigned integer of up to 32 bits
+ * (`[65001, 'blue']`; `[35, 'http://example.org/']` is Proxy-Uri). Observe, Block1, Block2, Q-Block1, Q-Block2 and
+ * OSCORE are the client's own, and `invalid-input`, as is a value that the option can't have.
+ */
+export type CoapOption = readonly [number: number, value: string | ArrayBufferView | number];
 
 export interface CoapObserveOptions extends CoapRequestOptions {
   /** Told why what came last may no longer be true, while the observation goes on. */
@@ -120,6 +156,8 @@ export interface CoapResponse {
   etag: Uint8Array<ArrayBuffer> | null;
   /** Where a POST has put what it made: path and query. */
   location: string | null;
+  /** All options by their numbers, those above too, in that order. */
+  options: [number: number, value: Uint8Array<ArrayBuffer>][];
   /** When it came, in milliseconds since 1970. */
   time: number;
   /** The payload as UTF-8. */

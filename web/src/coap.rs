@@ -93,8 +93,9 @@ impl Coap {
     ) -> Result<Object> {
         let options = Options(&options);
         let read = || {
-            let request =
-                options::request(&method, self.target(path)?, payload.is_some(), &options)?;
+            // The upload reads it.
+            let none = payload.as_ref().map(|_| Vec::new());
+            let request = options::request(&method, self.target(path)?, none, &options)?;
             Ok((
                 request,
                 options::progress(&options)?,
@@ -113,7 +114,7 @@ impl Coap {
     pub async fn observe(&self, path: Option<String>, options: JsValue) -> Result<CoapObservation> {
         let options = Options(&options);
         let read = || {
-            let request = options::request("GET", self.target(path)?, false, &options)?;
+            let request = options::request("GET", self.target(path)?, None, &options)?;
             Ok((request, options::function("stale", &options)?))
         };
         let (request, stale) = read().map_err(|error| socket_error(&error))?;
@@ -216,11 +217,9 @@ impl CoapObservation {
 
 impl Coap {
     pub(crate) async fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self> {
-        let uri: Uri = url.parse().map_err(|error| {
-            let text = format!("the address {url:?} is not valid: {error}");
-            socket_error(&Error::new(ErrorKind::InvalidInput, text))
-        })?;
+        let uri = uri(url).map_err(|error| socket_error(&error))?;
         let mut config = ClientConfig::default();
+        options::configure(&mut config, options).map_err(|error| socket_error(&error))?;
         config.oscore = options::oscore(options).await?;
         let (client, link, events, running) =
             Self::connect(network, &uri, config).map_err(|error| socket_error(&error))?;
@@ -290,13 +289,7 @@ impl Coap {
     }
 
     fn target(&self, path: Option<String>) -> Result<Target, Error> {
-        match path {
-            None => Ok(self.target.clone()),
-            Some(path) => path.parse().map_err(|error| {
-                let text = format!("the path {path:?} is not valid: {error}");
-                Error::new(ErrorKind::InvalidInput, text)
-            }),
-        }
+        target(path, &self.target)
     }
 
     async fn ask(
@@ -374,6 +367,24 @@ impl Link {
             return connection_error(problem, |_| "protocol");
         }
         convert::error(value::error_kind(error), error)
+    }
+}
+
+fn uri(url: &str) -> Result<Uri, Error> {
+    url.parse().map_err(|error| {
+        let text = format!("the address {url:?} is not valid: {error}");
+        Error::new(ErrorKind::InvalidInput, text)
+    })
+}
+
+/// A path and query, or what the address has where there is none.
+fn target(path: Option<String>, else_this: &Target) -> Result<Target, Error> {
+    match path {
+        None => Ok(else_this.clone()),
+        Some(path) => path.parse().map_err(|error| {
+            let text = format!("the path {path:?} is not valid: {error}");
+            Error::new(ErrorKind::InvalidInput, text)
+        }),
     }
 }
 

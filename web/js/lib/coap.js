@@ -1,15 +1,19 @@
 // @ts-check
 /** The CoAP client of a page. What it is and does: the .d.ts. */
 
-import { address, optionalText, options as checked } from './check.js';
+import { address, kindOf, optionalText, options as checked } from './check.js';
 import { asyncDispose, each } from './ending.js';
+import { invalid } from './error.js';
 import { Payload, toBytes } from './payload.js';
 
 /** @import * as Api from '../index.d.ts' */
 
 /** What `OscoreOptions`, `CoapRequestOptions` and `CoapObserveOptions` have. */
 const OSCORE = ['masterSecret', 'masterSalt', 'senderId', 'recipientId', 'idContext', 'store'];
-const REQUEST = ['signal', 'format', 'accept', 'ifMatch', 'ifNoneMatch', 'confirmable', 'progress'];
+const REQUEST = [
+  'signal', 'format', 'accept', 'ifMatch', 'ifNoneMatch', 'etag', 'confirmable', 'progress', 'hopLimit', 'uriHost',
+  'proxyUri', 'proxyScheme', 'options',
+];
 const OBSERVE = [...REQUEST, 'stale'];
 
 /** @implements {Api.Coap} */
@@ -23,7 +27,7 @@ export class Coap {
    */
   static async open(network, url, how) {
     const at = address('address', url);
-    const options = checked('coap()', how, ['oscore']) ?? {};
+    const options = checked('coap()', how, ['oscore', 'blockSize', 'maxCacheBytes']) ?? {};
     checked('oscore', options.oscore, OSCORE);
     return new Coap(await network.coap(at, options));
   }
@@ -59,8 +63,8 @@ export class Coap {
 
   /** @param {string} [path] @param {Api.CoapObserveOptions} [options] */
   observe(path, options) {
-    checked('observe()', options, OBSERVE);
-    return new Observation(this.#client.observe(optionalText('path', path), options));
+    const given = more(checked('observe()', options, OBSERVE));
+    return new Observation(this.#client.observe(optionalText('path', path), given));
   }
 
   /** @param {string} [query] @param {Api.CoapRequestOptions} [options] @returns {Promise<Api.CoapLink[]>} */
@@ -83,12 +87,12 @@ export class Coap {
    * @param {Api.CoapRequestOptions | undefined} options
    */
   async #ask(method, path, payload, options) {
-    checked(`${method.toLowerCase()}()`, options, REQUEST);
+    const given = more(checked(`${method.toLowerCase()}()`, options, REQUEST));
     options?.signal?.throwIfAborted();
     optionalText('path', path);
     const bytes = payload === undefined ? undefined : await toBytes(payload);
     options?.signal?.throwIfAborted();
-    return toResponse(await this.#client.request(method, path, bytes, abortable(options)));
+    return toResponse(await this.#client.request(method, path, bytes, abortable(given)));
   }
 }
 
@@ -115,6 +119,34 @@ class Observation {
   }
 
   async [asyncDispose]() { this.cancel(); }
+}
+
+/**
+ * The same options, where `options` among them is pairs of a number and a value that can be sent.
+ *
+ * @template {{ options?: readonly Api.CoapOption[] }} T
+ * @param {T | undefined} given
+ * @returns {T | undefined}
+ */
+function more(given) {
+  if (given?.options === undefined) {
+    return given;
+  }
+  if (!Array.isArray(given.options)) {
+    throw invalid(`the options are ${kindOf(given.options)}, not an array of pairs`);
+  }
+  const pairs = given.options.map((pair) => {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw invalid(`an option is ${kindOf(pair)}, not a pair of its number and its value`);
+    }
+    const [number, value] = pair;
+    const fits = typeof value === 'string' || typeof value === 'number' || ArrayBuffer.isView(value);
+    if (!fits) {
+      throw invalid(`the value of the option ${number} is ${kindOf(value)}, not a string, bytes or a number`);
+    }
+    return [number, ArrayBuffer.isView(value) ? toBytes(value) : value];
+  });
+  return /** @type {T} */ ({ ...given, options: pairs });
 }
 
 /** @param {object} fields */

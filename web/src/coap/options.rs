@@ -1,16 +1,16 @@
 //! Options of the CoAP client, as a page passes them: `CoapOptions` and `CoapRequestOptions`.
 
-use jackfield_coap::client::SecurityContext;
-use jackfield_coap::codec::{Code, ContentFormat, Target};
+use jackfield_coap::client::{ClientConfig, SecurityContext};
+use jackfield_coap::codec::{BlockSize, Code, ContentFormat, OptionNumber, Scheme, Target, Uri};
 use jackfield_coap::core::Request;
 use jackfield_coap::oscore::Parameters;
 use jackfield_socket::{Error, Result};
 use jackfield_store::IndexedDbStore;
-use js_sys::{Function, Promise};
+use js_sys::{Array, Function, Promise};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast as _, JsValue};
 
-use crate::convert::{self, Options, invalid, socket_error};
+use crate::convert::{self, Options, invalid, object, socket_error};
 
 const METHODS: [(&str, Code); 7] = [
     ("GET", Code::GET),
@@ -30,21 +30,21 @@ pub(super) struct Progress(SendWrapper<Function>);
 pub(super) fn request(
     method: &str,
     target: Target,
-    payload: bool,
+    payload: Option<Vec<u8>>,
     options: &Options<'_>,
 ) -> Result<Request> {
     let code = METHODS.iter().find(|(name, _)| *name == method);
     let (_, code) = code.ok_or_else(|| invalid("method", "is not one of CoAP's"))?;
     let mut request = Request::new(*code, target).map_err(|error| invalid("path", error))?;
     if options.0.is_undefined() {
-        if payload {
-            request = request.with_payload([], ContentFormat::TEXT_PLAIN);
+        if let Some(payload) = payload {
+            request = request.with_payload(payload, ContentFormat::TEXT_PLAIN);
         }
         return Ok(request);
     }
-    if payload {
+    if let Some(payload) = payload {
         let format = format("format", options)?.unwrap_or(ContentFormat::TEXT_PLAIN);
-        request = request.with_payload([], format);
+        request = request.with_payload(payload, format);
     }
     if let Some(format) = format("accept", options)? {
         request = request.with_accept(format);
@@ -60,7 +60,93 @@ pub(super) fn request(
     if !options.flag("confirmable")?.unwrap_or(true) {
         request = request.non_confirmable();
     }
+    if let Some(etag) = options.bytes("etag")? {
+        let validating = request.with_etag(&etag);
+        request = validating.map_err(|error| invalid("etag", error))?;
+    }
+    if let Some(hops) = options.number("hopLimit")? {
+        let hops = whole("hopLimit", hops, 255)? as u8;
+        let limited = request.with_hop_limit(hops);
+        request = limited.map_err(|error| invalid("hopLimit", error))?;
+    }
+    if let Some(host) = options.text("uriHost")? {
+        let named = request.with_uri_host(&host);
+        request = named.map_err(|error| invalid("uriHost", error))?;
+    }
+    if let Some(uri) = options.text("proxyUri")? {
+        let uri: Uri = uri.parse().map_err(|error| invalid("proxyUri", error))?;
+        let forwarded = request.with_proxy_uri(&uri);
+        request = forwarded.map_err(|error| invalid("proxyUri", error))?;
+    }
+    if let Some(scheme) = options.text("proxyScheme")? {
+        let scheme: Scheme = scheme
+            .parse()
+            .map_err(|error| invalid("proxyScheme", error))?;
+        let forwarded = request.with_proxy_scheme(scheme);
+        request = forwarded.map_err(|error| invalid("proxyScheme", error))?;
+    }
+    if let Some(more) = options.value("options")? {
+        for option in Array::from(&more) {
+            let (number, value) = self::option(&option)?;
+            let with = request.with_option(number, &value);
+            request = with.map_err(|error| invalid("options", error))?;
+        }
+    }
     Ok(request)
+}
+
+/// A pair of an option's number and its value: text, bytes, or an unsigned integer.
+fn option(pair: &JsValue) -> Result<(OptionNumber, Vec<u8>)> {
+    const NAME: &str = "options";
+    let pair = Array::from(pair);
+    let number = pair.get(0).as_f64().unwrap_or(-1.0);
+    let number = OptionNumber(whole("number of an option", number, u16::MAX.into())? as u16);
+    let value = pair.get(1);
+    if let Some(uint) = value.as_f64() {
+        let uint = whole(NAME, uint, u32::MAX)?.to_be_bytes();
+        // Without leading zeros (RFC 7252, section 3.2).
+        let zeros = uint.iter().take_while(|byte| **byte == 0).count();
+        return Ok((number, uint.into_iter().skip(zeros).collect()));
+    }
+    let value = object([(NAME, value)]);
+    let value = Options(&value).bytes(NAME)?;
+    value
+        .map(|value| (number, value))
+        .ok_or_else(|| invalid(NAME, "has one without a value"))
+}
+
+/// What `CoapOptions` say but for OSCORE.
+pub(super) fn configure(config: &mut ClientConfig, options: &Options<'_>) -> Result<()> {
+    if options.0.is_undefined() {
+        return Ok(());
+    }
+    if let Some(bytes) = options.number("blockSize")? {
+        let bytes = whole("blockSize", bytes, 1024)? as usize;
+        let size = BlockSize::ALL
+            .into_iter()
+            .find(|size| size.bytes() == bytes);
+        let wrong = || {
+            invalid(
+                "blockSize",
+                "is not one of 16, 32, 64, 128, 256, 512 and 1024",
+            )
+        };
+        config.block_size = size.ok_or_else(wrong)?;
+    }
+    if let Some(bytes) = options.number("maxCacheBytes")? {
+        let bytes = whole("maxCacheBytes", bytes, u32::MAX)? as usize;
+        config.requests.limits.max_cache_bytes = bytes;
+    }
+    Ok(())
+}
+
+fn whole(name: &str, number: f64, greatest: u32) -> Result<u32> {
+    if number.fract() == 0.0 && (0.0..=f64::from(greatest)).contains(&number) {
+        #[expect(clippy::cast_sign_loss, reason = "it was just seen to be in range")]
+        return Ok(number as u32);
+    }
+    let what = format_args!("is no whole number from 0 to {greatest}");
+    Err(invalid(name, what))
 }
 
 /// `progress`.

@@ -19,6 +19,10 @@ pub(super) fn response(response: &Response) -> Object {
         reason.push_str(": ");
         reason.push_str(text);
     }
+    let options = response.options().iter();
+    let options = options
+        .map(|(number, value)| Array::of2(&number.0.into(), &Uint8Array::from(value).into()))
+        .collect::<Array>();
     let location = response.location().map(|location| location.to_string());
     object([
         ("ok", code.is_success().into()),
@@ -32,6 +36,7 @@ pub(super) fn response(response: &Response) -> Object {
         ("maxAge", response.max_age().into()),
         ("etag", or_null(response.etag().map(Uint8Array::from))),
         ("location", or_null(location)),
+        ("options", options.into()),
         ("time", Date::now().into()),
     ])
 }
