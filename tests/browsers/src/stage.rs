@@ -37,9 +37,17 @@ impl Stage {
     /// # Panics
     /// Where that fails.
     pub async fn reaching(servers: &[SocketAddr]) -> Self {
-        let [at] = free_addresses().unwrap();
         let ports: Vec<String> = servers.iter().map(|it| it.port().to_string()).collect();
-        let relay = relay::start(at, &ports).await;
+        Self::with_ports(&ports).await
+    }
+
+    /// The same, with a relay that takes the page to these ports of this machine: `7` over TCP, `7/udp`.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub async fn with_ports(ports: &[String]) -> Self {
+        let [at] = free_addresses().unwrap();
+        let relay = relay::start(at, ports).await;
         let folder = tokio::task::spawn_blocking(|| page("npm")).await;
         let site = Site::builder()
             .dir(folder.unwrap().unwrap())

@@ -239,10 +239,6 @@ const MISUSES: &[(&str, &str)] = &[
     ),
     ("broker.subscribe()", "the filter is missing, not a string"),
     (
-        "broker.subscribe(['a', 'b'])",
-        "the filter is a Array, not a string",
-    ),
-    (
         "broker.subscribe('a', { QOS: 1 })",
         "subscribe() has no option QOS; is qos meant?",
     ),
@@ -264,7 +260,11 @@ const MISUSES: &[(&str, &str)] = &[
     ),
     // CoAP.
     ("device.get(5)", "the path is a number, not a string"),
-    ("device.get('/a', { etag: 1 })", "get() has no option etag"),
+    (
+        "device.get('/a', { etag: 1 })",
+        "the option etag is neither a string nor a Uint8Array",
+    ),
+    ("device.get('/a', { tag: 'a' })", "get() has no option tag"),
     ("device.put('/a', 5)", "the payload is a number, not"),
     ("device.put('/a', { a: 1 })", "the payload is a Object, not"),
     ("device.observe(5)", "the path is a number, not a string"),
@@ -273,6 +273,101 @@ const MISUSES: &[(&str, &str)] = &[
         "observe() has no option stal; is stale meant?",
     ),
     ("device.discover(5)", "the query is a number, not a string"),
+    (
+        "device.get('/a', { options: [7] })",
+        "an option is a number, not a pair of its number and its value",
+    ),
+    (
+        "device.get('/a', { options: { 7: 'x' } })",
+        "the options are a Object, not an array of pairs",
+    ),
+    (
+        "device.get('/a', { options: [[7, null]] })",
+        "the value of the option 7 is null, not a string, bytes or a number",
+    ),
+    (
+        "device.get('/a', { options: [['7', 'x']] })",
+        "the option number of an option is no whole number from 0 to 65535",
+    ),
+    (
+        "device.get('/a', { options: [[7, -1]] })",
+        "the option options is no whole number from 0 to 4294967295",
+    ),
+    (
+        "device.get('/a', { options: [[6, '']] })",
+        "the option options",
+    ),
+    (
+        "device.get('/a', { options: [[4, new Uint8Array(9)]] })",
+        "the option options",
+    ),
+    (
+        "device.get('/a', { etag: new Uint8Array(0) })",
+        "the option etag",
+    ),
+    (
+        "device.get('/a', { hopLimit: 256 })",
+        "the option hopLimit is no whole number from 0 to 255",
+    ),
+    ("device.get('/a', { hopLimit: 0 })", "the option hopLimit"),
+    (
+        "device.get('/a', { proxyUri: 'http://a.example' })",
+        "the option proxyUri",
+    ),
+    (
+        "device.get('/a', { proxyScheme: 'coap' })",
+        "the option proxyScheme",
+    ),
+    (
+        "device.get('/a', { proxyUrl: 'coap://a.example' })",
+        "get() has no option proxyUrl; is proxyUri meant?",
+    ),
+    (
+        "network.coap('coap://127.0.0.1', { blockSize: 100 })",
+        "the option blockSize is not one of 16, 32, 64, 128, 256, 512 and 1024",
+    ),
+    (
+        "broker.subscribe(['a', 5])",
+        "the filter is a number, not a string",
+    ),
+    ("broker.subscribe([])", "there is no filter to subscribe to"),
+    (
+        "broker.subscribe(['a', 'a#']).granted",
+        "the option filter is not valid",
+    ),
+    (
+        "broker.subscribe('a', { userProperties: { a: 'b' } }).granted",
+        "the option userProperties is no array of pairs of strings",
+    ),
+    (
+        "network.mqtt(url, { receiveMaximum: 0 })",
+        "the option receiveMaximum is 0",
+    ),
+    (
+        "network.mqtt(url, { maximumPacketSize: 1.5 })",
+        "the option maximumPacketSize is no whole number",
+    ),
+    (
+        "network.mqtt(url, { topicAliasMaximum: 65536 })",
+        "the option topicAliasMaximum is no whole number from 0 to 65535",
+    ),
+    (
+        "network.mqtt(url, { authentication: { method: 'A' } })",
+        "the option step is missing",
+    ),
+    (
+        "network.mqtt(url, { authentication: { method: 'A', step: 'B' } })",
+        "the option step is no function",
+    ),
+    (
+        "network.mqtt(url, { authentication: { step: () => '' } })",
+        "the option method is missing",
+    ),
+    (
+        "network.mqtt(url, { will: { topic: 'a', contentType: 5 } })",
+        "the option contentType is no string",
+    ),
+    ("broker.reauthenticate()", ""),
     // IRC.
     ("irc.say()", "the target is missing, not a string"),
     ("irc.say(5)", "the target is a number, not a string"),
@@ -281,6 +376,72 @@ const MISUSES: &[(&str, &str)] = &[
     ("irc.join('#a', 5)", "the key is a number, not a string"),
     ("irc.setNick({})", "the nick is a Object, not a string"),
     ("irc.close(5)", "the reason is a number, not a string"),
+    ("irc.raw()", "the command is missing, not a string"),
+    (
+        "irc.raw('OPER', 5)",
+        "the parameter is a number, not a string",
+    ),
+    ("irc.raw('A B')", "the command can't be sent: "),
+    ("irc.raw('')", "the command can't be sent: "),
+    (
+        "irc.raw('OPER', 'a b', 'c')",
+        "the parameter can't be sent: a word can't contain ' '",
+    ),
+    (
+        "irc.raw('OPER', ':a', 'c')",
+        "the parameter can't be sent: a word can't start with ':'",
+    ),
+    (
+        "irc.raw('QUIT', 'bye\\r\\nJOIN #a')",
+        "the parameter can't be sent: a text can't contain '\\r' (byte 3)",
+    ),
+    ("irc.raw('QUIT', 'a\\0')", "the parameter can't be sent: "),
+    ("irc.whois()", "the nick is missing, not a string"),
+    ("irc.whois('#a')", "the nick can't be sent: "),
+    ("irc.who(['a'])", "the mask is a Array, not a string"),
+    ("irc.who('a b')", "the mask can't be sent: "),
+    ("irc.names('a')", "the channel can't be sent: "),
+    (
+        "irc.list('*rust*')",
+        "the options of list() are a string, not an object",
+    ),
+    (
+        "irc.list({ minMember: 5 })",
+        "list() has no option minMember; is minMembers meant?",
+    ),
+    (
+        "irc.list({ minMembers: -1 })",
+        "the option minMembers is no whole number from 0",
+    ),
+    (
+        "irc.list({ minMembers: '5' })",
+        "the option minMembers is no whole number from 0",
+    ),
+    (
+        "irc.list({ names: ['#a'] })",
+        "the names is a Array, not a string",
+    ),
+    (
+        "irc.list({ names: 'a b' })[Symbol.asyncIterator]().next()",
+        "the names can't be sent: ",
+    ),
+    ("irc.modes()", "the channel is missing, not a string"),
+    ("irc.setMode('#a')", "the modes is missing, not a string"),
+    (
+        "irc.setMode('#a', '+k', 5)",
+        "the parameter is a number, not a string",
+    ),
+    (
+        "irc.setMode('#a', '+k', 'a b')",
+        "the parameter can't be sent: ",
+    ),
+    ("irc.kick('#a')", "the nick is missing, not a string"),
+    (
+        "irc.kick('#a', 'ada', 5)",
+        "the reason is a number, not a string",
+    ),
+    ("irc.kick('#a', 'a,b')", "the nick can't be sent: "),
+    ("irc.invite('#a', 'ada')", "the nick can't be sent: "),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
