@@ -1,8 +1,9 @@
 //! Conversion between JavaScript and Rust: options come in, errors go out.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::error::Error as StdError;
 
+use jackfield_socket::sorted::SortedMap;
 use jackfield_socket::{Error, ErrorKind, Place};
 use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -123,7 +124,7 @@ impl Options<'_> {
             ));
         }
         let value =
-            Reflect::get(self.0, &name.into()).map_err(|_| invalid(name, "can't be read"))?;
+            Reflect::get(self.0, &named(name)).map_err(|_| invalid(name, "can't be read"))?;
         Ok((!value.is_undefined() && !value.is_null()).then_some(value))
     }
 }
@@ -145,10 +146,30 @@ pub(crate) fn object<const N: usize>(entries: [(&str, JsValue); N]) -> Object {
 /// Sets a property.
 pub(crate) fn set(object: &Object, name: &str, value: impl Into<JsValue>) {
     // Only a frozen object or a setter that throws could refuse, and this one has just been made.
-    let _ = Reflect::set(object, &name.into(), &value.into());
+    let _ = Reflect::set(object, &named(name), &value.into());
 }
 
+/// The name of a property, as JavaScript has it.
+fn named(name: &str) -> JsValue {
+    let known = NAMES.with_borrow(|names| names.get(name).cloned());
+    known.unwrap_or_else(|| {
+        let made = JsValue::from_str(name);
+        NAMES.with_borrow_mut(|names| {
+            if names.len() < MAX_NAMES {
+                names.insert(name.into(), made.clone());
+            }
+        });
+        made
+    })
+}
+
+/// How many names of properties are kept: more than the program has.
+const MAX_NAMES: usize = 1000;
+
 thread_local! {
+    /// Names of properties: to make one of a text in WebAssembly takes longer than to set a property.
+    static NAMES: RefCell<SortedMap<Box<str>, JsValue>> =
+        const { RefCell::new(SortedMap::new()) };
     /// What makes errors, of a kind, a message, a place and a cause.
     static ERRORS: OnceCell<Function> = const { OnceCell::new() };
 }
