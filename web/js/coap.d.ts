@@ -13,7 +13,9 @@
  * ```
  */
 
-import type { BaseNetwork, Body, JackfieldError, OpenOptions, Security } from './common.js';
+import type {
+  BaseNetwork, Body, Client, JackfieldError, OpenOptions, ReconnectOptions, Security, WaitOptions,
+} from './common.js';
 
 export * from './common.js';
 
@@ -51,6 +53,8 @@ export interface CoapOptions {
    * `etag` when they no longer are. Default: 0, every request goes to the server.
    */
   maxCacheBytes?: number;
+  /** How to connect again after a connection was lost; false for never: then its loss ends the client. */
+  reconnect?: ReconnectOptions | false;
 }
 
 /** What both sides of OSCORE were given beforehand. */
@@ -69,7 +73,12 @@ export interface OscoreOptions {
  * path of the address that the client was made with. An answer is an answer: what the server refuses
  * is told by `ok` and `code`, and only what prevents an answer is thrown.
  */
-export interface Coap extends AsyncDisposable {
+export interface Coap extends Client {
+  /**
+   * Resolves when there is a connection for the first time; rejects with the error that has ended the client
+   * before. Over UDP it says nothing of the server, which `ping()` asks.
+   */
+  readonly connected: Promise<void>;
   get(path?: string, options?: CoapRequestOptions): Promise<CoapResponse>;
   put(path: string, payload?: Body, options?: CoapRequestOptions): Promise<CoapResponse>;
   post(path: string, payload?: Body, options?: CoapRequestOptions): Promise<CoapResponse>;
@@ -81,22 +90,21 @@ export interface Coap extends AsyncDisposable {
   /**
    * The resource's state now, and whenever it changes (RFC 7641). It goes on when the server is
    * silent for a while or the connection is lost, and ends when the server ends it. Leaving the loop
-   * cancels.
+   * cancels, and so does the option `signal` at any time.
    */
   observe(path?: string, options?: CoapObserveOptions): CoapObservation;
   /** What the server offers: `/.well-known/core`, narrowed by a query such as `rt=temperature*`. */
   discover(query?: string, options?: CoapRequestOptions): Promise<CoapLink[]>;
   /** How long an empty question takes to be answered, in milliseconds. */
-  ping(): Promise<number>;
+  ping(options?: WaitOptions): Promise<number>;
   /** What stands between this page and the server; null while there is no connection. */
   readonly security: Security | null;
   /** Takes leave of the server, and ends; whatever waits fails as `closed`. */
-  close(): Promise<void>;
+  close(options?: WaitOptions): Promise<void>;
 }
 
-export interface CoapRequestOptions {
-  /** Aborts the request, and a transfer in the middle. */
-  signal?: AbortSignal;
+/** A request that is given up is not repeated any more, and a transfer ends in the middle. */
+export interface CoapRequestOptions extends WaitOptions {
   /** The payload's Content-Format: its number or its media type. */
   format?: number | string;
   /** The Content-Formats that are welcome. */
@@ -136,7 +144,9 @@ export interface CoapRequestOptions {
  */
 export type CoapOption = readonly [number: number, value: string | ArrayBufferView | number];
 
-export interface CoapObserveOptions extends CoapRequestOptions {
+export interface CoapObserveOptions extends Omit<CoapRequestOptions, 'timeout'> {
+  /** Ends the observation: its loop throws the signal's reason. */
+  signal?: AbortSignal;
   /** Told why what came last may no longer be true, while the observation goes on. */
   stale?: (error: JackfieldError) => void;
 }
@@ -168,7 +178,7 @@ export interface CoapResponse {
 
 export interface CoapObservation extends AsyncDisposable, AsyncIterable<CoapResponse> {
   /** The next state, or null after the end. */
-  next(): Promise<CoapResponse | null>;
+  next(options?: WaitOptions): Promise<CoapResponse | null>;
   /** Ends it. */
   cancel(): void;
 }

@@ -40,13 +40,69 @@ export type ModuleSource = string | URL | Response | BufferSource | WebAssembly.
 export function load(source?: ModuleSource): Promise<void>;
 
 /** A way to the network: what each entry's `Network` has. */
-export interface BaseNetwork {
+export interface BaseNetwork extends AsyncDisposable {
   /**
    * Which way was taken. Null where there are neither Direct Sockets nor a relay: then only servers
    * that speak WebSocket themselves can be reached (`ws:`, `wss:`, `coap+ws:`, `coaps+ws:`), and
    * everything else is `unsupported`.
    */
   readonly kind: 'direct' | 'relay' | null;
+  /**
+   * Closes what was opened over it, in order, and then the WebSocket to the relay. What is asked of it afterwards is
+   * `closed`.
+   */
+  close(): Promise<void>;
+}
+
+/** How long to wait: every method that waits takes these in its last argument. */
+export interface WaitOptions {
+  /**
+   * Gives up when it is aborted: the promise rejects with the signal's reason. Where it is aborted already,
+   * nothing is sent. Else it may have been sent, and may be done by the server all the same; its outcome is
+   * discarded.
+   */
+  signal?: AbortSignal;
+  /**
+   * Gives up after so many milliseconds, up to 2,147,483,647: the promise rejects as `timed-out`, and the same
+   * holds as for `signal`. Default: as long as it takes.
+   */
+  timeout?: number;
+}
+
+/**
+ * How long to wait before the next attempt to connect, in milliseconds, at least 1: at first, and at most. It
+ * doubles in between, less up to half by chance.
+ */
+export interface ReconnectOptions {
+  /** Default: 2 seconds. */
+  first?: number;
+  /** Default: 5 minutes. */
+  longest?: number;
+}
+
+/**
+ * Where a client's connection stands: `connecting` until the protocol is ready, `connected` from then on, `waiting`
+ * for the next attempt after one that failed or a connection that was lost, and in the end `closed`.
+ */
+export type ClientState = 'connecting' | 'connected' | 'waiting' | 'closed';
+
+/**
+ * What every client has. It connects at once, and again whenever the connection is lost, until it is closed, or
+ * until an error that the next attempt would meet as well: then everything that is asked of it fails with that
+ * error.
+ *
+ * The state and the promises are told whether or not the client's events are read. A client that the page keeps no
+ * reference to, directly or in a loop that is running, is closed when the browser finds that out.
+ */
+export interface Client extends AsyncDisposable {
+  readonly state: ClientState;
+  /** Resolves when the client has ended in order; rejects with the error that has ended it. */
+  readonly closed: Promise<void>;
+  /**
+   * Ends the wait for the next attempt to connect, where the client is `waiting`; else nothing happens. It is done
+   * by itself when the browser comes online, and when the page is shown again.
+   */
+  reconnectNow(): void;
 }
 
 /** What stands between this page and the server. */
@@ -74,6 +130,12 @@ export type Body = string | ArrayBufferView | ArrayBuffer | Blob | ReadableStrea
 /** When it happened, in milliseconds since 1970: as the server says, else when it arrived. */
 export interface Timed {
   time: number;
+}
+
+/** So many events went by while nobody read any. */
+export interface Missed {
+  type: 'missed';
+  count: number;
 }
 
 /** What sort of thing went wrong. */

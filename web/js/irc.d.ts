@@ -12,7 +12,9 @@
  * ```
  */
 
-import type { BaseNetwork, JackfieldError, OpenOptions, Security, Timed } from './common.js';
+import type {
+  BaseNetwork, Client, JackfieldError, Missed, OpenOptions, ReconnectOptions, Security, Timed, WaitOptions,
+} from './common.js';
 
 export * from './common.js';
 
@@ -26,8 +28,7 @@ export function open(options?: OpenOptions): Promise<Network>;
 /** A way to the network, for IRC. */
 export interface Network extends BaseNetwork {
   /**
-   * An IRC client. It connects as soon as its events are asked for, and again whenever the
-   * connection is lost, until `close()`.
+   * An IRC client. It connects at once, and again whenever the connection is lost, until `close()`.
    *
    * @param url `ircs://host` (port 6697), or `irc://host` (6667, not encrypted).
    * @throws {JackfieldError} `invalid-input` for a value that can't be sent, with its name.
@@ -46,42 +47,52 @@ export interface IrcOptions {
   sasl?: { account: string; password: string };
   /** Channels to join, now and after each reconnection. */
   channels?: readonly string[];
+  /** How to connect again after a connection was lost; false for never: then its loss ends the client. */
+  reconnect?: ReconnectOptions | false;
 }
 
 /**
- * An IRC client. Iterating takes its events one by one; while nobody takes them, nothing is read
- * from the server either, so that memory stays bounded.
+ * An IRC client. Iterating takes its events, for one reader at a time; leaving the loop leaves the client open.
+ * While a loop is slow, nothing is read from the server, so that memory stays bounded; and so it is between two calls
+ * of `next()`. While there is no reader, the newest 256 events are kept for the next one, which is told of those
+ * that it has missed: a page that only says things needs none.
  */
-export interface Irc extends AsyncDisposable, AsyncIterable<IrcEvent> {
-  /** The next event, or null after the end. Ask again only when the last promise has settled. */
-  next(): Promise<IrcEvent | null>;
-  join(channel: string, key?: string): Promise<void>;
-  part(channel: string, reason?: string): Promise<void>;
+export interface Irc extends Client, AsyncIterable<IrcEvent> {
+  /** Resolves when the client is registered for the first time; rejects with the error that has ended it before. */
+  readonly registered: Promise<void>;
+  /**
+   * The next event, or null after the end. One that is not waited for any more is what the next call gives.
+   *
+   * @throws {JackfieldError} `in-use` while another call or a loop waits.
+   */
+  next(options?: WaitOptions): Promise<IrcEvent | null>;
+  join(channel: string, key?: string, options?: WaitOptions): Promise<void>;
+  part(channel: string, reason?: string, options?: WaitOptions): Promise<void>;
   /** Sends a message; what is too long for one line is sent in several. */
-  say(target: string, text: string): Promise<void>;
+  say(target: string, text: string, options?: WaitOptions): Promise<void>;
   /** Sends a `/me`. */
-  action(target: string, text: string): Promise<void>;
-  notice(target: string, text: string): Promise<void>;
+  action(target: string, text: string, options?: WaitOptions): Promise<void>;
+  notice(target: string, text: string, options?: WaitOptions): Promise<void>;
   /** A channel's topic; null where it has none. */
-  topic(channel: string): Promise<string | null>;
+  topic(channel: string, options?: WaitOptions): Promise<string | null>;
   /** Changes a channel's topic; an empty one removes it. */
-  setTopic(channel: string, topic: string): Promise<void>;
-  setNick(nick: string): Promise<void>;
+  setTopic(channel: string, topic: string, options?: WaitOptions): Promise<void>;
+  setNick(nick: string, options?: WaitOptions): Promise<void>;
   /** Away with a reason, back without one. */
-  setAway(reason?: string): Promise<void>;
+  setAway(reason?: string, options?: WaitOptions): Promise<void>;
   /**
    * What the server tells about a user; null where it tells nothing.
    *
    * @throws {JackfieldError} `refused` where there is no such user.
    */
-  whois(nick: string): Promise<IrcWhois | null>;
+  whois(nick: string, options?: WaitOptions): Promise<IrcWhois | null>;
   /**
    * The users in a channel, or that match a mask such as `*.example.org`. More than 10,000 are
    * `limit-exceeded`.
    */
-  who(mask: string): Promise<IrcUser[]>;
+  who(mask: string, options?: WaitOptions): Promise<IrcUser[]>;
   /** A channel's members, as the server lists them now. Of channels that we are in, `members` events tell. */
-  names(channel: string): Promise<Member[]>;
+  names(channel: string, options?: WaitOptions): Promise<Member[]>;
   /**
    * The channels that there are, as far as the server shows them. It is asked when the loop begins, and all
    * come at once.
@@ -98,7 +109,7 @@ export interface Irc extends AsyncDisposable, AsyncIterable<IrcEvent> {
    */
   list(options?: IrcListOptions): AsyncIterable<IrcListEntry>;
   /** A channel's modes. */
-  modes(channel: string): Promise<IrcModes>;
+  modes(channel: string, options?: WaitOptions): Promise<IrcModes>;
   /**
    * Changes modes of a channel or of oneself: `setMode('#rust', '+o-v', 'ada', 'bob')`.
    *
@@ -106,8 +117,8 @@ export interface Irc extends AsyncDisposable, AsyncIterable<IrcEvent> {
    */
   setMode(target: string, modes: string, ...params: string[]): Promise<void>;
   /** Removes someone from a channel, with a reason for others to read. */
-  kick(channel: string, nick: string, reason?: string): Promise<void>;
-  invite(nick: string, channel: string): Promise<void>;
+  kick(channel: string, nick: string, reason?: string, options?: WaitOptions): Promise<void>;
+  invite(nick: string, channel: string, options?: WaitOptions): Promise<void>;
   /**
    * Sends any command; done when it was sent. What the server answers comes as events: of type `raw` and
    * `info`, and `fault` for a refusal.
@@ -127,7 +138,7 @@ export interface Irc extends AsyncDisposable, AsyncIterable<IrcEvent> {
    * Takes leave of the server, with a reason for others to read; the events end once it has closed,
    * or after 5 s.
    */
-  close(reason?: string): Promise<void>;
+  close(reason?: string, options?: WaitOptions): Promise<void>;
 }
 
 /** Someone in a channel. */
@@ -184,7 +195,7 @@ export interface IrcUser {
   server: string;
 }
 
-export interface IrcListOptions {
+export interface IrcListOptions extends WaitOptions {
   /** A channel's name, or a mask where the server knows masks; several have a comma between them. */
   names?: string;
   /** How many members a channel has at the least. Default: 0. */
@@ -211,6 +222,7 @@ export interface IrcModes {
 /** What happens. Events of types that are not listed here may come with later versions. */
 export type IrcEvent = Timed &
   (
+    | Missed
     | { type: 'connecting' }
     | { type: 'connected'; security: Security }
     | { type: 'registered'; nick: string; network: string; security: Security }

@@ -4,16 +4,7 @@
 
 import type { Body } from './common.js';
 
-/** How long to wait. What was sent to the server by then is done all the same, and its outcome is not told. */
-export interface WaitOptions {
-  /** Gives it up, with its own reason. */
-  signal?: AbortSignal;
-  /** After so many milliseconds it fails as `timed-out`. Default: as long as the client waits by itself. */
-  timeout?: number;
-}
-
-/** Where a client's connection stands: `waiting` is the time until the next attempt. */
-export type ClientState = 'connecting' | 'connected' | 'waiting' | 'closed';
+export type { ClientState, WaitOptions } from './common.js';
 
 /** Who logs in: with a password, or with a token of OAuth 2.0. */
 export interface MailLogin {

@@ -12,7 +12,9 @@
  * ```
  */
 
-import type { BaseNetwork, Body, JackfieldError, OpenOptions, Security, Timed } from './common.js';
+import type {
+  BaseNetwork, Body, Client, JackfieldError, Missed, OpenOptions, ReconnectOptions, Security, Timed, WaitOptions,
+} from './common.js';
 
 export * from './common.js';
 
@@ -63,11 +65,8 @@ export interface MqttOptions {
   sessionExpiry?: number;
   /** The longest silence, in seconds; 0 for any. Default: 60. */
   keepAlive?: number;
-  /**
-   * How long to wait before the next attempt to connect, in milliseconds: at first, and at most. It
-   * doubles in between, less up to half by chance. Default: 2 seconds, and 5 minutes.
-   */
-  reconnect?: { first?: number; longest?: number };
+  /** How to connect again after a connection was lost; false for never: then its loss ends the client. */
+  reconnect?: ReconnectOptions | false;
   /**
    * Keeps the session in this origin's IndexedDB, under this name: messages in flight outlive the
    * tab, and are finished by the next one that opens the same name. One tab at a time can; another
@@ -128,16 +127,25 @@ export interface MqttWill extends MqttPublishOptions {
 }
 
 /**
- * An MQTT client. Iterating takes its events. While nobody takes events or messages, the broker is
- * held back, so that memory stays bounded: keep a loop going for each.
+ * An MQTT client. Iterating takes its events, for one reader at a time; leaving the loop leaves the client open.
+ * While a loop is slow, the broker is held back, so that memory stays bounded; and so it is between two calls of
+ * `next()`. A page that publishes, subscribes or asks need not read them: while it doesn't, the newest 256 are kept for
+ * the next reader, who is told of those that it has missed. Messages of a subscription come to its own loop.
  */
-export interface Mqtt extends AsyncDisposable, AsyncIterable<MqttEvent> {
-  /** The next event, or null after the end. Ask again only when the last promise has settled. */
-  next(): Promise<MqttEvent | null>;
+export interface Mqtt extends Client, AsyncIterable<MqttEvent> {
+  /** Resolves when the broker has let the client in for the first time; rejects with the error that has ended it before. */
+  readonly connected: Promise<void>;
+  /**
+   * The next event, or null after the end. One that is not waited for any more is what the next call gives.
+   *
+   * @throws {JackfieldError} `in-use` while another call or a loop waits.
+   */
+  next(options?: WaitOptions): Promise<MqttEvent | null>;
   /**
    * Publishes; settles when the delivery is complete: with QoS 0 when it is sent, with 1 and 2 when
    * the broker has confirmed it. Also while there is no connection: then it is kept until there is
-   * one.
+   * one. What is given up by a signal or a time-out stays in the queue once it is there, and is delivered all the
+   * same.
    *
    * @throws {JackfieldError} `refused` with the broker's reason, `limit-exceeded` when too much
    *   waits, `invalid-input` for a topic that can't be one.
@@ -156,11 +164,11 @@ export interface Mqtt extends AsyncDisposable, AsyncIterable<MqttEvent> {
    * }
    * ```
    */
-  published(): Promise<number>;
+  published(options?: WaitOptions): Promise<number>;
   /**
    * Subscribes, now and after each reconnection that lost the session. Iterating the result takes
-   * its messages; leaving the loop unsubscribes. If the broker refuses, the loop throws: of several
-   * filters it has to grant each, else there is a subscription to none.
+   * its messages; leaving the loop unsubscribes, and so does the option `signal` at any time. If the broker
+   * refuses, the loop throws: of several filters it has to grant each, else there is a subscription to none.
    * Subscribing at once, before anything is waited for, gets what the broker has kept for the session
    * as well, in its order; later, that comes as events.
    */
@@ -173,13 +181,18 @@ export interface Mqtt extends AsyncDisposable, AsyncIterable<MqttEvent> {
    * @throws {JackfieldError} `invalid-input` without `authentication`, or while one goes on; `closed` while
    *   there is no connection; `reset` where the broker refuses, and closes it.
    */
-  reauthenticate(): Promise<void>;
+  reauthenticate(options?: WaitOptions): Promise<void>;
   /**
    * Takes leave of the broker, which publishes no will, unless `will` says to publish it all the same
    * (version 5). What is queued is not waited for; with a `store`, the next client sends it. The events
    * end when it is done.
    */
-  close(options?: { will?: boolean }): Promise<void>;
+  close(options?: MqttCloseOptions): Promise<void>;
+}
+
+export interface MqttCloseOptions extends WaitOptions {
+  /** Whether the broker publishes the will all the same. Version 5. */
+  will?: boolean;
 }
 
 /** A message on its way: the promise is its delivery. */
@@ -188,7 +201,7 @@ export interface MqttPublication extends Promise<MqttReply> {
   readonly queued: Promise<void>;
 }
 
-export interface MqttPublishOptions {
+export interface MqttPublishOptions extends WaitOptions {
   /** 0 at most once, 1 at least once, 2 exactly once. Default: 0. */
   qos?: 0 | 1 | 2;
   /** Kept by the broker for those who subscribe later. An empty payload removes what is kept. */
@@ -209,6 +222,10 @@ export interface MqttRequestOptions extends MqttPublishOptions {
 }
 
 export interface MqttSubscribeOptions {
+  /** Ends the subscription, whether granted or not: its loop throws the signal's reason. */
+  signal?: AbortSignal;
+  /** How long the broker may take to agree, in milliseconds. Default: as long as it takes. */
+  timeout?: number;
   /** The most that messages come with. Default: 1. */
   qos?: 0 | 1 | 2;
   /** Leaves out what this client publishes. Version 5. */
@@ -233,8 +250,8 @@ export interface MqttSubscription extends AsyncDisposable, AsyncIterable<MqttMes
   /** Settles when the broker has agreed; fails if it refuses. */
   readonly granted: Promise<void>;
   /** The next message, or null after the end. */
-  next(): Promise<MqttMessage | null>;
-  unsubscribe(): Promise<MqttReply>;
+  next(options?: WaitOptions): Promise<MqttMessage | null>;
+  unsubscribe(options?: WaitOptions): Promise<MqttReply>;
 }
 
 export interface MqttMessage {
@@ -261,12 +278,13 @@ export interface MqttMessage {
   /** The payload as JSON. @throws {SyntaxError} if it is not JSON. */
   json(): unknown;
   /** With `manualAcknowledgement`: done with it; `code` refuses it (128 and more, version 5). */
-  acknowledge(code?: number): Promise<void>;
+  acknowledge(code?: number, options?: WaitOptions): Promise<void>;
 }
 
 /** What happens. Events of types that are not listed here may come with later versions. */
 export type MqttEvent = Timed &
   (
+    | Missed
     | { type: 'connecting' }
     | {
         type: 'connected';

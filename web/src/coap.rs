@@ -23,7 +23,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use crate::Network;
 use crate::convert::{self, Options, socket_error};
 use crate::network::Secured;
-use crate::running::{Running, connection_error};
+use crate::running::{self, Running, connection_error};
 
 /// How many bytes a download may have.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -37,7 +37,7 @@ pub struct Coap {
     target: Target,
     link: Rc<Link>,
     /// Ends with the page's object.
-    _running: Running,
+    running: Running,
 }
 
 /// A resource that is observed.
@@ -173,6 +173,8 @@ impl Coap {
     }
 }
 
+running::methods!(Coap);
+
 #[wasm_bindgen]
 impl CoapObservation {
     /// The next state, or null after the end.
@@ -220,6 +222,8 @@ impl Coap {
         let uri = uri(url).map_err(|error| socket_error(&error))?;
         let mut config = ClientConfig::default();
         options::configure(&mut config, options).map_err(|error| socket_error(&error))?;
+        running::reconnect(options, &mut config.connection)
+            .map_err(|error| socket_error(&error))?;
         config.oscore = options::oscore(options).await?;
         let (client, link, events, running) =
             Self::connect(network, &uri, config).map_err(|error| socket_error(&error))?;
@@ -229,7 +233,7 @@ impl Coap {
             client,
             target: uri.target().clone(),
             link,
-            _running: running,
+            running,
         })
     }
 
@@ -244,23 +248,15 @@ impl Coap {
             Scheme::Coap => {
                 let (client, events, connection) =
                     client::connect(network.sockets()?, server, config);
-                (
-                    client,
-                    link,
-                    events,
-                    Running::start(connection, |_| "protocol"),
-                )
+                let running = Running::start(connection, client.statuses(), |_| "protocol");
+                (client, link, events, running)
             }
             Scheme::CoapTcp | Scheme::CoapsTcp => {
                 let network = network.secured(uri.scheme().is_secure())?;
                 link.network = Some(network.clone());
                 let (client, events, connection) = client::connect_tcp(network, server, config);
-                (
-                    client,
-                    link,
-                    events,
-                    Running::start(connection, |_| "protocol"),
-                )
+                let running = Running::start(connection, client.statuses(), |_| "protocol");
+                (client, link, events, running)
             }
             Scheme::CoapWs | Scheme::CoapsWs => {
                 let secure = uri.scheme().is_secure();
@@ -272,12 +268,8 @@ impl Coap {
                 let network = Network::web_socket(secure, sockets);
                 link.network = Some(network.clone());
                 let (client, events, connection) = client::connect_tcp(network, server, config);
-                (
-                    client,
-                    link,
-                    events,
-                    Running::start(connection, |_| "protocol"),
-                )
+                let running = Running::start(connection, client.statuses(), |_| "protocol");
+                (client, link, events, running)
             }
             Scheme::Coaps => {
                 return Err(Error::new(

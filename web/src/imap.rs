@@ -160,13 +160,14 @@ impl Imap {
             config = config.renew_with(renewal);
         }
         let (client, events, connection) = client::connect(network.clone(), address.server, config);
+        let running = Running::start(connection, client.statuses(), session_kind);
         Ok(Self {
             _idle: client.idle(),
             client,
             events: Mutex::new(events),
             network,
             reading: mail::read_options(),
-            running: Running::start(connection, session_kind),
+            running,
         })
     }
 }

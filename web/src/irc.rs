@@ -19,7 +19,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::Network;
 use crate::convert::{self, Options, invalid, socket_error};
 use crate::network::Secured;
-use crate::running::{Running, disconnected, timed};
+use crate::running::{self, Running, disconnected, timed};
 
 use self::event::to_object;
 
@@ -54,11 +54,6 @@ impl Network {
 
 #[wasm_bindgen]
 impl Irc {
-    /// The error by which it has ended; undefined while it has not, and after an end in order.
-    pub fn failure(&self) -> JsValue {
-        self.running.failure()
-    }
-
     /// The next event, or null after the end.
     pub async fn next(&self) -> JsValue {
         let mut events = self.events.lock().await;
@@ -274,6 +269,8 @@ impl Irc {
     }
 }
 
+running::methods!(Irc);
+
 impl Irc {
     pub(crate) fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self, Error> {
         let (server, tls) = address(url)?;
@@ -281,11 +278,12 @@ impl Irc {
 
         let network = network.secured(tls)?;
         let (client, events, connection) = client::connect(network.clone(), server, config);
+        let running = Running::start(connection, client.statuses(), session_kind);
         Ok(Self {
             client,
             events: Mutex::new(events),
             network,
-            running: Running::start(connection, session_kind),
+            running,
         })
     }
 
@@ -362,6 +360,7 @@ fn config(options: &Options<'_>, tls: bool) -> Result<ClientConfig, Error> {
         .iter()
         .map(|channel| read("channels", channel))
         .collect::<Result<_, _>>()?;
+    running::reconnect(options, &mut config.connection)?;
     Ok(config)
 }
 

@@ -24,7 +24,7 @@ use self::options::{Authenticate, Given};
 use crate::Network;
 use crate::convert::{self, Options, invalid, set, socket_error};
 use crate::network::Secured;
-use crate::running::{Running, disconnected, timed};
+use crate::running::{self, Running, disconnected, timed};
 
 /// How long a request waits for its response, unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,11 +77,6 @@ impl Network {
 
 #[wasm_bindgen]
 impl Mqtt {
-    /// The error by which it has ended; undefined while it has not, and after an end in order.
-    pub fn failure(&self) -> JsValue {
-        self.running.failure()
-    }
-
     /// The next event, or null after the end.
     pub async fn next(&self) -> JsValue {
         let mut events = self.events.lock().await;
@@ -218,6 +213,8 @@ impl Mqtt {
     }
 }
 
+running::methods!(Mqtt);
+
 #[wasm_bindgen]
 impl MqttPublication {
     /// What came of it.
@@ -288,6 +285,7 @@ impl Mqtt {
         }
         let client_id = config.connect.client_id.clone();
         let (client, events, connection) = client::connect(network.clone(), server, config);
+        let running = Running::start(connection, client.statuses(), value::session_kind);
         Ok(Self {
             client,
             events: Mutex::new(events),
@@ -295,7 +293,7 @@ impl Mqtt {
             client_id,
             authentication,
             requester: OnceCell::new(),
-            running: Running::start(connection, value::session_kind),
+            running,
         })
     }
 

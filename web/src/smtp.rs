@@ -146,11 +146,12 @@ impl Smtp {
             network.start_tls(starttls::opening())?
         };
         let (client, events, connection) = client::connect(network.clone(), address.server, config);
+        let running = Running::start(connection, client.statuses(), session_kind);
         Ok(Self {
             client,
             events: Mutex::new(events),
             network,
-            running: Running::start(connection, session_kind),
+            running,
         })
     }
 

@@ -71,6 +71,26 @@ const MISUSES: &[(&str, &str)] = &[
         "the option first is no number",
     ),
     (
+        "network.mqtt(url, { reconnect: { first: 0 } })",
+        "the option reconnect.first is no whole number from 1 to 4294967295",
+    ),
+    (
+        "network.mqtt(url, { reconnect: true })",
+        "the option reconnect is a boolean, neither false nor an object",
+    ),
+    (
+        "network.irc('ircs://irc.example.org', { nick: 'ada', reconnect: { frist: 5 } })",
+        "reconnect has no option frist",
+    ),
+    (
+        "network.irc('ircs://irc.example.org', { nick: 'ada', reconnect: { longest: 'a day' } })",
+        "the option longest is no number",
+    ),
+    (
+        "network.coap('coap://127.0.0.1', { reconnect: 5 })",
+        "the option reconnect is a number, neither false nor an object",
+    ),
+    (
         "network.mqtt(url, { version: 4 })",
         "the option version is no string",
     ),
@@ -442,6 +462,55 @@ const MISUSES: &[(&str, &str)] = &[
     ),
     ("irc.kick('#a', 'a,b')", "the nick can't be sent: "),
     ("irc.invite('#a', 'ada')", "the nick can't be sent: "),
+    // Waiting.
+    (
+        "irc.say('#a', 'x', { timeout: '5' })",
+        "the option timeout is no number from 0 to 2147483647",
+    ),
+    (
+        "irc.join('#a', undefined, { timeout: Infinity })",
+        "the option timeout is no number",
+    ),
+    (
+        "irc.next({ signal: new AbortController() })",
+        "the option signal is a AbortController, not an AbortSignal",
+    ),
+    (
+        "irc.next({ signl: 5 })",
+        "next() has no option signl; is signal meant?",
+    ),
+    (
+        "broker.publish('misuse', 'x', { qos: 1, timeout: -1 })",
+        "the option timeout is no number",
+    ),
+    (
+        "broker.publish('misuse', 'x', { signal: true })",
+        "the option signal is a boolean, not an AbortSignal",
+    ),
+    (
+        "broker.subscribe('a', { signal: {} })",
+        "the option signal is a Object, not an AbortSignal",
+    ),
+    (
+        "broker.request('misuse', 'x', { timeout: NaN })",
+        "the option timeout is no number",
+    ),
+    (
+        "broker.close({ timeout: null })",
+        "the option timeout is no number",
+    ),
+    (
+        "device.get('/a', { timeout: 2 ** 31 })",
+        "the option timeout is no number from 0 to 2147483647",
+    ),
+    (
+        "device.observe('/a', { timeout: 5 })",
+        "observe() has no option timeout",
+    ),
+    (
+        "device.ping({ signal: 5 })",
+        "the option signal is a number, not an AbortSignal",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,23 +2,27 @@
 /** The CoAP client of a page. What it is and does: the .d.ts. */
 
 import { address, kindOf, optionalText, options as checked } from './check.js';
-import { asyncDispose, each } from './ending.js';
+import { asyncDispose } from './ending.js';
 import { invalid } from './error.js';
+import { Life, reconnect } from './life.js';
+import { WAIT, mayWait, patiently } from './patience.js';
 import { Payload, toBytes } from './payload.js';
+import { Reading } from './reading.js';
 
 /** @import * as Api from '../index.d.ts' */
 
 /** What `OscoreOptions`, `CoapRequestOptions` and `CoapObserveOptions` have. */
 const OSCORE = ['masterSecret', 'masterSalt', 'senderId', 'recipientId', 'idContext', 'store'];
 const REQUEST = [
-  'signal', 'format', 'accept', 'ifMatch', 'ifNoneMatch', 'etag', 'confirmable', 'progress', 'hopLimit', 'uriHost',
-  'proxyUri', 'proxyScheme', 'options',
+  'format', 'accept', 'ifMatch', 'ifNoneMatch', 'etag', 'confirmable', 'progress', 'hopLimit', 'uriHost',
+  'proxyUri', 'proxyScheme', 'options', ...WAIT,
 ];
-const OBSERVE = [...REQUEST, 'stale'];
+const OBSERVE = [...REQUEST.filter((name) => name !== 'timeout'), 'stale'];
 
 /** @implements {Api.Coap} */
 export class Coap {
   #client;
+  #life;
 
   /**
    * @param {import('../wasm/index.js').Network} network
@@ -27,7 +31,8 @@ export class Coap {
    */
   static async open(network, url, how) {
     const at = address('address', url);
-    const options = checked('coap()', how, ['oscore', 'blockSize', 'maxCacheBytes']) ?? {};
+    const options = checked('coap()', how, ['oscore', 'blockSize', 'maxCacheBytes', 'reconnect']) ?? {};
+    reconnect(options.reconnect);
     checked('oscore', options.oscore, OSCORE);
     return new Coap(await network.coap(at, options));
   }
@@ -35,7 +40,16 @@ export class Coap {
   /** @param {import('../wasm/index.js').Coap} client */
   constructor(client) {
     this.#client = client;
+    this.#life = new Life(this, client);
   }
+
+  get state() { return this.#life.state; }
+
+  get connected() { return this.#life.connected; }
+
+  get closed() { return this.#life.closed; }
+
+  reconnectNow() { this.#life.reconnectNow(); }
 
   /** @returns {Api.Security | null} */
   get security() { return this.#client.security; }
@@ -64,19 +78,22 @@ export class Coap {
   /** @param {string} [path] @param {Api.CoapObserveOptions} [options] */
   observe(path, options) {
     const given = more(checked('observe()', options, OBSERVE));
-    return new Observation(this.#client.observe(optionalText('path', path), given));
+    mayWait(options);
+    return new Observation(this.#client.observe(optionalText('path', path), given), this, this.#life, options);
   }
 
   /** @param {string} [query] @param {Api.CoapRequestOptions} [options] @returns {Promise<Api.CoapLink[]>} */
   async discover(query, options) {
-    checked('discover()', options, REQUEST);
-    options?.signal?.throwIfAborted();
-    return this.#client.discover(optionalText('query', query), abortable(options));
+    return patiently(checked('discover()', options, REQUEST), (aborted) =>
+      this.#life.asked(this, this.#client.discover(optionalText('query', query), { ...options, aborted })));
   }
 
-  ping() { return this.#client.ping(); }
+  /** @param {Api.WaitOptions} [options] */
+  async ping(options) { return patiently(checked('ping()', options, WAIT), () =>
+      this.#life.asked(this, this.#client.ping())); }
 
-  close() { return this.#client.close(); }
+  /** @param {Api.WaitOptions} [options] */
+  async close(options) { return patiently(checked('close()', options, WAIT), () => this.#client.close()); }
 
   [asyncDispose]() { return this.close(); }
 
@@ -88,33 +105,57 @@ export class Coap {
    */
   async #ask(method, path, payload, options) {
     const given = more(checked(`${method.toLowerCase()}()`, options, REQUEST));
-    options?.signal?.throwIfAborted();
-    optionalText('path', path);
-    const bytes = payload === undefined ? undefined : await toBytes(payload);
-    options?.signal?.throwIfAborted();
-    return toResponse(await this.#client.request(method, path, bytes, abortable(given)));
+    return patiently(options, async (aborted) => {
+      optionalText('path', path);
+      const bytes = payload === undefined ? undefined : await toBytes(payload);
+      // Where it was given up meanwhile, nothing is sent.
+      const asked = this.#client.request(method, path, bytes, { ...given, aborted });
+      return toResponse(await this.#life.asked(this, asked));
+    });
   }
 }
 
 /** @implements {Api.CoapObservation} */
 class Observation {
+  #device;
   #begun;
+  /** @type {Reading<object, Api.CoapResponse>} */
+  #states;
+  /** No longer heeds the signal. @type {() => void} */
+  #unheed = () => undefined;
 
-  /** @param {Promise<import('../wasm/index.js').CoapObservation>} begun */
-  constructor(begun) {
+  /**
+   * @param {Promise<import('../wasm/index.js').CoapObservation>} begun
+   * @param {Coap} device
+   * @param {Life} life
+   * @param {Api.CoapObserveOptions} [options]
+   */
+  constructor(begun, device, life, options) {
+    // Whoever has an observation has the client.
+    this.#device = device;
     this.#begun = begun;
     // Whoever iterates is told there.
     begun.catch(() => undefined);
+    this.#states = new Reading('states', life, async () => (await begun).next(), toResponse);
+    const { signal } = options ?? {};
+    if (signal) {
+      const abort = () => {
+        this.#states.fail(signal.reason);
+        this.cancel();
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      this.#unheed = () => signal.removeEventListener('abort', abort);
+    }
   }
 
-  async next() {
-    const fields = await (await this.#begun).next();
-    return fields === null ? null : toResponse(fields);
-  }
+  /** @param {Api.WaitOptions} [options] */
+  async next(options) { return this.#states.next(checked('next()', options, WAIT)); }
 
-  [Symbol.asyncIterator]() { return each(this, () => this.cancel()); }
+  [Symbol.asyncIterator]() { return this.#states.each(() => this.cancel()); }
 
   cancel() {
+    void this.#device;
+    this.#unheed();
     this.#begun.then((observation) => observation.cancel(), () => undefined);
   }
 
@@ -152,17 +193,4 @@ function more(given) {
 /** @param {object} fields */
 function toResponse(fields) {
   return /** @type {Api.CoapResponse} */ (Object.assign(new Payload(), fields));
-}
-
-/** A signal as a promise that fails. @param {Api.CoapRequestOptions} [options] */
-function abortable(options) {
-  const signal = options?.signal;
-  if (!signal) {
-    return options;
-  }
-  const aborted = new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  aborted.catch(() => undefined);
-  return { ...options, aborted };
 }

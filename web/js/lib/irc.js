@@ -2,17 +2,23 @@
 /** The IRC client of a page. What it is and does: the .d.ts. */
 
 import { address, optionalCount, optionalText, options as checked, text, texts } from './check.js';
-import { asyncDispose, each, nextOf, settled } from './ending.js';
+import { asyncDispose } from './ending.js';
 import { invalid } from './error.js';
+import { Life, reconnect } from './life.js';
+import { WAIT, mayWait, patiently } from './patience.js';
+import { Reading } from './reading.js';
 
 /** @import * as Api from '../index.d.ts' */
 
 /** What `IrcOptions` has. */
-const OPTIONS = ['nick', 'username', 'realname', 'sasl', 'channels'];
+const OPTIONS = ['nick', 'username', 'realname', 'sasl', 'channels', 'reconnect'];
 
 /** @implements {Api.Irc} */
 export class Irc {
   #client;
+  #life;
+  /** @type {Reading<Api.IrcEvent, Api.IrcEvent>} */
+  #events;
 
   /**
    * @param {import('../wasm/index.js').Network} network
@@ -25,109 +31,153 @@ export class Irc {
       throw invalid('the options of irc() are missing');
     }
     checked('sasl', options.sasl, ['account', 'password']);
+    reconnect(options.reconnect);
     return new Irc(network.irc(at, options));
   }
 
   /** @param {import('../wasm/index.js').Irc} client */
   constructor(client) {
     this.#client = client;
+    this.#life = new Life(this, client);
+    this.#events = new Reading('events', this.#life, () => client.next(), (event) => event);
+    // A page that only says things reads none.
+    this.#events.keep();
   }
 
-  /** @returns {Promise<Api.IrcEvent | null>} */
-  next() { return nextOf(this.#client, this.#client.next()); }
+  get state() { return this.#life.state; }
 
-  [Symbol.asyncIterator]() { return each(this, () => void this.close()); }
+  get registered() { return this.#life.connected; }
 
-  /** @param {string} channel @param {string} [key] */
-  async join(channel, key) {
-    return this.#asked(this.#client.join(text('channel', channel), optionalText('key', key)));
+  get closed() { return this.#life.closed; }
+
+  reconnectNow() { this.#life.reconnectNow(); }
+
+  /** @param {Api.WaitOptions} [options] */
+  async next(options) { return this.#events.next(checked('next()', options, WAIT)); }
+
+  // The loop keeps the client.
+  [Symbol.asyncIterator]() { return this.#events.each(() => void this.#life); }
+
+  /** @param {string} channel @param {string} [key] @param {Api.WaitOptions} [options] */
+  join(channel, key, options) {
+    return this.#ask('join()', options, () =>
+      this.#client.join(text('channel', channel), optionalText('key', key)));
   }
 
-  /** @param {string} channel @param {string} [reason] */
-  async part(channel, reason) {
-    return this.#asked(this.#client.part(text('channel', channel), optionalText('reason', reason)));
+  /** @param {string} channel @param {string} [reason] @param {Api.WaitOptions} [options] */
+  part(channel, reason, options) {
+    return this.#ask('part()', options, () =>
+      this.#client.part(text('channel', channel), optionalText('reason', reason)));
   }
 
-  /** @param {string} target @param {string} said */
-  async say(target, said) { return this.#asked(this.#client.say(text('target', target), text('text', said))); }
-
-  /** @param {string} target @param {string} done */
-  async action(target, done) {
-    return this.#asked(this.#client.action(text('target', target), text('text', done)));
+  /** @param {string} target @param {string} said @param {Api.WaitOptions} [options] */
+  say(target, said, options) {
+    return this.#ask('say()', options, () => this.#client.say(text('target', target), text('text', said)));
   }
 
-  /** @param {string} target @param {string} said */
-  async notice(target, said) {
-    return this.#asked(this.#client.notice(text('target', target), text('text', said)));
+  /** @param {string} target @param {string} done @param {Api.WaitOptions} [options] */
+  action(target, done, options) {
+    return this.#ask('action()', options, () => this.#client.action(text('target', target), text('text', done)));
   }
 
-  /** @param {string} channel */
-  async topic(channel) { return this.#asked(this.#client.topic(text('channel', channel))); }
-
-  /** @param {string} channel @param {string} topic */
-  async setTopic(channel, topic) {
-    return this.#asked(this.#client.setTopic(text('channel', channel), text('topic', topic)));
+  /** @param {string} target @param {string} said @param {Api.WaitOptions} [options] */
+  notice(target, said, options) {
+    return this.#ask('notice()', options, () => this.#client.notice(text('target', target), text('text', said)));
   }
 
-  /** @param {string} nick */
-  async setNick(nick) { return this.#asked(this.#client.setNick(text('nick', nick))); }
+  /** @param {string} channel @param {Api.WaitOptions} [options] */
+  topic(channel, options) {
+    return this.#ask('topic()', options, () => this.#client.topic(text('channel', channel)));
+  }
 
-  /** @param {string} [reason] */
-  async setAway(reason) { return this.#asked(this.#client.setAway(optionalText('reason', reason))); }
+  /** @param {string} channel @param {string} topic @param {Api.WaitOptions} [options] */
+  setTopic(channel, topic, options) {
+    return this.#ask('setTopic()', options, () =>
+      this.#client.setTopic(text('channel', channel), text('topic', topic)));
+  }
 
-  /** @param {string} [reason] */
-  async close(reason) { return this.#client.close(optionalText('reason', reason)); }
+  /** @param {string} nick @param {Api.WaitOptions} [options] */
+  setNick(nick, options) {
+    return this.#ask('setNick()', options, () => this.#client.setNick(text('nick', nick)));
+  }
+
+  /** @param {string} [reason] @param {Api.WaitOptions} [options] */
+  setAway(reason, options) {
+    return this.#ask('setAway()', options, () => this.#client.setAway(optionalText('reason', reason)));
+  }
+
+  /** @param {string} [reason] @param {Api.WaitOptions} [options] */
+  close(reason, options) {
+    return this.#ask('close()', options, () => this.#client.close(optionalText('reason', reason)));
+  }
 
   [asyncDispose]() { return this.close(); }
 
   /** @param {string} command @param {string[]} params */
-  async raw(command, ...params) {
-    return this.#asked(this.#client.raw(text('command', command), texts('parameter', params)));
+  raw(command, ...params) {
+    return this.#ask('raw()', undefined, () =>
+      this.#client.raw(text('command', command), texts('parameter', params)));
   }
 
-  /** @param {string} nick @returns {Promise<Api.IrcWhois | null>} */
-  async whois(nick) { return this.#asked(this.#client.whois(text('nick', nick))); }
+  /** @param {string} nick @param {Api.WaitOptions} [options] @returns {Promise<Api.IrcWhois | null>} */
+  whois(nick, options) {
+    return this.#ask('whois()', options, () => this.#client.whois(text('nick', nick)));
+  }
 
-  /** @param {string} mask @returns {Promise<Api.IrcUser[]>} */
-  async who(mask) { return this.#asked(this.#client.who(text('mask', mask))); }
+  /** @param {string} mask @param {Api.WaitOptions} [options] @returns {Promise<Api.IrcUser[]>} */
+  who(mask, options) {
+    return this.#ask('who()', options, () => this.#client.who(text('mask', mask)));
+  }
 
-  /** @param {string} channel @returns {Promise<Api.Member[]>} */
-  async names(channel) { return this.#asked(this.#client.names(text('channel', channel))); }
+  /** @param {string} channel @param {Api.WaitOptions} [options] @returns {Promise<Api.Member[]>} */
+  names(channel, options) {
+    return this.#ask('names()', options, () => this.#client.names(text('channel', channel)));
+  }
 
   /** @param {Api.IrcListOptions} [options] @returns {AsyncIterable<Api.IrcListEntry>} */
   list(options) {
-    const { names, minMembers } = checked('list()', options, ['names', 'minMembers']) ?? {};
-    return this.#list(optionalText('names', names), optionalCount('minMembers', minMembers));
+    const { names, minMembers, ...wait } = checked('list()', options, ['names', 'minMembers', ...WAIT]) ?? {};
+    mayWait(wait);
+    return this.#list(optionalText('names', names), optionalCount('minMembers', minMembers), wait);
   }
 
-  /** @param {string | undefined} names @param {number} [minMembers] */
-  async *#list(names, minMembers = 0) {
-    yield* await this.#asked(this.#client.list(names, minMembers));
+  /** @param {string | undefined} names @param {number | undefined} minMembers @param {Api.WaitOptions} wait */
+  async *#list(names, minMembers = 0, wait) {
+    yield* await this.#ask('list()', wait, () => this.#client.list(names, minMembers));
   }
 
-  /** @param {string} channel @returns {Promise<Api.IrcModes>} */
-  async modes(channel) {
-    const modes = await this.#asked(this.#client.modes(text('channel', channel)));
+  /** @param {string} channel @param {Api.WaitOptions} [options] @returns {Promise<Api.IrcModes>} */
+  async modes(channel, options) {
+    const modes = await this.#ask('modes()', options, () => this.#client.modes(text('channel', channel)));
     return /** @type {Api.IrcModes} */ (modes);
   }
 
   /** @param {string} target @param {string} modes @param {string[]} params */
-  async setMode(target, modes, ...params) {
-    const given = texts('parameter', params);
-    return this.#asked(this.#client.setMode(text('target', target), text('modes', modes), given));
+  setMode(target, modes, ...params) {
+    return this.#ask('setMode()', undefined, () =>
+      this.#client.setMode(text('target', target), text('modes', modes), texts('parameter', params)));
   }
 
-  /** @param {string} channel @param {string} nick @param {string} [reason] */
-  async kick(channel, nick, reason) {
-    const why = optionalText('reason', reason);
-    return this.#asked(this.#client.kick(text('channel', channel), text('nick', nick), why));
+  /** @param {string} channel @param {string} nick @param {string} [reason] @param {Api.WaitOptions} [options] */
+  kick(channel, nick, reason, options) {
+    return this.#ask('kick()', options, () =>
+      this.#client.kick(text('channel', channel), text('nick', nick), optionalText('reason', reason)));
   }
 
-  /** @param {string} nick @param {string} channel */
-  async invite(nick, channel) {
-    return this.#asked(this.#client.invite(text('nick', nick), text('channel', channel)));
+  /** @param {string} nick @param {string} channel @param {Api.WaitOptions} [options] */
+  invite(nick, channel, options) {
+    return this.#ask('invite()', options, () =>
+      this.#client.invite(text('nick', nick), text('channel', channel)));
   }
 
-  /** @template T @param {Promise<T>} asked */
-  #asked(asked) { return settled(this.#client, asked); }
+  /**
+   * @template T
+   * @param {string} what
+   * @param {Api.WaitOptions | undefined} options
+   * @param {() => Promise<T>} run
+   * @returns {Promise<T>}
+   */
+  async #ask(what, options, run) {
+    return patiently(checked(what, options, WAIT), () => this.#life.asked(this, run()));
+  }
 }

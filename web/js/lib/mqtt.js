@@ -2,9 +2,12 @@
 /** The MQTT client of a page. What it is and does: the .d.ts. */
 
 import { address, kindOf, options as checked, text, texts } from './check.js';
-import { asyncDispose, each, nextOf, settled } from './ending.js';
+import { asyncDispose, settled } from './ending.js';
 import { invalid } from './error.js';
+import { Life, reconnect } from './life.js';
+import { WAIT, mayWait, patiently } from './patience.js';
 import { Payload, toBytes } from './payload.js';
+import { Reading } from './reading.js';
 
 /** @import * as Api from '../index.d.ts' */
 
@@ -15,24 +18,21 @@ const OPTIONS = [
   'topicAliasMaximum', 'authentication',
 ];
 const AUTHENTICATION = ['method', 'step'];
-const RECONNECT = ['first', 'longest'];
+const MESSAGE = ['qos', 'retain', 'expiry', 'contentType', 'userProperties', 'responseTopic', 'correlationData'];
+const WILL = ['topic', 'payload', 'delay', ...MESSAGE];
 /** What `MqttPublishOptions`, `MqttRequestOptions` and `MqttSubscribeOptions` have. */
-const PUBLISH = ['qos', 'retain', 'expiry', 'contentType', 'userProperties', 'responseTopic', 'correlationData'];
-const WILL = ['topic', 'payload', 'delay', ...PUBLISH];
-const REQUEST = [...PUBLISH, 'timeout'];
-const SUBSCRIBE = ['qos', 'noLocal', 'retained', 'userProperties'];
+const PUBLISH = [...MESSAGE, ...WAIT];
+const SUBSCRIBE = ['qos', 'noLocal', 'retained', 'userProperties', ...WAIT];
 
-/** How many events wait for a page that has not asked for any; older ones go. */
-const MAX_UNASKED = 100;
+/** How long a request waits for its response, in milliseconds, unless it is told otherwise. */
+const PATIENCE = 30_000;
 
 /** @implements {Api.Mqtt} */
 export class Mqtt {
   #client;
-  /** Events that came before the page asked for any. @type {(Api.MqttEvent | null)[]} */
-  #unasked = [];
-  /** The next one, while it is waited for without having been asked. @type {Promise<Api.MqttEvent | null> | null} */
-  #waiting = null;
-  #asked = false;
+  #life;
+  /** @type {Reading<any, Api.MqttEvent>} */
+  #events;
 
   /**
    * @param {import('../wasm/index.js').Network} network
@@ -42,7 +42,7 @@ export class Mqtt {
   static async open(network, url, how) {
     const at = address('address', url);
     const { will, ...options } = checked('mqtt()', how, OPTIONS) ?? {};
-    checked('reconnect', options.reconnect, RECONNECT);
+    reconnect(options.reconnect);
     checked('authentication', options.authentication, AUTHENTICATION);
     if (checked('will', will, WILL)) {
       const payload = await toBytes(will?.payload);
@@ -54,35 +54,42 @@ export class Mqtt {
   /** @param {import('../wasm/index.js').Mqtt} client */
   constructor(client) {
     this.#client = client;
+    const life = new Life(this, client);
+    this.#life = life;
+    const event = (/** @type {any} */ event) =>
+      (event.type === 'message' ? { ...event, message: new Message(event.message, client, life) } : event);
+    this.#events = new Reading('events', life, () => client.next(), event);
   }
 
-  /** @returns {Promise<Api.MqttEvent | null>} */
-  next() { return nextOf(this.#client, this.#next()); }
+  get state() { return this.#life.state; }
 
-  async #next() {
-    this.#asked = true;
-    if (this.#unasked.length > 0) {
-      return this.#unasked.shift() ?? null;
-    }
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    return waiting ?? this.#event();
-  }
+  get connected() { return this.#life.connected; }
 
-  [Symbol.asyncIterator]() { return each(this); }
+  get closed() { return this.#life.closed; }
+
+  reconnectNow() { this.#life.reconnectNow(); }
+
+  /** @param {Api.WaitOptions} [options] */
+  async next(options) { return this.#events.next(checked('next()', options, WAIT)); }
+
+  // The loop keeps the client.
+  [Symbol.asyncIterator]() { return this.#events.each(() => void this.#life); }
 
   /** @param {string} topic @param {Api.Body} [payload] @param {Api.MqttPublishOptions} [options] */
   publish(topic, payload, options) {
-    this.#takeUnasked();
+    this.#events.keep();
     const publication = this.#enqueue(topic, payload, options);
-    const queued = publication.then(() => undefined);
+    const queued = this.#unless(options, publication.then(() => undefined));
     // Whoever waits for the outcome is told there.
     queued.catch(() => undefined);
     const outcome = publication.then((taken) => this.#settled(toReply(taken.outcome())));
-    return Object.assign(outcome, { queued });
+    return Object.assign(this.#unless(options, outcome), { queued });
   }
 
-  async published() { return this.#settled(this.#client.published()); }
+  /** @param {Api.WaitOptions} [options] */
+  async published(options) {
+    return patiently(checked('published()', options, WAIT), () => this.#settled(this.#client.published()));
+  }
 
   /** @param {string | readonly string[]} filter @param {Api.MqttSubscribeOptions} [options] */
   subscribe(filter, options) {
@@ -91,31 +98,41 @@ export class Mqtt {
       throw invalid('there is no filter to subscribe to');
     }
     checked('subscribe()', options, SUBSCRIBE);
-    this.#takeUnasked();
-    const message = (/** @type {object} */ fields) => new Message(fields, this.#client);
+    mayWait(options);
+    this.#events.keep();
+    const message = (/** @type {object} */ fields) => new Message(fields, this.#client, this.#life);
     const subscribed = this.#settled(this.#client.subscribe(filters, options));
-    return new Subscription(filters, subscribed, message, this.#client);
+    return new Subscription(filters, subscribed, message, this, this.#life, options);
   }
 
   /** @param {string} topic @param {Api.Body} [payload] @param {Api.MqttRequestOptions} [options] */
   async request(topic, payload, options) {
     text('topic', topic);
-    checked('request()', options, REQUEST);
-    this.#takeUnasked();
-    const bytes = await toBytes(payload);
-    const response = await this.#settled(this.#client.request(topic, bytes, options ?? {}));
-    return /** @type {Api.MqttMessage} */ (/** @type {unknown} */ (new Message(response, this.#client)));
+    const { signal, timeout = PATIENCE } = checked('request()', options, PUBLISH) ?? {};
+    mayWait(options);
+    this.#events.keep();
+    const ask = async () => {
+      const bytes = await toBytes(payload);
+      signal?.throwIfAborted();
+      return this.#settled(this.#client.request(topic, bytes, options ?? {}));
+    };
+    // The client keeps the time from when it has asked; before, it may have to wait for the broker.
+    const response = await this.#unless({ signal, timeout }, ask());
+    return /** @type {Api.MqttMessage} */ (/** @type {unknown} */ (new Message(response, this.#client, this.#life)));
   }
 
-  async reauthenticate() { return this.#settled(this.#client.reauthenticate()); }
+  /** @param {Api.WaitOptions} [options] */
+  async reauthenticate(options) {
+    return patiently(checked('reauthenticate()', options, WAIT), () => this.#settled(this.#client.reauthenticate()));
+  }
 
-  /** @param {{ will?: boolean }} [options] */
+  /** @param {Api.MqttCloseOptions} [options] */
   async close(options) {
-    const { will = false } = checked('close()', options, ['will']) ?? {};
+    const { will = false } = checked('close()', options, ['will', ...WAIT]) ?? {};
     if (typeof will !== 'boolean') {
       throw invalid(`the option will is ${kindOf(will)}, not true or false`);
     }
-    return this.#client.close(will);
+    return patiently(options, () => this.#client.close(will));
   }
 
   [asyncDispose]() { return this.close(); }
@@ -128,79 +145,104 @@ export class Mqtt {
   async #enqueue(topic, payload, options) {
     text('topic', topic);
     checked('publish()', options, PUBLISH);
+    mayWait(options);
     let bytes = toBytes(payload);
     if (bytes instanceof Promise) {
-      bytes = await bytes;
+      bytes = await this.#unless(options, bytes);
     }
     return this.#settled(this.#client.enqueue(topic, bytes, options));
   }
 
   /** @template T @param {Promise<T>} asked */
-  #settled(asked) { return settled(this.#client, asked); }
+  #settled(asked) { return this.#life.asked(this, asked); }
 
-  /** @returns {Promise<Api.MqttEvent | null>} */
-  async #event() {
-    const event = await this.#client.next();
-    return event?.type === 'message' ? { ...event, message: new Message(event.message, this.#client) } : event;
-  }
-
-  /** What a page that only publishes or subscribes never asks for must not hold the client back. */
-  async #takeUnasked() {
-    while (!this.#asked && this.#waiting === null) {
-      const waiting = this.#event();
-      this.#waiting = waiting;
-      const event = await waiting;
-      if (this.#waiting !== waiting) {
-        return;
-      }
-      this.#waiting = null;
-      this.#unasked.push(event);
-      this.#unasked.splice(0, this.#unasked.length - MAX_UNASKED);
-      if (event === null) {
-        return;
-      }
+  /**
+   * What was begun, where the page doesn't give it up before.
+   *
+   * @template T
+   * @param {Api.WaitOptions | undefined} options
+   * @param {Promise<T>} begun
+   * @returns {Promise<T>}
+   */
+  #unless(options, begun) {
+    const { signal, timeout } = options ?? {};
+    if (signal === undefined && timeout === undefined) {
+      return begun;
     }
+    begun.catch(() => undefined);
+    return patiently({ signal, timeout }, () => begun);
   }
 }
 
 /** @implements {Api.MqttSubscription} */
 class Subscription {
-  #client;
+  #broker;
+  #life;
   #subscribed;
-  #message;
+  /** @type {Reading<object, any>} */
+  #messages;
+  /** No longer heeds the signal. @type {() => void} */
+  #unheed = () => undefined;
 
   /**
    * @param {readonly string[]} filters
    * @param {Promise<import('../wasm/index.js').MqttSubscription>} subscribed
    * @param {(fields: object) => any} message
-   * @param {import('../wasm/index.js').Mqtt} client
+   * @param {Mqtt} broker
+   * @param {Life} life
+   * @param {Api.MqttSubscribeOptions} [options]
    */
-  constructor(filters, subscribed, message, client) {
+  constructor(filters, subscribed, message, broker, life, options) {
     this.filters = filters;
-    this.#client = client;
+    // Whoever has a subscription has the client.
+    this.#broker = broker;
+    this.#life = life;
     this.#subscribed = subscribed;
-    this.#message = message;
-    this.granted = subscribed.then(() => undefined);
+    const granted = patiently(options, () => subscribed);
+    this.granted = granted.then(() => undefined, (error) => {
+      // It may be granted yet, and nobody would read it.
+      this.#end();
+      throw error;
+    });
     // Whoever iterates is told there.
     this.granted.catch(() => undefined);
+    /** @type {import('../wasm/index.js').MqttSubscription | undefined} */
+    let source;
+    const first = async () => {
+      source = await granted;
+      return source.next();
+    };
+    this.#messages = new Reading('messages', life, () => source?.next() ?? first(), message);
+    const { signal } = options ?? {};
+    if (signal) {
+      const abort = () => {
+        this.#messages.fail(signal.reason);
+        this.#end();
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      this.#unheed = () => signal.removeEventListener('abort', abort);
+    }
   }
 
-  /** @returns {Promise<Api.MqttMessage | null>} */
-  async next() {
-    const fields = await nextOf(this.#client, (await this.#subscribed).next());
-    return fields === null ? null : this.#message(fields);
-  }
+  /** @param {Api.WaitOptions} [options] @returns {Promise<Api.MqttMessage | null>} */
+  async next(options) { return this.#messages.next(checked('next()', options, WAIT)); }
 
-  [Symbol.asyncIterator]() {
-    // One that was refused has nothing to end.
-    return each(this, () => void this.unsubscribe().catch(() => undefined));
-  }
+  [Symbol.asyncIterator]() { return this.#messages.each(() => this.#end()); }
 
-  async unsubscribe() {
-    return settled(this.#client, toReply((await this.#subscribed).unsubscribe()));
+  /** @param {Api.WaitOptions} [options] */
+  async unsubscribe(options) {
+    return patiently(checked('unsubscribe()', options, WAIT), async () => {
+      this.#unheed();
+      return this.#life.asked(this.#broker, toReply((await this.#subscribed).unsubscribe()));
+    });
   }
 
   async [asyncDispose]() { await this.unsubscribe(); }
+
+  /** One that was refused has nothing to end, and one whose client is over neither. */
+  #end() {
+    this.unsubscribe().catch(() => undefined);
+  }
 }
 
 /** @param {Promise<object>} fields */
@@ -210,22 +252,27 @@ function toReply(fields) {
 
 class Message extends Payload {
   #client;
+  #life;
   /** @type {number | null} */
   serial = null;
 
-  /** @param {object} fields @param {import('../wasm/index.js').Mqtt} client */
-  constructor(fields, client) {
+  /** @param {object} fields @param {import('../wasm/index.js').Mqtt} client @param {Life} life */
+  constructor(fields, client, life) {
     super();
     Object.assign(this, fields);
     this.#client = client;
+    this.#life = life;
   }
 
-  async acknowledge(code = 0) {
+  /** @param {number} [code] @param {Api.WaitOptions} [options] */
+  async acknowledge(code = 0, options = undefined) {
+    checked('acknowledge()', options, WAIT);
     if (!Number.isInteger(code) || code < 0 || code > 255) {
       throw invalid('the code is no whole number from 0 to 255');
     }
-    if (this.serial !== null) {
-      await settled(this.#client, this.#client.acknowledge(this.serial, code));
+    const { serial } = this;
+    if (serial !== null) {
+      await patiently(options, () => settled(this.#life, this.#client.acknowledge(serial, code)));
     }
   }
 }

@@ -1,10 +1,9 @@
 //! Options of the MQTT client, as a page passes them: `MqttOptions` and those of its methods.
 
 use std::num::{NonZeroU16, NonZeroU32};
-use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_mqtt::client::{Acknowledge, ClientConfig, Reconnect};
+use jackfield_mqtt::client::{Acknowledge, ClientConfig};
 use jackfield_mqtt::codec::{
     Authentication, MessageProperties, NEVER_EXPIRES, Password, QoS, RetainHandling,
     SubscribeOptions, Text, TopicFilter, TopicName, UserProperties, Version, Will,
@@ -17,6 +16,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use crate::convert::{Options, invalid, object};
+use crate::running;
 
 /// How long a broker keeps a session that is kept here too, in seconds: a day.
 const KEPT: u32 = 24 * 60 * 60;
@@ -77,9 +77,7 @@ pub(super) fn config(options: &Options<'_>) -> Result<Given> {
     if options.flag("manualAcknowledgement")?.unwrap_or(false) {
         config.acknowledge = Acknowledge::ByHand;
     }
-    if let Some(reconnect) = options.value("reconnect")? {
-        config.connection.reconnect = Some(self::reconnect(&Options(&reconnect))?);
-    }
+    running::reconnect(options, &mut config.connection)?;
     let renew = function("renew", options)?;
     let authentication = Authenticate::read(options)?;
     if renew.is_some() || authentication.is_some() {
@@ -249,20 +247,6 @@ fn credentials(connect: &mut ConnectOptions, options: &Options<'_>) -> Result<()
         connect.password = Some(password);
     }
     Ok(())
-}
-
-fn reconnect(options: &Options<'_>) -> Result<Reconnect> {
-    let mut reconnect = Reconnect::default();
-    for (name, delay) in [
-        ("first", &mut reconnect.first_delay),
-        ("longest", &mut reconnect.longest_delay),
-    ] {
-        if let Some(given) = options.number(name)? {
-            let given = whole(&format!("reconnect.{name}"), given, u32::MAX)?;
-            *delay = Duration::from_millis(given.into());
-        }
-    }
-    Ok(reconnect)
 }
 
 fn will(options: &Options<'_>) -> Result<Will> {

@@ -1,0 +1,156 @@
+// @ts-check
+/** What a client gives one by one, to one reader: events, messages, states. */
+
+import { JackfieldError } from './error.js';
+import { mayWait, patiently } from './patience.js';
+
+/** @import * as Api from '../common.d.ts' */
+
+/** How many wait for a page that reads none of them; older ones go. */
+const MAX_KEPT = 256;
+
+/**
+ * While nobody reads, nothing is taken from the client, which holds the server back in the end. After `keep()` it is
+ * taken all the same, since the page may have no use for it: the newest ones wait, and their reader is told how many
+ * are missing.
+ *
+ * @template In, Out
+ */
+export class Reading {
+  #what;
+  #life;
+  #pull;
+  #made;
+  #keeps = false;
+  /** The next one, on its way: it stays until a reader has it. @type {Promise<In | null> | null} */
+  #pulled = null;
+  /** @type {Out[]} */
+  #kept = [];
+  #missed = 0;
+  /** Whether there is a reader, so that nothing is kept. */
+  #isRead = false;
+  #isKeeping = false;
+  /** Whether somebody waits for the next one. */
+  #isAsked = false;
+  #isLooped = false;
+  /** Why it ended before its client. @type {{ reason: unknown } | undefined} */
+  #ended;
+
+  /**
+   * @param {string} what What they are, for errors.
+   * @param {{ failure(): Api.JackfieldError | undefined }} life
+   * @param {() => Promise<In | null>} pull
+   * @param {(value: In) => Out} made
+   */
+  constructor(what, life, pull, made) {
+    this.#what = what;
+    this.#life = life;
+    this.#pull = pull;
+    this.#made = made;
+  }
+
+  /** From now on the client is not held back while nobody reads. */
+  keep() {
+    this.#keeps = true;
+    this.#keepOn();
+  }
+
+  /**
+   * The next one, or null after the end. One that was not waited for comes with the next call.
+   *
+   * @param {Api.WaitOptions} [options]
+   * @returns {Promise<Out | null>}
+   */
+  async next(options) {
+    mayWait(options);
+    if (this.#isAsked) {
+      throw this.#inUse();
+    }
+    this.#isAsked = true;
+    this.#isRead = true;
+    try {
+      if (this.#missed > 0) {
+        const missed = { type: 'missed', count: this.#missed, time: Date.now() };
+        this.#missed = 0;
+        return /** @type {Out} */ (missed);
+      }
+      const kept = this.#kept.shift();
+      if (kept !== undefined) {
+        return kept;
+      }
+      const pulled = (this.#pulled ??= this.#pull());
+      const value = await (options === undefined ? pulled : patiently(options, () => pulled));
+      if (value !== null) {
+        this.#pulled = null;
+        return this.#made(value);
+      }
+      const failure = this.#ended ? this.#ended.reason : this.#life.failure();
+      if (failure !== undefined) {
+        throw failure;
+      }
+      return null;
+    } finally {
+      this.#isAsked = false;
+    }
+  }
+
+  /**
+   * All of them, for a loop. Whoever leaves it, and whoever comes to the end, has done with it.
+   *
+   * @param {() => void} [left]
+   * @returns {AsyncGenerator<Out, void, undefined>}
+   */
+  async *each(left = () => undefined) {
+    if (this.#isLooped || this.#isAsked) {
+      throw this.#inUse();
+    }
+    this.#isLooped = true;
+    try {
+      for (;;) {
+        const value = await this.next();
+        if (value === null) {
+          return;
+        }
+        yield value;
+      }
+    } finally {
+      this.#isLooped = false;
+      this.#isRead = false;
+      this.#keepOn();
+      left();
+    }
+  }
+
+  /** It ends now, with this reason: what it is pulled from gives nothing more. @param {unknown} reason */
+  fail(reason) { this.#ended ??= { reason }; }
+
+  async #keepOn() {
+    if (!this.#keeps || this.#isKeeping || this.#isRead) {
+      return;
+    }
+    this.#isKeeping = true;
+    try {
+      while (!this.#isRead) {
+        const value = await (this.#pulled ??= this.#pull());
+        // A reader who has come meanwhile waits for the same one.
+        if (this.#isRead || value === null) {
+          return;
+        }
+        this.#pulled = null;
+        this.#kept.push(this.#made(value));
+        if (this.#kept.length > MAX_KEPT) {
+          this.#kept.shift();
+          this.#missed += 1;
+        }
+      }
+    } catch {
+      // The reader is told.
+    } finally {
+      this.#isKeeping = false;
+    }
+  }
+
+  #inUse() {
+    return new JackfieldError('in-use', `the ${this.#what} have a reader already: there is one at a time`);
+  }
+}
