@@ -44,6 +44,11 @@ impl Network {
     pub fn kind(&self) -> Option<String> {
         self.sockets.kind().map(Into::into)
     }
+
+    /// Closes the way to the relay, and with it whatever is still open there.
+    pub fn close(&self) {
+        self.sockets.close();
+    }
 }
 
 impl Network {

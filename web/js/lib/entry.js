@@ -2,6 +2,8 @@
 /** What each entry of the package is made of: `open()` and `load()` over its WebAssembly module. */
 
 import { address, options as checked } from './check.js';
+import { Clients } from './clients.js';
+import { asyncDispose } from './ending.js';
 import { JackfieldError, made } from './error.js';
 
 /** @import * as Api from '../index.d.ts' */
@@ -52,10 +54,12 @@ export function entry(wasm, file, methods, names = OPTIONS) {
     const all = relay === undefined ? others : { ...others, relay: address('relay', relay) };
     await load();
     const network = wasm.Network.open(all);
-    /** @type {{ [name: string]: unknown }} */
-    const opened = { kind: network.kind ?? null };
+    const clients = new Clients(network);
+    const close = () => clients.close();
+    /** @type {{ [name: string | symbol]: unknown }} */
+    const opened = { kind: network.kind ?? null, close, [asyncDispose]: close };
     for (const [name, method] of Object.entries(methods)) {
-      opened[name] = (/** @type {any[]} */ ...rest) => method(network, ...rest);
+      opened[name] = (/** @type {any[]} */ ...rest) => clients.add(method(network, ...rest));
     }
     return opened;
   }

@@ -52,7 +52,8 @@ export async function patiently(options, run) {
   aborted.catch(() => undefined);
   const onAbort = () => giveUp(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
-  const late = () => giveUp(new JackfieldError('timed-out', `it was not done within ${timeout} ms`));
+  const late = () =>
+    giveUp(new JackfieldError('timed-out', `it was not done within ${timeout} ms`, { where: 'page' }));
   const timer = timeout === undefined ? undefined : setTimeout(late, timeout);
   try {
     return await Promise.race([run(aborted), aborted]);

@@ -22,6 +22,8 @@ impl Sockets {
         None
     }
 
+    pub(super) fn close(&self) {}
+
     pub(super) fn streams(&self, _tls: bool) -> Result<Streams> {
         Err(Error::new(
             ErrorKind::Unsupported,

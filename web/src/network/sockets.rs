@@ -1,5 +1,6 @@
 //! Sockets of a page: Direct Sockets or a relay, and TLS over either.
 
+use std::cell::{Cell, RefCell};
 #[cfg(feature = "mail")]
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use jackfield_socket::{
 };
 use jackfield_tls::{Certificates, TlsConfig, TlsConnector, TlsStream, TlsVersion};
 use js_sys::{Object, Uint8Array};
+use tokio::sync::oneshot;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::convert::{Options, invalid, object, set};
@@ -19,6 +21,9 @@ use crate::convert::{Options, invalid, object, set};
 #[derive(Debug)]
 pub(super) struct Sockets {
     network: Option<(&'static str, AnyNetwork)>,
+    is_closed: Cell<bool>,
+    /// Ends the connection to the relay.
+    closing: RefCell<Option<oneshot::Sender<()>>>,
     tls: TlsConnector,
     /// What `tls` was made of, for streams that ask for something else in part.
     #[cfg(feature = "raw")]
@@ -29,6 +34,7 @@ impl Sockets {
     pub(super) fn open(options: &Options<'_>) -> Result<Self> {
         let config = tls_config(options)?.unwrap_or_default();
         let tls = TlsConnector::new(config.clone())?;
+        let mut closing = None;
         let network = if Direct::is_available() {
             Some(("direct", AnyNetwork::new(Direct)))
         } else if let Some(relay) = options.text("relay")? {
@@ -37,17 +43,34 @@ impl Sockets {
                 config = config.with_token(token)?;
             }
             let (relay, connection) = Relay::new(config);
-            spawn_local(connection);
+            let (close, is_closed) = oneshot::channel();
+            closing = Some(close);
+            spawn_local(async move {
+                tokio::select! {
+                    () = connection => {}
+                    // Where the network is only forgotten, its clients go on.
+                    Ok(()) = is_closed => {}
+                }
+            });
             Some(("relay", AnyNetwork::new(relay)))
         } else {
             None
         };
         Ok(Self {
             network,
+            is_closed: Cell::new(false),
+            closing: RefCell::new(closing),
             tls,
             #[cfg(feature = "raw")]
             tls_config: config,
         })
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        if let Some(closing) = self.closing.take() {
+            let _ = closing.send(());
+        }
     }
 
     pub(super) fn kind(&self) -> Option<&'static str> {
@@ -56,6 +79,9 @@ impl Sockets {
 
     pub(super) fn network(&self) -> Result<AnyNetwork> {
         match &self.network {
+            _ if self.is_closed.get() => {
+                Err(Error::new(ErrorKind::Closed, "the network is closed"))
+            }
             Some((_, network)) => Ok(network.clone()),
             None => Err(Error::new(
                 ErrorKind::Unsupported,
