@@ -35,7 +35,7 @@ impl Stage {
     /// The same with a relay that takes the page to these servers alone.
     ///
     /// # Panics
-    /// Where that fails.
+    /// As [`start`](Self::start).
     pub async fn reaching(servers: &[SocketAddr]) -> Self {
         let ports: Vec<String> = servers.iter().map(|it| it.port().to_string()).collect();
         Self::with_ports(&ports).await
@@ -44,15 +44,26 @@ impl Stage {
     /// The same, with a relay that takes the page to these ports of this machine: `7` over TCP, `7/udp`.
     ///
     /// # Panics
-    /// Where that fails.
+    /// As [`start`](Self::start).
     pub async fn with_ports(ports: &[String]) -> Self {
+        Self::with(ports, &[]).await
+    }
+
+    /// The same with these files beside the page, each by its path and what it holds.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn with(ports: &[String], files: &[(&str, &str)]) -> Self {
         let [at] = free_addresses().unwrap();
         let relay = relay::start(at, ports).await;
         let folder = tokio::task::spawn_blocking(|| page("npm")).await;
-        let site = Site::builder()
+        let mut site = Site::builder()
             .dir(folder.unwrap().unwrap())
             .file("/empty.html", "<!doctype html><title>Empty</title>")
             .port(at.port());
+        for (path, content) in files {
+            site = site.file(path, *content);
+        }
         let site = site.start().await.unwrap();
         let browser = Chromium::launch().await.unwrap();
         let page = browser.open(&format!("{}empty.html", site.url())).await;

@@ -8,7 +8,7 @@ use jackfield_socket::{
     AddressFamily, Endpoint, Error, ErrorKind, Host, ListenOptions, Result, TcpConnect, TcpListen,
     TcpOptions, UdpOpen, UdpOptions,
 };
-use js_sys::Array;
+use js_sys::{Array, Reflect};
 use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -41,7 +41,11 @@ impl Direct {
     /// Opening a socket may still be [`Denied`](ErrorKind::Denied), where the app's manifest doesn't
     /// ask for it, or the user or an administrator forbids it.
     pub fn is_available() -> bool {
-        bindings::native("TCPSocket").is_some()
+        // With some of its switches Chromium shows the classes in shared and service workers of ordinary pages,
+        // too, and ends the page that uses them there.
+        let isolated = Reflect::get(&js_sys::global(), &"crossOriginIsolated".into());
+        isolated.is_ok_and(|isolated| isolated.is_truthy())
+            && bindings::native("TCPSocket").is_some()
     }
 }
 
