@@ -1,5 +1,6 @@
 //! Parts that the tests in a browser share: the page that runs jobs, and the servers that it speaks with.
 
+pub mod documents;
 pub mod mail;
 pub mod peers;
 pub mod picture;

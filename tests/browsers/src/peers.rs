@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jackfield_browser_suite::pattern::Pattern;
-use jackfield_native::Native;
+use jackfield_native::{Native, NativeStream};
 use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _};
-use jackfield_testing::certs::Authority;
-use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
+use jackfield_testing::certs::{Authority, Certificate};
+use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig, TlsStream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -159,6 +159,26 @@ pub async fn source(bytes: u64, piece: usize) -> Server {
 pub async fn secure_source(bytes: usize) -> (Server, String) {
     let authority = Authority::new();
     let certificate = authority.server(&["127.0.0.1"]);
+    let serve = move |mut stream: Secure| async move {
+        let data = Pattern::new().take(bytes);
+        if stream.write_all(&data).await.is_ok() {
+            let _ = stream.shutdown().await;
+        }
+    };
+    (
+        secure(&certificate, serve).await,
+        authority.pem().to_owned(),
+    )
+}
+
+/// A stream of TLS, as a server has it.
+type Secure = TlsStream<NativeStream>;
+
+/// Serves each connection over TLS, with this certificate.
+async fn secure<F: Future<Output = ()> + Send + 'static>(
+    certificate: &Certificate,
+    serve: impl Fn(Secure) -> F + Send + 'static,
+) -> Server {
     let identity = Identity::from_pem(
         certificate.pem().as_bytes(),
         certificate.key_pem().as_bytes(),
@@ -173,18 +193,12 @@ pub async fn secure_source(bytes: usize) -> (Server, String) {
     let task = tokio::spawn(async move {
         // A handshake that fails is the client's to tell.
         loop {
-            let Ok(mut stream) = listener.accept().await else {
-                continue;
-            };
-            tokio::spawn(async move {
-                let data = Pattern::new().take(bytes);
-                if stream.write_all(&data).await.is_ok() {
-                    let _ = stream.shutdown().await;
-                }
-            });
+            if let Ok(stream) = listener.accept().await {
+                tokio::spawn(serve(stream));
+            }
         }
     });
-    (Server { address, task }, authority.pem().to_owned())
+    Server { address, task }
 }
 
 /// Sends so much of the pattern and ends; counts what the system has taken. Its own buffer is small,
@@ -233,6 +247,18 @@ fn listen(socket: TcpSocket) -> TcpListener {
 pub async fn echo() -> Server {
     Server::start(|mut stream| async move {
         let (mut reader, mut writer) = stream.split();
+        let _ = tokio::io::copy(&mut reader, &mut writer).await;
+    })
+    .await
+}
+
+/// The same over TLS, with this certificate.
+///
+/// # Panics
+/// Where there is no free port.
+pub async fn secure_echo(certificate: &Certificate) -> Server {
+    secure(certificate, |stream| async move {
+        let (mut reader, mut writer) = tokio::io::split(stream);
         let _ = tokio::io::copy(&mut reader, &mut writer).await;
     })
     .await

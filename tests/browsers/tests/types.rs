@@ -7,28 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jackfield_browser_tests::documents::{DOCUMENTS, blocks};
 use jackfield_browser_tests::{page, workspace};
 use jackfield_testing::runtimes::node_folder;
 use serde_json::json;
 
-/// Where examples for pages stand.
-const DOCUMENTS: [&str; 15] = [
-    "web/js/index.d.ts",
-    "web/js/irc.d.ts",
-    "web/js/mqtt.d.ts",
-    "web/js/mqtt-websocket.d.ts",
-    "web/js/coap.d.ts",
-    "web/js/direct-sockets.d.ts",
-    "web/js/socket.d.ts",
-    "web/js/sockets.d.ts",
-    "web/js/imap.d.ts",
-    "web/js/smtp.d.ts",
-    "web/js/mail.d.ts",
-    "README.md",
-    "docs/direct-sockets.md",
-    "docs/guide.md",
-    "docs/sockets.md",
-];
 /// What the examples take as given.
 const GIVEN: &str = "declare const token: string, password: string, readings: string[], image: Uint8Array;\n\
                      declare const ownAuthority: string, ownCertificate: string, ownKey: string;\n";
@@ -65,25 +48,6 @@ fn check(folder: &Path, files: &[PathBuf]) -> (bool, String) {
         output.status.success(),
         String::from_utf8_lossy(&said).into_owned(),
     )
-}
-
-/// The blocks of JavaScript in a text, and in the comments of a source.
-fn blocks(text: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut block: Option<String> = None;
-    for line in text.lines() {
-        let line = line.trim_start().trim_start_matches("* ");
-        match &mut block {
-            None if line == "```js" => block = Some(String::new()),
-            None => {}
-            Some(_) if line == "```" => blocks.extend(block.take()),
-            Some(block) => {
-                block.push_str(line.trim_start_matches('*'));
-                block.push('\n');
-            }
-        }
-    }
-    blocks
 }
 
 /// A folder of files that import the package `jackfield`.
