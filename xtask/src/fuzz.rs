@@ -5,12 +5,14 @@
 //! on, which is what finds faults in safe code.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::needs::{self, CXX};
-use crate::run::{cargo, command, quietly, read};
+use crate::run::{captured, cargo, command, quietly, read};
 use crate::workspace::{packages, root, target_folder_of};
 
 const MANIFEST: &str = "fuzz/Cargo.toml";
@@ -52,13 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         arguments.seconds
     );
     let folder = build()?;
-    let mut failed = Vec::new();
-    for target in &targets {
-        if let Err(error) = one(&folder, target, arguments.seconds) {
-            eprintln!("{error:#}");
-            failed.push(target.as_str());
-        }
-    }
+    let failed = all(&folder, &targets, arguments.seconds);
     if failed.is_empty() {
         Ok(())
     } else {
@@ -91,8 +87,37 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(target_folder_of(MANIFEST)?.join(host).join("debug"))
 }
 
+/// Runs the targets, as many at a time as there are cores, and says how each went; gives those that failed.
+pub(crate) fn all<'a>(folder: &Path, targets: &'a [String], seconds: u32) -> Vec<&'a str> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let waiting = Mutex::new(targets.iter());
+    let failed = Mutex::new(Vec::new());
+    let next = || {
+        waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .next()
+    };
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(target) = next() {
+                    if let Err(error) = one(folder, target, seconds) {
+                        println!("  {error:#}");
+                        failed
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(target.as_str());
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs one target, which starts from its corpus and leaves what it finds there.
-pub(crate) fn one(folder: &std::path::Path, target: &str, seconds: u32) -> Result<()> {
+fn one(folder: &Path, target: &str, seconds: u32) -> Result<()> {
     // What is found goes to a folder outside the repository's own corpus, which holds chosen cases.
     let found = target_folder_of(MANIFEST)?.join("corpus").join(target);
     let kept = root().join("fuzz/corpus").join(target);
@@ -110,6 +135,15 @@ pub(crate) fn one(folder: &std::path::Path, target: &str, seconds: u32) -> Resul
         .arg("-timeout=5")
         .arg("-rss_limit_mb=1024")
         .arg(format!("-artifact_prefix={}/", artifacts.display()));
-    quietly(&format!("fuzzing {target}"), &mut run)
-        .with_context(|| format!("the input is in {}", artifacts.display()))
+    // Several run at once, so each says its line when it has ended.
+    let title = format!("fuzzing {target}");
+    let ran = captured(&title, &mut run)?;
+    let success = ran.status.success();
+    let word = if success { "ok" } else { "FAILED" };
+    println!("  {title:<44} {word}");
+    if !success {
+        println!("{}", ran.output);
+        bail!("{title}: the input is in {}", artifacts.display());
+    }
+    Ok(())
 }

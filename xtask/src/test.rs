@@ -272,16 +272,9 @@ fn integration(context: &Context, title: &str, conformance: bool) -> Result<Coun
 
 fn fuzz_all() -> Result<Count> {
     let folder = fuzz::build()?;
-    let mut count = Count::default();
-    for target in fuzz::targets()? {
-        match fuzz::one(&folder, &target, FUZZ_SECONDS) {
-            Ok(()) => count.passed += 1,
-            Err(error) => {
-                println!("  {error:#}");
-                count.failed += 1;
-            }
-        }
-    }
+    let targets = fuzz::targets()?;
+    let mut count = Count::failed(fuzz::all(&folder, &targets, FUZZ_SECONDS).len());
+    count.passed = targets.len() - count.failed;
     Ok(count)
 }
 
