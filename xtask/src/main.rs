@@ -1,4 +1,4 @@
-//! The one command to learn: `cargo xtask demo | test | check | bench | fuzz | web`.
+//! The one command to learn: `cargo xtask demo | test | check | bench | fuzz | web | reference`.
 //!
 //! Each verb says what it is doing and how long it took; what the tools print is shown when they
 //! fail, and kept in the target folder's `xtask/` either way.
@@ -13,6 +13,7 @@ mod check;
 mod demo;
 mod fuzz;
 mod needs;
+mod reference;
 mod run;
 mod test;
 mod web;
@@ -48,8 +49,10 @@ enum Verb {
     Bench(bench::Arguments),
     /// Fuzz one target or all of them, with the stable toolchain
     Fuzz(fuzz::Arguments),
-    /// Build the pages into dist/, ready to serve and as an Isolated Web App
+    /// Build the npm package and the pages into dist/: ready to publish, to serve, and as Isolated Web Apps
     Web(web::Arguments),
+    /// Make the reference of the npm package, in the target folder's reference/
+    Reference,
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Fuzz(arguments) => fuzz::run(&arguments),
         Verb::Web(arguments) => web::run(&arguments),
+        Verb::Reference => reference::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

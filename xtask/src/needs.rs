@@ -152,8 +152,10 @@ pub(crate) const POSTGRESQL: Need = Need::Unpacked {
 /// Servers and clients in JavaScript, and the compiler of TypeScript.
 pub(crate) const NODE_SERVERS: Need = Need::NodePackages {
     lists: "tests/support/node",
-    to: "node",
+    to: NODE_SERVERS_FOLDER,
 };
+/// Where they are installed, in the target folder.
+pub(crate) const NODE_SERVERS_FOLDER: &str = "node";
 /// Where `PAGE_PACKAGES` are installed, in the target folder.
 pub(crate) const PAGE_PACKAGES_FOLDER: &str = "npm";
 /// What the pages take from npm.

@@ -4,17 +4,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use jackfield_browser_tests::page;
 use jackfield_testing::chromium::Chromium;
+use jackfield_testing::process::{Process, free_addresses};
 use jackfield_testing::runtimes::node_folder;
 use jackfield_testing::site::Site;
+use jackfield_testing::workspace::{cargo, target_folder};
 use tempfile::TempDir;
 
 /// What the project's page does: it publishes to itself, over a broker in the page's place, and says what
 /// became of a mistake.
 const MAIN: &str = "\
-import { open, load, JackfieldError, type Network, type MqttMessage } from 'jackfield';
+import { open, load, JackfieldError, type Network, type MqttMessage } from 'jackfield/mqtt';
 
 declare global {
   var outcome: Promise<string>;
@@ -46,6 +49,9 @@ globalThis.outcome = play();
 
 /// What that comes to.
 const OUTCOME: &str = "invalid-input: the option qos is no whole number from 0 to 2";
+
+/// Nothing here takes so long, unless it hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A project that has the package from its tarball.
 struct Project {
@@ -111,8 +117,12 @@ fn run(command: &mut Command) -> String {
 /// What the page in this folder comes to, in Chromium.
 async fn outcome(folder: &Path) -> String {
     let site = Site::builder().dir(folder).start().await.unwrap();
+    outcome_at(&site.url()).await
+}
+
+async fn outcome_at(url: &str) -> String {
     let browser = Chromium::launch().await.unwrap();
-    let page = browser.open(&site.url()).await.unwrap();
+    let page = browser.open(url).await.unwrap();
     page.wait_for("globalThis.outcome !== undefined")
         .await
         .unwrap();
@@ -166,6 +176,19 @@ fn it_is_packed_as_packages_should_be() {
     project.run("@arethetypeswrong/cli/dist/index.js", &arguments);
 }
 
+/// TypeDoc finds a name that the types use and don't explain, and a link to nothing.
+#[test]
+fn its_reference_can_be_made() {
+    let xtask = ["run", "--quiet", "--package=xtask", "--", "reference"];
+    run(&mut cargo(&xtask));
+    let html = target_folder().join("reference/html/interfaces/mqtt.Mqtt.html");
+    let html = fs::read_to_string(html);
+    assert!(
+        html.unwrap()
+            .contains("Publishes; settles when the delivery is complete")
+    );
+}
+
 #[test]
 fn node_imports_it_and_is_told_what_it_is_not() {
     let project = Project::new();
@@ -187,6 +210,49 @@ async fn vite_bundles_it() {
         "vite/bin/vite.js",
         &["build", "--target", "esnext", "--logLevel", "warn"],
     );
+    assert_eq!(outcome(&project.path().join("dist")).await, OUTCOME);
+}
+
+/// Its server, up to version 7, bundles what is imported ahead of time and leaves the module behind: it has to
+/// be told not to, as the package's README says.
+#[tokio::test(flavor = "multi_thread")]
+async fn vite_serves_it_while_one_works() {
+    let project = Project::new();
+    let config = "export default { optimizeDeps: { exclude: ['jackfield'] } };";
+    fs::write(project.path().join("vite.config.js"), config).unwrap();
+    let [at] = free_addresses().unwrap();
+    let mut vite = Command::new("node");
+    vite.arg(node_folder().join("node_modules/vite/bin/vite.js"))
+        .args([
+            "--host",
+            "127.0.0.1",
+            "--strictPort",
+            "--port",
+            &at.port().to_string(),
+        ])
+        .current_dir(project.path());
+    let mut vite = Process::start(vite).unwrap();
+    vite.wait_for_port(at, PATIENCE).await.unwrap();
+    assert_eq!(outcome_at(&format!("http://{at}/")).await, OUTCOME);
+    vite.terminate(PATIENCE).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parcel_bundles_it() {
+    let project = Project::new();
+    // Its compiler of TypeScript doesn't know `await using`.
+    transpile(&project);
+    page_of(&project, "");
+    let build = [
+        "build",
+        "index.html",
+        "--dist-dir",
+        "dist",
+        "--no-cache",
+        "--public-url",
+        "./",
+    ];
+    project.run("parcel/lib/bin.js", &build);
     assert_eq!(outcome(&project.path().join("dist")).await, OUTCOME);
 }
 
@@ -223,7 +289,7 @@ async fn esbuild_bundles_it_with_the_module_beside() {
     let module = project.path().join("node_modules/jackfield/wasm");
     let beside = project.path().join("dist/wasm");
     fs::create_dir(&beside).unwrap();
-    let name = "index_bg.wasm";
+    let name = "mqtt_bg.wasm";
     fs::copy(module.join(name), beside.join(name)).unwrap();
     page_of(&project, "dist");
     assert_eq!(outcome(&project.path().join("dist")).await, OUTCOME);
@@ -235,7 +301,7 @@ async fn a_page_without_tools_imports_it() {
     let project = Project::new();
     transpile(&project);
     let html = "<!doctype html><title>A project</title>\
-        <script type=importmap>{\"imports\":{\"jackfield\":\"/node_modules/jackfield/index.js\"}}</script>\
+        <script type=importmap>{\"imports\":{\"jackfield/mqtt\":\"/node_modules/jackfield/mqtt.js\"}}</script>\
         <script type=module src=main.js></script>";
     fs::write(project.path().join("index.html"), html).unwrap();
     assert_eq!(outcome(project.path()).await, OUTCOME);

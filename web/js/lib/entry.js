@@ -75,7 +75,11 @@ async function instantiate(wasm, file, source) {
   try {
     await wasm.default({ module_or_path: source ?? file() });
   } catch (cause) {
-    const said = cause instanceof Error ? cause.message : String(cause);
+    let said = cause instanceof Error ? cause.message : String(cause);
+    // A server of a single page answers with that page where there is no file.
+    if (said.includes('found 3c')) {
+      said += `; there is HTML in its place, so it lies elsewhere than at ${source ?? file()}: see load()`;
+    }
     throw new JackfieldError('other', `the WebAssembly module can't be loaded: ${said}`, { cause });
   }
   wasm.setErrors(made);
