@@ -6,7 +6,7 @@ use jackfield_browser_suite::mail::{PASSWORD, USER};
 use jackfield_mail_server::{Config, Store, serve_imap, serve_submission};
 use jackfield_native::{Native, NativeListener};
 use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _};
-use jackfield_testing::certs::Authority;
+use jackfield_testing::certs::{Authority, Certificate};
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
 use tokio::task::JoinHandle;
 
@@ -19,6 +19,7 @@ pub struct MailServer {
     pub submission: SocketAddr,
     /// The root to trust, as PEM.
     pub root: String,
+    store: Store,
     tasks: [JoinHandle<jackfield_socket::Error>; 2],
 }
 
@@ -29,7 +30,16 @@ impl MailServer {
     /// Where it can't be started.
     pub async fn start() -> Self {
         let authority = Authority::new();
-        let certificate = authority.server(&["127.0.0.1"]);
+        let mut server = Self::start_with(&authority.server(&["127.0.0.1"])).await;
+        authority.pem().clone_into(&mut server.root);
+        server
+    }
+
+    /// The same with this certificate, of whose root it knows nothing.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub async fn start_with(certificate: &Certificate) -> Self {
         let (chain, key) = (certificate.pem(), certificate.key_pem());
         let listen = async || {
             let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes());
@@ -47,14 +57,24 @@ impl MailServer {
         store.add_user(USER, PASSWORD).expect("the first user");
         let tasks = [
             tokio::spawn(serve_imap(imap_listener, store.clone())),
-            tokio::spawn(serve_submission(submission_listener, store)),
+            tokio::spawn(serve_submission(submission_listener, store.clone())),
         ];
         Self {
             imap,
             submission,
-            root: authority.pem().to_owned(),
+            root: String::new(),
+            store,
             tasks,
         }
+    }
+
+    /// Puts a message into the user's INBOX.
+    ///
+    /// # Panics
+    /// Where the store has no room.
+    pub fn deliver(&self, message: &str) {
+        let delivered = self.store.add_message(USER, "INBOX", message, &[]);
+        delivered.expect("room");
     }
 }
 

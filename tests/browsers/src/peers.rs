@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jackfield_browser_suite::pattern::Pattern;
-use jackfield_native::{Native, NativeStream};
+use jackfield_native::{Native, NativeListener, NativeStream};
 use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _};
 use jackfield_testing::certs::{Authority, Certificate};
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig, TlsStream};
@@ -179,17 +179,9 @@ async fn secure<F: Future<Output = ()> + Send + 'static>(
     certificate: &Certificate,
     serve: impl Fn(Secure) -> F + Send + 'static,
 ) -> Server {
-    let identity = Identity::from_pem(
-        certificate.pem().as_bytes(),
-        certificate.key_pem().as_bytes(),
-    )
-    .expect("a certificate");
-    let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity)).expect("a configuration");
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = Native.listen(any, &ListenOptions::default()).await;
-    let listener = listener.expect("a free port");
+    let listener = native().await;
     let address = listener.local_addr().expect("its address");
-    let mut listener = TlsListener::new(listener, acceptor);
+    let mut listener = TlsListener::new(listener, acceptor(certificate));
     let task = tokio::spawn(async move {
         // A handshake that fails is the client's to tell.
         loop {
@@ -262,4 +254,47 @@ pub async fn secure_echo(certificate: &Certificate) -> Server {
         let _ = tokio::io::copy(&mut reader, &mut writer).await;
     })
     .await
+}
+
+/// Speaks as much of IMAP as lies before TLS, to one client after the other; then sends everything back.
+///
+/// # Panics
+/// Where there is no free port.
+pub async fn starttls(certificate: &Certificate) -> Server {
+    let mut listener = native().await;
+    let address = listener.local_addr().expect("its address");
+    let acceptor = acceptor(certificate);
+    let task = tokio::spawn(async move {
+        while let Ok(mut stream) = listener.accept().await {
+            let mut command = [0; "a STARTTLS\r\n".len()];
+            let asked = async {
+                stream.write_all(b"* OK hello\r\n").await?;
+                stream.read_exact(&mut command).await?;
+                stream.write_all(b"a OK begin\r\n").await
+            };
+            if asked.await.is_ok()
+                && let Ok(stream) = acceptor.accept(stream).await
+            {
+                let (mut reader, mut writer) = tokio::io::split(stream);
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+            }
+        }
+    });
+    Server { address, task }
+}
+
+/// A listener at a free port, of the socket API.
+async fn native() -> NativeListener {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = Native.listen(any, &ListenOptions::default()).await;
+    listener.expect("a free port")
+}
+
+fn acceptor(certificate: &Certificate) -> TlsAcceptor {
+    let identity = Identity::from_pem(
+        certificate.pem().as_bytes(),
+        certificate.key_pem().as_bytes(),
+    )
+    .expect("a certificate");
+    TlsAcceptor::new(TlsServerConfig::new(identity)).expect("a configuration")
 }
