@@ -104,7 +104,7 @@ async fn a_message_is_sent_and_shown() {
 /// What a web mail does all day, with a server that has QRESYNC and MOVE.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_is_worked_in() {
-    const PLAY: &str = r#"async (options, imaps, smtps, login) => {
+    const PLAY: &str = r"async (options, imaps, smtps, login) => {
         const imap = await (await open(options)).imap(imaps, login);
         const told = {};
         const progress = [];
@@ -173,7 +173,7 @@ async fn a_mailbox_is_worked_in() {
         await imap.close();
         told.closed = await inbox.search().catch(({ kind }) => kind);
         return told;
-    }"#;
+    }";
     let (stage, _server, arguments) = stage().await;
     let told = stage.run(PLAY, &arguments).await;
     let subjects = |list: &[(u32, &str)]| json!(list);
@@ -225,7 +225,7 @@ async fn a_mailbox_is_worked_in() {
 /// A copy in IndexedDB is kept in step, outlives the client, and goes on from where it was left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_is_kept_in_step() {
-    const PLAY: &str = r#"async (options, imaps, smtps, login) => {
+    const PLAY: &str = r"async (options, imaps, smtps, login) => {
         const connect = async () => (await open(options)).imap(imaps, login);
         const told = {};
         let imap = await connect();
@@ -272,7 +272,7 @@ async fn a_copy_is_kept_in_step() {
         await imap.close();
         await deleteMailCopy('mail');
         return told;
-    }"#;
+    }";
     let (stage, _server, arguments) = stage().await;
     let told = stage.run(PLAY, &arguments).await;
     let synced = |new: u32| json!({ "new": new, "flags": 0, "gone": 0, "isReset": false });
@@ -594,7 +594,7 @@ async fn what_a_page_passes_is_no_command() {
 /// A token is asked for before each log-in; wrong ones, and a wrong password, end the client with the reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_come_in_is_told() {
-    const PLAY: &str = r#"async (options, imaps, smtps, login) => {
+    const PLAY: &str = r"async (options, imaps, smtps, login) => {
         const network = await open(options);
         const told = [];
         const wrong = await network.imap(imaps, { ...login, password: 'babbage' });
@@ -619,7 +619,7 @@ async fn who_may_not_come_in_is_told() {
         await fine.close();
         await fine.closed;
         return told;
-    }"#;
+    }";
     let (stage, _server, arguments) = stage().await;
     let told = stage.run(PLAY, &arguments).await;
     let denied = json!(["authentication", true]);
@@ -637,7 +637,7 @@ async fn who_may_not_come_in_is_told() {
 /// is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn dovecot_sorts_and_threads() {
-    const PLAY: &str = r#"async (options, imaps, login) => {
+    const PLAY: &str = r"async (options, imaps, login) => {
         const imap = await (await open(options)).imap(imaps, login);
         const told = {};
         const letter = (id, subject, date, answers = '') => imap.append('INBOX',
@@ -662,7 +662,7 @@ async fn dovecot_sorts_and_threads() {
         told.news = news;
         await Promise.all([imap.close(), other.close()]);
         return told;
-    }"#;
+    }";
     let authority = Authority::new();
     let certificate = authority.server(&["127.0.0.1"]);
     let server = Dovecot::start(&certificate, "plain scram-sha-256").await;
