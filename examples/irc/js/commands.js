@@ -1,7 +1,11 @@
 // @ts-check
 /** What one types: a message, or a command that begins with a slash. */
 
-/** @import { Irc } from '../jackfield/irc.js' */
+/** @import { Irc, IrcWhois } from '../jackfield/irc.js' */
+
+/** How many channels /list takes from the server, and how many of these it tells: those with most people. */
+const MAX_LISTED = 5000;
+const MAX_TOLD = 100;
 
 /**
  * @typedef {object} Page What commands do with the page.
@@ -95,6 +99,74 @@ const COMMANDS = {
       page.tell(topic ? `The topic of ${channel}: ${topic}` : `${channel} has no topic.`);
     },
   },
+  whois: {
+    also: ['w'],
+    usage: '/whois name',
+    tells: 'tells who somebody is',
+    run: async ({ irc, first, page }) => {
+      const nick = first || usage('whois');
+      const who = await irc.whois(nick);
+      page.tell(who ? `${who.nick} is ${who.realname || 'here'}.` : `The server tells nothing of ${nick}.`, who ? facts(who) : undefined);
+    },
+  },
+  list: {
+    usage: '/list [mask]',
+    tells: "tells the server's channels, those with most people first",
+    run: async ({ irc, first, page }) => {
+      const found = [];
+      for await (const entry of irc.list({ names: first || undefined })) {
+        found.push(entry);
+        if (found.length === MAX_LISTED) {
+          break;
+        }
+      }
+      const told = found.sort((a, b) => b.members - a.members).slice(0, MAX_TOLD);
+      const all = `${found.length === MAX_LISTED ? 'At least ' : ''}${found.length} channel${found.length === 1 ? '' : 's'}`;
+      const rest = told.length < found.length ? `, of which ${told.length} are here` : '';
+      page.tell(`${all}${rest}.`, told.map(({ channel, members, topic }) => [`${channel} (${members})`, topic]));
+    },
+  },
+  invite: {
+    usage: '/invite name [#channel]',
+    tells: 'asks somebody into a channel, this one if none is named',
+    run: async ({ irc, target, first, more, page }) => {
+      const [nick, channel] = [first || usage('invite'), more || channelHere(target, 'invite')];
+      await irc.invite(nick, channel);
+      page.tell(`${nick} is asked into ${channel}.`);
+    },
+  },
+  kick: {
+    also: ['k'],
+    usage: '/kick name [reason]',
+    tells: 'removes somebody from this channel',
+    run: ({ irc, target, first, more }) => irc.kick(channelHere(target, 'kick'), first || usage('kick'), more || undefined),
+  },
+  mode: {
+    usage: '/mode [name] [modes] [parameters]',
+    tells: "shows this channel's modes, or changes them, as in /mode +o name",
+    run: async ({ irc, target, rest, page }) => {
+      const words = rest.split(/\s+/u).filter(Boolean);
+      const named = words.length > 0 && !/^[+-]/u.test(words[0] ?? '');
+      const of = (named ? words.shift() : undefined) ?? channelHere(target, 'mode');
+      const [modes, ...params] = words;
+      if (modes !== undefined) {
+        await irc.setMode(of, modes, ...params);
+        return;
+      }
+      const set = await irc.modes(of);
+      page.tell(`The modes of ${of}: ${[set.modes || 'none', ...set.params].join(' ')}`);
+    },
+  },
+  raw: {
+    also: ['quote'],
+    usage: '/raw COMMAND [parameters] [:the last one]',
+    tells: "sends a line as it is; what answers is in the server's log",
+    run: ({ irc, rest }) => {
+      const [front = '', ...last] = ` ${rest}`.split(/ :(.*)/su);
+      const [command, ...params] = front.split(/\s+/u).filter(Boolean);
+      return irc.raw(command ?? usage('raw'), ...params, ...last.slice(0, 1));
+    },
+  },
   away: {
     usage: '/away [reason]',
     tells: 'says that you are away',
@@ -163,6 +235,24 @@ export async function perform(irc, target, line, page) {
   const rest = (command[2] ?? '').trim();
   const [first, more] = split(rest);
   await found(command[1] ?? '').run({ irc, target, rest, first, more, page });
+}
+
+/** What is known of somebody. @param {IrcWhois} who @returns {[string, string][]} */
+function facts(who) {
+  /** @type {[string, string | null][]} */
+  const all = [
+    ['address', `${who.username}@${who.host}`],
+    ['account', who.account],
+    ['away', who.away],
+    ['channels', who.channels.join(' ')],
+    ['server', [who.server, who.serverInfo].filter(Boolean).join(', ')],
+    ['idle', who.idle === null ? null : `${Math.round(who.idle / 60_000)} min`],
+    ['here since', who.signedOn === null ? null : new Date(who.signedOn).toLocaleString()],
+    ['connection', who.secure ? 'TLS' : null],
+    ['operator', who.operator ? 'of the network' : null],
+    ['also', who.other.join('; ')],
+  ];
+  return /** @type {[string, string][]} */ (all.filter(([, value]) => value));
 }
 
 /** @param {string} name */

@@ -281,6 +281,9 @@ export class State {
       case 'info':
         this.add(this.server, { kind: 'event', time, text: event.text });
         break;
+      case 'raw':
+        this.add(this.server, { kind: 'event', time, text: [event.command, ...event.params].join(' ') });
+        break;
       default:
     }
   }

@@ -620,6 +620,29 @@ async fn commands_do_what_they_say() {
         page.wait_for_text("#log", said).await.unwrap();
     }
     pictures(&page, "help").await;
+    for (line, said) in [
+        ("/whois grace", "grace is grace."),
+        ("/whois nobody-here", "/whois nobody-here: "),
+        ("/list", "#jackfield (2)"),
+        ("/mode", "The modes of #jackfield: "),
+        ("/mode +m", "ada set +m."),
+        ("/invite grace #elsewhere", "/invite grace #elsewhere: "),
+        ("/kick", "How it goes: /kick name [reason]"),
+    ] {
+        say(&page, line).await;
+        page.wait_for_text("#log", said).await.unwrap();
+    }
+    pictures(&page, "asked").await;
+    say(&page, "/mode -m").await;
+    page.wait_for_text("#log", "ada set -m.").await.unwrap();
+    say(&page, "/raw PRIVMSG #jackfield :by hand, :with colons").await;
+    grace.wait(":by hand, :with colons").await;
+    let mut mary = Talker::join(&stage, "mary").await;
+    say(&page, "/kick mary enough now").await;
+    mary.wait("KICK #jackfield mary :enough now").await;
+    page.wait_for_text("#log", "mary was removed by ada (enough now).")
+        .await
+        .unwrap();
     say(&page, "/clear").await;
     page.wait_for("document.querySelector('#lines').childElementCount === 0")
         .await
