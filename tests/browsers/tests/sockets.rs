@@ -276,8 +276,8 @@ async fn how_it_ends_is_told() {
     let (met, ended) = tokio::join!(with("abort"), async {
         let mut peer = play.accept().await;
         // What was said before may be lost by it.
-        let ended = peer.read_to_end(&mut Vec::new());
-        timeout(PATIENCE, ended).await.unwrap()
+        let mut said = Vec::new();
+        timeout(PATIENCE, peer.read_to_end(&mut said)).await.unwrap()
     });
     let enough = "Error: enough";
     assert_eq!(met, json!([enough, "done", enough, enough, enough]));
