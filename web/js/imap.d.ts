@@ -31,7 +31,9 @@
  * ```
  */
 
-import type { BaseNetwork, Body, JackfieldError, OpenOptions, Security, Timed } from './common.js';
+import type {
+  BaseNetwork, Body, JackfieldError, OpenOptions, ReconnectOptions, Security, Timed,
+} from './common.js';
 import type {
   ClientState, ComposedMessage, MailAddress, MailLogin, MessageDraft, MessagePart, MessageParts, ParsedMessage,
   WaitOptions,
@@ -60,8 +62,11 @@ export interface Network extends BaseNetwork {
   imap(url: string | URL, options: ImapOptions): Promise<Imap>;
 }
 
-/** Who logs in. */
-export interface ImapOptions extends MailLogin {}
+/** Who logs in, and how. */
+export interface ImapOptions extends MailLogin {
+  /** How to connect again after a connection was lost; false for never: then its loss ends the client. */
+  reconnect?: ReconnectOptions | false;
+}
 
 /**
  * An IMAP client. Iterating takes its events, one loop at a time; leaving the loop closes nothing. The last 1,000

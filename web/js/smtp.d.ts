@@ -15,7 +15,9 @@
  * ```
  */
 
-import type { BaseNetwork, Body, JackfieldError, OpenOptions, Security, Timed } from './common.js';
+import type {
+  BaseNetwork, Body, JackfieldError, OpenOptions, ReconnectOptions, Security, Timed,
+} from './common.js';
 import type { ClientState, ComposedMessage, MailLogin, MessageDraft, WaitOptions } from './message.js';
 
 export * from './common.js';
@@ -45,6 +47,8 @@ export interface Network extends BaseNetwork {
 export interface SmtpOptions extends MailLogin {
   /** How to introduce oneself. Default: `localhost`, which servers of mail submission take. */
   name?: string;
+  /** How to connect again after a connection was lost; false for never: then its loss ends the client. */
+  reconnect?: ReconnectOptions | false;
 }
 
 /**

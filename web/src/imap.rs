@@ -26,7 +26,7 @@ use crate::Network;
 use crate::convert::{self, Options, invalid, socket_error};
 use crate::mail::{self, Address, Login};
 use crate::network::Secured;
-use crate::running::Running;
+use crate::running::{self, Running};
 
 pub use reading::ImapReading;
 
@@ -129,17 +129,13 @@ impl Imap {
         mail::compose(draft).map_err(|error| socket_error(&error))
     }
 
-    /// Ends the wait for the next attempt to connect.
-    #[wasm_bindgen(js_name = "reconnectNow")]
-    pub fn reconnect_now(&self) {
-        self.client.reconnect_now();
-    }
-
     /// Takes leave of the server, and ends.
     pub async fn close(&self) {
         self.client.close().await;
     }
 }
+
+running::methods!(Imap);
 
 impl Imap {
     fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self, Error> {
@@ -156,6 +152,7 @@ impl Imap {
             config.session.security = Security::StartTls;
             network.start_tls(starttls::opening())?
         };
+        running::reconnect(options, &mut config.connection)?;
         if let Some(renewal) = renewal {
             config = config.renew_with(renewal);
         }

@@ -16,7 +16,7 @@ use crate::Network;
 use crate::convert::{self, Options, invalid, object, set, socket_error};
 use crate::mail::{self, Address, Login, PageReader};
 use crate::network::Secured;
-use crate::running::{Running, connection_error, disconnected, timed};
+use crate::running::{self, Running, connection_error, disconnected, timed};
 
 /// What EHLO says: a page has no name of its own, and servers of mail submission take any.
 const NAME: &str = "localhost";
@@ -107,17 +107,13 @@ impl Smtp {
         mail::compose(draft).map_err(|error| socket_error(&error))
     }
 
-    /// Ends the wait for the next attempt to connect.
-    #[wasm_bindgen(js_name = "reconnectNow")]
-    pub fn reconnect_now(&self) {
-        self.client.reconnect_now();
-    }
-
     /// Takes leave of the server, and ends.
     pub async fn close(&self) {
         self.client.close().await;
     }
 }
+
+running::methods!(Smtp);
 
 impl Smtp {
     fn open(network: &Network, url: &str, options: &Options<'_>) -> Result<Self, Error> {
@@ -137,6 +133,7 @@ impl Smtp {
         let renewal = login.as_ref().and_then(Login::renewal);
         session.credentials = login.map(|login| -> Credentials { login.credentials });
         let mut config = ClientConfig::new(session);
+        running::reconnect(options, &mut config.connection)?;
         if let Some(renewal) = renewal {
             config = config.renew_with(renewal);
         }

@@ -352,6 +352,14 @@ async fn what_a_page_passes_is_no_command() {
             "the option mailbox is not one",
         ),
         ("imap.select('')", "the option mailbox is missing"),
+        (
+            "network.imap('imaps://mail.example.org', { username: 'ada', password: 'x', reconnect: true })",
+            "the option reconnect is a boolean, neither false nor an object",
+        ),
+        (
+            "network.smtp('smtps://mail.example.org', { reconnect: { first: 0 } })",
+            "the option reconnect.first is no whole number from 1",
+        ),
         ("imap.select('a\\0b')", "the option mailbox is not one"),
         (
             "imap.select('INBOX', { readonly: true })",
@@ -367,7 +375,7 @@ async fn what_a_page_passes_is_no_command() {
         ),
         (
             "imap.select('INBOX', { timeout: 'soon' })",
-            "the option timeout is no number of milliseconds",
+            "the option timeout is no number from 0 to 2147483647",
         ),
         ("imap.create('a\\nb')", "the option mailbox is not one"),
         ("imap.rename('a', 'b\\r')", "the option to is not one"),

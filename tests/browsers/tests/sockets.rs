@@ -277,7 +277,9 @@ async fn how_it_ends_is_told() {
         let mut peer = play.accept().await;
         // What was said before may be lost by it.
         let mut said = Vec::new();
-        timeout(PATIENCE, peer.read_to_end(&mut said)).await.unwrap()
+        timeout(PATIENCE, peer.read_to_end(&mut said))
+            .await
+            .unwrap()
     });
     let enough = "Error: enough";
     assert_eq!(met, json!([enough, "done", enough, enough, enough]));

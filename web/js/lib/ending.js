@@ -30,25 +30,6 @@ export async function settled(client, asked) {
 }
 
 /**
- * The next of what a client gives, or null after an end in order.
- *
- * @template T
- * @param {Endable} client
- * @param {Promise<T | null>} next
- * @returns {Promise<T | null>}
- */
-export async function nextOf(client, next) {
-  const value = await next;
-  if (value === null) {
-    const failure = client.failure();
-    if (failure) {
-      throw failure;
-    }
-  }
-  return value;
-}
-
-/**
  * All that a source gives, one by one, to its end. Whoever leaves the loop, and whoever comes to its end, has
  * done with it: it is left.
  *

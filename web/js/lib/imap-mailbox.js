@@ -4,7 +4,7 @@
 import { kindOf, options as checked, text } from './check.js';
 import { JackfieldError, invalid } from './error.js';
 import { Reading } from './imap-reading.js';
-import { WAIT, patiently } from './mail.js';
+import { WAIT, patiently } from './patience.js';
 
 /** @import * as Api from '../imap.d.ts' */
 /** @import { Turns } from './imap-turns.js' */

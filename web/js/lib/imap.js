@@ -8,13 +8,15 @@ import { Asker } from './imap-asker.js';
 import { Mailbox } from './imap-mailbox.js';
 import { Sync } from './imap-sync.js';
 import { Turns } from './imap-turns.js';
-import { Feed, WAIT, compose, patiently, source } from './mail.js';
+import { Life, reconnect } from './life.js';
+import { Feed, compose, source } from './mail.js';
+import { WAIT, patiently } from './patience.js';
 import { toBytes } from './payload.js';
 
 /** @import * as Api from '../imap.d.ts' */
 
 /** What `ImapOptions` has, and those of the methods. */
-const OPTIONS = ['username', 'password', 'token'];
+const OPTIONS = ['username', 'password', 'token', 'reconnect'];
 const LIST = ['pattern', 'subscribed', 'status', ...WAIT];
 const SELECT = ['readOnly', ...WAIT];
 const APPEND = ['flags', 'date', 'progress', ...WAIT];
@@ -24,6 +26,7 @@ const DRAFT = ['progress', ...WAIT];
 export class Imap {
   #client;
   #asker;
+  #life;
   #feed;
   #turns;
 
@@ -37,6 +40,7 @@ export class Imap {
     if (checked('imap()', options, OPTIONS) === undefined) {
       throw invalid('the options of imap() are missing');
     }
+    reconnect(options.reconnect);
     return new Imap(network.imap(at, options));
   }
 
@@ -45,15 +49,18 @@ export class Imap {
     this.#client = client;
     const asker = new Asker(client);
     this.#asker = asker;
-    this.#turns = new Turns((mailbox, readOnly) => asker.ask('select', { mailbox, readOnly }));
-    this.#feed = new Feed(client, (event) => follow(this.#turns, event));
+    // What is told here must not know the page's object, which could not be forgotten then.
+    const turns = new Turns((mailbox, readOnly) => asker.ask('select', { mailbox, readOnly }));
+    this.#turns = turns;
+    this.#life = new Life(this, client);
+    this.#feed = new Feed(this.#life, client, (event) => follow(turns, event));
   }
 
-  get state() { return this.#feed.state; }
+  get state() { return this.#life.state; }
 
-  get connected() { return this.#feed.connected; }
+  get connected() { return this.#life.connected; }
 
-  get closed() { return this.#feed.closed; }
+  get closed() { return this.#life.closed; }
 
   /** @returns {Api.ImapServer | null} */
   get server() { return this.#client.server(); }
@@ -206,7 +213,7 @@ export class Imap {
   /** @param {Api.MessageDraft} draft @returns {Promise<Api.ComposedMessage>} */
   async compose(draft) { return compose(this.#client, draft); }
 
-  reconnectNow() { this.#client.reconnectNow(); }
+  reconnectNow() { this.#life.reconnectNow(); }
 
   close() { return this.#client.close(); }
 

@@ -1,9 +1,8 @@
 // @ts-check
-/** What the clients of mail share: how long one waits, what is sent, and what happens. */
+/** What the clients of mail share: what is sent, and what happens. */
 
 import { kindOf, options as checked, text } from './check.js';
-import { nextOf } from './ending.js';
-import { JackfieldError, invalid } from './error.js';
+import { invalid } from './error.js';
 import { toBytes } from './payload.js';
 
 /** @import * as Api from '../mail.d.ts' */
@@ -12,51 +11,6 @@ import { toBytes } from './payload.js';
 const PIECE = 64 * 1024;
 /** How many events wait for a page that does not ask for them; older ones go. */
 const MAX_EVENTS = 1000;
-
-/** What every method has that waits. */
-export const WAIT = ['signal', 'timeout'];
-
-/**
- * Does something that takes a promise which fails when the page gives it up: by its signal, or since it takes
- * too long.
- *
- * @template T
- * @param {Api.WaitOptions | undefined} options
- * @param {(aborted: Promise<never> | undefined) => Promise<T>} run
- * @returns {Promise<T>}
- */
-export async function patiently(options, run) {
-  const { signal, timeout } = options ?? {};
-  if (signal === undefined && timeout === undefined) {
-    return run(undefined);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalid(`the option signal is ${kindOf(signal)}, not an AbortSignal`);
-  }
-  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
-    throw invalid('the option timeout is no number of milliseconds');
-  }
-  signal?.throwIfAborted();
-  /** @type {(reason: unknown) => void} */
-  let giveUp = () => undefined;
-  /** @type {Promise<never>} */
-  const aborted = new Promise((_, reject) => {
-    giveUp = reject;
-  });
-  aborted.catch(() => undefined);
-  const onAbort = () => giveUp(signal?.reason);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  const said = `it was not done within ${timeout} ms`;
-  const late = () => giveUp(new JackfieldError('timed-out', said, { where: 'page' }));
-  // What browsers take no longer is no time-out.
-  const timer = timeout !== undefined && timeout < 2 ** 31 ? setTimeout(late, timeout) : undefined;
-  try {
-    return await run(aborted);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-  }
-}
 
 /**
  * A body as the module reads it: its size, where it is known, and a function that gives the next piece.
@@ -206,10 +160,11 @@ export function listOf(name, value) {
 }
 
 /**
- * What happens to a client: events for whoever asks, and where its connection stands. Events are taken whether
- * or not the page asks for any, so that one that doesn't is not held back.
+ * What happens to a client: events for whoever asks. They are taken whether or not the page asks for any, so that
+ * one that doesn't is not held back.
  */
 export class Feed {
+  #life;
   #client;
   #watch;
   /** @type {any[]} */
@@ -218,76 +173,38 @@ export class Feed {
   #isOver = false;
   /** @type {() => void} */
   #wake = () => undefined;
-  /** @type {Api.ClientState} */
-  state = 'connecting';
-  /** @type {Promise<void>} */
-  connected;
-  /** @type {Promise<void>} */
-  closed;
 
   /**
-   * @param {import('./ending.js').Endable & { next(): Promise<any> }} client
+   * @param {import('./life.js').Life} life
+   * @param {{ next(): Promise<any> }} client
    * @param {(event: any) => void} [watch] Sees each event first.
    */
-  constructor(client, watch = () => undefined) {
+  constructor(life, client, watch = () => undefined) {
+    this.#life = life;
     this.#client = client;
     this.#watch = watch;
-    /** @type {() => void} */
-    let connected = () => undefined;
-    const first = new Promise((/** @type {(value: void) => void} */ resolve) => {
-      connected = resolve;
-    });
-    this.closed = this.#run(connected);
-    this.connected = Promise.race([first, this.closed.then(() => {
-      throw new JackfieldError('closed', 'the client is closed');
-    })]);
-    // Whoever waits for these is told, and nobody else.
-    this.closed.catch(() => undefined);
-    this.connected.catch(() => undefined);
+    this.#run();
   }
 
-  /** @param {() => void} connected */
-  async #run(connected) {
-    try {
-      for (;;) {
-        const event = await nextOf(this.#client, this.#client.next());
-        if (event === null) {
-          return;
-        }
-        this.#note(event, connected);
-        this.#watch(event);
-        this.#events.push(event);
-        if (this.#events.length > MAX_EVENTS) {
-          this.#events.shift();
-        }
-        this.#wake();
+  async #run() {
+    for (;;) {
+      const event = await this.#client.next();
+      if (event === null) {
+        break;
       }
-    } finally {
-      this.state = 'closed';
-      this.#isOver = true;
-      this.#wake();
+      this.#watch(event);
+      this.#tell(event);
     }
+    this.#isOver = true;
+    this.#wake();
   }
 
-  /** @param {any} event @param {() => void} connected */
-  #note(event, connected) {
-    switch (event.type) {
-      case 'connecting':
-        this.state = 'connecting';
-        break;
-      case 'connected':
-        this.state = 'connected';
-        connected();
-        break;
-      case 'disconnected':
-        this.state = 'waiting';
-        break;
+  /** @param {any} event */
+  #tell(event) {
+    this.#events.push(event);
+    if (this.#events.length > MAX_EVENTS) {
+      this.#events.shift();
     }
-  }
-
-  /** An event that the client doesn't tell. @param {any} event */
-  tell(event) {
-    this.#events.push({ ...event, time: Date.now() });
     this.#wake();
   }
 
@@ -300,7 +217,7 @@ export class Feed {
     try {
       while (this.#events.length === 0) {
         if (this.#isOver) {
-          await this.closed;
+          await this.#life.closed;
           return null;
         }
         await new Promise((/** @type {(value: void) => void} */ resolve) => {

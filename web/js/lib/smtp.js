@@ -4,18 +4,21 @@
 import { address, kindOf, options as checked, text } from './check.js';
 import { asyncDispose, each, settled } from './ending.js';
 import { invalid } from './error.js';
-import { Feed, WAIT, compose, patiently, source } from './mail.js';
+import { Life, reconnect } from './life.js';
+import { Feed, compose, source } from './mail.js';
+import { WAIT, patiently } from './patience.js';
 
 /** @import * as Api from '../smtp.d.ts' */
 
 /** What `SmtpOptions` and those of the methods have, and a message. */
-const OPTIONS = ['username', 'password', 'token', 'name'];
+const OPTIONS = ['username', 'password', 'token', 'name', 'reconnect'];
 const MESSAGE = ['from', 'to', 'message', 'messageId', 'smtpUtf8', 'requireTls'];
 const SEND = ['progress', ...WAIT];
 
 /** @implements {Api.Smtp} */
 export class Smtp {
   #client;
+  #life;
   #feed;
 
   /**
@@ -25,18 +28,21 @@ export class Smtp {
    */
   static async open(network, url, options) {
     const at = address('address', url);
-    return new Smtp(network.smtp(at, checked('smtp()', options, OPTIONS) ?? {}));
+    const how = checked('smtp()', options, OPTIONS) ?? {};
+    reconnect(how.reconnect);
+    return new Smtp(network.smtp(at, how));
   }
 
   /** @param {any} client */
   constructor(client) {
     this.#client = client;
-    this.#feed = new Feed(client);
+    this.#life = new Life(this, client);
+    this.#feed = new Feed(this.#life, client);
   }
 
-  get state() { return this.#feed.state; }
+  get state() { return this.#life.state; }
 
-  get closed() { return this.#feed.closed; }
+  get closed() { return this.#life.closed; }
 
   /** @returns {Promise<Api.SmtpEvent | null>} */
   next() { return this.#feed.next(); }
@@ -82,7 +88,7 @@ export class Smtp {
   /** @param {Api.MessageDraft} draft @returns {Promise<Api.ComposedMessage>} */
   async compose(draft) { return compose(this.#client, draft); }
 
-  reconnectNow() { this.#client.reconnectNow(); }
+  reconnectNow() { this.#life.reconnectNow(); }
 
   close() { return this.#client.close(); }
 
