@@ -37,6 +37,13 @@ mod mqtt;
 mod network;
 #[cfg(feature = "raw")]
 mod raw;
+#[cfg(any(
+    feature = "coap",
+    feature = "imap",
+    feature = "irc",
+    feature = "mqtt",
+    feature = "smtp"
+))]
 mod running;
 #[cfg(feature = "smtp")]
 mod smtp;

@@ -123,7 +123,7 @@ fn page() -> Vec<Result<()>> {
     ];
     // With --quick, what entries of the npm package have in common is compiled once: that each stands alone is
     // seen here.
-    outcomes.extend(web::feature_sets().map(|features| {
+    outcomes.extend(web::feature_sets().into_iter().map(|features| {
         quietly(
             &format!("clippy, for a page with {features}"),
             cargo(&["clippy", "--target", WASM, "--package", web::PACKAGE])

@@ -1,5 +1,6 @@
 //! `cargo xtask web`: the pages, in `dist/`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -223,10 +224,10 @@ pub(crate) fn entries() -> impl Iterator<Item = &'static str> {
     ENTRIES.iter().map(|entry| entry.name)
 }
 
-/// The features that those of them are built with that have not all.
-pub(crate) fn feature_sets() -> impl Iterator<Item = &'static str> {
+/// The features that those of them are built with that have not all, each set once.
+pub(crate) fn feature_sets() -> BTreeSet<&'static str> {
     let features = ENTRIES.iter().map(|entry| entry.features);
-    features.filter(|features| *features != ALL)
+    features.filter(|features| *features != ALL).collect()
 }
 
 /// Makes one small script of an entry of the package and all that it imports.
