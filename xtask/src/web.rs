@@ -251,14 +251,7 @@ fn esbuild() -> Result<Command> {
 /// Makes the scripts small. They stay modules, each by itself.
 fn minify(npm: &Path) -> Result<()> {
     let mut minify = esbuild()?;
-    for folder in ["", "lib", "wasm"] {
-        for file in fs::read_dir(npm.join(folder))? {
-            let file = file?.path();
-            if file.extension().is_some_and(|kind| kind == "js") {
-                minify.arg(file);
-            }
-        }
-    }
+    minify.args(scripts(npm)?);
     let folder = npm.to_string_lossy();
     let to = format!("--outdir={folder}");
     let base = format!("--outbase={folder}");
@@ -271,6 +264,20 @@ fn minify(npm: &Path) -> Result<()> {
         &base,
     ]);
     quietly("making its scripts small", &mut minify)
+}
+
+/// The scripts in a folder, and in those within.
+fn scripts(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(folder)? {
+        let file = file?.path();
+        if file.is_dir() {
+            found.extend(scripts(&file)?);
+        } else if file.extension().is_some_and(|kind| kind == "js") {
+            found.push(file);
+        }
+    }
+    Ok(found)
 }
 
 /// The folder with the module of these features of `jackfield-web` and the JavaScript that goes with it, made
