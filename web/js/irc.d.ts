@@ -99,6 +99,7 @@ export interface Irc extends Client, AsyncIterable<IrcEvent> {
    *
    * ```js
    * const irc = await network.irc('ircs://irc.example.org', { nick: 'ada' });
+   * await irc.registered;
    * for await (const { channel, members, topic } of irc.list({ names: '*rust*', minMembers: 10 })) {
    *   console.log(channel, members, topic);
    * }
@@ -125,6 +126,7 @@ export interface Irc extends Client, AsyncIterable<IrcEvent> {
    *
    * ```js
    * const irc = await network.irc('ircs://irc.example.org', { nick: 'ada' });
+   * await irc.registered;
    * await irc.raw('KNOCK', '#rust', 'may I come in?');
    * ```
    *

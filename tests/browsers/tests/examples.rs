@@ -24,6 +24,10 @@ use tokio::net::TcpStream;
 
 /// What tells an example from others, and by what one sees that it has worked.
 const EXAMPLES: &[(&str, Outcome)] = &[
+    ("irc.list(", Outcome::Ends),
+    ("irc.raw(", Outcome::Ends),
+    ("'K8S-SAT'", Outcome::Ends),
+    ("broker.reconnectNow()", Outcome::Ends),
     (
         "'ircs://irc.example.org'",
         Outcome::Says("grace hello, ada"),
@@ -45,7 +49,7 @@ const EXAMPLES: &[(&str, Outcome)] = &[
     ("imap.list()", Outcome::Says("Lunch?")),
     (
         "{ address, outcome, text }",
-        Outcome::Says("grace@example.com"),
+        Outcome::Says("ada@jackfield.example accepted"),
     ),
     ("imap.append('Sent'", Outcome::Ends),
     ("token: async () =>", Outcome::Ends),
@@ -152,6 +156,9 @@ impl World {
                 "smtps://mail.example.org",
                 format!("smtps://{HOST}:{}", mail.submission.port()),
             ),
+            // The server has one user.
+            ("grace@example.com", "ada@jackfield.example".to_owned()),
+            ("ada@example.org", "ada@jackfield.example".to_owned()),
             // The server has no OAuth.
             (
                 "token: async () => (await fetch('/token')).text()",
