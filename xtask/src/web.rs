@@ -21,8 +21,6 @@ pub(crate) const QUICK: &str = "dev";
 pub(crate) const PACKAGE: &str = "jackfield-web";
 /// Its features, of what is everything.
 pub(crate) const ALL: &str = "default";
-/// Those of a page that has its own WebSocket alone.
-const SMALLEST: &str = "mqtt";
 /// What the files of a module are named after, until an entry has them.
 const MODULE: &str = "jackfield_web";
 
@@ -48,7 +46,7 @@ const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "mqtt-websocket",
-        features: SMALLEST,
+        features: "mqtt",
     },
     Entry {
         name: "coap",
@@ -138,15 +136,16 @@ pub(crate) fn build(profile: &str) -> Result<()> {
     empty(&root().join("dist"))?;
     copy(&root().join("web/js"), &npm)?;
     fs::create_dir_all(npm.join("wasm"))?;
+    // What is worked on has to be there soon: all entries share one module then. Cargo keeps one library of a
+    // package, and makes it anew for other features.
+    let shared = (profile == QUICK)
+        .then(|| bound(profile, ALL))
+        .transpose()?;
     for entry in ENTRIES {
-        let features = entry.features;
-        // What is worked on has to be there soon: all entries that have sockets share one module then.
-        let features = if profile == QUICK && features != SMALLEST {
-            ALL
-        } else {
-            features
+        let made = match &shared {
+            Some(made) => made.clone(),
+            None => bound(profile, entry.features)?,
         };
-        let made = bound(profile, features)?;
         for kind in [".js", ".d.ts", "_bg.wasm"] {
             let to = npm.join(format!("wasm/{}{kind}", entry.name));
             fs::copy(made.join(format!("{MODULE}{kind}")), to)?;
