@@ -121,8 +121,7 @@ fn page() -> Vec<Result<()>> {
         web::compile(web::PACKAGE, web::QUICK, web::ALL)
             .and_then(|module| web::tool("imports of the WebAssembly", &["imports", &module])),
     ];
-    // With --quick, what entries of the npm package have in common is compiled once: that each stands alone is
-    // seen here.
+    // With --quick, all entries of the npm package share one module: that each stands alone is seen here.
     outcomes.extend(web::feature_sets().into_iter().map(|features| {
         quietly(
             &format!("clippy, for a page with {features}"),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jackfield_browser_tests::page;
@@ -56,32 +57,24 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A project that has the package from its tarball.
 struct Project {
     folder: TempDir,
-    tarball: PathBuf,
 }
 
 impl Project {
     fn new() -> Self {
-        let package = page("npm").unwrap();
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        let target = at.to_str().unwrap();
-        run(npm(&["pack", "--pack-destination", target]).current_dir(package));
-        let packed = fs::read_dir(at).unwrap().next().unwrap().unwrap().path();
         fs::write(
             at.join("package.json"),
             "{ \"private\": true, \"type\": \"module\" }",
         )
         .unwrap();
         let install = ["install", "--offline", "--no-audit", "--no-fund"];
-        run(npm(&install).arg(&packed).current_dir(at));
+        run(npm(&install).arg(tarball()).current_dir(at));
         fs::write(at.join("main.ts"), MAIN).unwrap();
         let html =
             "<!doctype html><title>A project</title><script type=module src=main.ts></script>";
         fs::write(at.join("index.html"), html).unwrap();
-        Self {
-            folder,
-            tarball: packed,
-        }
+        Self { folder }
     }
 
     fn path(&self) -> &Path {
@@ -97,6 +90,25 @@ impl Project {
             .args(arguments)
             .current_dir(self.path()))
     }
+}
+
+/// The package as npm packs it, once in a process.
+fn tarball() -> &'static Path {
+    static PACKED: OnceLock<PathBuf> = OnceLock::new();
+    PACKED.get_or_init(|| {
+        let folder = target_folder().join("npm-packed");
+        // What an earlier run has left is of an earlier package.
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let pack = ["pack", "--pack-destination", folder.to_str().unwrap()];
+        run(npm(&pack).current_dir(page("npm").unwrap()));
+        fs::read_dir(folder)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path()
+    })
 }
 
 fn npm(arguments: &[&str]) -> Command {
@@ -161,10 +173,10 @@ fn it_is_packed_as_packages_should_be() {
     let project = Project::new();
     let said = project.run(
         "publint/src/cli.js",
-        &["--strict", project.tarball.to_str().unwrap()],
+        &["--strict", tarball().to_str().unwrap()],
     );
     assert!(said.contains("All good"), "{said}");
-    let tarball = project.tarball.to_str().unwrap();
+    let tarball = tarball().to_str().unwrap();
     // It is for pages: there is nothing for CommonJS.
     let arguments = [
         tarball,
