@@ -207,15 +207,15 @@ impl RawDatagrams {
 
     /// Closes it. What was sent is on its way; whoever receives fails.
     pub fn close(&self) {
-        self.shared
-            .end(&Error::new(ErrorKind::Closed, "the socket is closed"));
+        let reason = Error::new(ErrorKind::Closed, "the socket is closed");
+        self.shared.end(socket_error(&reason));
     }
 }
 
 impl RawDatagrams {
     fn new(network: AnyNetwork, opening: impl Future<Output = Result<Socket>> + 'static) -> Self {
         Self {
-            shared: Shared::opening(opening),
+            shared: Shared::opening(async { opening.await.map_err(|error| socket_error(&error)) }),
             network,
             last: RefCell::default(),
         }

@@ -42,7 +42,10 @@ impl Network {
             Ok((self.sockets()?, at, listen))
         };
         let (network, at, options) = start().map_err(|error: Error| socket_error(&error))?;
-        let shared = Shared::opening(async move { network.listen(at, &options).await });
+        let shared = Shared::opening(async move {
+            let listener = network.listen(at, &options).await;
+            listener.map_err(|error| socket_error(&error))
+        });
         Ok(RawListener { shared })
     }
 }
@@ -73,10 +76,8 @@ impl RawListener {
 
     /// Stops listening. Whoever accepts fails.
     pub fn close(&self) {
-        self.shared.end(&Error::new(
-            ErrorKind::Closed,
-            "the listening socket is closed",
-        ));
+        let reason = Error::new(ErrorKind::Closed, "the listening socket is closed");
+        self.shared.end(socket_error(&reason));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Whoever waits asks again at each change, so that nothing hangs when the page gives up what it has opened.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
@@ -20,7 +20,7 @@ pub(super) type Outcome<T, E = JsValue> = Result<T, E>;
 
 /// Where something stands.
 #[derive(Debug)]
-enum Phase<T> {
+pub(super) enum Phase<T> {
     Opening,
     Open(T),
     /// What everything fails with from now on.
@@ -39,7 +39,7 @@ pub(super) struct Shared<T> {
 
 impl<T: Debug + 'static> Shared<T> {
     /// What this work opens. The work ends when nobody wants it any longer.
-    pub(super) fn opening(work: impl Future<Output = Result<T, Error>> + 'static) -> Rc<Self> {
+    pub(super) fn opening(work: impl Future<Output = Outcome<T>> + 'static) -> Rc<Self> {
         let (opening, given_up) = oneshot::channel();
         let shared = Rc::new(Self {
             phase: RefCell::new(Phase::Opening),
@@ -54,10 +54,7 @@ impl<T: Debug + 'static> Shared<T> {
                 opened = work => opened,
             };
             if let Some(shared) = told.upgrade() {
-                shared.set(match opened {
-                    Ok(open) => Phase::Open(open),
-                    Err(error) => Phase::Gone(socket_error(&error)),
-                });
+                shared.set(opened.map_or_else(Phase::Gone, Phase::Open));
             }
         });
         shared
@@ -86,17 +83,31 @@ impl<T: Debug + 'static> Shared<T> {
         }
     }
 
-    /// Ends it; everything fails with `reason` from now on, unless it has failed before.
-    pub(super) fn end(&self, reason: &Error) {
+    /// Where it stands now.
+    pub(super) fn phase(&self) -> Ref<'_, Phase<T>> {
+        self.phase.borrow()
+    }
+
+    /// Lets all that wait ask again.
+    pub(super) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Ends it; everything fails with `reason` from now on, unless it has failed before. Gives what it was.
+    pub(super) fn end(&self, reason: JsValue) -> Phase<T> {
         self.opening.take();
-        if !matches!(*self.phase.borrow(), Phase::Gone(_)) {
-            self.set(Phase::Gone(socket_error(reason)));
-        }
+        let before = self.phase.replace(Phase::Opening);
+        let after = match &before {
+            Phase::Gone(reason) => reason.clone(),
+            Phase::Opening | Phase::Open(_) => reason,
+        };
+        self.set(Phase::Gone(after));
+        before
     }
 
     fn set(&self, phase: Phase<T>) {
         // What was there is dropped when nothing is borrowed any more.
         let _before = self.phase.replace(phase);
-        self.changed.notify_waiters();
+        self.wake();
     }
 }

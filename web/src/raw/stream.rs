@@ -1,7 +1,7 @@
 //! One connection, or one that is being opened.
 //!
-//! A stream is a phase that changes: opening, open, gone. Whoever reads, writes or waits for the opening asks
-//! again at each change, so that nothing hangs when the page gives the stream up, or puts TLS over it.
+//! Whoever reads, writes or waits for the opening asks again at each change of phase, so that nothing hangs when
+//! the page gives the stream up, or puts TLS over it.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -19,11 +19,11 @@ use jackfield_socket::{
 use jackfield_tls::{Identity, TlsConnector, TlsStream, TlsVersion};
 use js_sys::{Array, Object, Promise, Uint8Array};
 use tokio::io::ReadBuf;
-use tokio::sync::{Notify, oneshot};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
+use super::phase::{Outcome, Phase, Shared};
 use crate::Network;
 use crate::convert::{Options, invalid, object, set, socket_error};
 
@@ -42,7 +42,9 @@ thread_local! {
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct RawStream {
-    shared: Rc<Shared>,
+    shared: Rc<Shared<Stream>>,
+    /// Whether reading gives nothing more, since TLS is about to take the stream over.
+    silent: Cell<bool>,
 }
 
 /// How streams are secured: what the page has asked for, built once. Streams that share it are resumed
@@ -54,31 +56,10 @@ pub struct RawTls {
 }
 
 #[derive(Debug)]
-struct Shared {
-    phase: RefCell<Phase>,
-    /// Told of each change of phase.
-    changed: Notify,
-    /// Whether reading gives nothing more, since TLS is about to take the stream over.
-    silent: Cell<bool>,
-    /// Ends the work of opening, when dropped.
-    opening: RefCell<Option<oneshot::Sender<()>>>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Opening,
-    Open(Stream),
-    /// What everything fails with from now on.
-    Gone(JsValue),
-}
-
-#[derive(Debug)]
 enum Stream {
     Plain(AnyStream),
     Secured(Box<TlsStream<AnyStream>>),
 }
-
-type Outcome<T, E = JsValue> = std::result::Result<T, E>;
 
 #[wasm_bindgen]
 impl Network {
@@ -122,7 +103,7 @@ impl RawStream {
     /// A `JackfieldError`: why it can't be opened.
     pub async fn opened(&self) -> Outcome<Object> {
         self.shared
-            .polled(|stream, _| Poll::Ready(Ok(stream.describe())))
+            .polled(|stream, _| Poll::Ready(io::Result::Ok(stream.describe())))
             .await
     }
 
@@ -143,7 +124,7 @@ impl RawStream {
         };
         self.shared
             .polled(|stream, cx| {
-                if self.shared.silent.get() {
+                if self.silent.get() {
                     return Poll::Ready(take(&[]));
                 }
                 stream.poll_piece(cx, most, take)
@@ -160,7 +141,7 @@ impl RawStream {
         let take = |bytes: &[u8]| Ok((!bytes.is_empty()).then(|| Uint8Array::from(bytes)));
         self.shared
             .polled(|stream, cx| {
-                if self.shared.silent.get() {
+                if self.silent.get() {
                     return Poll::Ready(take(&[]));
                 }
                 stream.poll_piece(cx, most as usize, take)
@@ -171,8 +152,8 @@ impl RawStream {
     /// Lets whoever reads go, with nothing: what comes from now on is not taken from the stream.
     #[wasm_bindgen(js_name = stopReading)]
     pub fn stop_reading(&self) {
-        self.shared.silent.set(true);
-        self.shared.changed.notify_waiters();
+        self.silent.set(true);
+        self.shared.wake();
     }
 
     /// Writes all of it; settles when it is on its way, so that a peer that doesn't read holds the page back.
@@ -279,7 +260,7 @@ impl RawStream {
         label: &str,
         context: Option<Vec<u8>>,
     ) -> Outcome<Uint8Array> {
-        let phase = self.shared.phase.borrow();
+        let phase = self.shared.phase();
         let exported = match &*phase {
             Phase::Open(Stream::Secured(stream)) => {
                 // What is longer than any is refused without being made.
@@ -320,79 +301,24 @@ impl RawStream {
 
     /// A stream that this work opens, which ends when nobody wants the stream any longer.
     fn opening(work: impl Future<Output = Outcome<Stream>> + 'static) -> Self {
-        let (opening, given_up) = oneshot::channel();
-        let shared = Rc::new(Shared {
-            phase: RefCell::new(Phase::Opening),
-            changed: Notify::new(),
+        Self {
+            shared: Shared::opening(work),
             silent: Cell::new(false),
-            opening: RefCell::new(Some(opening)),
-        });
-        let told = Rc::downgrade(&shared);
-        spawn_local(async move {
-            let opened = tokio::select! {
-                biased;
-                _ = given_up => return,
-                opened = work => opened,
-            };
-            if let Some(shared) = told.upgrade() {
-                shared.set(opened.map_or_else(Phase::Gone, Phase::Open));
-            }
-        });
-        Self { shared }
-    }
-}
-
-impl Shared {
-    /// Asks the stream whenever it may have changed, until it answers. Before it is open, that is waited for.
-    async fn polled<T>(
-        &self,
-        mut poll: impl FnMut(&mut Stream, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Outcome<T> {
-        loop {
-            let changed = self.changed.notified();
-            let answered = poll_fn(|cx| match &mut *self.phase.borrow_mut() {
-                Phase::Opening => Poll::Pending,
-                Phase::Open(stream) => {
-                    let answer = std::task::ready!(poll(stream, cx));
-                    Poll::Ready(answer.map_err(|error| socket_error(&Error::from(error))))
-                }
-                Phase::Gone(reason) => Poll::Ready(Err(reason.clone())),
-            });
-            tokio::select! {
-                biased;
-                answer = answered => return answer,
-                () = changed => {}
-            }
         }
-    }
-
-    /// Ends it; gives what it was.
-    fn end(&self, reason: JsValue) -> Phase {
-        self.opening.take();
-        let before = self.phase.replace(Phase::Opening);
-        let after = match &before {
-            Phase::Gone(reason) => reason.clone(),
-            _ => reason,
-        };
-        self.set(Phase::Gone(after));
-        before
-    }
-
-    fn set(&self, phase: Phase) {
-        self.phase.replace(phase);
-        self.changed.notify_waiters();
     }
 }
 
 /// The stream that another one is put over. It is over with this, whether it was taken or not.
 #[derive(Debug)]
-struct Below(Rc<Shared>, JsValue);
+struct Below(Rc<Shared<Stream>>, JsValue);
 
 impl Below {
     /// Takes the stream, when it is open.
     async fn take(self) -> Outcome<Stream> {
         let Self(shared, reason) = &self;
-        shared.polled(|_, _| Poll::Ready(Ok(()))).await?;
+        shared
+            .polled(|_, _| Poll::Ready(io::Result::Ok(())))
+            .await?;
         match shared.end(reason.clone()) {
             Phase::Open(stream) => Ok(stream),
             // It was open in this very moment.
