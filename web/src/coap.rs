@@ -4,7 +4,6 @@ mod options;
 mod value;
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::rc::Rc;
 
 use jackfield_coap::RequestError;
@@ -14,16 +13,16 @@ use jackfield_coap::client::{
 use jackfield_coap::codec::{Scheme, Target, Uri};
 use jackfield_coap::core::{Request, Response};
 use jackfield_socket::{Error, ErrorKind};
-use js_sys::{Array, Date, Object, Promise};
+use js_sys::{Array, Date, Object};
 use tokio::sync::{Mutex, Notify, watch};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 use crate::Network;
 use crate::convert::{self, Options, socket_error};
 use crate::network::Secured;
-use crate::running::{self, Running, connection_error};
+use crate::running::{self, Running, connection_error, unless};
 
 /// How many bytes a download may have.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -377,16 +376,5 @@ fn target(path: Option<String>, else_this: &Target) -> Result<Target, Error> {
             let text = format!("the path {path:?} is not valid: {error}");
             Error::new(ErrorKind::InvalidInput, text)
         }),
-    }
-}
-
-/// Does the work, unless the page gives it up first.
-async fn unless<T>(aborted: Option<Promise>, work: impl Future<Output = T>) -> Result<T> {
-    let Some(aborted) = aborted else {
-        return Ok(work.await);
-    };
-    tokio::select! {
-        done = work => Ok(done),
-        reason = JsFuture::from(aborted) => Err(reason.unwrap_or_else(|reason| reason)),
     }
 }

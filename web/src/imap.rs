@@ -8,8 +8,6 @@ mod reading;
 mod request;
 mod value;
 
-use std::future::Future;
-
 use jackfield_imap::client::{self, Client, ClientConfig, Events, Idle};
 use jackfield_imap::codec::{Extension, InvalidValue};
 use jackfield_imap::core::Security;
@@ -20,13 +18,12 @@ use js_sys::{Object, Promise};
 use tokio::sync::Mutex;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::JsFuture;
 
 use crate::Network;
 use crate::convert::{self, Options, invalid, socket_error};
 use crate::mail::{self, Address, Login};
 use crate::network::Secured;
-use crate::running::{self, Running};
+use crate::running::{self, Running, unless};
 
 pub use reading::ImapReading;
 
@@ -93,7 +90,7 @@ impl Imap {
             let answer = self.answer(&what, &Options(&with)).await;
             answer.map_err(|failure| failure.0)
         };
-        unless(aborted, asked).await
+        unless(aborted, asked).await?
     }
 
     /// What is known of the server; null while nobody is logged in.
@@ -188,17 +185,6 @@ impl From<InvalidValue> for Failure {
     fn from(error: InvalidValue) -> Self {
         let error = Error::new(ErrorKind::InvalidInput, error.to_string());
         Self(socket_error(&error))
-    }
-}
-
-/// Does the work, unless the page gives it up first.
-async fn unless<T>(aborted: Option<Promise>, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let Some(aborted) = aborted else {
-        return work.await;
-    };
-    tokio::select! {
-        done = work => done,
-        reason = JsFuture::from(aborted) => Err(reason.unwrap_or_else(|reason| reason)),
     }
 }
 

@@ -12,10 +12,10 @@ use jackfield_client::{
     ConnectionError, Failure, Options as Connecting, Reconnect, Status, Statuses,
 };
 use jackfield_socket::Error;
-use js_sys::{Date, Function, Object};
+use js_sys::{Date, Function, Object, Promise};
 use tokio::sync::oneshot;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::convert::{self, Options, invalid, object, set};
 
@@ -103,6 +103,20 @@ impl Life {
             // What it throws nobody could do anything about.
             let _ = told.call2(&JsValue::UNDEFINED, &state.into(), failure);
         }
+    }
+}
+
+/// Does the work, unless the page gives it up first: the promise `aborted` fails then, with the reason.
+pub(crate) async fn unless<T>(
+    aborted: Option<Promise>,
+    work: impl Future<Output = T>,
+) -> Result<T, JsValue> {
+    let Some(aborted) = aborted else {
+        return Ok(work.await);
+    };
+    tokio::select! {
+        done = work => Ok(done),
+        reason = JsFuture::from(aborted) => Err(reason.unwrap_or_else(|reason| reason)),
     }
 }
 

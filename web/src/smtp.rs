@@ -10,13 +10,12 @@ use js_sys::{Array, Function, Object, Promise};
 use tokio::sync::Mutex;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
-use wasm_bindgen_futures::JsFuture;
 
 use crate::Network;
 use crate::convert::{self, Options, invalid, object, set, socket_error};
 use crate::mail::{self, Address, Login, PageReader};
 use crate::network::Secured;
-use crate::running::{self, Running, connection_error, disconnected, timed};
+use crate::running::{self, Running, connection_error, disconnected, timed, unless};
 
 /// What EHLO says: a page has no name of its own, and servers of mail submission take any.
 const NAME: &str = "localhost";
@@ -77,14 +76,7 @@ impl Smtp {
         };
         let (envelope, pull, size) = read().map_err(|error| socket_error(&error))?;
         let sent = self.client.send_from(envelope, pull, size);
-        let sent = match aborted {
-            None => sent.await,
-            Some(aborted) => tokio::select! {
-                sent = sent => sent,
-                reason = JsFuture::from(aborted) => return Err(reason.unwrap_or_else(|reason| reason)),
-            },
-        };
-        match sent {
+        match unless(aborted, sent).await? {
             Ok(outcome) => Ok(object([("recipients", recipients(&outcome))])),
             Err(error) => Err(request_error(&error)),
         }
