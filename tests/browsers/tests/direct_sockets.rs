@@ -461,10 +461,10 @@ async fn a_network_comes_first() {
         // The module of another document, in which nobody has opened a network.
         const told = [];
         const frame = document.createElement('iframe');
-        frame.srcdoc = '<script type=module>import * as fresh from \"/direct-sockets.js\"; parent.fresh = fresh;</' + 'script>';
+        frame.srcdoc = '<script type=module>import * as fresh from \"/direct-sockets.js\"; parent.took(fresh);</' + 'script>';
+        const fresh = new Promise(resolve => { globalThis.took = resolve; });
         document.body.append(frame);
-        while (!globalThis.fresh) await new Promise(resolve => setTimeout(resolve, 10));
-        const { TCPSocket, UDPSocket, TCPServerSocket } = globalThis.fresh;
+        const { TCPSocket, UDPSocket, TCPServerSocket } = await fresh;
         for (const make of [
             () => new TCPSocket('localhost', 7),
             () => new TCPSocket('localhost'),
