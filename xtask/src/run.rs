@@ -1,9 +1,11 @@
 //! Running other programs: one line while it goes well, everything they said when it doesn't.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -35,7 +37,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 /// Says what is being done, does it, and says how long it took.
 pub(crate) fn step<T>(title: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     print!("  {title:<44} ");
-    std::io::stdout().flush()?;
+    io::stdout().flush()?;
     let start = Instant::now();
     let result = work();
     let word = if result.is_ok() { "ok" } else { "FAILED" };
@@ -70,10 +72,32 @@ pub(crate) struct Ran {
     pub(crate) output: String,
     /// Where that is kept.
     pub(crate) log: PathBuf,
+    /// It said nothing for [`SILENCE`], and was stopped.
+    pub(crate) hung: bool,
 }
+
+/// How long a program may say nothing. The longest that one does is to build a page's module in a test: some minutes
+/// on a slow machine.
+const SILENCE: Duration = Duration::from_mins(10);
 
 /// Runs a command to its end, its output in `xtask/TITLE.log` in the target folder.
 pub(crate) fn captured(title: &str, command: &mut Command) -> Result<Ran> {
+    watched(title, command, |_| ())
+}
+
+/// Runs a command to its end as [`captured`] does, and hands on each line as it comes.
+pub(crate) fn watched(title: &str, command: &mut Command, line: impl FnMut(&str)) -> Result<Ran> {
+    watched_for(title, command, SILENCE, line)
+}
+
+/// Runs a command. If no line comes for so long, it and all that it started are stopped: where one test waits for
+/// good, its name and what the others said are still told.
+fn watched_for(
+    title: &str,
+    command: &mut Command,
+    silence: Duration,
+    mut line: impl FnMut(&str),
+) -> Result<Ran> {
     let name: String = title
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
@@ -81,18 +105,77 @@ pub(crate) fn captured(title: &str, command: &mut Command) -> Result<Ran> {
     let folder = target_folder()?.join("xtask");
     fs::create_dir_all(&folder)?;
     let log = folder.join(format!("{name}.log"));
-    let file = File::create(&log).with_context(|| format!("could not write {}", log.display()))?;
-    let status = command
-        .stdout(file.try_clone()?)
-        .stderr(file)
-        .status()
+    let mut file =
+        File::create(&log).with_context(|| format!("could not write {}", log.display()))?;
+    let (reader, writer) = io::pipe()?;
+    let mut child = command
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
+        .spawn()
         .with_context(|| format!("could not start {}", command.get_program().display()))?;
-    let output = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+    // The command holds the pipe's other end, which must close when the program ends.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let lines = lines(reader);
+    let (mut output, mut hung) = (String::new(), false);
+    loop {
+        match lines.recv_timeout(silence) {
+            Ok(bytes) => {
+                file.write_all(&bytes)?;
+                let text = String::from_utf8_lossy(&bytes);
+                line(text.trim_end());
+                output += &text;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                hung = true;
+                end_all(&mut child);
+                break;
+            }
+        }
+    }
+    let status = child.wait()?;
     Ok(Ran {
         status,
         output,
         log,
+        hung,
     })
+}
+
+/// The lines of a pipe, read by a thread of their own.
+fn lines(pipe: io::PipeReader) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut reader = BufReader::new(pipe);
+        loop {
+            let mut line = Vec::new();
+            match reader.read_until(b'\n', &mut line) {
+                Ok(1..) if sender.send(line).is_ok() => {}
+                _ => return,
+            }
+        }
+    });
+    receiver
+}
+
+/// Stops a program and all that it started, which would go on without it.
+fn end_all(child: &mut Child) {
+    let mut found = vec![child.id().to_string()];
+    let mut next = 0;
+    while let Some(id) = found.get(next).cloned() {
+        next += 1;
+        // One file for each thread, since the kernel knows which thread started a child.
+        for thread in fs::read_dir(format!("/proc/{id}/task"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().map(str::to_owned));
+        }
+    }
+    let _ = Command::new("kill").arg("-KILL").args(&found).status();
+    let _ = child.kill();
 }
 
 /// A command's standard output, as text.
@@ -114,4 +197,38 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 /// A duration as a person reads it.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_is_stopped_with_all_that_it_started() {
+        let mut shell = command("sh", &["-c", "echo started; sleep 1000 & echo $!; wait"]);
+        let mut said = Vec::new();
+        let ran = watched_for(
+            "a program that hangs",
+            &mut shell,
+            Duration::from_secs(2),
+            |line| said.push(line.to_owned()),
+        )
+        .expect("it runs");
+        assert!(ran.hung);
+        assert!(!ran.status.success());
+        assert_eq!(said[0], "started");
+        // A process that has ended and was not waited for yet has no command line any more.
+        let left = fs::read_to_string(format!("/proc/{}/cmdline", said[1])).unwrap_or_default();
+        assert_eq!(left, "");
+    }
+
+    #[test]
+    fn what_ends_is_told_whole() {
+        let mut shell = command("sh", &["-c", "echo one; printf two >&2; exit 3"]);
+        let ran = captured("a program that ends", &mut shell).expect("it runs");
+        assert!(!ran.hung);
+        assert_eq!(ran.status.code(), Some(3));
+        assert_eq!(ran.output, "one\ntwo");
+        assert_eq!(fs::read_to_string(ran.log).expect("a log"), ran.output);
+    }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -13,7 +13,7 @@ use crate::needs::{
     IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, OPENSMTPD_7, POSTFIX,
     POSTFIX_SID, POSTGRESQL, REDIS, SENDMAIL,
 };
-use crate::run::{Ran, captured, cargo, seconds};
+use crate::run::{Ran, cargo, seconds, watched};
 use crate::workspace::{Package, packages, root, target_folder};
 
 /// How long each fuzz target runs, in seconds.
@@ -194,7 +194,7 @@ struct Context {
 impl Context {
     /// Runs `cargo test` with these arguments and counts.
     fn cargo_test(&self, title: &str, arguments: &[&str]) -> Result<Count> {
-        let mut test = cargo(&["test", "--quiet", "--no-fail-fast"]);
+        let mut test = cargo(&["test", "--no-fail-fast"]);
         test.args(arguments);
         let output = target_folder()?.join("test-output");
         fs::create_dir_all(&output)?;
@@ -278,21 +278,58 @@ fn fuzz_all() -> Result<Count> {
     Ok(count)
 }
 
+/// A test program that takes longer gets a line of its own.
+const LONG: Duration = Duration::from_secs(20);
+
 /// Runs tests, and shows what they said if one failed.
 fn run_tests(title: &str, command: &mut Command) -> Result<Count> {
+    let mut program = Program::default();
     let Ran {
         status,
         output,
         log,
-    } = captured(title, command)?;
+        hung,
+    } = watched(title, command, |line| program.line(line))?;
     let mut count = Count::of(&output);
     if !status.success() {
         println!("{output}");
+        if hung {
+            println!("  {title}: a test hangs; all were stopped");
+        }
         println!("  {title}: {status} (kept in {})", shorten(&log).display());
         // It may have failed before the first test could say so.
         count.failed = count.failed.max(1);
     }
     Ok(count)
+}
+
+/// The test program that runs, so that whoever waits sees how far it is.
+#[derive(Default)]
+struct Program {
+    running: Option<(String, Instant)>,
+}
+
+impl Program {
+    /// Takes a line that `cargo test` printed.
+    fn line(&mut self, line: &str) {
+        let line = line.trim_start();
+        if let Some(named) = line.strip_prefix("Running ") {
+            // `Running tests/relay.rs (target/debug/deps/relay-0123456789abcdef)`
+            let file = named.rsplit('/').next().unwrap_or(named);
+            let name = file.rsplit_once('-').map_or(file, |(name, _hash)| name);
+            self.running = Some((name.to_owned(), Instant::now()));
+        } else if line.starts_with("test result: ")
+            && let Some((name, start)) = self.running.take()
+            && start.elapsed() >= LONG
+        {
+            let word = if line.starts_with("test result: ok") {
+                "ok"
+            } else {
+                "FAILED"
+            };
+            println!("  {name:<44} {word:<6} {}", seconds(start.elapsed()));
+        }
+    }
 }
 
 fn shorten(path: &Path) -> &Path {
