@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use self::file::{position, read};
-use crate::limits::Limits;
+use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
 use crate::token::Credential;
 
@@ -56,6 +56,9 @@ pub struct Config {
     pub hosts: Vec<HostHeader>,
     /// Who may use the relay.
     pub tokens: Vec<Token>,
+    /// What all clients of one block of addresses (an IPv4 address, an IPv6 /64) have together, of whatever
+    /// tokens. Default: no limits, since behind a proxy everybody has its address.
+    pub source_limits: Quota,
     /// How many sessions there may be at a time, of all tokens. Default: 1024.
     pub max_sessions: u32,
     /// How long a client may take for TLS and the request. Default: 10 s.
@@ -74,6 +77,7 @@ impl Default for Config {
             allow_without_origin: false,
             hosts: Vec::new(),
             tokens: Vec::new(),
+            source_limits: Quota::default(),
             max_sessions: 1024,
             handshake_deadline: Duration::from_secs(10),
             log: LogConfig::default(),
@@ -96,8 +100,11 @@ pub struct Token {
     /// Whether a bound datagram socket hears everybody. Otherwise it hears those it has sent to in
     /// the last five minutes, as TURN has it (RFC 8656, section 9). Default: false.
     pub udp_open: bool,
-    /// What the bearer may use of the relay.
+    /// What its bearers may use of the relay, all together.
     pub limits: Limits,
+    /// What each of its bearers may use of that, where they can be told apart: by their signed tokens. A
+    /// shared secret has one bearer, whoever has it. Default: [`Quota::BEARER`].
+    pub bearer_limits: Quota,
 }
 
 impl Token {
@@ -110,6 +117,7 @@ impl Token {
             policy: Policy::default(),
             udp_open: false,
             limits: Limits::default(),
+            bearer_limits: Quota::BEARER,
         }
     }
 }
@@ -403,6 +411,14 @@ mod tests {
                 "relayd.toml:2:1: token[0]: a token has exactly one of secret, ",
             ),
             (
+                &format!("{token}secret = '0123456789abcdef'\nbearer_limits = {{ streams = 7 }}"),
+                "relayd.toml:5:17: token[0].bearer_limits: whoever has a shared secret is the same",
+            ),
+            (
+                "listen = []\nsource_limits = { idle_seconds = 7 }",
+                "relayd.toml:2:19: source_limits.idle_seconds: unknown field `idle_seconds`",
+            ),
+            (
                 &format!("{token}secret_file = 'not-there'"),
                 "relayd.toml:4:15: token[0].secret_file: not-there can't be read",
             ),
@@ -435,9 +451,11 @@ mod tests {
         let config = parse(
             "listen = []\n\
              [limits]\nstreams = 7\nsession_bytes = 1000\n\
+             [bearer_limits]\nstreams = 5\nsessions = 2\n\
              [[token]]\nname = 'a'\nsecret = '0123456789abcdef'\n\
              expires = 2030-01-01T01:00:01+01:00\nlimits = { streams = 3, dial_seconds = 2 }\n\
-             [[token]]\nname = 'b'\nsigning_key = '0123456789abcdef'\n",
+             [[token]]\nname = 'b'\nsigning_key = '0123456789abcdef'\n\
+             bearer_limits = { sessions = 1 }\n",
         )
         .expect("valid");
         let [a, b] = &config.tokens[..] else {
@@ -447,6 +465,11 @@ mod tests {
         assert_eq!(a.limits.dial_deadline, Duration::from_secs(2));
         assert_eq!(b.limits.dial_deadline, Limits::default().dial_deadline);
         assert_eq!(a.limits.session_bytes, Some(1000));
+        let (a_each, b_each) = (a.bearer_limits, b.bearer_limits);
+        assert_eq!((a_each.sessions, b_each.sessions), (Some(2), Some(1)));
+        assert_eq!((a_each.streams, b_each.streams), (Some(5), Some(5)));
+        assert_eq!(b_each.listeners, Quota::BEARER.listeners);
+        assert_eq!(config.source_limits, Quota::default());
         let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_001);
         assert_eq!((a.expires, b.expires), (Some(expires), None));
         assert!(!format!("{config:?}").contains("0123456789abcdef"));

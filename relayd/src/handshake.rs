@@ -10,7 +10,7 @@
 mod http;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -21,16 +21,16 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use self::http::{Headers, Refused, Status, accept_key, answer, read_head};
 use crate::config::{Config, HEALTH_PATH, HostHeader, Token};
-use crate::limits::Usage;
-use crate::token::{Life, TokenError};
+use crate::limits::{Accounts, Holder, Quota, Usage};
+use crate::token::{Proven, TokenError};
 
 /// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
 
-/// A token with what its bearers use of it.
+/// What a session may do, and where it counts what it uses.
 #[derive(Debug)]
 pub(crate) struct Grant {
-    pub(crate) token: Token,
+    pub(crate) token: Arc<Token>,
     pub(crate) usage: Usage,
 }
 
@@ -41,7 +41,9 @@ pub(crate) struct Gate {
     origins: Vec<String>,
     allow_without_origin: bool,
     hosts: Vec<HostHeader>,
-    grants: Vec<Arc<Grant>>,
+    tokens: Vec<Arc<Token>>,
+    source_limits: Quota,
+    accounts: Accounts,
 }
 
 /// Who came in.
@@ -77,10 +79,6 @@ impl Gate {
         } else {
             config.hosts.clone()
         };
-        let grant = |token: &Token| Grant {
-            usage: Usage::new(token.limits),
-            token: token.clone(),
-        };
         Self {
             path: config.path.clone(),
             origins: config
@@ -90,42 +88,59 @@ impl Gate {
                 .collect(),
             allow_without_origin: config.allow_without_origin,
             hosts,
-            grants: config.tokens.iter().map(grant).map(Arc::new).collect(),
+            tokens: config.tokens.iter().cloned().map(Arc::new).collect(),
+            source_limits: config.source_limits,
+            accounts: Accounts::default(),
         }
     }
 
-    /// Whose token this is, and when it ends.
+    /// Which token this is, and what it says.
     fn check_token(
         &self,
         presented: &str,
         now: SystemTime,
-    ) -> Result<(Arc<Grant>, Option<SystemTime>), TokenError> {
+    ) -> Result<(&Arc<Token>, Proven), TokenError> {
         // Every token is looked at, so that the time taken doesn't tell which one was near.
         let mut found = None;
-        for grant in &self.grants {
-            let token = &grant.token;
-            let expires = match token.credential.verify(&token.name, presented) {
-                None => continue,
-                Some(Life::Unlimited) => token.expires,
-                Some(Life::Until(end)) => Some(token.expires.map_or(end, |other| other.min(end))),
-            };
-            found = Some((Arc::clone(grant), expires));
+        for token in &self.tokens {
+            if let Some(proven) = token.credential.verify(&token.name, presented) {
+                found = Some((token, proven));
+            }
         }
-        let (grant, expires) = found.ok_or(TokenError::Unknown)?;
-        if let Some(expires) = expires.filter(|expires| *expires <= now) {
+        let (token, mut proven) = found.ok_or(TokenError::Unknown)?;
+        proven.expires = [token.expires, proven.expires].into_iter().flatten().min();
+        if let Some(expires) = proven.expires.filter(|expires| *expires <= now) {
             return Err(TokenError::Expired(expires));
         }
-        Ok((grant, expires))
+        Ok((token, proven))
     }
 
-    fn judge(&self, head: &[u8], now: SystemTime) -> Verdict {
-        match self.try_judge(head, now) {
+    /// What the bearer of a token may do, who comes from there.
+    fn grant(&self, token: &Arc<Token>, proven: &Proven, from: IpAddr) -> Grant {
+        let name = &token.name;
+        let bearer = proven.bearer.as_ref().map(|bearer| {
+            let holder = Holder::Bearer(name.clone(), bearer.clone());
+            (holder, token.bearer_limits)
+        });
+        let source = (self.source_limits != Quota::default())
+            .then(|| (Holder::source(from), self.source_limits));
+        let all = (Holder::Token(name.clone()), Quota::from(&token.limits));
+        let holders = [bearer, source, Some(all)];
+        Grant {
+            token: Arc::clone(token),
+            usage: self.accounts.usage(holders.into_iter().flatten()),
+        }
+    }
+
+    /// Judges a request that comes from there.
+    fn judge(&self, head: &[u8], from: IpAddr, now: SystemTime) -> Verdict {
+        match self.try_judge(head, from, now) {
             Ok(verdict) => verdict,
             Err(refused) => Verdict::Refused(refused),
         }
     }
 
-    fn try_judge(&self, head: &[u8], now: SystemTime) -> Result<Verdict, Refused> {
+    fn try_judge(&self, head: &[u8], from: IpAddr, now: SystemTime) -> Result<Verdict, Refused> {
         let bad = |text| Refused::new(Status::BadRequest, text);
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
@@ -187,9 +202,9 @@ impl Gate {
             .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
             .and_then(|token| self.check_token(&token, now));
         Ok(match granted {
-            Ok((grant, expires)) => Verdict::Admitted(Admitted {
-                grant,
-                expires,
+            Ok((token, proven)) => Verdict::Admitted(Admitted {
+                grant: Arc::new(self.grant(token, &proven, from)),
+                expires: proven.expires,
                 origin: origin.map(str::to_owned),
                 upgrade,
             }),
@@ -205,12 +220,16 @@ impl Gate {
 /// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Healthy`] where it
 /// asked for no more, [`Outcome::Denied`] where it is to learn why in its WebSocket, and
 /// [`Outcome::Failed`] where it went away.
-pub(crate) async fn receive<S>(stream: &mut S, gate: &Gate) -> Result<Admitted, Outcome>
+pub(crate) async fn receive<S>(
+    stream: &mut S,
+    from: IpAddr,
+    gate: &Gate,
+) -> Result<Admitted, Outcome>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let verdict = match read_head(stream).await? {
-        Ok(head) => gate.judge(&head, SystemTime::now()),
+        Ok(head) => gate.judge(&head, from, SystemTime::now()),
         Err(refused) => Verdict::Refused(refused),
     };
     match verdict {
@@ -300,6 +319,7 @@ mod tests {
     const SECRET: &str = "the-secret-of-the-tests";
     const KEY: &str = "the-signing-key-of-the-tests";
     const NOW: Duration = Duration::from_secs(1_800_000_001);
+    const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
     fn gate() -> Gate {
         let secret = |text| Secret::new(text).expect("long enough");
@@ -351,7 +371,7 @@ mod tests {
     }
 
     fn judge(request: &str) -> Verdict {
-        gate().judge(request.as_bytes(), UNIX_EPOCH + NOW)
+        gate().judge(request.as_bytes(), FROM, UNIX_EPOCH + NOW)
     }
 
     fn refused(request: &str) -> Status {
@@ -520,7 +540,7 @@ mod tests {
     fn programs_without_an_origin_come_in_where_that_is_allowed() {
         let mut gate = gate();
         gate.allow_without_origin = true;
-        let judge = |request: String| gate.judge(request.as_bytes(), UNIX_EPOCH + NOW);
+        let judge = |request: String| gate.judge(request.as_bytes(), FROM, UNIX_EPOCH + NOW);
         assert!(matches!(
             judge(request(&[("Origin", None)])),
             Verdict::Admitted(_)

@@ -1,11 +1,27 @@
-//! Limits of a token, and the counting that keeps them.
+//! Limits, and the counting that keeps them: of a token, of each of its bearers, of a place in the
+//! network.
+//!
+//! What is in use is counted in up to three [accounts](Account) at once: the bearer's, that of the block of
+//! addresses it comes from, and the token's. Each has its limits, and the one that is reached first is named.
+//! Asked in this order, a bearer that has reached its own takes nothing from those with whom it shares the
+//! token.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+/// How many accounts are kept. Beyond it, those of which nothing is held go, though they have dialled
+/// within the last second.
+const MAX_ACCOUNTS: usize = 65_536;
+/// So many accounts are kept before it is looked at which could go.
+const MIN_ACCOUNTS: usize = 256;
+/// What may be dialled at once is what this time gives.
+const BURST: Duration = Duration::from_secs(1);
 
 /// What the bearers of one token may use of the relay, all their sessions together where it
 /// doesn't say otherwise. What passes a limit gets an error that names it.
@@ -50,114 +66,328 @@ impl Default for Limits {
     }
 }
 
+/// How much one may have at a time: one bearer of a token, or all clients of a block of addresses. `None` is
+/// no limit; what passes one gets an error that names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quota {
+    /// `sessions`: how many WebSockets.
+    pub sessions: Option<u32>,
+    /// `streams`: how many streams and datagram sockets, those that are being opened among them.
+    pub streams: Option<u32>,
+    /// `listeners`: how many listening sockets.
+    pub listeners: Option<u32>,
+    /// `dials_per_second`: how many streams, sockets and listeners may be opened in a second; as
+    /// many at once.
+    pub dials_per_second: Option<u32>,
+}
+
+impl Quota {
+    /// What each bearer of a token has where nothing else is said: 16 sessions, 64 streams, 2 listeners,
+    /// 25 dials a second.
+    pub const BEARER: Self = Self {
+        sessions: Some(16),
+        streams: Some(64),
+        listeners: Some(2),
+        dials_per_second: Some(25),
+    };
+
+    fn of(&self, what: What) -> Option<u32> {
+        match what {
+            What::Session => self.sessions,
+            What::Stream => self.streams,
+            What::Listener => self.listeners,
+        }
+    }
+}
+
+impl From<&Limits> for Quota {
+    /// What all bearers of a token have together.
+    fn from(limits: &Limits) -> Self {
+        Self {
+            sessions: Some(limits.sessions),
+            streams: Some(limits.streams),
+            listeners: Some(limits.listeners),
+            dials_per_second: Some(limits.dials_per_second),
+        }
+    }
+}
+
+/// Whose limit it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// One bearer's of a token.
+    Bearer,
+    /// That of a block of addresses: an IPv4 address, or an IPv6 /64.
+    Source,
+    /// That of all bearers of a token together.
+    Token,
+}
+
 /// A limit was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LimitReached {
+    pub(crate) whose: Whose,
     pub(crate) name: &'static str,
     pub(crate) value: u64,
 }
 
 impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the token's limit {} ({}) is reached",
-            self.name, self.value
-        )
+        let Self { whose, name, value } = self;
+        let whose = match whose {
+            Whose::Bearer => "the bearer's limit",
+            Whose::Source => "the limit of one network address,",
+            Whose::Token => "the token's limit",
+        };
+        write!(f, "{whose} {name} ({value}) is reached")
     }
 }
 
 impl std::error::Error for LimitReached {}
 
-/// What the bearers of one token use at the moment.
-#[derive(Debug)]
-pub(crate) struct Usage {
-    limits: Limits,
-    sessions: Arc<AtomicU32>,
-    streams: Arc<AtomicU32>,
-    listeners: Arc<AtomicU32>,
+/// Whose account it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// All bearers of the token of this name.
+    Token(String),
+    /// Of the token of this name, the bearer that is known by this.
+    Bearer(String, String),
+    /// The clients of this block of addresses.
+    Source(Ipv6Addr),
+}
+
+impl Holder {
+    /// The block of addresses that this one belongs to: what one customer of a network has, as a rule.
+    pub(crate) fn source(address: IpAddr) -> Self {
+        let address = match address.to_canonical() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)),
+        };
+        Self::Source(address)
+    }
+
+    fn whose(&self) -> Whose {
+        match self {
+            Self::Token(_) => Whose::Token,
+            Self::Bearer(..) => Whose::Bearer,
+            Self::Source(_) => Whose::Source,
+        }
+    }
+}
+
+/// Everybody's accounts: there is one as long as something of it is held, or its dials are not yet
+/// forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    accounts: HashMap<Holder, Arc<Account>>,
+    /// At so many it is looked at which could go.
+    sweep_at: usize,
+}
+
+/// What one holder has in use.
+#[derive(Debug, Default)]
+struct Account {
+    held: [AtomicU32; 3],
     dials: Mutex<Bucket>,
 }
 
-/// One of the things that are counted; dropping it gives it back.
-#[derive(Debug)]
-pub(crate) struct Slot(Arc<AtomicU32>);
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Session,
+    Stream,
+    Listener,
+}
 
-impl Usage {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            sessions: Arc::default(),
-            streams: Arc::default(),
-            listeners: Arc::default(),
-            dials: Mutex::new(Bucket {
-                level: limits.dials_per_second.into(),
-                filled: None,
-            }),
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Session => "sessions",
+            Self::Stream => "streams",
+            Self::Listener => "listeners",
         }
-    }
-
-    pub(crate) fn session(&self) -> Result<Slot, LimitReached> {
-        take(&self.sessions, "sessions", self.limits.sessions)
-    }
-
-    pub(crate) fn stream(&self) -> Result<Slot, LimitReached> {
-        take(&self.streams, "streams", self.limits.streams)
-    }
-
-    pub(crate) fn listener(&self) -> Result<Slot, LimitReached> {
-        take(&self.listeners, "listeners", self.limits.listeners)
-    }
-
-    /// Counts one dial.
-    pub(crate) fn dial(&self, now: Instant) -> Result<(), LimitReached> {
-        let rate = self.limits.dials_per_second;
-        let mut dials = self.dials.lock().unwrap_or_else(PoisonError::into_inner);
-        dials
-            .take(rate.into(), now)
-            .then_some(())
-            .ok_or(LimitReached {
-                name: "dials_per_second",
-                value: rate.into(),
-            })
     }
 }
 
-fn take(count: &Arc<AtomicU32>, name: &'static str, limit: u32) -> Result<Slot, LimitReached> {
-    count
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            (used < limit).then_some(used + 1)
-        })
-        .map(|_| Slot(Arc::clone(count)))
-        .map_err(|_| LimitReached {
-            name,
-            value: limit.into(),
-        })
+/// What a session counts in: the accounts of its bearer, of its source, and of its token.
+#[derive(Clone, Debug)]
+pub(crate) struct Usage(Arc<[Share]>);
+
+/// An account, and what may be taken of it.
+#[derive(Debug)]
+struct Share {
+    whose: Whose,
+    quota: Quota,
+    account: Arc<Account>,
+}
+
+/// One of the things that are counted, in every account; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    usage: Usage,
+    what: What,
+}
+
+impl Accounts {
+    /// The accounts of these holders, with what each may have, in the order in which they are asked.
+    pub(crate) fn usage(&self, holders: impl IntoIterator<Item = (Holder, Quota)>) -> Usage {
+        let now = Instant::now();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = |(holder, quota): (Holder, Quota)| Share {
+            whose: holder.whose(),
+            quota,
+            account: known.account(holder, now),
+        };
+        Usage(holders.into_iter().map(share).collect())
+    }
+}
+
+impl Known {
+    fn account(&mut self, holder: Holder, now: Instant) -> Arc<Account> {
+        if let Some(account) = self.accounts.get(&holder) {
+            return Arc::clone(account);
+        }
+        if self.accounts.len() >= self.sweep_at.max(MIN_ACCOUNTS) {
+            self.sweep(now);
+        }
+        Arc::clone(self.accounts.entry(holder).or_default())
+    }
+
+    /// Forgets accounts of which nothing is held. Seldom enough that an account costs little.
+    fn sweep(&mut self, now: Instant) {
+        let held = |account: &Arc<Account>| Arc::strong_count(account) > 1;
+        (self.accounts).retain(|_, account| held(account) || !account.bucket().is_full(now));
+        if self.accounts.len() >= MAX_ACCOUNTS {
+            self.accounts.retain(|_, account| held(account));
+        }
+        let room = MAX_ACCOUNTS.max(self.accounts.len() + MIN_ACCOUNTS);
+        self.sweep_at = (2 * self.accounts.len()).min(room);
+    }
+}
+
+impl Account {
+    fn bucket(&self) -> std::sync::MutexGuard<'_, Bucket> {
+        self.dials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, what: What, limit: Option<u32>) -> Result<(), u32> {
+        let limit = limit.unwrap_or(u32::MAX);
+        self.held[what as usize]
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+                (held < limit).then(|| held + 1)
+            })
+            .map(drop)
+            .map_err(|_| limit)
+    }
+
+    fn give_back(&self, what: What) {
+        self.held[what as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Usage {
+    pub(crate) fn session(&self) -> Result<Slot, LimitReached> {
+        self.take(What::Session)
+    }
+
+    pub(crate) fn stream(&self) -> Result<Slot, LimitReached> {
+        self.take(What::Stream)
+    }
+
+    pub(crate) fn listener(&self) -> Result<Slot, LimitReached> {
+        self.take(What::Listener)
+    }
+
+    /// How many streams, sockets and listeners its limits allow at most.
+    pub(crate) fn max_open(&self) -> u32 {
+        let least = |what| {
+            let limits = self.0.iter().filter_map(|share| share.quota.of(what));
+            limits.min().unwrap_or(u32::MAX)
+        };
+        least(What::Stream).saturating_add(least(What::Listener))
+    }
+
+    /// One of `what` from every account, or from none.
+    fn take(&self, what: What) -> Result<Slot, LimitReached> {
+        for (index, share) in self.0.iter().enumerate() {
+            if let Err(limit) = share.account.take(what, share.quota.of(what)) {
+                for share in &self.0[..index] {
+                    share.account.give_back(what);
+                }
+                return Err(LimitReached {
+                    whose: share.whose,
+                    name: what.name(),
+                    value: limit.into(),
+                });
+            }
+        }
+        let usage = self.clone();
+        Ok(Slot { usage, what })
+    }
+
+    /// Counts one dial, in every account or in none.
+    pub(crate) fn dial(&self, now: Instant) -> Result<(), LimitReached> {
+        for (index, share) in self.0.iter().enumerate() {
+            let Some(rate) = share.quota.dials_per_second else {
+                continue;
+            };
+            if !share.account.bucket().take(rate, now) {
+                for share in &self.0[..index] {
+                    if let Some(rate) = share.quota.dials_per_second {
+                        share.account.bucket().give_back(rate);
+                    }
+                }
+                return Err(LimitReached {
+                    whose: share.whose,
+                    name: "dials_per_second",
+                    value: rate.into(),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        for share in &*self.usage.0 {
+            share.account.give_back(self.what);
+        }
     }
 }
 
-/// A bucket that fills with time, and of which each dial takes one.
-#[derive(Debug)]
+/// A bucket that fills with time, and of which each dial takes one. It knows no rate, since limits may
+/// differ among those that take from it, and change.
+#[derive(Debug, Default)]
 struct Bucket {
-    level: f64,
-    filled: Option<Instant>,
+    /// When it will be full again.
+    full_at: Option<Instant>,
 }
 
 impl Bucket {
-    fn take(&mut self, rate: f64, now: Instant) -> bool {
-        let since = self.filled.map_or(Duration::ZERO, |filled| now - filled);
-        self.filled = Some(now);
-        self.level = (self.level + since.as_secs_f64() * rate).min(rate);
-        let enough = self.level >= 1.0;
+    fn take(&mut self, rate: u32, now: Instant) -> bool {
+        let Some(one) = BURST.checked_div(rate) else {
+            return false;
+        };
+        let full_at = self.full_at.map_or(now, |at| at.max(now)) + one;
+        let enough = full_at - now <= BURST;
         if enough {
-            self.level -= 1.0;
+            self.full_at = Some(full_at);
         }
         enough
+    }
+
+    fn give_back(&mut self, rate: u32) {
+        let one = BURST.checked_div(rate).unwrap_or_default();
+        self.full_at = self.full_at.and_then(|at| at.checked_sub(one));
+    }
+
+    fn is_full(&self, now: Instant) -> bool {
+        self.full_at.is_none_or(|at| at <= now)
     }
 }
 
@@ -165,12 +395,35 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    fn token() -> Holder {
+        Holder::Token("a".into())
+    }
+
+    fn bearer(of: &str) -> Holder {
+        Holder::Bearer("a".into(), of.into())
+    }
+
+    fn streams(streams: u32) -> Quota {
+        Quota {
+            streams: Some(streams),
+            ..Quota::default()
+        }
+    }
+
+    fn dials(dials: u32) -> Quota {
+        Quota {
+            dials_per_second: Some(dials),
+            ..Quota::default()
+        }
+    }
+
+    fn known(accounts: &Accounts) -> usize {
+        accounts.0.lock().expect("no panic").accounts.len()
+    }
+
     #[test]
     fn slots_come_back_when_they_are_dropped() {
-        let usage = Usage::new(Limits {
-            streams: 2,
-            ..Limits::default()
-        });
+        let usage = Accounts::default().usage([(token(), streams(2))]);
         let first = usage.stream().expect("one of two");
         let second = usage.stream().expect("two of two");
         let third = usage.stream().expect_err("no third");
@@ -181,15 +434,54 @@ mod tests {
         drop(first);
         let first = usage.stream().expect("one came back");
         drop((first, second));
-        assert_eq!(usage.streams.load(Ordering::Relaxed), 0);
+        assert_eq!(usage.0[0].account.held[1].load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn one_bearer_leaves_the_others_what_is_theirs() {
+        let accounts = Accounts::default();
+        let of = |name| accounts.usage([(bearer(name), streams(2)), (token(), streams(3))]);
+        let (first, second) = (of("first"), of("second"));
+        let held = [first.stream(), first.stream()].map(|slot| slot.expect("two of two"));
+        for _ in 0..10 {
+            let refused = first.stream().expect_err("no third");
+            assert_eq!(
+                refused.to_string(),
+                "the bearer's limit streams (2) is reached"
+            );
+        }
+        // Whoever comes again is the same bearer.
+        assert!(of("first").stream().is_err());
+        let third = second.stream().expect("one is left");
+        let refused = second.stream().expect_err("all three are taken");
+        assert_eq!(refused.whose, Whose::Token);
+        drop(held);
+        // What the token refused was not counted for the bearer.
+        let fourth = second.stream().expect("its second");
+        drop((third, fourth));
+        assert!([first, second].iter().all(|usage| {
+            let held = |share: &Share| share.account.held[1].load(Ordering::Relaxed);
+            usage.0.iter().all(|share| held(share) == 0)
+        }));
+    }
+
+    #[test]
+    fn a_block_of_addresses_is_what_one_customer_has() {
+        let source = |text: &str| Holder::source(text.parse().expect(text));
+        assert_eq!(source("192.0.2.7"), source("::ffff:192.0.2.7"));
+        assert_ne!(source("192.0.2.7"), source("192.0.2.8"));
+        assert_eq!(source("2001:db8:1:2::3"), source("2001:db8:1:2:ffff::"));
+        assert_ne!(source("2001:db8:1:2::3"), source("2001:db8:1:3::3"));
+        let usage = Accounts::default().usage([(source("192.0.2.7"), streams(0))]);
+        assert_eq!(
+            usage.stream().expect_err("none").to_string(),
+            "the limit of one network address, streams (0) is reached"
+        );
     }
 
     #[test]
     fn dials_fill_up_with_time() {
-        let usage = Usage::new(Limits {
-            dials_per_second: 2,
-            ..Limits::default()
-        });
+        let usage = Accounts::default().usage([(token(), dials(2))]);
         let start = Instant::now();
         assert!(usage.dial(start).is_ok());
         assert!(usage.dial(start).is_ok());
@@ -203,5 +495,56 @@ mod tests {
         assert!(usage.dial(much_later).is_ok());
         assert!(usage.dial(much_later).is_ok());
         assert!(usage.dial(much_later).is_err());
+    }
+
+    #[test]
+    fn a_dial_counts_in_every_account_or_in_none() {
+        let accounts = Accounts::default();
+        let of = |name| accounts.usage([(bearer(name), dials(3)), (token(), dials(4))]);
+        let (first, second) = (of("first"), of("second"));
+        let now = Instant::now();
+        let taken = |usage: &Usage| (0..20).filter(|_| usage.dial(now).is_ok()).count();
+        assert_eq!((taken(&first), taken(&second)), (3, 1));
+        // Of its three, the second has used one; the others were refused by the token's limit.
+        let alone = accounts.usage([(bearer("second"), dials(3))]);
+        assert_eq!(taken(&alone), 2);
+        // At any rate: none is none.
+        assert_eq!(taken(&accounts.usage([(bearer("x"), dials(0))])), 0);
+    }
+
+    #[test]
+    fn accounts_go_when_nothing_is_held_and_nothing_was_dialled_lately() {
+        let accounts = Accounts::default();
+        let held: Vec<_> = (0..100)
+            .map(|number| accounts.usage([(bearer(&format!("held {number}")), dials(1))]))
+            .collect();
+        for number in 0..10_000 {
+            drop(accounts.usage([(bearer(&number.to_string()), dials(1))]));
+        }
+        assert!(known(&accounts) <= MIN_ACCOUNTS + held.len());
+        for usage in &held {
+            assert!(usage.dial(Instant::now()).is_ok());
+        }
+        // Who has dialled is not forgotten by coming again.
+        let now = Instant::now();
+        for number in 0..1000 {
+            let usage = accounts.usage([(bearer(&format!("dialled {number}")), dials(1))]);
+            assert!(usage.dial(now).is_ok());
+        }
+        assert!(known(&accounts) >= 1000);
+        let mut all = accounts.0.lock().expect("no panic");
+        all.sweep(now + Duration::from_secs(2));
+        assert_eq!(all.accounts.len(), held.len());
+    }
+
+    #[test]
+    fn accounts_have_a_bound() {
+        let accounts = Accounts::default();
+        let now = Instant::now();
+        for number in 0..3 * MAX_ACCOUNTS as u32 {
+            let holder = Holder::source(IpAddr::from(number.to_be_bytes()));
+            let _ = accounts.usage([(holder, dials(1))]).dial(now);
+            assert!(known(&accounts) <= MAX_ACCOUNTS);
+        }
     }
 }

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
 use crate::handshake::{self, Admitted, Gate, Outcome};
-use crate::limits::Slot;
+use crate::limits::{Slot, Whose};
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
@@ -227,7 +227,7 @@ async fn shake_hands<S>(
 {
     let received = timeout(
         shared.handshake_deadline,
-        handshake::receive(&mut stream, &shared.gate),
+        handshake::receive(&mut stream, peer.ip(), &shared.gate),
     );
     let admitted = match received.await {
         Ok(Ok(admitted)) => admitted,
@@ -265,7 +265,7 @@ async fn shake_hands<S>(
     session::run(stream, peer, number, admitted, &shared.context, ending).await;
 }
 
-/// A place for a session: one of the relay's, and one of its token's.
+/// A place for a session: one of the relay's, and one of its token's and its bearer's.
 fn slots<'a>(
     shared: &'a Shared,
     admitted: &Admitted,
@@ -274,9 +274,12 @@ fn slots<'a>(
         let text = "the relay's limit max_sessions is reached";
         Reason::new(Code::RELAY_FULL, text)
     })?;
-    let token = admitted.grant.usage.session().map_err(|_| {
-        let text = "the token's limit sessions is reached";
-        Reason::new(Code::TOKEN_FULL, text)
+    let token = admitted.grant.usage.session().map_err(|limit| {
+        let code = match limit.whose {
+            Whose::Source => Code::RELAY_FULL,
+            Whose::Bearer | Whose::Token => Code::TOKEN_FULL,
+        };
+        Reason::new(code, &limit.to_string())
     })?;
     Ok((relay, token))
 }

@@ -41,7 +41,7 @@ use self::ready::{Place, Ready};
 use self::tcp::TcpPump;
 use self::udp::UdpPump;
 use crate::handshake::{Admitted, Grant, Upgrade};
-use crate::limits::LimitReached;
+use crate::limits::{LimitReached, Whose};
 use crate::policy::Transport;
 
 pub(crate) use self::open::Context;
@@ -426,6 +426,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         let over = carried > limit;
         if over {
             self.shut_down(LimitReached {
+                whose: Whose::Token,
                 name: "session_bytes",
                 value: limit,
             });
@@ -457,6 +458,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         }
         if idle.is_some_and(|idle| idle <= now) {
             self.shut_down(LimitReached {
+                whose: Whose::Token,
                 name: "idle_seconds",
                 value: idle_deadline.as_secs(),
             });
@@ -539,9 +541,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
 
 /// What the relay tells the client that it grants.
 fn settings(grant: &Grant) -> Settings {
-    let (policy, limits) = (&grant.token.policy, &grant.token.limits);
+    let policy = &grant.token.policy;
     let mut settings = Settings::default();
-    settings.max_open = limits.streams.saturating_add(limits.listeners);
+    settings.max_open = grant.usage.max_open();
     let granted = [
         (policy.reaches(Transport::Tcp), Capabilities::CONNECT),
         (policy.listens(Transport::Tcp), Capabilities::LISTEN),

@@ -40,11 +40,14 @@ pub enum Credential {
     Key(Secret),
 }
 
-/// How long a token is good by itself; the configuration may set an end besides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    Unlimited,
-    Until(SystemTime),
+/// What a token that is good says by itself; the configuration says more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Proven {
+    /// When it ends.
+    pub(crate) expires: Option<SystemTime>,
+    /// What tells its bearer from the others that this credential makes tokens for. `None` where there are
+    /// no others: whoever has a shared secret is the same to the relay.
+    pub(crate) bearer: Option<String>,
 }
 
 /// Why a token was not accepted, as the client may know it.
@@ -103,16 +106,16 @@ impl Secret {
 }
 
 impl Credential {
-    /// Whether `presented` is this credential's token of that name, and how long it lives. `None`
-    /// where it is another's.
-    pub(crate) fn verify(&self, name: &str, presented: &str) -> Option<Life> {
+    /// What `presented` says, where it is this credential's token of that name. `None` where it is
+    /// another's.
+    pub(crate) fn verify(&self, name: &str, presented: &str) -> Option<Proven> {
         match self {
             Self::Secret(secret) => {
                 // Comparing the MACs of both hides the length too.
                 let tag = hmac::sign(&secret.key(), secret.0.as_bytes());
                 hmac::verify(&secret.key(), presented.as_bytes(), tag.as_ref())
                     .is_ok()
-                    .then_some(Life::Unlimited)
+                    .then(Proven::default)
             }
             Self::Key(key) => {
                 let (rest, mac) = presented.rsplit_once('.')?;
@@ -125,7 +128,10 @@ impl Credential {
                 }
                 let expires = u64::from(end);
                 hmac::verify(&key.key(), signed_text(name, expires).as_bytes(), &mac).ok()?;
-                Some(Life::Until(UNIX_EPOCH + Duration::from_secs(expires)))
+                Some(Proven {
+                    expires: Some(UNIX_EPOCH + Duration::from_secs(expires)),
+                    bearer: Some(end.to_string()),
+                })
             }
         }
     }
@@ -178,7 +184,7 @@ mod tests {
         let secret = Credential::Secret(Secret::new("0123456789abcdef").expect("long enough"));
         assert_eq!(
             secret.verify("a", "0123456789abcdef"),
-            Some(Life::Unlimited)
+            Some(Proven::default())
         );
         for wrong in [
             "",
@@ -195,10 +201,12 @@ mod tests {
         let key = Secret::new("a-key-of-some-length").expect("long enough");
         let token = key.sign("web.mail", at(1_800_000_000));
         let credential = Credential::Key(key.clone());
-        assert_eq!(
-            credential.verify("web.mail", &token),
-            Some(Life::Until(at(1_800_000_000)))
-        );
+        let proven = credential.verify("web.mail", &token).expect("good");
+        assert_eq!(proven.expires, Some(at(1_800_000_000)));
+        // Another token is another bearer's.
+        let other = key.sign("web.mail", at(1_800_000_001));
+        let other = credential.verify("web.mail", &other).expect("good");
+        assert!(proven.bearer.is_some() && proven.bearer != other.bearer);
         assert_eq!(credential.verify("other", &token), None);
         let other = Credential::Key(Secret::new("another-key-of-some-length").expect("long"));
         assert_eq!(other.verify("web.mail", &token), None);

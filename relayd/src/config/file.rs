@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::{Config, HEALTH_PATH, HostHeader, LogConfig, Origin, TlsFiles, Token};
-use crate::limits::Limits;
+use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::token::{Credential, Secret};
 
@@ -32,6 +32,10 @@ struct File {
     log: LogConfig,
     #[serde(default)]
     limits: FileLimits,
+    #[serde(default)]
+    bearer_limits: FileQuota,
+    #[serde(default)]
+    source_limits: FileQuota,
     #[serde(default)]
     token: Vec<Spanned<FileToken>>,
 }
@@ -62,6 +66,22 @@ struct FileToken {
     udp_open: bool,
     #[serde(default)]
     limits: FileLimits,
+    bearer_limits: Option<Spanned<FileQuota>>,
+}
+
+/// What stands in the file above all tokens, for those that have nothing of their own.
+struct Defaults {
+    limits: Limits,
+    bearer_limits: Quota,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileQuota {
+    sessions: Option<u32>,
+    streams: Option<u32>,
+    listeners: Option<u32>,
+    dials_per_second: Option<u32>,
 }
 
 #[derive(Deserialize, Default)]
@@ -147,9 +167,13 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     if let Some(seconds) = file.handshake_seconds {
         config.handshake_deadline = Duration::from_secs(seconds.into());
     }
-    let defaults = file.limits.over(Limits::default());
+    config.source_limits = file.source_limits.over(Quota::default());
+    let defaults = Defaults {
+        limits: file.limits.over(Limits::default()),
+        bearer_limits: file.bearer_limits.over(Quota::BEARER),
+    };
     for (index, token) in file.token.into_iter().enumerate() {
-        let token = read_token(index, token, defaults, directory, &config.tokens)?;
+        let token = read_token(index, token, &defaults, directory, &config.tokens)?;
         config.tokens.push(token);
     }
     Ok(config)
@@ -158,7 +182,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
 fn read_token(
     index: usize,
     token: Spanned<FileToken>,
-    defaults: Limits,
+    defaults: &Defaults,
     directory: &Path,
     before: &[Token],
 ) -> Result<Token, Wrong> {
@@ -215,6 +239,14 @@ fn read_token(
             Wrong::new(time.span(), key("expires"), message)
         })?),
     };
+    let bearer_limits = match (token.bearer_limits, &credential) {
+        (None, _) => defaults.bearer_limits,
+        (Some(limits), Credential::Secret(_)) => {
+            let message = "whoever has a shared secret is the same bearer: its limits are `limits`";
+            return Err(Wrong::new(limits.span(), key("bearer_limits"), message));
+        }
+        (Some(limits), _) => limits.get_ref().over(defaults.bearer_limits),
+    };
     Ok(Token {
         name: token.name.into_inner(),
         credential,
@@ -225,7 +257,8 @@ fn read_token(
             listen: parse_all(&token.listen, &key("listen"), str::parse::<ListenRule>)?,
         },
         udp_open: token.udp_open,
-        limits: token.limits.over(defaults),
+        limits: token.limits.over(defaults.limits),
+        bearer_limits,
     })
 }
 
@@ -240,6 +273,17 @@ fn parse_all<T>(
             .map_err(|message| Wrong::new(text.span(), format!("{key}[{index}]"), message))
     };
     texts.iter().enumerate().map(one).collect()
+}
+
+impl FileQuota {
+    fn over(&self, defaults: Quota) -> Quota {
+        Quota {
+            sessions: self.sessions.or(defaults.sessions),
+            streams: self.streams.or(defaults.streams),
+            listeners: self.listeners.or(defaults.listeners),
+            dials_per_second: self.dials_per_second.or(defaults.dials_per_second),
+        }
+    }
 }
 
 impl FileLimits {
