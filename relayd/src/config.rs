@@ -143,7 +143,7 @@ impl TlsFiles {
 }
 
 /// How the log is written, to standard error.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct LogConfig {
@@ -151,6 +151,20 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// The least that is logged.
     pub level: LogLevel,
+    /// How many events of one kind from one source (an IPv4 address, or the first 64 bits of an IPv6
+    /// address) are written in a minute; how many more there were is written at its end. 0: all of
+    /// them. Events of the level `debug` are not counted. Default: 20.
+    pub repeats: u32,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::default(),
+            level: LogLevel::default(),
+            repeats: 20,
+        }
+    }
 }
 
 /// How a line of the log looks.

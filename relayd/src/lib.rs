@@ -42,6 +42,8 @@ pub mod policy;
 pub mod resolve;
 mod server;
 mod session;
+mod sink;
+mod source;
 mod tls;
 pub mod token;
 

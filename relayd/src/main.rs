@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
         writeln!(std::io::stdout(), "{} is valid", path.display())?;
         return Ok(());
     }
-    jackfield_relayd::log::init(&config.log).map_err(anyhow::Error::from_boxed)?;
+    let _log = jackfield_relayd::log::init(&config.log).map_err(anyhow::Error::from_boxed)?;
     runtime.block_on(async {
         let relay = Relayd::bind(config).await?;
         let shutdown = shutdown_signal(&relay)?;
