@@ -15,13 +15,16 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use self::file::{position, read};
+pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
 use crate::token::Credential;
 
-/// Answers `GET` with 200 while the relay runs; for load balancers, so whatever `Host` says. No
-/// WebSocket has this path.
+/// Answers with 200 while the relay runs; for load balancers, so whatever `Host` says. No WebSocket
+/// has this path, nor the next.
 pub(crate) const HEALTH_PATH: &str = "/healthz";
+/// Answers with 200 while the relay takes new clients, and with 503 when it is about to end.
+pub(crate) const READY_PATH: &str = "/readyz";
 
 /// A whole configuration.
 ///
@@ -61,8 +64,13 @@ pub struct Config {
     pub source_limits: Quota,
     /// How many sessions there may be at a time, of all tokens. Default: 1024.
     pub max_sessions: u32,
-    /// How long a client may take for TLS and the request. Default: 10 s.
+    /// How long a client may take for TLS and the request together. Default: 10 s.
     pub handshake_deadline: Duration,
+    /// Whose handshakes may begin, and how many at a time.
+    pub admission: AdmissionConfig,
+    /// Where to answer nothing but `/healthz` and `/readyz`, in plain HTTP: a listener of its own,
+    /// which no flood of clients reaches. Default: none; the same is answered where clients come in.
+    pub health: Option<SocketAddr>,
     /// How the log is written.
     pub log: LogConfig,
 }
@@ -80,6 +88,8 @@ impl Default for Config {
             source_limits: Quota::default(),
             max_sessions: 1024,
             handshake_deadline: Duration::from_secs(10),
+            admission: AdmissionConfig::default(),
+            health: None,
             log: LogConfig::default(),
         }
     }
@@ -411,6 +421,22 @@ mod tests {
             (
                 "listen = []\norigins = ['https://a.example', 'https://a.example/']",
                 "relayd.toml:2:33: origins[1]: \"https://a.example/\" is not an origin",
+            ),
+            (
+                "listen = []\n[admission]\nhandshakes = '9:30:5'",
+                "relayd.toml:3:14: admission.handshakes: \"9:30:5\" is not START:RATE:FULL",
+            ),
+            (
+                "listen = []\n[admission]\nexempt = ['10.0.0.0/8', '10.0.0.1/8']",
+                "relayd.toml:3:25: admission.exempt[1]: \"10.0.0.1/8\" is not a network",
+            ),
+            (
+                "listen = []\nhealth = '9090'",
+                "relayd.toml:2:10: health: \"9090\" is not an address with a port",
+            ),
+            (
+                "listen = []\npath = '/readyz'",
+                "relayd.toml:2:8: path: a path begins with '/', and is none for health checks",
             ),
             (
                 &format!("{token}secret = 'tooshort'"),

@@ -19,13 +19,17 @@ use base64::prelude::BASE64_STANDARD;
 use jackfield_relay_wire::{Code, Reason, auth};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use self::http::{Headers, Refused, Status, accept_key, answer, read_head};
-use crate::config::{Config, HEALTH_PATH, HostHeader, Token};
+pub(crate) use self::http::Refused;
+use self::http::{Head, Headers, Probe, Status, accept_key, read_head};
+use crate::config::{Config, HostHeader, Token};
 use crate::limits::{Accounts, Holder, Quota, Usage};
 use crate::token::{Proven, TokenError};
 
 /// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
+/// For the owner of a proxy.
+const EATEN: &str = "your proxy does not forward the upgrade: it has to pass on the headers Upgrade \
+                     and Connection, in HTTP/1.1";
 
 /// What a session may do, and where it counts what it uses.
 #[derive(Debug)]
@@ -66,7 +70,7 @@ pub(crate) struct Upgrade {
 #[derive(Debug)]
 enum Verdict {
     Admitted(Admitted),
-    Healthy,
+    Probe(Probe),
     Refused(Refused),
     Denied(Upgrade, Reason),
 }
@@ -133,35 +137,40 @@ impl Gate {
     }
 
     /// Judges a request that comes from there.
-    fn judge(&self, head: &[u8], from: IpAddr, now: SystemTime) -> Verdict {
-        match self.try_judge(head, from, now) {
+    fn judge(&self, head: &Head, from: IpAddr, now: SystemTime) -> Verdict {
+        match self.try_judge(&head.bytes, from, now) {
+            // What comes before the answer belongs to no WebSocket.
+            Ok(Verdict::Admitted(_) | Verdict::Denied(..)) if head.has_tail => {
+                let text = "something follows the request";
+                Verdict::Refused(Refused::new(Status::BadRequest, text))
+            }
             Ok(verdict) => verdict,
             Err(refused) => Verdict::Refused(refused),
         }
     }
 
     fn try_judge(&self, head: &[u8], from: IpAddr, now: SystemTime) -> Result<Verdict, Refused> {
-        let bad = |text| Refused::new(Status::BadRequest, text);
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(head) {
-            Ok(httparse::Status::Complete(_)) => {}
-            Ok(httparse::Status::Partial) => return Err(bad("the request is not whole")),
-            Err(httparse::Error::TooManyHeaders) => {
-                return Err(Refused::new(Status::TooLarge, "too many headers"));
-            }
-            Err(_) => return Err(bad("that is not HTTP/1.1")),
-        }
-        if request.version != Some(1) {
-            return Err(bad("that is not HTTP/1.1"));
-        }
+        let request = parse(head, &mut headers)?;
         let (method, path) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
         let headers = Headers(request.headers);
 
-        if path == HEALTH_PATH && method == "GET" {
-            return Ok(Verdict::Healthy);
+        if let Some(probe) = Probe::of(method, path) {
+            return Ok(Verdict::Probe(probe));
         }
-        let host = headers.only("host").ok_or(bad("a request has one Host"))?;
+        // The upgrade is between neighbours, and what it is for is not: who asks for the latter only
+        // has a proxy to this side that kept the former. Its `Host` may be the proxy's too.
+        let eaten = headers.all("sec-websocket-key").next().is_some()
+            && headers.all("upgrade").next().is_none();
+        if eaten {
+            return Err(Refused::new(Status::UpgradeRequired, EATEN));
+        }
+        if request.version != Some(1) {
+            let text = "a WebSocket begins in HTTP/1.1";
+            return Err(Refused::new(Status::UpgradeRequired, text));
+        }
+        let host = headers.only("host");
+        let host = host.ok_or(Refused::new(Status::BadRequest, "a request has one Host"))?;
         let upgrade = Upgrade::of(method, &headers);
         let origin = headers.all("origin").next();
         let allowed = match origin {
@@ -217,13 +226,14 @@ impl Gate {
 /// [`Upgrade::send`] does.
 ///
 /// # Errors
-/// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Healthy`] where it
-/// asked for no more, [`Outcome::Denied`] where it is to learn why in its WebSocket, and
+/// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Probed`] where it
+/// asked for the relay's health, [`Outcome::Denied`] where it is to learn why in its WebSocket, and
 /// [`Outcome::Failed`] where it went away.
 pub(crate) async fn receive<S>(
     stream: &mut S,
     from: IpAddr,
     gate: &Gate,
+    draining: bool,
 ) -> Result<Admitted, Outcome>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -234,9 +244,9 @@ where
     };
     match verdict {
         Verdict::Admitted(admitted) => Ok(admitted),
-        Verdict::Healthy => {
-            answer(stream, "200 OK", "", "ok").await?;
-            Err(Outcome::Healthy)
+        Verdict::Probe(probe) => {
+            probe.answer(stream, draining).await?;
+            Err(Outcome::Probed)
         }
         Verdict::Refused(refused) => {
             refused.send(stream).await?;
@@ -246,10 +256,48 @@ where
     }
 }
 
+/// Reads a request for the relay's health and answers it, and nothing else.
+///
+/// # Errors
+/// Where the client went away.
+pub(crate) async fn probe<S>(stream: &mut S, draining: bool) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let probe = read_head(stream).await?.and_then(|head| {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let request = parse(&head.bytes, &mut headers)?;
+        Probe::of(request.method.unwrap_or(""), request.path.unwrap_or("")).ok_or_else(|| {
+            let text = "here are /healthz and /readyz, and nothing else";
+            Refused::new(Status::NotFound, text)
+        })
+    });
+    match probe {
+        Ok(probe) => probe.answer(stream, draining).await,
+        Err(refused) => refused.send(stream).await,
+    }
+}
+
+fn parse<'headers, 'head>(
+    head: &'head [u8],
+    headers: &'headers mut [httparse::Header<'head>],
+) -> Result<httparse::Request<'headers, 'head>, Refused> {
+    let bad = |text| Refused::new(Status::BadRequest, text);
+    let mut request = httparse::Request::new(headers);
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => Ok(request),
+        Ok(httparse::Status::Partial) => Err(bad("the request is not whole")),
+        Err(httparse::Error::TooManyHeaders) => {
+            Err(Refused::new(Status::TooLarge, "too many headers"))
+        }
+        Err(_) => Err(bad("that is not HTTP/1.1")),
+    }
+}
+
 /// How a request ended that didn't become a session.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Healthy,
+    Probed,
     Refused(Refused),
     Denied(Upgrade, Reason),
     Failed(io::Error),
@@ -272,6 +320,14 @@ impl Upgrade {
             let mut items = headers.list(name);
             items.any(|item| item.eq_ignore_ascii_case(wanted))
         };
+        let bad = |text| Refused::new(Status::BadRequest, text);
+        let framed = ["content-length", "transfer-encoding"];
+        if framed
+            .into_iter()
+            .any(|name| headers.all(name).next().is_some())
+        {
+            return Err(bad("the request for a WebSocket has no body"));
+        }
         if !has("upgrade", "websocket")
             || !has("connection", "upgrade")
             || headers.only("sec-websocket-version") != Some("13")
@@ -279,7 +335,6 @@ impl Upgrade {
             let text = "here is a WebSocket, version 13";
             return Err(Refused::new(Status::UpgradeRequired, text));
         }
-        let bad = |text| Refused::new(Status::BadRequest, text);
         let key = headers
             .only("sec-websocket-key")
             .filter(|key| BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16))
@@ -370,8 +425,15 @@ mod tests {
         format!("{}\r\n\r\n", lines.join("\r\n"))
     }
 
+    fn head(request: &str) -> Head {
+        Head {
+            bytes: request.into(),
+            has_tail: false,
+        }
+    }
+
     fn judge(request: &str) -> Verdict {
-        gate().judge(request.as_bytes(), FROM, UNIX_EPOCH + NOW)
+        gate().judge(&head(request), FROM, UNIX_EPOCH + NOW)
     }
 
     fn refused(request: &str) -> Status {
@@ -410,7 +472,7 @@ mod tests {
         use Status::{BadRequest, MethodNotAllowed, NotFound, UpgradeRequired};
         let only_token = auth::token_subprotocol(SECRET);
         for (name, value, expected) in [
-            ("", Some("GET /relay HTTP/1.0"), BadRequest),
+            ("", Some("GET /relay HTTP/1.0"), UpgradeRequired),
             ("", Some("GET /relay"), BadRequest),
             ("", Some("POST /relay HTTP/1.1"), MethodNotAllowed),
             ("", Some("POST /healthz HTTP/1.1"), NotFound),
@@ -428,6 +490,15 @@ mod tests {
             ("Sec-WebSocket-Key", Some("c2hvcnQ="), BadRequest),
             ("Sec-WebSocket-Protocol", None, BadRequest),
             ("Sec-WebSocket-Protocol", Some(&*only_token), BadRequest),
+            // A body, which belongs to no WebSocket, and with which requests are smuggled.
+            ("Content-Length", Some("0"), BadRequest),
+            ("Content-Length", Some("5"), BadRequest),
+            ("Transfer-Encoding", Some("chunked"), BadRequest),
+            // Blanks that only Unicode takes for such.
+            ("Upgrade", Some("\u{a0}websocket"), UpgradeRequired),
+            ("Upgrade", Some("h2c,\u{2003}websocket"), UpgradeRequired),
+            ("Connection", Some("Upgrade\u{85}"), UpgradeRequired),
+            ("Sec-WebSocket-Version", Some("13\u{3000}"), UpgradeRequired),
         ] {
             let request = request(&[(name, value)]);
             assert_eq!(refused(&request), expected, "{request}");
@@ -471,7 +542,8 @@ mod tests {
         ] {
             let asked = request(&[(name, value)]);
             assert_eq!(denied(&asked).code(), code, "{asked}");
-            let plain = request(&[(name, value), ("Upgrade", None)]);
+            let no_key = ("Sec-WebSocket-Key", None);
+            let plain = request(&[(name, value), ("Upgrade", None), no_key]);
             assert_eq!(refused(&plain), status, "{plain}");
         }
     }
@@ -540,7 +612,7 @@ mod tests {
     fn programs_without_an_origin_come_in_where_that_is_allowed() {
         let mut gate = gate();
         gate.allow_without_origin = true;
-        let judge = |request: String| gate.judge(request.as_bytes(), FROM, UNIX_EPOCH + NOW);
+        let judge = |request: String| gate.judge(&head(&request), FROM, UNIX_EPOCH + NOW);
         assert!(matches!(
             judge(request(&[("Origin", None)])),
             Verdict::Admitted(_)
@@ -550,9 +622,50 @@ mod tests {
     }
 
     #[test]
-    fn health_needs_no_host() {
-        let verdict = judge("GET /healthz HTTP/1.1\r\n\r\n");
-        assert!(matches!(verdict, Verdict::Healthy));
+    fn health_needs_no_host_and_is_told_in_any_http() {
+        for (line, ready, head_only) in [
+            ("GET /healthz HTTP/1.1", false, false),
+            ("GET /healthz HTTP/1.0", false, false),
+            ("HEAD /healthz HTTP/1.0", false, true),
+            (
+                "GET /readyz HTTP/1.1\r\nHost: anything.example",
+                true,
+                false,
+            ),
+            (
+                "HEAD /readyz?from=balancer&x= HTTP/1.1\r\nHost: a",
+                true,
+                true,
+            ),
+        ] {
+            match judge(&format!("{line}\r\n\r\n")) {
+                Verdict::Probe(probe) => assert_eq!(probe, Probe { ready, head_only }, "{line}"),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_keeps_the_upgrade_is_told() {
+        // As nginx does without `proxy_http_version` and the two headers.
+        let nginx = request(&[
+            ("", Some("GET /relay HTTP/1.0")),
+            ("Host", Some("127.0.0.1:8443")),
+            ("Connection", Some("close")),
+            ("Upgrade", None),
+        ]);
+        match judge(&nginx) {
+            Verdict::Refused(refused) => {
+                assert_eq!(refused, Refused::new(Status::UpgradeRequired, EATEN));
+            }
+            other => panic!("{other:?}"),
+        }
+        // A browser that is pointed at the relay has no proxy.
+        let browser = request(&[("Upgrade", None), ("Sec-WebSocket-Key", None)]);
+        match judge(&browser) {
+            Verdict::Refused(refused) => assert_ne!(refused.text, EATEN),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test]
@@ -563,7 +676,7 @@ mod tests {
             client
         });
         let head = read_head(&mut server).await.expect("whole").expect("good");
-        assert!(head.ends_with(b"\r\n\r\n"));
+        assert!(head.bytes.ends_with(b"\r\n\r\n") && !head.has_tail);
         drop(sent);
 
         let mut long = io::Cursor::new(vec![b'a'; 2 * http::MAX_REQUEST]);
@@ -573,12 +686,32 @@ mod tests {
             .expect_err("too long");
         assert_eq!(refused.status, Status::TooLarge);
 
-        let mut tail = io::Cursor::new(b"GET / HTTP/1.1\r\n\r\nmore".to_vec());
-        let refused = read_head(&mut tail)
-            .await
-            .expect("read")
-            .expect_err("a tail");
-        assert_eq!(refused.status, Status::BadRequest);
+        let mut tail = io::Cursor::new(format!("{}more", request(&[])));
+        let head = read_head(&mut tail).await.expect("read").expect("whole");
+        match gate().judge(&head, FROM, UNIX_EPOCH + NOW) {
+            Verdict::Refused(refused) => assert_eq!(refused.status, Status::BadRequest),
+            other => panic!("{other:?}"),
+        }
+        // A page can have a browser send a form here; that is no hostile client.
+        let form = request(&[("", Some("POST /relay HTTP/1.1"))]);
+        let mut form = io::Cursor::new(format!("{form}a=b"));
+        let head = read_head(&mut form).await.expect("read").expect("whole");
+        match gate().judge(&head, FROM, UNIX_EPOCH + NOW) {
+            Verdict::Refused(refused) => assert_eq!(refused.status, Status::MethodNotAllowed),
+            other => panic!("{other:?}"),
+        }
+
+        for lines in [
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\n",
+            "\n",
+        ] {
+            let mut bare = io::Cursor::new(lines.to_owned());
+            let refused = read_head(&mut bare).await.expect("read");
+            let refused = refused.expect_err("LF without CR");
+            assert_eq!(refused.status, Status::BadRequest, "{lines:?}");
+        }
 
         let mut cut = io::Cursor::new(b"GET / HT".to_vec());
         assert!(read_head(&mut cut).await.is_err());

@@ -28,14 +28,17 @@
 //! |---|---|
 //! | [`config`] | what is allowed, and to whom |
 //! | `server` | accepts connections, TLS, shutdown |
+//! | `admission` | whose handshake may begin, and how many at a time |
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
 //! | [`limits`] | how much of it |
 
 pub mod address;
+mod admission;
 pub mod config;
 mod handshake;
+mod health;
 pub mod limits;
 pub mod log;
 pub mod policy;
@@ -47,5 +50,7 @@ mod source;
 mod tls;
 pub mod token;
 
-pub use config::{Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, TlsFiles, Token};
+pub use config::{
+    AdmissionConfig, Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, TlsFiles, Token,
+};
 pub use server::Relayd;

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jackfield_relay_wire::{Code, Reason};
@@ -11,19 +11,21 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
+use crate::admission::{Admission, Fault, Pass, Turned};
 use crate::config::Config;
-use crate::handshake::{self, Admitted, Gate, Outcome};
+use crate::handshake::{self, Admitted, Gate, Outcome, Upgrade};
+use crate::health;
 use crate::limits::{Slot, Whose};
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
 
-/// How many clients may be in the middle of a handshake; beyond it, new ones wait in the system's
-/// queue.
-const MAX_HANDSHAKES: usize = 256;
+/// How many clients are told at a time why they aren't let in; beyond it, their connections are just
+/// closed. What they take is no handshake's place, nor a session's.
+const MAX_DENIALS: usize = 64;
 /// How long sessions may go on after the relay was told to end.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long to wait when the system has no descriptors left.
@@ -34,6 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Relayd {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
+    health: Option<TcpListener>,
     shared: Shared,
 }
 
@@ -43,7 +46,8 @@ struct Shared {
     tls: Option<Arc<Certificates>>,
     handshake_deadline: Duration,
     sessions: Semaphore,
-    handshakes: Arc<Semaphore>,
+    door: Arc<Door>,
+    denials: Semaphore,
     context: Context,
     numbers: AtomicU64,
 }
@@ -79,11 +83,12 @@ impl Relayd {
             .map(Arc::new);
         let mut listeners = Vec::new();
         for address in &config.listen {
-            let listener = TcpListener::bind(address).await.map_err(|error| {
-                io::Error::new(error.kind(), format!("can't listen at {address}: {error}"))
-            })?;
-            listeners.push(listener);
+            listeners.push(listen(address).await?);
         }
+        let health = match &config.health {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let addresses = listeners
             .iter()
             .map(TcpListener::local_addr)
@@ -93,13 +98,18 @@ impl Relayd {
             tls,
             handshake_deadline: config.handshake_deadline,
             sessions: Semaphore::new(config.max_sessions as usize),
-            handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
+            door: Arc::new(Door(Mutex::new(Admission::new(
+                config.admission.clone(),
+                fastrand::Rng::new(),
+            )))),
+            denials: Semaphore::new(MAX_DENIALS),
             context: Context::default(),
             numbers: AtomicU64::new(1),
         };
         Ok(Self {
             listeners,
             addresses,
+            health,
             shared,
         })
     }
@@ -114,6 +124,12 @@ impl Relayd {
     /// Where it listens, in the configuration's order; with the real ports where that had 0.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where it answers for its health alone, if that is configured; with the real port.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        let health = self.health.as_ref()?;
+        health.local_addr().ok()
     }
 
     /// Reads the certificate's files again whenever it is called, for connections to come. If that
@@ -135,6 +151,14 @@ impl Relayd {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (ending, _) = watch::channel(false);
         let shared = Arc::new(self.shared);
+        // Dropped, and so ended, with this future: health is told to the end.
+        let mut probes = JoinSet::new();
+        if let Some(listener) = self.health {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "answering for health");
+            }
+            probes.spawn(health::serve(listener, ending.subscribe()));
+        }
         let mut tasks = JoinSet::new();
         for listener in self.listeners {
             if let Ok(address) = listener.local_addr() {
@@ -152,25 +176,37 @@ impl Relayd {
     }
 }
 
+async fn listen(address: &SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("can't listen at {address}: {error}"))
+    })
+}
+
 /// Accepts at one address until the relay ends, then waits for its sessions.
 async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
     let mut ended = ending.clone();
+    // At once and always: who waits in the system's queue can't be told from who waits behind him.
     let accepting = async {
         loop {
-            while sessions.try_join_next().is_some() {}
-            let Ok(handshaking) = Arc::clone(&shared.handshakes).acquire_owned().await else {
-                return;
-            };
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let (shared, ending) = (Arc::clone(&shared), ending.clone());
-                    sessions.spawn(async move {
-                        let handshaking = Handshaking {
-                            _permit: handshaking,
-                        };
-                        connection(stream, peer, &shared, handshaking, ending).await;
-                    });
+                    while sessions.try_join_next().is_some() {}
+                    let handshaking = match shared.door.enter(peer) {
+                        Ok(handshaking) => handshaking,
+                        Err(reason) => {
+                            info!(%peer, %reason, "turned a client away");
+                            continue;
+                        }
+                    };
+                    let guest = Guest {
+                        peer,
+                        deadline: Instant::now() + shared.handshake_deadline,
+                        handshaking,
+                        ending: ending.clone(),
+                    };
+                    let shared = Arc::clone(&shared);
+                    sessions.spawn(async move { connection(stream, guest, &shared).await });
                 }
                 Err(error) => {
                     warn!(%error, "can't accept a connection");
@@ -187,62 +223,111 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiv
     while sessions.join_next().await.is_some() {}
 }
 
-/// A place among those who are in the middle of a handshake, or are told why they can't come in: what
-/// nobody has vouched for takes no session away from others.
-struct Handshaking {
-    _permit: tokio::sync::OwnedSemaphorePermit,
-}
-
-async fn connection(
-    stream: TcpStream,
+/// Who has knocked, and isn't let in yet.
+struct Guest {
     peer: SocketAddr,
-    shared: &Shared,
+    /// When TLS and the request shall have come, together.
+    deadline: Instant,
     handshaking: Handshaking,
     ending: watch::Receiver<bool>,
-) {
+}
+
+/// Where all listeners ask whose handshake may begin.
+#[derive(Debug)]
+struct Door(Mutex<Admission>);
+
+impl Door {
+    fn enter(self: &Arc<Self>, peer: SocketAddr) -> Result<Handshaking, Turned> {
+        let pass = self.lock().enter(peer.ip(), std::time::Instant::now())?;
+        Ok(Handshaking {
+            door: Arc::clone(self),
+            pass,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Admission> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among those who are in the middle of a handshake.
+struct Handshaking {
+    door: Arc<Door>,
+    pass: Pass,
+}
+
+impl Handshaking {
+    /// Ends it, with a penalty for its source.
+    fn penalise(self, fault: Fault, peer: SocketAddr) {
+        let now = std::time::Instant::now();
+        if self.door.lock().penalise(&self.pass, fault, now) {
+            info!(%peer, ?fault, "refuses its source for some time");
+        }
+    }
+}
+
+impl Drop for Handshaking {
+    fn drop(&mut self) {
+        self.door.lock().leave(&self.pass);
+    }
+}
+
+async fn connection(stream: TcpStream, guest: Guest, shared: &Shared) {
+    let peer = guest.peer;
     if let Err(error) = session::prepare_carrier(&stream) {
         debug!(%peer, %error, "can't set the connection's options");
     }
-    match &shared.tls {
-        None => shake_hands(stream, peer, shared, handshaking, ending).await,
-        Some(tls) => {
-            let acceptor = tls.acceptor();
-            match timeout(shared.handshake_deadline, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => shake_hands(stream, peer, shared, handshaking, ending).await,
-                Ok(Err(error)) => info!(%peer, %error, "TLS failed"),
-                Err(_) => info!(%peer, "TLS took too long"),
-            }
+    let Some(tls) = &shared.tls else {
+        return shake_hands(stream, guest, shared).await;
+    };
+    match timeout_at(guest.deadline, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => shake_hands(stream, guest, shared).await,
+        Ok(Err(error)) => info!(%peer, %error, "TLS failed"),
+        Err(_) => {
+            info!(%peer, "TLS took too long");
+            guest.handshaking.penalise(Fault::Late, peer);
         }
     }
 }
 
-async fn shake_hands<S>(
-    mut stream: S,
-    peer: SocketAddr,
-    shared: &Shared,
-    handshaking: Handshaking,
-    ending: watch::Receiver<bool>,
-) where
+async fn shake_hands<S>(mut stream: S, guest: Guest, shared: &Shared)
+where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let received = timeout(
-        shared.handshake_deadline,
-        handshake::receive(&mut stream, peer.ip(), &shared.gate),
-    );
-    let admitted = match received.await {
+    let Guest {
+        peer,
+        deadline,
+        handshaking,
+        ending,
+    } = guest;
+    let draining = *ending.borrow();
+    let received = handshake::receive(&mut stream, peer.ip(), &shared.gate, draining);
+    let admitted = match timeout_at(deadline, received).await {
         Ok(Ok(admitted)) => admitted,
-        Ok(Err(Outcome::Healthy)) => return debug!(%peer, "asked for health"),
+        Ok(Err(Outcome::Probed)) => return debug!(%peer, "asked for health"),
         Ok(Err(Outcome::Refused(refused))) => {
-            return info!(%peer, reason = %refused, "refused a client");
+            info!(%peer, reason = %refused, "refused a client");
+            if refused.is_malformed() {
+                handshaking.penalise(Fault::Request, peer);
+            }
+            return;
         }
         Ok(Err(Outcome::Denied(upgrade, reason))) => {
             info!(%peer, %reason, "denied a client");
-            return session::deny(stream, &upgrade, reason).await;
+            if reason.code() == Code::TOKEN_UNKNOWN {
+                handshaking.penalise(Fault::Token, peer);
+            } else {
+                drop(handshaking);
+            }
+            return deny(stream, shared, &upgrade, reason).await;
         }
         Ok(Err(Outcome::Failed(error))) => {
             return debug!(%peer, %error, "went away during the handshake");
         }
-        Err(_) => return info!(%peer, "the handshake took too long"),
+        Err(_) => {
+            info!(%peer, "the handshake took too long");
+            return handshaking.penalise(Fault::Late, peer);
+        }
     };
 
     let slots = if *ending.borrow() {
@@ -254,15 +339,31 @@ async fn shake_hands<S>(
         Ok(slots) => slots,
         Err(reason) => {
             info!(%peer, token = admitted.grant.token.name, %reason, "denied a client");
-            return session::deny(stream, &admitted.upgrade, reason).await;
+            drop(handshaking);
+            return deny(stream, shared, &admitted.upgrade, reason).await;
         }
     };
-    drop(handshaking);
-    if let Err(error) = admitted.upgrade.send(&mut stream).await {
-        return debug!(%peer, %error, "went away during the handshake");
+    match timeout_at(deadline, admitted.upgrade.send(&mut stream)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return debug!(%peer, %error, "went away during the handshake"),
+        Err(_) => {
+            info!(%peer, "the handshake took too long");
+            return handshaking.penalise(Fault::Late, peer);
+        }
     }
+    drop(handshaking);
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
     session::run(stream, peer, number, admitted, &shared.context, ending).await;
+}
+
+/// Tells a client why it isn't let in, unless too many are being told.
+async fn deny<S>(stream: S, shared: &Shared, upgrade: &Upgrade, reason: Reason)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if let Ok(_place) = shared.denials.try_acquire() {
+        session::deny(stream, upgrade, reason).await;
+    }
 }
 
 /// A place for a session: one of the relay's, and one of its token's and its bearer's.

@@ -1,6 +1,7 @@
 //! The configuration file: how one is written, and what is wrong with one.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::{Config, HEALTH_PATH, HostHeader, LogConfig, Origin, TlsFiles, Token};
+use super::{
+    AdmissionConfig, Config, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH, TlsFiles,
+    Token,
+};
 use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::token::{Credential, Secret};
@@ -29,6 +33,9 @@ struct File {
     max_sessions: Option<u32>,
     handshake_seconds: Option<u32>,
     #[serde(default)]
+    admission: FileAdmission,
+    health: Option<Spanned<String>>,
+    #[serde(default)]
     log: LogConfig,
     #[serde(default)]
     limits: FileLimits,
@@ -38,6 +45,19 @@ struct File {
     source_limits: FileQuota,
     #[serde(default)]
     token: Vec<Spanned<FileToken>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileAdmission {
+    handshakes: Option<Spanned<String>>,
+    handshakes_per_source: Option<u32>,
+    exempt: Option<Vec<Spanned<String>>>,
+    refuse_after_seconds: Option<u32>,
+    refuse_at_most_seconds: Option<u32>,
+    late_penalty_seconds: Option<u32>,
+    request_penalty_seconds: Option<u32>,
+    token_penalty_seconds: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -140,10 +160,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     })?;
 
     let mut config = Config {
-        listen: parse_all(&file.listen, "listen", |text| {
-            text.parse()
-                .map_err(|_| format!("{text:?} is not an address with a port"))
-        })?,
+        listen: parse_all(&file.listen, "listen", address)?,
         origins: parse_all(&file.origins, "origins", str::parse::<Origin>)?,
         allow_without_origin: file.allow_without_origin,
         hosts: parse_all(&file.hosts, "hosts", str::parse::<HostHeader>)?,
@@ -155,8 +172,9 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         key: directory.join(tls.key_file),
     });
     if let Some(path) = file.path {
-        if !path.get_ref().starts_with('/') || path.get_ref() == HEALTH_PATH {
-            let message = "a path begins with '/', and is not the one for health checks";
+        let taken = [HEALTH_PATH, READY_PATH].contains(&&**path.get_ref());
+        if !path.get_ref().starts_with('/') || taken {
+            let message = "a path begins with '/', and is none for health checks";
             return Err(Wrong::new(path.span(), "path", message));
         }
         config.path = path.into_inner();
@@ -166,6 +184,10 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     }
     if let Some(seconds) = file.handshake_seconds {
         config.handshake_deadline = Duration::from_secs(seconds.into());
+    }
+    config.admission = file.admission.read()?;
+    if let Some(text) = &file.health {
+        config.health = Some(parse_one(text, "health", address)?);
     }
     config.source_limits = file.source_limits.over(Quota::default());
     let defaults = Defaults {
@@ -262,6 +284,48 @@ fn read_token(
     })
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not an address with a port"))
+}
+
+impl FileAdmission {
+    fn read(self) -> Result<AdmissionConfig, Wrong> {
+        let defaults = AdmissionConfig::default();
+        Ok(AdmissionConfig {
+            handshakes: match &self.handshakes {
+                Some(text) => parse_one(text, "admission.handshakes", str::parse)?,
+                None => defaults.handshakes,
+            },
+            handshakes_per_source: self
+                .handshakes_per_source
+                .unwrap_or(defaults.handshakes_per_source),
+            exempt: match &self.exempt {
+                Some(texts) => parse_all(texts, "admission.exempt", str::parse)?,
+                None => defaults.exempt,
+            },
+            refuse_after: seconds(self.refuse_after_seconds, defaults.refuse_after),
+            refuse_at_most: seconds(self.refuse_at_most_seconds, defaults.refuse_at_most),
+            late_penalty: seconds(self.late_penalty_seconds, defaults.late_penalty),
+            request_penalty: seconds(self.request_penalty_seconds, defaults.request_penalty),
+            token_penalty: seconds(self.token_penalty_seconds, defaults.token_penalty),
+        })
+    }
+}
+
+fn seconds(given: Option<u32>, default: Duration) -> Duration {
+    given.map_or(default, |seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Parses a text, and says where it stands if it is wrong.
+fn parse_one<T>(
+    text: &Spanned<String>,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Wrong> {
+    parse(text.get_ref()).map_err(|message| Wrong::new(text.span(), key, message))
+}
+
 /// Parses each text of an array, and says of which one is wrong where it stands.
 fn parse_all<T>(
     texts: &[Spanned<String>],
@@ -269,8 +333,7 @@ fn parse_all<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, Wrong> {
     let one = |(index, text): (usize, &Spanned<String>)| {
-        parse(text.get_ref())
-            .map_err(|message| Wrong::new(text.span(), format!("{key}[{index}]"), message))
+        parse_one(text, &format!("{key}[{index}]"), &parse)
     };
     texts.iter().enumerate().map(one).collect()
 }
@@ -288,9 +351,6 @@ impl FileQuota {
 
 impl FileLimits {
     fn over(&self, defaults: Limits) -> Limits {
-        let seconds = |given: Option<u32>, default| {
-            given.map_or(default, |seconds| Duration::from_secs(seconds.into()))
-        };
         Limits {
             sessions: self.sessions.unwrap_or(defaults.sessions),
             streams: self.streams.unwrap_or(defaults.streams),

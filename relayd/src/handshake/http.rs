@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use crate::config::{HEALTH_PATH, READY_PATH};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ring::digest;
@@ -9,6 +10,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The longest request that is read, in bytes. A token of [`auth::MAX_TOKEN`] fits in it.
 pub(super) const MAX_REQUEST: usize = 16 * 1024;
+/// The blanks that HTTP has around values; in Unicode there are many more.
+const BLANKS: [char; 2] = [' ', '\t'];
+/// What every answer has: nothing here is for a frame, a cache, or a guess at what it may be.
+const SAFETY: &str = "Cache-Control: no-store\r\n\
+    Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    X-Frame-Options: DENY\r\n";
 /// What RFC 6455 has every server append to the client's key.
 const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -29,28 +37,38 @@ pub(super) enum Status {
     TooLarge,
 }
 
-/// Reads up to the empty line. What a client sends beyond it, before it was answered, belongs to no
-/// WebSocket.
+/// The beginning of a request, up to the empty line.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+    /// Whether more had come with it.
+    pub(super) has_tail: bool,
+}
+
+/// Reads up to the empty line.
 pub(super) async fn read_head<S: AsyncRead + Unpin>(
     stream: &mut S,
-) -> io::Result<Result<Vec<u8>, Refused>> {
-    let mut head = Vec::with_capacity(2048);
+) -> io::Result<Result<Head, Refused>> {
+    let mut bytes = Vec::with_capacity(2048);
     loop {
-        let before = head.len().saturating_sub(3);
-        if stream.read_buf(&mut head).await? == 0 {
+        let before = bytes.len();
+        if stream.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if let Some(at) = head[before..]
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-        {
-            if before + at + 4 == head.len() {
-                return Ok(Ok(head));
+        let ends = (before..bytes.len()).filter(|at| bytes[*at] == b'\n');
+        for end in ends {
+            // Whoever takes LF alone for the end of a line sees other headers than whoever does not.
+            if !bytes[..end].ends_with(b"\r") {
+                let text = "a line of the request does not end in CR LF";
+                return Ok(Err(Refused::new(Status::BadRequest, text)));
             }
-            let text = "something follows the request";
-            return Ok(Err(Refused::new(Status::BadRequest, text)));
+            if bytes[..end].ends_with(b"\r\n\r") {
+                let has_tail = bytes.len() > end + 1;
+                bytes.truncate(end + 1);
+                return Ok(Ok(Head { bytes, has_tail }));
+            }
         }
-        if head.len() >= MAX_REQUEST {
+        if bytes.len() >= MAX_REQUEST {
             return Ok(Err(Refused::new(
                 Status::TooLarge,
                 "the request is too long",
@@ -59,17 +77,63 @@ pub(super) async fn read_head<S: AsyncRead + Unpin>(
     }
 }
 
-pub(super) async fn answer<S: AsyncWrite + Unpin>(
+/// What is asked for at a path that every server has whose health somebody looks after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probe {
+    /// Whether it shall take new clients, too, instead of only being there.
+    pub(super) ready: bool,
+    /// Whether only the head of the answer is asked for.
+    pub(super) head_only: bool,
+}
+
+impl Probe {
+    /// `GET` or `HEAD`, in any version of HTTP, with any query.
+    pub(super) fn of(method: &str, target: &str) -> Option<Self> {
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        Some(Self {
+            ready: match path {
+                HEALTH_PATH => false,
+                READY_PATH => true,
+                _ => return None,
+            },
+            head_only: match method {
+                "GET" => false,
+                "HEAD" => true,
+                _ => return None,
+            },
+        })
+    }
+
+    /// Answers it; `draining` is whether the relay takes no new clients.
+    pub(super) async fn answer<S: AsyncWrite + Unpin>(
+        self,
+        stream: &mut S,
+        draining: bool,
+    ) -> io::Result<()> {
+        let (status, text) = match (self.ready, draining) {
+            (false, _) => ("200 OK", "ok"),
+            (true, false) => ("200 OK", "ready"),
+            (true, true) => ("503 Service Unavailable", "draining"),
+        };
+        answer(stream, status, "", text, self.head_only).await
+    }
+}
+
+async fn answer<S: AsyncWrite + Unpin>(
     stream: &mut S,
     status: &str,
     header: &str,
     text: &str,
+    head_only: bool,
 ) -> io::Result<()> {
-    let response = format!(
-        "HTTP/1.1 {status}\r\n{header}Connection: close\r\nCache-Control: no-store\r\n\
-         Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{text}\n",
+    let mut response = format!(
+        "HTTP/1.1 {status}\r\n{header}Connection: close\r\n{SAFETY}\
+         Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n",
         text.len() + 1
     );
+    if !head_only {
+        response.extend([text, "\n"]);
+    }
     stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await
 }
@@ -77,6 +141,11 @@ pub(super) async fn answer<S: AsyncWrite + Unpin>(
 impl Refused {
     pub(super) const fn new(status: Status, text: &'static str) -> Self {
         Self { status, text }
+    }
+
+    /// Whether what came is no request that a page could have made.
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.status == Status::BadRequest
     }
 
     /// Answers with this.
@@ -92,7 +161,7 @@ impl Refused {
             ),
             Status::TooLarge => ("431 Request Header Fields Too Large", ""),
         };
-        answer(stream, line, header, self.text).await
+        answer(stream, line, header, self.text, false).await
     }
 }
 
@@ -117,7 +186,9 @@ impl<'a> Headers<'a> {
         self.0
             .iter()
             .filter(move |header| header.name.eq_ignore_ascii_case(name))
-            .map(|header| std::str::from_utf8(header.value).unwrap_or("").trim())
+            .map(|header| str::from_utf8(header.value).unwrap_or(""))
+            .map(|value| if value.is_ascii() { value } else { "" })
+            .map(|value| value.trim_matches(BLANKS))
     }
 
     /// The value of the one header with this name; `None` where there is none, or several.
@@ -130,6 +201,6 @@ impl<'a> Headers<'a> {
     pub(super) fn list(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
         self.all(name)
             .flat_map(|value| value.split(','))
-            .map(str::trim)
+            .map(|item| item.trim_matches(BLANKS))
     }
 }

@@ -50,6 +50,8 @@ pub fn config(token: Token) -> Config {
 /// A relay that runs until it is dropped, or [stopped](Self::stop).
 pub struct TestRelay {
     pub address: SocketAddr,
+    /// Where it answers for its health alone, if the configuration says so.
+    pub health: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -62,7 +64,7 @@ impl TestRelay {
     pub async fn start_with(config: Config, resolver: impl Resolve) -> Self {
         let relay = Relayd::bind(config).await.expect("a free port");
         let relay = relay.with_resolver(resolver);
-        let address = relay.local_addrs()[0];
+        let (address, health) = (relay.local_addrs()[0], relay.health_addr());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {
             relay
@@ -73,6 +75,7 @@ impl TestRelay {
         });
         Self {
             address,
+            health,
             stop: Some(stop),
             running,
         }
@@ -129,13 +132,23 @@ pub async fn request(
     line: &str,
     headers: &[(String, String)],
 ) -> (TcpStream, String) {
-    let mut stream = TcpStream::connect(relay).await.expect("the relay listens");
+    let stream = TcpStream::connect(relay).await.expect("the relay listens");
+    ask(stream, line, headers).await
+}
+
+/// As [`request`], over this connection.
+pub async fn ask(
+    mut stream: TcpStream,
+    line: &str,
+    headers: &[(String, String)],
+) -> (TcpStream, String) {
     let mut text = format!("{line}\r\n");
     for (name, value) in headers {
         text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("\r\n");
-    stream.write_all(text.as_bytes()).await.expect("it reads");
+    // It may have closed the connection by now.
+    let _ = stream.write_all(text.as_bytes()).await;
     let mut answer = Vec::new();
     let read = async {
         while !answer.ends_with(b"\r\n\r\n") || !answer.starts_with(b"HTTP/1.1 101") {
