@@ -16,6 +16,10 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::time::timeout;
+
+/// How long whoever talks by hand waits for a line.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is said, and must not be read on the way.
 const SAID: &str = "a sentence that only the two of them know";
@@ -109,7 +113,10 @@ impl Talker {
                 self.send(&pong).await;
             }
             line.clear();
-            let read = self.0.read_line(&mut line).await.unwrap();
+            let read = timeout(PATIENCE, self.0.read_line(&mut line)).await;
+            let read = read
+                .unwrap_or_else(|_| panic!("{part:?} did not come"))
+                .unwrap();
             assert!(read > 0, "the server ended before {part:?}");
         }
     }
@@ -391,12 +398,19 @@ async fn what_one_writes_is_never_lost() {
     stage.proxy.refuse(false);
     page.click("#retry").await.unwrap();
     page.wait_for_element("#state[hidden]").await.unwrap();
+    // The channel takes lines from those who are in it only.
+    page.wait_for("document.querySelector('#log').innerText.split('You joined.').length === 3")
+        .await
+        .unwrap();
     // They are still there, and go when one says so, with the keyboard too.
     page.wait_for("document.querySelectorAll('#log .failed').length === 2")
         .await
         .unwrap();
     page.click("#log .failed .again").await.unwrap();
     talker.wait("into the silence").await;
+    page.wait_for("document.querySelectorAll('#log .failed').length === 1")
+        .await
+        .unwrap();
     page.evaluate::<bool>("document.querySelector('#log .failed .again').focus(), true")
         .await
         .unwrap();
