@@ -158,7 +158,9 @@ fn build_entries(to: &Path) -> Result<()> {
 fn build_clients(to: &Path) -> Result<()> {
     for features in CLIENTS {
         let module = web::compile("jackfield-page-size", web::SHIPPED, features)?;
-        web::bind(&module, &to.join(features))?;
+        let to = to.join(features);
+        web::bind(&module, &to)?;
+        web::order(&to.join("jackfield_page_size_bg.wasm"))?;
     }
     Ok(())
 }

@@ -294,6 +294,9 @@ pub(crate) fn bound(profile: &str, features: &str) -> Result<PathBuf> {
     }
     empty(&to)?;
     bind(&module, &to)?;
+    if profile == SHIPPED {
+        order(&to.join(format!("{MODULE}_bg.wasm")))?;
+    }
     Ok(to)
 }
 
@@ -301,6 +304,12 @@ pub(crate) fn bound(profile: &str, features: &str) -> Result<PathBuf> {
 pub(crate) fn bind(module: &str, to: &Path) -> Result<()> {
     let to = to.to_string_lossy();
     tool("binding it to JavaScript", &["bindgen", module, &to])
+}
+
+/// Puts what a module has into the order in which it is compressed best.
+pub(crate) fn order(module: &Path) -> Result<()> {
+    let module = module.to_string_lossy();
+    tool("putting its functions in order", &["order", &module])
 }
 
 /// Compiles a package with this profile and these features; gives the module's path.

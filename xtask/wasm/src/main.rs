@@ -8,6 +8,7 @@
 
 mod bundle;
 mod compress;
+mod order;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ enum Verb {
     Bindgen { module: PathBuf, out: PathBuf },
     /// Put a copy by gzip and one by brotli beside each module, script and type in a folder
     Compress { folder: PathBuf },
+    /// Put the functions of a module into the order in which it is compressed best
+    Order { module: PathBuf },
     /// Fail if a module imports what no page can supply
     Imports { module: PathBuf },
     /// Pack a folder as a signed web bundle
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Verb::parse() {
         Verb::Bindgen { module, out } => bindgen(&module, &out),
         Verb::Compress { folder } => compress::folder(&folder),
+        Verb::Order { module } => order::file(&module),
         Verb::Imports { module } => imports(&module),
         Verb::Bundle { folder, out, key } => {
             bundle::pack(&folder, &out, &key).map(|origin| println!("{origin}"))
