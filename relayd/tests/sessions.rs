@@ -10,7 +10,7 @@ use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason, Settings};
 use jackfield_relayd::Token;
 use jackfield_relayd::limits::Limits;
 use jackfield_socket::ListenOptions;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_websockets::Message;
 
@@ -280,25 +280,73 @@ async fn a_client_that_breaks_the_rules_is_told_and_nobody_else_suffers() {
 }
 
 #[tokio::test]
-async fn what_is_no_websocket_or_too_long_is_closed_with_websockets_own_code() {
+async fn what_is_no_websocket_or_too_long_is_told_and_closed_with_websockets_own_code() {
     let relay = TestRelay::start(config(token())).await;
-    // A message of 2^40 bytes, which is only announced; and one that is not masked.
+    // A message of 2^40 bytes, which is only announced; one that is not masked; and an unknown kind.
     let announced = [0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4];
-    let unmasked = [0x82, 0x01, 0x00];
-    for (bytes, expected) in [(&announced[..], 1009), (&unmasked[..], 1002)] {
+    let (unmasked, unknown) = ([0x82, 0x01, 0x00], [0x83, 0x80, 1, 2, 3, 4]);
+    for (bytes, expected) in [
+        (&announced[..], 1009),
+        (&unmasked[..], 1002),
+        (&unknown[..], 1002),
+    ] {
         let mut client = relay.client().await;
         let stream = client.socket.get_mut();
-        stream.write_all(bytes).await.expect("open");
-        let closed = loop {
-            let message = within(client.socket.next()).await.expect("a close");
-            let message = message.expect("in order");
-            if let Some((code, _)) = message.as_close() {
-                break u16::from(code);
-            }
-        };
-        assert_eq!(closed, expected);
+        // What follows is not read, and cuts nothing off.
+        let bytes = [bytes, &[0; 5000]].concat();
+        stream.write_all(&bytes).await.expect("open");
+        match client.frame().await {
+            Frame::GoAway(reason) => assert_eq!(reason.code(), Code::PROTOCOL_ERROR, "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        let message = within(client.socket.next()).await.expect("a close");
+        let message = message.expect("in order");
+        let (code, _) = message.as_close().expect("nothing but the close");
+        assert_eq!(u16::from(code), expected);
     }
     relay.client().await.connect(&keeper().await, 1024).await;
+}
+
+/// They wait for their answers to leave, as everything does.
+#[tokio::test]
+async fn pings_are_no_breach() {
+    let relay = TestRelay::start(config(token())).await;
+    let mut client = relay.client().await;
+    let pings = [0x89, 0x80, 1, 2, 3, 4].repeat(1000);
+    let stream = client.socket.get_mut();
+    stream.write_all(&pings).await.expect("open");
+    client.connect(&keeper().await, 1024).await;
+}
+
+/// The client reads nothing, so that nothing more is read of it.
+#[tokio::test]
+async fn pings_whose_answers_nobody_reads_are_not_kept() {
+    let relay = TestRelay::start(config(token())).await;
+    let mut client = relay.client().await;
+    // Of the longest: 64 MiB, which fit into no two sockets' buffers.
+    let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[7; 125]].concat();
+    let pings = ping.repeat(64 * 1024 * 1024 / ping.len());
+    let (mut read, mut write) = tokio::io::split(client.socket.get_mut());
+    let mut sent = 0;
+    // Whether it is stuck can only be told by time; too short a time would pass as well.
+    while let Ok(Ok(count)) =
+        tokio::time::timeout(Duration::from_millis(500), write.write(&pings[sent..])).await
+    {
+        sent += count;
+        assert!(sent < pings.len(), "somebody keeps them");
+    }
+    // As soon as somebody reads, it goes on.
+    let mut answers = vec![0; 64 * 1024];
+    let reading = async {
+        loop {
+            let count = read.read(&mut answers).await.expect("open");
+            assert_ne!(count, 0, "it is open");
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        written = within(write.write_all(&pings[sent..])) => written.expect("open"),
+    }
 }
 
 #[tokio::test]
