@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use self::file::{position, read};
+use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
@@ -312,6 +313,20 @@ impl Config {
         Self::parse(&text, path)
     }
 
+    /// What is allowed, and hardly meant: each a sentence for the administrator.
+    pub fn warnings(&self) -> Vec<String> {
+        let open = |address: &&SocketAddr| {
+            address.ip().is_unspecified() || special_purpose(address.ip()).is_none()
+        };
+        let plain = self.listen.iter().filter(open).map(|address| {
+            format!(
+                "listen: {address} is reached from everywhere and speaks plain ws, so that tokens can \
+                 be read on the way: add [tls], or listen where only your proxy gets"
+            )
+        });
+        plain.filter(|_| self.tls.is_none()).collect()
+    }
+
     /// As [`load`](Self::load), for a file's text.
     ///
     /// # Errors
@@ -484,6 +499,17 @@ mod tests {
                 assert!(!error.contains(secret), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn plain_text_on_a_public_address_is_warned_of() {
+        let warnings = |text: &str| parse(text).expect(text).warnings();
+        let listen = "listen = ['127.0.0.1:80', '8.8.8.8:80', '10.0.0.1:80', '[::]:80']";
+        let told = warnings(listen);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("8.8.8.8:80") && told[1].contains("[::]:80"));
+        let tls = "[tls]\ncertificate_file = 'a'\nkey_file = 'b'";
+        assert!(warnings(&format!("{listen}\n{tls}")).is_empty());
     }
 
     #[test]

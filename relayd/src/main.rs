@@ -62,10 +62,16 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     if arguments.check {
         config.check()?;
+        for warning in config.warnings() {
+            writeln!(std::io::stderr(), "warning: {warning}")?;
+        }
         writeln!(std::io::stdout(), "{} is valid", path.display())?;
         return Ok(());
     }
     let _log = jackfield_relayd::log::init(&config.log).map_err(anyhow::Error::from_boxed)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     runtime.block_on(async {
         let relay = Relayd::bind(config).await?;
         let shutdown = shutdown_signal(&relay)?;

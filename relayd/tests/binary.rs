@@ -57,6 +57,10 @@ fn a_configuration_is_checked_without_being_used() {
     );
     let err = check("listen = []\n[tls]\ncertificate_file = 'x.crt'\nkey_file = 'x.key'\n");
     assert!(err.contains("x.crt"), "{err}");
+    std::fs::write(&path, "listen = ['0.0.0.0:80']\n").expect("written");
+    let (good, out, err) = run(&["--config", &path.to_string_lossy(), "--check"]);
+    assert!(good && out.contains("is valid"), "{out}");
+    assert!(err.starts_with("warning: listen: 0.0.0.0:80 "), "{err}");
     let (good, _, err) = run(&["--config", "no-such-file.toml"]);
     assert!(
         !good && err.contains("no-such-file.toml: can't be read"),

@@ -5,6 +5,7 @@ mod common;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::{SECRET, config, headers, token, within};
 use jackfield_relayd::{Relayd, TlsFiles};
@@ -12,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 /// Writes a certificate for `localhost` and its key, and returns the certificate.
@@ -22,9 +24,8 @@ fn new_certificate(files: &TlsFiles) -> CertificateDer<'static> {
     made.cert.der().clone()
 }
 
-/// The head of the relay's answer to a WebSocket's request over TLS; an error where its certificate
-/// is another one.
-async fn answer(relay: SocketAddr, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
+/// Trusts this certificate alone.
+fn connector(trusted: &CertificateDer<'static>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -33,10 +34,15 @@ async fn answer(relay: SocketAddr, trusted: &CertificateDer<'static>) -> std::io
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+/// The head of the relay's answer to a WebSocket's request over TLS; an error where its certificate
+/// is another one.
+async fn answer(relay: SocketAddr, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
     let stream = TcpStream::connect(relay).await?;
     let name = ServerName::try_from("localhost").expect("a name");
-    let connector = TlsConnector::from(Arc::new(config));
-    let mut stream = within(connector.connect(name, stream)).await?;
+    let mut stream = within(connector(trusted).connect(name, stream)).await?;
     let mut request = "GET / HTTP/1.1\r\n".to_owned();
     let origin = Some(common::ORIGIN);
     for (name, value) in headers(&format!("localhost:{}", relay.port()), origin, Some(SECRET)) {
@@ -81,6 +87,34 @@ async fn a_websocket_opens_over_tls_and_certificates_can_be_replaced() {
     std::fs::write(&files.certificate, "no certificate").expect("written");
     reload();
     answer(address, &second).await.expect("still in use");
+    running.abort();
+}
+
+/// Each by itself would be in time.
+#[tokio::test]
+async fn one_deadline_is_over_tls_and_the_request() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name| directory.path().join(name);
+    let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
+    let trusted = new_certificate(&files);
+    let mut config = config(token());
+    config.tls = Some(files);
+    config.handshake_deadline = Duration::from_secs(3);
+    let relay = Relayd::bind(config).await.expect("a free port");
+    let address = relay.local_addrs()[0];
+    let running = tokio::spawn(relay.run(std::future::pending()));
+
+    let begun = Instant::now();
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    sleep(Duration::from_millis(2500)).await;
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut stream = within(connector(&trusted).connect(name, stream))
+        .await
+        .expect("in time");
+    let read = within(stream.read(&mut [0])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    // With a deadline for each it would be 5.5 s.
+    assert!(begun.elapsed() < Duration::from_secs(5));
     running.abort();
 }
 
