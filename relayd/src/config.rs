@@ -7,7 +7,7 @@
 mod file;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -47,6 +47,9 @@ pub(crate) const READY_PATH: &str = "/readyz";
 pub struct Config {
     /// Where to listen for WebSockets.
     pub listen: Vec<SocketAddr>,
+    /// Addresses that lead to the relay's machine from outside, before a NAT. Like the machine's own
+    /// they are reached only where a rule lists them by themselves, and the relay's ports there never.
+    pub advertise: Vec<IpAddr>,
     /// The certificate for `wss`. Without it the relay speaks plain `ws`, which is for loopback and
     /// for standing behind a server that terminates TLS.
     pub tls: Option<TlsFiles>,
@@ -80,6 +83,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            advertise: Vec::new(),
             tls: None,
             path: "/".into(),
             origins: Vec::new(),

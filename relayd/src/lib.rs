@@ -32,6 +32,8 @@
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
+//! | `machine` | which addresses are the relay's own |
+//! | [`resolve`] | which addresses a name has |
 //! | [`limits`] | how much of it |
 
 pub mod address;
@@ -41,6 +43,7 @@ mod handshake;
 mod health;
 pub mod limits;
 pub mod log;
+mod machine;
 pub mod policy;
 pub mod resolve;
 mod server;

@@ -8,16 +8,22 @@
 //! link-local and the like): whoever runs that name's DNS would decide what is reached. Such an
 //! address needs a rule that lists a network inside of that range; `0.0.0.0/0` does not list
 //! `127.0.0.1`. In the same way port 25 must be listed as such; `*` and `1-1024` don't.
+//!
+//! The public addresses of the relay's own machine are special in the same way, since what goes there
+//! never passes a firewall: a rule must list such an address by itself. The relay itself is never
+//! reached, whatever a rule says. What only the machine knows of all that comes in as [`Facts`].
+//!
+//! A rule that denies a name denies its addresses too, by number and under any other name.
 
 mod rule;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jackfield_socket::HostName;
 
 use self::rule::Hosts;
-use crate::address::{special_purpose, unmask};
+use crate::address::{Network, special_purpose, unmask};
 
 pub use self::rule::{ListenRule, Rule, Transport};
 
@@ -29,10 +35,43 @@ const SMTP: u16 = 25;
 pub struct Policy {
     /// What may be reached.
     pub allow: Vec<Rule>,
-    /// What may not be reached, though `allow` has it.
+    /// What may not be reached, though `allow` has it. It says nothing of where to listen.
     pub deny: Vec<Rule>,
     /// Where the client may listen and bind.
     pub listen: Vec<ListenRule>,
+}
+
+/// What a decision needs to know besides the rules. Addresses are given without disguise.
+pub trait Facts {
+    /// Whether this is an address of the machine that the relay runs on, or one that leads there.
+    fn is_local(&self, address: IpAddr) -> bool;
+
+    /// Whether the relay itself listens there.
+    fn is_relay(&self, transport: Transport, address: SocketAddr) -> bool;
+
+    /// Whether a name that a rule denies has this address; `None` where nobody could say yet which
+    /// addresses it has.
+    fn has_address(&self, denied: &HostName, address: IpAddr) -> Option<bool>;
+}
+
+/// An address that may be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Allowed<'a> {
+    /// What to dial: the address, out of its IPv4-mapped form and without a scope.
+    pub address: SocketAddr,
+    /// The rule that allows it.
+    pub rule: &'a Rule,
+}
+
+/// A place where a client may listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Places<'a> {
+    /// What to try, one after the other.
+    pub candidates: Vec<SocketAddr>,
+    /// The rule that allows it; the first, where several have a port to choose.
+    pub rule: &'a ListenRule,
 }
 
 /// Why a destination or a place to listen was refused.
@@ -43,10 +82,16 @@ pub enum Refusal {
     NotAllowed,
     /// This rule denies it.
     DeniedBy(Rule),
+    /// This rule denies a name, which has this address.
+    DeniedAddress(Rule),
+    /// This rule denies a name, and which addresses that has can't be found out.
+    DenialUnknown(Rule),
     /// The port must be listed by itself, or can't be reached at all (0).
     Port(u16),
     /// The address belongs to this special-purpose range, and no rule lists it.
     SpecialPurpose(&'static str),
+    /// The relay itself listens there.
+    Relay,
     /// The address hides another one, in this form.
     Disguised(&'static str),
 }
@@ -54,43 +99,80 @@ pub enum Refusal {
 impl Policy {
     /// Decides on one address, which `name` resolved to where the client gave a name.
     ///
-    /// Returns the address to dial: the same, out of its IPv4-mapped form and without a scope.
-    ///
     /// # Errors
     /// The reason, where it may not be reached.
     pub fn check(
         &self,
+        facts: &impl Facts,
         transport: Transport,
         name: Option<&HostName>,
         address: SocketAddr,
-    ) -> Result<SocketAddr, Refusal> {
+    ) -> Result<Allowed<'_>, Refusal> {
         let port = address.port();
         let seen = unmask(address.ip()).map_err(Refusal::Disguised)?;
-        let fits = |rule: &&Rule| {
-            rule.transport == transport
-                && rule.ports.contains(port)
-                && match &rule.hosts {
-                    Hosts::Network(network) => network.contains(seen),
-                    hosts => hosts.match_name(name),
-                }
-        };
-        if let Some(rule) = self.deny.iter().find(fits) {
-            return Err(Refusal::DeniedBy(rule.clone()));
+        if facts.is_relay(transport, SocketAddr::new(seen, port)) {
+            return Err(Refusal::Relay);
         }
-        let mut allowing = self.allow.iter().filter(fits).peekable();
-        if let Some((range, what)) = special_purpose(seen) {
-            let listed = |rule: &Rule| matches!(&rule.hosts, Hosts::Network(network) if range.covers(network));
-            if !allowing.clone().any(listed) {
+        self.check_denials(facts, transport, name, SocketAddr::new(seen, port))?;
+        let mut allowing: Vec<&Rule> = (self.allow.iter())
+            .filter(|rule| rule.may_allow(transport, port) && rule.has(name, seen))
+            .collect();
+        let special = special_purpose(seen).or_else(|| {
+            let local = facts.is_local(seen);
+            local.then(|| (Network::from(seen), "of the relay's own machine"))
+        });
+        if let Some((range, what)) = special {
+            allowing.retain(
+                |rule| matches!(&rule.hosts, Hosts::Network(network) if range.covers(network)),
+            );
+            if allowing.is_empty() {
                 return Err(Refusal::SpecialPurpose(what));
             }
         }
-        if allowing.peek().is_none() {
-            return Err(Refusal::NotAllowed);
+        Ok(Allowed {
+            address: SocketAddr::new(address.ip().to_canonical(), port),
+            rule: allow_at(&allowing, port)?,
+        })
+    }
+
+    /// Whether any rule denies it, by name, by address, or by the address of a name.
+    fn check_denials(
+        &self,
+        facts: &impl Facts,
+        transport: Transport,
+        name: Option<&HostName>,
+        address: SocketAddr,
+    ) -> Result<(), Refusal> {
+        let mut unknown = None;
+        for rule in &self.deny {
+            if !rule.may_deny(transport, address.port()) {
+                continue;
+            }
+            if rule.has(name, address.ip()) {
+                return Err(Refusal::DeniedBy(rule.clone()));
+            }
+            if let Hosts::Name(denied) = &rule.hosts {
+                match facts.has_address(denied, address.ip()) {
+                    Some(false) => {}
+                    Some(true) => return Err(Refusal::DeniedAddress(rule.clone())),
+                    None => unknown = unknown.or(Some(rule)),
+                }
+            }
         }
-        if port == 0 || port == SMTP && !allowing.any(|rule| rule.ports.list(port)) {
-            return Err(Refusal::Port(port));
-        }
-        Ok(SocketAddr::new(address.ip().to_canonical(), port))
+        unknown.map_or(Ok(()), |rule| Err(Refusal::DenialUnknown(rule.clone())))
+    }
+
+    /// The names whose addresses must be known before [`check`](Self::check) decides on any address
+    /// at this port (any port at all, where it is `None`).
+    pub fn denied_names(
+        &self,
+        transport: Transport,
+        port: Option<u16>,
+    ) -> impl Iterator<Item = &HostName> {
+        self.deny.iter().filter_map(move |rule| match &rule.hosts {
+            Hosts::Name(name) if rule.may_deny_at(transport, port) => Some(name),
+            _ => None,
+        })
     }
 
     /// Decides whether a name may be looked up at all: a look-up is itself a message to whoever
@@ -104,33 +186,23 @@ impl Policy {
         name: &HostName,
         port: u16,
     ) -> Result<(), Refusal> {
-        let fits = |rule: &&Rule| rule.transport == transport && rule.ports.contains(port);
         let denied = |rule: &&Rule| {
-            fits(rule)
+            rule.may_deny(transport, port)
                 && !matches!(rule.hosts, Hosts::Network(_))
                 && rule.hosts.match_name(Some(name))
         };
         if let Some(rule) = self.deny.iter().find(denied) {
             return Err(Refusal::DeniedBy(rule.clone()));
         }
-        let mut allowing = self
-            .allow
-            .iter()
-            .filter(fits)
-            .filter(|rule| rule.hosts.match_name(Some(name)))
-            .peekable();
-        if allowing.peek().is_none() {
-            return Err(Refusal::NotAllowed);
-        }
-        if port == 0 || port == SMTP && !allowing.any(|rule| rule.ports.list(port)) {
-            return Err(Refusal::Port(port));
-        }
-        Ok(())
+        let allowing: Vec<&Rule> = (self.allow.iter())
+            .filter(|rule| rule.may_allow(transport, port) && rule.hosts.match_name(Some(name)))
+            .collect();
+        allow_at(&allowing, port).map(|_| ())
     }
 
     /// Whether there is anything that may be reached.
     pub fn reaches(&self, transport: Transport) -> bool {
-        self.allow.iter().any(|rule| rule.transport == transport)
+        (self.allow.iter()).any(|rule| rule.may_allow_any(transport))
     }
 
     /// Whether there is any place to listen or bind at.
@@ -151,31 +223,52 @@ impl Policy {
         &self,
         transport: Transport,
         at: SocketAddr,
-    ) -> Result<Vec<SocketAddr>, Refusal> {
+    ) -> Result<Places<'_>, Refusal> {
         let ip = at.ip().to_canonical();
-        let mut fitting = self
-            .listen
-            .iter()
+        let fitting: Vec<&ListenRule> = (self.listen.iter())
             .filter(|rule| rule.transport == transport && rule.network.contains(ip))
-            .peekable();
-        let candidates: Vec<SocketAddr> = if at.port() == 0 {
-            let mut ports: Vec<u16> = fitting.flat_map(|rule| rule.ports.candidates()).collect();
-            if ports.contains(&0) {
-                ports = vec![0];
+            .filter(|rule| at.port() == 0 || rule.ports.contains(at.port()))
+            .collect();
+        let candidates: Vec<u16> = if at.port() == 0 {
+            let ports = || fitting.iter().flat_map(|rule| rule.ports.candidates());
+            if ports().any(|port| port == 0) {
+                vec![0]
+            } else {
+                ports().collect()
             }
-            let at = |port| SocketAddr::new(ip, port);
-            ports.into_iter().map(at).collect()
         } else {
-            let granted = fitting.any(|rule| rule.ports.contains(at.port()));
-            granted
-                .then(|| SocketAddr::new(ip, at.port()))
-                .into_iter()
-                .collect()
+            vec![at.port()]
         };
-        if candidates.is_empty() {
-            return Err(Refusal::NotAllowed);
+        let rule = *fitting.first().ok_or(Refusal::NotAllowed)?;
+        let at = |port| SocketAddr::new(ip, port);
+        Ok(Places {
+            candidates: candidates.into_iter().map(at).collect(),
+            rule,
+        })
+    }
+}
+
+/// The first of these rules that allows this port, which some must list by itself.
+fn allow_at<'a>(allowing: &[&'a Rule], port: u16) -> Result<&'a Rule, Refusal> {
+    let first = *allowing.first().ok_or(Refusal::NotAllowed)?;
+    match port {
+        0 => Err(Refusal::Port(port)),
+        SMTP => (allowing.iter().copied())
+            .find(|rule| rule.ports.list(port))
+            .ok_or(Refusal::Port(port)),
+        _ => Ok(first),
+    }
+}
+
+impl Refusal {
+    /// The rule that refused it, where one did.
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::DeniedBy(rule) | Self::DeniedAddress(rule) | Self::DenialUnknown(rule) => {
+                Some(rule)
+            }
+            _ => None,
         }
-        Ok(candidates)
     }
 }
 
@@ -184,11 +277,21 @@ impl fmt::Display for Refusal {
         match self {
             Self::NotAllowed => f.write_str("no rule allows it"),
             Self::DeniedBy(rule) => write!(f, "the rule {rule} denies it"),
+            Self::DeniedAddress(rule) => {
+                write!(f, "the rule {rule} denies a name that has this address")
+            }
+            Self::DenialUnknown(rule) => {
+                write!(
+                    f,
+                    "the rule {rule} denies a name whose addresses can't be found out"
+                )
+            }
             Self::Port(0) => f.write_str("port 0 can't be reached"),
             Self::Port(port) => write!(f, "no rule lists port {port} by itself"),
             Self::SpecialPurpose(range) => {
-                write!(f, "the address is {range}, and no rule lists that range")
+                write!(f, "the address is {range}, and no rule lists it as such")
             }
+            Self::Relay => f.write_str("the relay itself is never reached"),
             Self::Disguised(form) => write!(f, "{form} addresses are never reached"),
         }
     }
@@ -214,13 +317,56 @@ mod tests {
         }
     }
 
+    /// What is known of a machine that doesn't exist.
+    #[derive(Default)]
+    struct Machine {
+        local: Vec<IpAddr>,
+        relay: Vec<SocketAddr>,
+        /// The addresses of denied names; those that aren't there have none.
+        names: Vec<(&'static str, Option<IpAddr>)>,
+    }
+
+    impl Facts for Machine {
+        fn is_local(&self, address: IpAddr) -> bool {
+            self.local.contains(&address)
+        }
+
+        fn is_relay(&self, transport: Transport, address: SocketAddr) -> bool {
+            transport == Transport::Tcp && self.relay.contains(&address)
+        }
+
+        fn has_address(&self, denied: &HostName, address: IpAddr) -> Option<bool> {
+            let known = self.names.iter().find(|(name, _)| *name == denied.as_str());
+            known.map_or(Some(false), |(_, known)| known.map(|ip| ip == address))
+        }
+    }
+
     fn check(policy: &Policy, name: Option<&str>, address: &str) -> Result<SocketAddr, Refusal> {
+        check_at(&Machine::default(), policy, name, address)
+    }
+
+    fn check_at(
+        machine: &Machine,
+        policy: &Policy,
+        name: Option<&str>,
+        address: &str,
+    ) -> Result<SocketAddr, Refusal> {
         let name = name.map(|name| name.parse::<HostName>().expect(name));
-        policy.check(
-            Transport::Tcp,
-            name.as_ref(),
-            address.parse().expect(address),
-        )
+        let address = address.parse().expect(address);
+        let decided = policy.check(machine, Transport::Tcp, name.as_ref(), address);
+        decided.map(|allowed| allowed.address)
+    }
+
+    /// The rule that decides, as it was written.
+    fn deciding(machine: &Machine, policy: &Policy, transport: Transport, address: &str) -> String {
+        let address = address.parse().expect(address);
+        match policy.check(machine, transport, None, address) {
+            Ok(allowed) => format!("allow {}", allowed.rule),
+            Err(refusal) => match refusal.rule() {
+                Some(rule) => format!("deny {rule}"),
+                None => refusal.to_string(),
+            },
+        }
     }
 
     #[test]
@@ -396,7 +542,9 @@ mod tests {
             assert_eq!(decided.is_ok(), allowed, "{name}:{port}");
             let address = SocketAddr::from(([8, 8, 8, 8], port));
             assert_eq!(
-                names.check(Transport::Tcp, Some(&parsed), address).is_ok(),
+                names
+                    .check(&Machine::default(), Transport::Tcp, Some(&parsed), address)
+                    .is_ok(),
                 allowed,
                 "{name}:{port}"
             );
@@ -430,13 +578,122 @@ mod tests {
     }
 
     #[test]
-    fn udp_has_rules_of_its_own() {
-        let some = policy(&["*:443", "*:5683/udp"], &[]);
-        let at = |port| SocketAddr::from(([8, 8, 8, 8], port));
-        assert!(some.check(Transport::Tcp, None, at(443)).is_ok());
-        assert!(some.check(Transport::Udp, None, at(443)).is_err());
-        assert!(some.check(Transport::Tcp, None, at(5683)).is_err());
-        assert!(some.check(Transport::Udp, None, at(5683)).is_ok());
+    fn without_a_suffix_an_allowed_host_is_for_tcp_and_a_denied_one_for_both() {
+        let some = policy(
+            &["*:*", "*:*/udp"],
+            &["9.9.9.9:*", "9.9.9.10:*/tcp", "9.9.9.11:*/udp", "*:6667"],
+        );
+        let none = Machine::default();
+        for (address, tcp, udp) in [
+            ("8.8.8.8:443", "allow *:*", "allow *:*/udp"),
+            ("9.9.9.9:443", "deny 9.9.9.9:*", "deny 9.9.9.9:*"),
+            ("9.9.9.10:443", "deny 9.9.9.10:*/tcp", "allow *:*/udp"),
+            ("9.9.9.11:443", "allow *:*", "deny 9.9.9.11:*/udp"),
+            ("8.8.8.8:6667", "deny *:6667", "deny *:6667"),
+        ] {
+            assert_eq!(deciding(&none, &some, Transport::Tcp, address), tcp);
+            assert_eq!(deciding(&none, &some, Transport::Udp, address), udp);
+        }
+        let names = policy(&["*.example:*/udp"], &["secret.example:*"]);
+        let name = "secret.example".parse().expect("a name");
+        assert!(names.check_name(Transport::Udp, &name, 5683).is_err());
+        let streams = policy(&["*:443"], &[]);
+        assert_eq!(
+            deciding(&none, &streams, Transport::Udp, "8.8.8.8:443"),
+            "no rule allows it"
+        );
+    }
+
+    #[test]
+    fn the_addresses_of_a_denied_name_are_denied_by_number_and_by_other_names() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect(text);
+        let some = policy(&["*:*"], &["secret.example:*", "unknown.example:22"]);
+        let machine = Machine {
+            names: vec![
+                ("secret.example", Some(ip("9.9.9.9"))),
+                ("unknown.example", None),
+            ],
+            ..Machine::default()
+        };
+        let by_address = || Err(Refusal::DeniedAddress(some.deny[0].clone()));
+        for (name, address, expected) in [
+            (None, "9.9.9.9:443", by_address()),
+            (None, "[::ffff:9.9.9.9]:443", by_address()),
+            (None, "[64:ff9b::9.9.9.9]:443", by_address()),
+            (Some("alias.example"), "9.9.9.9:443", by_address()),
+            (
+                Some("secret.example"),
+                "8.8.8.8:443",
+                Err(Refusal::DeniedBy(some.deny[0].clone())),
+            ),
+            (None, "8.8.8.8:443", Ok("8.8.8.8:443")),
+            // Where nobody knows what a denied name is, it might be anything.
+            (
+                None,
+                "8.8.8.8:22",
+                Err(Refusal::DenialUnknown(some.deny[1].clone())),
+            ),
+            (None, "9.9.9.9:22", by_address()),
+        ] {
+            let expected = expected.map(|at: &str| at.parse().expect(at));
+            let decided = check_at(&machine, &some, name, address);
+            assert_eq!(decided, expected, "{name:?} {address}");
+        }
+        let names = |port| -> Vec<&str> {
+            (some
+                .denied_names(Transport::Udp, port)
+                .map(HostName::as_str))
+            .collect()
+        };
+        assert_eq!(names(Some(443)), ["secret.example"]);
+        assert_eq!(names(None), ["secret.example", "unknown.example"]);
+    }
+
+    #[test]
+    fn an_address_of_this_machine_must_be_listed_by_itself_and_the_relay_never_is() {
+        let machine = Machine {
+            local: ["9.9.9.9", "2606:4700::9", "10.0.0.9"]
+                .map(|ip| ip.parse().expect(ip))
+                .into(),
+            relay: ["9.9.9.9:8443", "127.0.0.1:8443"]
+                .map(|at| at.parse().expect(at))
+                .into(),
+            ..Machine::default()
+        };
+        let wide = policy(&["*:*", "9.9.9.0/24:*", "here.example:*"], &[]);
+        let mine = Err(Refusal::SpecialPurpose("of the relay's own machine"));
+        for address in [
+            "9.9.9.9:22",
+            "[::ffff:9.9.9.9]:22",
+            "[64:ff9b::9.9.9.9]:22",
+            "[2606:4700::9]:22",
+        ] {
+            assert_eq!(check_at(&machine, &wide, None, address), mine, "{address}");
+            let named = check_at(&machine, &wide, Some("here.example"), address);
+            assert_eq!(named, mine, "{address}");
+        }
+        assert!(check_at(&machine, &wide, None, "9.9.9.8:22").is_ok());
+        assert_eq!(
+            check_at(&machine, &wide, None, "9.9.9.9:8443"),
+            Err(Refusal::Relay)
+        );
+
+        let listed = policy(&["9.9.9.9:*", "10.0.0.0/8:*", "127.0.0.0/8:*", "*:*"], &[]);
+        for (address, expected) in [
+            ("9.9.9.9:22", "allow 9.9.9.9:*"),
+            // The private range is what a rule has to list here, as everywhere in it.
+            ("10.0.0.9:22", "allow 10.0.0.0/8:*"),
+            ("9.9.9.9:8443", "the relay itself is never reached"),
+            ("127.0.0.1:8443", "the relay itself is never reached"),
+            (
+                "[::ffff:127.0.0.1]:8443",
+                "the relay itself is never reached",
+            ),
+            ("127.0.0.1:8444", "allow 127.0.0.0/8:*"),
+        ] {
+            let decided = deciding(&machine, &listed, Transport::Tcp, address);
+            assert_eq!(decided, expected, "{address}");
+        }
     }
 
     #[test]
@@ -482,7 +739,8 @@ mod tests {
                 .map(|at| at.parse().expect("an address"))
                 .collect();
             let decided = policy.check_listen(transport, at.parse().expect(at));
-            assert_eq!(decided.unwrap_or_default(), expected, "{at}");
+            let candidates = decided.map(|places| places.candidates);
+            assert_eq!(candidates.unwrap_or_default(), expected, "{at}");
         }
     }
 }

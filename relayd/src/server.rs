@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::handshake::{self, Admitted, Gate, Outcome, Upgrade};
 use crate::health;
 use crate::limits::{Slot, Whose};
+use crate::machine::Machine;
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
@@ -93,6 +94,10 @@ impl Relayd {
             .iter()
             .map(TcpListener::local_addr)
             .collect::<io::Result<Vec<_>>>()?;
+        let mut own = addresses.clone();
+        for health in &health {
+            own.push(health.local_addr()?);
+        }
         let shared = Shared {
             gate: Gate::new(&config, &addresses),
             tls,
@@ -103,7 +108,7 @@ impl Relayd {
                 fastrand::Rng::new(),
             )))),
             denials: Semaphore::new(MAX_DENIALS),
-            context: Context::default(),
+            context: Context::new(Machine::new(&own, &config.advertise)?),
             numbers: AtomicU64::new(1),
         };
         Ok(Self {
@@ -117,7 +122,7 @@ impl Relayd {
     /// Looks names up with this instead of the system's resolver.
     #[must_use]
     pub fn with_resolver(mut self, resolver: impl Resolve) -> Self {
-        self.shared.context = Context::new(resolver);
+        self.shared.context.set_resolver(resolver);
         self
     }
 

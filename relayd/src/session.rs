@@ -12,6 +12,7 @@
 //! limit `buffer_bytes`, however many streams stall.
 
 mod carrier;
+mod context;
 mod listen;
 mod open;
 mod ready;
@@ -44,7 +45,7 @@ use crate::handshake::{Admitted, Grant, Upgrade};
 use crate::limits::{LimitReached, Whose};
 use crate::policy::Transport;
 
-pub(crate) use self::open::Context;
+pub(crate) use self::context::Context;
 
 /// How many rounds a session goes before it lets others run.
 const ROUNDS: usize = 16;
@@ -162,6 +163,7 @@ struct Shared<'a> {
     scratch: &'a mut Scratch,
     counters: &'a mut Counters,
     grant: &'a Grant,
+    context: &'a Context,
 }
 
 /// Buffers that are used for the length of a turn.
@@ -369,6 +371,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 scratch: &mut self.scratch,
                 counters: &mut self.counters,
                 grant: &self.grant,
+                context: self.context,
             };
             let turn = match &mut entry.item {
                 Item::Opening(opening) => opening.turn(&mut cx),

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use common::{Client, ORIGIN, SECRET, TestRelay, config, headers, request, token, within};
 use futures_util::StreamExt as _;
-use jackfield_relay_wire::{Capabilities, Code, Frame, Reason};
+use jackfield_relay_wire::{Capabilities, Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::resolve::{Resolve, Resolving};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Token};
-use jackfield_socket::HostName;
+use jackfield_socket::{HostName, UdpOptions};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -291,7 +291,8 @@ async fn of_a_names_addresses_only_those_that_pass_are_dialled() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(names.asked.load(Ordering::Relaxed), 1, "once a connection");
+    let asked = names.asked.load(Ordering::Relaxed);
+    assert_eq!(asked, 2, "once a connection, and the name that is denied");
 
     let reason = client.refused(&format!("inner.example:{port}")).await;
     assert_eq!(reason.code(), Code::DENIED);
@@ -319,6 +320,90 @@ async fn of_a_names_addresses_only_those_that_pass_are_dialled() {
         before,
         "refused before it is looked up"
     );
+}
+
+#[tokio::test]
+async fn a_denied_name_is_not_reached_by_its_address_or_another_name() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    let names = Names::new(&[
+        ("secret.example", &["::1", "127.0.0.2"]),
+        ("alias.example", &["127.0.0.2"]),
+        ("mixed.example", &["127.0.0.2", "127.0.0.3"]),
+    ]);
+    let rules = ["127.0.0.0/8:*", "127.0.0.0/8:*/udp", "*:*/udp"];
+    let token = reaching(&rules, &["secret.example:*", "gone.example:*"]);
+    let relay = TestRelay::start_with(config(token), names.clone()).await;
+    let mut client = relay.client().await;
+    for host in [
+        "secret.example",
+        "127.0.0.2",
+        "[::ffff:127.0.0.2]",
+        "alias.example",
+    ] {
+        let reason = client.refused(&format!("{host}:{port}")).await;
+        assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+        let id = client.new_id();
+        let to = format!("{host}:{port}").parse().expect(host);
+        client
+            .send(&Frame::Udp {
+                id,
+                credit: 1024,
+                target: UdpTarget::Connected(to),
+                options: UdpOptions::default(),
+            })
+            .await;
+        let reason = client.refusal(id).await;
+        assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+    }
+    for host in ["127.0.0.1", "mixed.example"] {
+        client.connect(&format!("{host}:{port}"), 1024).await;
+    }
+    assert!(
+        names.asked.load(Ordering::Relaxed) < 10,
+        "denied names are looked up once for several decisions"
+    );
+}
+
+#[tokio::test]
+async fn a_denied_name_that_cant_be_looked_up_denies_what_it_might_be() {
+    #[derive(Debug)]
+    struct Broken;
+    impl Resolve for Broken {
+        fn resolve(&self, _: &HostName) -> Resolving {
+            Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+        }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let at = listener.local_addr().expect("bound");
+    let deny = format!("secret.example:{}", at.port());
+    let relay = TestRelay::start_with(config(reaching(&["127.0.0.0/8:*"], &[&deny])), Broken).await;
+    let mut client = relay.client().await;
+    let reason = client.refused(&at.to_string()).await;
+    assert_eq!(reason.code(), Code::DENIED);
+    assert!(
+        reason.text().contains("can't be found out"),
+        "it says why: {reason}"
+    );
+    // At another port the rule denies nothing.
+    let other = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let at = other.local_addr().expect("bound");
+    client.connect(&at.to_string(), 1024).await;
+}
+
+#[tokio::test]
+async fn the_relay_is_not_reached_through_itself() {
+    let mut config = config(reaching(&["127.0.0.0/8:*", "localhost:*"], &[]));
+    config.health = Some("127.0.0.1:0".parse().expect("an address"));
+    let relay = TestRelay::start(config).await;
+    let mut client = relay.client().await;
+    let health = relay.health.expect("it has one").port();
+    for port in [relay.address.port(), health] {
+        for host in ["127.0.0.1", "127.0.0.2", "[::ffff:127.0.0.1]", "localhost"] {
+            let reason = client.refused(&format!("{host}:{port}")).await;
+            assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! The configuration file: how one is written, and what is wrong with one.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -22,6 +23,8 @@ use crate::token::{Credential, Secret};
 #[serde(deny_unknown_fields)]
 struct File {
     listen: Vec<Spanned<String>>,
+    #[serde(default)]
+    advertise: Vec<Spanned<String>>,
     tls: Option<FileTls>,
     path: Option<Spanned<String>>,
     #[serde(default)]
@@ -161,6 +164,11 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
 
     let mut config = Config {
         listen: parse_all(&file.listen, "listen", address)?,
+        advertise: parse_all(&file.advertise, "advertise", |text| {
+            text.parse::<IpAddr>()
+                .map(|address| address.to_canonical())
+                .map_err(|_| format!("{text:?} is not an IP address"))
+        })?,
         origins: parse_all(&file.origins, "origins", str::parse::<Origin>)?,
         allow_without_origin: file.allow_without_origin,
         hosts: parse_all(&file.hosts, "hosts", str::parse::<HostHeader>)?,
@@ -195,7 +203,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         bearer_limits: file.bearer_limits.over(Quota::BEARER),
     };
     for (index, token) in file.token.into_iter().enumerate() {
-        let token = read_token(index, token, &defaults, directory, &config.tokens)?;
+        let token = read_token(index, token, &defaults, (text, directory), &config.tokens)?;
         config.tokens.push(token);
     }
     Ok(config)
@@ -205,7 +213,7 @@ fn read_token(
     index: usize,
     token: Spanned<FileToken>,
     defaults: &Defaults,
-    directory: &Path,
+    (file, directory): (&str, &Path),
     before: &[Token],
 ) -> Result<Token, Wrong> {
     let key = |name: &str| format!("token[{index}].{name}");
@@ -274,9 +282,9 @@ fn read_token(
         credential,
         expires,
         policy: Policy {
-            allow: parse_all(&token.allow, &key("allow"), str::parse::<Rule>)?,
-            deny: parse_all(&token.deny, &key("deny"), str::parse::<Rule>)?,
-            listen: parse_all(&token.listen, &key("listen"), str::parse::<ListenRule>)?,
+            allow: lined(&token.allow, &key("allow"), file, Rule::at_line)?,
+            deny: lined(&token.deny, &key("deny"), file, Rule::at_line)?,
+            listen: lined(&token.listen, &key("listen"), file, ListenRule::at_line)?,
         },
         udp_open: token.udp_open,
         limits: token.limits.over(defaults.limits),
@@ -336,6 +344,23 @@ fn parse_all<T>(
         parse_one(text, &format!("{key}[{index}]"), &parse)
     };
     texts.iter().enumerate().map(one).collect()
+}
+
+/// As [`parse_all`], for what knows in which line it stands.
+fn lined<T: FromStr<Err = String>>(
+    texts: &[Spanned<String>],
+    key: &str,
+    file: &str,
+    at_line: impl Fn(T, usize) -> T,
+) -> Result<Vec<T>, Wrong> {
+    let all = parse_all(texts, key, str::parse::<T>)?;
+    let line = |text: &Spanned<String>| position(file, text.span().start).0;
+    let lines = texts.iter().map(line);
+    Ok(all
+        .into_iter()
+        .zip(lines)
+        .map(|(one, line)| at_line(one, line))
+        .collect())
 }
 
 impl FileQuota {

@@ -1,6 +1,7 @@
 //! Rules of a policy: what may stand in one, how it is read and written, and what it fits.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -17,7 +18,11 @@ pub enum Transport {
     Udp,
 }
 
-/// Which hosts at which ports: `HOST:PORTS`, and `/udp` behind it for datagrams.
+/// Which hosts at which ports: `HOST:PORTS`, and `/tcp` or `/udp` behind it for streams or datagrams
+/// alone.
+///
+/// Without either, a rule that allows is for streams, and a rule that denies is for both: so nothing
+/// is open or stays open because a suffix was forgotten.
 ///
 /// The host is a name (`irc.example.org`), all names below one (`*.example.org`), an address or a
 /// network (`192.0.2.0/24`, `[2001:db8::/32]`), or `*` for every public host. The ports are a
@@ -35,7 +40,16 @@ pub enum Transport {
 pub struct Rule {
     pub(super) hosts: Hosts,
     pub(super) ports: Ports,
-    pub(super) transport: Transport,
+    /// As the suffix has it.
+    transport: Option<Transport>,
+    written: Written,
+}
+
+/// How a rule stands in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Written {
+    text: Box<str>,
+    line: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,18 +60,82 @@ pub(super) enum Hosts {
     Network(Network),
 }
 
-/// Where a client may listen, or bind a datagram socket: `ADDRESS:PORTS` or `NETWORK:PORTS`, and
-/// `/udp` behind it for datagrams. `*` as ports, or the port 0 among them, lets the system choose.
+/// Where a client may listen, or bind a datagram socket: `ADDRESS:PORTS` or `NETWORK:PORTS` for the
+/// one, and `/udp` behind it for the other. `*` as ports, or the port 0 among them, lets the system choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenRule {
     pub(super) network: Network,
     pub(super) ports: Ports,
     pub(super) transport: Transport,
+    written: Written,
 }
 
 /// Ports, in ranges; `None` for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ports(Option<Vec<RangeInclusive<u16>>>);
+
+impl Rule {
+    /// The line of the configuration file that the rule stands in, from 1; `None` where it wasn't
+    /// read from one.
+    pub fn line(&self) -> Option<usize> {
+        self.written.line
+    }
+
+    pub(crate) fn at_line(mut self, line: usize) -> Self {
+        self.written.line = Some(line);
+        self
+    }
+
+    /// Whether the rule is for such bytes, to such a port, where it stands among those that allow.
+    pub(super) fn may_allow(&self, transport: Transport, port: u16) -> bool {
+        self.may_allow_any(transport) && self.ports.contains(port)
+    }
+
+    /// The same, where it stands among those that deny.
+    pub(super) fn may_deny(&self, transport: Transport, port: u16) -> bool {
+        self.may_deny_at(transport, Some(port))
+    }
+
+    /// As [`may_deny`](Self::may_deny), at any port where none is given.
+    pub(super) fn may_deny_at(&self, transport: Transport, port: Option<u16>) -> bool {
+        self.transport.is_none_or(|only| only == transport)
+            && port.is_none_or(|port| self.ports.contains(port))
+    }
+
+    /// Whether the rule is for such bytes, to any port, where it stands among those that allow.
+    pub(super) fn may_allow_any(&self, transport: Transport) -> bool {
+        self.transport.unwrap_or(Transport::Tcp) == transport
+    }
+
+    /// Whether it is for this host, whose name is that which the client gave, if it gave one.
+    pub(super) fn has(&self, name: Option<&HostName>, address: IpAddr) -> bool {
+        match &self.hosts {
+            Hosts::Network(network) => network.contains(address),
+            hosts => hosts.match_name(name),
+        }
+    }
+}
+
+impl ListenRule {
+    /// As [`Rule::line`].
+    pub fn line(&self) -> Option<usize> {
+        self.written.line
+    }
+
+    pub(crate) fn at_line(mut self, line: usize) -> Self {
+        self.written.line = Some(line);
+        self
+    }
+}
+
+impl Written {
+    fn new(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            line: None,
+        }
+    }
+}
 
 impl Hosts {
     /// Whether a host of this name, or without one, might fit; networks are for the caller, who
@@ -128,11 +206,11 @@ impl FromStr for Ports {
 }
 
 /// Takes `HOST:PORTS/TRANSPORT` apart.
-fn parts(text: &str) -> Result<(&str, Ports, Transport), String> {
+fn parts(text: &str) -> Result<(&str, Ports, Option<Transport>), String> {
     let (rest, transport) = match (text.strip_suffix("/udp"), text.strip_suffix("/tcp")) {
-        (Some(rest), _) => (rest, Transport::Udp),
-        (None, Some(rest)) => (rest, Transport::Tcp),
-        (None, None) => (text, Transport::Tcp),
+        (Some(rest), _) => (rest, Some(Transport::Udp)),
+        (None, Some(rest)) => (rest, Some(Transport::Tcp)),
+        (None, None) => (text, None),
     };
     let (host, ports) = rest
         .rsplit_once(':')
@@ -184,6 +262,7 @@ impl FromStr for Rule {
             hosts,
             ports,
             transport,
+            written: Written::new(text),
         })
     }
 }
@@ -198,63 +277,33 @@ impl FromStr for ListenRule {
         Ok(Self {
             network,
             ports,
-            transport,
+            transport: transport.unwrap_or(Transport::Tcp),
+            written: Written::new(text),
         })
     }
 }
 
+/// As it was written.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.hosts {
-            Hosts::Any => f.write_str("*")?,
-            Hosts::Name(name) => name.fmt(f)?,
-            Hosts::Below(name) => write!(f, "*.{name}")?,
-            Hosts::Network(network) => write_network(f, network)?,
-        }
-        write!(f, ":{}{}", self.ports, self.transport.suffix())
+        f.write_str(&self.written.text)
     }
 }
 
+/// As it was written.
 impl fmt::Display for ListenRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_network(f, &self.network)?;
-        write!(f, ":{}{}", self.ports, self.transport.suffix())
+        f.write_str(&self.written.text)
     }
 }
 
-fn write_network(f: &mut fmt::Formatter<'_>, network: &Network) -> fmt::Result {
-    if network.is_ipv4() {
-        write!(f, "{network}")
-    } else {
-        write!(f, "[{network}]")
-    }
-}
-
-impl Transport {
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Tcp => "",
-            Self::Udp => "/udp",
-        }
-    }
-}
-
-impl fmt::Display for Ports {
+/// `tcp` or `udp`.
+impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(ranges) = &self.0 else {
-            return f.write_str("*");
-        };
-        for (index, range) in ranges.iter().enumerate() {
-            if index > 0 {
-                f.write_str(",")?;
-            }
-            if range.start() == range.end() {
-                write!(f, "{}", range.start())?;
-            } else {
-                write!(f, "{}-{}", range.start(), range.end())?;
-            }
-        }
-        Ok(())
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
     }
 }
 

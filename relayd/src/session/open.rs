@@ -13,10 +13,10 @@ use jackfield_socket::{
     AddressFamily, ByteStream as _, DatagramSocket as _, Endpoint, Error, ErrorKind, Host,
     ListenOptions, TcpListen as _, TcpListener as _, TcpOptions, UdpOpen as _, UdpOptions,
 };
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::info;
 
+use super::context::Context;
 use super::listen::Listening;
 use super::tcp::TcpPump;
 use super::udp::UdpPump;
@@ -24,10 +24,7 @@ use super::{Item, Turn};
 use crate::handshake::Grant;
 use crate::limits::{LimitReached, Slot};
 use crate::policy::{Refusal, Transport};
-use crate::resolve::{Resolve, SystemResolver};
 
-/// How many names may be looked up at a time, by all sessions; each takes a thread.
-const MAX_LOOK_UPS: usize = 32;
 /// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 8;
 /// How many ports of a range are tried when any will do.
@@ -36,28 +33,6 @@ const MAX_PORTS: usize = 64;
 const BACKLOG: NonZeroU32 = NonZeroU32::new(64).unwrap();
 /// The most that a client may ask for.
 const MAX_BACKLOG: NonZeroU32 = NonZeroU32::new(1024).unwrap();
-
-/// What openings of all sessions share.
-#[derive(Clone, Debug)]
-pub(crate) struct Context {
-    resolver: Arc<dyn Resolve>,
-    look_ups: Arc<Semaphore>,
-}
-
-impl Context {
-    pub(crate) fn new(resolver: impl Resolve) -> Self {
-        Self {
-            resolver: Arc::new(resolver),
-            look_ups: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
-        }
-    }
-}
-
-impl Default for Context {
-    fn default() -> Self {
-        Self::new(SystemResolver)
-    }
-}
 
 /// Something that is being opened. Dropping it closes what there is of it.
 pub(super) struct Opening(Pin<Box<dyn Future<Output = Opened> + Send>>);
@@ -125,7 +100,8 @@ impl Opening {
         refuse_dual_stack(options.v6_only, at)?;
         let candidates = (grant.token.policy)
             .check_listen(Transport::Tcp, at)
-            .map_err(|refusal| Refused::denied("listening at", &at, &refusal, true))?;
+            .map_err(|refusal| Refused::denied("listening at", &at, &refusal, true))?
+            .candidates;
         let mut options = options.clone();
         let backlog = options.backlog.unwrap_or(BACKLOG);
         options.backlog = Some(backlog.min(MAX_BACKLOG));
@@ -152,7 +128,7 @@ impl Opening {
     ) -> Result<Self, Refused> {
         match target {
             UdpTarget::Connected(to) => Self::udp_connected(grant, context, to, options),
-            UdpTarget::Bound(at) => Self::udp_bound(grant, at, &options),
+            UdpTarget::Bound(at) => Self::udp_bound(grant, context, at, options),
         }
     }
 
@@ -189,29 +165,22 @@ impl Opening {
 
     fn udp_bound(
         grant: &Arc<Grant>,
+        context: &Context,
         at: SocketAddr,
-        options: &UdpOptions,
+        mut options: UdpOptions,
     ) -> Result<Self, Refused> {
         let slot = take_stream(grant, &at)?;
         (options.validate_bound(at)).map_err(|error| Refused::invalid(&at, &error))?;
         refuse_dual_stack(options.v6_only, at)?;
-        let denied = |refusal| Refused::denied("binding", &at, &refusal, true);
+        let denied = move |refusal| Refused::denied("binding", &at, &refusal, true);
         let candidates = (grant.token.policy)
             .check_listen(Transport::Udp, at)
-            .map_err(denied)?;
-        if let Some(multicast) = &options.multicast {
-            // Members answer from addresses of their own.
-            if !grant.token.udp_open {
-                return Err(denied(Refusal::NotAllowed));
-            }
-            for group in &multicast.groups {
-                let group = SocketAddr::new(group.address, at.port());
-                (grant.token.policy)
-                    .check(Transport::Udp, None, group)
-                    .map_err(denied)?;
-            }
+            .map_err(denied)?
+            .candidates;
+        // Members answer from addresses of their own.
+        if options.multicast.is_some() && !grant.token.udp_open {
+            return Err(denied(Refusal::NotAllowed));
         }
-        let mut options = options.clone();
         options.v6_only = at.is_ipv6().then_some(true);
         if at.port() == 0
             && let Some(multicast) = &mut options.multicast
@@ -219,7 +188,17 @@ impl Opening {
             // A port that could be shared might not be free.
             multicast.share_address = false;
         }
-        Ok(Self(Box::pin(async move {
+        let (grant, context) = (Arc::clone(grant), context.clone());
+        let deadline = grant.token.limits.dial_deadline;
+        let opening = async move {
+            let policy = &grant.token.policy;
+            // Each datagram is decided on by itself, at once.
+            context.learn(policy, Transport::Udp, None).await;
+            for group in options.multicast.iter().flat_map(|all| &all.groups) {
+                let group = SocketAddr::new(group.address, at.port());
+                let allowed = policy.check(&context, Transport::Udp, None, group);
+                allowed.map_err(denied)?;
+            }
             let bind = |at| Native.open_bound(at, &options);
             let socket = first_of(from_a_random_one(candidates), bind)
                 .await
@@ -229,18 +208,19 @@ impl Opening {
                 remote: None,
                 item: Item::Udp(UdpPump::bound(socket, slot)),
             })
-        })))
+        };
+        Ok(Self::within(deadline, at, opening))
     }
 
     fn within(
         deadline: Duration,
-        to: Endpoint,
+        to: impl ToString + Send + 'static,
         opening: impl Future<Output = Opened> + Send + 'static,
     ) -> Self {
         Self(Box::pin(async move {
             timeout(deadline, opening).await.unwrap_or_else(|_| {
                 let error = Error::new(ErrorKind::TimedOut, "dial_seconds have passed");
-                Err(Refused::failed("connect to", &to, &error))
+                Err(Refused::failed("reach", &to, &error))
             })
         }))
     }
@@ -335,19 +315,20 @@ async fn find(
     let name = match to.host() {
         Host::Ip(ip) => {
             let address = SocketAddr::new(*ip, to.port());
-            let checked = policy.check(transport, None, address);
-            return Ok(vec![checked.map_err(|refusal| denied(refusal, true))?]);
+            context.learn(policy, transport, Some(to.port())).await;
+            let allowed = policy.check(context, transport, None, address);
+            let allowed = allowed.map_err(|refusal| denied(refusal, true))?;
+            return Ok(vec![allowed.address]);
         }
         Host::Name(name) => name,
     };
     policy
         .check_name(transport, name, to.port())
         .map_err(|refusal| denied(refusal, true))?;
-    let found = {
-        // The semaphore is never closed.
-        let _turn = context.look_ups.acquire().await;
-        context.resolver.resolve(name).await
-    };
+    let (found, ()) = tokio::join!(
+        context.look_up(name),
+        context.learn(policy, transport, Some(to.port()))
+    );
     let not_found = |why: String| Refused {
         reason: Reason::new(Code::HOST_NOT_FOUND, &format!("{name} has no address")),
         asked: to.to_string(),
@@ -357,8 +338,9 @@ async fn find(
     let mut refusal = None;
     let mut checked = Vec::new();
     for ip in found {
-        match policy.check(transport, Some(name), SocketAddr::new(ip, to.port())) {
-            Ok(address) if wanted(address, family) => checked.push(address),
+        let address = SocketAddr::new(ip, to.port());
+        match policy.check(context, transport, Some(name), address) {
+            Ok(allowed) if wanted(allowed.address, family) => checked.push(allowed.address),
             Ok(_) => {}
             Err(refused) => refusal = refusal.or(Some(refused)),
         }

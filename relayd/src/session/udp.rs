@@ -125,9 +125,10 @@ impl UdpPump {
             return to.is_none().then_some(peer);
         };
         let to = to?;
-        let checked = shared.grant.token.policy.check(Transport::Udp, None, to);
-        let refusal = match checked {
-            Ok(to) if permit(heard, to.ip()) => return Some(to),
+        let policy = &shared.grant.token.policy;
+        (shared.context).learn_meanwhile(policy, Transport::Udp, to.port());
+        let refusal = match policy.check(shared.context, Transport::Udp, None, to) {
+            Ok(allowed) if permit(heard, allowed.address.ip()) => return Some(allowed.address),
             Ok(_) => "the socket speaks with too many at once".to_owned(),
             Err(refusal) => refusal.to_string(),
         };

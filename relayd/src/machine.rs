@@ -1,0 +1,160 @@
+//! The relay's own machine: which addresses are its own, and where the relay itself listens.
+//!
+//! What is sent to an address of the machine itself goes through the loopback interface, whichever
+//! address that is, and so past any firewall that stands before it. The addresses are listed again as
+//! they change; those of a NAT before the machine only its administrator knows (`advertise`).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use crate::policy::Transport;
+
+/// For how long a list of the machine's addresses is good.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Which addresses are the machine's.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Where the relay listens.
+    relay: Vec<SocketAddr>,
+    /// Addresses that lead here from outside.
+    advertised: Vec<IpAddr>,
+    list: fn() -> io::Result<Vec<IpAddr>>,
+    listed: Mutex<Listed>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    at: Instant,
+    addresses: Vec<IpAddr>,
+}
+
+impl Machine {
+    /// This machine, with a relay that listens there.
+    ///
+    /// # Errors
+    /// Where the system doesn't say which addresses it has.
+    pub(crate) fn new(relay: &[SocketAddr], advertised: &[IpAddr]) -> io::Result<Self> {
+        Self::with_list(relay, advertised, interfaces)
+    }
+
+    fn with_list(
+        relay: &[SocketAddr],
+        advertised: &[IpAddr],
+        list: fn() -> io::Result<Vec<IpAddr>>,
+    ) -> io::Result<Self> {
+        let addresses = list().map_err(|error| {
+            let text = format!("can't list this machine's addresses: {error}");
+            io::Error::new(error.kind(), text)
+        })?;
+        Ok(Self {
+            relay: relay.to_vec(),
+            advertised: advertised.to_vec(),
+            list,
+            listed: Mutex::new(Listed {
+                at: Instant::now(),
+                addresses,
+            }),
+        })
+    }
+
+    /// Whether this is one of the machine's addresses, or leads to it from outside. The system is
+    /// asked at most once a second.
+    pub(crate) fn is_local(&self, address: IpAddr) -> bool {
+        self.is_here(address, FRESH)
+    }
+
+    /// Whether the relay may be what listens there: at one of its ports, on any address that is the
+    /// machine's. Such a port is asked for so seldom that the system is asked every time.
+    pub(crate) fn is_relay(&self, transport: Transport, at: SocketAddr) -> bool {
+        let same_port = |own: &&SocketAddr| own.port() == at.port();
+        let mut own = self.relay.iter().filter(same_port).peekable();
+        transport == Transport::Tcp
+            && own.peek().is_some()
+            && (own.any(|own| own.ip().to_canonical() == at.ip())
+                || self.is_here(at.ip(), Duration::ZERO))
+    }
+
+    /// As [`is_local`](Self::is_local), by a list of this age at the most.
+    fn is_here(&self, address: IpAddr, fresh: Duration) -> bool {
+        address.is_loopback()
+            || address.is_unspecified()
+            || self.advertised.contains(&address)
+            || self.has(address, fresh)
+    }
+
+    fn has(&self, address: IpAddr, fresh: Duration) -> bool {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if listed.at.elapsed() >= fresh {
+            match (self.list)() {
+                Ok(addresses) => listed.addresses = addresses,
+                // Those that it had are better than none.
+                Err(error) => warn!(%error, "can't list this machine's addresses"),
+            }
+            listed.at = Instant::now();
+        }
+        listed.addresses.contains(&address)
+    }
+}
+
+fn interfaces() -> io::Result<Vec<IpAddr>> {
+    let addresses = if_addrs::get_if_addrs()?;
+    Ok(addresses
+        .into_iter()
+        .map(|interface| interface.ip())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_relay_is_at_its_ports_on_every_address_of_the_machine() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect(text);
+        let at = |text: &str| text.parse::<SocketAddr>().expect(text);
+        let list = || {
+            Ok(vec![
+                IpAddr::from([9, 9, 9, 9]),
+                IpAddr::from([127, 0, 0, 1]),
+            ])
+        };
+        let relay = [at("9.9.9.9:8443"), at("[::ffff:9.9.9.8]:8444")];
+        let machine = Machine::with_list(&relay, &[ip("9.9.9.1")], list).expect("listed");
+        for (address, local) in [
+            ("9.9.9.9", true),
+            ("9.9.9.1", true),
+            ("127.3.2.1", true),
+            ("::1", true),
+            ("0.0.0.0", true),
+            ("9.9.9.8", false),
+            ("2606:4700::9", false),
+        ] {
+            assert_eq!(machine.is_local(ip(address)), local, "{address}");
+        }
+        for (address, relay) in [
+            ("9.9.9.9:8443", true),
+            ("9.9.9.1:8443", true),
+            ("127.0.0.1:8443", true),
+            ("[::1]:8444", true),
+            ("9.9.9.8:8444", true),
+            ("9.9.9.9:8445", false),
+            ("8.8.8.8:8443", false),
+        ] {
+            let decided = machine.is_relay(Transport::Tcp, at(address));
+            assert_eq!(decided, relay, "{address}");
+            assert!(!machine.is_relay(Transport::Udp, at(address)), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_is_silent_about_its_addresses_is_an_error() {
+        let silent = || Err(io::ErrorKind::PermissionDenied.into());
+        let error = Machine::with_list(&[], &[], silent).expect_err("none");
+        assert!(error.to_string().contains("this machine's addresses"));
+    }
+}
