@@ -48,7 +48,18 @@ impl Suite {
     /// # Errors
     /// Where it can't be built or opened.
     pub async fn app() -> Result<Self> {
-        let (site, browser) = Self::start().await?;
+        Self::app_of(Self::start(None).await?).await
+    }
+
+    /// The same with the files of this folder beside it.
+    ///
+    /// # Errors
+    /// As [`app`](Self::app).
+    pub async fn app_beside(folder: &Path) -> Result<Self> {
+        Self::app_of(Self::start(Some(folder)).await?).await
+    }
+
+    async fn app_of((site, browser): (Site, Chromium)) -> Result<Self> {
         let app = browser.install(&site).await?;
         let page = browser.launch_app(&app).await?;
         Self::ready(site, browser, page).await
@@ -59,14 +70,17 @@ impl Suite {
     /// # Errors
     /// As [`app`](Self::app).
     pub async fn ordinary() -> Result<Self> {
-        let (site, browser) = Self::start().await?;
+        let (site, browser) = Self::start(None).await?;
         let page = browser.open(&site.url()).await?;
         Self::ready(site, browser, page).await
     }
 
-    async fn start() -> Result<(Site, Chromium)> {
+    async fn start(beside: Option<&Path>) -> Result<(Site, Chromium)> {
         // Built on a thread of its own, since it takes long the first time.
-        let site = tokio::task::spawn_blocking(site).await??;
+        let mut site = tokio::task::spawn_blocking(site).await??;
+        if let Some(folder) = beside {
+            site = site.dir(folder);
+        }
         Ok((site.start().await?, Chromium::launch().await?))
     }
 

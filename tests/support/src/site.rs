@@ -28,9 +28,26 @@ pub struct Site {
 #[must_use]
 pub struct SiteBuilder {
     folders: Vec<PathBuf>,
-    files: HashMap<String, Vec<u8>>,
+    files: HashMap<String, File>,
     headers: String,
     port: u16,
+}
+
+/// A file in memory.
+#[derive(Clone, Debug)]
+struct File {
+    content: Vec<u8>,
+    /// The header that says how it is encoded, if it is.
+    header: String,
+}
+
+impl File {
+    fn plain(content: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content: content.into(),
+            header: String::new(),
+        }
+    }
 }
 
 impl Site {
@@ -70,7 +87,18 @@ impl SiteBuilder {
 
     /// Serves this at a path that begins with `/`, before any folder's file.
     pub fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
-        self.files.insert(path.to_owned(), content.into());
+        self.files.insert(path.to_owned(), File::plain(content));
+        self
+    }
+
+    /// Serves this at a path that begins with `/`, before any folder's file, as something that is encoded so: `br`,
+    /// `gzip`.
+    pub fn encoded(mut self, path: &str, encoding: &str, content: impl Into<Vec<u8>>) -> Self {
+        let file = File {
+            content: content.into(),
+            header: format!("Content-Encoding: {encoding}\r\n"),
+        };
+        self.files.insert(path.to_owned(), file);
         self
     }
 
@@ -130,17 +158,19 @@ impl SiteBuilder {
             let method = words.next().unwrap_or_default();
             let target = words.next().unwrap_or_default();
             let path = target.split(['?', '#']).next().unwrap_or_default();
-            let (status, kind, body) = match self.find(path).await {
+            let (status, kind, file) = match self.find(path).await {
                 _ if method != "GET" && method != "HEAD" => {
-                    ("405 Method Not Allowed", "text/plain", Vec::new())
+                    ("405 Method Not Allowed", "text/plain", File::plain([]))
                 }
-                Some((kind, body)) => ("200 OK", kind, body),
-                None => ("404 Not Found", "text/plain", b"not found\n".to_vec()),
+                Some((kind, file)) => ("200 OK", kind, file),
+                None => ("404 Not Found", "text/plain", File::plain(*b"not found\n")),
             };
+            let body = file.content;
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
-                 Cache-Control: no-store\r\n{}\r\n",
+                 Cache-Control: no-store\r\n{}{}\r\n",
                 body.len(),
+                file.header,
                 self.headers,
             );
             stream.write_all(head.as_bytes()).await?;
@@ -151,14 +181,14 @@ impl SiteBuilder {
         }
     }
 
-    async fn find(&self, path: &str) -> Option<(&'static str, Vec<u8>)> {
+    async fn find(&self, path: &str) -> Option<(&'static str, File)> {
         let path = match path.strip_suffix('/') {
             Some(folder) => format!("{folder}/index.html"),
             None => path.to_owned(),
         };
         let kind = content_type(&path);
-        if let Some(content) = self.files.get(&path) {
-            return Some((kind, content.clone()));
+        if let Some(file) = self.files.get(&path) {
+            return Some((kind, file.clone()));
         }
         let relative = Path::new(path.strip_prefix('/')?);
         if !relative
@@ -169,7 +199,7 @@ impl SiteBuilder {
         }
         for folder in &self.folders {
             if let Ok(content) = tokio::fs::read(folder.join(relative)).await {
-                return Some((kind, content));
+                return Some((kind, File::plain(content)));
             }
         }
         None
@@ -217,6 +247,7 @@ mod tests {
         let site = Site::builder()
             .dir(inside)
             .file("/config.json", "{}")
+            .encoded("/small.txt", "br", "not text")
             .header("X-Test", "yes")
             .start()
             .await
@@ -227,6 +258,9 @@ mod tests {
         assert!(index.contains("Content-Type: text/html"), "{index}");
         assert!(index.contains("X-Test: yes\r\n"), "{index}");
         assert!(index.ends_with("<p>hello"), "{index}");
+        let small = get(&site, "/small.txt").await;
+        assert!(small.contains("\r\nContent-Encoding: br\r\n"), "{small}");
+        assert!(!index.contains("Content-Encoding"), "{index}");
         let config = get(&site, "/config.json").await;
         assert!(config.contains("application/json"), "{config}");
         for outside in ["/../secret", "//secret", "/missing"] {
