@@ -13,7 +13,8 @@ export type SocketAddress = string | URL | { hostname: string; port: number };
 /** The part of a network that opens sockets. */
 export interface SocketNetwork {
   /**
-   * Connects to a server. The socket is there at once; what is written before it is open is sent then.
+   * Connects to a server. The socket is there at once; what is written before it is open is sent then. Through a
+   * relay there are at most 4,096 at a time, or as many as the relay allows.
    *
    * ```js
    * const socket = network.connect('whois.example.org:43');

@@ -17,6 +17,10 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::convert::{Options, invalid, object, set};
 
+/// How many streams, listeners and sockets of a relay a page may have open. How many its user may have is for the
+/// relay to say; this is what a relay can make a page keep.
+const MAX_OPEN: u32 = 4096;
+
 /// Sockets of one kind, or none.
 #[derive(Debug)]
 pub(super) struct Sockets {
@@ -39,6 +43,7 @@ impl Sockets {
             Some(("direct", AnyNetwork::new(Direct)))
         } else if let Some(relay) = options.text("relay")? {
             let mut config = RelayConfig::new(&relay)?;
+            config.max_open = MAX_OPEN;
             if let Some(token) = options.text("token")? {
                 config = config.with_token(token)?;
             }
