@@ -20,6 +20,11 @@ pub(crate) fn describe() -> String {
     format!("{model}, {cores} cores · {kernel} · {rustc}")
 }
 
+/// The day, as in 2026-11-29.
+pub(crate) fn day() -> String {
+    output("date", &["-u", "+%F"])
+}
+
 fn output(program: &str, arguments: &[&str]) -> String {
     Command::new(program)
         .args(arguments)

@@ -32,12 +32,13 @@ use crate::report::Report;
 pub(crate) struct Peers {
     /// The relay's binary, built for release.
     relayd: PathBuf,
-    /// A folder in which npm installed `@mercuryworkshop/wisp-js`, `mqtt`, `nodemailer` and
-    /// `imapflow`.
+    /// A folder in which npm installed `@mercuryworkshop/wisp-js`, `@mercuryworkshop/epoxy-tls`, `libcurl.js`,
+    /// `mqtt`, `nodemailer` and `imapflow`.
     npm: PathBuf,
     /// A Python environment with `wisp-python`, `websockify` and `paho-mqtt`.
     python: PathBuf,
-    /// A folder with the modules for pages, each in one with its features' names, and the package's scripts.
+    /// A folder with the modules of single clients, each in one with its features' names, and the entries of the npm
+    /// package, each one script that finds its module in `wasm`.
     web: PathBuf,
 }
 
@@ -52,7 +53,16 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("coap", &["coap-codec", "coap-exchange"]),
     ("imap", &["imap-codec", "imap-sync"]),
     ("smtp", &["smtp-near", "smtp-distant"]),
-    ("page", &["page"]),
+    (
+        "page",
+        &[
+            "page-direct",
+            "page-mqtt",
+            "page-https",
+            "page-sockets",
+            "page-load",
+        ],
+    ),
     ("size", &["size"]),
     ("relay", &["relay"]),
 ];
@@ -71,7 +81,11 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
         "imap-sync" => imap::sync::run(&peers()?, report),
         "smtp-near" => smtp::near(&peers()?, report),
         "smtp-distant" => smtp::distant(&peers()?, report),
-        "page" => page::run(report),
+        "page-direct" => page::direct::run(&peers()?, report),
+        "page-mqtt" => page::mqtt::run(&peers()?, report),
+        "page-https" => page::https::run(&peers()?, report),
+        "page-sockets" => page::sockets::run(&peers()?, report),
+        "page-load" => page::load::run(&peers()?, report),
         "size" => size::run(&peers()?, report),
         _ => relay::run(&peers()?, report),
     }
@@ -108,7 +122,7 @@ fn main() -> Result<()> {
             _ => child::run(&role),
         };
     }
-    // `--out FILE` writes all of it; a name measures that alone and prints it.
+    // `--out FILE` writes it, and a name measures that alone: then it is put into the file, or printed.
     let mut arguments = std::env::args_os().skip(1).peekable();
     let out = arguments
         .next_if(|argument| argument == "--out")
@@ -156,9 +170,13 @@ fn main() -> Result<()> {
             report.append(&tables.unwrap_or_else(|error| format!("\nNot measured: {error}.\n")));
         }
     }
-    match out {
-        Some(out) => std::fs::write(out, report.text())?,
-        None => print!("{}", report.text()),
+    match (out, only) {
+        (Some(out), None) => std::fs::write(out, report.text())?,
+        (Some(out), Some(_)) => {
+            let page = std::fs::read_to_string(&out)?;
+            std::fs::write(out, report.put_into(&page))?;
+        }
+        (None, _) => print!("{}", report.text()),
     }
     Ok(())
 }

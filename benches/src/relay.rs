@@ -4,7 +4,7 @@
 //! the servers at the far end in a third process. Peers run as their own documentation starts them.
 
 mod dialect;
-mod servers;
+pub(crate) mod servers;
 mod wisp;
 
 use std::time::{Duration, Instant};

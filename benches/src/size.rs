@@ -47,15 +47,25 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
 
 /// The size of a file by `gzip -9`.
 pub(crate) fn gzipped(file: &Path) -> Result<u64> {
+    Ok(gzip(file)?.len() as u64)
+}
+
+/// A file by `gzip -9`.
+pub(crate) fn gzip(file: &Path) -> Result<Vec<u8>> {
     let output = Command::new("gzip").args(["-9", "-c"]).arg(file).output();
     let output = output.context("gzip")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {said}", file.display());
-    Ok(output.stdout.len() as u64)
+    Ok(output.stdout)
 }
 
 /// The size of a file by brotli at its best.
 pub(crate) fn brotlied(file: &Path) -> Result<u64> {
+    Ok(brotli(file)?.len() as u64)
+}
+
+/// A file by brotli at its best.
+pub(crate) fn brotli(file: &Path) -> Result<Vec<u8>> {
     let mut compressed = Vec::new();
     let parameters = BrotliEncoderParams {
         quality: 11,
@@ -63,5 +73,5 @@ pub(crate) fn brotlied(file: &Path) -> Result<u64> {
     };
     let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
     brotli::BrotliCompress(&mut bytes.as_slice(), &mut compressed, &parameters)?;
-    Ok(compressed.len() as u64)
+    Ok(compressed)
 }

@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, CLANG, DOVECOT, LIBCOAP, MOSQUITTO, NODE_SERVERS, Need, POSTFIX};
+use crate::needs::{self, CLANG, DOVECOT, LIBCOAP, MOSQUITTO, NGINX, NODE_SERVERS, Need, POSTFIX};
 use crate::run::{cargo, command, quietly};
 use crate::web;
 use crate::workspace::{root, target_folder, target_folder_of};
 
 const MANIFEST: &str = "benches/Cargo.toml";
 
-/// The peers, pinned. Some are under the LGPL: they are installed in the target folder when they are
+/// The peers, pinned. Some are under the LGPL or the AGPL: they are installed in the target folder when they are
 /// measured, run as processes of their own, and are part of nothing that ships.
 const NPM_PEERS: &[&str] = &[
     "@mercuryworkshop/wisp-js@0.5.0",
+    "@mercuryworkshop/epoxy-tls@2.1.19-1",
+    "libcurl.js@0.7.4",
     "mqtt@5.16.0",
     "nodemailer@10.6.1",
     "imapflow@2.10.2",
@@ -34,6 +36,9 @@ const CLIENTS: &[&str] = &[
     "mail",
 ];
 
+/// The entries of the package that are measured in a page.
+const ENTRIES: &[&str] = &["mqtt", "mqtt-websocket", "sockets"];
+
 /// A page and a browser for it; what the peers run on.
 const NEEDS: &[Need] = &[
     Need::WasmTarget,
@@ -50,6 +55,7 @@ const NEEDS: &[Need] = &[
     // Synchronises mailboxes with folders.
     Need::Program("mbsync", "isync"),
     POSTFIX,
+    NGINX,
     NODE_SERVERS,
     Need::PythonPackages,
 ];
@@ -58,6 +64,9 @@ const NEEDS: &[Need] = &[
 pub(crate) struct Arguments {
     /// Measure only this (socket, irc, mqtt, coap, imap, smtp, page, size, relay, or a part as mqtt-codec) and print it, instead of writing the page
     only: Option<String>,
+    /// Put what is measured alone into the page, in the place of what was measured before
+    #[arg(long, requires = "only")]
+    out: bool,
     /// Measure this earlier commit too, group by group
     #[arg(long, value_name = "COMMIT")]
     before: Option<String>,
@@ -79,7 +88,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let before = arguments.before.as_deref().map(build_earlier).transpose()?;
     let pages = target_folder()?.join("bench-web");
     let only = arguments.only.as_deref();
-    if only.is_none_or(|only| only == "mqtt" || only == "mqtt-download") {
+    if only.is_none_or(|only| only.starts_with("page") || only == "mqtt" || only == "mqtt-download")
+    {
         build_entries(&pages)?;
     }
     if only.is_none_or(|only| only == "size") {
@@ -101,14 +111,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .envs(before.map(|binary| ("JACKFIELD_BENCH_BEFORE", binary)))
         .arg("--");
     let page = root().join("docs/benchmarks.md");
-    match &arguments.only {
-        Some(only) => bench.arg(only),
-        None => bench.arg("--out").arg(&page),
-    };
+    let writes = arguments.out || arguments.only.is_none();
+    if writes {
+        bench.arg("--out").arg(&page);
+    }
+    bench.args(&arguments.only);
     // It says what it measures as it goes.
     let status = bench.status()?;
     ensure!(status.success(), "the benchmarks ended with {status}");
-    if arguments.only.is_none() {
+    if writes {
         println!("written to {}", page.display());
     }
     Ok(())
@@ -142,14 +153,15 @@ fn build_earlier(commit: &str) -> Result<PathBuf> {
 }
 
 /// Puts what a page downloads that imports an entry of the npm package into a folder: one script, as a bundler
-/// makes it, and the module.
+/// makes it, and in `wasm` the module.
 fn build_entries(to: &Path) -> Result<()> {
-    web::build(web::SHIPPED)?;
-    std::fs::create_dir_all(to)?;
-    for entry in web::entries() {
-        web::bundle_scripts(entry, &to.join(format!("{entry}.js")))?;
-        let module = format!("dist/npm/wasm/{entry}_bg.wasm");
-        std::fs::copy(root().join(module), to.join(format!("{entry}.wasm")))?;
+    let package = to.join("package");
+    web::package(web::SHIPPED, ENTRIES, &package)?;
+    for entry in ENTRIES {
+        let script = package.join(entry).with_extension("js");
+        web::bundle_scripts(&script, &to.join(format!("{entry}.js")))?;
+        let module = format!("wasm/{entry}_bg.wasm");
+        web::copy(&package.join(&module), &to.join("wasm"))?;
     }
     Ok(())
 }

@@ -167,6 +167,13 @@ const PAGE_PACKAGES: Need = Need::NodePackages {
 /// What a page is built with.
 pub(crate) const PAGE: &[Need] = &[Need::WasmTarget, CLANG, PAGE_PACKAGES];
 
+/// A web server with TLS and HTTP/2.
+pub(crate) const NGINX: Need = Need::Unpacked {
+    name: "nginx",
+    suite: "bookworm",
+    packages: &["nginx"],
+};
+
 /// Sees to it that everything is there.
 ///
 /// # Errors

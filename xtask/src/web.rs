@@ -134,23 +134,7 @@ pub(crate) fn build(profile: &str) -> Result<()> {
     needs::ensure(needs::PAGE)?;
     let npm = root().join("dist/npm");
     empty(&root().join("dist"))?;
-    copy(&root().join("web/js"), &npm)?;
-    fs::create_dir_all(npm.join("wasm"))?;
-    // What is worked on has to be there soon: all entries share one module then. Cargo keeps one library of a
-    // package, and makes it anew for other features.
-    let shared = (profile == QUICK)
-        .then(|| bound(profile, ALL))
-        .transpose()?;
-    for entry in ENTRIES {
-        let made = match &shared {
-            Some(made) => made.clone(),
-            None => bound(profile, entry.features)?,
-        };
-        for kind in [".js", ".d.ts", "_bg.wasm"] {
-            let to = npm.join(format!("wasm/{}{kind}", entry.name));
-            fs::copy(made.join(format!("{MODULE}{kind}")), to)?;
-        }
-    }
+    package(profile, &entries().collect::<Vec<_>>(), &npm)?;
     if profile == SHIPPED {
         minify(&npm)?;
         let folder = npm.to_string_lossy();
@@ -162,6 +146,29 @@ pub(crate) fn build(profile: &str) -> Result<()> {
         copy(&root().join("examples/shared"), &root().join("dist/shared"))?;
         PAGES.iter().try_for_each(|page| put_together(page, &npm))
     })
+}
+
+/// Puts scripts and modules of these entries of the package into a folder of their own.
+pub(crate) fn package(profile: &str, entries: &[&str], to: &Path) -> Result<()> {
+    empty(to)?;
+    copy(&root().join("web/js"), to)?;
+    fs::create_dir_all(to.join("wasm"))?;
+    // What is worked on has to be there soon: all entries share one module then. Cargo keeps one library of a
+    // package, and makes it anew for other features.
+    let shared = (profile == QUICK)
+        .then(|| bound(profile, ALL))
+        .transpose()?;
+    for entry in ENTRIES.iter().filter(|it| entries.contains(&it.name)) {
+        let made = match &shared {
+            Some(made) => made.clone(),
+            None => bound(profile, entry.features)?,
+        };
+        for kind in [".js", ".d.ts", "_bg.wasm"] {
+            let to = to.join(format!("wasm/{}{kind}", entry.name));
+            fs::copy(made.join(format!("{MODULE}{kind}")), to)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds what npm wants to know of the package.
@@ -229,9 +236,8 @@ pub(crate) fn feature_sets() -> BTreeSet<&'static str> {
     features.filter(|features| *features != ALL).collect()
 }
 
-/// Makes one small script of an entry of the package and all that it imports.
-pub(crate) fn bundle_scripts(entry: &str, to: &Path) -> Result<()> {
-    let from = root().join("dist/npm").join(entry).with_extension("js");
+/// Makes one small script of an entry's script and all that it imports.
+pub(crate) fn bundle_scripts(from: &Path, to: &Path) -> Result<()> {
     let to = format!("--outfile={}", to.to_string_lossy());
     let mut bundle = esbuild()?;
     bundle

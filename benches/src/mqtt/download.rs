@@ -38,9 +38,9 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
     };
     let mut rows = Vec::new();
     for (entry, what) in ENTRIES {
-        let files = ["js", "wasm"].map(|kind| peers.web.join(format!("{entry}.{kind}")));
+        let files = [format!("{entry}.js"), format!("wasm/{entry}_bg.wasm")];
         let (mut gzip, mut brotli) = (0, 0);
-        for file in files {
+        for file in files.map(|file| peers.web.join(file)) {
             gzip += gzipped(&file)?;
             brotli += brotlied(&file)?;
         }

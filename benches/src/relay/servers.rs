@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -69,20 +68,7 @@ impl Server {
                     processes.push((spawn(command)?, port));
                 }
             }
-            Kind::WispJs => {
-                let port = free_port().await?;
-                let mut command = Command::new("node");
-                command.current_dir(&peers.npm).args([
-                    "node_modules/@mercuryworkshop/wisp-js/src/bin/server_cli.mjs",
-                    "-H",
-                    "127.0.0.1",
-                    "-P",
-                    &port.to_string(),
-                    "-O",
-                    r#"{"allow_loopback_ips":true,"allow_private_ips":true}"#,
-                ]);
-                processes.push((spawn(command)?, port));
-            }
+            Kind::WispJs => processes.push(wisp_js(peers).await?),
             Kind::WispPython => {
                 let port = free_port().await?;
                 let mut command = Command::new(peers.python.join("bin/python"));
@@ -91,10 +77,7 @@ impl Server {
                 command.args(["--allow-loopback", "--threads", "1"]);
                 processes.push((spawn(command)?, port));
             }
-            Kind::Jackfield => {
-                let port = free_port().await?;
-                processes.push((spawn_relayd(&peers.relayd, port)?, port));
-            }
+            Kind::Jackfield => processes.push(relayd(peers, None).await?),
         }
         for (_, port) in &processes {
             await_port(*port).await?;
@@ -130,17 +113,43 @@ impl Server {
 
 pub(crate) const TOKEN: &str = "benchmark-token-0123456789abcdef";
 
-fn spawn_relayd(binary: &Path, port: u16) -> Result<Running> {
+/// Starts our relay for programs, and for pages of this origin; gives its port.
+pub(crate) async fn relayd(peers: &Peers, origin: Option<&str>) -> Result<(Running, u16)> {
+    let port = free_port().await?;
+    let origins = origin.map_or_else(String::new, |origin| format!("\"{origin}\""));
     let config = format!(
-        "listen = [\"127.0.0.1:{port}\"]\norigins = []\nallow_without_origin = true\n\
-         limits = {{ dials_per_second = 100000 }}\n\
-         [[token]]\nname = \"bench\"\nsecret = \"{TOKEN}\"\nallow = [\"127.0.0.0/8:*\"]\n"
+        "listen = [\"127.0.0.1:{port}\"]\norigins = [{origins}]\nallow_without_origin = true\n\
+         limits = {{ dials_per_second = 100000, streams = 10000 }}\n\
+         [[token]]\nname = \"bench\"\nsecret = \"{TOKEN}\"\n\
+         allow = [\"localhost:*\", \"127.0.0.0/8:*\", \"[::1]:*\"]\n"
     );
-    let file = std::env::temp_dir().join(format!("jackfield-bench-{}.toml", std::process::id()));
+    let name = format!("jackfield-bench-{}-{port}.toml", std::process::id());
+    let file = std::env::temp_dir().join(name);
     std::fs::write(&file, config)?;
-    let mut command = Command::new(binary);
-    command.arg("--config").arg(file);
-    spawn(command)
+    let mut command = Command::new(&peers.relayd);
+    command.arg("--config").arg(&file);
+    let process = spawn(command)?;
+    await_port(port).await?;
+    std::fs::remove_file(file)?;
+    Ok((process, port))
+}
+
+/// Starts wisp-js's relay; gives its port.
+pub(crate) async fn wisp_js(peers: &Peers) -> Result<(Running, u16)> {
+    let port = free_port().await?;
+    let mut command = Command::new("node");
+    command.current_dir(&peers.npm).args([
+        "node_modules/@mercuryworkshop/wisp-js/src/bin/server_cli.mjs",
+        "-H",
+        "127.0.0.1",
+        "-P",
+        &port.to_string(),
+        "-O",
+        r#"{"allow_loopback_ips":true,"allow_private_ips":true}"#,
+    ]);
+    let process = spawn(command)?;
+    await_port(port).await?;
+    Ok((process, port))
 }
 
 /// Starts a server as the first of a group of processes: some start others.
