@@ -63,6 +63,9 @@ pub struct Config {
     pub hosts: Vec<HostHeader>,
     /// Who may use the relay.
     pub tokens: Vec<Token>,
+    /// What JWTs name this relay by, in their `aud`. With it, only those are taken that do; without it, only
+    /// those that have no `aud`.
+    pub audience: Option<String>,
     /// What all clients of one block of addresses (an IPv4 address, an IPv6 /64) have together, of whatever
     /// tokens. Default: no limits, since behind a proxy everybody has its address.
     pub source_limits: Quota,
@@ -90,6 +93,7 @@ impl Default for Config {
             allow_without_origin: false,
             hosts: Vec::new(),
             tokens: Vec::new(),
+            audience: None,
             source_limits: Quota::default(),
             max_sessions: 1024,
             handshake_deadline: Duration::from_secs(10),
@@ -476,6 +480,14 @@ mod tests {
             (
                 "listen = []\nsource_limits = { idle_seconds = 7 }",
                 "relayd.toml:2:19: source_limits.idle_seconds: unknown field `idle_seconds`",
+            ),
+            (
+                &format!("{token}public_key = 'of-no-kind-at-all'"),
+                "relayd.toml:4:14: token[0].public_key: there is no public key on Ed25519 or P-256",
+            ),
+            (
+                &format!("{token}secret = '0123456789abcdef'\njwks_file = 'not-there'"),
+                "relayd.toml:2:1: token[0]: a token has exactly one of secret, ",
             ),
             (
                 &format!("{token}secret_file = 'not-there'"),

@@ -21,22 +21,16 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::http::Refused;
 use self::http::{Head, Headers, Probe, Status, accept_key, read_head};
-use crate::config::{Config, HostHeader, Token};
-use crate::limits::{Accounts, Holder, Quota, Usage};
-use crate::token::{Proven, TokenError};
+use crate::config::{Config, HostHeader};
+use crate::identity::{Client, Grant, Identity};
+use crate::limits::Accounts;
+use crate::token::TokenError;
 
 /// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
 /// For the owner of a proxy.
 const EATEN: &str = "your proxy does not forward the upgrade: it has to pass on the headers Upgrade \
                      and Connection, in HTTP/1.1";
-
-/// What a session may do, and where it counts what it uses.
-#[derive(Debug)]
-pub(crate) struct Grant {
-    pub(crate) token: Arc<Token>,
-    pub(crate) usage: Usage,
-}
 
 /// Whom to let in.
 #[derive(Debug)]
@@ -45,17 +39,13 @@ pub(crate) struct Gate {
     origins: Vec<String>,
     allow_without_origin: bool,
     hosts: Vec<HostHeader>,
-    tokens: Vec<Arc<Token>>,
-    source_limits: Quota,
-    accounts: Accounts,
+    identity: Identity,
 }
 
 /// Who came in.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) grant: Arc<Grant>,
-    /// When the token ends, and the session with it.
-    pub(crate) expires: Option<SystemTime>,
     pub(crate) origin: Option<String>,
     pub(crate) upgrade: Upgrade,
 }
@@ -92,47 +82,7 @@ impl Gate {
                 .collect(),
             allow_without_origin: config.allow_without_origin,
             hosts,
-            tokens: config.tokens.iter().cloned().map(Arc::new).collect(),
-            source_limits: config.source_limits,
-            accounts: Accounts::default(),
-        }
-    }
-
-    /// Which token this is, and what it says.
-    fn check_token(
-        &self,
-        presented: &str,
-        now: SystemTime,
-    ) -> Result<(&Arc<Token>, Proven), TokenError> {
-        // Every token is looked at, so that the time taken doesn't tell which one was near.
-        let mut found = None;
-        for token in &self.tokens {
-            if let Some(proven) = token.credential.verify(&token.name, presented) {
-                found = Some((token, proven));
-            }
-        }
-        let (token, mut proven) = found.ok_or(TokenError::Unknown)?;
-        proven.expires = [token.expires, proven.expires].into_iter().flatten().min();
-        if let Some(expires) = proven.expires.filter(|expires| *expires <= now) {
-            return Err(TokenError::Expired(expires));
-        }
-        Ok((token, proven))
-    }
-
-    /// What the bearer of a token may do, who comes from there.
-    fn grant(&self, token: &Arc<Token>, proven: &Proven, from: IpAddr) -> Grant {
-        let name = &token.name;
-        let bearer = proven.bearer.as_ref().map(|bearer| {
-            let holder = Holder::Bearer(name.clone(), bearer.clone());
-            (holder, token.bearer_limits)
-        });
-        let source = (self.source_limits != Quota::default())
-            .then(|| (Holder::source(from), self.source_limits));
-        let all = (Holder::Token(name.clone()), Quota::from(&token.limits));
-        let holders = [bearer, source, Some(all)];
-        Grant {
-            token: Arc::clone(token),
-            usage: self.accounts.usage(holders.into_iter().flatten()),
+            identity: Identity::new(config, Arc::new(Accounts::default())),
         }
     }
 
@@ -209,11 +159,10 @@ impl Gate {
         };
         let granted = token
             .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
-            .and_then(|token| self.check_token(&token, now));
+            .and_then(|token| self.identity.admit(&token, Client { origin, from }, now));
         Ok(match granted {
-            Ok((token, proven)) => Verdict::Admitted(Admitted {
-                grant: Arc::new(self.grant(token, &proven, from)),
-                expires: proven.expires,
+            Ok(grant) => Verdict::Admitted(Admitted {
+                grant: Arc::new(grant),
                 origin: origin.map(str::to_owned),
                 upgrade,
             }),
@@ -369,6 +318,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::config::Token;
     use crate::token::{Credential, Secret};
 
     const SECRET: &str = "the-secret-of-the-tests";
@@ -461,7 +411,7 @@ mod tests {
     fn a_good_request_is_admitted() {
         let admitted = admitted(&request(&[]));
         assert_eq!(admitted.grant.token.name, "static");
-        assert_eq!(admitted.expires, None);
+        assert_eq!(admitted.grant.expires, None);
         assert_eq!(admitted.origin.as_deref(), Some("https://app.example"));
         // RFC 6455, section 1.3, has this pair.
         assert_eq!(admitted.upgrade.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -603,7 +553,7 @@ mod tests {
         let later = NOW + Duration::from_mins(1);
         let admitted = admitted(&at("signed", later));
         assert_eq!(admitted.grant.token.name, "signed");
-        assert_eq!(admitted.expires, Some(UNIX_EPOCH + later));
+        assert_eq!(admitted.grant.expires, Some(UNIX_EPOCH + later));
         assert_eq!(denied(&at("signed", NOW)).code(), Code::TOKEN_EXPIRED);
         assert_eq!(denied(&at("static", later)).code(), Code::TOKEN_UNKNOWN);
     }

@@ -31,6 +31,7 @@
 //! | `admission` | whose handshake may begin, and how many at a time |
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
+//! | [`token`], `identity` | whose token that is, and what it may do |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
 //! | `machine` | which addresses are the relay's own |
 //! | [`resolve`] | which addresses a name has |
@@ -41,6 +42,7 @@ mod admission;
 pub mod config;
 mod handshake;
 mod health;
+mod identity;
 pub mod limits;
 pub mod log;
 mod machine;

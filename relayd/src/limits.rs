@@ -8,12 +8,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::source::Source;
 
 /// How many accounts are kept. Beyond it, those of which nothing is held go, though they have dialled
 /// within the last second.
@@ -92,6 +93,17 @@ impl Quota {
         dials_per_second: Some(25),
     };
 
+    /// The lower of the limits.
+    pub(crate) fn min(&self, other: &Self) -> Self {
+        let min = |a: Option<u32>, b| [a, b].into_iter().flatten().min();
+        Self {
+            sessions: min(self.sessions, other.sessions),
+            streams: min(self.streams, other.streams),
+            listeners: min(self.listeners, other.listeners),
+            dials_per_second: min(self.dials_per_second, other.dials_per_second),
+        }
+    }
+
     fn of(&self, what: What) -> Option<u32> {
         match what {
             What::Session => self.sessions,
@@ -154,19 +166,10 @@ pub(crate) enum Holder {
     /// Of the token of this name, the bearer that is known by this.
     Bearer(String, String),
     /// The clients of this block of addresses.
-    Source(Ipv6Addr),
+    Source(Source),
 }
 
 impl Holder {
-    /// The block of addresses that this one belongs to: what one customer of a network has, as a rule.
-    pub(crate) fn source(address: IpAddr) -> Self {
-        let address = match address.to_canonical() {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)),
-        };
-        Self::Source(address)
-    }
-
     fn whose(&self) -> Whose {
         match self {
             Self::Token(_) => Whose::Token,
@@ -466,16 +469,18 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_addresses_is_what_one_customer_has() {
-        let source = |text: &str| Holder::source(text.parse().expect(text));
-        assert_eq!(source("192.0.2.7"), source("::ffff:192.0.2.7"));
-        assert_ne!(source("192.0.2.7"), source("192.0.2.8"));
-        assert_eq!(source("2001:db8:1:2::3"), source("2001:db8:1:2:ffff::"));
-        assert_ne!(source("2001:db8:1:2::3"), source("2001:db8:1:3::3"));
-        let usage = Accounts::default().usage([(source("192.0.2.7"), streams(0))]);
+    fn a_block_of_addresses_is_counted_as_one() {
+        let accounts = Accounts::default();
+        let from = |text: &str| {
+            let source = Holder::Source(Source::of(text.parse().expect(text)));
+            accounts.usage([(source, streams(1))])
+        };
+        let (usage, same) = (from("2001:db8:1:2::3"), from("2001:db8:1:2:ffff::"));
+        let _held = usage.stream().expect("the only one");
+        assert!(same.stream().is_err() && from("2001:db8:1:3::3").stream().is_ok());
         assert_eq!(
-            usage.stream().expect_err("none").to_string(),
-            "the limit of one network address, streams (0) is reached"
+            usage.stream().expect_err("no second").to_string(),
+            "the limit of one network address, streams (1) is reached"
         );
     }
 
@@ -542,7 +547,7 @@ mod tests {
         let accounts = Accounts::default();
         let now = Instant::now();
         for number in 0..3 * MAX_ACCOUNTS as u32 {
-            let holder = Holder::source(IpAddr::from(number.to_be_bytes()));
+            let holder = Holder::Source(Source::of(number.to_be_bytes().into()));
             let _ = accounts.usage([(holder, dials(1))]).dial(now);
             assert!(known(&accounts) <= MAX_ACCOUNTS);
         }

@@ -1,14 +1,17 @@
 //! `jackfield-relayd`: the relay server, run from a configuration file.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use clap::{Parser, Subcommand};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use clap::{Args, Parser, Subcommand};
 use jackfield_relayd::config::LogFormat;
-use jackfield_relayd::token::Credential;
-use jackfield_relayd::{Config, Relayd};
+use jackfield_relayd::policy::Rule;
+use jackfield_relayd::token::{Claims, Credential, SigningKey};
+use jackfield_relayd::{Config, Origin, Relayd};
 
 /// TCP and UDP for web pages, through a WebSocket.
 ///
@@ -33,23 +36,47 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints a signed token that ends by itself.
-    Token {
-        /// The configuration file, which holds the key.
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
-        /// The token's name in the configuration.
-        name: String,
-        /// For how many seconds it is good.
-        #[arg(long, value_name = "SECONDS", default_value_t = 900)]
-        ttl: u32,
-    },
+    /// Prints a signed token (a JWT) that ends by itself.
+    Token(TokenArguments),
+}
+
+#[derive(Debug, Args)]
+struct TokenArguments {
+    /// The configuration file, which holds the key, or the public key to it.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// The token's name in the configuration.
+    name: String,
+    /// The private key (PEM), where the configuration has a public one.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The key's name, where its JWK has one (kid).
+    #[arg(long, value_name = "KID", requires = "key")]
+    key_id: Option<String>,
+    /// For how many seconds it is good.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    ttl: u32,
+    /// Who the bearer is, with limits of its own (sub).
+    #[arg(long, value_name = "NAME")]
+    sub: Option<String>,
+    /// What the token can be revoked by (jti). Default: a random one.
+    #[arg(long, value_name = "ID")]
+    jti: Option<String>,
+    /// For pages of this origin only; may be given several times.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<Origin>,
+    /// Reaches only this, of what the configuration allows; may be given several times.
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<Rule>,
+    /// In the older form NAME.EXPIRY.MAC, which says nothing else.
+    #[arg(long, conflicts_with_all = ["key", "sub", "jti", "origin", "allow"])]
+    plain: bool,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Token { config, name, ttl }) = arguments.command {
-        return print_token(&Config::load(&config)?, &name, ttl);
+    if let Some(Command::Token(token)) = arguments.command {
+        return print_token(token);
     }
     let path = arguments.config.context("no configuration file is given")?;
     let mut config = Config::load(&path)?;
@@ -106,18 +133,62 @@ fn keep_freed_memory() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory() {}
 
-fn print_token(config: &Config, name: &str, ttl: u32) -> anyhow::Result<()> {
-    let token = config
-        .tokens
-        .iter()
-        .find(|token| token.name == name)
+fn print_token(asked: TokenArguments) -> anyhow::Result<()> {
+    let config = Config::load(&asked.config)?;
+    let name = &asked.name;
+    let token = (config.tokens.iter().find(|token| token.name == *name))
         .with_context(|| format!("the configuration has no token {name:?}"))?;
-    let Credential::Key(key) = &token.credential else {
-        bail!("the token {name:?} has no signing key, but a secret");
+    let now = SystemTime::now();
+    let expires = now + Duration::from_secs(asked.ttl.into());
+    let key = match (&token.credential, &asked.key) {
+        (Credential::Key(key), None) if asked.plain => {
+            writeln!(std::io::stdout(), "{}", key.sign(name, expires))?;
+            return Ok(());
+        }
+        (Credential::Key(key), None) => {
+            let key = SigningKey::hs256(key).map_err(anyhow::Error::msg);
+            let key = key.with_context(|| format!("the key of the token {name:?}"));
+            key.context("--plain makes a token with it")?.with_id(name)
+        }
+        (Credential::PublicKeys(_), Some(path)) => {
+            let key = read_key(path)?;
+            key.with_id(asked.key_id.as_ref().unwrap_or(name))
+        }
+        (Credential::PublicKeys(_), None) => {
+            bail!("the token {name:?} has a public key: --key names the private one's file")
+        }
+        (Credential::Key(_), Some(_)) => {
+            bail!("the token {name:?} has a signing key in the configuration")
+        }
+        _ => bail!("the token {name:?} has no signing key, but a secret"),
     };
-    let expires = SystemTime::now() + Duration::from_secs(ttl.into());
-    writeln!(std::io::stdout(), "{}", key.sign(name, expires))?;
+    let mut claims = Claims::new(expires);
+    claims.issued_at = Some(now);
+    claims.subject = asked.sub;
+    claims.id = Some(asked.jti.map_or_else(random_id, Ok)?);
+    claims.audience = config.audience.into_iter().collect();
+    claims.origins = Some(asked.origin).filter(|origins| !origins.is_empty());
+    claims.allow = Some(asked.allow).filter(|rules| !rules.is_empty());
+    let minted = key.mint(&claims).map_err(anyhow::Error::msg)?;
+    // What the relay would refuse is of no use.
+    (token.credential.accepts(name, &minted)).map_err(anyhow::Error::msg)?;
+    writeln!(std::io::stdout(), "{minted}")?;
     Ok(())
+}
+
+/// An identifier that no other token has: 128 random bits.
+fn random_id() -> anyhow::Result<String> {
+    let bits = ring::rand::generate::<[u8; 16]>(&ring::rand::SystemRandom::new());
+    let bits = bits.map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bits.expose()))
+}
+
+fn read_key(path: &Path) -> anyhow::Result<SigningKey> {
+    let read = || {
+        let text = std::fs::read_to_string(path)?;
+        SigningKey::from_pem(&text).map_err(anyhow::Error::msg)
+    };
+    read().with_context(|| format!("can't use {}", path.display()))
 }
 
 #[cfg(unix)]

@@ -39,6 +39,9 @@ pub struct Policy {
     pub deny: Vec<Rule>,
     /// Where the client may listen and bind.
     pub listen: Vec<ListenRule>,
+    /// What a bearer's own token narrows `allow` to: what is reached must fit one of these rules besides.
+    /// `None` narrows nothing. No special-purpose range and no port has to be listed here.
+    pub within: Option<Vec<Rule>>,
 }
 
 /// What a decision needs to know besides the rules. Addresses are given without disguise.
@@ -86,6 +89,8 @@ pub enum Refusal {
     DeniedAddress(Rule),
     /// This rule denies a name, and which addresses that has can't be found out.
     DenialUnknown(Rule),
+    /// The bearer's own token doesn't reach so far.
+    NotWithin,
     /// The port must be listed by itself, or can't be reached at all (0).
     Port(u16),
     /// The address belongs to this special-purpose range, and no rule lists it.
@@ -129,9 +134,13 @@ impl Policy {
                 return Err(Refusal::SpecialPurpose(what));
             }
         }
+        let rule = allow_at(&allowing, port)?;
+        if !self.is_within(transport, port, |rule| rule.has(name, seen)) {
+            return Err(Refusal::NotWithin);
+        }
         Ok(Allowed {
             address: SocketAddr::new(address.ip().to_canonical(), port),
-            rule: allow_at(&allowing, port)?,
+            rule,
         })
     }
 
@@ -197,7 +206,17 @@ impl Policy {
         let allowing: Vec<&Rule> = (self.allow.iter())
             .filter(|rule| rule.may_allow(transport, port) && rule.hosts.match_name(Some(name)))
             .collect();
-        allow_at(&allowing, port).map(|_| ())
+        allow_at(&allowing, port)?;
+        if !self.is_within(transport, port, |rule| rule.hosts.match_name(Some(name))) {
+            return Err(Refusal::NotWithin);
+        }
+        Ok(())
+    }
+
+    /// Whether the bearer's own token reaches so far.
+    fn is_within(&self, transport: Transport, port: u16, fits: impl Fn(&Rule) -> bool) -> bool {
+        let fits = |rule: &Rule| rule.may_allow(transport, port) && fits(rule);
+        (self.within.as_ref()).is_none_or(|rules| rules.iter().any(fits))
     }
 
     /// Whether there is anything that may be reached.
@@ -286,6 +305,7 @@ impl fmt::Display for Refusal {
                     "the rule {rule} denies a name whose addresses can't be found out"
                 )
             }
+            Self::NotWithin => f.write_str("the token itself doesn't reach so far"),
             Self::Port(0) => f.write_str("port 0 can't be reached"),
             Self::Port(port) => write!(f, "no rule lists port {port} by itself"),
             Self::SpecialPurpose(range) => {
@@ -313,7 +333,7 @@ mod tests {
         Policy {
             allow: rules(allow),
             deny: rules(deny),
-            listen: Vec::new(),
+            ..Policy::default()
         }
     }
 
@@ -551,6 +571,50 @@ mod tests {
         }
         // A rule for a name says nothing of its address.
         assert!(check(&names, None, "8.8.8.8:6697").is_err());
+    }
+
+    #[test]
+    fn a_bearers_token_narrows_what_is_allowed_and_widens_nothing() {
+        let mut narrowed = policy(
+            &["*.example.org:*", "192.168.0.0/16:22", "*:25"],
+            &["secret.example.org:*"],
+        );
+        let within = [
+            "a.example.org:443",
+            "secret.example.org:443",
+            "192.168.7.0/24:*",
+        ];
+        let rules = within.map(|rule| rule.parse().expect(rule));
+        narrowed.within = Some(rules.into());
+        for (name, address, allowed) in [
+            (Some("a.example.org"), "8.8.8.8:443", true),
+            (Some("a.example.org"), "8.8.8.8:80", false),
+            (Some("b.example.org"), "8.8.8.8:443", false),
+            (Some("secret.example.org"), "8.8.8.8:443", false),
+            (None, "8.8.8.8:443", false),
+            (None, "192.168.7.7:22", true),
+            (None, "192.168.7.7:23", false),
+            (None, "192.168.8.7:22", false),
+            (Some("a.example.org"), "192.168.7.7:22", true),
+            (Some("mx.example.net"), "8.8.8.8:25", false),
+        ] {
+            let decided = check(&narrowed, name, address);
+            assert_eq!(decided.is_ok(), allowed, "{name:?} {address}: {decided:?}");
+        }
+        // A name may be looked up where it could have an address that fits.
+        let name = "b.example.org".parse().expect("a name");
+        assert!(narrowed.check_name(Transport::Tcp, &name, 443).is_ok());
+        narrowed.within = Some(vec!["a.example.org:443".parse().expect("a rule")]);
+        let refused = narrowed.check_name(Transport::Tcp, &name, 443);
+        assert_eq!(refused, Err(Refusal::NotWithin));
+        // What it names takes no listing upon itself: ranges and ports are listed by the relay's rules.
+        let everything = ["*:*", "192.168.7.0/24:*"].map(|rule| rule.parse().expect(rule));
+        narrowed.within = Some(everything.into());
+        assert!(check(&narrowed, Some("mx.example.net"), "8.8.8.8:25").is_ok());
+        assert!(check(&narrowed, None, "192.168.9.9:22").is_ok());
+        assert!(check(&narrowed, None, "192.168.7.7:80").is_err());
+        narrowed.within = Some(Vec::new());
+        assert!(check(&narrowed, Some("a.example.org"), "8.8.8.8:443").is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::admission::{Admission, Fault, Pass, Turned};
 use crate::config::Config;
 use crate::handshake::{self, Admitted, Gate, Outcome, Upgrade};
 use crate::health;
+use crate::identity::Grant;
 use crate::limits::{Slot, Whose};
 use crate::machine::Machine;
 use crate::resolve::Resolve;
@@ -343,7 +344,8 @@ where
     let _slots = match slots {
         Ok(slots) => slots,
         Err(reason) => {
-            info!(%peer, token = admitted.grant.token.name, %reason, "denied a client");
+            let Grant { token, bearer, .. } = &*admitted.grant;
+            info!(%peer, token = token.name, bearer, %reason, "denied a client");
             drop(handshaking);
             return deny(stream, shared, &admitted.upgrade, reason).await;
         }

@@ -41,7 +41,8 @@ use self::open::{Opened, Opening};
 use self::ready::{Place, Ready};
 use self::tcp::TcpPump;
 use self::udp::UdpPump;
-use crate::handshake::{Admitted, Grant, Upgrade};
+use crate::handshake::{Admitted, Upgrade};
+use crate::identity::Grant;
 use crate::limits::{LimitReached, Whose};
 use crate::policy::Transport;
 
@@ -77,10 +78,11 @@ pub(crate) async fn run<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let grant = Arc::clone(&admitted.grant);
-    let span = info_span!("session", number, token = grant.token.name, %peer);
+    let token = &grant.token.name;
+    let span = info_span!("session", number, token, bearer = grant.bearer, %peer);
     async {
         info!(origin = admitted.origin, "a session begins");
-        let mut session = Session::new(Carrier::new(stream), grant, admitted.expires, context);
+        let mut session = Session::new(Carrier::new(stream), grant, context);
         let mut told = false;
         loop {
             tokio::select! {
@@ -188,14 +190,9 @@ struct Counters {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
-    fn new(
-        carrier: Carrier<S>,
-        grant: Arc<Grant>,
-        expires: Option<SystemTime>,
-        context: &'a Context,
-    ) -> Self {
+    fn new(carrier: Carrier<S>, grant: Arc<Grant>, context: &'a Context) -> Self {
         let now = Instant::now();
-        let expires = expires.and_then(|expires| {
+        let expires = grant.expires.and_then(|expires| {
             now.checked_add(
                 expires
                     .duration_since(SystemTime::now())

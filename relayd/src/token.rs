@@ -1,7 +1,13 @@
-//! Tokens: who may use the relay, until when.
+//! Tokens: who may use the relay, what they may do, until when.
 //!
-//! A token is either a shared secret, or signed with a key that the relay knows and so good for a
-//! few minutes without anybody writing it down. A signed one has the form
+//! A token is either a shared secret, or signed with a key that the relay knows, and so good for a few
+//! minutes without anybody writing it down. A signed one is a JWT (RFC 7519) that a [`SigningKey`] makes,
+//! or any library for JWTs; what it may say is in [`Claims`], and all that it can say is less than the
+//! configuration does. The key decides the algorithm, never the token: HS256 for a [`Credential::Key`],
+//! `EdDSA` over Ed25519 or ES256 for [`PublicKeys`]. The header's `kid`, where there is one, is the key's
+//! own: that of a JWK, and the token's name in the configuration for all others.
+//!
+//! A signing key makes short tokens of an older form too,
 //!
 //! ```text
 //! NAME.EXPIRY.MAC
@@ -9,8 +15,15 @@
 //!
 //! where `NAME` is the token's name in the configuration, `EXPIRY` the end of its life in seconds
 //! since 1970 (UTC), and `MAC` the HMAC-SHA256 (RFC 2104) over `jackfield.v1 NAME EXPIRY` under the
-//! key, in base64url without padding. Any server with the key can make one for its pages; so does
-//! `jackfield-relayd token`.
+//! key, in base64url without padding. They name no bearer.
+
+mod claims;
+mod crypto;
+mod keys;
+#[cfg(any(test, feature = "oracle"))]
+pub mod oracle;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +32,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use httpdate::HttpDate;
 use jackfield_relay_wire::Code;
-use ring::hmac;
+use ring::{digest, hmac};
+
+pub use self::claims::{Claims, LEEWAY};
+pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
 
 /// The fewest bytes that a secret or a key may have: 128 bits where each is random.
 pub const MIN_SECRET: usize = 16;
@@ -36,8 +52,10 @@ pub struct Secret(Box<str>);
 pub enum Credential {
     /// The token is this very text.
     Secret(Secret),
-    /// The token is signed with this key.
+    /// The token is signed with this key, by HMAC-SHA256.
     Key(Secret),
+    /// The token is a JWT that is signed with the private key of one of these.
+    PublicKeys(PublicKeys),
 }
 
 /// What a token that is good says by itself; the configuration says more.
@@ -48,17 +66,28 @@ pub(crate) struct Proven {
     /// What tells its bearer from the others that this credential makes tokens for. `None` where there are
     /// no others: whoever has a shared secret is the same to the relay.
     pub(crate) bearer: Option<String>,
+    /// What a JWT says.
+    pub(crate) claims: Option<Claims>,
 }
 
-/// Why a token was not accepted, as the client may know it.
+/// Why a token was not accepted, as the client may know it. Beyond [`Unknown`](Self::Unknown), only whoever
+/// has a token that is signed as it should be learns why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenError {
     /// No token came.
     Missing,
     /// The relay knows no such token.
     Unknown,
-    /// Its time was over then. Only whoever has the token learns that.
+    /// Its time was over then.
     Expired(SystemTime),
+    /// Its time begins then.
+    NotYet(SystemTime),
+    /// This claim can't be read, or isn't there.
+    Claim(&'static str),
+    /// It is for another relay, or several.
+    Audience,
+    /// It is for pages of another origin.
+    Origin,
 }
 
 impl Secret {
@@ -106,34 +135,74 @@ impl Secret {
 }
 
 impl Credential {
-    /// What `presented` says, where it is this credential's token of that name. `None` where it is
-    /// another's.
-    pub(crate) fn verify(&self, name: &str, presented: &str) -> Option<Proven> {
+    /// Whether a token of that name in the configuration is this credential's, and can be read. Its time, and
+    /// for which relay and origin it is, are not looked at.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn accepts(&self, name: &str, token: &str) -> Result<(), String> {
+        let verified = self.verify(name, token);
+        verified.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// What `presented` says, where it is this credential's token of that name.
+    ///
+    /// # Errors
+    /// [`TokenError::Unknown`] where it is another's, [`TokenError::Claim`] where it is its own and can't be
+    /// read. The time is not looked at.
+    pub(crate) fn verify(&self, name: &str, presented: &str) -> Result<Proven, TokenError> {
         match self {
             Self::Secret(secret) => {
                 // Comparing the MACs of both hides the length too.
                 let tag = hmac::sign(&secret.key(), secret.0.as_bytes());
                 hmac::verify(&secret.key(), presented.as_bytes(), tag.as_ref())
-                    .is_ok()
-                    .then(Proven::default)
+                    .map(|()| Proven::default())
+                    .map_err(|_| TokenError::Unknown)
             }
-            Self::Key(key) => {
-                let (rest, mac) = presented.rsplit_once('.')?;
-                let (claimed, expires) = rest.rsplit_once('.')?;
-                let end: u32 = expires.parse().ok()?;
-                let mac = BASE64.decode(mac).ok()?;
-                // One token has one spelling: no sign, no leading zeros.
-                if claimed != name || end.to_string() != expires {
-                    return None;
-                }
-                let expires = u64::from(end);
-                hmac::verify(&key.key(), signed_text(name, expires).as_bytes(), &mac).ok()?;
-                Some(Proven {
-                    expires: Some(UNIX_EPOCH + Duration::from_secs(expires)),
-                    bearer: Some(end.to_string()),
-                })
-            }
+            Self::Key(key) => match verify_plain(key, name, presented) {
+                Some(proven) => Ok(proven),
+                None => keys::verify_secret(key, name, presented).map(|it| jwt(presented, it)),
+            },
+            Self::PublicKeys(keys) => keys.verify(name, presented).map(|it| jwt(presented, it)),
         }
+    }
+}
+
+/// A token of the form `NAME.EXPIRY.MAC`.
+fn verify_plain(key: &Secret, name: &str, presented: &str) -> Option<Proven> {
+    let (rest, mac) = presented.rsplit_once('.')?;
+    let (claimed, expires) = rest.rsplit_once('.')?;
+    let end: u32 = expires.parse().ok()?;
+    let mac = BASE64.decode(mac).ok()?;
+    // One token has one spelling: no sign, no leading zeros.
+    if claimed != name || end.to_string() != expires {
+        return None;
+    }
+    let expires = u64::from(end);
+    hmac::verify(&key.key(), signed_text(name, expires).as_bytes(), &mac).ok()?;
+    Some(Proven {
+        expires: Some(UNIX_EPOCH + Duration::from_secs(expires)),
+        bearer: Some(format!("until {end}")),
+        claims: None,
+    })
+}
+
+/// What a JWT proves that has these claims.
+fn jwt(presented: &str, claims: Claims) -> Proven {
+    let bearer = match (&claims.subject, &claims.id) {
+        (Some(subject), _) => format!("sub {subject}"),
+        (None, Some(id)) => format!("jti {id}"),
+        (None, None) => {
+            // Without the signature, of which one key can make several.
+            let signed = presented.rsplit_once('.').map_or("", |(signed, _)| signed);
+            let digest = digest::digest(&digest::SHA256, signed.as_bytes());
+            format!("hash {}", BASE64.encode(digest))
+        }
+    };
+    Proven {
+        expires: Some(claims.expires),
+        bearer: Some(bearer),
+        claims: Some(claims),
     }
 }
 
@@ -142,8 +211,11 @@ impl TokenError {
     pub(crate) fn code(self) -> Code {
         match self {
             Self::Missing => Code::TOKEN_MISSING,
-            Self::Unknown => Code::TOKEN_UNKNOWN,
+            Self::Unknown | Self::NotYet(_) | Self::Claim(_) | Self::Audience => {
+                Code::TOKEN_UNKNOWN
+            }
             Self::Expired(_) => Code::TOKEN_EXPIRED,
+            Self::Origin => Code::ORIGIN_REFUSED,
         }
     }
 }
@@ -160,100 +232,15 @@ impl fmt::Debug for Secret {
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = |time: SystemTime| HttpDate::from(time.max(UNIX_EPOCH));
         match *self {
             Self::Missing => f.write_str("the relay asks for a token"),
             Self::Unknown => f.write_str("the token is not accepted"),
-            Self::Expired(when) => {
-                let when = HttpDate::from(when.max(UNIX_EPOCH));
-                write!(f, "the token has expired at {when}")
-            }
+            Self::Expired(when) => write!(f, "the token has expired at {}", date(when)),
+            Self::NotYet(when) => write!(f, "the token is not good before {}", date(when)),
+            Self::Claim(name) => write!(f, "the token's claim {name} is missing or can't be read"),
+            Self::Audience => f.write_str("the token is for another relay (aud)"),
+            Self::Origin => f.write_str("the token is for pages of another origin"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn a_shared_secret_is_itself_and_nothing_else() {
-        let secret = Credential::Secret(Secret::new("0123456789abcdef").expect("long enough"));
-        assert_eq!(
-            secret.verify("a", "0123456789abcdef"),
-            Some(Proven::default())
-        );
-        for wrong in [
-            "",
-            "0123456789abcde",
-            "0123456789abcdef0",
-            "0123456789abcdeF",
-        ] {
-            assert_eq!(secret.verify("a", wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_signed_token_holds_for_its_name_key_and_time_only() {
-        let key = Secret::new("a-key-of-some-length").expect("long enough");
-        let token = key.sign("web.mail", at(1_800_000_000));
-        let credential = Credential::Key(key.clone());
-        let proven = credential.verify("web.mail", &token).expect("good");
-        assert_eq!(proven.expires, Some(at(1_800_000_000)));
-        // Another token is another bearer's.
-        let other = key.sign("web.mail", at(1_800_000_001));
-        let other = credential.verify("web.mail", &other).expect("good");
-        assert!(proven.bearer.is_some() && proven.bearer != other.bearer);
-        assert_eq!(credential.verify("other", &token), None);
-        let other = Credential::Key(Secret::new("another-key-of-some-length").expect("long"));
-        assert_eq!(other.verify("web.mail", &token), None);
-        let mac = token.rsplit('.').next().expect("three parts");
-        for forged in [
-            format!("web.mail.1800000001.{mac}"),
-            format!("web.mail.01800000000.{mac}"),
-            format!("web.mail.+1800000000.{mac}"),
-            format!("web.mail.1800000000.{}", &mac[1..]),
-            format!("web.mail.1800000000.{mac}="),
-            "web.mail.1800000000.".into(),
-            "web.mail.99999999999999999999999.AAAA".into(),
-            "..".into(),
-            String::new(),
-            // The key itself is no token.
-            "a-key-of-some-length".into(),
-        ] {
-            assert_eq!(credential.verify("web.mail", &forged), None, "{forged}");
-        }
-    }
-
-    #[test]
-    fn a_signed_token_is_what_the_documentation_says() {
-        // Made with: printf 'jackfield.v1 demo 1800000000' | openssl dgst -sha256
-        //   -hmac 0123456789abcdef -binary | basenc --base64url | tr -d =
-        let key = Secret::new("0123456789abcdef").expect("long enough");
-        assert_eq!(
-            key.sign("demo", at(1_800_000_000)),
-            "demo.1800000000.v27nudCYNyb0V_r79o9K8dAR9Ifdt9eOGrlZSMIoEQ0"
-        );
-    }
-
-    #[test]
-    fn secrets_are_checked_and_never_shown() {
-        for wrong in [
-            "",
-            "short",
-            "with a blank inside it",
-            "with a\ttab inside of it",
-            "\u{fc}ber0123456789abc",
-        ] {
-            let error = Secret::new(wrong).expect_err(wrong);
-            assert!(wrong.is_empty() || !error.contains(wrong), "{error}");
-        }
-        let secret = Secret::new(" 0123456789abcdef\n").expect("blanks around it are cut");
-        assert_eq!(format!("{secret:?}"), "(secret)");
-        let credential = Credential::Secret(secret);
-        assert!(!format!("{credential:?}").contains("0123456789"));
     }
 }

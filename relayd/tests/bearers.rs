@@ -4,14 +4,14 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use common::{Client, ORIGIN, TestRelay, config, token};
+use common::{Client, ORIGIN, SECRET, TestRelay, config, token};
 use jackfield_relay_wire::{Code, Frame, Reason};
 use jackfield_relayd::Config;
-use jackfield_relayd::token::{Credential, Secret};
+use jackfield_relayd::token::{Claims, Credential, Secret, SigningKey};
 use tokio::net::TcpListener;
 
 fn key() -> Secret {
-    Secret::new("the-signing-key-of-the-tests").expect("long enough")
+    Secret::new("the-signing-key-of-all-these-tests").expect("long enough")
 }
 
 /// A relay's configuration with one signing key.
@@ -34,7 +34,10 @@ async fn fill(relay: &TestRelay, token: &str) -> (Vec<Client>, Reason) {
         let client = Client::upgrade(relay.address, ORIGIN, Some(token)).await;
         let mut client = client.expect("a WebSocket");
         match client.frame().await {
-            Frame::Hello(_) => sessions.push(client),
+            Frame::Hello(settings) => {
+                client.settings = settings;
+                sessions.push(client);
+            }
             Frame::GoAway(reason) => return (sessions, reason),
             other => panic!("{other:?}"),
         }
@@ -122,7 +125,131 @@ async fn all_clients_of_an_address_have_limits_where_they_are_set() {
 #[tokio::test]
 async fn a_shared_secret_has_the_limits_of_its_token() {
     let relay = TestRelay::start(config(token())).await;
-    let (sessions, reason) = fill(&relay, common::SECRET).await;
+    let (sessions, reason) = fill(&relay, SECRET).await;
     assert_eq!(sessions.len(), 64);
     assert_eq!(reason.text(), "the token's limit sessions (64) is reached");
+}
+
+/// Claims of a token that is good for a while.
+fn claims(subject: &str) -> Claims {
+    let mut claims = Claims::new(SystemTime::now() + Duration::from_secs(1000));
+    claims.subject = Some(subject.into());
+    claims
+}
+
+fn mint(claims: &Claims) -> String {
+    let key = SigningKey::hs256(&key()).expect("long enough");
+    key.mint(claims).expect("short")
+}
+
+/// Why a client with this token isn't let in.
+async fn denied(relay: &TestRelay, origin: &str, token: &str) -> (Code, String) {
+    let client = Client::upgrade(relay.address, origin, Some(token)).await;
+    let reason = client.expect("a WebSocket").last_word().await;
+    let reason = reason.expect("a reason");
+    (reason.code(), reason.text().to_owned())
+}
+
+#[tokio::test]
+async fn a_bearer_is_who_its_token_says_whichever_token_it_has() {
+    let relay = TestRelay::start(signed()).await;
+    let token = |subject, id: &str| {
+        let mut claims = claims(subject);
+        claims.id = Some(id.into());
+        mint(&claims)
+    };
+    let (sessions, reason) = fill(&relay, &token("ada", "1")).await;
+    assert_eq!(sessions.len(), 16);
+    let ada = token("ada", "2");
+    let again = (Code::TOKEN_FULL, reason.text().to_owned());
+    assert_eq!(denied(&relay, ORIGIN, &ada).await, again);
+    let eve = Client::open(relay.address, ORIGIN, Some(&token("eve", "1"))).await;
+    eve.expect("somebody else");
+    // What the token itself gives its bearer is less.
+    let mut few = claims("bob");
+    few.limits.sessions = Some(1);
+    few.limits.streams = Some(1000);
+    few.limits.listeners = Some(0);
+    let (bob, reason) = fill(&relay, &mint(&few)).await;
+    assert_eq!(reason.text(), "the bearer's limit sessions (1) is reached");
+    assert_eq!(bob[0].settings.max_open, 64, "no more than the relay gives");
+}
+
+#[tokio::test]
+async fn a_token_narrows_what_its_bearer_reaches() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let to = listener.local_addr().expect("bound");
+    let relay = TestRelay::start(signed()).await;
+    let mut narrow = claims("ada");
+    narrow.allow = Some(vec![to.to_string().parse().expect("a rule")]);
+    let client = Client::open(relay.address, ORIGIN, Some(&mint(&narrow))).await;
+    let mut client = client.expect("let in");
+    client.connect(&to.to_string(), 1024).await;
+    let reason = client.refused("127.0.0.1:2000").await;
+    assert_eq!(reason.code(), Code::DENIED);
+    assert!(reason.text().contains("the token itself"), "{reason}");
+    // It reaches nothing that the relay's rules don't.
+    narrow.allow = Some(vec!["*:*".parse().expect("a rule")]);
+    let client = Client::open(relay.address, ORIGIN, Some(&mint(&narrow))).await;
+    let mut client = client.expect("let in");
+    assert_eq!(client.refused("10.0.0.1:80").await.code(), Code::DENIED);
+    client.connect(&to.to_string(), 1024).await;
+}
+
+#[tokio::test]
+async fn a_token_is_for_its_time_relay_and_origins() {
+    let mut config = signed();
+    config.audience = Some("relay.example".into());
+    config
+        .origins
+        .push("https://other.example".parse().expect("an origin"));
+    let relay = TestRelay::start(config).await;
+    let mut good = claims("ada");
+    good.audience = vec!["relay.example".into()];
+    let client = Client::open(relay.address, ORIGIN, Some(&mint(&good))).await;
+    client.expect("let in");
+
+    let now = SystemTime::now();
+    let change = |change: fn(&mut Claims, SystemTime)| {
+        let mut claims = good.clone();
+        change(&mut claims, now);
+        mint(&claims)
+    };
+    for (token, code, text) in [
+        (
+            change(|claims, _| claims.audience = vec!["another.example".into()]),
+            Code::TOKEN_UNKNOWN,
+            "the token is for another relay",
+        ),
+        (
+            change(|claims, _| claims.audience.clear()),
+            Code::TOKEN_UNKNOWN,
+            "the token is for another relay",
+        ),
+        (
+            change(|claims, now| claims.not_before = Some(now + Duration::from_mins(2))),
+            Code::TOKEN_UNKNOWN,
+            "the token is not good before ",
+        ),
+        (
+            change(|claims, now| claims.expires = now - Duration::from_secs(1)),
+            Code::TOKEN_EXPIRED,
+            "the token has expired at ",
+        ),
+        (
+            change(|claims, _| {
+                claims.origins = Some(vec!["https://other.example".parse().expect("an origin")]);
+            }),
+            Code::ORIGIN_REFUSED,
+            "the token is for pages of another origin",
+        ),
+    ] {
+        let (denied, why) = denied(&relay, ORIGIN, &token).await;
+        assert_eq!(denied, code, "{why}");
+        assert!(why.starts_with(text), "{why}");
+    }
+    // More than a client may present is not looked at.
+    let long = "a".repeat(4097);
+    let (code, _) = denied(&relay, ORIGIN, &long).await;
+    assert_eq!(code, Code::TOKEN_UNKNOWN);
 }

@@ -4,6 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
 fn relayd(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield-relayd"));
     command.args(arguments);
@@ -70,18 +74,103 @@ fn a_configuration_is_checked_without_being_used() {
 
 #[test]
 fn tokens_are_made_from_the_configurations_key() {
-    let (good, token, err) = run(&["token", "--config", EXAMPLE, "iot", "--ttl", "60"]);
-    assert!(good, "{err}");
-    assert!(
-        token.starts_with("iot.") && token.ends_with('\n'),
-        "{token}"
-    );
-    assert_eq!(token.trim().split('.').count(), 3);
-    for name in ["webmail", "nobody"] {
-        let (good, out, err) = run(&["token", "--config", EXAMPLE, name]);
-        assert!(!good && out.is_empty() && err.contains(name), "{err}");
+    let token = |arguments: &[&str]| {
+        let (good, out, err) = run(&[&["token", "--config", EXAMPLE], arguments].concat());
+        assert_eq!(good, out.ends_with('\n'), "{out}{err}");
         assert!(!err.contains("change-me"), "{err}");
+        if good {
+            Ok(out.trim().to_owned())
+        } else {
+            Err(err)
+        }
+    };
+    let plain = token(&["iot", "--ttl", "60", "--plain"]).expect("made");
+    assert!(plain.starts_with("iot."), "{plain}");
+    assert_eq!(plain.split('.').count(), 3);
+    for name in ["webmail", "nobody"] {
+        let err = token(&[name]).expect_err("it has no key");
+        assert!(err.contains(name), "{err}");
     }
+    for wrong in [
+        &["iot", "--allow", "a"][..],
+        &["iot", "--origin", "*"],
+        &["iot", "--plain", "--sub", "ada"],
+        &["iot", "--key", "x.pem"],
+        &["iot", "--sub", ""],
+    ] {
+        assert!(token(wrong).is_err(), "{wrong:?}");
+    }
+
+    let minted = token(&[
+        "iot",
+        "--sub",
+        "ada",
+        "--origin",
+        "https://app.example.org",
+        "--allow",
+        "broker.iot.example.org:8883",
+        "--allow",
+        "192.0.2.7:1883",
+    ]);
+    let (header, claims) = parts(&minted.expect("made"));
+    assert_eq!(
+        header,
+        json!({ "typ": "JWT", "alg": "HS256", "kid": "iot" })
+    );
+    assert_eq!(claims["sub"], "ada");
+    assert_eq!(claims["origins"], json!(["https://app.example.org"]));
+    let rules = json!(["broker.iot.example.org:8883", "192.0.2.7:1883"]);
+    assert_eq!(claims["allow"], rules);
+    let seconds = |name: &str| claims[name].as_u64().expect("a number");
+    assert_eq!(seconds("exp"), seconds("iat") + 900);
+    let other = parts(&token(&["iot"]).expect("made")).1;
+    assert_ne!(claims["jti"], other["jti"]);
+    assert!(other.get("sub").is_none() && other.get("allow").is_none());
+}
+
+/// The header and the claims of a JWT.
+fn parts(token: &str) -> (Value, Value) {
+    let mut parts = token.split('.').map(|part| {
+        let json = BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64url");
+        serde_json::from_slice(&json).unwrap_or_default()
+    });
+    let mut next = || parts.next().expect("three parts");
+    (next(), next())
+}
+
+#[test]
+fn tokens_are_made_with_a_private_key_for_its_public_one() {
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("relayd.toml");
+    let token = |public: &str, private: &str| {
+        let text = format!(
+            "listen = ['127.0.0.1:0']\naudience = 'relay.example'\n\
+             [[token]]\nname = 'a'\npublic_key_file = '{}'\n",
+            keys.join(public).display()
+        );
+        std::fs::write(&config, text).expect("written");
+        let (config, key) = (config.to_string_lossy(), keys.join(private));
+        let key = key.to_string_lossy();
+        run(&[
+            "token", "a", "--config", &config, "--key", &key, "--sub", "ada",
+        ])
+    };
+    for (name, algorithm) in [("ed25519", "EdDSA"), ("p256", "ES256")] {
+        let (good, out, err) = token(&format!("{name}.pub.pem"), &format!("{name}.pem"));
+        assert!(good, "{err}");
+        let (header, claims) = parts(out.trim());
+        assert_eq!(header["alg"], algorithm);
+        assert_eq!(claims["aud"], json!(["relay.example"]));
+    }
+    let (good, out, err) = token("p256.pub.pem", "ed25519.pem");
+    assert!(
+        !good && out.is_empty() && err.contains("not accepted"),
+        "{err}"
+    );
+    let (good, _, err) = token("p256.pem", "p256.pem");
+    assert!(!good && err.contains("relayd.toml:5:19"), "{err}");
+    assert!(err.contains("private key"), "{err}");
 }
 
 #[cfg(unix)]

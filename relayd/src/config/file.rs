@@ -17,7 +17,7 @@ use super::{
 };
 use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
-use crate::token::{Credential, Secret};
+use crate::token::{Credential, PublicKeys, Secret};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +33,7 @@ struct File {
     allow_without_origin: bool,
     #[serde(default)]
     hosts: Vec<Spanned<String>>,
+    audience: Option<Spanned<String>>,
     max_sessions: Option<u32>,
     handshake_seconds: Option<u32>,
     #[serde(default)]
@@ -78,6 +79,9 @@ struct FileToken {
     secret_file: Option<Spanned<PathBuf>>,
     signing_key: Option<Spanned<Hidden>>,
     signing_key_file: Option<Spanned<PathBuf>>,
+    public_key: Option<Spanned<Hidden>>,
+    public_key_file: Option<Spanned<PathBuf>>,
+    jwks_file: Option<Spanned<PathBuf>>,
     expires: Option<Spanned<Datetime>>,
     #[serde(default)]
     allow: Vec<Spanned<String>>,
@@ -187,6 +191,12 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         }
         config.path = path.into_inner();
     }
+    if let Some(audience) = file.audience {
+        if audience.get_ref().is_empty() {
+            return Err(Wrong::new(audience.span(), "audience", "it is empty"));
+        }
+        config.audience = Some(audience.into_inner());
+    }
     if let Some(sessions) = file.max_sessions {
         config.max_sessions = sessions;
     }
@@ -233,33 +243,30 @@ fn read_token(
         return Err(Wrong::new(token.name.span(), key("name"), complaint));
     }
 
-    let given = |name: &'static str, text: Spanned<Hidden>| {
-        Secret::new(&text.get_ref().0)
-            .map_err(|message| Wrong::new(text.span(), key(name), message))
+    let given = |name, text: Option<Spanned<Hidden>>| {
+        text.map(|text| (name, text.span(), Ok(text.into_inner().0)))
     };
-    let from_file = |name: &'static str, path: Spanned<PathBuf>| {
-        let wrong = |message| Wrong::new(path.span(), key(name), message);
-        let path = directory.join(path.get_ref());
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| wrong(format!("{} can't be read: {error}", path.display())))?;
-        Secret::new(&text).map_err(|message| wrong(format!("{}: {message}", path.display())))
+    let from_file = |name, path: Option<Spanned<PathBuf>>| {
+        path.map(|path| (name, path.span(), Err(directory.join(path.into_inner()))))
     };
-    let credential = match (
-        token.secret,
-        token.secret_file,
-        token.signing_key,
-        token.signing_key_file,
-    ) {
-        (Some(text), None, None, None) => Credential::Secret(given("secret", text)?),
-        (None, Some(path), None, None) => Credential::Secret(from_file("secret_file", path)?),
-        (None, None, Some(text), None) => Credential::Key(given("signing_key", text)?),
-        (None, None, None, Some(path)) => Credential::Key(from_file("signing_key_file", path)?),
-        _ => {
-            let message = "a token has exactly one of secret, secret_file, signing_key and \
-                           signing_key_file";
-            return Err(Wrong::new(whole, format!("token[{index}]"), message));
-        }
+    let mut sources = [
+        given("secret", token.secret),
+        from_file("secret_file", token.secret_file),
+        given("signing_key", token.signing_key),
+        from_file("signing_key_file", token.signing_key_file),
+        given("public_key", token.public_key),
+        from_file("public_key_file", token.public_key_file),
+        from_file("jwks_file", token.jwks_file),
+    ]
+    .into_iter()
+    .flatten();
+    let (Some((name, span, source)), None) = (sources.next(), sources.next()) else {
+        let message = "a token has exactly one of secret, secret_file, signing_key, \
+                       signing_key_file, public_key, public_key_file and jwks_file";
+        return Err(Wrong::new(whole, format!("token[{index}]"), message));
     };
+    let credential =
+        read_credential(name, source).map_err(|message| Wrong::new(span, key(name), message))?;
 
     let expires = match token.expires {
         None => None,
@@ -285,6 +292,7 @@ fn read_token(
             allow: lined(&token.allow, &key("allow"), file, Rule::at_line)?,
             deny: lined(&token.deny, &key("deny"), file, Rule::at_line)?,
             listen: lined(&token.listen, &key("listen"), file, ListenRule::at_line)?,
+            within: None,
         },
         udp_open: token.udp_open,
         limits: token.limits.over(defaults.limits),
@@ -332,6 +340,25 @@ fn parse_one<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<T, Wrong> {
     parse(text.get_ref()).map_err(|message| Wrong::new(text.span(), key, message))
+}
+
+/// Reads a secret or a key, which stands there or in a file.
+fn read_credential(name: &str, source: Result<String, PathBuf>) -> Result<Credential, String> {
+    let (text, place) = match source {
+        Ok(text) => (text, String::new()),
+        Err(path) => {
+            let place = path.display();
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| format!("{place} can't be read: {error}"))?;
+            (text, format!("{place}: "))
+        }
+    };
+    match name {
+        "secret" | "secret_file" => Secret::new(&text).map(Credential::Secret),
+        "signing_key" | "signing_key_file" => Secret::new(&text).map(Credential::Key),
+        _ => PublicKeys::new(&text).map(Credential::PublicKeys),
+    }
+    .map_err(|message| format!("{place}{message}"))
 }
 
 /// Parses each text of an array, and says of which one is wrong where it stands.

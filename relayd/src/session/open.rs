@@ -21,7 +21,7 @@ use super::listen::Listening;
 use super::tcp::TcpPump;
 use super::udp::UdpPump;
 use super::{Item, Turn};
-use crate::handshake::Grant;
+use crate::identity::Grant;
 use crate::limits::{LimitReached, Slot};
 use crate::policy::{Refusal, Transport};
 

@@ -1,0 +1,120 @@
+//! Identity: whose token that is, and what its bearer may do.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::config::{Config, Token};
+use crate::limits::{Accounts, Holder, Quota, Usage};
+use crate::source::Source;
+use crate::token::{Claims, Proven, TokenError};
+
+/// Whom the relay knows.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    tokens: Vec<Arc<Token>>,
+    audience: Option<String>,
+    source_limits: Quota,
+    accounts: Arc<Accounts>,
+}
+
+/// What a session may do, and where it counts what it uses.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// The token of the configuration, narrowed to what the bearer's own says.
+    pub(crate) token: Arc<Token>,
+    pub(crate) usage: Usage,
+    /// Who the bearer is, by the token's `sub`.
+    pub(crate) bearer: Option<String>,
+    /// When the token ends, and the session with it.
+    pub(crate) expires: Option<SystemTime>,
+}
+
+/// Who presents a token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client<'a> {
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) from: IpAddr,
+}
+
+impl Identity {
+    /// Knows the tokens of the configuration; what their bearers use is counted in `accounts`.
+    pub(crate) fn new(config: &Config, accounts: Arc<Accounts>) -> Self {
+        Self {
+            tokens: config.tokens.iter().cloned().map(Arc::new).collect(),
+            audience: config.audience.clone(),
+            source_limits: config.source_limits,
+            accounts,
+        }
+    }
+
+    /// What the bearer of this token may do.
+    pub(crate) fn admit(
+        &self,
+        presented: &str,
+        client: Client<'_>,
+        now: SystemTime,
+    ) -> Result<Grant, TokenError> {
+        let (token, proven) = self.find(presented)?;
+        let ends = [token.expires, proven.expires];
+        let expires = ends.into_iter().flatten().min();
+        if let Some(expires) = expires.filter(|expires| *expires <= now) {
+            return Err(TokenError::Expired(expires));
+        }
+        if let Some(claims) = &proven.claims {
+            claims.check(now, self.audience.as_deref(), client.origin)?;
+        }
+        Ok(self.grant(token, proven, expires, client.from))
+    }
+
+    /// Which token of the configuration this is, and what it says.
+    fn find(&self, presented: &str) -> Result<(&Arc<Token>, Proven), TokenError> {
+        // Every token is looked at, so that the time taken doesn't tell which one was near.
+        let mut found = Err(TokenError::Unknown);
+        for token in &self.tokens {
+            match (&found, token.credential.verify(&token.name, presented)) {
+                (_, Err(TokenError::Unknown)) => {}
+                (Err(TokenError::Unknown), verified) => {
+                    found = verified.map(|proven| (token, proven));
+                }
+                // One that could be of several is nobody's: none could be told to be the right one.
+                (_, _) => return Err(TokenError::Unknown),
+            }
+        }
+        found
+    }
+
+    fn grant(
+        &self,
+        token: &Arc<Token>,
+        proven: Proven,
+        expires: Option<SystemTime>,
+        from: IpAddr,
+    ) -> Grant {
+        let name = &token.name;
+        let narrowed = proven.claims.as_ref().map(|claims| narrow(token, claims));
+        let token = narrowed.map_or_else(|| Arc::clone(token), Arc::new);
+        let bearer = proven.bearer.map(|bearer| {
+            let holder = Holder::Bearer(name.clone(), bearer);
+            (holder, token.bearer_limits)
+        });
+        let source = (self.source_limits != Quota::default())
+            .then(|| (Holder::Source(Source::of(from)), self.source_limits));
+        let all = (Holder::Token(name.clone()), Quota::from(&token.limits));
+        let holders = [bearer, source, Some(all)];
+        Grant {
+            usage: self.accounts.usage(holders.into_iter().flatten()),
+            token,
+            bearer: proven.claims.and_then(|claims| claims.subject),
+            expires,
+        }
+    }
+}
+
+/// What is left of a token of the configuration to the bearer of one that says this.
+fn narrow(token: &Token, claims: &Claims) -> Token {
+    let mut narrowed = token.clone();
+    narrowed.policy.within.clone_from(&claims.allow);
+    narrowed.bearer_limits = token.bearer_limits.min(&claims.limits);
+    narrowed
+}
