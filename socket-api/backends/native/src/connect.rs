@@ -94,7 +94,7 @@ pub(crate) fn all_failed(step: &str, to: &Endpoint, mut failures: Failures) -> E
         .map_or(0, |(index, _)| index);
     let kind = failures
         .get(best)
-        .map_or(ErrorKind::Other, |(_, error)| error.kind().into());
+        .map_or(ErrorKind::Other, |(_, error)| kind(error));
     let mut text = format!("{step} {to}");
     for (index, (address, error)) in failures.iter().take(LISTED).enumerate() {
         if index > 0 {
@@ -116,6 +116,29 @@ pub(crate) fn all_failed(step: &str, to: &Endpoint, mut failures: Failures) -> E
     error.with_source(failures.swap_remove(best).1)
 }
 
+/// An error's kind. That the system has no room for another socket says nothing of the network.
+pub(crate) fn kind(error: &io::Error) -> ErrorKind {
+    if out_of_room(error) {
+        ErrorKind::LimitExceeded
+    } else {
+        error.kind().into()
+    }
+}
+
+/// Whether the system can't open one more socket now.
+#[cfg(unix)]
+pub(crate) fn out_of_room(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}
+
+#[cfg(not(unix))]
+pub(crate) fn out_of_room(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+}
+
 /// An error's reason in the words of its kind, or the system's own where the kind has none.
 pub(crate) fn reason(error: &io::Error) -> String {
     match ErrorKind::from(error.kind()) {
@@ -126,7 +149,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
 
 /// How much an error says about the host, the most first: that it refused means that it is there.
 fn telling(error: &io::Error) -> u8 {
-    match ErrorKind::from(error.kind()) {
+    match kind(error) {
         ErrorKind::Refused => 0,
         ErrorKind::Reset => 1,
         ErrorKind::Denied => 2,
@@ -151,6 +174,24 @@ mod tests {
         list.iter()
             .map(|ip| SocketAddr::new(ip.parse().expect("an address"), 6697))
             .collect()
+    }
+
+    /// That this process has too many sockets open is no fault of the network's.
+    #[cfg(unix)]
+    #[test]
+    fn a_lack_of_descriptors_is_a_limit() {
+        for number in [libc::EMFILE, libc::ENFILE] {
+            let failures = vec![
+                (addresses(&["192.0.2.1"])[0], io::ErrorKind::TimedOut.into()),
+                (
+                    addresses(&["192.0.2.2"])[0],
+                    io::Error::from_raw_os_error(number),
+                ),
+            ];
+            let to = "irc.example.org:6697".parse().expect("an endpoint");
+            let error = all_failed("can't connect to", &to, failures);
+            assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::connect::{all_failed, interleave, race, reason};
+use crate::connect::{all_failed, interleave, kind, out_of_room, race, reason};
 use crate::resolve::resolve;
 
 /// How many connections wait to be accepted, where the caller doesn't say.
@@ -106,7 +106,7 @@ pub(crate) fn listen(at: SocketAddr, options: &ListenOptions) -> Result<NativeLi
     options.validate(at)?;
     let listener = open_listener(at, options).map_err(|error| {
         Error::new(
-            error.kind().into(),
+            kind(&error),
             format!("can't listen at {at}: {}", reason(&error)),
         )
         .with_source(error)
@@ -154,20 +154,6 @@ fn lost_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::PermissionDenied
     )
-}
-
-/// Whether the system can't open one more stream now.
-#[cfg(unix)]
-fn out_of_room(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-    )
-}
-
-#[cfg(not(unix))]
-fn out_of_room(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::OutOfMemory
 }
 
 impl ByteStream for NativeStream {

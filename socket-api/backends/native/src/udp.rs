@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
 
-use crate::connect::{all_failed, reason};
+use crate::connect::{all_failed, kind, reason};
 use crate::multicast;
 use crate::resolve::resolve;
 use crate::tcp::canonical;
@@ -70,7 +70,7 @@ pub(crate) fn open_bound(at: SocketAddr, options: &UdpOptions) -> Result<NativeD
     options.validate_bound(at)?;
     let socket = open(at, options).map_err(|error| {
         let text = format!("can't bind a UDP socket to {at}: {}", reason(&error));
-        Error::new(error.kind().into(), text).with_source(error)
+        Error::new(kind(&error), text).with_source(error)
     })?;
     if let Some(options) = &options.multicast {
         multicast::join(&socket, at, options)?;
