@@ -71,6 +71,12 @@ pub struct Config {
     pub source_limits: Quota,
     /// How many sessions there may be at a time, of all tokens. Default: 1024.
     pub max_sessions: u32,
+    /// How many streams, datagram sockets and listeners there may be at a time, of all tokens. Default:
+    /// as many as the process may have descriptors, besides those for the rest.
+    pub max_streams: Option<u32>,
+    /// How many bytes of payload may wait in the relay, of all sessions together, before it takes
+    /// nothing new: neither sessions nor streams. Those that are open go on. Default: 1 GiB.
+    pub max_buffer_bytes: u64,
     /// How long a client may take for TLS and the request together. Default: 10 s.
     pub handshake_deadline: Duration,
     /// Whose handshakes may begin, and how many at a time.
@@ -96,6 +102,8 @@ impl Default for Config {
             audience: None,
             source_limits: Quota::default(),
             max_sessions: 1024,
+            max_streams: None,
+            max_buffer_bytes: 1024 * 1024 * 1024,
             handshake_deadline: Duration::from_secs(10),
             admission: AdmissionConfig::default(),
             health: None,

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::http::Refused;
 use self::http::{Head, Headers, Probe, Status, accept_key, read_head};
+use crate::budget::Budget;
 use crate::config::{Config, HostHeader};
 use crate::identity::{Client, Grant, Identity};
 use crate::limits::Accounts;
@@ -82,7 +83,7 @@ impl Gate {
                 .collect(),
             allow_without_origin: config.allow_without_origin,
             hosts,
-            identity: Identity::new(config, Arc::new(Accounts::default())),
+            identity: Identity::new(config, Arc::new(Accounts::new(Budget::new(config)))),
         }
     }
 

@@ -39,6 +39,7 @@
 
 pub mod address;
 mod admission;
+mod budget;
 pub mod config;
 mod handshake;
 mod health;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::budget::{Budget, Held, Place};
 use crate::source::Source;
 
 /// How many accounts are kept. Beyond it, those of which nothing is held go, though they have dialled
@@ -134,6 +135,8 @@ pub(crate) enum Whose {
     Source,
     /// That of all bearers of a token together.
     Token,
+    /// The whole relay's.
+    Relay,
 }
 
 /// A limit was passed.
@@ -151,6 +154,7 @@ impl fmt::Display for LimitReached {
             Whose::Bearer => "the bearer's limit",
             Whose::Source => "the limit of one network address,",
             Whose::Token => "the token's limit",
+            Whose::Relay => "the relay's limit",
         };
         write!(f, "{whose} {name} ({value}) is reached")
     }
@@ -182,7 +186,10 @@ impl Holder {
 /// Everybody's accounts: there is one as long as something of it is held, or its dials are not yet
 /// forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts(Mutex<Known>);
+pub(crate) struct Accounts {
+    known: Mutex<Known>,
+    budget: Arc<Budget>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -218,7 +225,7 @@ impl What {
 
 /// What a session counts in: the accounts of its bearer, of its source, and of its token.
 #[derive(Clone, Debug)]
-pub(crate) struct Usage(Arc<[Share]>);
+pub(crate) struct Usage(Arc<[Share]>, Arc<Budget>);
 
 /// An account, and what may be taken of it.
 #[derive(Debug)]
@@ -233,19 +240,29 @@ struct Share {
 pub(crate) struct Slot {
     usage: Usage,
     what: What,
+    _place: Option<Place>,
 }
 
 impl Accounts {
+    /// Nobody's so far, in a relay that has this in all.
+    pub(crate) fn new(budget: Budget) -> Self {
+        Self {
+            known: Mutex::default(),
+            budget: Arc::new(budget),
+        }
+    }
+
     /// The accounts of these holders, with what each may have, in the order in which they are asked.
     pub(crate) fn usage(&self, holders: impl IntoIterator<Item = (Holder, Quota)>) -> Usage {
         let now = Instant::now();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let share = |(holder, quota): (Holder, Quota)| Share {
             whose: holder.whose(),
             quota,
             account: known.account(holder, now),
         };
-        Usage(holders.into_iter().map(share).collect())
+        let shares = holders.into_iter().map(share).collect();
+        Usage(shares, Arc::clone(&self.budget))
     }
 }
 
@@ -314,8 +331,17 @@ impl Usage {
         least(What::Stream).saturating_add(least(What::Listener))
     }
 
+    /// What a session's memory counts in.
+    pub(crate) fn held(&self) -> Held {
+        self.1.held()
+    }
+
     /// One of `what` from every account, or from none.
     fn take(&self, what: What) -> Result<Slot, LimitReached> {
+        let place = match what {
+            What::Session => self.1.check_memory().map(|()| None),
+            What::Stream | What::Listener => self.1.place().map(Some),
+        }?;
         for (index, share) in self.0.iter().enumerate() {
             if let Err(limit) = share.account.take(what, share.quota.of(what)) {
                 for share in &self.0[..index] {
@@ -329,7 +355,11 @@ impl Usage {
             }
         }
         let usage = self.clone();
-        Ok(Slot { usage, what })
+        Ok(Slot {
+            usage,
+            what,
+            _place: place,
+        })
     }
 
     /// Counts one dial, in every account or in none.
@@ -421,7 +451,7 @@ mod tests {
     }
 
     fn known(accounts: &Accounts) -> usize {
-        accounts.0.lock().expect("no panic").accounts.len()
+        accounts.known.lock().expect("no panic").accounts.len()
     }
 
     #[test]
@@ -537,7 +567,7 @@ mod tests {
             assert!(usage.dial(now).is_ok());
         }
         assert!(known(&accounts) >= 1000);
-        let mut all = accounts.0.lock().expect("no panic");
+        let mut all = accounts.known.lock().expect("no panic");
         all.sweep(now + Duration::from_secs(2));
         assert_eq!(all.accounts.len(), held.len());
     }

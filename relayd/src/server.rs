@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use crate::admission::{Admission, Fault, Pass, Turned};
+use crate::budget;
 use crate::config::Config;
 use crate::handshake::{self, Admitted, Gate, Outcome, Upgrade};
 use crate::health;
@@ -55,11 +56,13 @@ struct Shared {
 }
 
 impl Config {
-    /// Looks at what only shows when the relay starts: the certificate's files.
+    /// Looks at what only shows when the relay starts: the certificate's files, and whether the
+    /// system gives as many descriptors as the limits need.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it.
+    /// Names the file and what is wrong with it, or the limits and what they need.
     pub fn check(&self) -> io::Result<()> {
+        budget::fit(&mut self.clone())?;
         if let Some(files) = &self.tls {
             Certificates::load(files.clone())?;
         }
@@ -68,15 +71,17 @@ impl Config {
 }
 
 impl Relayd {
-    /// Listens at the configuration's addresses, and reads its certificate.
+    /// Listens at the configuration's addresses, and reads its certificate. The process's soft limit
+    /// of descriptors is raised to its hard one.
     ///
     /// # Errors
-    /// Where an address can't be had, or the certificate's files can't be used; the text names
-    /// which.
+    /// Where an address can't be had, or the certificate's files can't be used, or the limits need
+    /// more descriptors than the system gives; the text names which.
     ///
     /// # Cancel safety
     /// Dropping the future closes what it has opened.
-    pub async fn bind(config: Config) -> io::Result<Self> {
+    pub async fn bind(mut config: Config) -> io::Result<Self> {
+        budget::fit(&mut config)?;
         let tls = config
             .tls
             .clone()
@@ -96,7 +101,7 @@ impl Relayd {
             .map(TcpListener::local_addr)
             .collect::<io::Result<Vec<_>>>()?;
         let mut own = addresses.clone();
-        for health in &health {
+        if let Some(health) = &health {
             own.push(health.local_addr()?);
         }
         let shared = Shared {
@@ -384,7 +389,7 @@ fn slots<'a>(
     })?;
     let token = admitted.grant.usage.session().map_err(|limit| {
         let code = match limit.whose {
-            Whose::Source => Code::RELAY_FULL,
+            Whose::Source | Whose::Relay => Code::RELAY_FULL,
             Whose::Bearer | Whose::Token => Code::TOKEN_FULL,
         };
         Reason::new(code, &limit.to_string())

@@ -41,6 +41,7 @@ use self::open::{Opened, Opening};
 use self::ready::{Place, Ready};
 use self::tcp::TcpPump;
 use self::udp::UdpPump;
+use crate::budget::Held;
 use crate::handshake::{Admitted, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Whose};
@@ -52,6 +53,8 @@ pub(crate) use self::context::Context;
 const ROUNDS: usize = 16;
 /// How many messages it takes in one round.
 const MESSAGES_A_ROUND: usize = 16;
+/// How often it is counted what a session holds, while anything moves.
+const WEIGH_EVERY: Duration = Duration::from_millis(100);
 /// How long the last message may take to leave, and the client to close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long targets may take nothing of what a client had ended before its connection was over.
@@ -125,6 +128,10 @@ struct Session<'a, S> {
     counters: Counters,
     /// When the token ends.
     expires: Option<Instant>,
+    /// What the whole relay counts of what is held here, which is looked at now and then.
+    held: Held,
+    /// When to look, if anything has moved since the last time.
+    weigh_at: Option<Instant>,
     /// Since when nothing has been open.
     idle_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -203,6 +210,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         config.settings = settings(&grant);
         config.budget = grant.token.limits.buffer_bytes;
         Self {
+            held: grant.usage.held(),
+            weigh_at: None,
             carrier,
             mux: Mux::new(Role::Relay, config, now.into_std()),
             items: HashMap::new(),
@@ -228,6 +237,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             worked |= self.check_bytes();
             worked |= self.handle_events();
             worked |= self.send_messages(cx);
+            if worked && self.weigh_at.is_none() {
+                self.weigh_at = Some(Instant::now() + WEIGH_EVERY);
+            }
             worked |= self.keep_time(cx);
             if self.mux.closed().is_some() {
                 return Poll::Ready(());
@@ -468,9 +480,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             self.mux.handle_deadline(now.into_std());
             return true;
         }
+        if self.weigh_at.is_some_and(|at| at <= now) {
+            self.weigh_at = None;
+            self.held.set(self.mux.held());
+        }
         let next = [
             self.expires,
             idle,
+            self.weigh_at,
             self.mux.deadline().map(Instant::from_std),
         ];
         if let Some(next) = next.into_iter().flatten().min() {

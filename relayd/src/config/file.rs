@@ -35,6 +35,8 @@ struct File {
     hosts: Vec<Spanned<String>>,
     audience: Option<Spanned<String>>,
     max_sessions: Option<u32>,
+    max_streams: Option<u32>,
+    max_buffer_bytes: Option<u64>,
     handshake_seconds: Option<u32>,
     #[serde(default)]
     admission: FileAdmission,
@@ -199,6 +201,10 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     }
     if let Some(sessions) = file.max_sessions {
         config.max_sessions = sessions;
+    }
+    config.max_streams = file.max_streams;
+    if let Some(bytes) = file.max_buffer_bytes {
+        config.max_buffer_bytes = bytes;
     }
     if let Some(seconds) = file.handshake_seconds {
         config.handshake_deadline = Duration::from_secs(seconds.into());

@@ -29,6 +29,9 @@ use crate::policy::{Refusal, Transport};
 const MAX_ADDRESSES: usize = 8;
 /// How many ports of a range are tried when any will do.
 const MAX_PORTS: usize = 64;
+/// How many bytes wait in the system for a target that takes nothing, as the system counts them. By
+/// itself it would let them become megabytes for each connection.
+const SEND_BUFFER: NonZeroU32 = NonZeroU32::new(256 * 1024).unwrap();
 /// How many connections wait in the system's queue, unless the client asks for more or less.
 const BACKLOG: NonZeroU32 = NonZeroU32::new(64).unwrap();
 /// The most that a client may ask for.
@@ -67,6 +70,9 @@ impl Opening {
     ) -> Result<Self, Refused> {
         let slot = take_stream(grant, &to)?;
         (options.validate()).map_err(|error| Refused::invalid(&to, &error))?;
+        let mut options = options;
+        let asked = options.send_buffer.unwrap_or(SEND_BUFFER);
+        options.send_buffer = Some(asked.min(SEND_BUFFER));
         let (grant, context) = (Arc::clone(grant), context.clone());
         Ok(Self::within(
             grant.token.limits.dial_deadline,

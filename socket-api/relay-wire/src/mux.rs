@@ -347,6 +347,12 @@ impl Mux {
         self.channels.len()
     }
 
+    /// How many bytes are held of what was received and not consumed, or is queued to be sent. It
+    /// looks at each stream and socket.
+    pub fn held(&self) -> u64 {
+        self.channels.values().map(Channel::held).sum()
+    }
+
     // The client's side.
 
     /// Asks for a TCP connection. [`Event::Opened`] or [`Event::Refused`] answers.

@@ -133,6 +133,21 @@ impl Channel {
         }
     }
 
+    /// The bytes that it holds, each way.
+    pub(super) fn held(&self) -> u64 {
+        match self {
+            Self::Opening(_) | Self::Listener(_) => 0,
+            Self::Stream(stream) => (stream.queued + stream.received.len()) as u64,
+            Self::Udp(udp) => {
+                let received = udp
+                    .received
+                    .iter()
+                    .map(|datagram| datagram.data.len() as u64);
+                u64::from(udp.queued) + received.sum::<u64>()
+            }
+        }
+    }
+
     /// Cuts it for this reason, and says what is to be done.
     pub(super) fn cut(&mut self, reason: &Reason) -> AfterCut {
         let (reset, orphan) = match self {
