@@ -77,10 +77,6 @@ pub struct Capabilities {
     /// [`StreamInfo::may_truncate`](jackfield_socket::StreamInfo::may_truncate). A reset, or the
     /// tail that a late reader missed, may then look like an end.
     pub may_truncate: bool,
-    /// Whether what was written arrives though the stream is dropped right after its shutdown. Not
-    /// so with TLS 1.3 over TCP: the server's tickets, sent to a stream that is gone, make TCP cut
-    /// what is still on its way. The peer must then see that it was cut.
-    pub arrives_after_drop: bool,
     /// Whether a stream knows its own address.
     pub local_address: bool,
     /// The most bytes that are accepted in one direction while nobody reads on the other side:
@@ -171,7 +167,6 @@ impl Default for Capabilities {
         Self {
             half_close: true,
             may_truncate: false,
-            arrives_after_drop: true,
             local_address: true,
             buffered: 16 << 20,
             refused: ErrorKind::Refused,

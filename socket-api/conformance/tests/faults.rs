@@ -89,7 +89,7 @@ async fn each_fault_is_found() {
             "a_peer_that_does_not_read_stalls_the_writer",
         ),
         (Fault::WritesAfterTheEnd, "writing_after_shutdown_fails"),
-        (Fault::DropLeaks, "drop_closes"),
+        (Fault::DropLeaks, "drop_is_a_cut"),
         (
             Fault::CancelledConnectLeaks,
             "a_cancelled_connect_leaks_nothing",

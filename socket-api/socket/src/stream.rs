@@ -26,7 +26,13 @@ const LEAST_KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// - A peer that doesn't read stalls the writer: what a stream buffers is bounded.
 /// - `poll_flush` is ready when everything written is on its way, `poll_shutdown` when the end is
 ///   too. After it, reading goes on where [`StreamInfo::half_close`] is true.
-/// - Dropping a stream closes both directions; unless it was shut down, the peer may see a reset.
+/// - Dropping a stream that was shut down is an end in order: what was written arrives, and then the
+///   end, whatever of the peer's is unread; what the peer still says is thrown away. A peer that
+///   doesn't end within some seconds may then see a reset.
+/// - Dropping a stream that was not shut down cuts it, and so does the end of the program, however
+///   that comes: the peer sees a reset and never an end, and what was written may not arrive. Whoever
+///   has said its last word shuts the stream down. Only where
+///   [`StreamInfo::may_truncate`] is true, what was written still goes out, and looks whole.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin + Debug + 'static {
     /// What is known about this stream.
     fn info(&self) -> StreamInfo;

@@ -105,7 +105,6 @@ async fn on_native_sockets(at: IpAddr, name: Option<&str>) {
     let network = AnyNetwork::new(trust.over(Native));
     let mut target = Target::new(network, peer.addresses().clone());
     target.name = name.map(|name| name.parse().expect("a name"));
-    target.capabilities.arrives_after_drop = false;
     tokio::spawn(peer.run());
     passes(target, at).await;
 }

@@ -1,7 +1,7 @@
 //! A native WebSocket, over any byte stream.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Sink as _, Stream as _};
@@ -174,6 +174,17 @@ impl Socket {
                 .map_err(Error::from);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Socket {
+    /// Nothing follows a close, sent or answered: so it is the end of the stream below, too, which
+    /// would otherwise be cut, and the close with it.
+    fn drop(&mut self) {
+        if self.closed || self.peer_close.is_some() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = Pin::new(self.stream.get_mut()).poll_shutdown(&mut cx);
+        }
     }
 }
 

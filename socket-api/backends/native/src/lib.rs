@@ -9,6 +9,8 @@
 //!   failed, the first that answers is taken and the others are closed. When none answers, the
 //!   error names each address with its reason, and its kind is the most telling one.
 //! - **Listening** sets `TCP_NODELAY` on the streams it takes, as connecting does by default.
+//! - **Dropping** a stream that was not shut down cuts it, and so does the death of the process: the
+//!   peer sees a reset. One that was shut down delivers what it was given, then its end.
 //! - **Datagrams** larger than the caller's buffer are reported as truncated.
 //! - Addresses of IPv4 peers are IPv4 addresses, also on a socket bound to an IPv6 one.
 //! - Buffer sizes are a request: the system rounds them, and has a limit of its own
@@ -38,6 +40,7 @@
 //! ```
 
 mod connect;
+mod leave;
 mod multicast;
 mod resolve;
 mod tcp;

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::connect::{all_failed, interleave, kind, out_of_room, race, reason};
+use crate::leave;
 use crate::resolve::resolve;
 
 /// How many connections wait to be accepted, where the caller doesn't say.
@@ -25,11 +26,22 @@ const BACKLOG: u32 = 1024;
 const REST: Duration = Duration::from_millis(100);
 
 /// A TCP stream of the operating system.
+///
+/// Until it is shut down, it lingers for no time (`SO_LINGER`): whatever becomes of the stream or its
+/// process, killed ones among them, its peer sees a reset and no end. Where one is dropped that was
+/// shut down, and whose peer has not ended, a task of the runtime takes leave of the peer, as
+/// [`leave`](Self::leave) does; of more than 256 at a time, or outside of a runtime, the system
+/// closes it at once.
 #[derive(Debug)]
 pub struct NativeStream {
-    stream: TcpStream,
+    /// There until it is dropped.
+    stream: Option<TcpStream>,
     local: Option<SocketAddr>,
     peer: SocketAddr,
+    /// Whether this side has ended its direction.
+    ended: bool,
+    /// Whether nothing can come any more.
+    read_all: bool,
 }
 
 /// A listening TCP socket of the operating system.
@@ -45,13 +57,56 @@ pub struct NativeListener {
 
 impl NativeStream {
     /// Closes the stream with a reset: the peer sees an error and no end, and what it has not been
-    /// sent yet is thrown away.
+    /// sent yet is thrown away. So does dropping it, unless it was shut down.
+    pub fn abort(mut self) {
+        if let Some(stream) = self.stream.take() {
+            // Fails only where the stream is over already.
+            let _ = stream.set_zero_linger();
+        }
+    }
+
+    /// Closes the stream without cutting off what was sent before its end. As long as something is
+    /// unread, the system answers a close with a reset, which throws away what the peer has not
+    /// taken; so what the peer still says, up to 64 KiB, is read and thrown away, until it ends too,
+    /// or for 5 s. A stream that was not shut down is cut at once.
     ///
-    /// Merely dropping a stream looks like an end to the peer, as the system has it, unless bytes
-    /// were left unread.
-    pub fn abort(self) {
-        // Fails only where the stream is over already.
-        let _ = self.stream.set_zero_linger();
+    /// # Cancel safety
+    /// Dropping the future closes the stream at once.
+    pub async fn leave(mut self) {
+        if let Some(stream) = self.unfinished() {
+            leave::until_ended(stream).await;
+        }
+    }
+
+    /// The stream, if its peer is to be taken leave of; otherwise it is closed.
+    fn unfinished(&mut self) -> Option<TcpStream> {
+        self.stream.take().filter(|_| self.ended && !self.read_all)
+    }
+
+    /// A stream that is open.
+    fn new(stream: TcpStream, local: Option<SocketAddr>, peer: SocketAddr) -> Self {
+        // Fails only where the stream is over already, which reading will tell.
+        let _ = stream.set_zero_linger();
+        Self {
+            stream: Some(stream),
+            local,
+            peer,
+            ended: false,
+            read_all: false,
+        }
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        Ok(Pin::new(stream))
+    }
+}
+
+impl Drop for NativeStream {
+    fn drop(&mut self) {
+        if let Some(stream) = self.unfinished() {
+            leave::in_background(stream);
+        }
     }
 }
 
@@ -95,11 +150,7 @@ async fn dial(address: SocketAddr, options: &TcpOptions) -> io::Result<NativeStr
         // connect to itself (RFC 9293, section 3.5).
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    Ok(NativeStream {
-        local,
-        peer: canonical(address),
-        stream,
-    })
+    Ok(NativeStream::new(stream, local, canonical(address)))
 }
 
 pub(crate) fn listen(at: SocketAddr, options: &ListenOptions) -> Result<NativeListener> {
@@ -168,7 +219,10 @@ impl AsyncRead for NativeStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.remaining();
+        let read = ready!(self.stream()?.poll_read(cx, buf));
+        self.read_all |= read.is_err() || (before > 0 && buf.remaining() == before);
+        Poll::Ready(read)
     }
 }
 
@@ -178,7 +232,7 @@ impl AsyncWrite for NativeStream {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        self.stream()?.poll_write(cx, data)
     }
 
     fn poll_write_vectored(
@@ -186,19 +240,26 @@ impl AsyncWrite for NativeStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        self.stream()?.poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream
+            .as_ref()
+            .is_some_and(TcpStream::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if !self.ended {
+            // Ahead of the end: from here on, the system delivers what it has.
+            let lingers = SockRef::from(&*self.stream()?).set_linger(None);
+            self.ended = lingers.is_ok();
+        }
+        self.stream()?.poll_shutdown(cx)
     }
 }
 
@@ -227,11 +288,8 @@ impl TcpListener for NativeListener {
         };
         // Fails only where the peer is gone already, which reading will tell.
         let _ = stream.set_nodelay(true);
-        Poll::Ready(Ok(NativeStream {
-            local: stream.local_addr().ok().map(canonical),
-            peer: canonical(peer),
-            stream,
-        }))
+        let local = stream.local_addr().ok().map(canonical);
+        Poll::Ready(Ok(NativeStream::new(stream, local, canonical(peer))))
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {
@@ -260,7 +318,8 @@ mod tests {
             .await
             .expect("a stream");
 
-        let (set, default) = (SockRef::from(&set.stream), SockRef::from(&default.stream));
+        let [set, default] = [&set, &default].map(|stream| stream.stream.as_ref().expect("open"));
+        let (set, default) = (SockRef::from(set), SockRef::from(default));
         assert!(!set.tcp_nodelay().expect("an option"));
         assert!(default.tcp_nodelay().expect("an option"));
         assert!(set.keepalive().expect("an option"));

@@ -109,16 +109,75 @@ async fn v6_only_leaves_ipv4_out() {
 }
 
 #[tokio::test]
-async fn abort_is_a_reset_and_drop_is_an_end() {
+async fn abort_and_drop_are_resets_unless_the_stream_has_ended() {
     let (mut ours, theirs) = pair().await;
     theirs.abort();
     let error = ours.read(&mut [0; 1]).await.expect_err("a reset");
     assert_eq!(Error::from(error).kind(), ErrorKind::Reset);
 
     let (mut ours, mut theirs) = pair().await;
+    theirs.write_all(b"half of").await.expect("written");
+    drop(theirs);
+    let mut data = Vec::new();
+    let error = ours.read_to_end(&mut data).await.expect_err("a reset");
+    assert_eq!(Error::from(error).kind(), ErrorKind::Reset);
+
+    let (mut ours, mut theirs) = pair().await;
     theirs.write_all(b"last").await.expect("written");
+    theirs.shutdown().await.expect("ended");
     drop(theirs);
     let mut data = Vec::new();
     ours.read_to_end(&mut data).await.expect("an end");
     assert_eq!(data, b"last");
+}
+
+/// The runtime has a task for the socket that outlives its stream; a program that waits for nothing
+/// else waits no longer than that.
+#[tokio::test]
+async fn leaving_waits_for_the_peers_end_and_cuts_nobody() {
+    let (mut ours, mut theirs) = pair().await;
+    ours.write_all(b"a word that is not read")
+        .await
+        .expect("written");
+    theirs.write_all(b"last").await.expect("written");
+    theirs.shutdown().await.expect("ended");
+    let leaving = tokio::spawn(theirs.leave());
+    let mut data = Vec::new();
+    ours.read_to_end(&mut data).await.expect("an end");
+    assert_eq!(data, b"last");
+    ours.write_all(b"thanks").await.expect("nobody has cut it");
+    assert!(!leaving.is_finished());
+    ours.shutdown().await.expect("ended");
+    leaving.await.expect("it sees that");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_process_that_dies_in_the_middle_cuts_its_streams() {
+    const WHERE: &str = "JACKFIELD_TEST_DIES_CONNECTED_TO";
+    if let Ok(to) = std::env::var(WHERE) {
+        let to = to.parse().expect("an endpoint");
+        let connected = Native.connect(&to, &TcpOptions::default()).await;
+        let mut stream = connected.expect("connected");
+        stream.write_all(b"half of").await.expect("written");
+        std::future::pending::<()>().await;
+    }
+    let listener = Native.listen(LOCAL, &ListenOptions::default()).await;
+    let mut listener = listener.expect("loopback");
+    let at = listener.local_addr().expect("it listens");
+    let own = std::env::current_exe().expect("this test");
+    let name = "a_process_that_dies_in_the_middle_cuts_its_streams";
+    let mut child = std::process::Command::new(own)
+        .args(["--exact", name])
+        .env(WHERE, at.to_string())
+        .spawn()
+        .expect("it runs");
+    let mut stream = listener.accept().await.expect("a connection");
+    let mut data = [0; 7];
+    stream.read_exact(&mut data).await.expect("the beginning");
+    // SIGKILL.
+    child.kill().expect("it lives");
+    let error = stream.read(&mut data).await.expect_err("no end");
+    assert_eq!(Error::from(error).kind(), ErrorKind::Reset);
+    child.wait().expect("it is dead");
 }

@@ -15,7 +15,9 @@ use crate::session::{Addresses, Open, Side};
 /// A TCP connection that the relay holds.
 ///
 /// Where the WebSocket to the relay is lost, reading and writing fail with
-/// [`ConnectionReset`](io::ErrorKind::ConnectionReset); the stream never seems to have ended.
+/// [`ConnectionReset`](io::ErrorKind::ConnectionReset); the stream never seems to have ended. Of one
+/// that was shut down, the relay still delivers what it has, whatever becomes of this side, as long
+/// as its own limits let it.
 pub struct RelayStream {
     open: Open,
     addresses: Addresses,

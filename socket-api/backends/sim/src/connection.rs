@@ -15,6 +15,10 @@ const SEGMENT: usize = 1460;
 /// How long a keep-alive goes on asking: Linux's nine probes of 75 s.
 const PROBES: Duration = Duration::from_secs(9 * 75);
 
+/// How long a side that was dropped after its end goes on throwing away what its peer says, as
+/// native sockets do.
+const LEAVING: Duration = Duration::from_secs(5);
+
 /// A connection: what each side has sent, and the other has not read.
 pub(crate) struct Connection {
     pub(crate) hosts: [HostId; 2],
@@ -22,7 +26,8 @@ pub(crate) struct Connection {
     /// What side 0, which connected, and side 1 have sent.
     pub(crate) pipes: [Pipe; 2],
     pub(crate) keep_alive: [Option<Duration>; 2],
-    pub(crate) dropped: [bool; 2],
+    /// When each side's stream was dropped.
+    pub(crate) dropped: [Option<Instant>; 2],
     /// Since when nothing arrives any more.
     pub(crate) silent: Option<Instant>,
 }
@@ -62,12 +67,17 @@ impl World {
             let Some(connection) = self.connections.get_mut(&id) else {
                 return;
             };
-            let peer_gone = connection.dropped[1 - side];
+            let peer_gone = connection.dropped[1 - side].is_some();
+            let peer_leaves = connection.is_leaving(1 - side, now);
             let pipe = &mut connection.pipes[side];
             let begin = pipe.sent;
             pipe.sent += piece.len() as u64;
             pipe.taken += piece.len();
             if pipe.dead {
+                continue;
+            }
+            if peer_leaves {
+                pipe.taken -= piece.len();
                 continue;
             }
             let cut = pipe.cut.take_if(|(at, _)| pipe.sent >= *at);
@@ -174,16 +184,18 @@ impl World {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        connection.dropped[side] = true;
-        if connection.dropped[1 - side] {
+        connection.dropped[side] = Some(now);
+        if connection.dropped[1 - side].is_some() {
             self.connections.remove(&id);
             return;
         }
-        let unread = connection.pipes[1 - side]
-            .queue
-            .iter()
-            .any(|segment| matches!(segment.what, What::Data { .. }));
-        if unread || !connection.pipes[side].shut {
+        if connection.is_leaving(side, now) {
+            let pipe = &mut connection.pipes[1 - side];
+            pipe.queue
+                .retain(|segment| !matches!(segment.what, What::Data { .. }));
+            pipe.taken = 0;
+            wake(&mut pipe.writer);
+        } else {
             self.reset(id, side, now);
         }
     }
@@ -221,6 +233,12 @@ impl World {
 }
 
 impl Connection {
+    /// Whether this side was dropped after its end, not long ago.
+    fn is_leaving(&self, side: usize, now: Instant) -> bool {
+        let dropped = self.dropped[side];
+        self.pipes[side].shut && dropped.is_some_and(|dropped| now < dropped + LEAVING)
+    }
+
     /// When a reset reaches this side, if one is on its way and not held back.
     pub(crate) fn reset_at(&self, side: usize) -> Option<Instant> {
         let last = self.pipes[1 - side].queue.back()?;

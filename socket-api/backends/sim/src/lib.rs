@@ -46,8 +46,8 @@
 //!   follows waits for it. A link that is parted holds segments back until it is healed; a
 //!   connection that can't be opened for 127 s has timed out. There is no congestion control:
 //!   [`Link::window`] and [`Link::bandwidth`] bound what is on the way.
-//! - A stream that is dropped without having been shut down **resets** its peer, which may happen
-//!   on any network; so does one that is dropped with bytes unread.
+//! - A stream that is dropped without having been shut down **resets** its peer. For one that was
+//!   shut down, what its peer still says is thrown away for 5 s, and reset afterwards.
 //! - **UDP** loses, repeats and reorders datagrams as its link says, and loses what a parted link
 //!   or a full queue can't take.
 //! - `no_delay` changes nothing, as there is no Nagle's algorithm. A keep-alive finds out that a

@@ -195,7 +195,7 @@ impl World {
                 pipe(peer, host, options.receive_buffer),
             ],
             keep_alive: [options.keep_alive, None],
-            dropped: [false; 2],
+            dropped: [None; 2],
             silent: None,
         };
         let id = self.id();

@@ -70,6 +70,9 @@ commands! {
     Drip "drip" { seed: u64, bytes: u64, piece: usize, pause: u64 }
     /// After a delay, takes all that comes, and answers with the record when the client has ended.
     Sink "sink" { ticket: u64, seed: u64, delay: u64 }
+    /// Says a line at once and, after a delay, takes all that comes; then it may say two lines more.
+    /// Where one of them can't be said, the connection counts as cut, as a printer sees it.
+    Job "job" { ticket: u64, seed: u64, delay: u64, answer: bool }
     /// Ends its own direction at once, then does as `Sink`.
     EndThenSink "end-then-sink" { ticket: u64, seed: u64 }
     /// Reads nothing until it is released, then does as `Sink`.

@@ -17,6 +17,9 @@ const PIECE: usize = 16 * 1024;
 /// How many bytes `Fill` sends at the most.
 const FILL: u64 = 256 << 20;
 
+/// How long `Job` waits after each line that it says at the end, in milliseconds.
+const JOB_PAUSE: u64 = 50;
+
 /// What serving a stream needs of the peer.
 pub(super) struct Tools<'a, N> {
     pub(super) network: &'a N,
@@ -140,6 +143,29 @@ async fn obey<S: ByteStream, N: TcpConnect + TcpListen>(
             wait(delay).await;
             sink(stream, ticket, seed, records).await
         }
+        Command::Job {
+            ticket,
+            seed,
+            delay,
+            answer,
+        } => {
+            let result = async {
+                stream.write_all(b"ready\n").await?;
+                stream.flush().await?;
+                wait(delay).await;
+                take(stream, ticket, seed, records).await?;
+                // What is said to nobody fails at the second try, once the first was answered.
+                for line in ["taken\n", "done\n"].iter().filter(|_| answer) {
+                    stream.write_all(line.as_bytes()).await?;
+                    stream.flush().await?;
+                    wait(JOB_PAUSE).await;
+                }
+                stream.shutdown().await
+            }
+            .await;
+            records.update(ticket, |record| record.state = State::from(&result));
+            result
+        }
         Command::EndThenSink { ticket, seed } => {
             stream.shutdown().await?;
             sink(stream, ticket, seed, records).await
@@ -235,17 +261,7 @@ async fn sink(
     seed: u64,
     records: &Records,
 ) -> io::Result<()> {
-    let mut total = 0;
-    let result = read_to_end(stream, |bytes| {
-        records.update(ticket, |record| {
-            if record.wrong.is_none() {
-                record.wrong = Pattern::new(seed).first_wrong(total, bytes);
-            }
-            total += bytes.len() as u64;
-            record.bytes = total;
-        });
-    })
-    .await;
+    let result = take(stream, ticket, seed, records).await;
     records.update(ticket, |record| record.state = State::from(&result));
     result?;
     // Whoever half-closed reads it; whoever closed has gone.
@@ -254,6 +270,26 @@ async fn sink(
         .await;
     let _ = stream.shutdown().await;
     Ok(())
+}
+
+/// Takes the pattern to its end, and keeps the record of it.
+async fn take(
+    stream: &mut impl ByteStream,
+    ticket: u64,
+    seed: u64,
+    records: &Records,
+) -> io::Result<()> {
+    let mut total = 0;
+    read_to_end(stream, |bytes| {
+        records.update(ticket, |record| {
+            if record.wrong.is_none() {
+                record.wrong = Pattern::new(seed).first_wrong(total, bytes);
+            }
+            total += bytes.len() as u64;
+            record.bytes = total;
+        });
+    })
+    .await
 }
 
 async fn fill(
