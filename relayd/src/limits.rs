@@ -51,6 +51,15 @@ pub struct Limits {
     /// `session_bytes`: how many bytes of payload one session may carry, both ways together.
     /// Default: no limit.
     pub session_bytes: Option<u64>,
+    /// `draining_streams`: how many streams at a time may go on without their client, which has
+    /// closed them or is gone, until their target has what the client had ended; those of ended
+    /// sessions beyond it are cut. They don't count as `streams`. Default: 64.
+    pub draining_streams: u32,
+    /// `drain_seconds`: how long a target may take for that, whatever the rate, and never beyond the
+    /// token's end. Default: 120 s.
+    pub drain_deadline: Duration,
+    /// `drain_bytes_per_second`: how much it has to take, on the average of each 30 s. Default: 1024.
+    pub drain_bytes_per_second: u32,
 }
 
 impl Default for Limits {
@@ -64,6 +73,9 @@ impl Default for Limits {
             idle_deadline: Duration::from_mins(10),
             buffer_bytes: 32 * 1024 * 1024,
             session_bytes: None,
+            draining_streams: 64,
+            drain_deadline: Duration::from_mins(2),
+            drain_bytes_per_second: 1024,
         }
     }
 }
@@ -82,16 +94,19 @@ pub struct Quota {
     /// `dials_per_second`: how many streams, sockets and listeners may be opened in a second; as
     /// many at once.
     pub dials_per_second: Option<u32>,
+    /// `draining_streams`: how many streams that go on without their client.
+    pub draining_streams: Option<u32>,
 }
 
 impl Quota {
     /// What each bearer of a token has where nothing else is said: 16 sessions, 64 streams, 2 listeners,
-    /// 25 dials a second.
+    /// 25 dials a second, 16 streams that drain.
     pub const BEARER: Self = Self {
         sessions: Some(16),
         streams: Some(64),
         listeners: Some(2),
         dials_per_second: Some(25),
+        draining_streams: Some(16),
     };
 
     /// The lower of the limits.
@@ -102,6 +117,7 @@ impl Quota {
             streams: min(self.streams, other.streams),
             listeners: min(self.listeners, other.listeners),
             dials_per_second: min(self.dials_per_second, other.dials_per_second),
+            draining_streams: min(self.draining_streams, other.draining_streams),
         }
     }
 
@@ -110,6 +126,7 @@ impl Quota {
             What::Session => self.sessions,
             What::Stream => self.streams,
             What::Listener => self.listeners,
+            What::Draining => self.draining_streams,
         }
     }
 }
@@ -122,6 +139,7 @@ impl From<&Limits> for Quota {
             streams: Some(limits.streams),
             listeners: Some(limits.listeners),
             dials_per_second: Some(limits.dials_per_second),
+            draining_streams: Some(limits.draining_streams),
         }
     }
 }
@@ -201,7 +219,7 @@ struct Known {
 /// What one holder has in use.
 #[derive(Debug, Default)]
 struct Account {
-    held: [AtomicU32; 3],
+    held: [AtomicU32; 4],
     dials: Mutex<Bucket>,
 }
 
@@ -211,6 +229,7 @@ enum What {
     Session,
     Stream,
     Listener,
+    Draining,
 }
 
 impl What {
@@ -219,6 +238,7 @@ impl What {
             Self::Session => "sessions",
             Self::Stream => "streams",
             Self::Listener => "listeners",
+            Self::Draining => "draining_streams",
         }
     }
 }
@@ -320,6 +340,10 @@ impl Usage {
 
     pub(crate) fn listener(&self) -> Result<Slot, LimitReached> {
         self.take(What::Listener)
+    }
+
+    pub(crate) fn draining(&self) -> Result<Slot, LimitReached> {
+        self.take(What::Draining)
     }
 
     /// How many streams, sockets and listeners its limits allow at most.

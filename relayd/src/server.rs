@@ -346,7 +346,7 @@ where
     } else {
         slots(shared, &admitted)
     };
-    let _slots = match slots {
+    let slots = match slots {
         Ok(slots) => slots,
         Err(reason) => {
             let Grant { token, bearer, .. } = &*admitted.grant;
@@ -365,7 +365,8 @@ where
     }
     drop(handshaking);
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
-    session::run(stream, peer, number, admitted, &shared.context, ending).await;
+    let context = &shared.context;
+    session::run(stream, peer, number, admitted, context, ending, slots).await;
 }
 
 /// Tells a client why it isn't let in, unless too many are being told.

@@ -13,6 +13,7 @@
 
 mod carrier;
 mod context;
+mod drain;
 mod listen;
 mod open;
 mod ready;
@@ -57,8 +58,6 @@ const MESSAGES_A_ROUND: usize = 16;
 const WEIGH_EVERY: Duration = Duration::from_millis(100);
 /// How long the last message may take to leave, and the client to close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
-/// How long targets may take nothing of what a client had ended before its connection was over.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Sets what a connection should have that carries a WebSocket.
 pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
@@ -69,7 +68,9 @@ pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves a client that was let in, until either side ends it.
+/// Serves a client that was let in, until either side ends it, and then those targets that haven't
+/// taken everything. The places that it has among the sessions are free as soon as its WebSocket is
+/// over.
 pub(crate) async fn run<S>(
     stream: S,
     peer: SocketAddr,
@@ -77,6 +78,7 @@ pub(crate) async fn run<S>(
     admitted: Admitted,
     context: &Context,
     mut ending: watch::Receiver<bool>,
+    places: impl Send,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
@@ -85,12 +87,13 @@ pub(crate) async fn run<S>(
     let span = info_span!("session", number, token, bearer = grant.bearer, %peer);
     async {
         info!(origin = admitted.origin, "a session begins");
-        let mut session = Session::new(Carrier::new(stream), grant, context);
+        let mut carrier = Carrier::new(stream);
+        let mut session = Session::new(grant, context);
         let mut told = false;
         loop {
             tokio::select! {
                 biased;
-                () = poll_fn(|cx| session.poll(cx)) => break,
+                () = poll_fn(|cx| session.poll(&mut carrier, cx)) => break,
                 _ = ending.wait_for(|ending| *ending), if !told => {
                     told = true;
                     session.mux.go_away("the relay is shutting down");
@@ -98,7 +101,9 @@ pub(crate) async fn run<S>(
                 }
             }
         }
-        session.end().await;
+        let ended = session.end(carrier).await;
+        drop(places);
+        session.drain(&ended).await;
     }
     .instrument(span)
     .await;
@@ -117,8 +122,7 @@ where
     let _ = timeout(CLOSE_DEADLINE, telling).await;
 }
 
-struct Session<'a, S> {
-    carrier: Carrier<S>,
+struct Session<'a> {
     mux: Mux,
     items: HashMap<Id, Entry>,
     ready: Arc<Ready>,
@@ -161,7 +165,7 @@ enum Turn {
     /// An opening is done.
     Opened(Box<Opened>),
     /// A listener has taken a connection.
-    Accepted(Id, TcpPump),
+    Accepted(Id, Box<TcpPump>),
     /// It is over.
     Over,
 }
@@ -173,6 +177,8 @@ struct Shared<'a> {
     counters: &'a mut Counters,
     grant: &'a Grant,
     context: &'a Context,
+    /// When the token ends.
+    expires: Option<Instant>,
 }
 
 /// Buffers that are used for the length of a turn.
@@ -194,10 +200,19 @@ struct Counters {
     /// Payload to the client.
     bytes_down: u64,
     datagrams_dropped: u64,
+    /// Streams of which a target did not get what the client had ended.
+    undelivered: u64,
 }
 
-impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
-    fn new(carrier: Carrier<S>, grant: Arc<Grant>, context: &'a Context) -> Self {
+/// How a session's WebSocket has ended.
+struct Ended {
+    reason: Reason,
+    /// Whether the last word was said, and answered, in time.
+    closed: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(grant: Arc<Grant>, context: &'a Context) -> Self {
         let now = Instant::now();
         let expires = grant.expires.and_then(|expires| {
             now.checked_add(
@@ -212,7 +227,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         Self {
             held: grant.usage.held(),
             weigh_at: None,
-            carrier,
             mux: Mux::new(Role::Relay, config, now.into_std()),
             items: HashMap::new(),
             ready: Arc::default(),
@@ -228,15 +242,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     }
 
     /// Ready when the session is over.
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+    fn poll<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> Poll<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         self.ready.register(cx.waker());
         for _ in 0..ROUNDS {
-            let mut worked = self.take_messages(cx);
+            let mut worked = self.take_messages(carrier, cx);
             worked |= self.handle_events();
             worked |= self.take_turns();
             worked |= self.check_bytes();
             worked |= self.handle_events();
-            worked |= self.send_messages(cx);
+            worked |= self.send_messages(carrier, cx);
             if worked && self.weigh_at.is_none() {
                 self.weigh_at = Some(Instant::now() + WEIGH_EVERY);
             }
@@ -252,10 +269,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         Poll::Pending
     }
 
-    fn take_messages(&mut self, cx: &mut TaskContext<'_>) -> bool {
+    fn take_messages<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut worked = false;
         for _ in 0..MESSAGES_A_ROUND {
-            match self.carrier.poll_receive(cx) {
+            match carrier.poll_receive(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Incoming::Message(message)) => {
                     self.mux.receive(Instant::now().into_std(), message);
@@ -273,17 +293,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         worked
     }
 
-    fn send_messages(&mut self, cx: &mut TaskContext<'_>) -> bool {
+    fn send_messages<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut worked = false;
         // Ahead of `transmit`, because what it returns must go.
-        while self.mux.wants_transmit() && self.carrier.poll_ready(cx).is_ready() {
+        while self.mux.wants_transmit() && carrier.poll_ready(cx).is_ready() {
             let Some(message) = self.mux.transmit() else {
                 break;
             };
-            self.carrier.send(message);
+            carrier.send(message);
             worked = true;
         }
-        if let Poll::Ready(Err(error)) = self.carrier.poll_flush(cx) {
+        if let Poll::Ready(Err(error)) = carrier.poll_flush(cx) {
             self.mux.carrier_lost(&error);
         }
         worked
@@ -381,6 +404,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 counters: &mut self.counters,
                 grant: &self.grant,
                 context: self.context,
+                expires: self.expires,
             };
             let turn = match &mut entry.item {
                 Item::Opening(opening) => opening.turn(&mut cx),
@@ -396,7 +420,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
                 Turn::Accepted(stream, pump) => {
                     place.queue();
                     self.counters.opened += 1;
-                    self.insert(stream, Item::Stream(pump));
+                    self.insert(stream, Item::Stream(*pump));
                 }
                 Turn::Over => {
                     self.mux.close(id);
@@ -501,28 +525,57 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     }
 
     /// Says the last word, and closes.
-    async fn end(mut self) {
+    async fn end<S>(&mut self, mut carrier: Carrier<S>) -> Ended
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let reason = self.mux.closed().cloned();
         let reason = reason.unwrap_or_else(|| Reason::new(Code::CLOSED, ""));
         // Everything that is open is cut: its sockets close here. What the client had ended is whole,
         // and was promised.
-        let mux = &mut self.mux;
-        self.items
-            .retain(|id, entry| matches!(entry.item, Item::Stream(_)) && mux.read(*id).is_ok());
+        let (mux, grant, expires) = (&mut self.mux, &self.grant, self.expires);
+        let undelivered = &mut self.counters.undelivered;
+        self.items.retain(|id, entry| match &mut entry.item {
+            Item::Stream(pump) if mux.read(*id).is_ok() => {
+                let goes_on = pump.outlive(grant, expires);
+                *undelivered += u64::from(!goes_on);
+                goes_on
+            }
+            _ => false,
+        });
         let closing = async {
             while let Some(message) = self.mux.transmit() {
-                poll_fn(|cx| self.carrier.poll_ready(cx)).await;
-                self.carrier.send(message);
+                poll_fn(|cx| carrier.poll_ready(cx)).await;
+                carrier.send(message);
             }
-            self.carrier.close(&reason).await;
+            carrier.close(&reason).await;
         };
         let closed = timeout(CLOSE_DEADLINE, closing).await.is_ok();
-        let drained = self.drain().await;
+        Ended { reason, closed }
+    }
+
+    /// Writes what the client had sent and ended before the connection was over, as far as its targets
+    /// take it in the time that they have.
+    async fn drain(mut self, ended: &Ended) {
+        for entry in self.items.values() {
+            entry.place.queue();
+        }
+        poll_fn(|cx| {
+            self.ready.register(cx.waker());
+            self.take_turns();
+            // A turn that did something has queued again, and woken this.
+            if self.items.is_empty() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
         info!(
-            code = %reason.code(),
-            reason = reason.text(),
-            closed,
-            drained,
+            code = %ended.reason.code(),
+            reason = ended.reason.text(),
+            closed = ended.closed,
+            undelivered = self.counters.undelivered,
             opened = self.counters.opened,
             refused = self.counters.refused,
             bytes_up = self.counters.bytes_up,
@@ -530,29 +583,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
             datagrams_dropped = self.counters.datagrams_dropped,
             "a session ends"
         );
-    }
-
-    /// Writes what clients had sent and ended before the connection was over, as long as the targets
-    /// take something every [`DRAIN_DEADLINE`]. Whether all of it went out.
-    async fn drain(&mut self) -> bool {
-        for entry in self.items.values() {
-            entry.place.queue();
-        }
-        while !self.items.is_empty() {
-            let turns = poll_fn(|cx| {
-                self.ready.register(cx.waker());
-                if self.take_turns() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
-            if timeout(DRAIN_DEADLINE, turns).await.is_err() {
-                self.items.clear();
-                return false;
-            }
-        }
-        true
     }
 }
 

@@ -1,11 +1,14 @@
 //! The program: its arguments, its messages, its end.
 
+mod common;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jackfield_relay_wire::Frame;
 use serde_json::{Value, json};
 
 fn relayd(arguments: &[&str]) -> Command {
@@ -171,6 +174,78 @@ fn tokens_are_made_with_a_private_key_for_its_public_one() {
     let (good, _, err) = token("p256.pem", "p256.pem");
     assert!(!good && err.contains("relayd.toml:5:19"), "{err}");
     assert!(err.contains("private key"), "{err}");
+}
+
+/// A relay that is killed has no time for anything. What its targets have of a client is a part, and
+/// must not look like the whole.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_target_sees_a_killed_relay_as_a_cut() {
+    use jackfield_testing::process::Process;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const WAIT: std::time::Duration = std::time::Duration::from_secs(20);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("relayd.toml");
+    let text = format!(
+        "listen = ['127.0.0.1:0']\norigins = ['{}']\n[[token]]\nname = 'tests'\nsecret = '{}'\n\
+         allow = ['127.0.0.1:*']\nlisten = ['127.0.0.1:*']\n",
+        common::ORIGIN,
+        common::SECRET
+    );
+    std::fs::write(&path, text).expect("written");
+    let mut command = relayd(&["--log-format", "json", "--config"]);
+    command.arg(&path);
+    let process = Process::start(command).expect("it runs");
+    let line = process.wait_for_line("\"listening\"", WAIT).await;
+    let line = line.expect("it listens");
+    let address = line.split("\"address\":\"").nth(1).expect("its address");
+    let address = address.split('"').next().expect("to its end");
+    let address = address.parse().expect("an address");
+
+    let client = common::Client::open(address, common::ORIGIN, Some(common::SECRET)).await;
+    let mut client = client.expect("let in");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a free port");
+    let to = listener.local_addr().expect("bound").to_string();
+    let (id, _) = client.connect(&to, 1024).await;
+    let (dialled, _) = listener.accept().await.expect("a connection");
+    let listen = Frame::Listen {
+        id: client.new_id(),
+        credit: 1,
+        stream_credit: 1024,
+        at: "127.0.0.1:0".parse().expect("an address"),
+        options: jackfield_socket::ListenOptions::default(),
+    };
+    client.send(&listen).await;
+    let at = match client.frame().await {
+        Frame::Opened { local, .. } => local.expect("where it listens"),
+        other => panic!("{other:?}"),
+    };
+    let mut caller = tokio::net::TcpStream::connect(at)
+        .await
+        .expect("it listens");
+    caller.write_all(b"hello").await.expect("open");
+    let inbound = match client.frame().await {
+        Frame::Inbound { id, .. } => id,
+        other => panic!("{other:?}"),
+    };
+    let mut targets = [dialled, caller];
+    for (target, id) in targets.iter_mut().zip([id, inbound]) {
+        let data = b"half of".to_vec().into();
+        client.send(&Frame::Data { id, data }).await;
+        let mut half = [0; 7];
+        target.read_exact(&mut half).await.expect("the beginning");
+    }
+    let killed = Command::new("kill")
+        .args(["-9", &process.id().to_string()])
+        .status();
+    assert!(killed.expect("kill runs").success());
+    for target in &mut targets {
+        let read = common::within(target.read(&mut [0; 1])).await;
+        let error = read.expect_err("no end in order");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
 }
 
 #[cfg(unix)]

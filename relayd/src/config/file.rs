@@ -111,6 +111,7 @@ struct FileQuota {
     streams: Option<u32>,
     listeners: Option<u32>,
     dials_per_second: Option<u32>,
+    draining_streams: Option<u32>,
 }
 
 #[derive(Deserialize, Default)]
@@ -124,6 +125,9 @@ struct FileLimits {
     idle_seconds: Option<u32>,
     buffer_bytes: Option<u32>,
     session_bytes: Option<u64>,
+    draining_streams: Option<u32>,
+    drain_seconds: Option<u32>,
+    drain_bytes_per_second: Option<u32>,
 }
 
 /// A string that no error message repeats.
@@ -403,6 +407,7 @@ impl FileQuota {
             streams: self.streams.or(defaults.streams),
             listeners: self.listeners.or(defaults.listeners),
             dials_per_second: self.dials_per_second.or(defaults.dials_per_second),
+            draining_streams: self.draining_streams.or(defaults.draining_streams),
         }
     }
 }
@@ -418,6 +423,10 @@ impl FileLimits {
             idle_deadline: seconds(self.idle_seconds, defaults.idle_deadline),
             buffer_bytes: self.buffer_bytes.unwrap_or(defaults.buffer_bytes),
             session_bytes: self.session_bytes.or(defaults.session_bytes),
+            draining_streams: self.draining_streams.unwrap_or(defaults.draining_streams),
+            drain_deadline: seconds(self.drain_seconds, defaults.drain_deadline),
+            drain_bytes_per_second: (self.drain_bytes_per_second)
+                .unwrap_or(defaults.drain_bytes_per_second),
         }
     }
 }

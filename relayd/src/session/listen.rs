@@ -49,7 +49,7 @@ impl Listening {
         match announce(id, &stream, shared) {
             Ok((inbound, slot)) => {
                 debug!(id = %inbound, listener = %id, remote = ?stream.info().peer, "accepted");
-                Turn::Accepted(inbound, TcpPump::new(stream, slot))
+                Turn::Accepted(inbound, Box::new(TcpPump::new(stream, slot)))
             }
             Err(why) => {
                 info!(listener = %id, remote = ?stream.info().peer, why, "turned a connection away");

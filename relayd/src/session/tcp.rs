@@ -8,23 +8,35 @@ use bytes::BufMut as _;
 use jackfield_native::NativeStream;
 use jackfield_relay_wire::{Chunk, Code, Id, MAX_DATA, Mux, Read, Reason};
 use tokio::io::AsyncWrite as _;
+use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
-use tracing::debug;
+use tracing::{debug, info};
 
+use super::drain::Draining;
 use super::{Scratch, Shared, Turn};
+use crate::handshake::Grant;
 use crate::limits::Slot;
 
 /// Chunks shorter than this are copied, and their buffer is used again.
 const SMALL: usize = 16 * 1024;
 
+/// Dropping it cuts the connection to the target, unless everything that the client has sent was
+/// written, and its end: by an end in order, the target would take what came so far for the whole.
 pub(super) struct TcpPump {
-    /// There until it is dropped.
+    /// There until it is taken leave of.
     stream: Option<NativeStream>,
     /// Whether the target may still send.
     reading: bool,
-    /// Whether the client may still send.
+    /// Whether the client may still send, or something of it has to go to the target.
     writing: bool,
-    _slot: Slot,
+    /// Whether the target has ended its direction.
+    ended: bool,
+    /// Set when the client is not there any more for whom it goes on.
+    draining: Option<Draining>,
+    /// Its place among the streams that clients have.
+    slot: Option<Slot>,
+    /// In its stead, the one among those that drain.
+    apart: Option<Slot>,
 }
 
 /// What one direction of a turn has come to.
@@ -45,7 +57,32 @@ impl TcpPump {
             stream: Some(stream),
             reading: true,
             writing: true,
-            _slot: slot,
+            ended: false,
+            draining: None,
+            slot: Some(slot),
+            apart: None,
+        }
+    }
+
+    /// Its client is gone. What that had ended is still written, as long as the limits have it;
+    /// false where the stream is to be dropped at once.
+    pub(super) fn outlive(&mut self, grant: &Grant, expires: Option<Instant>) -> bool {
+        self.drain(grant, expires);
+        // Where as many drain as may, one more would take a place from those who have clients.
+        !self.writing || self.apart.is_some()
+    }
+
+    /// Nobody hears of the target any more.
+    fn drain(&mut self, grant: &Grant, expires: Option<Instant>) {
+        self.reading = false;
+        if self.draining.is_none() {
+            let limits = &grant.token.limits;
+            self.draining = Some(Draining::new(limits, expires, Instant::now()));
+        }
+        if self.apart.is_none()
+            && let Ok(slot) = grant.usage.draining()
+        {
+            (self.slot, self.apart) = (None, Some(slot));
         }
     }
 
@@ -58,7 +95,7 @@ impl TcpPump {
                 Step::Worked => worked = true,
                 Step::Ended => self.writing = false,
                 Step::Failed(error) => return fail(id, shared, &error),
-                Step::Cut(reason) => return cut(id, &reason),
+                Step::Cut(reason) => return self.cut(id, shared.grant, &reason),
             }
         }
         if self.reading {
@@ -71,20 +108,51 @@ impl TcpPump {
             ) {
                 Step::Waiting => {}
                 Step::Worked => worked = true,
-                Step::Ended => self.reading = false,
+                Step::Ended => (self.reading, self.ended) = (false, true),
                 Step::Failed(error) => return fail(id, shared, &error),
                 // The client reads no more. What it had sent, and ended, still goes out.
-                Step::Cut(_) if self.writing => self.reading = false,
-                Step::Cut(reason) => return cut(id, &reason),
+                Step::Cut(_) if self.writing => self.drain(shared.grant, shared.expires),
+                Step::Cut(reason) => return self.cut(id, shared.grant, &reason),
             }
         }
         if !self.reading && !self.writing {
             debug!(%id, "a stream has ended");
-            Turn::Over
-        } else if worked {
-            Turn::Worked
-        } else {
-            Turn::Waiting
+            self.leave(shared.grant);
+            return Turn::Over;
+        }
+        if let Some(draining) = &mut self.draining
+            && let Poll::Ready(why) = draining.poll_given_up(cx)
+        {
+            info!(%id, why, "gave a target up that does not take what a client had sent");
+            shared.counters.undelivered += 1;
+            return Turn::Over;
+        }
+        if worked { Turn::Worked } else { Turn::Waiting }
+    }
+
+    /// The client has cut the stream: so is the connection to the target, unless the client had ended
+    /// its own direction before.
+    fn cut(&mut self, id: Id, grant: &Grant, reason: &Reason) -> Turn {
+        debug!(%id, %reason, "the client cut a stream");
+        self.leave(grant);
+        Turn::Over
+    }
+
+    /// Takes leave of a target that has everything, and has not ended: it might have a word to say,
+    /// and take a reset for a failure.
+    fn leave(&mut self, grant: &Grant) {
+        if self.writing || self.ended {
+            return;
+        }
+        let slot = (self.apart.take()).or_else(|| grant.usage.draining().ok());
+        // Where as many drain as may, it is dropped, which does the same for a few of all bearers.
+        if let Some(slot) = slot
+            && let Some(stream) = self.stream.take()
+        {
+            tokio::spawn(async move {
+                stream.leave().await;
+                drop(slot);
+            });
         }
     }
 
@@ -170,20 +238,13 @@ impl TcpPump {
             Poll::Pending => Step::Waiting,
             Poll::Ready(Ok(written)) => {
                 mux.consume(id, written);
+                if let Some(draining) = &mut self.draining {
+                    draining.took(written);
+                }
                 *count += written as u64;
                 Step::Worked
             }
             Poll::Ready(Err(error)) => Step::Failed(error),
-        }
-    }
-}
-
-impl Drop for TcpPump {
-    /// A connection whose client had not ended its direction is cut: by an end in order, the target
-    /// would take what came so far for the whole.
-    fn drop(&mut self) {
-        if let Some(stream) = self.stream.take().filter(|_| self.writing) {
-            stream.abort();
         }
     }
 }
@@ -199,11 +260,5 @@ fn fail(id: Id, shared: &mut Shared<'_>, error: &io::Error) -> Turn {
     };
     let text = format!("the connection to the target was cut: {code}");
     shared.mux.reset(id, &Reason::new(code, &text));
-    Turn::Over
-}
-
-/// The client has cut the stream: so is the connection to the target, when it is dropped.
-fn cut(id: Id, reason: &Reason) -> Turn {
-    debug!(%id, %reason, "the client cut a stream");
     Turn::Over
 }

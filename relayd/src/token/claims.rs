@@ -129,6 +129,8 @@ struct PayloadLimits {
     listeners: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dials_per_second: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draining_streams: Option<u32>,
 }
 
 /// A string, or several.
@@ -167,6 +169,7 @@ impl TryFrom<Payload> for Claims {
                 streams: limits.streams,
                 listeners: limits.listeners,
                 dials_per_second: limits.dials_per_second,
+                draining_streams: limits.draining_streams,
             },
         })
     }
@@ -197,6 +200,7 @@ impl From<&Claims> for Payload {
                 streams: limits.streams,
                 listeners: limits.listeners,
                 dials_per_second: limits.dials_per_second,
+                draining_streams: limits.draining_streams,
             }),
         }
     }

@@ -1,0 +1,160 @@
+//! What a client had sent and ended, and is gone: it is delivered, and holds nobody's place for long.
+
+mod common;
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use common::{Client, ORIGIN, SECRET, TestRelay, config, target, token, within};
+use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason};
+use jackfield_socket::TcpOptions;
+use socket2::SockRef;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+/// Where a target listens that takes one connection, and reads it only when it is told.
+async fn stalling() -> (String, oneshot::Sender<()>, Arrived) {
+    let (go, gone) = oneshot::channel();
+    let (address, arriving) = target(|mut stream| async move {
+        SockRef::from(&stream).set_recv_buffer_size(16_384)?;
+        let _ = gone.await;
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.map(|_| all.len())
+    })
+    .await;
+    (address, go, arriving)
+}
+
+type Arrived = tokio::task::JoinHandle<io::Result<usize>>;
+
+/// Sends what the relay takes at once, which is more than the system takes of it, and ends.
+async fn send_and_end(client: &mut Client, to: &str) -> (Id, usize) {
+    let id = client.new_id();
+    let mut options = TcpOptions::default();
+    options.send_buffer = 16_384.try_into().ok();
+    let to = to.parse().expect(to);
+    let credit = 1024;
+    let connect = Frame::Connect {
+        id,
+        credit,
+        to,
+        options,
+    };
+    client.send(&connect).await;
+    let window = match client.frame().await {
+        Frame::Opened { credit, .. } => credit as usize,
+        other => panic!("{other:?}"),
+    };
+    for begin in (0..window).step_by(MAX_DATA) {
+        let data = vec![7; MAX_DATA.min(window - begin)].into();
+        client.send(&Frame::Data { id, data }).await;
+    }
+    client.send(&Frame::Fin { id }).await;
+    // What was sent before this is there when it is answered.
+    client.send(&Frame::Ping([1; 8])).await;
+    while client.frame().await != Frame::Pong([1; 8]) {}
+    (id, window)
+}
+
+#[track_caller]
+fn was_cut(arrived: io::Result<usize>) {
+    let error = arrived.expect_err("no end in order");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}");
+}
+
+#[tokio::test]
+async fn a_session_gives_its_place_back_when_its_client_goes() {
+    let mut token = token();
+    token.limits.sessions = 1;
+    token.limits.streams = 1;
+    let mut config = config(token);
+    config.max_sessions = 1;
+    let relay = TestRelay::start(config).await;
+    let (address, go, arriving) = stalling().await;
+    let mut client = relay.client().await;
+    let (_, sent) = send_and_end(&mut client, &address).await;
+    drop(client);
+
+    // Another has its place, and its stream, while the target takes its time.
+    let begin = Instant::now();
+    let mut next = loop {
+        let client = Client::upgrade(relay.address, ORIGIN, Some(SECRET)).await;
+        let mut client = client.expect("a WebSocket");
+        match client.frame().await {
+            Frame::Hello(_) => break client,
+            Frame::GoAway(reason) => assert_eq!(reason.code(), Code::RELAY_FULL, "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5), "no place");
+        sleep(Duration::from_millis(20)).await;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let other = listener.local_addr().expect("bound").to_string();
+    next.connect(&other, 1024).await;
+    assert!(!arriving.is_finished());
+    go.send(()).expect("it waits");
+    let arrived = within(arriving).await.expect("it ends");
+    assert_eq!(arrived.expect("in order"), sent);
+}
+
+#[tokio::test]
+async fn a_target_that_takes_its_time_is_given_up() {
+    let mut token = token();
+    token.limits.drain_deadline = Duration::from_millis(500);
+    let relay = TestRelay::start(config(token)).await;
+    // Whether the client is gone, or has cut the stream and stays.
+    for gone in [true, false] {
+        let (address, go, arriving) = stalling().await;
+        let mut client = relay.client().await;
+        let (id, _) = send_and_end(&mut client, &address).await;
+        let _stays = if gone {
+            drop(client);
+            None
+        } else {
+            let reason = Reason::new(Code::CLOSED, "");
+            client.send(&Frame::Reset { id, reason }).await;
+            Some(client)
+        };
+        sleep(Duration::from_secs(2)).await;
+        go.send(()).expect("it waits");
+        was_cut(within(arriving).await.expect("it ends"));
+    }
+}
+
+#[tokio::test]
+async fn nothing_drains_beyond_the_tokens_end() {
+    let mut token = token();
+    token.expires = Some(SystemTime::now() + Duration::from_secs(2));
+    let relay = TestRelay::start(config(token)).await;
+    let (address, go, arriving) = stalling().await;
+    let mut client = relay.client().await;
+    send_and_end(&mut client, &address).await;
+    drop(client);
+    sleep(Duration::from_secs(3)).await;
+    go.send(()).expect("it waits");
+    was_cut(within(arriving).await.expect("it ends"));
+}
+
+#[tokio::test]
+async fn what_drains_is_counted_apart() {
+    let mut token = token();
+    token.limits.draining_streams = 1;
+    let relay = TestRelay::start(config(token)).await;
+    let mut client = relay.client().await;
+    let (one, go_one, first) = stalling().await;
+    let (two, go_two, second) = stalling().await;
+    let (_, sent) = send_and_end(&mut client, &one).await;
+    send_and_end(&mut client, &two).await;
+    drop(client);
+    sleep(Duration::from_millis(500)).await;
+    go_one.send(()).expect("it waits");
+    go_two.send(()).expect("it waits");
+    let (whole, cut): (Vec<_>, Vec<_>) = [within(first).await, within(second).await]
+        .map(|arrived| arrived.expect("it ends"))
+        .into_iter()
+        .partition(Result::is_ok);
+    assert_eq!(whole.into_iter().flatten().collect::<Vec<_>>(), [sent]);
+    cut.into_iter().for_each(was_cut);
+}
