@@ -33,7 +33,7 @@ pub(crate) fn run() -> Result<()> {
     });
     let compiler_file = folder.join("tsconfig.json");
     fs::write(&compiler_file, compiler.to_string())?;
-    let entries: Vec<_> = web::entries()
+    let entries: Vec<_> = web::documented()
         .map(|entry| types.join(format!("{entry}.d.ts")))
         .collect();
     let options = json!({

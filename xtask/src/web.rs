@@ -78,6 +78,9 @@ const ENTRIES: &[Entry] = &[
     },
 ];
 
+/// Scripts beside the entries that need no module.
+const ALONE: &[&str] = &["explain"];
+
 /// A page, in `dist` under its name.
 struct Page {
     name: &'static str,
@@ -187,7 +190,7 @@ fn describe(npm: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the folder of a page: its own files, and of the package what its entry needs.
+/// Makes the folder of a page: its own files, and of the package what its entry needs, and what needs no entry.
 fn put_together(page: &Page, npm: &Path) -> Result<()> {
     let to = root().join("dist").join(page.name);
     let package = to.join("jackfield");
@@ -210,6 +213,7 @@ fn put_together(page: &Page, npm: &Path) -> Result<()> {
             // The types of one entry stand on those of others.
             if stem == page.entry
                 || stem == module
+                || ALONE.contains(&stem)
                 || name.ends_with(".d.ts") && !name.contains(".wasm")
             {
                 copy(&file, &to)?;
@@ -228,6 +232,11 @@ fn put_together(page: &Page, npm: &Path) -> Result<()> {
 /// The names of the package's entries.
 pub(crate) fn entries() -> impl Iterator<Item = &'static str> {
     ENTRIES.iter().map(|entry| entry.name)
+}
+
+/// What has types: the entries, and what needs none.
+pub(crate) fn documented() -> impl Iterator<Item = &'static str> {
+    entries().chain(ALONE.iter().copied())
 }
 
 /// The features that those of them are built with that have not all, each set once.

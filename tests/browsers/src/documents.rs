@@ -1,7 +1,7 @@
 //! The documents that pages' authors read, and the examples in them.
 
 /// Where examples for pages stand.
-pub const DOCUMENTS: [&str; 16] = [
+pub const DOCUMENTS: [&str; 17] = [
     "web/js/index.d.ts",
     "web/js/irc.d.ts",
     "web/js/mqtt.d.ts",
@@ -13,6 +13,7 @@ pub const DOCUMENTS: [&str; 16] = [
     "web/js/socket.d.ts",
     "web/js/sockets.d.ts",
     "web/js/direct-sockets.d.ts",
+    "web/js/explain.d.ts",
     "web/npm/README.md",
     "README.md",
     "docs/direct-sockets.md",

@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the page learns first of each attempt; all of them go on side by side.
 const TRY: &str = "async attempts => {
+    const { explain } = await import('./explain.js');
     const first = async ({ options, url, how }) => {
         const network = await open(options);
         const protocol = url.startsWith('irc') ? 'irc' : 'mqtt';
@@ -45,6 +46,7 @@ const TRY: &str = "async attempts => {
         where: error.where,
         relayCode: error.relayCode ?? null,
         message: error.message,
+        told: explain(error),
         cause: error.cause?.message ?? null,
     }))));
 }";
@@ -401,6 +403,7 @@ async fn each_way_to_fail_is_told_as_what_it_is() {
             && told["kind"] == kind
             && told["where"] == place
             && told["relayCode"] == json!(code)
+            && told["told"] == way.sentence
             && message.contains(way.says);
         if !right {
             wrong.push(format!("{}: {told}", way.name));
