@@ -279,12 +279,13 @@ $('way').addEventListener('click', () => {
 $('settings-form').addEventListener('submit', async (event) => {
   event.preventDefault();
   const relay = field('relay').value.trim();
+  const former = network;
   try {
     const opened = open({ relay: relay || undefined, token: field('token').value || undefined, roots: config.roots });
     await opened;
     network = opened;
   } catch (error) {
-    $('settings-error').textContent = explain(error, { server: relay, relay });
+    $('settings-error').textContent = explain(error);
     $('settings-error').hidden = false;
     return;
   }
@@ -294,7 +295,8 @@ $('settings-form').addEventListener('submit', async (event) => {
   around.keep();
   showWay();
   dialog('settings').close();
-  view.sources.forEach((source) => source.retry());
+  view.sources.forEach((source) => source.renew());
+  former?.then((old) => old.close(), () => undefined);
 });
 
 /* Tiles */

@@ -70,6 +70,15 @@ export class Broker extends Source {
 
   /** Connects without waiting any longer. */
   retry() {
+    if (this.state === 'waiting') {
+      this.client?.reconnectNow();
+    } else {
+      this.renew();
+    }
+  }
+
+  /** Begins anew, over another network perhaps. */
+  renew() {
     this.#leave();
     this.run();
   }
@@ -180,6 +189,7 @@ export class Broker extends Source {
         if (this.state !== 'waiting') {
           this.become('connecting');
         }
+        this.trying = true;
         this.retryAt = null;
         break;
       case 'connected':

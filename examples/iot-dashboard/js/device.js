@@ -43,16 +43,20 @@ export class Device extends Source {
     if (this.state !== 'waiting') {
       this.become('connecting');
     }
+    this.trying = true;
     this.retryAt = null;
     this.around.changed();
-    try {
-      const network = await this.around.network();
-      this.networkKind = network.kind;
-      this.client = await network.coap(this.saved.url);
-    } catch (error) {
-      this.become('failed', this.explain(error));
-      return;
+    if (!this.client || this.client.state === 'closed') {
+      try {
+        const network = await this.around.network();
+        this.networkKind = network.kind;
+        this.client = await network.coap(this.saved.url, { reconnect: { first: FIRST_WAIT, longest: LONGEST_WAIT } });
+      } catch (error) {
+        this.become('failed', this.explain(error));
+        return;
+      }
     }
+    this.client.reconnectNow();
     await this.discover();
   }
 
@@ -65,7 +69,7 @@ export class Device extends Source {
     try {
       const signal = AbortSignal.timeout(PATIENCE);
       const links = await client.discover(undefined, { signal }).catch((error) => {
-        throw signal.aborted ? Object.assign(new Error('it was asked several times'), { kind: 'timed-out' }) : error;
+        throw signal.aborted ? Object.assign(new Error('it was asked several times'), { kind: 'timed-out', where: 'server' }) : error;
       });
       if (client !== this.client) {
         return;
@@ -86,7 +90,14 @@ export class Device extends Source {
     }
   }
 
+  /** Asks it again without waiting any longer. */
   retry() {
+    window.clearTimeout(this.#timer);
+    this.run();
+  }
+
+  /** Begins anew, over another network perhaps. */
+  renew() {
     this.#leave();
     this.run();
   }
@@ -145,6 +156,7 @@ export class Device extends Source {
           break;
         }
         if (this.state === 'waiting') {
+          window.clearTimeout(this.#timer);
           this.security = client.security;
           this.note = 'Back: what is observed is told anew.';
           this.become('connected');
@@ -259,11 +271,14 @@ export class Device extends Source {
 
   /** @param {Coap} client @param {unknown} error */
   #lost(client, error) {
-    if (client !== this.client || this.state === 'closed') {
+    // What else was under way may fail as well.
+    if (client !== this.client || this.state === 'closed' || this.state === 'failed' || this.retryAt !== null) {
       return;
     }
-    this.#leave();
     this.security = null;
+    if (client.state === 'closed') {
+      this.#leave();
+    }
     this.note = '';
     this.retryAt = Date.now() + this.#wait;
     this.#timer = window.setTimeout(() => this.run(), this.#wait);

@@ -78,6 +78,8 @@ export class Source {
   problem = '';
   /** When the next attempt is made, in milliseconds since 1970. @type {number | null} */
   retryAt = null;
+  /** Whether an attempt is being made, which has a deadline of its own. */
+  trying = false;
   /** @type {Security | null} */
   security = null;
   /** @type {Network['kind']} */
@@ -189,6 +191,7 @@ export class Source {
     const was = this.state;
     this.state = state;
     this.problem = problem;
+    this.trying = false;
     const now = Date.now();
     if (state === 'connected') {
       this.retryAt = null;
@@ -214,7 +217,7 @@ export class Source {
 
   /** @param {unknown} error */
   explain(error) {
-    return explain(error, { server: this.host, relay: this.around.relay, ports: this.ports });
+    return explain(error, this.ports);
   }
 
   ports = '';

@@ -243,7 +243,7 @@ export class Status {
     banner.hidden = text === '';
     banner.className = `banner ${bad ? 'error' : 'good'}`;
     setText(this.text, text);
-    this.retry.hidden = !bad;
+    this.retry.hidden = !bad || source.trying;
   }
 }
 

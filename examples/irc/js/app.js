@@ -159,7 +159,7 @@ async function connect() {
     });
     session.run();
   } catch (error) {
-    showWelcome(explain(error, way));
+    showWelcome(explain(error, way.ports));
   }
 }
 

@@ -36,6 +36,8 @@ export class Session {
   #following = true;
   #countdown = 0;
   #registered = false;
+  /** Nothing comes of it any more by itself. */
+  #stopped = false;
   #ended = false;
 
   /**
@@ -67,24 +69,26 @@ export class Session {
         this.#take(event);
       }
     } catch (error) {
-      reason = explain(error, this.way);
+      reason = explain(error, this.way.ports);
     }
     if (irc === this.irc) {
       this.#over(reason);
     }
   }
 
-  /** Connects again without waiting any longer. */
+  /** Connects again without waiting any longer. An attempt that is being made has a deadline of its own. */
   async retry() {
-    window.clearInterval(this.#countdown);
+    if (!this.#stopped) {
+      this.irc.reconnectNow();
+      return;
+    }
+    this.#stopped = false;
     const channels = [...this.state.buffers.values()].filter(({ kind }) => kind === 'channel').map(({ name }) => name);
-    const old = this.irc;
     try {
       this.irc = await this.network.irc(this.way.url, { ...this.options, nick: this.state.nick || this.options.nick, channels });
-      void old.close();
       this.run();
     } catch (error) {
-      this.#over(explain(error, this.way));
+      this.#over(explain(error, this.way.ports));
     }
   }
 
@@ -222,7 +226,7 @@ export class Session {
    */
   #wait({ error, retryIn }) {
     window.clearInterval(this.#countdown);
-    const reason = explain(error, this.way);
+    const reason = explain(error, this.way.ports);
     // What can't be mended by waiting, or never worked, is shown where one can mend it.
     if (retryIn === null || !this.#registered) {
       this.#over(reason);
@@ -243,6 +247,7 @@ export class Session {
     if (this.#ended) {
       return;
     }
+    this.#stopped = true;
     if (this.#registered) {
       this.view.banner(reason || 'The connection has ended.', { error: true, retry: 'Connect again' });
     } else {

@@ -1,6 +1,7 @@
 // @ts-check
 /** How the bytes travel: the lock, the dialog behind it, and the words for what goes wrong on the way. */
 
+import { explain as told } from '../../jackfield/explain.js';
 import { button, definitions, element, icon, setIcon, span } from './dom.js';
 
 /** @import { Security, JackfieldError } from '../../jackfield/index.js' */
@@ -107,46 +108,24 @@ export async function showConnection(security, way) {
 }
 
 /**
- * What went wrong, and what to do about it.
+ * What went wrong, what to do about it, and what exactly was said.
  * @param {unknown} error
- * @param {{ server: string, relay: string, ports?: string }} way `ports`: which ones are usual.
+ * @param {string} [ports] Which ones are usual.
  */
-export function explain(error, way) {
-  const { kind, message } = /** @type {JackfieldError} */ (error);
+export function explain(error, ports = '') {
+  const { where, message } = /** @type {JackfieldError} */ (error);
+  const advice = told(error);
   const said = sentence(message ?? String(error));
-  const ports = way.ports ? ` Check the port: ${way.ports}.` : '';
-  switch (kind) {
-    case 'certificate':
-      return `The certificate of ${way.server} was refused, so nothing was sent. ${said} Check the name of the `
-        + 'server; if it makes its own certificates, its root has to be given to this page.';
-    case 'denied':
-      return `${said} The relay's owner decides whom it serves and where it connects: check the token, this page's `
-        + 'address in its list of origins, and its rules for this server.';
-    case 'authentication':
-      return `${way.server} did not accept the account or its password. ${said}`;
-    case 'nickname':
-      return `${said} Choose another nickname.`;
-    case 'host-not-found':
-      return `There is no server of the name ${way.server}. ${said}`;
-    case 'refused':
-      return `Nothing answers at ${way.server}. ${said}${ports}`;
-    case 'in-use':
-      return `${way.server} is open in another tab of this browser, and only one can keep its session. Close the other one.`;
-    case 'timed-out':
-    case 'unreachable':
-      return `${way.server} does not answer. ${said}${ports}`;
-    default:
-      return said;
+  const parts = advice === said ? [said] : [advice, said];
+  if (ports !== '' && where === 'server' && advice.includes('the port')) {
+    parts.push(`Port ${ports}.`);
   }
+  return parts.join(' ');
 }
 
-/** Makes the errors' style, lower case and no full stop, a sentence. @param {string} text */
-export function sentence(text) {
-  const trimmed = text.trim();
-  if (trimmed === '') {
-    return '';
-  }
-  return trimmed[0]?.toUpperCase() + trimmed.slice(1) + (/[.!?]$/u.test(trimmed) ? '' : '.');
+/** Makes the errors' style, lower case and no full stop, a sentence. @param {string} message */
+export function sentence(message) {
+  return told({ message });
 }
 
 /** @param {Security | null} security @param {Way} way @param {boolean} relay */

@@ -764,10 +764,10 @@ async fn a_wrong_certificate_is_refused_where_one_sees_it() {
     let stage = Stage::start("broker.elsewhere.example").await;
     let page = stage.open().await;
     add(&page, &stage.broker(), "House").await;
-    page.wait_for_text(".source .banner.error", "certificate of localhost")
+    page.wait_for_text(".source .banner.error", "can't prove who it is")
         .await
         .unwrap();
-    page.wait_for_text(".source .banner.error", "refused")
+    page.wait_for_text(".source .banner.error", "is for another name")
         .await
         .unwrap();
     picture(&page, "wrong-certificate").await;
@@ -806,17 +806,13 @@ async fn a_wrong_address_and_a_wrong_password_are_explained() {
             format!("mqtts://{HOST}:{port}"),
             "Check the port",
         ),
-        (
-            "Denied",
-            format!("mqtts://{HOST}:9"),
-            "relay's owner decides",
-        ),
+        ("Denied", format!("mqtts://{HOST}:9"), "owner can allow it"),
         (
             "Silent",
             format!("coap://127.0.0.1:{port}"),
             "does not answer",
         ),
-        ("Stranger", stage.broker(), "did not accept the account"),
+        ("Stranger", stage.broker(), "does not accept this name"),
     ] {
         add(&page, &address, name).await;
         let banner = format!("[data-source={name:?}] .banner.error");

@@ -702,10 +702,10 @@ async fn commands_do_what_they_say() {
 async fn a_wrong_certificate_is_refused_where_one_sees_it() {
     let stage = Stage::start("irc.elsewhere.example").await;
     let page = stage.connect("ada").await;
-    page.wait_for_text("#connect-error", "certificate of localhost")
+    page.wait_for_text("#connect-error", "can't prove who it is")
         .await
         .unwrap();
-    page.wait_for_text("#connect-error", "refused")
+    page.wait_for_text("#connect-error", "is for another name")
         .await
         .unwrap();
     picture(&page, "wrong-certificate").await;
