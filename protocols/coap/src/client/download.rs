@@ -230,6 +230,12 @@ impl Download {
         match self.blocks.answered(&response)? {
             DownloadStep::Restart => {
                 self.restarted = true;
+                // What was held is not what is there. Some servers (libcoap) take it, on a further
+                // block, for the body that is wanted, and begin another one each time.
+                self.request
+                    .message
+                    .options_mut()
+                    .remove(OptionNumber::ETAG);
                 return Ok(());
             }
             DownloadStep::More => {}
