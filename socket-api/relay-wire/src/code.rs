@@ -88,6 +88,7 @@ impl Code {
             Self::DENIED
             | Self::ORIGIN_REFUSED
             | Self::HOST_UNKNOWN
+            | Self::PATH_UNKNOWN
             | Self::TOKEN_MISSING
             | Self::TOKEN_UNKNOWN
             | Self::TOKEN_EXPIRED => ErrorKind::Denied,
@@ -101,9 +102,7 @@ impl Code {
             Self::LIMIT_EXCEEDED | Self::RELAY_FULL | Self::TOKEN_FULL => ErrorKind::LimitExceeded,
             Self::INVALID => ErrorKind::InvalidInput,
             Self::RESET | Self::SILENT | Self::GOING_AWAY | Self::CARRIER_LOST => ErrorKind::Reset,
-            Self::PROTOCOL_ERROR | Self::FLOW_CONTROL_ERROR | Self::PATH_UNKNOWN => {
-                ErrorKind::Protocol
-            }
+            Self::PROTOCOL_ERROR | Self::FLOW_CONTROL_ERROR => ErrorKind::Protocol,
             _ => ErrorKind::Other,
         }
     }

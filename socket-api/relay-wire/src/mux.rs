@@ -304,10 +304,12 @@ impl Mux {
         }
     }
 
-    /// Learns that the carrier has ended or failed.
+    /// Learns that the carrier has ended or failed. A relay that had said that it goes has said why.
     pub fn carrier_lost(&mut self, why: &str) {
         if self.closed.is_none() {
-            self.end(&Reason::new(Code::CARRIER_LOST, why));
+            let said = self.going_away.clone();
+            let said = said.filter(|_| self.role == Role::Client);
+            self.end(&said.unwrap_or_else(|| Reason::new(Code::CARRIER_LOST, why)));
         }
     }
 

@@ -237,7 +237,7 @@ async fn each_way_to_fail_is_told_as_what_it_is() {
         way(
             "another path",
             over(&format!("{good}else"), any.clone()),
-            ("protocol", "relay", Some("path-unknown")),
+            relays("path-unknown"),
             "no relay at this path",
             "What answers at the relay's address is no relay. Check the address.",
         ),
