@@ -198,7 +198,7 @@ export interface JackfieldErrorOptions extends ErrorOptions {
 /**
  * Every error of this package: `kind`, `where` and `relayCode` for programs, `message` for people.
  *
- * A request that was lost with its connection tells that; why the connection was lost tells the client's
+ * A request that was lost with its connection tells that, and where it was lost; why tells the client's
  * `disconnected`.
  */
 export class JackfieldError extends Error {

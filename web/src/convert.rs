@@ -190,12 +190,16 @@ pub(crate) fn error(kind: &str, error: &(dyn StdError + 'static)) -> JsValue {
 
 /// An error as pages get it, which arose at this place.
 pub(crate) fn error_at(kind: &str, place: Place, error: &(dyn StdError + 'static)) -> JsValue {
-    let place = match place {
+    make(kind, &self::place(place).into(), error)
+}
+
+/// A place, as `where` of errors has it.
+pub(crate) fn place(place: Place) -> &'static str {
+    match place {
         Place::Relay => "relay",
         Place::Server => "server",
         _ => "page",
-    };
-    make(kind, &place.into(), error)
+    }
 }
 
 fn make(kind: &str, place: &JsValue, error: &(dyn StdError + 'static)) -> JsValue {

@@ -145,6 +145,15 @@ macro_rules! methods {
                 self.client.reconnect_now();
             }
 
+            /// At whose place the last connection was lost; undefined while there is one.
+            #[wasm_bindgen(js_name = "lostAt")]
+            pub fn lost_at(&self) -> wasm_bindgen::JsValue {
+                let place = self.client.lost_at();
+                place.map_or(wasm_bindgen::JsValue::UNDEFINED, |place| {
+                    crate::convert::place(place).into()
+                })
+            }
+
             /// Ends it at once: its page's object is gone.
             pub fn cut(&self) {
                 self.running.cut();

@@ -1,7 +1,8 @@
 //! The queue of actions, from a handle to its connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jackfield_socket::Place;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{Failure, Status, Statuses};
@@ -13,7 +14,22 @@ pub struct Actions<A, R, E> {
     bounded: mpsc::Sender<Box<A>>,
     posted: mpsc::UnboundedSender<Box<A>>,
     status: watch::Receiver<Status<R, E>>,
-    hurry: Arc<Notify>,
+    shared: Arc<Shared>,
+}
+
+/// What both ends know, whatever waits between them.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Somebody does not want to wait for the next attempt.
+    pub(crate) hurry: Notify,
+    lost_at: Mutex<Option<Place>>,
+}
+
+impl Shared {
+    /// At whose place the connection was lost; `None` where there is one again.
+    pub(crate) fn set_lost_at(&self, place: Option<Place>) {
+        *self.lost_at.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
 }
 
 impl<A, R: Clone, E: Failure> Actions<A, R, E> {
@@ -61,7 +77,13 @@ impl<A, R: Clone, E: Failure> Actions<A, R, E> {
     /// happens.
     pub fn reconnect_now(&self) {
         // Who begins to wait later waits: no permit is left.
-        self.hurry.notify_waiters();
+        self.shared.hurry.notify_waiters();
+    }
+
+    /// At whose place the last connection was lost, as soon as anything has failed by it; `None` while
+    /// there is one, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        *(self.shared.lost_at.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +93,7 @@ impl<A, R, E> Clone for Actions<A, R, E> {
             bounded: self.bounded.clone(),
             posted: self.posted.clone(),
             status: self.status.clone(),
-            hurry: Arc::clone(&self.hurry),
+            shared: Arc::clone(&self.shared),
         }
     }
 }
@@ -101,8 +123,7 @@ impl<A> Clone for Poster<A> {
 pub(crate) struct Inbox<A> {
     bounded: mpsc::Receiver<Box<A>>,
     posted: mpsc::UnboundedReceiver<Box<A>>,
-    /// Somebody does not want to wait for the next attempt.
-    pub(crate) hurry: Arc<Notify>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl<A> Inbox<A> {
@@ -130,13 +151,13 @@ pub(crate) fn actions<A, R, E>(
     let inbox = Inbox {
         bounded: taken,
         posted: past,
-        hurry: Arc::default(),
+        shared: Arc::default(),
     };
     let actions = Actions {
         bounded,
         posted,
         status,
-        hurry: Arc::clone(&inbox.hurry),
+        shared: Arc::clone(&inbox.shared),
     };
     (actions, inbox)
 }

@@ -138,6 +138,7 @@ where
                 self.client.protocol.ended(&mut core, None);
                 return self.finish(&mut core).await;
             };
+            self.client.lost(&error);
             let again = self.client.protocol.ended(&mut core, Some(&error));
             let lasted = self.client.outbox.lasted();
             if lasted.is_some() {
@@ -156,9 +157,9 @@ where
             let Some(delay) = retry_in else {
                 return Err(error);
             };
-            let hurry = Arc::clone(&self.client.inbox.hurry);
+            let shared = Arc::clone(&self.client.inbox.shared);
             // Whoever sees the status may hurry it on.
-            let hurried = hurry.notified();
+            let hurried = shared.hurry.notified();
             self.client
                 .outbox
                 .set(Status::Disconnected { error, retry_in });
@@ -198,6 +199,7 @@ where
             Ok(Err(error)) => return (core, End::Failed(error)),
             Err(end) => return (core, end),
         };
+        self.client.inbox.shared.set_lost_at(None);
         self.client.outbox.set(Status::Connected);
         if let Some(info) = C::info(&opened) {
             self.client.protocol.stream_info(&mut core, &info);
@@ -211,7 +213,12 @@ where
         }
         let mut driver = C::drive(opened, core);
         let end = match self.drive(&mut driver).await {
-            Ok(end) => self.drain(&mut driver, &end).await.map(|()| end),
+            Ok(end) => {
+                if let End::Failed(error) = &end {
+                    self.client.lost(error);
+                }
+                self.drain(&mut driver, &end).await.map(|()| end)
+            }
             Err(error) => Err(error),
         };
         (driver.into_core(), end.unwrap_or_else(End::Failed))
@@ -334,6 +341,11 @@ struct Client<P: Protocol> {
 }
 
 impl<P: Protocol> Client<P> {
+    /// Says where the connection was lost, before what was asked for fails by it.
+    fn lost(&self, error: &ConnectionError<P::Error>) {
+        self.inbox.shared.set_lost_at(Some(error.place()));
+    }
+
     /// Takes what the core tells without a connection.
     async fn settle(&mut self, core: &mut P::Core) -> Result<(), ConnectionError<P::Error>> {
         while let Some(event) = core.poll_event() {

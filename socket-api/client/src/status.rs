@@ -66,6 +66,11 @@ impl<R: Clone, E: Failure> Statuses<R, E> {
         Self { status }
     }
 
+    /// Where it stands now.
+    pub fn now(&self) -> Status<R, E> {
+        self.status.borrow().clone()
+    }
+
     /// First where it stands now, then the newest status whenever it has changed; `None` when the
     /// client has ended and the last one was told.
     ///

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * How clients and what they give end: in order, or by an error that everything of theirs fails with from then
- * on; and what becomes of them where a loop over them is left.
+ * on.
  */
 
 /**
@@ -9,11 +9,15 @@
  *
  * @typedef {object} Endable
  * @property {() => any} failure Why it has ended; undefined while it has not, or where it was in order.
+ * @property {() => any} lostAt At whose place the last connection was lost; undefined while there is one.
  */
+
+/** What a request is told that was lost with its connection. */
+const LOST = ['reset', 'outcome-unknown'];
 
 /**
  * What was asked of a client; where it has ended by an error, that is what it fails with, since it says
- * more than that the client is closed.
+ * more than that the client is closed. What was lost with its connection says where that was lost.
  *
  * @template T
  * @param {Endable} client
@@ -24,31 +28,12 @@ export async function settled(client, asked) {
   try {
     return await asked;
   } catch (error) {
-    const { kind } = /** @type {{ kind?: string }} */ (error);
-    throw (kind === 'closed' && client.failure()) || error;
-  }
-}
-
-/**
- * All that a source gives, one by one, to its end. Whoever leaves the loop, and whoever comes to its end, has
- * done with it: it is left.
- *
- * @template T
- * @param {{ next(): Promise<T | null> }} source
- * @param {() => void} [leave]
- * @returns {AsyncGenerator<T, void, undefined>}
- */
-export async function* each(source, leave = () => undefined) {
-  try {
-    for (;;) {
-      const value = await source.next();
-      if (value === null) {
-        return;
-      }
-      yield value;
+    const failed = /** @type {{ kind?: string, where?: string }} */ (error);
+    const { kind = '' } = failed;
+    if (LOST.includes(kind)) {
+      failed.where = client.lostAt() ?? failed.where;
     }
-  } finally {
-    leave();
+    throw (kind === 'closed' && client.failure()) || error;
   }
 }
 

@@ -17,6 +17,7 @@ import { JackfieldError, invalid } from './error.js';
  * @property {(told: (state: Api.ClientState, failure: Api.JackfieldError | undefined) => void) => void} watch
  *   Tells a function the state, now and whenever it changes; with `closed` why, where that was not in order.
  * @property {() => void} reconnectNow
+ * @property {() => any} lostAt At whose place the last connection was lost.
  * @property {() => void} cut Ends it at once.
  */
 
@@ -62,6 +63,9 @@ export class Life {
 
   /** Why it has ended; undefined while it has not, and where that was in order. */
   failure() { return this.#failure; }
+
+  /** At whose place the last connection was lost; undefined while there is one. */
+  lostAt() { return this.#client.lostAt(); }
 
   reconnectNow() { this.#client.reconnectNow(); }
 

@@ -52,6 +52,7 @@ const HANDLES: &[&str] = &[
     "pub fn status(&self) -> Status",
     "pub fn statuses(&self) -> Statuses",
     "pub fn reconnect_now(&self)",
+    "pub fn lost_at(&self) -> Option<Place>",
     "pub async fn close(&self)",
 ];
 

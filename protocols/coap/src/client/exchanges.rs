@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jackfield_client::Actions;
-use jackfield_socket::{Endpoint, Host, time};
+use jackfield_socket::{Endpoint, Host, Place, time};
 use tokio::sync::{oneshot, watch};
 
 use super::action::{Action, Ask, Carrier, Guard, Key, Notice};
@@ -82,6 +82,10 @@ impl Exchanges {
 
     pub(super) fn reconnect_now(&self) {
         self.actions.reconnect_now();
+    }
+
+    pub(super) fn lost_at(&self) -> Option<Place> {
+        self.actions.lost_at()
     }
 
     /// Adds what each request to this server has.

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jackfield_client::Actions;
+use jackfield_socket::Place;
 
 use super::action::{Action, Answered, Ask, Guard};
+use super::event::{Status, Statuses};
 use super::handle::IntoRequest;
 use super::latest::{self, Receiver};
 use crate::codec::{IntoTarget, Message};
@@ -98,6 +100,28 @@ impl Multicast {
     ) -> Result<Answers, RequestError> {
         let target = "/.well-known/core".into_target()?;
         self.ask(group, target, window).await
+    }
+
+    /// Where its socket stands now, whether or not the events are read.
+    pub fn status(&self) -> Status {
+        self.actions.status()
+    }
+
+    /// Where it stands now, and whenever that changes.
+    pub fn statuses(&self) -> Statuses {
+        self.actions.statuses()
+    }
+
+    /// Ends the wait for the next attempt to open a socket, as when the network is known to be back.
+    /// Where there is a socket, or the client is opening one or closed, nothing happens.
+    pub fn reconnect_now(&self) {
+        self.actions.reconnect_now();
+    }
+
+    /// At whose place the last socket was lost, for a question that failed by it. `None` while there is
+    /// one, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        self.actions.lost_at()
     }
 
     /// Ends it in order: answers are taken no longer, and the connection future ends. Done at once

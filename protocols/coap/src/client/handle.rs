@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jackfield_socket::time;
+use jackfield_socket::{Place, time};
 use tokio::io::AsyncRead;
 
 use super::download::{self, Download};
@@ -64,6 +64,12 @@ impl Client {
     /// the client is connected, connecting or closed, nothing happens.
     pub fn reconnect_now(&self) {
         self.exchanges.reconnect_now();
+    }
+
+    /// At whose place the last connection was lost, for a request that failed by it: the server's, or
+    /// that of a relay on the way. `None` while there is a connection, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        self.exchanges.lost_at()
     }
 
     /// Makes any request, and collects its response.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jackfield_client::{Actions, Poster};
+use jackfield_socket::Place;
 use tokio::sync::oneshot;
 
 use super::action::{Action, Answer, answered};
@@ -61,6 +62,12 @@ impl Client {
     /// the client is connected, connecting or closed, nothing happens.
     pub fn reconnect_now(&self) {
         self.actions.reconnect_now();
+    }
+
+    /// At whose place the last connection was lost, for a request that failed by it: the server's, or
+    /// that of a relay on the way. `None` while there is a connection, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        self.actions.lost_at()
     }
 
     /// What is known of the server; `None` while nobody is logged in.

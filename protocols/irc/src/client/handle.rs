@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use jackfield_client::Actions;
+use jackfield_socket::Place;
 use tokio::sync::oneshot;
 
 use super::action::Action;
@@ -62,6 +63,12 @@ impl Client {
     /// the client is connected, connecting or closed, nothing happens.
     pub fn reconnect_now(&self) {
         self.actions.reconnect_now();
+    }
+
+    /// At whose place the last connection was lost, for a request that failed by it: the server's, or
+    /// that of a relay on the way. `None` while there is a connection, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        self.actions.lost_at()
     }
 
     /// Does any [`Request`].

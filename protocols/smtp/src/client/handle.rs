@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use jackfield_client::{Actions, Poster};
+use jackfield_socket::Place;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{mpsc, oneshot};
 
@@ -44,6 +45,12 @@ impl Client {
     /// the client is connected, connecting or closed, nothing happens.
     pub fn reconnect_now(&self) {
         self.actions.reconnect_now();
+    }
+
+    /// At whose place the last connection was lost, for a request that failed by it: the server's, or
+    /// that of a relay on the way. `None` while there is a connection, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        self.actions.lost_at()
     }
 
     /// Whether the connection stands.

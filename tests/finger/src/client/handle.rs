@@ -1,6 +1,7 @@
 //! The handle of a client: what a program asks with.
 
 use jackfield_client::Actions;
+use jackfield_socket::Place;
 use tokio::sync::oneshot;
 
 use super::action::Action;
@@ -29,6 +30,11 @@ impl Client {
     /// the client is connected, connecting or closed, nothing happens.
     pub fn reconnect_now(&self) {
         self.actions.reconnect_now();
+    }
+
+    /// At whose place the last connection was lost; `None` while there is one, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        self.actions.lost_at()
     }
 
     /// Asks; done when the answer is whole. Its lines are among the
