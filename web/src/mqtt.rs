@@ -12,7 +12,7 @@ use jackfield_mqtt::client::{
 };
 use jackfield_mqtt::codec::{Disconnect, DisconnectReason, PublishReason, Text, TopicName};
 use jackfield_mqtt::core::{Challenge, Event};
-use jackfield_socket::{Endpoint, Error};
+use jackfield_socket::{Endpoint, Error, time};
 use jackfield_store::IndexedDbStore;
 use js_sys::Object;
 use tokio::sync::{Mutex, Notify, OnceCell};
@@ -162,8 +162,11 @@ impl Mqtt {
         };
         let (message, patience) = read().map_err(|error| socket_error(&error))?;
         let answered = async {
-            let requester = self.requester.get_or_try_init(|| self.requester()).await?;
-            requester.call(message, patience).await
+            let begun = time::now();
+            let requester = self.requester.get_or_try_init(|| self.requester(patience));
+            let requester = requester.await?;
+            let left = patience.saturating_sub(time::now().saturating_duration_since(begun));
+            requester.call(message, left).await
         };
         let response = answered.await.map_err(|error| request_error(&error))?;
         Ok(value::response(&response))
@@ -362,7 +365,7 @@ impl Mqtt {
     }
 
     /// A requester whose responses come to a topic that can't be guessed.
-    async fn requester(&self) -> Result<Requester, RequestError> {
+    async fn requester(&self, patience: Duration) -> Result<Requester, RequestError> {
         let mut random = [0; 8];
         // Without randomness no page would have got this far: TLS needs it too.
         let _ = getrandom::fill(&mut random);
@@ -371,7 +374,9 @@ impl Mqtt {
             self.client_id,
             u64::from_be_bytes(random)
         );
-        self.client.requester(TopicName::new(topic)?).await
+        self.client
+            .requester(TopicName::new(topic)?, patience)
+            .await
     }
 }
 

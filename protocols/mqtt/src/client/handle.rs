@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use jackfield_client::Actions;
+use jackfield_socket::{Place, time};
 use tokio::sync::{mpsc, oneshot};
 
 use super::action::{Action, Done, Route, answered};
@@ -56,6 +58,12 @@ impl Client {
     /// the client is connected, connecting or closed, nothing happens.
     pub fn reconnect_now(&self) {
         self.actions.reconnect_now();
+    }
+
+    /// At whose place the last connection was lost, for a request that failed by it: the server's, or
+    /// that of a relay on the way. `None` while there is a connection, and before the first.
+    pub fn lost_at(&self) -> Option<Place> {
+        self.actions.lost_at()
     }
 
     /// Publishes a message; done when it was sent (QoS 0), or when the server has taken it.
@@ -291,15 +299,15 @@ impl Client {
     /// Prepares for requests whose responses come to this topic: it should be one that nobody else
     /// uses, such as one with this client's name, or below
     /// [`Server::response_information`](crate::core::Server::response_information). Done when the
-    /// server has agreed to the subscription. See [`Requester`].
+    /// server has agreed to the subscription, for which it is waited this long. See [`Requester`].
     ///
     /// ```no_run
     /// # use jackfield_mqtt::client::Client;
     /// # use jackfield_mqtt::core::Message;
     /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// let requester = client.requester("replies/lamp-17".parse()?).await?;
-    /// let request = Message::new("lamp/17/ask".parse()?, "brightness");
     /// let patience = std::time::Duration::from_secs(5);
+    /// let requester = client.requester("replies/lamp-17".parse()?, patience).await?;
+    /// let request = Message::new("lamp/17/ask".parse()?, "brightness");
     /// let response = requester.call(request, patience).await?;
     /// println!("{:?}", response.payload);
     /// # Ok(())
@@ -307,18 +315,24 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`RequestError::Refused`] with the server's reason.
+    /// [`RequestError::Refused`] with the server's reason; [`RequestError::TimedOut`].
     ///
     /// # Cancel safety
     /// As [`messages`](Self::messages).
-    pub async fn requester(&self, response_topic: TopicName) -> Result<Requester, RequestError> {
+    pub async fn requester(
+        &self,
+        response_topic: TopicName,
+        patience: Duration,
+    ) -> Result<Requester, RequestError> {
         let filter = TopicFilter::from_text(response_topic.as_text().clone())?;
         let route = self.ask(|done| Action::Route {
             subscribe: SubscribeRequest::new(filter, SubscribeOptions::qos(QoS::ExactlyOnce)),
             sink: Sink::Responses,
             done,
         });
-        let route = Route::new(route.await?, self.actions.poster());
+        let route = time::timeout(patience, route).await;
+        let route = route.unwrap_or(Err(RequestError::TimedOut))?;
+        let route = Route::new(route, self.actions.poster());
         Ok(Requester::new(self.clone(), response_topic, route))
     }
 

@@ -425,14 +425,14 @@ async fn requests_have_their_responses() {
     let mut world = World::new(two_at_once).await;
     let mut server = world.connected(false).await;
     let topic = || "replies/ada".parse().expect("a topic");
-    let (requester, ()) = tokio::join!(world.client.requester(topic()), async {
+    let patience = Duration::from_secs(5);
+    let (requester, ()) = tokio::join!(world.client.requester(topic(), patience), async {
         let subscribe = server.subscribe().await;
         assert_eq!(subscribe.filters[0].0.as_str(), "replies/ada");
         server.grant(subscribe.packet_id).await;
     });
     let requester = requester.expect("granted");
     let ask = |payload: &str| Message::new("lamp".parse().expect("a topic"), payload.to_owned());
-    let patience = Duration::from_secs(5);
 
     // Answered in the other order, one to each.
     let calls = async {
@@ -492,6 +492,18 @@ async fn requests_have_their_responses() {
 
     drop(requester);
     assert!(matches!(server.packet().await, Packet::Unsubscribe(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_waits_no_longer_for_an_agreement_than_for_an_answer() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let topic = "replies/ada".parse().expect("a topic");
+    let patience = Duration::from_secs(5);
+    let (requester, subscribe) =
+        tokio::join!(world.client.requester(topic, patience), server.subscribe());
+    assert_eq!(subscribe.filters[0].0.as_str(), "replies/ada");
+    assert_eq!(requester.err(), Some(RequestError::TimedOut));
 }
 
 #[tokio::test(start_paused = true)]

@@ -457,7 +457,7 @@ async fn requests<N: TcpConnect + Clone>(place: &Place<N>) {
     });
     let requester = asking
         .client
-        .requester("answers/asking".parse().expect("a topic"))
+        .requester("answers/asking".parse().expect("a topic"), LONG)
         .await
         .expect("subscribed");
     let calls = (0..10).map(|number| {
