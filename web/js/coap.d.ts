@@ -37,6 +37,15 @@ export interface Network extends BaseNetwork {
    * @throws {JackfieldError} `invalid-input` for an address that can't be one.
    */
   coap(url: string | URL, options?: CoapOptions): Promise<Coap>;
+  /**
+   * A group of CoAP servers, asked together by multicast (RFC 7252, section 8).
+   *
+   * @param url `coap://` with a multicast address: `coap://224.0.1.187` are all CoAP servers of the network that
+   *   the relay, or this device, is in.
+   * @throws {JackfieldError} `invalid-input` for another address. Where the relay's rules don't allow it the
+   *   group ends as `denied`: the token needs `udp_open`, and rules for the group and for listening.
+   */
+  coapGroup(url: string | URL, options?: CoapGroupOptions): Promise<CoapGroup>;
 }
 
 export interface CoapOptions {
@@ -144,9 +153,11 @@ export interface CoapRequestOptions extends WaitOptions {
  */
 export type CoapOption = readonly [number: number, value: string | ArrayBufferView | number];
 
-export interface CoapObserveOptions extends Omit<CoapRequestOptions, 'timeout'> {
+export interface CoapObserveOptions extends CoapRequestOptions {
   /** Ends the observation: its loop throws the signal's reason. */
   signal?: AbortSignal;
+  /** Ends the observation where nothing has come for so many milliseconds from its beginning: its loop throws `timed-out`. */
+  timeout?: number;
   /** Told why what came last may no longer be true, while the observation goes on. */
   stale?: (error: JackfieldError) => void;
 }
@@ -181,6 +192,69 @@ export interface CoapObservation extends AsyncDisposable, AsyncIterable<CoapResp
   next(options?: WaitOptions): Promise<CoapResponse | null>;
   /** Ends it. */
   cancel(): void;
+}
+
+export interface CoapGroupOptions {
+  /**
+   * The network to ask in, by an address that the relay has there. Default: the relay's system decides, as the
+   * browser always does with Direct Sockets, where it is `unsupported`.
+   */
+  interface?: string;
+  /** How to open a socket again after one was lost; false for never: then its loss ends the group. */
+  reconnect?: ReconnectOptions | false;
+}
+
+/**
+ * A group of CoAP servers. A question goes out once, and each member that has an answer sends it after a while of
+ * its own choosing; who has none is silent.
+ */
+export interface CoapGroup extends Client {
+  /** Resolves when there is a socket for the first time; rejects with the error that has ended it before. */
+  readonly connected: Promise<void>;
+  /** What the members have at a path; without one it is that of the group's address. */
+  get(path?: string, options?: CoapGroupRequestOptions): CoapAnswers<CoapGroupResponse>;
+  put(path: string, payload?: Body, options?: CoapGroupRequestOptions): CoapAnswers<CoapGroupResponse>;
+  post(path: string, payload?: Body, options?: CoapGroupRequestOptions): CoapAnswers<CoapGroupResponse>;
+  /**
+   * Who is there, and what each offers: `/.well-known/core`, narrowed by a query such as `rt=temperature*`.
+   *
+   * ```js
+   * const group = await network.coapGroup('coap://224.0.1.187');
+   * for await (const { from, links } of group.discover()) {
+   *   console.log(from, links.map(({ href }) => href));
+   * }
+   * ```
+   */
+  discover(query?: string, options?: CoapGroupRequestOptions): CoapAnswers<CoapGroupMember>;
+  /** Ends it; answers are taken no longer. */
+  close(options?: WaitOptions): Promise<void>;
+}
+
+export interface CoapGroupRequestOptions
+  extends Omit<CoapRequestOptions, 'confirmable' | 'progress' | 'timeout'> {
+  /** For how long answers are taken, in milliseconds. Default: 10,000; members wait for up to 5,000. */
+  window?: number;
+  /** Ends it: the loop throws the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Answers until the `window` is over. Leaving the loop ends it. */
+export interface CoapAnswers<Answer> extends AsyncDisposable, AsyncIterable<Answer> {
+  /** The next answer, or null after the last. */
+  next(options?: WaitOptions): Promise<Answer | null>;
+  /** Ends it. */
+  cancel(): void;
+}
+
+/** The first answer of a member, the first block of it where it has several. */
+export interface CoapGroupResponse extends CoapResponse {
+  /** Whose it is, as `coap()` takes it: `coap://192.168.1.20:5683`. */
+  from: string;
+}
+
+export interface CoapGroupMember extends CoapGroupResponse {
+  /** Of one that can't be read, nothing is told. */
+  links: CoapLink[];
 }
 
 /** A link of the CoRE Link Format (RFC 6690). */

@@ -1,7 +1,7 @@
 // @ts-check
 /** Jackfield for web pages, with all protocols: index.d.ts. */
 
-import { Coap } from './lib/coap.js';
+import { Coap, CoapGroup } from './lib/coap.js';
 import { entry } from './lib/entry.js';
 import { Imap } from './lib/imap.js';
 import { Irc } from './lib/irc.js';
@@ -19,6 +19,7 @@ export const { load, open } = /* @__PURE__ */ entry(wasm, file, {
   irc: Irc.open,
   mqtt: Mqtt.open,
   coap: Coap.open,
+  coapGroup: CoapGroup.open,
   imap: Imap.open,
   smtp: Smtp.open,
   connect: Socket.connect,

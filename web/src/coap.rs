@@ -1,5 +1,6 @@
 //! The CoAP client's methods; `Coap` in the package's .d.ts describes them.
 
+mod group;
 mod options;
 mod value;
 
@@ -9,6 +10,7 @@ use std::rc::Rc;
 use jackfield_coap::RequestError;
 use jackfield_coap::client::{
     self, Client, ClientConfig, ClientEvent, CoapWebSockets, ConnectionError, Events, Status,
+    Statuses,
 };
 use jackfield_coap::codec::{Scheme, Target, Uri};
 use jackfield_coap::core::{Request, Response};
@@ -23,6 +25,8 @@ use crate::Network;
 use crate::convert::{self, Options, socket_error};
 use crate::network::Secured;
 use crate::running::{self, Running, connection_error, unless};
+
+pub use group::{CoapAnswers, CoapGroup};
 
 /// How many bytes a download may have.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -53,8 +57,10 @@ pub struct CoapObservation {
 }
 
 /// How the connection fares.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Link {
+    /// Where it stands, which is known before it is told.
+    statuses: Statuses,
     /// Where a stream or a socket was opened, how well it is protected.
     network: Option<Secured>,
     open: RefCell<bool>,
@@ -242,19 +248,20 @@ impl Coap {
         config: ClientConfig,
     ) -> Result<(Client, Link, Events, Running), Error> {
         let server = uri.endpoint().clone();
-        let mut link = Link::default();
         Ok(match uri.scheme() {
             Scheme::Coap => {
                 let (client, events, connection) =
                     client::connect(network.sockets()?, server, config);
                 let running = Running::start(connection, client.statuses(), |_| "protocol");
+                let link = Link::new(client.statuses(), None);
                 (client, link, events, running)
             }
             Scheme::CoapTcp | Scheme::CoapsTcp => {
                 let network = network.secured(uri.scheme().is_secure())?;
-                link.network = Some(network.clone());
+                let secured = Some(network.clone());
                 let (client, events, connection) = client::connect_tcp(network, server, config);
                 let running = Running::start(connection, client.statuses(), |_| "protocol");
+                let link = Link::new(client.statuses(), secured);
                 (client, link, events, running)
             }
             Scheme::CoapWs | Scheme::CoapsWs => {
@@ -265,9 +272,10 @@ impl Coap {
                     CoapWebSockets::ws()
                 };
                 let network = Network::web_socket(secure, sockets);
-                link.network = Some(network.clone());
+                let secured = Some(network.clone());
                 let (client, events, connection) = client::connect_tcp(network, server, config);
                 let running = Running::start(connection, client.statuses(), |_| "protocol");
+                let link = Link::new(client.statuses(), secured);
                 (client, link, events, running)
             }
             Scheme::Coaps => {
@@ -321,6 +329,16 @@ impl Coap {
 }
 
 impl Link {
+    fn new(statuses: Statuses, network: Option<Secured>) -> Self {
+        Self {
+            statuses,
+            network,
+            open: RefCell::default(),
+            problem: RefCell::default(),
+            ended: watch::Sender::default(),
+        }
+    }
+
     /// Takes the client's events, as somebody must.
     async fn follow(self: Rc<Self>, mut events: Events) {
         while let Some(event) = events.next().await {
@@ -353,6 +371,10 @@ impl Link {
         if matches!(error, RequestError::Closed) {
             // It was not closed without a reason, which is told in a moment.
             let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        }
+        // What failed by it may hear of that first.
+        if let Status::Disconnected { error, .. } = self.statuses.now() {
+            return connection_error(&error, |_| "protocol");
         }
         if let Some(problem) = &*self.problem.borrow() {
             return connection_error(problem, |_| "protocol");

@@ -49,7 +49,7 @@ mod running;
 mod smtp;
 
 #[cfg(feature = "coap")]
-pub use coap::{Coap, CoapObservation};
+pub use coap::{Coap, CoapAnswers, CoapGroup, CoapObservation};
 pub use convert::set_errors;
 #[cfg(feature = "imap")]
 pub use imap::{Imap, ImapReading};

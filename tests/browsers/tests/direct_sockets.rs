@@ -3,16 +3,20 @@
 //! the reason, and in docs/direct-sockets.md.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::slice;
 use std::time::Duration;
 
+use jackfield_browser_tests::peers;
 use jackfield_browser_tests::{page, workspace};
 use jackfield_native::Native;
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_socket::{ListenOptions, TcpListen as _, TcpListener as _};
+use jackfield_testing::certs::Authority;
 use jackfield_testing::chromium::{Chromium, Page};
+use jackfield_testing::libcoap::Libcoap;
 use jackfield_testing::namespace;
 use jackfield_testing::site::Site;
 use serde_json::{Map, Value, json};
@@ -30,6 +34,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How many chunks are moved, of what size.
 const CHUNKS: usize = 256;
 const CHUNK: usize = 65_536;
+
+/// A worker that sends a word to a port by the class, and gives what comes back.
+const WORKER: &str = "
+    import { TCPSocket, open } from './direct-sockets.js';
+    onmessage = async ({ data: { options, port } }) => {
+        const network = await open(options);
+        const { readable, writable } = await new TCPSocket('127.0.0.1', port).opened;
+        const writer = writable.getWriter();
+        await writer.write(new TextEncoder().encode('at work'));
+        const { value } = await readable.getReader().read();
+        postMessage([network.kind, TCPSocket !== globalThis.TCPSocket, new TextDecoder().decode(value)]);
+    };";
 
 /// The ways to the network.
 const BOTH: &[&str] = &["direct", "relay"];
@@ -118,6 +134,7 @@ impl World {
         let site = Site::builder()
             .dir(workspace().join("tests/browser-suite/page"))
             .file("/index.html", "<!doctype html><title>Sockets</title>")
+            .file("/worker.js", WORKER)
             .dir(workspace().join("tests/browsers/page"))
             .dir(package.unwrap());
         let site = site.start().await.unwrap();
@@ -336,6 +353,75 @@ mod in_a_namespace {
             world.browser.close().await.unwrap();
         });
     }
+
+    /// A group of CoAP servers, through a relay that lets the page ask it, and on Direct Sockets.
+    #[test]
+    fn a_group_of_devices_is_asked() {
+        package();
+        if !namespace::enter("in_a_namespace::a_group_of_devices_is_asked") {
+            return;
+        }
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(ask_a_group());
+    }
+
+    async fn ask_a_group() {
+        const ASK: &str = "async (url, elsewhere) => {
+            const { open } = await import('/index.js');
+            const network = await open(options);
+            const group = await network.coapGroup(url);
+            const told = { state: group.state };
+            const first = async answers => { for await (const it of answers) return it; };
+            const member = await first(group.discover());
+            told.member = [member.from, member.links.some(({ href }) => href === '/time')];
+            const time = await first(group.get('/time?ticks'));
+            told.time = [time.from, time.ok, time.text().length > 5];
+            const alone = await network.coap(time.from);
+            told.alone = (await alone.get('/time?ticks')).ok;
+            // Nobody has that, and so nobody answers.
+            told.none = (await Array.fromAsync(group.get('/none', { window: 500 }))).length;
+            const aborted = new AbortController();
+            const waits = first(group.get('/none', { signal: aborted.signal })).catch(reason => reason);
+            aborted.abort('enough');
+            told.aborted = await waits;
+            await group.close();
+            told.closed = await first(group.get('/time')).catch(({ kind }) => kind);
+            const fails = async how => {
+                const refused = await network.coapGroup(elsewhere, how);
+                return first(refused.get('/', { window: 500 })).catch(({ kind, where }) => `${kind}, ${where}`);
+            };
+            told.interface = await fails({ interface: '192.0.2.77' });
+            return told;
+        }";
+        let group = Ipv4Addr::new(239, 255, 71, 2);
+        let server = Libcoap::start_in_group(group, namespace::INTERFACE).await;
+        let server = server.unwrap();
+        let world = World::start().await;
+        let port = server.plain().port();
+        let from = format!("coap://{}:{port}", namespace::V4);
+        for (page, refused) in [
+            (&world.page, "denied, relay"),
+            // The browser chooses.
+            (&world.app, "unsupported, page"),
+        ] {
+            let url = json!(format!("coap://{group}:{port}"));
+            let told: Value = page.invoke(ASK, &[url.clone(), url]).await.unwrap();
+            assert_eq!(
+                told,
+                json!({
+                    "state": "connecting",
+                    "member": [from, true],
+                    "time": [from, true, true],
+                    "alone": true,
+                    "none": 0,
+                    "aborted": "enough",
+                    "closed": "closed",
+                    "interface": refused,
+                })
+            );
+        }
+        world.browser.close().await.unwrap();
+    }
 }
 
 /// What is listed here is listed for users.
@@ -451,6 +537,62 @@ async fn they_can_be_installed() {
         let kind = (way == "direct").then_some("direct");
         let installed = json!([true, true, "function", "function", "there"]);
         assert_eq!(told, json!([installed, kind]), "{way}");
+    }
+    world.browser.close().await.unwrap();
+}
+
+/// In an app and on a page alike: the package's own sockets, with TLS and without, and the classes in a worker.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_has_sockets_and_so_have_its_workers() {
+    const PLAY: &str = "async (plain, secure, root) => {
+        const { open } = await import('/index.js');
+        const network = await open({ ...options, roots: root });
+        const told = { kind: network.kind };
+        const echoed = async address => {
+            const socket = network.connect(address);
+            const { tls, remoteAddress } = await socket.opened;
+            const writer = socket.writable.getWriter();
+            await writer.write(new TextEncoder().encode('hello'));
+            const reader = socket.readable.getReader({ mode: 'byob' });
+            const { value } = await reader.read(new Uint8Array(5), { min: 5 });
+            reader.releaseLock();
+            await socket.close();
+            return [new TextDecoder().decode(value), tls?.version ?? null, address.endsWith(remoteAddress)];
+        };
+        told.plain = await echoed(plain);
+        told.secure = await echoed(`tls://${secure}`);
+        const refused = network.connect('127.0.0.1:1');
+        told.refused = await refused.opened.catch(({ kind, where }) => `${kind}, ${where}`);
+        const worker = new Worker('/worker.js', { type: 'module' });
+        told.worker = await new Promise((done, fail) => {
+            worker.onmessage = ({ data }) => done(data);
+            worker.onerror = ({ message }) => fail(new Error(message));
+            worker.postMessage({ options, port: Number(plain.split(':')[1]) });
+        });
+        await network.close();
+        return told;
+    }";
+    let authority = Authority::new();
+    let plain = peers::echo().await;
+    let secure = peers::secure_echo(&authority.server(&["127.0.0.1"])).await;
+    let arguments = [
+        json!(plain.address().to_string()),
+        json!(secure.address().to_string()),
+        json!(authority.pem()),
+    ];
+    let world = World::start().await;
+    for (way, page) in world.ways() {
+        let told: Value = page.invoke(PLAY, &arguments).await.unwrap();
+        assert_eq!(
+            told,
+            json!({
+                "kind": way,
+                "plain": ["hello", null, true],
+                "secure": ["hello", "TLS 1.3", true],
+                "refused": "refused, server",
+                "worker": [way, true, "at work"],
+            })
+        );
     }
     world.browser.close().await.unwrap();
 }

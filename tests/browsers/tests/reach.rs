@@ -1,12 +1,20 @@
 //! What a page can ask for beyond the ordinary, against real servers: IRC's queries and channel commands, MQTT's
 //! properties, limits and authentication, CoAP's options and proxies.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::BytesMut;
 use jackfield_browser_tests::relay::HOST;
 use jackfield_browser_tests::stage::Stage;
+use jackfield_coap::codec::ContentFormat;
+use jackfield_coap::server;
 use jackfield_mqtt::codec::{
     Auth, AuthReason, Authentication, ConnAck, ConnectReason, Decoder, Encoder, Packet, Version,
 };
+use jackfield_native::Native;
+use jackfield_socket::{DatagramSocket as _, UdpOpen as _, UdpOptions};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::inspircd::Inspircd;
 use jackfield_testing::libcoap::Libcoap;
@@ -405,5 +413,73 @@ async fn coap_says_what_has_no_name() {
             "nameless": "invalid-input",
         })
     );
+    stage.browser.close().await.unwrap();
+}
+
+/// A body that was sent in small blocks is read back in such, and what is held is asked about: the server says that it
+/// still holds, to the page itself, and to the client that keeps answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn coap_reads_back_and_validates() {
+    const PLAY: &str = "async (options, libcoap, ours) => {
+        const network = await open(options);
+        const told = {};
+        const device = await network.coap(libcoap, { blockSize: 64, maxCacheBytes: 10000 });
+        const body = 'small '.repeat(50);
+        told.put = (await device.put('/kept', body)).ok;
+        told.read = (await device.get('/kept')).text() === body;
+        told.other = (await device.get('/kept', { etag: new Uint8Array([7, 7]) })).text() === body;
+
+        const plain = await network.coap(ours);
+        const first = await plain.get('/state');
+        told.first = [first.code, first.text(), [...first.etag]];
+        const valid = await plain.get('/state', { etag: first.etag });
+        told.valid = [valid.ok, valid.code, valid.payload.length, [...valid.etag]];
+        const changed = await plain.get('/state', { etag: new Uint8Array([1]) });
+        told.changed = [changed.code, changed.text()];
+        const keeping = await network.coap(ours, { maxCacheBytes: 10000 });
+        told.kept = [];
+        for (let round = 0; round < 3; round += 1) {
+            const { code, text } = await keeping.get('/state').then(it => ({ code: it.code, text: it.text() }));
+            told.kept.push([code, text]);
+        }
+        await network.close();
+        return told;
+    }";
+    let libcoap = Libcoap::start().await.unwrap();
+    let given = Arc::new(AtomicUsize::new(0));
+    let site = server::Site::new(server::ServerConfig::default());
+    let count = given.clone();
+    let state = server::Resource::new().get(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let reply = server::Reply::content("as it was", ContentFormat::TEXT_PLAIN);
+        reply.with_max_age(0).with_etag(&[5]).unwrap()
+    });
+    site.add("/state", state).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let socket = Native.open_bound(any, &UdpOptions::default()).await;
+    let socket = socket.unwrap();
+    let ours = socket.local_addr().unwrap();
+    tokio::spawn(server::serve_udp(socket, site));
+    let ports = [libcoap.plain(), ours].map(|it| format!("{}/udp", it.port()));
+    let stage = Stage::with_ports(&ports).await;
+    let addresses = [libcoap.plain(), ours].map(|it| json!(format!("coap://{it}")));
+    let [libcoap_at, ours] = addresses;
+    let arguments = [stage.options.clone(), libcoap_at, ours];
+    let told = stage.run(PLAY, &arguments).await;
+    let text = "as it was";
+    assert_eq!(
+        told,
+        json!({
+            "put": true,
+            "read": true,
+            "other": true,
+            "first": ["2.05", text, [5]],
+            "valid": [true, "2.03", 0, [5]],
+            "changed": ["2.05", text],
+            // Each time it was asked, and has what it kept.
+            "kept": [["2.05", text], ["2.05", text], ["2.05", text]],
+        })
+    );
+    assert_eq!(given.load(Ordering::Relaxed), 6);
     stage.browser.close().await.unwrap();
 }

@@ -1,11 +1,11 @@
 // @ts-check
 /** The CoAP client of a page. What it is and does: the .d.ts. */
 
-import { address, kindOf, optionalText, options as checked } from './check.js';
+import { address, kindOf, optionalCount, optionalText, options as checked } from './check.js';
 import { asyncDispose } from './ending.js';
 import { invalid } from './error.js';
 import { Life, reconnect } from './life.js';
-import { WAIT, mayWait, patiently } from './patience.js';
+import { WAIT, late, mayWait, patiently } from './patience.js';
 import { Payload, toBytes } from './payload.js';
 import { Reading } from './reading.js';
 
@@ -17,7 +17,7 @@ const REQUEST = [
   'format', 'accept', 'ifMatch', 'ifNoneMatch', 'etag', 'confirmable', 'progress', 'hopLimit', 'uriHost',
   'proxyUri', 'proxyScheme', 'options', ...WAIT,
 ];
-const OBSERVE = [...REQUEST.filter((name) => name !== 'timeout'), 'stale'];
+const OBSERVE = [...REQUEST, 'stale'];
 
 /** @implements {Api.Coap} */
 export class Coap {
@@ -115,7 +115,89 @@ export class Coap {
   }
 }
 
-/** @implements {Api.CoapObservation} */
+/** What `CoapGroupRequestOptions` has. */
+const GROUP_REQUEST = [...REQUEST.filter((name) => !['confirmable', 'progress', 'timeout'].includes(name)), 'window'];
+
+/** How long members of a group are listened to, in milliseconds, unless it is told otherwise. */
+const WINDOW = 10_000;
+
+/** @implements {Api.CoapGroup} */
+export class CoapGroup {
+  #client;
+  #life;
+
+  /**
+   * @param {import('../wasm/index.js').Network} network
+   * @param {string | URL} url
+   * @param {Api.CoapGroupOptions} [how]
+   */
+  static async open(network, url, how) {
+    const at = address('address', url);
+    reconnect(checked('coapGroup()', how, ['interface', 'reconnect'])?.reconnect);
+    return new CoapGroup(network.coapGroup(at, how));
+  }
+
+  /** @param {import('../wasm/index.js').CoapGroup} client */
+  constructor(client) {
+    this.#client = client;
+    this.#life = new Life(this, client);
+  }
+
+  get state() { return this.#life.state; }
+
+  get connected() { return this.#life.connected; }
+
+  get closed() { return this.#life.closed; }
+
+  reconnectNow() { this.#life.reconnectNow(); }
+
+  /** @param {string} [path] @param {Api.CoapGroupRequestOptions} [options] */
+  get(path, options) { return this.#ask('GET', path, undefined, options); }
+
+  /** @param {string} path @param {Api.Body} [payload] @param {Api.CoapGroupRequestOptions} [options] */
+  put(path, payload = '', options = undefined) { return this.#ask('PUT', path, payload, options); }
+
+  /** @param {string} path @param {Api.Body} [payload] @param {Api.CoapGroupRequestOptions} [options] */
+  post(path, payload = '', options = undefined) { return this.#ask('POST', path, payload, options); }
+
+  /** @param {string} [query] @param {Api.CoapGroupRequestOptions} [options] */
+  discover(query, options) {
+    const narrowed = optionalText('query', query);
+    const path = `/.well-known/core${narrowed === undefined ? '' : `?${narrowed}`}`;
+    return /** @type {any} */ (this.#ask(undefined, path, undefined, options));
+  }
+
+  /** @param {Api.WaitOptions} [options] */
+  async close(options) { return patiently(checked('close()', options, WAIT), () => this.#client.close()); }
+
+  [asyncDispose]() { return this.close(); }
+
+  /**
+   * @param {string | undefined} method Without one, links are asked for.
+   * @param {string | undefined} path
+   * @param {Api.Body | undefined} payload
+   * @param {Api.CoapGroupRequestOptions | undefined} options
+   */
+  #ask(method, path, payload, options) {
+    const { window = WINDOW, ...given } =
+      more(checked(`${method?.toLowerCase() ?? 'discover'}()`, options, GROUP_REQUEST)) ?? {};
+    optionalText('path', path);
+    optionalCount('window', window);
+    mayWait(given);
+    const ask = async () => {
+      const bytes = payload === undefined ? undefined : await toBytes(payload);
+      return this.#client.ask(method, path, bytes, window, given);
+    };
+    return /** @type {Api.CoapAnswers<Api.CoapGroupResponse>} */ (/** @type {unknown} */ (
+      new Observation(ask(), this, this.#life, given, 'answers')));
+  }
+}
+
+/**
+ * What comes of one question, one by one: the states of a resource, or the answers of a group.
+ *
+ * @implements {Api.CoapObservation}
+ */
 class Observation {
   #device;
   #begun;
@@ -125,27 +207,39 @@ class Observation {
   #unheed = () => undefined;
 
   /**
-   * @param {Promise<import('../wasm/index.js').CoapObservation>} begun
-   * @param {Coap} device
+   * @param {Promise<import('../wasm/index.js').CoapObservation | import('../wasm/index.js').CoapAnswers>} begun
+   * @param {Coap | CoapGroup} device
    * @param {Life} life
-   * @param {Api.CoapObserveOptions} [options]
+   * @param {Api.WaitOptions} [options]
+   * @param {string} [what] What they are, for errors.
    */
-  constructor(begun, device, life, options) {
+  constructor(begun, device, life, options, what = 'states') {
     // Whoever has an observation has the client.
     this.#device = device;
     this.#begun = begun;
     // Whoever iterates is told there.
     begun.catch(() => undefined);
-    this.#states = new Reading('states', life, async () => (await begun).next(), toResponse);
-    const { signal } = options ?? {};
-    if (signal) {
-      const abort = () => {
-        this.#states.fail(signal.reason);
-        this.cancel();
-      };
-      signal.addEventListener('abort', abort, { once: true });
-      this.#unheed = () => signal.removeEventListener('abort', abort);
-    }
+    const { signal, timeout } = options ?? {};
+    // Whether the first comes in time is seen here, whenever it is read.
+    let first = timeout === undefined ? undefined : begun.then((source) => source.next());
+    const pull = async () => {
+      const next = first ?? (await begun).next();
+      first = undefined;
+      return next;
+    };
+    this.#states = new Reading(what, life, pull, toResponse);
+    const fail = (/** @type {unknown} */ reason) => {
+      this.#states.fail(reason);
+      this.cancel();
+    };
+    const abort = () => fail(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    const timer = timeout === undefined ? undefined : setTimeout(() => fail(late(timeout)), timeout);
+    first?.then(() => clearTimeout(timer), () => clearTimeout(timer));
+    this.#unheed = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
   }
 
   /** @param {Api.WaitOptions} [options] */

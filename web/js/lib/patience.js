@@ -13,19 +13,32 @@ export const WAIT = ['signal', 'timeout'];
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /**
- * Whether one may begin to wait: the options are right, and the signal is not aborted.
+ * Whether the options are right. A signal may be another window's.
  *
- * @param {Api.WaitOptions | undefined} options
+ * @param {Api.WaitOptions} options
  */
-export function mayWait(options) {
-  const { signal, timeout } = options ?? {};
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+export function checkWaiting({ signal, timeout }) {
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw invalid(`the option signal is ${kindOf(signal)}, not an AbortSignal`);
   }
   if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0 && timeout <= MAX_TIMEOUT)) {
     throw invalid(`the option timeout is no number from 0 to ${MAX_TIMEOUT}`);
   }
-  signal?.throwIfAborted();
+}
+
+/**
+ * Whether one may begin to wait: the options are right, and the signal is not aborted.
+ *
+ * @param {Api.WaitOptions | undefined} options
+ */
+export function mayWait(options) {
+  checkWaiting(options ?? {});
+  options?.signal?.throwIfAborted();
+}
+
+/** What is told where the page's own time is over. @param {number} timeout */
+export function late(timeout) {
+  return new JackfieldError('timed-out', `it was not done within ${timeout} ms`, { where: 'page' });
 }
 
 /**
@@ -52,9 +65,7 @@ export async function patiently(options, run) {
   aborted.catch(() => undefined);
   const onAbort = () => giveUp(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
-  const late = () =>
-    giveUp(new JackfieldError('timed-out', `it was not done within ${timeout} ms`, { where: 'page' }));
-  const timer = timeout === undefined ? undefined : setTimeout(late, timeout);
+  const timer = timeout === undefined ? undefined : setTimeout(() => giveUp(late(timeout)), timeout);
   try {
     return await Promise.race([run(aborted), aborted]);
   } finally {
