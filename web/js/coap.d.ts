@@ -156,7 +156,10 @@ export type CoapOption = readonly [number: number, value: string | ArrayBufferVi
 export interface CoapObserveOptions extends CoapRequestOptions {
   /** Ends the observation: its loop throws the signal's reason. */
   signal?: AbortSignal;
-  /** Ends the observation where nothing has come for so many milliseconds from its beginning: its loop throws `timed-out`. */
+  /**
+   * Ends the observation where nothing has come for so many milliseconds from its beginning: its loop throws
+   * `timed-out`.
+   */
   timeout?: number;
   /** Told why what came last may no longer be true, while the observation goes on. */
   stale?: (error: JackfieldError) => void;

@@ -32,7 +32,7 @@
  */
 
 import type {
-  BaseNetwork, Body, JackfieldError, OpenOptions, ReconnectOptions, Security, Timed,
+  BaseNetwork, Body, JackfieldError, Missed, OpenOptions, ReconnectOptions, Security, Timed,
 } from './common.js';
 import type {
   ClientState, ComposedMessage, MailAddress, MailLogin, MessageDraft, MessagePart, MessageParts, ParsedMessage,
@@ -91,7 +91,7 @@ export interface Imap extends AsyncDisposable, AsyncIterable<ImapEvent> {
   /** Ends the wait for the next attempt to connect, as when the network is known to be back. */
   reconnectNow(): void;
   /** The next event, or null after the end. */
-  next(): Promise<ImapEvent | null>;
+  next(options?: WaitOptions): Promise<ImapEvent | null>;
 
   /** The mailboxes, each with what it is for: as the server says, else as its name says in some twenty languages. */
   list(options?: ImapListOptions): Promise<ImapMailboxInfo[]>;
@@ -155,7 +155,7 @@ export interface Imap extends AsyncDisposable, AsyncIterable<ImapEvent> {
   /** @throws {JackfieldError} `invalid-input`, where a field can't be what it is to be. */
   compose(draft: MessageDraft): Promise<ComposedMessage>;
   /** Takes leave of the server; what was sent is still answered. The events end when it is done. */
-  close(): Promise<void>;
+  close(options?: WaitOptions): Promise<void>;
 }
 
 /** What is known of a server. */
@@ -613,6 +613,7 @@ export type ImapEvent = Timed &
     | { type: 'notReselected'; error: JackfieldError }
     /** A log-in that was bound to its TLS connection has failed, and the next was not bound. */
     | { type: 'loginNotBound' }
+    | Missed
     /** People must be shown this text. */
     | { type: 'alert'; text: string }
     /** The server says something to whoever likes to read it. */

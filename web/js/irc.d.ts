@@ -117,6 +117,7 @@ export interface Irc extends Client, AsyncIterable<IrcEvent> {
    * @throws {JackfieldError} `refused` for who may not, as all that follow.
    */
   setMode(target: string, modes: string, ...params: string[]): Promise<void>;
+  setMode(target: string, modes: string, ...paramsAndOptions: [...string[], WaitOptions]): Promise<void>;
   /** Removes someone from a channel, with a reason for others to read. */
   kick(channel: string, nick: string, reason?: string, options?: WaitOptions): Promise<void>;
   invite(nick: string, channel: string, options?: WaitOptions): Promise<void>;
@@ -136,6 +137,7 @@ export interface Irc extends Client, AsyncIterable<IrcEvent> {
    * @throws {JackfieldError} `invalid-input` for anything else.
    */
   raw(command: string, ...params: string[]): Promise<void>;
+  raw(command: string, ...paramsAndOptions: [...string[], WaitOptions]): Promise<void>;
   /**
    * Takes leave of the server, with a reason for others to read; the events end once it has closed,
    * or after 5 s.

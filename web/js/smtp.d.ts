@@ -16,7 +16,7 @@
  */
 
 import type {
-  BaseNetwork, Body, JackfieldError, OpenOptions, ReconnectOptions, Security, Timed,
+  BaseNetwork, Body, JackfieldError, Missed, OpenOptions, ReconnectOptions, Security, Timed,
 } from './common.js';
 import type { ClientState, ComposedMessage, MailLogin, MessageDraft, WaitOptions } from './message.js';
 
@@ -62,7 +62,7 @@ export interface Smtp extends AsyncDisposable, AsyncIterable<SmtpEvent> {
   /** Ends the wait for the next attempt to connect, as when the network is known to be back. */
   reconnectNow(): void;
   /** The next event, or null after the end. */
-  next(): Promise<SmtpEvent | null>;
+  next(options?: WaitOptions): Promise<SmtpEvent | null>;
   /**
    * Sends a message; settles when the server has answered for it, with the outcome for each recipient: it is
    * a success where one was accepted. Several may be sent at once. Given up before all of it was read, it is
@@ -78,7 +78,7 @@ export interface Smtp extends AsyncDisposable, AsyncIterable<SmtpEvent> {
   /** @throws {JackfieldError} `invalid-input`, where a field can't be what it is to be. */
   compose(draft: MessageDraft): Promise<ComposedMessage>;
   /** Leaves. What is on its way has ten seconds to be done. */
-  close(): Promise<void>;
+  close(options?: WaitOptions): Promise<void>;
 }
 
 /** A message and whom it goes to: what `compose()` makes, or one of the page's own. */
@@ -125,4 +125,5 @@ export type SmtpEvent = Timed &
     | { type: 'disconnected'; error: JackfieldError; retryIn: number | null }
     /** A log-in that was bound to its TLS connection has failed, and the next was not bound. */
     | { type: 'loginNotBound' }
+    | Missed
   );

@@ -11,6 +11,39 @@ use serde_json::{Value, json};
 use crate::page;
 use crate::relay::{self, SECRET};
 
+/// Puts into a page what tries a table of methods, each with how it is called and whether it waits for what never
+/// comes; what it gives is what was not as it has to be. Methods that wait for nothing are named apart.
+pub const GAVE_UP: &str = "!!(globalThis.gaveUp = async (thing, table, apart) => {
+    const wrong = [];
+    const expect = (what, got, ...wanted) => {
+        if (!wanted.includes(got)) wrong.push(`${what}: ${got}`);
+    };
+    const all = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(thing));
+    const methods = Object.keys(all).filter((name) => name !== 'constructor' && all[name].value);
+    expect('methods', String(methods.filter((name) => !table[name] && !apart.includes(name))), '');
+    for (const [name, [ask, waits]] of Object.entries(table)) {
+        const fails = async (how) => {
+            try {
+                await ask(how);
+                return 'done';
+            } catch (error) {
+                return error instanceof JackfieldError ? error.kind : String(error);
+            }
+        };
+        expect(`${name}, aborted before`, await fails({ signal: AbortSignal.abort('before') }), 'before');
+        expect(`${name}, a wrong time`, await fails({ timeout: 'soon' }), 'invalid-input');
+        expect(`${name}, a wrong option`, await fails({ timeuot: 1 }), 'invalid-input');
+        if (waits) {
+            expect(`${name}, late`, await fails({ timeout: 50 }), 'timed-out');
+            const aborted = new AbortController();
+            const soon = fails({ signal: aborted.signal });
+            aborted.abort('enough');
+            expect(`${name}, aborted`, await soon, 'enough');
+        }
+    }
+    return wrong;
+})";
+
 /// A page with nothing in it, beside the module; `open` and `JackfieldError` are there by their names; and a relay that takes it to one port.
 #[derive(Debug)]
 pub struct Stage {

@@ -563,7 +563,9 @@ async fn an_app_has_sockets_and_so_have_its_workers() {
         told.secure = await echoed(`tls://${secure}`);
         const refused = network.connect('127.0.0.1:1');
         told.refused = await refused.opened.catch(({ kind, where }) => `${kind}, ${where}`);
-        const worker = new Worker('/worker.js', { type: 'module' });
+        // An app takes no text for a script's address.
+        const trusted = trustedTypes.createPolicy('worker', { createScriptURL: script => script });
+        const worker = new Worker(trusted.createScriptURL('/worker.js'), { type: 'module' });
         told.worker = await new Promise((done, fail) => {
             worker.onmessage = ({ data }) => done(data);
             worker.onerror = ({ message }) => fail(new Error(message));

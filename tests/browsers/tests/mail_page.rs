@@ -2,9 +2,10 @@
 
 use jackfield_browser_suite::mail::{ADDRESS, PASSWORD, USER};
 use jackfield_browser_tests::mail::MailServer;
-use jackfield_browser_tests::stage::Stage;
+use jackfield_browser_tests::stage::{GAVE_UP, Stage};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::dovecot::{self, Dovecot};
+use jackfield_testing::proxy::Proxy;
 use serde_json::{Value, json};
 
 /// A page and the embedded server; what `open()`, `imap()` and `smtp()` take.
@@ -689,5 +690,145 @@ async fn dovecot_sorts_and_threads() {
     );
     assert_eq!(told["quotas"], json!(["STORAGE"]));
     assert_eq!(told["news"], json!({ "flags": [2, true], "gone": [1] }));
+    stage.browser.close().await.unwrap();
+}
+
+/// A page and the embedded server, with something between the relay and the server that can be stalled and cut.
+async fn between() -> (Stage, MailServer, [Proxy; 2], Vec<Value>) {
+    let server = MailServer::start().await;
+    let imap = Proxy::start(server.imap).await.unwrap();
+    let smtp = Proxy::start(server.submission).await.unwrap();
+    let stage = Stage::reaching(&[imap.address(), smtp.address()]).await;
+    let mut options = stage.options.clone();
+    options["roots"] = json!(server.root);
+    let arguments = vec![
+        options,
+        json!(format!("imaps://{}", imap.address())),
+        json!(format!("smtps://{}", smtp.address())),
+        json!({ "username": USER, "password": PASSWORD }),
+    ];
+    (stage, server, [imap, smtp], arguments)
+}
+
+/// Each method of mail's clients gives up what never comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_mail_can_give_up() {
+    const OPEN: &str = "async (options, imaps, smtps, login) => {
+        globalThis.network = await open(options);
+        globalThis.imap = await network.imap(imaps, login);
+        globalThis.smtp = await network.smtp(smtps, login);
+        await imap.append('INBOX', 'Subject: one\\n\\none\\n');
+        globalThis.inbox = await imap.select('INBOX');
+        await smtp.verify();
+        while (await imap.next({ timeout: 200 }).catch(() => null));
+        while (await smtp.next({ timeout: 200 }).catch(() => null));
+        return inbox.exists;
+    }";
+    // What the server lacks is refused at once; the rest waits.
+    const GIVE_UP: &str = "async (address) => {
+        const first = async all => { for await (const it of all) return it; };
+        const flags = ['\\\\Seen'];
+        const told = [];
+        told.push(...await gaveUp(inbox, {
+            fetch: [how => first(inbox.fetch([1], ['flags'], how)), true],
+            body: [how => inbox.body(1, undefined, how), true],
+            message: [how => inbox.message(1, how), true],
+            search: [how => inbox.search({ subject: 'one' }, how), true],
+            sort: [how => inbox.sort('date', {}, how), false],
+            threads: [how => inbox.threads({}, how), false],
+            addFlags: [how => inbox.addFlags(1, flags, how), true],
+            removeFlags: [how => inbox.removeFlags(1, flags, how), true],
+            setFlags: [how => inbox.setFlags(1, flags, how), true],
+            copy: [how => inbox.copy(1, 'Sent', how), true],
+            move: [how => inbox.move(1, 'Sent', how), true],
+            expunge: [how => inbox.expunge(1, how), true],
+            delete: [how => inbox.delete(1, how), true],
+        }, []));
+        told.push(...await gaveUp(imap, {
+            next: [how => imap.next(how), true],
+            list: [how => imap.list(how), true],
+            status: [how => imap.status('INBOX', undefined, how), true],
+            namespaces: [how => imap.namespaces(how), false],
+            quotas: [how => imap.quotas('INBOX', how), false],
+            create: [how => imap.create('New', how), true],
+            delete: [how => imap.delete('New', how), true],
+            rename: [how => imap.rename('New', 'Old', how), true],
+            subscribe: [how => imap.subscribe('INBOX', how), true],
+            unsubscribe: [how => imap.unsubscribe('INBOX', how), true],
+            watch: [how => imap.watch(['Sent'], how), false],
+            select: [how => imap.select('Sent', how), true],
+            append: [how => imap.append('INBOX', 'Subject: two\\n\\n', how), true],
+            saveDraft: [how => imap.saveDraft('Drafts', 'Subject: two\\n\\n', null, how), true],
+            close: [how => imap.close(how), false],
+        }, ['reconnectNow', 'sync', 'parse', 'compose']));
+        told.push(...await gaveUp(smtp, {
+            next: [how => smtp.next(how), true],
+            send: [how => smtp.send({ from: address, to: [address], message: 'x' }, how), true],
+            verify: [how => smtp.verify(how), true],
+            close: [how => smtp.close(how), false],
+        }, ['reconnectNow', 'compose']));
+        return told;
+    }";
+    let (stage, _server, proxies, arguments) = between().await;
+    assert_eq!(stage.run(OPEN, &arguments).await, 1);
+    for proxy in &proxies {
+        proxy.stall(true);
+    }
+    let page = stage.page.evaluate::<bool>(GAVE_UP).await;
+    assert!(page.unwrap());
+    let wrong = stage.run(GIVE_UP, &[json!(ADDRESS)]).await;
+    assert_eq!(wrong, json!([]));
+    stage.browser.close().await.unwrap();
+}
+
+/// What happens elsewhere is told by NOTIFY, and again after a connection was lost, which needn't be waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_mailboxes_are_watched() {
+    const WATCH: &str = "async (options, imaps, login) => {
+        const network = await open(options);
+        const an_hour = { reconnect: { first: 3_600_000, longest: 3_600_000 } };
+        globalThis.imap = await network.imap(imaps, { ...login, ...an_hour });
+        globalThis.other = await network.imap(imaps, login);
+        await imap.create('Watched');
+        await imap.select('INBOX');
+        await imap.watch(['Watched']);
+        globalThis.news = async () => {
+            for await (const event of imap) {
+                if (event.type === 'status' && event.status.name === 'Watched' && event.status.messages > 0) {
+                    return event.status.messages;
+                }
+            }
+        };
+        const told = news();
+        await other.append('Watched', 'Subject: one\\n\\none\\n');
+        return told;
+    }";
+    const AGAIN: &str = "async () => {
+        const before = imap.state;
+        imap.reconnectNow();
+        for await (const { type } of imap) if (type === 'reselected') break;
+        await imap.watch(['Watched']);
+        let count = 0;
+        news().then(told => { count = told; });
+        // Dovecot may miss one that comes in the moment in which it is asked.
+        while (count === 0) await other.append('Watched', 'Subject: two\\n\\ntwo\\n');
+        await Promise.all([imap.close(), other.close()]);
+        return [before, count > 1];
+    }";
+    let authority = Authority::new();
+    let server = Dovecot::start(&authority.server(&["127.0.0.1"]), "plain").await;
+    let server = server.unwrap();
+    let proxy = Proxy::start(server.tls()).await.unwrap();
+    let stage = Stage::reaching(&[proxy.address()]).await;
+    let mut options = stage.options.clone();
+    options["roots"] = json!(authority.pem());
+    let login = json!({ "username": "ada", "password": dovecot::PASSWORD });
+    let url = json!(format!("imaps://{}", proxy.address()));
+    assert_eq!(stage.run(WATCH, &[options, url, login]).await, 1);
+    proxy.cut();
+    let page = &stage.page;
+    page.wait_for("imap.state === 'waiting'").await.unwrap();
+    page.wait_for("other.state === 'connected'").await.unwrap();
+    assert_eq!(stage.run(AGAIN, &[]).await, json!(["waiting", true]));
     stage.browser.close().await.unwrap();
 }

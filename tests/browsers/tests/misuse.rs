@@ -207,7 +207,7 @@ const MISUSES: &[(&str, &str)] = &[
     ),
     (
         "network.connect('db.example.org:1', { timeout: '5 s' })",
-        "the option timeout is a string, not a number of milliseconds",
+        "the option timeout is no number from 0 to 2147483647",
     ),
     (
         "network.connect(url.slice(7)).exportKeyingMaterial(0, 'EXPORTER-x')",
@@ -293,6 +293,22 @@ const MISUSES: &[(&str, &str)] = &[
         "observe() has no option stal; is stale meant?",
     ),
     ("device.discover(5)", "the query is a number, not a string"),
+    (
+        "network.coapGroup('coap://192.168.1.20')",
+        "the group can't be asked: it is no multicast address of coap://",
+    ),
+    (
+        "network.coapGroup('coap://group.example')",
+        "the group can't be asked: its address is a name",
+    ),
+    (
+        "network.coapGroup('coap://224.0.1.187', { interface: 'eth0' })",
+        "the option interface is no IP address",
+    ),
+    (
+        "irc.raw('TIME', { timeuot: 5 })",
+        "raw() has no option timeuot; is timeout meant?",
+    ),
     (
         "device.get('/a', { options: [7] })",
         "an option is a number, not a pair of its number and its value",
@@ -504,8 +520,8 @@ const MISUSES: &[(&str, &str)] = &[
         "the option timeout is no number from 0 to 2147483647",
     ),
     (
-        "device.observe('/a', { timeout: 5 })",
-        "observe() has no option timeout",
+        "device.observe('/a', { timeout: -5 })",
+        "the option timeout is no number from 0 to 2147483647",
     ),
     (
         "device.ping({ signal: 5 })",

@@ -2,16 +2,17 @@
 /** The IMAP client of a page. What it is and does: imap.d.ts. */
 
 import { address, kindOf, options as checked, text } from './check.js';
-import { asyncDispose, each } from './ending.js';
+import { asyncDispose } from './ending.js';
 import { JackfieldError, invalid } from './error.js';
 import { Asker } from './imap-asker.js';
 import { Mailbox } from './imap-mailbox.js';
 import { Sync } from './imap-sync.js';
 import { Turns } from './imap-turns.js';
 import { Life, reconnect } from './life.js';
-import { Feed, compose, source } from './mail.js';
+import { MAX_EVENTS, compose, source } from './mail.js';
 import { WAIT, patiently } from './patience.js';
 import { toBytes } from './payload.js';
+import { Reading } from './reading.js';
 
 /** @import * as Api from '../imap.d.ts' */
 
@@ -27,7 +28,8 @@ export class Imap {
   #client;
   #asker;
   #life;
-  #feed;
+  /** @type {Reading<Api.ImapEvent, Api.ImapEvent>} */
+  #events;
   #turns;
 
   /**
@@ -53,7 +55,12 @@ export class Imap {
     const turns = new Turns((mailbox, readOnly) => asker.ask('select', { mailbox, readOnly }));
     this.#turns = turns;
     this.#life = new Life(this, client);
-    this.#feed = new Feed(this.#life, client, (event) => follow(turns, event));
+    const followed = (/** @type {Api.ImapEvent} */ event) => {
+      follow(turns, event);
+      return event;
+    };
+    const how = { most: MAX_EVENTS, isEager: true };
+    this.#events = new Reading('events', this.#life, () => client.next(), followed, how);
   }
 
   get state() { return this.#life.state; }
@@ -65,11 +72,11 @@ export class Imap {
   /** @returns {Api.ImapServer | null} */
   get server() { return this.#client.server(); }
 
-  /** @returns {Promise<Api.ImapEvent | null>} */
-  next() { return this.#feed.next(); }
+  /** @param {Api.WaitOptions} [options] */
+  async next(options) { return this.#events.next(checked('next()', options, WAIT)); }
 
-  /** @returns {AsyncGenerator<Api.ImapEvent, void, undefined>} */
-  [Symbol.asyncIterator]() { return each(this); }
+  // The loop keeps the client.
+  [Symbol.asyncIterator]() { return this.#events.each(() => void this.#life); }
 
   /** @param {Api.ImapListOptions} [options] @returns {Promise<Api.ImapMailboxInfo[]>} */
   async list(options) {
@@ -215,7 +222,8 @@ export class Imap {
 
   reconnectNow() { this.#life.reconnectNow(); }
 
-  close() { return this.#client.close(); }
+  /** @param {Api.WaitOptions} [options] */
+  async close(options) { return patiently(checked('close()', options, WAIT), () => this.#client.close()); }
 
   [asyncDispose]() { return this.close(); }
 

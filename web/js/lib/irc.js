@@ -113,9 +113,10 @@ export class Irc {
 
   [asyncDispose]() { return this.close(); }
 
-  /** @param {string} command @param {string[]} params */
-  raw(command, ...params) {
-    return this.#ask('raw()', undefined, () =>
+  /** @param {string} command @param {(string | Api.WaitOptions)[]} rest */
+  raw(command, ...rest) {
+    const [params, options] = apart(rest);
+    return this.#ask('raw()', options, () =>
       this.#client.raw(text('command', command), texts('parameter', params)));
   }
 
@@ -152,9 +153,10 @@ export class Irc {
     return /** @type {Api.IrcModes} */ (modes);
   }
 
-  /** @param {string} target @param {string} modes @param {string[]} params */
-  setMode(target, modes, ...params) {
-    return this.#ask('setMode()', undefined, () =>
+  /** @param {string} target @param {string} modes @param {(string | Api.WaitOptions)[]} rest */
+  setMode(target, modes, ...rest) {
+    const [params, options] = apart(rest);
+    return this.#ask('setMode()', options, () =>
       this.#client.setMode(text('target', target), text('modes', modes), texts('parameter', params)));
   }
 
@@ -180,4 +182,18 @@ export class Irc {
   async #ask(what, options, run) {
     return patiently(checked(what, options, WAIT), () => this.#life.asked(this, run()));
   }
+}
+
+/**
+ * Parameters, as many as there are, and the options behind them, which are an object.
+ *
+ * @param {readonly (string | Api.WaitOptions)[]} all
+ * @returns {[readonly string[], Api.WaitOptions | undefined]}
+ */
+function apart(all) {
+  const last = all.at(-1);
+  if (typeof last === 'object' && last !== null) {
+    return [/** @type {readonly string[]} */ (all.slice(0, -1)), last];
+  }
+  return [/** @type {readonly string[]} */ (all), undefined];
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the clients of mail share: what is sent, and what happens. */
+/** What the clients of mail share: what is sent. */
 
 import { kindOf, options as checked, text } from './check.js';
 import { invalid } from './error.js';
@@ -10,7 +10,7 @@ import { toBytes } from './payload.js';
 /** How many bytes are given to the module at once. */
 const PIECE = 64 * 1024;
 /** How many events wait for a page that does not ask for them; older ones go. */
-const MAX_EVENTS = 1000;
+export const MAX_EVENTS = 1000;
 
 /**
  * A body as the module reads it: its size, where it is known, and a function that gives the next piece.
@@ -157,76 +157,4 @@ export function listOf(name, value) {
     throw invalid(`the option ${name} is ${kindOf(value)}, not an array`);
   }
   return value ?? [];
-}
-
-/**
- * What happens to a client: events for whoever asks. They are taken whether or not the page asks for any, so that
- * one that doesn't is not held back.
- */
-export class Feed {
-  #life;
-  #client;
-  #watch;
-  /** @type {any[]} */
-  #events = [];
-  #isRead = false;
-  #isOver = false;
-  /** @type {() => void} */
-  #wake = () => undefined;
-
-  /**
-   * @param {import('./life.js').Life} life
-   * @param {{ next(): Promise<any> }} client
-   * @param {(event: any) => void} [watch] Sees each event first.
-   */
-  constructor(life, client, watch = () => undefined) {
-    this.#life = life;
-    this.#client = client;
-    this.#watch = watch;
-    this.#run();
-  }
-
-  async #run() {
-    for (;;) {
-      const event = await this.#client.next();
-      if (event === null) {
-        break;
-      }
-      this.#watch(event);
-      this.#tell(event);
-    }
-    this.#isOver = true;
-    this.#wake();
-  }
-
-  /** @param {any} event */
-  #tell(event) {
-    this.#events.push(event);
-    if (this.#events.length > MAX_EVENTS) {
-      this.#events.shift();
-    }
-    this.#wake();
-  }
-
-  /** The next event, or null after the end. @returns {Promise<any>} */
-  async next() {
-    if (this.#isRead) {
-      throw invalid('the events are being waited for already: one at a time can take them');
-    }
-    this.#isRead = true;
-    try {
-      while (this.#events.length === 0) {
-        if (this.#isOver) {
-          await this.#life.closed;
-          return null;
-        }
-        await new Promise((/** @type {(value: void) => void} */ resolve) => {
-          this.#wake = resolve;
-        });
-      }
-      return this.#events.shift();
-    } finally {
-      this.#isRead = false;
-    }
-  }
 }

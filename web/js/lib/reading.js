@@ -6,13 +6,14 @@ import { mayWait, patiently } from './patience.js';
 
 /** @import * as Api from '../common.d.ts' */
 
-/** How many wait for a page that reads none of them; older ones go. */
+/** How many wait for a page that reads none of them, unless it is told otherwise; older ones go. */
 const MAX_KEPT = 256;
 
 /**
  * While nobody reads, nothing is taken from the client, which holds the server back in the end. After `keep()` it is
  * taken all the same, since the page may have no use for it: the newest ones wait, and their reader is told how many
- * are missing.
+ * are missing. So it is from the beginning, and whether or not there is a reader, where it is eager: each is seen as it
+ * comes then.
  *
  * @template In, Out
  */
@@ -21,7 +22,9 @@ export class Reading {
   #life;
   #pull;
   #made;
-  #keeps = false;
+  #keeps;
+  #most;
+  #isEager;
   /** The next one, on its way: it stays until a reader has it. @type {Promise<In | null> | null} */
   #pulled = null;
   /** @type {Out[]} */
@@ -41,12 +44,17 @@ export class Reading {
    * @param {{ failure(): Api.JackfieldError | undefined }} life
    * @param {() => Promise<In | null>} pull
    * @param {(value: In) => Out} made
+   * @param {{ most?: number, isEager?: boolean }} [how] `most`: how many may wait.
    */
-  constructor(what, life, pull, made) {
+  constructor(what, life, pull, made, { most = MAX_KEPT, isEager = false } = {}) {
     this.#what = what;
     this.#life = life;
     this.#pull = pull;
     this.#made = made;
+    this.#most = most;
+    this.#isEager = isEager;
+    this.#keeps = isEager;
+    this.#keepOn();
   }
 
   /** From now on the client is not held back while nobody reads. */
@@ -69,20 +77,22 @@ export class Reading {
     this.#isAsked = true;
     this.#isRead = true;
     try {
-      if (this.#missed > 0) {
-        const missed = { type: 'missed', count: this.#missed, time: Date.now() };
-        this.#missed = 0;
-        return /** @type {Out} */ (missed);
+      let kept = this.#take();
+      while (kept === undefined) {
+        const pulled = (this.#pulled ??= this.#pull());
+        const value = await (options === undefined ? pulled : patiently(options, () => pulled));
+        if (value === null) {
+          break;
+        }
+        if (!this.#isEager) {
+          this.#pulled = null;
+          return this.#made(value);
+        }
+        // It was kept just now.
+        kept = this.#take();
       }
-      const kept = this.#kept.shift();
       if (kept !== undefined) {
         return kept;
-      }
-      const pulled = (this.#pulled ??= this.#pull());
-      const value = await (options === undefined ? pulled : patiently(options, () => pulled));
-      if (value !== null) {
-        this.#pulled = null;
-        return this.#made(value);
       }
       const failure = this.#ended ? this.#ended.reason : this.#life.failure();
       if (failure !== undefined) {
@@ -124,21 +134,34 @@ export class Reading {
   /** It ends now, with this reason: what it is pulled from gives nothing more. @param {unknown} reason */
   fail(reason) { this.#ended ??= { reason }; }
 
+  /** What was kept, and first of all how many were not. @returns {Out | undefined} */
+  #take() {
+    if (this.#missed > 0) {
+      const missed = { type: 'missed', count: this.#missed, time: Date.now() };
+      this.#missed = 0;
+      return /** @type {Out} */ (missed);
+    }
+    return this.#kept.shift();
+  }
+
+  /** Whether a reader takes what comes. */
+  #isTaken() { return this.#isRead && !this.#isEager; }
+
   async #keepOn() {
-    if (!this.#keeps || this.#isKeeping || this.#isRead) {
+    if (!this.#keeps || this.#isKeeping || this.#isTaken()) {
       return;
     }
     this.#isKeeping = true;
     try {
-      while (!this.#isRead) {
+      while (!this.#isTaken()) {
         const value = await (this.#pulled ??= this.#pull());
         // A reader who has come meanwhile waits for the same one.
-        if (this.#isRead || value === null) {
+        if (this.#isTaken() || value === null) {
           return;
         }
         this.#pulled = null;
         this.#kept.push(this.#made(value));
-        if (this.#kept.length > MAX_KEPT) {
+        if (this.#kept.length > this.#most) {
           this.#kept.shift();
           this.#missed += 1;
         }

@@ -2,11 +2,12 @@
 /** The SMTP client of a page. What it is and does: smtp.d.ts. */
 
 import { address, kindOf, options as checked, text } from './check.js';
-import { asyncDispose, each, settled } from './ending.js';
+import { asyncDispose, settled } from './ending.js';
 import { invalid } from './error.js';
 import { Life, reconnect } from './life.js';
-import { Feed, compose, source } from './mail.js';
+import { MAX_EVENTS, compose, source } from './mail.js';
 import { WAIT, patiently } from './patience.js';
+import { Reading } from './reading.js';
 
 /** @import * as Api from '../smtp.d.ts' */
 
@@ -19,7 +20,8 @@ const SEND = ['progress', ...WAIT];
 export class Smtp {
   #client;
   #life;
-  #feed;
+  /** @type {Reading<Api.SmtpEvent, Api.SmtpEvent>} */
+  #events;
 
   /**
    * @param {any} network
@@ -37,18 +39,19 @@ export class Smtp {
   constructor(client) {
     this.#client = client;
     this.#life = new Life(this, client);
-    this.#feed = new Feed(this.#life, client);
+    const how = { most: MAX_EVENTS, isEager: true };
+    this.#events = new Reading('events', this.#life, () => client.next(), (event) => event, how);
   }
 
   get state() { return this.#life.state; }
 
   get closed() { return this.#life.closed; }
 
-  /** @returns {Promise<Api.SmtpEvent | null>} */
-  next() { return this.#feed.next(); }
+  /** @param {Api.WaitOptions} [options] */
+  async next(options) { return this.#events.next(checked('next()', options, WAIT)); }
 
-  /** @returns {AsyncGenerator<Api.SmtpEvent, void, undefined>} */
-  [Symbol.asyncIterator]() { return each(this); }
+  // The loop keeps the client.
+  [Symbol.asyncIterator]() { return this.#events.each(() => void this.#life); }
 
   /**
    * @param {Api.SmtpMessage} message
@@ -90,7 +93,8 @@ export class Smtp {
 
   reconnectNow() { this.#life.reconnectNow(); }
 
-  close() { return this.#client.close(); }
+  /** @param {Api.WaitOptions} [options] */
+  async close(options) { return patiently(checked('close()', options, WAIT), () => this.#client.close()); }
 
   [asyncDispose]() { return this.close(); }
 }

@@ -4,6 +4,7 @@
 import { kindOf, options as checked, text } from './check.js';
 import { asyncDispose } from './ending.js';
 import { JackfieldError, invalid } from './error.js';
+import { checkWaiting } from './patience.js';
 
 /** @import * as Api from '../socket.d.ts' */
 
@@ -538,16 +539,6 @@ function byteLength(chunk) { return chunk?.byteLength ?? 1; }
 function flag(name, value) {
   if (typeof value !== 'boolean') {
     throw invalid(`the option ${name} is ${kindOf(value)}, not true or false`);
-  }
-}
-
-/** What everything has that waits. @param {{ signal?: AbortSignal, timeout?: number }} options */
-function checkWaiting({ signal, timeout }) {
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    throw invalid(`the option signal is ${kindOf(signal)}, not an AbortSignal`);
-  }
-  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0)) {
-    throw invalid(`the option timeout is ${kindOf(timeout)}, not a number of milliseconds`);
   }
 }
 
