@@ -67,21 +67,15 @@ impl Report {
     pub(crate) fn put_into(&self, page: &str) -> String {
         // Where it was another machine, the section says so.
         let is_its_own = page.lines().any(|line| line == self.machine);
-        let machine = match is_its_own {
-            true => String::new(),
-            false => format!("\n{}\n", self.machine),
+        let machine = if is_its_own {
+            String::new()
+        } else {
+            format!("\n{}\n", self.machine)
         };
         let mut parts = page.split("\n## ");
         let intro = parts.next().unwrap_or_default();
         let mut parts: Vec<String> = parts.map(|part| format!("\n## {part}")).collect();
-        // The last one has its line's end, where the others have given it to the next.
-        let end = parts.len();
-        for (index, part) in parts.iter_mut().enumerate() {
-            if index + 1 < end {
-                part.push('\n');
-            }
-        }
-        let mut at = end;
+        let mut at = parts.len();
         for section in &self.sections {
             let whole = section.whole(&machine);
             let title = format!("\n## {}\n", section.title);
@@ -93,7 +87,7 @@ impl Report {
                 at += 1;
             }
         }
-        format!("{intro}\n{}", parts.concat())
+        format!("{intro}{}", parts.concat())
     }
 }
 

@@ -66,15 +66,19 @@
     const socket = connect({ hostname, port: Number(port) }, { secureTransport: 'on' });
     const writer = socket.writable.getWriter();
     writer.write(new TextEncoder().encode(`GET ${pathname} HTTP/1.1\r\nHost: ${hostname}:${port}\r\n\r\n`));
-    const reader = socket.readable.getReader();
-    let text = '', head, body, length;
+    // One buffer goes back and forth, which a byte stream lets its reader do.
+    const reader = socket.readable.getReader({ mode: 'byob' });
+    let text = '', buffer = new ArrayBuffer(65536), head, body, length;
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await reader.read(new Uint8Array(buffer));
       if (done) throw new Error('the server has ended');
       if (head === undefined) {
         text += new TextDecoder('latin1').decode(value);
         const end = text.indexOf('\r\n\r\n');
-        if (end < 0) continue;
+        if (end < 0) {
+          buffer = value.buffer;
+          continue;
+        }
         if (!text.startsWith('HTTP/1.1 200 ')) throw new Error(text);
         head = performance.now();
         length = Number(/\r\ncontent-length: (\d+)/i.exec(text)[1]);
@@ -83,6 +87,7 @@
         body += value.length;
       }
       if (body >= length) break;
+      buffer = value.buffer;
     }
     const { tls } = await socket.opened;
     socket.close();

@@ -50,14 +50,15 @@ struct Runs {
 pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
     report.heading(
         "HTTPS through a relay",
-        "64 MiB from nginx 1.22 on loopback to a page in Chromium without a display, TLS in the page, from asking to \
-         the last byte. `jackfield/sockets` is `connect()` with HTTP/1.1 by hand, a connection for each file, through \
-         jackfield-relayd. epoxy-tls and libcurl.js keep their connections, and go through wisp-js 0.5.0. nginx takes \
-         what cipher suite the client offers first, or AES-GCM alone. Cold is a page that has nothing: from the \
-         import of the script to when the client is ready, and to the head of a first answer. What is downloaded is \
-         script and module as they are published, ours bundled and minified, by `gzip -9` and by brotli. Median of 5 \
-         runs, alternating (cold: 7), on cores that are kept awake. Aim: at least 1.5 times the rate of the best, less \
-         than 600 kB, and the first head within 60 ms.",
+        "64 MiB from nginx 1.22 on loopback to a page in Chromium without a display, TLS in the page, from \
+         asking to the last byte. `jackfield/sockets` is `connect()` with HTTP/1.1 by hand, a connection for \
+         each file, read into one buffer, through jackfield-relayd. epoxy-tls and libcurl.js keep their \
+         connections, and go through wisp-js 0.5.0. nginx takes what cipher suite the client offers first, or \
+         AES-GCM alone. Cold is a page that has nothing: from the import of the script to when the client is \
+         ready, and to the head of a first answer. What is downloaded is script and module as they are \
+         published, ours bundled and minified, by `gzip -9` and by brotli. Median of 5 runs, alternating \
+         (cold: 7), on cores that are kept awake. Aim: at least 1.5 times the rate of the best, less than 600 \
+         kB, and the first head within 60 ms.",
     );
     let _awake = cores::keep()?;
     let runs = runtime()?.block_on(measure(peers))?;
