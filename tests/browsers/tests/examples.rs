@@ -70,7 +70,7 @@ const EXAMPLES: &[(&str, Outcome)] = &[
     // The relay of these tests lets nobody ask a group; `reach.rs` has one that does.
     (
         "network.coapGroup(",
-        Outcome::Says("the relay does not allow"),
+        Outcome::Says("the relay's rules don't allow"),
     ),
 ];
 
