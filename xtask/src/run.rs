@@ -82,22 +82,12 @@ const SILENCE: Duration = Duration::from_mins(10);
 
 /// Runs a command to its end, its output in `xtask/TITLE.log` in the target folder.
 pub(crate) fn captured(title: &str, command: &mut Command) -> Result<Ran> {
-    watched(title, command, |_| ())
-}
-
-/// Runs a command to its end as [`captured`] does, and hands on each line as it comes.
-pub(crate) fn watched(title: &str, command: &mut Command, line: impl FnMut(&str)) -> Result<Ran> {
-    watched_for(title, command, SILENCE, line)
+    captured_within(title, command, SILENCE)
 }
 
 /// Runs a command. If no line comes for so long, it and all that it started are stopped: where one test waits for
 /// good, its name and what the others said are still told.
-fn watched_for(
-    title: &str,
-    command: &mut Command,
-    silence: Duration,
-    mut line: impl FnMut(&str),
-) -> Result<Ran> {
+fn captured_within(title: &str, command: &mut Command, silence: Duration) -> Result<Ran> {
     let name: String = title
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
@@ -121,9 +111,7 @@ fn watched_for(
         match lines.recv_timeout(silence) {
             Ok(bytes) => {
                 file.write_all(&bytes)?;
-                let text = String::from_utf8_lossy(&bytes);
-                line(text.trim_end());
-                output += &text;
+                output += &String::from_utf8_lossy(&bytes);
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
@@ -206,16 +194,11 @@ mod tests {
     #[test]
     fn what_says_nothing_is_stopped_with_all_that_it_started() {
         let mut shell = command("sh", &["-c", "echo started; sleep 1000 & echo $!; wait"]);
-        let mut said = Vec::new();
-        let ran = watched_for(
-            "a program that hangs",
-            &mut shell,
-            Duration::from_secs(2),
-            |line| said.push(line.to_owned()),
-        )
-        .expect("it runs");
+        let silence = Duration::from_secs(2);
+        let ran = captured_within("a program that hangs", &mut shell, silence).expect("it runs");
         assert!(ran.hung);
         assert!(!ran.status.success());
+        let said: Vec<_> = ran.output.lines().collect();
         assert_eq!(said[0], "started");
         // A process that has ended and was not waited for yet has no command line any more.
         let left = fs::read_to_string(format!("/proc/{}/cmdline", said[1])).unwrap_or_default();

@@ -1,9 +1,9 @@
 //! `cargo xtask test`: every test, in stages.
 
+mod programs;
+
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -13,8 +13,10 @@ use crate::needs::{
     IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, OPENSMTPD_7, POSTFIX,
     POSTFIX_SID, POSTGRESQL, REDIS, SENDMAIL,
 };
-use crate::run::{Ran, cargo, seconds, watched};
-use crate::workspace::{Package, packages, root, target_folder};
+use crate::run::{captured, cargo, seconds};
+use crate::workspace::{Package, packages, target_folder};
+
+use self::programs::Program;
 
 /// How long each fuzz target runs, in seconds.
 const FUZZ_SECONDS: u32 = 10;
@@ -49,12 +51,12 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "conformance",
         needs: &[],
-        run: |context| integration(context, "conformance", true),
+        run: |context| integration(context, true),
     },
     Stage {
         name: "integration",
         needs: &[],
-        run: |context| integration(context, "integration", false),
+        run: |context| integration(context, false),
     },
     Stage {
         name: "servers",
@@ -192,18 +194,18 @@ struct Context {
 }
 
 impl Context {
-    /// Runs `cargo test` with these arguments and counts.
-    fn cargo_test(&self, title: &str, arguments: &[&str]) -> Result<Count> {
-        let mut test = cargo(&["test", "--no-fail-fast"]);
-        test.args(arguments);
-        let output = target_folder()?.join("test-output");
-        fs::create_dir_all(&output)?;
-        test.env("JACKFIELD_TEST_OUTPUT", output);
-        test.env("JACKFIELD_WITHOUT", self.without.join(" "));
-        if self.soak {
-            test.env("JACKFIELD_SOAK", "1");
+    /// Runs the tests of these programs and counts.
+    fn run(&self, which: &[&str], wanted: impl Fn(&Package, &Program) -> bool) -> Result<Count> {
+        fs::create_dir_all(target_folder()?.join("test-output"))?;
+        let mut count = Count::default();
+        for program in programs::build(which)? {
+            let package = self.packages.iter().find(|it| it.name == program.package);
+            let Some(package) = package.filter(|package| wanted(package, &program)) else {
+                continue;
+            };
+            count.add(program.run(package, &self.without, self.soak)?);
         }
-        run_tests(title, &mut test)
+        Ok(count)
     }
 
     /// Fails where the tests of a package would never run.
@@ -224,50 +226,34 @@ impl Context {
 
     /// Runs the tests of the packages that have a stage of their own.
     fn stage(&self, name: &str) -> Result<Count> {
-        let packages = self.packages.iter();
-        let packages = packages.filter(|package| package.stage() == Some(name));
-        let arguments: Vec<&str> = packages
-            .flat_map(|package| ["--package", &package.name])
-            .collect();
-        if arguments.is_empty() {
-            bail!("no package has this stage");
-        }
-        self.cargo_test(name, &arguments)
-    }
-
-    /// The packages whose tests need nothing else.
-    fn ordinary(&self) -> impl Iterator<Item = &Package> {
-        let packages = self.packages.iter();
-        packages.filter(|package| package.stage().is_none())
+        self.run(ALL, |package, _| package.stage() == Some(name))
     }
 }
+
+/// Arguments of cargo for all programs with tests.
+const ALL: &[&str] = &["--tests"];
 
 fn unit(context: &Context) -> Result<Count> {
-    let mut arguments = vec!["--workspace", "--lib", "--bins", "--all-features"];
-    for package in context.packages.iter().filter(|it| it.stage().is_some()) {
-        arguments.extend(["--exclude", &package.name]);
-    }
-    context.cargo_test("unit tests", &arguments)
+    context.run(&["--lib", "--bins"], |package, program| {
+        package.stage().is_none() && !program.integration
+    })
 }
 
-fn docs(context: &Context) -> Result<Count> {
-    context.cargo_test("doc tests", &["--workspace", "--doc", "--all-features"])
+/// The examples in the documentation.
+fn docs(_: &Context) -> Result<Count> {
+    let mut test = cargo(&["test", "--workspace", "--doc", "--all-features"]);
+    Ok(programs::count(
+        "doc tests",
+        &captured("doc tests", &mut test)?,
+    ))
 }
 
-/// The tests in `tests/` of each package: those of the conformance suite, or all others.
-fn integration(context: &Context, title: &str, conformance: bool) -> Result<Count> {
-    let mut arguments = vec!["--all-features"];
-    for package in context.ordinary() {
-        for test in &package.tests {
-            if test.starts_with("conformance") == conformance {
-                arguments.extend(["--package", &package.name, "--test", test]);
-            }
-        }
-    }
-    if arguments.len() == 1 {
-        bail!("there are no such tests");
-    }
-    context.cargo_test(title, &arguments)
+/// The tests in `tests/` of each package that needs nothing else: those of the conformance suite, or all others.
+fn integration(context: &Context, conformance: bool) -> Result<Count> {
+    context.run(ALL, |package, program| {
+        let of_suite = program.name.starts_with("conformance");
+        package.stage().is_none() && program.integration && of_suite == conformance
+    })
 }
 
 fn fuzz_all() -> Result<Count> {
@@ -276,64 +262,6 @@ fn fuzz_all() -> Result<Count> {
     let mut count = Count::failed(fuzz::all(&folder, &targets, FUZZ_SECONDS).len());
     count.passed = targets.len() - count.failed;
     Ok(count)
-}
-
-/// A test program that takes longer gets a line of its own.
-const LONG: Duration = Duration::from_secs(20);
-
-/// Runs tests, and shows what they said if one failed.
-fn run_tests(title: &str, command: &mut Command) -> Result<Count> {
-    let mut program = Program::default();
-    let Ran {
-        status,
-        output,
-        log,
-        hung,
-    } = watched(title, command, |line| program.line(line))?;
-    let mut count = Count::of(&output);
-    if !status.success() {
-        println!("{output}");
-        if hung {
-            println!("  {title}: a test hangs; all were stopped");
-        }
-        println!("  {title}: {status} (kept in {})", shorten(&log).display());
-        // It may have failed before the first test could say so.
-        count.failed = count.failed.max(1);
-    }
-    Ok(count)
-}
-
-/// The test program that runs, so that whoever waits sees how far it is.
-#[derive(Default)]
-struct Program {
-    running: Option<(String, Instant)>,
-}
-
-impl Program {
-    /// Takes a line that `cargo test` printed.
-    fn line(&mut self, line: &str) {
-        let line = line.trim_start();
-        if let Some(named) = line.strip_prefix("Running ") {
-            // `Running tests/relay.rs (target/debug/deps/relay-0123456789abcdef)`
-            let file = named.rsplit('/').next().unwrap_or(named);
-            let name = file.rsplit_once('-').map_or(file, |(name, _hash)| name);
-            self.running = Some((name.to_owned(), Instant::now()));
-        } else if line.starts_with("test result: ")
-            && let Some((name, start)) = self.running.take()
-            && start.elapsed() >= LONG
-        {
-            let word = if line.starts_with("test result: ok") {
-                "ok"
-            } else {
-                "FAILED"
-            };
-            println!("  {name:<44} {word:<6} {}", seconds(start.elapsed()));
-        }
-    }
-}
-
-fn shorten(path: &Path) -> &Path {
-    path.strip_prefix(root()).unwrap_or(path)
 }
 
 /// How many tests went how.
@@ -420,8 +348,8 @@ mod tests {
     fn a_package_has_the_stage_that_it_names() {
         let context = context(&[None, Some("servers"), Some("browsers")]);
         context.check().expect("both are known");
-        let ordinary: Vec<_> = context.ordinary().map(|it| it.name.as_str()).collect();
-        assert_eq!(ordinary, ["of-none"]);
+        let stages: Vec<_> = context.packages.iter().map(Package::stage).collect();
+        assert_eq!(stages, [None, Some("servers"), Some("browsers")]);
     }
 
     #[test]

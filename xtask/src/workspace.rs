@@ -45,8 +45,6 @@ pub(crate) struct Package {
     pub(crate) folder: String,
     /// Its programs.
     pub(crate) binaries: Vec<String>,
-    /// Its integration tests.
-    pub(crate) tests: Vec<String>,
     /// Whether it may be published.
     pub(crate) published: bool,
     /// All that cargo's metadata says of it.
@@ -103,7 +101,6 @@ fn packages_in(metadata: &Value) -> Result<Vec<Package>> {
             name: string(&package["name"]),
             folder: folder(Path::new(&string(&package["manifest_path"])), root),
             binaries: targets(package, "bin"),
-            tests: targets(package, "test"),
             published: package["publish"].is_null(),
             manifest: package.clone(),
         })
