@@ -260,7 +260,8 @@ struct Share {
 pub(crate) struct Slot {
     usage: Usage,
     what: What,
-    _place: Option<Place>,
+    /// Of the relay's descriptors, where it holds one.
+    place: Option<Place>,
 }
 
 impl Accounts {
@@ -342,10 +343,6 @@ impl Usage {
         self.take(What::Listener)
     }
 
-    pub(crate) fn draining(&self) -> Result<Slot, LimitReached> {
-        self.take(What::Draining)
-    }
-
     /// How many streams, sockets and listeners its limits allow at most.
     pub(crate) fn max_open(&self) -> u32 {
         let least = |what| {
@@ -365,6 +362,8 @@ impl Usage {
         let place = match what {
             What::Session => self.1.check_memory().map(|()| None),
             What::Stream | What::Listener => self.1.place().map(Some),
+            // It brings the one that it has.
+            What::Draining => Ok(None),
         }?;
         for (index, share) in self.0.iter().enumerate() {
             if let Err(limit) = share.account.take(what, share.quota.of(what)) {
@@ -379,11 +378,7 @@ impl Usage {
             }
         }
         let usage = self.clone();
-        Ok(Slot {
-            usage,
-            what,
-            _place: place,
-        })
+        Ok(Slot { usage, what, place })
     }
 
     /// Counts one dial, in every account or in none.
@@ -406,6 +401,20 @@ impl Usage {
             }
         }
         Ok(())
+    }
+}
+
+impl Slot {
+    /// Counts a stream among those that go on without their client, and no longer among those that clients
+    /// have. Where as many drain as may, it is given back as it was.
+    pub(crate) fn drain(mut self) -> Result<Self, Self> {
+        match self.usage.take(What::Draining) {
+            Ok(mut draining) => {
+                draining.place = self.place.take();
+                Ok(draining)
+            }
+            Err(_) => Err(self),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tracing::{debug, info};
 
 use super::drain::Draining;
 use super::{Scratch, Shared, Turn};
-use crate::handshake::Grant;
+use crate::identity::Grant;
 use crate::limits::Slot;
 
 /// Chunks shorter than this are copied, and their buffer is used again.
@@ -79,10 +79,10 @@ impl TcpPump {
             let limits = &grant.token.limits;
             self.draining = Some(Draining::new(limits, expires, Instant::now()));
         }
-        if self.apart.is_none()
-            && let Ok(slot) = grant.usage.draining()
-        {
-            (self.slot, self.apart) = (None, Some(slot));
+        match self.slot.take().map(Slot::drain) {
+            Some(Ok(apart)) => self.apart = Some(apart),
+            Some(Err(slot)) => self.slot = Some(slot),
+            None => {}
         }
     }
 
@@ -95,7 +95,7 @@ impl TcpPump {
                 Step::Worked => worked = true,
                 Step::Ended => self.writing = false,
                 Step::Failed(error) => return fail(id, shared, &error),
-                Step::Cut(reason) => return self.cut(id, shared.grant, &reason),
+                Step::Cut(reason) => return self.cut(id, &reason),
             }
         }
         if self.reading {
@@ -112,12 +112,12 @@ impl TcpPump {
                 Step::Failed(error) => return fail(id, shared, &error),
                 // The client reads no more. What it had sent, and ended, still goes out.
                 Step::Cut(_) if self.writing => self.drain(shared.grant, shared.expires),
-                Step::Cut(reason) => return self.cut(id, shared.grant, &reason),
+                Step::Cut(reason) => return self.cut(id, &reason),
             }
         }
         if !self.reading && !self.writing {
             debug!(%id, "a stream has ended");
-            self.leave(shared.grant);
+            self.leave();
             return Turn::Over;
         }
         if let Some(draining) = &mut self.draining
@@ -132,19 +132,19 @@ impl TcpPump {
 
     /// The client has cut the stream: so is the connection to the target, unless the client had ended
     /// its own direction before.
-    fn cut(&mut self, id: Id, grant: &Grant, reason: &Reason) -> Turn {
+    fn cut(&mut self, id: Id, reason: &Reason) -> Turn {
         debug!(%id, %reason, "the client cut a stream");
-        self.leave(grant);
+        self.leave();
         Turn::Over
     }
 
     /// Takes leave of a target that has everything, and has not ended: it might have a word to say,
     /// and take a reset for a failure.
-    fn leave(&mut self, grant: &Grant) {
+    fn leave(&mut self) {
         if self.writing || self.ended {
             return;
         }
-        let slot = (self.apart.take()).or_else(|| grant.usage.draining().ok());
+        let slot = (self.apart.take()).or_else(|| self.slot.take()?.drain().ok());
         // Where as many drain as may, it is dropped, which does the same for a few of all bearers.
         if let Some(slot) = slot
             && let Some(stream) = self.stream.take()
