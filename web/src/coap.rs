@@ -72,7 +72,7 @@ struct Link {
 
 type Result<T, E = JsValue> = std::result::Result<T, E>;
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl Network {
     /// A CoAP client over it, or over the page's own WebSocket.
     ///
@@ -83,7 +83,7 @@ impl Network {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl Coap {
     /// Makes a request. With a payload it is sent block by block where it is long.
     ///
@@ -180,7 +180,7 @@ impl Coap {
 
 running::methods!(Coap);
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl CoapObservation {
     /// The next state, or null after the end.
     ///

@@ -52,7 +52,7 @@ impl Network {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl Irc {
     /// The next event, or null after the end.
     pub async fn next(&self) -> JsValue {

@@ -15,6 +15,7 @@
 //! | `coap` | the CoAP client's |
 //! | `raw` | sockets that a page reads and writes itself |
 //! | `running` | what all connections have in common |
+//! | `promise` | what an `async` method gives a page |
 //! | `convert` | options in, errors out |
 
 #![cfg(wasm_browser)]
@@ -35,6 +36,7 @@ mod mail;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 mod network;
+mod promise;
 #[cfg(feature = "raw")]
 mod raw;
 #[cfg(any(

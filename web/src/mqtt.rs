@@ -64,7 +64,7 @@ pub struct MqttSubscription {
 
 type Result<T, E = JsValue> = std::result::Result<T, E>;
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl Network {
     /// An MQTT client over it, or over the page's own WebSocket.
     ///
@@ -75,7 +75,7 @@ impl Network {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl Mqtt {
     /// The next event, or null after the end.
     pub async fn next(&self) -> JsValue {
@@ -218,7 +218,7 @@ impl Mqtt {
 
 running::methods!(Mqtt);
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl MqttPublication {
     /// What came of it.
     ///
@@ -235,7 +235,7 @@ impl MqttPublication {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl MqttSubscription {
     /// The next message, or null after the end.
     pub async fn next(&self) -> JsValue {

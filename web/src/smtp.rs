@@ -45,7 +45,7 @@ impl Network {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl Smtp {
     /// The error by which it has ended; undefined while it has not, and after an end in order.
     pub fn failure(&self) -> JsValue {

@@ -68,7 +68,7 @@ impl ImapReading {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl ImapReading {
     /// The next message, piece or change, or null after the end.
     ///

@@ -127,7 +127,7 @@ impl Network {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl RawDatagrams {
     /// Waits until it is open; tells its addresses.
     ///

@@ -50,7 +50,7 @@ impl Network {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl RawListener {
     /// Waits until it listens; tells where.
     ///

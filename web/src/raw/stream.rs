@@ -95,7 +95,7 @@ impl Network {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl RawStream {
     /// Waits until it is open; tells what is known about it.
     ///
