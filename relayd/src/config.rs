@@ -84,6 +84,11 @@ pub struct Config {
     /// Where to answer nothing but `/healthz` and `/readyz`, in plain HTTP: a listener of its own,
     /// which no flood of clients reaches. Default: none; the same is answered where clients come in.
     pub health: Option<SocketAddr>,
+    /// How names are looked up.
+    pub resolver: Resolver,
+    /// How many names may be looked up at a time, for all clients together. Each takes two descriptors,
+    /// or a thread where the system's own resolver is asked. Default: 256.
+    pub max_look_ups: u32,
     /// How the log is written.
     pub log: LogConfig,
 }
@@ -107,6 +112,8 @@ impl Default for Config {
             handshake_deadline: Duration::from_secs(10),
             admission: AdmissionConfig::default(),
             health: None,
+            resolver: Resolver::default(),
+            max_look_ups: 256,
             log: LogConfig::default(),
         }
     }
@@ -167,6 +174,20 @@ impl TlsFiles {
             key: key.into(),
         }
     }
+}
+
+/// How names are looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Resolver {
+    /// By asking the name servers of the system's configuration, after `/etc/hosts`; names are whole. See
+    /// [`DnsResolver`](crate::resolve::DnsResolver).
+    #[default]
+    Dns,
+    /// As the system's own programs do; each look-up takes a thread. See
+    /// [`SystemResolver`](crate::resolve::SystemResolver).
+    System,
 }
 
 /// How the log is written, to standard error.

@@ -57,6 +57,7 @@ mod tls;
 pub mod token;
 
 pub use config::{
-    AdmissionConfig, Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, TlsFiles, Token,
+    AdmissionConfig, Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, Resolver,
+    TlsFiles, Token,
 };
 pub use server::Relayd;

@@ -24,6 +24,8 @@ const MAX_ACCOUNTS: usize = 65_536;
 const MIN_ACCOUNTS: usize = 256;
 /// What may be dialled at once is what this time gives.
 const BURST: Duration = Duration::from_secs(1);
+/// What may be refused at once is what this time gives.
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// What the bearers of one token may use of the relay, all their sessions together where it
 /// doesn't say otherwise. What passes a limit gets an error that names it.
@@ -37,9 +39,14 @@ pub struct Limits {
     pub streams: u32,
     /// `listeners`: how many listening sockets at a time. Default: 4.
     pub listeners: u32,
-    /// `dials_per_second`: how many streams, sockets and listeners may be opened in a second; as
-    /// many at once. Default: 50.
+    /// `dials_per_second`: how many streams, sockets and listeners may be opened in a second, those
+    /// that are refused among them; as many at once. Default: 50.
     pub dials_per_second: u32,
+    /// `look_ups`: how many names may be looked up at a time. Default: 64.
+    pub look_ups: u32,
+    /// `refusals_per_minute`: how many openings of one session may be refused in a minute, for whatever
+    /// reason; as many at once. Then the session ends. Default: 600.
+    pub refusals_per_minute: u32,
     /// `dial_seconds`: how long a look-up and a connection may take together. Default: 15 s.
     pub dial_deadline: Duration,
     /// `idle_seconds`: how long a session may have nothing open. Default: 600 s.
@@ -69,6 +76,8 @@ impl Default for Limits {
             streams: 256,
             listeners: 4,
             dials_per_second: 50,
+            look_ups: 64,
+            refusals_per_minute: 600,
             dial_deadline: Duration::from_secs(15),
             idle_deadline: Duration::from_mins(10),
             buffer_bytes: 32 * 1024 * 1024,
@@ -96,17 +105,20 @@ pub struct Quota {
     pub dials_per_second: Option<u32>,
     /// `draining_streams`: how many streams that go on without their client.
     pub draining_streams: Option<u32>,
+    /// `look_ups`: how many names may be looked up at a time.
+    pub look_ups: Option<u32>,
 }
 
 impl Quota {
     /// What each bearer of a token has where nothing else is said: 16 sessions, 64 streams, 2 listeners,
-    /// 25 dials a second, 16 streams that drain.
+    /// 25 dials a second, 16 streams that drain, 25 look-ups at a time.
     pub const BEARER: Self = Self {
         sessions: Some(16),
         streams: Some(64),
         listeners: Some(2),
         dials_per_second: Some(25),
         draining_streams: Some(16),
+        look_ups: Some(25),
     };
 
     /// The lower of the limits.
@@ -118,6 +130,7 @@ impl Quota {
             listeners: min(self.listeners, other.listeners),
             dials_per_second: min(self.dials_per_second, other.dials_per_second),
             draining_streams: min(self.draining_streams, other.draining_streams),
+            look_ups: min(self.look_ups, other.look_ups),
         }
     }
 
@@ -127,6 +140,7 @@ impl Quota {
             What::Stream => self.streams,
             What::Listener => self.listeners,
             What::Draining => self.draining_streams,
+            What::LookUp => self.look_ups,
         }
     }
 }
@@ -140,6 +154,7 @@ impl From<&Limits> for Quota {
             listeners: Some(limits.listeners),
             dials_per_second: Some(limits.dials_per_second),
             draining_streams: Some(limits.draining_streams),
+            look_ups: Some(limits.look_ups),
         }
     }
 }
@@ -153,7 +168,9 @@ pub(crate) enum Whose {
     Source,
     /// That of all bearers of a token together.
     Token,
-    /// The whole relay's.
+    /// One session's.
+    Session,
+    /// That of the relay as a whole.
     Relay,
 }
 
@@ -172,6 +189,7 @@ impl fmt::Display for LimitReached {
             Whose::Bearer => "the bearer's limit",
             Whose::Source => "the limit of one network address,",
             Whose::Token => "the token's limit",
+            Whose::Session => "the session's limit",
             Whose::Relay => "the relay's limit",
         };
         write!(f, "{whose} {name} ({value}) is reached")
@@ -219,7 +237,7 @@ struct Known {
 /// What one holder has in use.
 #[derive(Debug, Default)]
 struct Account {
-    held: [AtomicU32; 4],
+    held: [AtomicU32; 5],
     dials: Mutex<Bucket>,
 }
 
@@ -230,6 +248,7 @@ enum What {
     Stream,
     Listener,
     Draining,
+    LookUp,
 }
 
 impl What {
@@ -239,6 +258,7 @@ impl What {
             Self::Stream => "streams",
             Self::Listener => "listeners",
             Self::Draining => "draining_streams",
+            Self::LookUp => "look_ups",
         }
     }
 }
@@ -343,6 +363,10 @@ impl Usage {
         self.take(What::Listener)
     }
 
+    pub(crate) fn look_up(&self) -> Result<Slot, LimitReached> {
+        self.take(What::LookUp)
+    }
+
     /// How many streams, sockets and listeners its limits allow at most.
     pub(crate) fn max_open(&self) -> u32 {
         let least = |what| {
@@ -364,6 +388,8 @@ impl Usage {
             What::Stream | What::Listener => self.1.place().map(Some),
             // It brings the one that it has.
             What::Draining => Ok(None),
+            // These are bounded for all by `max_look_ups`.
+            What::LookUp => Ok(None),
         }?;
         for (index, share) in self.0.iter().enumerate() {
             if let Err(limit) = share.account.take(what, share.quota.of(what)) {
@@ -426,6 +452,23 @@ impl Drop for Slot {
     }
 }
 
+/// The refusals of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Bucket);
+
+impl Refusals {
+    /// Counts one.
+    pub(crate) fn count(&mut self, limits: &Limits, now: Instant) -> Result<(), LimitReached> {
+        let per_minute = limits.refusals_per_minute;
+        let enough = self.0.take_within(MINUTE, per_minute, now);
+        enough.then_some(()).ok_or(LimitReached {
+            whose: Whose::Session,
+            name: "refusals_per_minute",
+            value: per_minute.into(),
+        })
+    }
+}
+
 /// A bucket that fills with time, and of which each dial takes one. It knows no rate, since limits may
 /// differ among those that take from it, and change.
 #[derive(Debug, Default)]
@@ -436,11 +479,16 @@ struct Bucket {
 
 impl Bucket {
     fn take(&mut self, rate: u32, now: Instant) -> bool {
-        let Some(one) = BURST.checked_div(rate) else {
+        self.take_within(BURST, rate, now)
+    }
+
+    /// As [`take`](Self::take), where it fills within `time` with so many.
+    fn take_within(&mut self, time: Duration, many: u32, now: Instant) -> bool {
+        let Some(one) = time.checked_div(many) else {
             return false;
         };
         let full_at = self.full_at.map_or(now, |at| at.max(now)) + one;
-        let enough = full_at - now <= BURST;
+        let enough = full_at - now <= time;
         if enough {
             self.full_at = Some(full_at);
         }

@@ -114,7 +114,7 @@ impl Relayd {
                 fastrand::Rng::new(),
             )))),
             denials: Semaphore::new(MAX_DENIALS),
-            context: Context::new(Machine::new(&own, &config.advertise)?),
+            context: Context::new(&config, Machine::new(&own, &config.advertise)?)?,
             numbers: AtomicU64::new(1),
         };
         Ok(Self {
@@ -125,7 +125,7 @@ impl Relayd {
         })
     }
 
-    /// Looks names up with this instead of the system's resolver.
+    /// Looks names up with this instead of what the configuration says.
     #[must_use]
     pub fn with_resolver(mut self, resolver: impl Resolve) -> Self {
         self.shared.context.set_resolver(resolver);
@@ -391,7 +391,7 @@ fn slots<'a>(
     let token = admitted.grant.usage.session().map_err(|limit| {
         let code = match limit.whose {
             Whose::Source | Whose::Relay => Code::RELAY_FULL,
-            Whose::Bearer | Whose::Token => Code::TOKEN_FULL,
+            Whose::Bearer | Whose::Token | Whose::Session => Code::TOKEN_FULL,
         };
         Reason::new(code, &limit.to_string())
     })?;

@@ -45,7 +45,7 @@ use self::udp::UdpPump;
 use crate::budget::Held;
 use crate::handshake::{Admitted, Upgrade};
 use crate::identity::Grant;
-use crate::limits::{LimitReached, Whose};
+use crate::limits::{LimitReached, Refusals, Whose};
 use crate::policy::Transport;
 
 pub(crate) use self::context::Context;
@@ -130,6 +130,7 @@ struct Session<'a> {
     context: &'a Context,
     scratch: Scratch,
     counters: Counters,
+    refusals: Refusals,
     /// When the token ends.
     expires: Option<Instant>,
     /// What the whole relay counts of what is held here, which is looked at now and then.
@@ -234,6 +235,7 @@ impl<'a> Session<'a> {
             context,
             scratch: Scratch::default(),
             counters: Counters::default(),
+            refusals: Refusals::default(),
             expires,
             idle_since: Some(now),
             timer: Box::pin(sleep_until(now)),
@@ -352,11 +354,19 @@ impl<'a> Session<'a> {
     fn open(&mut self, id: Id, opening: Result<Opening, open::Refused>) {
         match opening {
             Ok(opening) => self.insert(id, Item::Opening(opening)),
-            Err(refused) => {
-                self.counters.refused += 1;
-                refused.log(id);
-                self.mux.refuse(id, refused.reason);
-            }
+            Err(refused) => self.refuse(id, refused),
+        }
+    }
+
+    /// Tells the client that it can't be. Too many such answers end the session: each costs the relay
+    /// more than asking for it costs the client.
+    fn refuse(&mut self, id: Id, refused: open::Refused) {
+        self.counters.refused += 1;
+        refused.log(id);
+        self.mux.refuse(id, refused.reason);
+        let limits = &self.grant.token.limits;
+        if let Err(reached) = self.refusals.count(limits, Instant::now()) {
+            self.shut_down(reached);
         }
     }
 
@@ -443,11 +453,7 @@ impl<'a> Session<'a> {
                     self.insert(id, open.item);
                 }
             }
-            Err(refused) => {
-                self.counters.refused += 1;
-                refused.log(id);
-                self.mux.refuse(id, refused.reason);
-            }
+            Err(refused) => self.refuse(id, refused),
         }
         if self.items.is_empty() {
             self.idle_since = Some(Instant::now());

@@ -407,6 +407,27 @@ async fn the_relay_is_not_reached_through_itself() {
 }
 
 #[tokio::test]
+async fn a_refusal_costs_a_dial_and_too_many_end_the_session() {
+    let mut token = token();
+    token.limits.dials_per_second = 3;
+    token.limits.refusals_per_minute = 5;
+    let relay = TestRelay::start(config(token)).await;
+    let mut client = relay.client().await;
+    let codes = [(); 3].map(|()| Code::DENIED);
+    for expected in codes.into_iter().chain([Code::LIMIT_EXCEEDED; 2]) {
+        let reason = client.refused("10.0.0.1:80").await;
+        assert_eq!(reason.code(), expected, "{reason}");
+    }
+    client.ask("10.0.0.1:80", 1024).await;
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::LIMIT_EXCEEDED);
+    assert!(
+        reason.text().contains("refusals_per_minute (5)"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn a_session_ends_with_its_token() {
     let key = Secret::new("the-signing-key-of-the-tests").expect("long enough");
     let mut signed = token();

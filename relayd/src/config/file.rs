@@ -12,8 +12,8 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::{
-    AdmissionConfig, Config, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH, TlsFiles,
-    Token,
+    AdmissionConfig, Config, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH, Resolver,
+    TlsFiles, Token,
 };
 use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
@@ -41,6 +41,9 @@ struct File {
     #[serde(default)]
     admission: FileAdmission,
     health: Option<Spanned<String>>,
+    #[serde(default)]
+    resolver: Resolver,
+    max_look_ups: Option<u32>,
     #[serde(default)]
     log: LogConfig,
     #[serde(default)]
@@ -112,6 +115,7 @@ struct FileQuota {
     listeners: Option<u32>,
     dials_per_second: Option<u32>,
     draining_streams: Option<u32>,
+    look_ups: Option<u32>,
 }
 
 #[derive(Deserialize, Default)]
@@ -121,6 +125,8 @@ struct FileLimits {
     streams: Option<u32>,
     listeners: Option<u32>,
     dials_per_second: Option<u32>,
+    look_ups: Option<u32>,
+    refusals_per_minute: Option<u32>,
     dial_seconds: Option<u32>,
     idle_seconds: Option<u32>,
     buffer_bytes: Option<u32>,
@@ -202,6 +208,10 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
             return Err(Wrong::new(audience.span(), "audience", "it is empty"));
         }
         config.audience = Some(audience.into_inner());
+    }
+    config.resolver = file.resolver;
+    if let Some(look_ups) = file.max_look_ups {
+        config.max_look_ups = look_ups;
     }
     if let Some(sessions) = file.max_sessions {
         config.max_sessions = sessions;
@@ -408,6 +418,7 @@ impl FileQuota {
             listeners: self.listeners.or(defaults.listeners),
             dials_per_second: self.dials_per_second.or(defaults.dials_per_second),
             draining_streams: self.draining_streams.or(defaults.draining_streams),
+            look_ups: self.look_ups.or(defaults.look_ups),
         }
     }
 }
@@ -419,6 +430,8 @@ impl FileLimits {
             streams: self.streams.unwrap_or(defaults.streams),
             listeners: self.listeners.unwrap_or(defaults.listeners),
             dials_per_second: self.dials_per_second.unwrap_or(defaults.dials_per_second),
+            look_ups: self.look_ups.unwrap_or(defaults.look_ups),
+            refusals_per_minute: (self.refusals_per_minute).unwrap_or(defaults.refusals_per_minute),
             dial_deadline: seconds(self.dial_seconds, defaults.dial_deadline),
             idle_deadline: seconds(self.idle_seconds, defaults.idle_deadline),
             buffer_bytes: self.buffer_bytes.unwrap_or(defaults.buffer_bytes),

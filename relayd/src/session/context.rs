@@ -8,13 +8,12 @@ use futures_util::future::join_all;
 use jackfield_socket::HostName;
 use tokio::sync::Semaphore;
 
+use crate::config::{Config, Resolver};
+use crate::limits::{LimitReached, Usage, Whose};
 use crate::machine::Machine;
 use crate::policy::{Facts, Policy, Transport};
 use crate::resolve::denied::DeniedNames;
-use crate::resolve::{Resolve, SystemResolver};
-
-/// How many names may be looked up at a time, by all sessions; each takes a thread.
-const MAX_LOOK_UPS: usize = 32;
+use crate::resolve::{DnsResolver, MAX_THREADS, Resolve, SystemResolver};
 
 /// What openings of all sessions share.
 #[derive(Clone, Debug)]
@@ -22,28 +21,54 @@ pub(crate) struct Context {
     machine: Arc<Machine>,
     resolver: Arc<dyn Resolve>,
     look_ups: Arc<Semaphore>,
+    max_look_ups: u32,
     denied: Arc<DeniedNames>,
 }
 
 impl Context {
-    pub(crate) fn new(machine: Machine) -> Self {
-        Self {
+    /// # Errors
+    /// Where the resolver can't be had.
+    pub(crate) fn new(config: &Config, machine: Machine) -> io::Result<Self> {
+        let resolver: Arc<dyn Resolve> = match config.resolver {
+            Resolver::Dns => Arc::new(DnsResolver::from_system()?),
+            Resolver::System => Arc::new(SystemResolver),
+        };
+        Ok(Self {
             machine: Arc::new(machine),
-            resolver: Arc::new(SystemResolver),
-            look_ups: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
+            resolver,
+            look_ups: Arc::new(Semaphore::new(config.max_look_ups as usize)),
+            max_look_ups: config.max_look_ups,
             denied: Arc::default(),
-        }
+        })
     }
 
     pub(crate) fn set_resolver(&mut self, resolver: impl Resolve) {
         self.resolver = Arc::new(resolver);
     }
 
-    /// Looks a name up.
-    pub(super) async fn look_up(&self, name: &HostName) -> io::Result<Vec<IpAddr>> {
-        // The semaphore is never closed.
-        let _turn = self.look_ups.acquire().await;
-        self.resolver.resolve(name).await
+    /// Looks a name up, if it may be.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the look-up up, and makes room for another.
+    pub(super) async fn look_up(
+        &self,
+        usage: &Usage,
+        name: &HostName,
+    ) -> Result<io::Result<Vec<IpAddr>>, LimitReached> {
+        let all = |name, value| LimitReached {
+            whose: Whose::Relay,
+            name,
+            value,
+        };
+        let _slot = usage.look_up()?;
+        let _one = (self.look_ups.try_acquire())
+            .map_err(|_| all("max_look_ups", self.max_look_ups.into()))?;
+        match self.resolver.resolve(name).await {
+            Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                Err(all("of threads that look names up", MAX_THREADS as u64))
+            }
+            found => Ok(found),
+        }
     }
 
     /// Finds out what a policy has to know for a decision at this port, or at any.

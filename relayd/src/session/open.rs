@@ -100,8 +100,8 @@ impl Opening {
         options: &ListenOptions,
     ) -> Result<Self, Refused> {
         let limit = |reached| Refused::limit(&at, reached);
-        let slot = grant.usage.listener().map_err(limit)?;
         grant.usage.dial(Instant::now()).map_err(limit)?;
+        let slot = grant.usage.listener().map_err(limit)?;
         (options.validate(at)).map_err(|error| Refused::invalid(&at, &error))?;
         refuse_dual_stack(options.v6_only, at)?;
         let candidates = (grant.token.policy)
@@ -288,11 +288,11 @@ impl Refused {
     }
 }
 
+/// A place for a stream. Whatever becomes of it, it counts as a dial.
 fn take_stream(grant: &Grant, what: &dyn ToString) -> Result<Slot, Refused> {
     let limit = |reached| Refused::limit(what, reached);
-    let slot = grant.usage.stream().map_err(limit)?;
     grant.usage.dial(Instant::now()).map_err(limit)?;
-    Ok(slot)
+    grant.usage.stream().map_err(limit)
 }
 
 /// On an IPv6 address the relay takes IPv6 only: what is granted is what is bound.
@@ -332,7 +332,7 @@ async fn find(
         .check_name(transport, name, to.port())
         .map_err(|refusal| denied(refusal, true))?;
     let (found, ()) = tokio::join!(
-        context.look_up(name),
+        context.look_up(&grant.usage, name),
         context.learn(policy, transport, Some(to.port()))
     );
     let not_found = |why: String| Refused {
@@ -340,7 +340,9 @@ async fn find(
         asked: to.to_string(),
         why,
     };
-    let found = found.map_err(|error| not_found(error.to_string()))?;
+    let found = found
+        .map_err(|reached| Refused::limit(to, reached))?
+        .map_err(|error| not_found(error.to_string()))?;
     let mut refusal = None;
     let mut checked = Vec::new();
     for ip in found {

@@ -131,6 +131,8 @@ struct PayloadLimits {
     dials_per_second: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     draining_streams: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    look_ups: Option<u32>,
 }
 
 /// A string, or several.
@@ -170,6 +172,7 @@ impl TryFrom<Payload> for Claims {
                 listeners: limits.listeners,
                 dials_per_second: limits.dials_per_second,
                 draining_streams: limits.draining_streams,
+                look_ups: limits.look_ups,
             },
         })
     }
@@ -201,6 +204,7 @@ impl From<&Claims> for Payload {
                 listeners: limits.listeners,
                 dials_per_second: limits.dials_per_second,
                 draining_streams: limits.draining_streams,
+                look_ups: limits.look_ups,
             }),
         }
     }
