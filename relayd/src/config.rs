@@ -91,6 +91,8 @@ pub struct Config {
     pub max_look_ups: u32,
     /// How the log is written.
     pub log: LogConfig,
+    /// The file to which [records](crate::record) are appended; `-` is standard output. Default: none.
+    pub records: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -115,6 +117,7 @@ impl Default for Config {
             resolver: Resolver::default(),
             max_look_ups: 256,
             log: LogConfig::default(),
+            records: None,
         }
     }
 }

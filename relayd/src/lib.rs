@@ -36,6 +36,7 @@
 //! | `machine` | which addresses are the relay's own |
 //! | [`resolve`] | which addresses a name has |
 //! | [`limits`] | how much of it |
+//! | [`record`] | what was decided, and what came of it |
 
 pub mod address;
 mod admission;
@@ -48,6 +49,7 @@ pub mod limits;
 pub mod log;
 mod machine;
 pub mod policy;
+pub mod record;
 pub mod resolve;
 mod server;
 mod session;

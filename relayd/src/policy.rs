@@ -42,6 +42,11 @@ pub struct Policy {
     /// What a bearer's own token narrows `allow` to: what is reached must fit one of these rules besides.
     /// `None` narrows nothing. No special-purpose range and no port has to be listed here.
     pub within: Option<Vec<Rule>>,
+    /// Whether to reach what the rules don't allow too, and only to record it: for trying rules out.
+    /// What needs a rule that lists it by itself stays out of reach without one: special-purpose
+    /// addresses, this machine's, and port 25. Neither where to listen nor what a bearer's own token
+    /// says is a matter of it. Default: false.
+    pub report: bool,
 }
 
 /// What a decision needs to know besides the rules. Addresses are given without disguise.
@@ -58,13 +63,15 @@ pub trait Facts {
 }
 
 /// An address that may be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Allowed<'a> {
     /// What to dial: the address, out of its IPv4-mapped form and without a scope.
     pub address: SocketAddr,
-    /// The rule that allows it.
-    pub rule: &'a Rule,
+    /// The rule that allows it. `None` where none does, and it is only recorded.
+    pub rule: Option<&'a Rule>,
+    /// Why it would be refused, were the policy not to [report](Policy::report) only.
+    pub would_deny: Option<Refusal>,
 }
 
 /// A place where a client may listen.
@@ -113,12 +120,37 @@ impl Policy {
         name: Option<&HostName>,
         address: SocketAddr,
     ) -> Result<Allowed<'_>, Refusal> {
-        let port = address.port();
         let seen = unmask(address.ip()).map_err(Refusal::Disguised)?;
-        if facts.is_relay(transport, SocketAddr::new(seen, port)) {
+        let seen = SocketAddr::new(seen, address.port());
+        let (rule, would_deny) = match self.decide(facts, transport, name, seen) {
+            Ok(rule) => (Some(rule), None),
+            Err(refusal) if self.only_reports(facts, &refusal, seen) => (None, Some(refusal)),
+            Err(refusal) => return Err(refusal),
+        };
+        let fits = |rule: &Rule| rule.has(name, seen.ip());
+        if !self.is_within(transport, seen.port(), fits) {
+            return Err(Refusal::NotWithin);
+        }
+        Ok(Allowed {
+            address: SocketAddr::new(address.ip().to_canonical(), address.port()),
+            rule,
+            would_deny,
+        })
+    }
+
+    /// The rule that allows an address without disguise.
+    fn decide(
+        &self,
+        facts: &impl Facts,
+        transport: Transport,
+        name: Option<&HostName>,
+        address: SocketAddr,
+    ) -> Result<&Rule, Refusal> {
+        let (seen, port) = (address.ip(), address.port());
+        if facts.is_relay(transport, address) {
             return Err(Refusal::Relay);
         }
-        self.check_denials(facts, transport, name, SocketAddr::new(seen, port))?;
+        self.check_denials(facts, transport, name, address)?;
         let mut allowing: Vec<&Rule> = (self.allow.iter())
             .filter(|rule| rule.may_allow(transport, port) && rule.has(name, seen))
             .collect();
@@ -134,14 +166,13 @@ impl Policy {
                 return Err(Refusal::SpecialPurpose(what));
             }
         }
-        let rule = allow_at(&allowing, port)?;
-        if !self.is_within(transport, port, |rule| rule.has(name, seen)) {
-            return Err(Refusal::NotWithin);
-        }
-        Ok(Allowed {
-            address: SocketAddr::new(address.ip().to_canonical(), port),
-            rule,
-        })
+        allow_at(&allowing, port)
+    }
+
+    /// Whether this refusal is for the records only.
+    fn only_reports(&self, facts: &impl Facts, refusal: &Refusal, address: SocketAddr) -> bool {
+        let special = || special_purpose(address.ip()).is_some() || facts.is_local(address.ip());
+        self.report && refusal.is_by_rules(address.port()) && !special()
     }
 
     /// Whether any rule denies it, by name, by address, or by the address of a name.
@@ -201,12 +232,14 @@ impl Policy {
                 && rule.hosts.match_name(Some(name))
         };
         if let Some(rule) = self.deny.iter().find(denied) {
-            return Err(Refusal::DeniedBy(rule.clone()));
+            self.unless_reported(Refusal::DeniedBy(rule.clone()), port)?;
         }
         let allowing: Vec<&Rule> = (self.allow.iter())
             .filter(|rule| rule.may_allow(transport, port) && rule.hosts.match_name(Some(name)))
             .collect();
-        allow_at(&allowing, port)?;
+        if let Err(refusal) = allow_at(&allowing, port) {
+            self.unless_reported(refusal, port)?;
+        }
         if !self.is_within(transport, port, |rule| rule.hosts.match_name(Some(name))) {
             return Err(Refusal::NotWithin);
         }
@@ -219,9 +252,16 @@ impl Policy {
         (self.within.as_ref()).is_none_or(|rules| rules.iter().any(fits))
     }
 
+    fn unless_reported(&self, refusal: Refusal, port: u16) -> Result<(), Refusal> {
+        if self.report && refusal.is_by_rules(port) {
+            return Ok(());
+        }
+        Err(refusal)
+    }
+
     /// Whether there is anything that may be reached.
     pub fn reaches(&self, transport: Transport) -> bool {
-        (self.allow.iter()).any(|rule| rule.may_allow_any(transport))
+        self.report || (self.allow.iter()).any(|rule| rule.may_allow_any(transport))
     }
 
     /// Whether there is any place to listen or bind at.
@@ -280,6 +320,11 @@ fn allow_at<'a>(allowing: &[&'a Rule], port: u16) -> Result<&'a Rule, Refusal> {
 }
 
 impl Refusal {
+    /// Whether it is what the rules say, and nothing that must be listed by itself.
+    fn is_by_rules(&self, port: u16) -> bool {
+        (matches!(self, Self::NotAllowed) || self.rule().is_some()) && port != 0 && port != SMTP
+    }
+
     /// The rule that refused it, where one did.
     pub fn rule(&self) -> Option<&Rule> {
         match self {
@@ -381,7 +426,10 @@ mod tests {
     fn deciding(machine: &Machine, policy: &Policy, transport: Transport, address: &str) -> String {
         let address = address.parse().expect(address);
         match policy.check(machine, transport, None, address) {
-            Ok(allowed) => format!("allow {}", allowed.rule),
+            Ok(allowed) => match allowed.would_deny {
+                None => format!("allow {}", allowed.rule.expect("one that allows it")),
+                Some(refusal) => format!("report: {refusal}"),
+            },
             Err(refusal) => match refusal.rule() {
                 Some(rule) => format!("deny {rule}"),
                 None => refusal.to_string(),
@@ -666,6 +714,40 @@ mod tests {
             deciding(&none, &streams, Transport::Udp, "8.8.8.8:443"),
             "no rule allows it"
         );
+    }
+
+    #[test]
+    fn a_policy_that_only_reports_reaches_what_rules_refuse_but_nothing_special() {
+        let mut some = policy(
+            &["1.1.1.1:*", "10.0.0.0/8:*"],
+            &["9.9.9.9:*", "10.9.0.0/16:*"],
+        );
+        some.report = true;
+        let machine = Machine {
+            local: vec!["8.8.4.4".parse().expect("an address")],
+            ..Machine::default()
+        };
+        for (address, expected) in [
+            ("1.1.1.1:443", "allow 1.1.1.1:*"),
+            ("8.8.8.8:443", "report: no rule allows it"),
+            ("9.9.9.9:443", "report: the rule 9.9.9.9:* denies it"),
+            ("8.8.8.8:25", "no rule allows it"),
+            ("10.0.0.1:443", "allow 10.0.0.0/8:*"),
+            ("10.9.0.1:443", "deny 10.9.0.0/16:*"),
+        ] {
+            let decided = deciding(&machine, &some, Transport::Tcp, address);
+            assert_eq!(decided, expected, "{address}");
+        }
+        for address in ["127.0.0.1:80", "8.8.4.4:80", "192.168.0.1:80"] {
+            assert!(
+                check_at(&machine, &some, None, address).is_err(),
+                "{address}"
+            );
+        }
+        assert!(some.reaches(Transport::Udp) && !some.listens(Transport::Udp));
+        let name = "any.example".parse().expect("a name");
+        assert!(some.check_name(Transport::Tcp, &name, 443).is_ok());
+        assert!(some.check_name(Transport::Tcp, &name, 25).is_err());
     }
 
     #[test]

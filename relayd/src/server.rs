@@ -22,6 +22,7 @@ use crate::health;
 use crate::identity::Grant;
 use crate::limits::{Slot, Whose};
 use crate::machine::Machine;
+use crate::record::Records;
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
@@ -129,6 +130,13 @@ impl Relayd {
     #[must_use]
     pub fn with_resolver(mut self, resolver: impl Resolve) -> Self {
         self.shared.context.set_resolver(resolver);
+        self
+    }
+
+    /// Gives records to this instead of to what the configuration says.
+    #[must_use]
+    pub fn with_records(mut self, records: impl Records) -> Self {
+        self.shared.context.set_records(records);
         self
     }
 

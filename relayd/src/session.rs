@@ -29,7 +29,9 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime};
 
-use jackfield_relay_wire::{Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings};
+use jackfield_relay_wire::{
+    Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings, UdpTarget,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -47,6 +49,7 @@ use crate::handshake::{Admitted, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Refusals, Whose};
 use crate::policy::Transport;
+use crate::record::{Action, Case, Clerk, Who};
 
 pub(crate) use self::context::Context;
 
@@ -87,8 +90,19 @@ pub(crate) async fn run<S>(
     let span = info_span!("session", number, token, bearer = grant.bearer, %peer);
     async {
         info!(origin = admitted.origin, "a session begins");
+        let who = Who {
+            token: grant.token.name.clone(),
+            bearer: grant.bearer.clone(),
+            origin: admitted.origin,
+            peer,
+        };
+        let clerk = Clerk {
+            session: number,
+            who: Arc::new(who),
+            records: Arc::clone(context.records()),
+        };
         let mut carrier = Carrier::new(stream);
-        let mut session = Session::new(grant, context);
+        let mut session = Session::new(grant, context, clerk);
         let mut told = false;
         loop {
             tokio::select! {
@@ -128,6 +142,7 @@ struct Session<'a> {
     ready: Arc<Ready>,
     grant: Arc<Grant>,
     context: &'a Context,
+    clerk: Clerk,
     scratch: Scratch,
     counters: Counters,
     refusals: Refusals,
@@ -148,6 +163,7 @@ struct Session<'a> {
 struct Entry {
     item: Item,
     place: Arc<Place>,
+    case: Case,
 }
 
 enum Item {
@@ -165,8 +181,8 @@ enum Turn {
     Worked,
     /// An opening is done.
     Opened(Box<Opened>),
-    /// A listener has taken a connection.
-    Accepted(Id, Box<TcpPump>),
+    /// A listener has taken a connection, from there.
+    Accepted(Id, Box<TcpPump>, SocketAddr),
     /// It is over.
     Over,
 }
@@ -180,6 +196,8 @@ struct Shared<'a> {
     context: &'a Context,
     /// When the token ends.
     expires: Option<Instant>,
+    /// The record of whoever has the turn.
+    case: &'a mut Case,
 }
 
 /// Buffers that are used for the length of a turn.
@@ -213,7 +231,7 @@ struct Ended {
 }
 
 impl<'a> Session<'a> {
-    fn new(grant: Arc<Grant>, context: &'a Context) -> Self {
+    fn new(grant: Arc<Grant>, context: &'a Context, clerk: Clerk) -> Self {
         let now = Instant::now();
         let expires = grant.expires.and_then(|expires| {
             now.checked_add(
@@ -233,6 +251,7 @@ impl<'a> Session<'a> {
             ready: Arc::default(),
             grant,
             context,
+            clerk,
             scratch: Scratch::default(),
             counters: Counters::default(),
             refusals: Refusals::default(),
@@ -321,20 +340,27 @@ impl<'a> Session<'a> {
             match event {
                 Event::Readable(id) | Event::Writable(id) => self.wake(id),
                 Event::Connect { id, to, options } => {
+                    let case = self.clerk.case(id, Action::Connect, Transport::Tcp, &to);
                     let opening = Opening::connect(&self.grant, self.context, to, options);
-                    self.open(id, opening);
+                    self.open(id, case, opening);
                 }
                 Event::Listen { id, at, options } => {
+                    let case = self.clerk.case(id, Action::Listen, Transport::Tcp, &at);
                     let opening = Opening::listen(&self.grant, at, &options);
-                    self.open(id, opening);
+                    self.open(id, case, opening);
                 }
                 Event::Udp {
                     id,
                     target,
                     options,
                 } => {
+                    let (action, asked) = match &target {
+                        UdpTarget::Connected(to) => (Action::Connect, to.to_string()),
+                        UdpTarget::Bound(at) => (Action::Bind, at.to_string()),
+                    };
+                    let case = self.clerk.case(id, action, Transport::Udp, &asked);
                     let opening = Opening::udp(&self.grant, self.context, target, options);
-                    self.open(id, opening);
+                    self.open(id, case, opening);
                 }
                 Event::Reset { id, reason } => self.reset(id, &reason),
                 // The client takes no new connections: its listeners stay, and it resets them.
@@ -351,29 +377,28 @@ impl<'a> Session<'a> {
     }
 
     /// Begins to open what the client has asked for, or refuses it.
-    fn open(&mut self, id: Id, opening: Result<Opening, open::Refused>) {
+    fn open(&mut self, id: Id, case: Case, opening: Result<Opening, open::Refused>) {
         match opening {
-            Ok(opening) => self.insert(id, Item::Opening(opening)),
-            Err(refused) => self.refuse(id, refused),
+            Ok(opening) => self.insert(id, Item::Opening(opening), case),
+            Err(refused) => self.refuse(id, case, refused),
         }
     }
 
     /// Tells the client that it can't be. Too many such answers end the session: each costs the relay
     /// more than asking for it costs the client.
-    fn refuse(&mut self, id: Id, refused: open::Refused) {
+    fn refuse(&mut self, id: Id, case: Case, refused: open::Refused) {
         self.counters.refused += 1;
-        refused.log(id);
-        self.mux.refuse(id, refused.reason);
+        self.mux.refuse(id, refused.tell(id, case));
         let limits = &self.grant.token.limits;
         if let Err(reached) = self.refusals.count(limits, Instant::now()) {
             self.shut_down(reached);
         }
     }
 
-    fn insert(&mut self, id: Id, item: Item) {
+    fn insert(&mut self, id: Id, item: Item, case: Case) {
         let place = Place::new(id, &self.ready);
         place.queue();
-        self.items.insert(id, Entry { item, place });
+        self.items.insert(id, Entry { item, place, case });
         self.idle_since = None;
     }
 
@@ -386,7 +411,11 @@ impl<'a> Session<'a> {
 
     /// The client has cut, closed or cancelled it.
     fn reset(&mut self, id: Id, reason: &Reason) {
-        match self.items.get_mut(&id).map(|entry| &mut entry.item) {
+        let entry = self.items.get_mut(&id).map(|entry| {
+            entry.case.ending(reason);
+            &mut entry.item
+        });
+        match entry {
             // What it sent before it ended its own direction still goes out.
             Some(Item::Stream(_)) => self.wake(id),
             Some(Item::Opening(_) | Item::Listener(_) | Item::Udp(_)) => {
@@ -408,7 +437,9 @@ impl<'a> Session<'a> {
             };
             let waker = place.waker();
             let mut cx = TaskContext::from_waker(&waker);
+            let before = (self.counters.bytes_up, self.counters.bytes_down);
             let mut shared = Shared {
+                case: &mut entry.case,
                 mux: &mut self.mux,
                 scratch: &mut self.scratch,
                 counters: &mut self.counters,
@@ -422,15 +453,22 @@ impl<'a> Session<'a> {
                 Item::Listener(listener) => listener.turn(&mut cx, id, &mut shared),
                 Item::Udp(socket) => socket.turn(&mut cx, id, &mut shared),
             };
+            let counters = &self.counters;
+            let up = counters.bytes_up - before.0;
+            entry.case.carried(up, counters.bytes_down - before.1);
             worked |= !matches!(turn, Turn::Waiting);
             match turn {
                 Turn::Waiting => {}
                 Turn::Worked => place.queue(),
                 Turn::Opened(opened) => self.opened(id, *opened),
-                Turn::Accepted(stream, pump) => {
+                Turn::Accepted(stream, pump, remote) => {
                     place.queue();
                     self.counters.opened += 1;
-                    self.insert(stream, Item::Stream(*pump));
+                    let basis = entry.case.basis().clone();
+                    let mut case =
+                        (self.clerk).case(stream, Action::Accept, Transport::Tcp, &remote);
+                    case.open(Some(remote), basis);
+                    self.insert(stream, Item::Stream(*pump), case);
                 }
                 Turn::Over => {
                     self.mux.close(id);
@@ -443,17 +481,20 @@ impl<'a> Session<'a> {
 
     /// Tells the client what has become of an opening.
     fn opened(&mut self, id: Id, opened: Opened) {
-        self.items.remove(&id);
+        let Some(Entry { mut case, .. }) = self.items.remove(&id) else {
+            return;
+        };
         match opened {
             Ok(open) => {
                 debug!(%id, local = ?open.local, remote = ?open.remote, "opened");
                 // The client may have cancelled it in this very moment; then it is dropped.
                 if self.mux.accept(id, open.local, open.remote).is_ok() {
                     self.counters.opened += 1;
-                    self.insert(id, open.item);
+                    case.open(open.remote.or(open.local), open.basis);
+                    self.insert(id, open.item, case);
                 }
             }
-            Err(refused) => self.refuse(id, refused),
+            Err(refused) => self.refuse(id, case, refused),
         }
         if self.items.is_empty() {
             self.idle_since = Some(Instant::now());
@@ -537,6 +578,9 @@ impl<'a> Session<'a> {
     {
         let reason = self.mux.closed().cloned();
         let reason = reason.unwrap_or_else(|| Reason::new(Code::CLOSED, ""));
+        for entry in self.items.values_mut() {
+            entry.case.ending(&reason);
+        }
         // Everything that is open is cut: its sockets close here. What the client had ended is whole,
         // and was promised.
         let (mux, grant, expires) = (&mut self.mux, &self.grant, self.expires);

@@ -46,6 +46,7 @@ struct File {
     max_look_ups: Option<u32>,
     #[serde(default)]
     log: LogConfig,
+    records: Option<FileRecords>,
     #[serde(default)]
     limits: FileLimits,
     #[serde(default)]
@@ -67,6 +68,12 @@ struct FileAdmission {
     late_penalty_seconds: Option<u32>,
     request_penalty_seconds: Option<u32>,
     token_penalty_seconds: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileRecords {
+    file: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +101,8 @@ struct FileToken {
     deny: Vec<Spanned<String>>,
     #[serde(default)]
     listen: Vec<Spanned<String>>,
+    #[serde(default)]
+    report: bool,
     #[serde(default)]
     udp_open: bool,
     #[serde(default)]
@@ -210,6 +219,14 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         config.audience = Some(audience.into_inner());
     }
     config.resolver = file.resolver;
+    config.records = file.records.map(|records| {
+        let to_stdout = records.file == Path::new("-");
+        if to_stdout {
+            records.file
+        } else {
+            directory.join(records.file)
+        }
+    });
     if let Some(look_ups) = file.max_look_ups {
         config.max_look_ups = look_ups;
     }
@@ -313,6 +330,7 @@ fn read_token(
             deny: lined(&token.deny, &key("deny"), file, Rule::at_line)?,
             listen: lined(&token.listen, &key("listen"), file, ListenRule::at_line)?,
             within: None,
+            report: token.report,
         },
         udp_open: token.udp_open,
         limits: token.limits.over(defaults.limits),

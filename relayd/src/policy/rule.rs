@@ -6,11 +6,13 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jackfield_socket::HostName;
+use serde::Serialize;
 
 use crate::address::Network;
 
 /// What carries the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Streams.
     Tcp,

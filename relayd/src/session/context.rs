@@ -12,6 +12,7 @@ use crate::config::{Config, Resolver};
 use crate::limits::{LimitReached, Usage, Whose};
 use crate::machine::Machine;
 use crate::policy::{Facts, Policy, Transport};
+use crate::record::{JsonLines, Records};
 use crate::resolve::denied::DeniedNames;
 use crate::resolve::{DnsResolver, MAX_THREADS, Resolve, SystemResolver};
 
@@ -23,15 +24,20 @@ pub(crate) struct Context {
     look_ups: Arc<Semaphore>,
     max_look_ups: u32,
     denied: Arc<DeniedNames>,
+    records: Arc<dyn Records>,
 }
 
 impl Context {
     /// # Errors
-    /// Where the resolver can't be had.
+    /// Where the resolver can't be had, or the file for records.
     pub(crate) fn new(config: &Config, machine: Machine) -> io::Result<Self> {
         let resolver: Arc<dyn Resolve> = match config.resolver {
             Resolver::Dns => Arc::new(DnsResolver::from_system()?),
             Resolver::System => Arc::new(SystemResolver),
+        };
+        let records: Arc<dyn Records> = match &config.records {
+            Some(file) => Arc::new(JsonLines::open(file)?),
+            None => Arc::new(()),
         };
         Ok(Self {
             machine: Arc::new(machine),
@@ -39,11 +45,20 @@ impl Context {
             look_ups: Arc::new(Semaphore::new(config.max_look_ups as usize)),
             max_look_ups: config.max_look_ups,
             denied: Arc::default(),
+            records,
         })
     }
 
     pub(crate) fn set_resolver(&mut self, resolver: impl Resolve) {
         self.resolver = Arc::new(resolver);
+    }
+
+    pub(crate) fn set_records(&mut self, records: impl Records) {
+        self.records = Arc::new(records);
+    }
+
+    pub(super) fn records(&self) -> &Arc<dyn Records> {
+        &self.records
     }
 
     /// Looks a name up, if it may be.
@@ -71,8 +86,13 @@ impl Context {
         }
     }
 
+    /// As [`look_up`](Self::look_up), for no client.
+    pub(crate) async fn resolve(&self, name: &HostName) -> io::Result<Vec<IpAddr>> {
+        self.resolver.resolve(name).await
+    }
+
     /// Finds out what a policy has to know for a decision at this port, or at any.
-    pub(super) async fn learn(&self, policy: &Policy, transport: Transport, port: Option<u16>) {
+    pub(crate) async fn learn(&self, policy: &Policy, transport: Transport, port: Option<u16>) {
         let names = policy.denied_names(transport, port);
         join_all(names.map(|name| self.denied.learn(name, &*self.resolver))).await;
     }

@@ -1,5 +1,6 @@
 //! A listening socket of a client, and the connections that it takes.
 
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use jackfield_native::{NativeListener, NativeStream};
@@ -42,14 +43,16 @@ impl Listening {
             Poll::Ready(Err(error)) => {
                 info!(%id, %error, "a listener has failed");
                 let text = "the relay can't accept connections any more";
-                shared.mux.reset(id, &Reason::new(Code::FAILED, text));
+                let reason = Reason::new(Code::FAILED, text);
+                shared.case.ending(&reason);
+                shared.mux.reset(id, &reason);
                 return Turn::Over;
             }
         };
         match announce(id, &stream, shared) {
-            Ok((inbound, slot)) => {
-                debug!(id = %inbound, listener = %id, remote = ?stream.info().peer, "accepted");
-                Turn::Accepted(inbound, Box::new(TcpPump::new(stream, slot)))
+            Ok((inbound, slot, remote)) => {
+                debug!(id = %inbound, listener = %id, %remote, "accepted");
+                Turn::Accepted(inbound, Box::new(TcpPump::new(stream, slot)), remote)
             }
             Err(why) => {
                 info!(listener = %id, remote = ?stream.info().peer, why, "turned a connection away");
@@ -65,12 +68,13 @@ fn announce(
     listener: Id,
     stream: &NativeStream,
     shared: &mut Shared<'_>,
-) -> Result<(Id, Slot), String> {
+) -> Result<(Id, Slot, SocketAddr), String> {
     let slot = (shared.grant.usage.stream()).map_err(|limit| limit.to_string())?;
     let info = stream.info();
     let (Some(local), Some(remote)) = (info.local, info.peer) else {
         return Err("it was gone at once".into());
     };
     let id = shared.mux.inbound(listener, local, remote);
-    id.map(|id| (id, slot)).map_err(|reason| reason.to_string())
+    id.map(|id| (id, slot, remote))
+        .map_err(|reason| reason.to_string())
 }

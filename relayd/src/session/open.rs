@@ -24,6 +24,7 @@ use super::{Item, Turn};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Slot};
 use crate::policy::{Refusal, Transport};
+use crate::record::{Basis, Case};
 
 /// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -46,6 +47,8 @@ pub(super) type Opened = Result<Open, Refused>;
 /// It is open.
 pub(super) struct Open {
     pub(super) item: Item,
+    /// Why it was allowed.
+    pub(super) basis: Basis,
     pub(super) local: Option<SocketAddr>,
     pub(super) remote: Option<SocketAddr>,
 }
@@ -58,6 +61,7 @@ pub(super) struct Refused {
     /// nothing.
     asked: String,
     why: String,
+    basis: Basis,
 }
 
 impl Opening {
@@ -78,15 +82,19 @@ impl Opening {
             grant.token.limits.dial_deadline,
             to.clone(),
             async move {
-                let addresses = find(&grant, &context, Transport::Tcp, &to, options.family).await?;
+                let found = find(&grant, &context, Transport::Tcp, &to, options.family).await?;
+                let addresses = found.iter().map(|(address, _)| *address).collect();
                 let stream = Native
                     .connect_resolved(&to, addresses, &options)
                     .await
-                    .map_err(|error| Refused::failed("connect to", &to, &error))?;
+                    .map_err(|error| {
+                        Refused::failed("connect to", &to, &error).of(basis(&found, None))
+                    })?;
                 let info = stream.info();
                 Ok(Open {
                     local: info.local,
                     remote: info.peer,
+                    basis: basis(&found, info.peer),
                     item: Item::Stream(TcpPump::new(stream, slot)),
                 })
             },
@@ -104,10 +112,10 @@ impl Opening {
         let slot = grant.usage.listener().map_err(limit)?;
         (options.validate(at)).map_err(|error| Refused::invalid(&at, &error))?;
         refuse_dual_stack(options.v6_only, at)?;
-        let candidates = (grant.token.policy)
+        let places = (grant.token.policy)
             .check_listen(Transport::Tcp, at)
-            .map_err(|refusal| Refused::denied("listening at", &at, &refusal, true))?
-            .candidates;
+            .map_err(|refusal| Refused::denied("listening at", &at, &refusal, true))?;
+        let (candidates, basis) = (places.candidates, Basis::from(places.rule));
         let mut options = options.clone();
         let backlog = options.backlog.unwrap_or(BACKLOG);
         options.backlog = Some(backlog.min(MAX_BACKLOG));
@@ -116,10 +124,11 @@ impl Opening {
             let listen = |at| Native.listen(at, &options);
             let listener = first_of(from_a_random_one(candidates), listen)
                 .await
-                .map_err(|error| Refused::failed("listen at", &at, &error))?;
+                .map_err(|error| Refused::failed("listen at", &at, &error).of(basis.clone()))?;
             Ok(Open {
                 local: listener.local_addr(),
                 remote: None,
+                basis,
                 item: Item::Listener(Listening::new(listener, slot)),
             })
         })))
@@ -151,18 +160,21 @@ impl Opening {
             grant.token.limits.dial_deadline,
             to.clone(),
             async move {
-                let addresses = find(&grant, &context, Transport::Udp, &to, options.family).await?;
+                let found = find(&grant, &context, Transport::Udp, &to, options.family).await?;
+                let addresses = found.iter().map(|(address, _)| *address).collect();
                 // Opening says nothing to the peer: it fails only where no way leads there.
                 let open = |peer: SocketAddr| {
                     let options = &options;
                     async move { Native.open_connected(&peer.into(), options).await }
                 };
-                let socket = first_of(addresses, open)
-                    .await
-                    .map_err(|error| Refused::failed("open a datagram socket to", &to, &error))?;
+                let socket = first_of(addresses, open).await.map_err(|error| {
+                    let refused = Refused::failed("open a datagram socket to", &to, &error);
+                    refused.of(basis(&found, None))
+                })?;
                 Ok(Open {
                     local: socket.local_addr(),
                     remote: socket.peer_addr(),
+                    basis: basis(&found, socket.peer_addr()),
                     item: Item::Udp(UdpPump::connected(socket, slot)),
                 })
             },
@@ -179,10 +191,10 @@ impl Opening {
         (options.validate_bound(at)).map_err(|error| Refused::invalid(&at, &error))?;
         refuse_dual_stack(options.v6_only, at)?;
         let denied = move |refusal| Refused::denied("binding", &at, &refusal, true);
-        let candidates = (grant.token.policy)
+        let places = (grant.token.policy)
             .check_listen(Transport::Udp, at)
-            .map_err(denied)?
-            .candidates;
+            .map_err(denied)?;
+        let (candidates, basis) = (places.candidates, Basis::from(places.rule));
         // Members answer from addresses of their own.
         if options.multicast.is_some() && !grant.token.udp_open {
             return Err(denied(Refusal::NotAllowed));
@@ -208,10 +220,11 @@ impl Opening {
             let bind = |at| Native.open_bound(at, &options);
             let socket = first_of(from_a_random_one(candidates), bind)
                 .await
-                .map_err(|error| Refused::failed("bind", &at, &error))?;
+                .map_err(|error| Refused::failed("bind", &at, &error).of(basis.clone()))?;
             Ok(Open {
                 local: socket.local_addr(),
                 remote: None,
+                basis,
                 item: Item::Udp(UdpPump::bound(socket, slot)),
             })
         };
@@ -251,6 +264,7 @@ impl Refused {
             reason: Reason::new(Code::DENIED, &text),
             asked,
             why: refusal.to_string(),
+            basis: refusal.into(),
         }
     }
 
@@ -260,6 +274,7 @@ impl Refused {
             reason: error.into(),
             asked: what.to_string(),
             why: error.to_string(),
+            basis: Basis::default(),
         }
     }
 
@@ -269,6 +284,7 @@ impl Refused {
             reason: Reason::new(Code::LIMIT_EXCEEDED, &text),
             asked: what.to_string(),
             why: text,
+            basis: Basis::denied(),
         }
     }
 
@@ -280,11 +296,21 @@ impl Refused {
             reason: Reason::new(code, &format!("the relay can't {doing} {asked}: {code}")),
             asked,
             why: error.to_string(),
+            basis: Basis::default(),
         }
     }
 
-    pub(super) fn log(&self, id: Id) {
+    /// What was decided before it failed.
+    fn of(mut self, basis: Basis) -> Self {
+        self.basis = basis;
+        self
+    }
+
+    /// Tells the log and the records, and returns what the client is told.
+    pub(super) fn tell(self, id: Id, case: Case) -> Reason {
         info!(%id, asked = self.asked, code = %self.reason.code(), why = self.why, "refused");
+        case.refuse(&self.reason, self.basis, &self.why);
+        self.reason
     }
 }
 
@@ -305,6 +331,7 @@ fn refuse_dual_stack(v6_only: Option<bool>, at: SocketAddr) -> Result<(), Refuse
         reason: Reason::new(Code::UNSUPPORTED, text),
         asked: at.to_string(),
         why: text.into(),
+        basis: Basis::default(),
     })
 }
 
@@ -315,7 +342,7 @@ async fn find(
     transport: Transport,
     to: &Endpoint,
     family: AddressFamily,
-) -> Result<Vec<SocketAddr>, Refused> {
+) -> Result<Vec<(SocketAddr, Basis)>, Refused> {
     let policy = &grant.token.policy;
     let denied = |refusal, tell| Refused::denied("reaching", to, &refusal, tell);
     let name = match to.host() {
@@ -324,7 +351,7 @@ async fn find(
             context.learn(policy, transport, Some(to.port())).await;
             let allowed = policy.check(context, transport, None, address);
             let allowed = allowed.map_err(|refusal| denied(refusal, true))?;
-            return Ok(vec![allowed.address]);
+            return Ok(vec![(allowed.address, Basis::from(&allowed))]);
         }
         Host::Name(name) => name,
     };
@@ -339,6 +366,7 @@ async fn find(
         reason: Reason::new(Code::HOST_NOT_FOUND, &format!("{name} has no address")),
         asked: to.to_string(),
         why,
+        basis: Basis::default(),
     };
     let found = found
         .map_err(|reached| Refused::limit(to, reached))?
@@ -348,7 +376,9 @@ async fn find(
     for ip in found {
         let address = SocketAddr::new(ip, to.port());
         match policy.check(context, transport, Some(name), address) {
-            Ok(allowed) if wanted(allowed.address, family) => checked.push(allowed.address),
+            Ok(allowed) if wanted(allowed.address, family) => {
+                checked.push((allowed.address, Basis::from(&allowed)));
+            }
             Ok(_) => {}
             Err(refused) => refusal = refusal.or(Some(refused)),
         }
@@ -361,6 +391,13 @@ async fn find(
     }
     checked.truncate(MAX_ADDRESSES);
     Ok(checked)
+}
+
+/// Why the address that was reached may be, or the first, where none was.
+fn basis(found: &[(SocketAddr, Basis)], reached: Option<SocketAddr>) -> Basis {
+    let of_reached = found.iter().find(|(address, _)| Some(*address) == reached);
+    let (_, basis) = of_reached.or(found.first()).cloned().unzip();
+    basis.unwrap_or_default()
 }
 
 fn wanted(address: SocketAddr, family: AddressFamily) -> bool {

@@ -259,6 +259,8 @@ fn fail(id: Id, shared: &mut Shared<'_>, error: &io::Error) -> Turn {
         _ => Code::RESET,
     };
     let text = format!("the connection to the target was cut: {code}");
-    shared.mux.reset(id, &Reason::new(code, &text));
+    let reason = Reason::new(code, &text);
+    shared.case.ending(&reason);
+    shared.mux.reset(id, &reason);
     Turn::Over
 }

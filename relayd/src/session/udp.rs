@@ -19,6 +19,7 @@ use tracing::info;
 use super::{Shared, Turn};
 use crate::limits::Slot;
 use crate::policy::Transport;
+use crate::record::Basis;
 
 /// How many datagrams move each way in a turn.
 const DATAGRAMS_A_TURN: usize = 16;
@@ -127,14 +128,18 @@ impl UdpPump {
         let to = to?;
         let policy = &shared.grant.token.policy;
         (shared.context).learn_meanwhile(policy, Transport::Udp, to.port());
-        let refusal = match policy.check(shared.context, Transport::Udp, None, to) {
+        let (basis, refusal) = match policy.check(shared.context, Transport::Udp, None, to) {
             Ok(allowed) if permit(heard, allowed.address.ip()) => return Some(allowed.address),
-            Ok(_) => "the socket speaks with too many at once".to_owned(),
-            Err(refusal) => refusal.to_string(),
+            Ok(_) => {
+                let why = "the socket speaks with too many at once".to_owned();
+                (Basis::denied(), why)
+            }
+            Err(refusal) => (Basis::from(&refusal), refusal.to_string()),
         };
         if !std::mem::replace(&mut self.refusal_logged, true) {
             shared.counters.refused += 1;
             info!(%id, asked = %to, why = refusal, "refused datagrams");
+            shared.case.datagrams(to, basis, &refusal);
         }
         None
     }
@@ -162,6 +167,7 @@ impl UdpPump {
             Poll::Ready(Err(error)) => {
                 info!(%id, %error, "a datagram socket has failed");
                 let reason = Reason::new(Code::FAILED, "the relay's datagram socket has failed");
+                shared.case.ending(&reason);
                 shared.mux.reset(id, &reason);
                 return Err(reason);
             }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_relay_wire::{Frame, Id, Reason, Settings, auth};
+use jackfield_relayd::record::Records;
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Token};
@@ -63,7 +64,16 @@ impl TestRelay {
 
     pub async fn start_with(config: Config, resolver: impl Resolve) -> Self {
         let relay = Relayd::bind(config).await.expect("a free port");
-        let relay = relay.with_resolver(resolver);
+        Self::run(relay.with_resolver(resolver))
+    }
+
+    /// As [`start`](Self::start), with records for the test.
+    pub async fn start_recording(config: Config, records: impl Records) -> Self {
+        let relay = Relayd::bind(config).await.expect("a free port");
+        Self::run(relay.with_resolver(SystemResolver).with_records(records))
+    }
+
+    fn run(relay: Relayd) -> Self {
         let (address, health) = (relay.local_addrs()[0], relay.health_addr());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {

@@ -1,0 +1,256 @@
+//! Records: each opening has one of its decision, and one of its end.
+
+mod common;
+
+use common::{SECRET, TestRelay, config, target, token, within};
+use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
+use jackfield_relayd::Config;
+use jackfield_relayd::record::{Action, Decision, Event, Record, Records};
+use jackfield_socket::{ListenOptions, UdpOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+/// Gives records to the test.
+#[derive(Debug)]
+struct Told(mpsc::UnboundedSender<Record>);
+
+impl Records for Told {
+    fn record(&self, record: &Record) {
+        let _ = self.0.send(record.clone());
+    }
+}
+
+struct Recorded(mpsc::UnboundedReceiver<Record>);
+
+impl Recorded {
+    async fn next(&mut self) -> Record {
+        within(self.0.recv()).await.expect("the relay runs")
+    }
+
+    /// The next record, of a decision; with the rule, the outcome, and why.
+    async fn decision(&mut self, decision: Decision, rule: Option<&str>, outcome: &str) -> Record {
+        let record = self.next().await;
+        assert_eq!(record.event, Event::Open, "{record:?}");
+        assert_eq!(record.basis.decision, decision, "{record:?}");
+        assert_eq!(record.basis.rule.as_deref(), rule, "{record:?}");
+        assert_eq!(record.outcome, outcome, "{record:?}");
+        assert_eq!(record.who.token, "tests");
+        record
+    }
+}
+
+async fn start(config: Config) -> (TestRelay, Recorded) {
+    let (told, recorded) = mpsc::unbounded_channel();
+    let relay = TestRelay::start_recording(config, Told(told)).await;
+    (relay, Recorded(recorded))
+}
+
+#[tokio::test]
+async fn an_opening_is_recorded_with_its_rule_and_its_end_with_its_bytes() {
+    let (address, echo) = target(|mut stream| async move {
+        let mut read = [0; 5];
+        stream.read_exact(&mut read).await?;
+        stream.write_all(b"an answer").await
+    })
+    .await;
+    let (relay, mut recorded) = start(config(token())).await;
+    let mut client = relay.client().await;
+    let (id, mut credit) = client.connect(&address, 1024).await;
+    let rule = Some("127.0.0.0/8:1024-65535");
+    let record = recorded.decision(Decision::Allow, rule, "opened").await;
+    assert_eq!(
+        (&*record.asked, record.action),
+        (&*address, Action::Connect)
+    );
+    assert_eq!(record.address, Some(address.parse().expect("an address")));
+    assert_eq!(record.who.origin.as_deref(), Some(common::ORIGIN));
+    assert_eq!((record.id, record.bytes_up), (id.get(), None));
+
+    let data = b"hello".as_slice().into();
+    client.send(&Frame::Data { id, data }).await;
+    client.send(&Frame::Fin { id }).await;
+    client.read_to_end(id, &mut credit).await;
+    within(echo).await.expect("it ends").expect("in order");
+    let record = recorded.next().await;
+    assert_eq!((record.event, &*record.outcome), (Event::Close, "closed"));
+    assert_eq!((record.bytes_up, record.bytes_down), (Some(5), Some(9)));
+    assert_eq!(record.basis.rule.as_deref(), rule);
+    assert!(record.open_ms.is_some() && record.id == id.get());
+}
+
+#[tokio::test]
+async fn every_way_to_fail_has_its_record() {
+    let mut token = token();
+    let denied = "127.0.0.9:*";
+    token.policy.deny = vec![denied.parse().expect("a rule")];
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let refusing = nobody.local_addr().expect("bound").to_string();
+    drop(nobody);
+    token.limits.streams = 1;
+    let (relay, mut recorded) = start(config(token)).await;
+    let mut client = relay.client().await;
+    for (to, decision, rule, outcome) in [
+        ("127.0.0.9:2000", Decision::Deny, Some(denied), "denied"),
+        ("8.8.8.8:53", Decision::Deny, None, "denied"),
+        ("any.example:53", Decision::Deny, None, "denied"),
+        (
+            &*refusing,
+            Decision::Allow,
+            Some("127.0.0.0/8:1024-65535"),
+            "refused",
+        ),
+    ] {
+        client.refused(to).await;
+        let record = recorded.decision(decision, rule, outcome).await;
+        assert_eq!(record.asked, to);
+        assert!(record.why.is_some(), "{record:?}");
+    }
+    let open = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let open = open.local_addr().map(|at| (open, at)).expect("bound");
+    let (id, _) = client.connect(&open.1.to_string(), 1024).await;
+    recorded.next().await;
+    client.refused(&open.1.to_string()).await;
+    let record = recorded
+        .decision(Decision::Deny, None, "limit exceeded")
+        .await;
+    assert!(record.why.expect("a reason").contains("streams (1)"));
+
+    // What the client cuts says so, and what ends with the session says that.
+    let reason = Reason::new(Code::CANCELLED, "enough");
+    client.send(&Frame::Reset { id, reason }).await;
+    let record = recorded.next().await;
+    assert_eq!(
+        (record.event, &*record.outcome),
+        (Event::Close, "cancelled")
+    );
+    client.connect(&open.1.to_string(), 1024).await;
+    recorded.next().await;
+    drop(client);
+    let record = recorded.next().await;
+    assert_eq!(record.event, Event::Close);
+    assert_eq!(record.outcome, "carrier lost");
+}
+
+#[tokio::test]
+async fn listeners_what_they_take_and_refused_datagrams_are_recorded() {
+    let (relay, mut recorded) = start(config(token())).await;
+    let mut client = relay.client().await;
+    let id = client.new_id();
+    client
+        .send(&Frame::Listen {
+            id,
+            credit: 1,
+            stream_credit: 1024,
+            at: "127.0.0.1:0".parse().expect("an address"),
+            options: ListenOptions::default(),
+        })
+        .await;
+    let record = recorded
+        .decision(Decision::Allow, Some("127.0.0.1:*"), "opened")
+        .await;
+    assert_eq!(record.action, Action::Listen);
+    let at = record.address.expect("where it listens");
+    let peer = TcpStream::connect(at).await.expect("it listens");
+    let record = recorded
+        .decision(Decision::Allow, Some("127.0.0.1:*"), "opened")
+        .await;
+    assert_eq!(record.action, Action::Accept);
+    assert_eq!(record.asked, peer.local_addr().expect("bound").to_string());
+
+    let id = client.new_id();
+    client
+        .send(&Frame::Udp {
+            id,
+            credit: 100_000,
+            target: UdpTarget::Bound("127.0.0.1:0".parse().expect("an address")),
+            options: UdpOptions::default(),
+        })
+        .await;
+    let record = recorded
+        .decision(Decision::Allow, Some("127.0.0.1:*/udp"), "opened")
+        .await;
+    assert_eq!(record.action, Action::Bind);
+    for _ in 0..2 {
+        client
+            .send(&Frame::Datagram {
+                id,
+                peer: Some("10.0.0.1:7".parse().expect("an address")),
+                truncated: false,
+                data: b"x".as_slice().into(),
+            })
+            .await;
+    }
+    let record = recorded.next().await;
+    assert_eq!(
+        (record.event, &*record.asked),
+        (Event::Datagrams, "10.0.0.1:7")
+    );
+    assert_eq!(record.basis.decision, Decision::Deny);
+    drop((peer, client));
+    let mut ends = Vec::new();
+    for _ in 0..3 {
+        ends.push(recorded.next().await.event);
+    }
+    assert_eq!(
+        ends,
+        [Event::Close; 3],
+        "of datagrams there is one record only"
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_only_reports_reaches_it_and_says_what_it_would_be() {
+    let mut token = token();
+    token.policy.allow.clear();
+    token.policy.report = true;
+    let (relay, mut recorded) = start(config(token)).await;
+    let mut client = relay.client().await;
+    // A datagram socket says nothing when it is opened; whether a way leads there is of no matter.
+    let id = client.new_id();
+    client
+        .send(&Frame::Udp {
+            id,
+            credit: 1024,
+            target: UdpTarget::Connected("8.8.8.8:53".parse().expect("an endpoint")),
+            options: UdpOptions::default(),
+        })
+        .await;
+    let record = recorded.next().await;
+    assert_eq!(record.basis.decision, Decision::Allow, "{record:?}");
+    let would_deny = record.basis.would_deny.as_deref();
+    assert_eq!(would_deny, Some("no rule allows it"));
+    client.frame().await;
+    client.refused("127.0.0.1:2000").await;
+    recorded.decision(Decision::Deny, None, "denied").await;
+}
+
+#[tokio::test]
+async fn records_are_lines_of_json_in_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("records.jsonl");
+    let mut config = config(token());
+    config.records = Some(file.clone());
+    let mut relay = TestRelay::start(config).await;
+    let mut client = relay.client().await;
+    client.refused("10.0.0.1:80").await;
+    relay.stopped().await;
+    drop(client);
+    let text = std::fs::read_to_string(&file).expect("written");
+    let line: serde_json::Value = serde_json::from_str(text.trim_end()).expect("one line");
+    assert_eq!(line["asked"], "10.0.0.1:80");
+    assert_eq!(
+        (&line["event"], &line["decision"]),
+        (&"open".into(), &"deny".into())
+    );
+    assert_eq!(
+        (&line["token"], &line["transport"]),
+        (&"tests".into(), &"tcp".into())
+    );
+    assert!(
+        line["time"]
+            .as_str()
+            .is_some_and(|time| time.ends_with('Z'))
+    );
+    assert!(!text.contains(SECRET));
+}
