@@ -42,6 +42,7 @@ pub mod address;
 mod admission;
 mod budget;
 pub mod config;
+pub mod explain;
 mod handshake;
 mod health;
 mod identity;

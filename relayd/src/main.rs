@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use jackfield_relayd::config::LogFormat;
 use jackfield_relayd::policy::Rule;
 use jackfield_relayd::token::{Claims, Credential, SigningKey};
-use jackfield_relayd::{Config, Origin, Relayd};
+use jackfield_relayd::{Config, Origin, Relayd, explain};
 
 /// TCP and UDP for web pages, through a WebSocket.
 ///
@@ -38,6 +38,22 @@ struct Arguments {
 enum Command {
     /// Prints a signed token (a JWT) that ends by itself.
     Token(TokenArguments),
+    /// Says whether a destination may be reached, and which rule decides.
+    ///
+    /// Names are looked up as the relay would. It ends with status 1 where nothing may be reached.
+    Explain {
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+        /// The page's origin; without it, a client that names none.
+        #[arg(long, value_name = "ORIGIN")]
+        origin: Option<String>,
+        /// The token's name in the configuration.
+        #[arg(long, value_name = "NAME")]
+        token: String,
+        /// HOST:PORT, and "/udp" behind it for datagrams.
+        destination: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -75,8 +91,15 @@ struct TokenArguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Token(token)) = arguments.command {
-        return print_token(token);
+    match arguments.command {
+        Some(Command::Token(token)) => return print_token(token),
+        Some(Command::Explain {
+            config,
+            origin,
+            token,
+            destination,
+        }) => return explain(&config, origin.as_deref(), &token, &destination),
+        None => {}
     }
     let path = arguments.config.context("no configuration file is given")?;
     let mut config = Config::load(&path)?;
@@ -189,6 +212,24 @@ fn read_key(path: &Path) -> anyhow::Result<SigningKey> {
         SigningKey::from_pem(&text).map_err(anyhow::Error::msg)
     };
     read().with_context(|| format!("can't use {}", path.display()))
+}
+
+fn explain(
+    path: &Path,
+    origin: Option<&str>,
+    token: &str,
+    destination: &str,
+) -> anyhow::Result<()> {
+    let config = Config::load(path)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let explanation = runtime.block_on(explain::explain(&config, origin, token, destination))?;
+    write!(std::io::stdout(), "{explanation}")?;
+    if !explanation.is_allowed() {
+        std::process::exit(1);
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

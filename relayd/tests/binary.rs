@@ -248,6 +248,83 @@ async fn a_target_sees_a_killed_relay_as_a_cut() {
     }
 }
 
+#[test]
+fn a_decision_is_explained_with_its_rule_and_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("relayd.toml");
+    let text = "listen = ['127.0.0.1:8443']\norigins = ['https://a.example']\n[[token]]\nname = 'a'\n\
+                secret = '0123456789abcdef'\nallow = ['*:443', '127.0.0.0/8:80,8443', 'localhost:80']\n\
+                deny = [\n  '9.9.9.9:*',\n]\n";
+    std::fs::write(&path, text).expect("written");
+    let config = path.to_string_lossy();
+    for (origin, to, expected, allowed) in [
+        (
+            "https://a.example",
+            "8.8.8.8:443",
+            "8.8.8.8:443: allowed by *:443 (line 6)",
+            true,
+        ),
+        (
+            "https://b.example",
+            "8.8.8.8:443",
+            "https://b.example may not connect",
+            false,
+        ),
+        (
+            "https://a.example",
+            "8.8.8.8:80",
+            "8.8.8.8:80: refused: no rule allows it",
+            false,
+        ),
+        (
+            "https://a.example",
+            "8.8.8.8:443/udp",
+            "refused: no rule allows it",
+            false,
+        ),
+        (
+            "https://a.example",
+            "9.9.9.9:443/udp",
+            "refused: the rule 9.9.9.9:* denies it (line 8)",
+            false,
+        ),
+        (
+            "https://a.example",
+            "127.0.0.1:8443",
+            "the relay itself",
+            false,
+        ),
+        (
+            "https://a.example",
+            "any.example:81",
+            "any.example:81: refused: no rule",
+            false,
+        ),
+        (
+            "https://a.example",
+            "localhost:80",
+            "127.0.0.1:80: allowed by 127.0.0.0/8:80,8443",
+            true,
+        ),
+    ] {
+        let arguments = [
+            "explain", "--config", &config, "--origin", origin, "--token", "a", to,
+        ];
+        let (good, out, err) = run(&arguments);
+        assert_eq!(good, allowed, "{to}: {out}{err}");
+        assert!(out.contains(expected), "{to}: {out}{err}");
+    }
+    let (good, _, err) = run(&[
+        "explain",
+        "--config",
+        &config,
+        "--token",
+        "b",
+        "8.8.8.8:443",
+    ]);
+    assert!(!good && err.contains("no token \"b\""), "{err}");
+}
+
 #[cfg(unix)]
 #[test]
 fn sigterm_ends_it_in_order_and_sighup_does_not() {

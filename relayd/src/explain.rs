@@ -1,0 +1,169 @@
+//! Explaining: whether a configuration lets somebody reach a destination, and which rule decides.
+//!
+//! It is the relay's own code that decides, by what its machine and resolver say at the moment.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use jackfield_socket::{Endpoint, Host, HostName};
+
+use crate::config::{Config, Token};
+use crate::machine::Machine;
+use crate::policy::{Rule, Transport};
+use crate::session::Context;
+
+/// What came of it: a line for each step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    lines: Vec<String>,
+    allowed: bool,
+}
+
+impl Explanation {
+    /// Whether it would be reached: the page may connect, and an address is allowed.
+    pub fn is_allowed(&self) -> bool {
+        self.allowed
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+/// Explains whether the bearer of the token of this name, on a page of this origin, may reach a
+/// destination: `HOST:PORT`, and `/udp` behind it for datagrams.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::path::Path;
+/// use jackfield_relayd::{Config, explain::explain};
+///
+/// let text = "listen = ['127.0.0.1:0']\norigins = ['https://a.example']\n[[token]]\nname = 'demo'\n\
+///             secret = '0123456789abcdef'\nallow = ['*:443']";
+/// let config = Config::parse(text, Path::new("relayd.toml"))?;
+/// let why = explain(&config, Some("https://a.example"), "demo", "9.9.9.9:443").await?;
+/// assert!(why.is_allowed());
+/// assert!(why.to_string().contains("9.9.9.9:443: allowed by *:443 (line 6)"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Where there is no such token, it is no destination, or the machine doesn't say what it has.
+///
+/// # Cancel safety
+/// Dropping the future ends the look-up.
+pub async fn explain(
+    config: &Config,
+    origin: Option<&str>,
+    token: &str,
+    destination: &str,
+) -> io::Result<Explanation> {
+    let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
+    let token = (config.tokens.iter())
+        .find(|known| known.name == token)
+        .ok_or_else(|| invalid(format!("the configuration has no token {token:?}")))?;
+    let (to, transport) = match destination.strip_suffix("/udp") {
+        Some(to) => (to, Transport::Udp),
+        None => (
+            destination.strip_suffix("/tcp").unwrap_or(destination),
+            Transport::Tcp,
+        ),
+    };
+    let to = to.parse::<Endpoint>();
+    let to = to.map_err(|error| invalid(error.to_string()))?;
+    let listening = config.listen.iter().chain(&config.health).copied();
+    let machine = Machine::new(&listening.collect::<Vec<_>>(), &config.advertise)?;
+    // Nothing is recorded: nobody does it.
+    let mut config = config.clone();
+    config.records = None;
+    let context = Context::new(&config, machine)?;
+    let mut told = Explanation {
+        lines: Vec::new(),
+        allowed: false,
+    };
+    let comes_in = told.origin(&config, origin);
+    told.destination(&context, token, transport, &to).await;
+    told.allowed &= comes_in;
+    Ok(told)
+}
+
+impl Explanation {
+    fn origin(&mut self, config: &Config, origin: Option<&str>) -> bool {
+        let (who, may) = match origin {
+            Some(origin) => (
+                format!("the origin {origin}"),
+                config.origins.iter().any(|known| known.as_str() == origin),
+            ),
+            None => ("who names no origin".into(), config.allow_without_origin),
+        };
+        let verb = if may { "may" } else { "may not" };
+        self.lines.push(format!("{who} {verb} connect"));
+        may
+    }
+
+    async fn destination(
+        &mut self,
+        context: &Context,
+        token: &Token,
+        transport: Transport,
+        to: &Endpoint,
+    ) {
+        let (policy, port) = (&token.policy, to.port());
+        let name = match to.host() {
+            Host::Ip(ip) => {
+                context.learn(policy, transport, Some(port)).await;
+                return self.address(context, token, transport, None, SocketAddr::new(*ip, port));
+            }
+            Host::Name(name) => name,
+        };
+        if let Err(refusal) = policy.check_name(transport, name, port) {
+            let line = at(refusal.rule());
+            return self.lines.push(format!("{to}: refused: {refusal}{line}"));
+        }
+        context.learn(policy, transport, Some(port)).await;
+        match context.resolve(name).await {
+            Ok(found) => {
+                for ip in found {
+                    let address = SocketAddr::new(ip, port);
+                    self.address(context, token, transport, Some(name), address);
+                }
+            }
+            Err(error) => self.lines.push(format!("{to}: no address: {error}")),
+        }
+    }
+
+    fn address(
+        &mut self,
+        context: &Context,
+        token: &Token,
+        transport: Transport,
+        name: Option<&HostName>,
+        address: SocketAddr,
+    ) {
+        let decided = token.policy.check(context, transport, name, address);
+        let said = match &decided {
+            Ok(allowed) => match (allowed.rule, &allowed.would_deny) {
+                (Some(rule), _) => format!("allowed by {rule}{}", at(Some(rule))),
+                (None, Some(refusal)) => {
+                    let line = at(refusal.rule());
+                    format!("allowed, since the token only reports: {refusal}{line}")
+                }
+                (None, None) => "allowed".into(),
+            },
+            Err(refusal) => format!("refused: {refusal}{}", at(refusal.rule())),
+        };
+        self.allowed |= decided.is_ok();
+        self.lines.push(format!("{address}: {said}"));
+    }
+}
+
+fn at(rule: Option<&Rule>) -> String {
+    let line = rule.and_then(Rule::line);
+    line.map(|line| format!(" (line {line})"))
+        .unwrap_or_default()
+}
