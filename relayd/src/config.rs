@@ -5,6 +5,7 @@
 //! reaches nothing. A key that the relay doesn't know is an error.
 
 mod file;
+mod revoked;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +20,7 @@ use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
-use crate::token::Credential;
+use crate::token::{Credential, Revocation};
 
 /// Answers with 200 while the relay runs; for load balancers, so whatever `Host` says. No WebSocket
 /// has this path, nor the next.
@@ -66,6 +67,8 @@ pub struct Config {
     /// What JWTs name this relay by, in their `aud`. With it, only those are taken that do; without it, only
     /// those that have no `aud`.
     pub audience: Option<String>,
+    /// Tokens that are good no longer.
+    pub revoked: Vec<Revocation>,
     /// What all clients of one block of addresses (an IPv4 address, an IPv6 /64) have together, of whatever
     /// tokens. Default: no limits, since behind a proxy everybody has its address.
     pub source_limits: Quota,
@@ -107,6 +110,7 @@ impl Default for Config {
             hosts: Vec::new(),
             tokens: Vec::new(),
             audience: None,
+            revoked: Vec::new(),
             source_limits: Quota::default(),
             max_sessions: 1024,
             max_streams: None,
@@ -372,11 +376,17 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        read(text, path.parent().unwrap_or(Path::new(""))).map_err(|wrong| ConfigError {
-            path: path.into(),
-            position: wrong.span.map(|span| position(text, span.start)),
-            key: wrong.key,
-            message: wrong.message,
+        read(text, path.parent().unwrap_or(Path::new(""))).map_err(|wrong| {
+            let (path, text) = match &wrong.elsewhere {
+                Some((path, text)) => (&**path, &**text),
+                None => (path, text),
+            };
+            ConfigError {
+                path: path.into(),
+                position: wrong.span.map(|span| position(text, span.start)),
+                key: wrong.key,
+                message: wrong.message,
+            }
         })
     }
 }

@@ -21,7 +21,6 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::http::Refused;
 use self::http::{Head, Headers, Probe, Status, accept_key, read_head};
-use crate::budget::Budget;
 use crate::config::{Config, HostHeader};
 use crate::identity::{Client, Grant, Identity};
 use crate::limits::Accounts;
@@ -49,6 +48,20 @@ pub(crate) struct Admitted {
     pub(crate) grant: Arc<Grant>,
     pub(crate) origin: Option<String>,
     pub(crate) upgrade: Upgrade,
+    /// By what it came in, to be looked at again when the rules change.
+    pub(crate) presented: Presented,
+}
+
+/// What a client has shown of itself.
+pub(crate) struct Presented {
+    token: String,
+    from: IpAddr,
+}
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(token)")
+    }
 }
 
 /// The answer that makes a WebSocket of the connection.
@@ -67,8 +80,9 @@ enum Verdict {
 }
 
 impl Gate {
-    /// Lets in whom the configuration lets in; `addresses` are where the relay listens.
-    pub(crate) fn new(config: &Config, addresses: &[SocketAddr]) -> Self {
+    /// Lets in whom the configuration lets in; `addresses` are where the relay listens, and what is used is
+    /// counted in `accounts`.
+    pub(crate) fn new(config: &Config, addresses: &[SocketAddr], accounts: Arc<Accounts>) -> Self {
         let hosts = if config.hosts.is_empty() {
             addresses.iter().map(|&address| address.into()).collect()
         } else {
@@ -83,7 +97,40 @@ impl Gate {
                 .collect(),
             allow_without_origin: config.allow_without_origin,
             hosts,
-            identity: Identity::new(config, Arc::new(Accounts::new(Budget::new(config)))),
+            identity: Identity::new(config, accounts),
+        }
+    }
+
+    /// What a client that came in by other rules may do by these.
+    pub(crate) fn reconsider(
+        &self,
+        admitted: &Admitted,
+        before: &Grant,
+        now: SystemTime,
+    ) -> Result<Grant, Reason> {
+        let origin = admitted.origin.as_deref();
+        if !self.allows(origin) {
+            let text = "this Origin may not use the relay any more";
+            return Err(Reason::new(Code::ORIGIN_REFUSED, text));
+        }
+        let Presented { token, from } = &admitted.presented;
+        let client = Client {
+            origin,
+            from: *from,
+        };
+        let grant = (self.identity.admit(token, client, now))
+            .map_err(|error| Reason::new(error.code(), &error.to_string()))?;
+        if !grant.covers(before) {
+            let text = "the relay's rules for this token have changed";
+            return Err(Reason::new(Code::GOING_AWAY, text));
+        }
+        Ok(grant)
+    }
+
+    fn allows(&self, origin: Option<&str>) -> bool {
+        match origin {
+            Some(origin) => self.origins.iter().any(|allowed| allowed == origin),
+            None => self.allow_without_origin,
         }
     }
 
@@ -160,9 +207,13 @@ impl Gate {
         };
         let granted = token
             .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
-            .and_then(|token| self.identity.admit(&token, Client { origin, from }, now));
+            .and_then(|token| {
+                let grant = self.identity.admit(&token, Client { origin, from }, now)?;
+                Ok((grant, Presented { token, from }))
+            });
         Ok(match granted {
-            Ok(grant) => Verdict::Admitted(Admitted {
+            Ok((grant, presented)) => Verdict::Admitted(Admitted {
+                presented,
                 grant: Arc::new(grant),
                 origin: origin.map(str::to_owned),
                 upgrade,
@@ -344,6 +395,9 @@ mod tests {
                 ..Config::default()
             },
             &[],
+            Arc::new(Accounts::new(
+                crate::budget::Budget::new(&Config::default()),
+            )),
         )
     }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::config::{Config, Token};
 use crate::limits::{Accounts, Holder, Quota, Usage};
 use crate::source::Source;
-use crate::token::{Claims, Proven, TokenError};
+use crate::token::{Claims, Proven, Revoked, TokenError};
 
 /// Whom the relay knows.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub(crate) struct Identity {
     tokens: Vec<Arc<Token>>,
     audience: Option<String>,
     source_limits: Quota,
+    revoked: Revoked,
     accounts: Arc<Accounts>,
 }
 
@@ -44,6 +45,7 @@ impl Identity {
             tokens: config.tokens.iter().cloned().map(Arc::new).collect(),
             audience: config.audience.clone(),
             source_limits: config.source_limits,
+            revoked: Revoked::new(&config.revoked),
             accounts,
         }
     }
@@ -63,6 +65,9 @@ impl Identity {
         }
         if let Some(claims) = &proven.claims {
             claims.check(now, self.audience.as_deref(), client.origin)?;
+        }
+        if self.revoked.has(&token.name, &token.credential, &proven) {
+            return Err(TokenError::Revoked);
         }
         Ok(self.grant(token, proven, expires, client.from))
     }
@@ -108,6 +113,14 @@ impl Identity {
             bearer: proven.claims.and_then(|claims| claims.subject),
             expires,
         }
+    }
+}
+
+impl Grant {
+    /// Whether this allows whatever another did. Of the limits, only what is opened from now on hears.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let (new, old) = (&self.token, &other.token);
+        new.name == old.name && new.policy.covers(&old.policy) && (new.udp_open || !old.udp_open)
     }
 }
 

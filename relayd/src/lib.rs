@@ -51,6 +51,7 @@ pub mod log;
 mod machine;
 pub mod policy;
 pub mod record;
+mod reload;
 pub mod resolve;
 mod server;
 mod session;
@@ -63,4 +64,5 @@ pub use config::{
     AdmissionConfig, Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, Resolver,
     TlsFiles, Token,
 };
+pub use reload::Reloader;
 pub use server::Relayd;

@@ -386,10 +386,8 @@ impl Usage {
         let place = match what {
             What::Session => self.1.check_memory().map(|()| None),
             What::Stream | What::Listener => self.1.place().map(Some),
-            // It brings the one that it has.
-            What::Draining => Ok(None),
-            // These are bounded for all by `max_look_ups`.
-            What::LookUp => Ok(None),
+            // What drains brings the one that it has; look-ups are bounded for all by `max_look_ups`.
+            What::Draining | What::LookUp => Ok(None),
         }?;
         for (index, share) in self.0.iter().enumerate() {
             if let Err(limit) = share.account.take(what, share.quota.of(what)) {

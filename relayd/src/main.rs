@@ -16,8 +16,8 @@ use jackfield_relayd::{Config, Origin, Relayd, explain};
 /// TCP and UDP for web pages, through a WebSocket.
 ///
 /// The relay reaches nothing but what its configuration allows. A documented example stands in
-/// relayd.example.toml. SIGTERM and SIGINT end it in order; SIGHUP has it read its certificate
-/// again.
+/// relayd.example.toml. SIGTERM and SIGINT end it in order; SIGHUP has it read its configuration
+/// and its certificate again.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -124,7 +124,7 @@ fn main() -> anyhow::Result<()> {
     }
     runtime.block_on(async {
         let relay = Relayd::bind(config).await?;
-        let shutdown = shutdown_signal(&relay)?;
+        let shutdown = shutdown_signal(&relay, path)?;
         relay.run(shutdown).await;
         Ok(())
     })
@@ -233,25 +233,28 @@ fn explain(
 }
 
 #[cfg(unix)]
-fn shutdown_signal(relay: &Relayd) -> std::io::Result<impl Future<Output = ()> + use<>> {
+fn shutdown_signal(
+    relay: &Relayd,
+    path: PathBuf,
+) -> std::io::Result<impl Future<Output = ()> + use<>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let reload = relay.reload_certificate();
+    let reloader = relay.reloader();
     Ok(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                _ = hang_up.recv() => reload(),
+                _ = hang_up.recv() => reloader.reload_from(&path),
             }
         }
     })
 }
 
 #[cfg(not(unix))]
-fn shutdown_signal(_: &Relayd) -> std::io::Result<impl Future<Output = ()> + use<>> {
+fn shutdown_signal(_: &Relayd, _: PathBuf) -> std::io::Result<impl Future<Output = ()> + use<>> {
     Ok(async {
         // Without a signal to wait for, the process is ended from outside.
         if tokio::signal::ctrl_c().await.is_err() {

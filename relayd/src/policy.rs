@@ -17,6 +17,7 @@
 
 mod rule;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -244,6 +245,24 @@ impl Policy {
             return Err(Refusal::NotWithin);
         }
         Ok(())
+    }
+
+    /// Whether all that another allows is allowed by the same rules here, and nothing more is denied.
+    pub fn covers(&self, other: &Self) -> bool {
+        // Where in a file a rule stands means nothing.
+        fn among<T: ToString>(some: &[T], all: &[T]) -> bool {
+            let all: HashSet<String> = all.iter().map(T::to_string).collect();
+            some.iter().all(|one| all.contains(&one.to_string()))
+        }
+        let narrowed = match (&self.within, &other.within) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(new), Some(old)) => !among(old, new),
+        };
+        among(&other.allow, &self.allow)
+            && among(&other.listen, &self.listen)
+            && among(&self.deny, &other.deny)
+            && !narrowed
     }
 
     /// Whether the bearer's own token reaches so far.
@@ -619,6 +638,36 @@ mod tests {
         }
         // A rule for a name says nothing of its address.
         assert!(check(&names, None, "8.8.8.8:6697").is_err());
+    }
+
+    #[test]
+    fn a_policy_covers_another_where_nothing_was_taken_away() {
+        let old = policy(&["a.example:1", "b.example:2"], &["c.example:3"]);
+        for (allow, deny, expected) in [
+            (
+                &["b.example:2", "a.example:1"][..],
+                &["c.example:3"][..],
+                true,
+            ),
+            (&["a.example:1", "b.example:2", "*:*"], &[], true),
+            (&["a.example:1"], &["c.example:3"], false),
+            (&["a.example:1", "b.example:2-3"], &[], false),
+            (
+                &["a.example:1", "b.example:2"],
+                &["c.example:3", "d.example:4"],
+                false,
+            ),
+        ] {
+            assert_eq!(
+                policy(allow, deny).covers(&old),
+                expected,
+                "{allow:?} {deny:?}"
+            );
+        }
+        let mut narrowed = old.clone();
+        narrowed.within = Some(Vec::new());
+        assert!(old.covers(&narrowed) && !narrowed.covers(&old));
+        assert!(narrowed.covers(&narrowed));
     }
 
     #[test]

@@ -15,16 +15,17 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use crate::admission::{Admission, Fault, Pass, Turned};
-use crate::budget;
+use crate::budget::{self, Budget};
 use crate::config::Config;
 use crate::handshake::{self, Admitted, Gate, Outcome, Upgrade};
 use crate::health;
 use crate::identity::Grant;
-use crate::limits::{Slot, Whose};
+use crate::limits::{Accounts, Slot, Whose};
 use crate::machine::Machine;
 use crate::record::Records;
+use crate::reload::Reloader;
 use crate::resolve::Resolve;
-use crate::session::{self, Context};
+use crate::session::{self, Context, Signals};
 use crate::tls::Certificates;
 
 /// How many clients are told at a time why they aren't let in; beyond it, their connections are just
@@ -42,11 +43,14 @@ pub struct Relayd {
     addresses: Vec<SocketAddr>,
     health: Option<TcpListener>,
     shared: Shared,
+    /// What it was started with.
+    config: Config,
 }
 
 #[derive(Debug)]
 struct Shared {
-    gate: Gate,
+    rules: watch::Sender<Arc<Gate>>,
+    accounts: Arc<Accounts>,
     tls: Option<Arc<Certificates>>,
     handshake_deadline: Duration,
     sessions: Semaphore,
@@ -105,8 +109,11 @@ impl Relayd {
         if let Some(health) = &health {
             own.push(health.local_addr()?);
         }
+        let accounts = Arc::new(Accounts::new(Budget::new(&config)));
+        let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
         let shared = Shared {
-            gate: Gate::new(&config, &addresses),
+            rules: watch::Sender::new(Arc::new(gate)),
+            accounts,
             tls,
             handshake_deadline: config.handshake_deadline,
             sessions: Semaphore::new(config.max_sessions as usize),
@@ -123,6 +130,7 @@ impl Relayd {
             addresses,
             health,
             shared,
+            config,
         })
     }
 
@@ -149,6 +157,17 @@ impl Relayd {
     pub fn health_addr(&self) -> Option<SocketAddr> {
         let health = self.health.as_ref()?;
         health.local_addr().ok()
+    }
+
+    /// What gives it another configuration while it runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader {
+            rules: self.shared.rules.clone(),
+            tls: self.shared.tls.clone(),
+            addresses: self.addresses.clone(),
+            accounts: Arc::clone(&self.shared.accounts),
+            started: self.config.clone(),
+        }
     }
 
     /// Reads the certificate's files again whenever it is called, for connections to come. If that
@@ -320,7 +339,10 @@ where
         ending,
     } = guest;
     let draining = *ending.borrow();
-    let received = handshake::receive(&mut stream, peer.ip(), &shared.gate, draining);
+    // Before they are looked at, so that no change goes unseen.
+    let rules = shared.rules.subscribe();
+    let gate = Arc::clone(&rules.borrow());
+    let received = handshake::receive(&mut stream, peer.ip(), &gate, draining);
     let admitted = match timeout_at(deadline, received).await {
         Ok(Ok(admitted)) => admitted,
         Ok(Err(Outcome::Probed)) => return debug!(%peer, "asked for health"),
@@ -374,7 +396,8 @@ where
     drop(handshaking);
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
     let context = &shared.context;
-    session::run(stream, peer, number, admitted, context, ending, slots).await;
+    let signals = Signals { ending, rules };
+    session::run(stream, peer, number, admitted, context, signals, slots).await;
 }
 
 /// Tells a client why it isn't let in, unless too many are being told.

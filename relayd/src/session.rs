@@ -45,7 +45,7 @@ use self::ready::{Place, Ready};
 use self::tcp::TcpPump;
 use self::udp::UdpPump;
 use crate::budget::Held;
-use crate::handshake::{Admitted, Upgrade};
+use crate::handshake::{Admitted, Gate, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Refusals, Whose};
 use crate::policy::Transport;
@@ -71,6 +71,14 @@ pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// What a session hears of besides its client.
+pub(crate) struct Signals {
+    /// The relay ends.
+    pub(crate) ending: watch::Receiver<bool>,
+    /// Others come in by other rules.
+    pub(crate) rules: watch::Receiver<Arc<Gate>>,
+}
+
 /// Serves a client that was let in, until either side ends it, and then those targets that haven't
 /// taken everything. The places that it has among the sessions are free as soon as its WebSocket is
 /// over.
@@ -80,11 +88,15 @@ pub(crate) async fn run<S>(
     number: u64,
     admitted: Admitted,
     context: &Context,
-    mut ending: watch::Receiver<bool>,
+    signals: Signals,
     places: impl Send,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
+    let Signals {
+        mut ending,
+        mut rules,
+    } = signals;
     let grant = Arc::clone(&admitted.grant);
     let token = &grant.token.name;
     let span = info_span!("session", number, token, bearer = grant.bearer, %peer);
@@ -93,7 +105,7 @@ pub(crate) async fn run<S>(
         let who = Who {
             token: grant.token.name.clone(),
             bearer: grant.bearer.clone(),
-            origin: admitted.origin,
+            origin: admitted.origin.clone(),
             peer,
         };
         let clerk = Clerk {
@@ -112,6 +124,13 @@ pub(crate) async fn run<S>(
                     told = true;
                     session.mux.go_away("the relay is shutting down");
                     session.leaving = true;
+                }
+                Ok(()) = rules.changed() => {
+                    let gate = Arc::clone(&rules.borrow_and_update());
+                    match gate.reconsider(&admitted, &session.grant, SystemTime::now()) {
+                        Ok(grant) => session.renew(grant),
+                        Err(reason) => session.mux.shut_down(&reason),
+                    }
                 }
             }
         }
@@ -233,13 +252,6 @@ struct Ended {
 impl<'a> Session<'a> {
     fn new(grant: Arc<Grant>, context: &'a Context, clerk: Clerk) -> Self {
         let now = Instant::now();
-        let expires = grant.expires.and_then(|expires| {
-            now.checked_add(
-                expires
-                    .duration_since(SystemTime::now())
-                    .unwrap_or_default(),
-            )
-        });
         let mut config = Config::default();
         config.settings = settings(&grant);
         config.budget = grant.token.limits.buffer_bytes;
@@ -249,17 +261,23 @@ impl<'a> Session<'a> {
             mux: Mux::new(Role::Relay, config, now.into_std()),
             items: HashMap::new(),
             ready: Arc::default(),
+            expires: end_of(&grant),
             grant,
             context,
             clerk,
             scratch: Scratch::default(),
             counters: Counters::default(),
             refusals: Refusals::default(),
-            expires,
             idle_since: Some(now),
             timer: Box::pin(sleep_until(now)),
             leaving: false,
         }
+    }
+
+    /// Goes on by other rules, which allow what is open.
+    fn renew(&mut self, grant: Grant) {
+        self.expires = end_of(&grant);
+        self.grant = Arc::new(grant);
     }
 
     /// Ready when the session is over.
@@ -634,6 +652,14 @@ impl<'a> Session<'a> {
             "a session ends"
         );
     }
+}
+
+/// When a session with this grant ends.
+fn end_of(grant: &Grant) -> Option<Instant> {
+    let left = |end: SystemTime| end.duration_since(SystemTime::now()).unwrap_or_default();
+    grant
+        .expires
+        .and_then(|end| Instant::now().checked_add(left(end)))
 }
 
 /// What the relay tells the client that it grants.

@@ -22,6 +22,7 @@ mod crypto;
 mod keys;
 #[cfg(any(test, feature = "oracle"))]
 pub mod oracle;
+mod revoked;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,8 @@ use ring::{digest, hmac};
 
 pub use self::claims::{Claims, LEEWAY};
 pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
+pub(crate) use self::revoked::Revoked;
+pub use self::revoked::{MAX_REVOCATIONS, Revocation};
 
 /// The fewest bytes that a secret or a key may have: 128 bits where each is random.
 pub const MIN_SECRET: usize = 16;
@@ -88,6 +91,8 @@ pub(crate) enum TokenError {
     Audience,
     /// It is for pages of another origin.
     Origin,
+    /// It was revoked.
+    Revoked,
 }
 
 impl Secret {
@@ -214,7 +219,7 @@ impl TokenError {
             Self::Unknown | Self::NotYet(_) | Self::Claim(_) | Self::Audience => {
                 Code::TOKEN_UNKNOWN
             }
-            Self::Expired(_) => Code::TOKEN_EXPIRED,
+            Self::Expired(_) | Self::Revoked => Code::TOKEN_EXPIRED,
             Self::Origin => Code::ORIGIN_REFUSED,
         }
     }
@@ -241,6 +246,7 @@ impl fmt::Display for TokenError {
             Self::Claim(name) => write!(f, "the token's claim {name} is missing or can't be read"),
             Self::Audience => f.write_str("the token is for another relay (aud)"),
             Self::Origin => f.write_str("the token is for pages of another origin"),
+            Self::Revoked => f.write_str("the token was revoked"),
         }
     }
 }

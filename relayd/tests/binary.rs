@@ -353,7 +353,7 @@ fn sigterm_ends_it_in_order_and_sighup_does_not() {
         );
         if line.contains("\"message\":\"listening\"") {
             signal("-HUP");
-        } else if line.contains("no certificate to read again") {
+        } else if line.contains("reloaded the configuration") {
             signal("-TERM");
         }
         seen.push(line);

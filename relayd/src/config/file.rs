@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
+use super::revoked;
 use super::{
     AdmissionConfig, Config, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH, Resolver,
     TlsFiles, Token,
@@ -34,6 +35,8 @@ struct File {
     #[serde(default)]
     hosts: Vec<Spanned<String>>,
     audience: Option<Spanned<String>>,
+    #[serde(rename = "revoked_file")]
+    revoked: Option<Spanned<PathBuf>>,
     max_sessions: Option<u32>,
     max_streams: Option<u32>,
     max_buffer_bytes: Option<u64>,
@@ -163,29 +166,42 @@ pub(super) struct Wrong {
     pub(super) span: Option<Range<usize>>,
     pub(super) key: String,
     pub(super) message: String,
+    /// The file where that is, and its text, where it is another one.
+    pub(super) elsewhere: Option<(PathBuf, String)>,
 }
 
 impl Wrong {
-    fn new(span: Range<usize>, key: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        span: Range<usize>,
+        key: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             span: Some(span),
             key: key.into(),
             message: message.into(),
+            elsewhere: None,
         }
     }
 }
 
-pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
+/// Reads a TOML file's text.
+pub(super) fn deserialize<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Wrong> {
     let plain = |error: &toml::de::Error, key: String| Wrong {
         span: error.span(),
         key,
         message: error.message().into(),
+        elsewhere: None,
     };
     let file = toml::Deserializer::parse(text).map_err(|error| plain(&error, String::new()))?;
-    let file: File = serde_path_to_error::deserialize(file).map_err(|error| {
+    serde_path_to_error::deserialize(file).map_err(|error| {
         let key = key_of(error.path());
         plain(error.inner(), key)
-    })?;
+    })
+}
+
+pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
+    let file: File = deserialize(text)?;
 
     let mut config = Config {
         listen: parse_all(&file.listen, "listen", address)?,
@@ -252,6 +268,9 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     for (index, token) in file.token.into_iter().enumerate() {
         let token = read_token(index, token, &defaults, (text, directory), &config.tokens)?;
         config.tokens.push(token);
+    }
+    if let Some(path) = file.revoked {
+        config.revoked = revoked::read(&path, directory, &config.tokens)?;
     }
     Ok(config)
 }

@@ -61,7 +61,7 @@ pub(super) struct Refused {
     /// nothing.
     asked: String,
     why: String,
-    basis: Basis,
+    basis: Box<Basis>,
 }
 
 impl Opening {
@@ -264,7 +264,7 @@ impl Refused {
             reason: Reason::new(Code::DENIED, &text),
             asked,
             why: refusal.to_string(),
-            basis: refusal.into(),
+            basis: Box::new(refusal.into()),
         }
     }
 
@@ -274,7 +274,7 @@ impl Refused {
             reason: error.into(),
             asked: what.to_string(),
             why: error.to_string(),
-            basis: Basis::default(),
+            basis: Box::default(),
         }
     }
 
@@ -284,7 +284,7 @@ impl Refused {
             reason: Reason::new(Code::LIMIT_EXCEEDED, &text),
             asked: what.to_string(),
             why: text,
-            basis: Basis::denied(),
+            basis: Box::new(Basis::denied()),
         }
     }
 
@@ -296,20 +296,20 @@ impl Refused {
             reason: Reason::new(code, &format!("the relay can't {doing} {asked}: {code}")),
             asked,
             why: error.to_string(),
-            basis: Basis::default(),
+            basis: Box::default(),
         }
     }
 
     /// What was decided before it failed.
     fn of(mut self, basis: Basis) -> Self {
-        self.basis = basis;
+        *self.basis = basis;
         self
     }
 
     /// Tells the log and the records, and returns what the client is told.
     pub(super) fn tell(self, id: Id, case: Case) -> Reason {
         info!(%id, asked = self.asked, code = %self.reason.code(), why = self.why, "refused");
-        case.refuse(&self.reason, self.basis, &self.why);
+        case.refuse(&self.reason, *self.basis, &self.why);
         self.reason
     }
 }
@@ -331,7 +331,7 @@ fn refuse_dual_stack(v6_only: Option<bool>, at: SocketAddr) -> Result<(), Refuse
         reason: Reason::new(Code::UNSUPPORTED, text),
         asked: at.to_string(),
         why: text.into(),
-        basis: Basis::default(),
+        basis: Box::default(),
     })
 }
 
@@ -366,7 +366,7 @@ async fn find(
         reason: Reason::new(Code::HOST_NOT_FOUND, &format!("{name} has no address")),
         asked: to.to_string(),
         why,
-        basis: Basis::default(),
+        basis: Box::default(),
     };
     let found = found
         .map_err(|reached| Refused::limit(to, reached))?

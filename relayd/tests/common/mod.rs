@@ -15,7 +15,7 @@ use jackfield_relay_wire::{Frame, Id, Reason, Settings, auth};
 use jackfield_relayd::record::Records;
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
-use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_relayd::{Config, Relayd, Reloader, Token};
 use jackfield_socket::{Endpoint, TcpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -71,6 +71,13 @@ impl TestRelay {
     pub async fn start_recording(config: Config, records: impl Records) -> Self {
         let relay = Relayd::bind(config).await.expect("a free port");
         Self::run(relay.with_resolver(SystemResolver).with_records(records))
+    }
+
+    /// With what gives it another configuration.
+    pub async fn start_reloadable(config: Config) -> (Self, Reloader) {
+        let relay = Relayd::bind(config).await.expect("a free port");
+        let reloader = relay.reloader();
+        (Self::run(relay), reloader)
     }
 
     fn run(relay: Relayd) -> Self {

@@ -1,0 +1,89 @@
+//! Reloading: new rules for a relay that runs, and for the sessions that it has.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::handshake::Gate;
+use crate::limits::Accounts;
+use crate::tls::Certificates;
+
+/// What gives a running relay another configuration.
+///
+/// Origins, hosts, path, audience, tokens with their keys, rules and limits, and revocations are taken from
+/// it, and the certificate's files are read again. A session that came in by a token which is no longer good,
+/// or from an origin which is no longer allowed, ends at once; so does one whose token has lost a rule or
+/// got another one that denies, and may come again. All others go on, by the new rules. A lower limit
+/// ends nothing: nothing new is opened until it is kept.
+///
+/// What else the configuration has takes effect when the relay is started again; the log says so where it
+/// differs.
+#[derive(Debug)]
+pub struct Reloader {
+    pub(crate) rules: watch::Sender<Arc<Gate>>,
+    pub(crate) tls: Option<Arc<Certificates>>,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) accounts: Arc<Accounts>,
+    /// What the relay was started with.
+    pub(crate) started: Config,
+}
+
+impl Reloader {
+    /// Takes this configuration, as a whole.
+    ///
+    /// # Errors
+    /// Where the certificate's files can't be used. Then all stays as it was.
+    pub fn reload(&self, config: &Config) -> io::Result<()> {
+        if let Some(tls) = &self.tls {
+            tls.reload()?;
+        }
+        for key in self.needs_start(config) {
+            warn!(key, "takes effect when the relay is started again");
+        }
+        let gate = Gate::new(config, &self.addresses, Arc::clone(&self.accounts));
+        self.rules.send_replace(Arc::new(gate));
+        Ok(())
+    }
+
+    /// Reads a file, and takes what stands there. What is wrong with it goes to the log, with file and line;
+    /// then all stays as it was.
+    pub fn reload_from(&self, path: &Path) {
+        let config = match Config::load(path) {
+            Ok(config) => config,
+            Err(error) => {
+                return error!(%error, "the configuration in use stays: the file is wrong");
+            }
+        };
+        match self.reload(&config) {
+            Ok(()) => info!(tokens = config.tokens.len(), "reloaded the configuration"),
+            Err(error) => {
+                error!(%error, "the configuration in use stays: the certificate is wrong");
+            }
+        }
+    }
+
+    /// What differs that a running relay doesn't take.
+    fn needs_start(&self, new: &Config) -> Vec<&'static str> {
+        let old = &self.started;
+        [
+            ("listen", old.listen != new.listen),
+            ("advertise", old.advertise != new.advertise),
+            ("health", old.health != new.health),
+            ("tls", old.tls != new.tls),
+            ("max_sessions", old.max_sessions != new.max_sessions),
+            (
+                "handshake_seconds",
+                old.handshake_deadline != new.handshake_deadline,
+            ),
+            ("log", old.log != new.log),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
+    }
+}
