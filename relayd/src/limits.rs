@@ -1,7 +1,7 @@
 //! Limits, and the counting that keeps them: of a token, of each of its bearers, of a place in the
 //! network.
 //!
-//! What is in use is counted in up to three [accounts](Account) at once: the bearer's, that of the block of
+//! What is in use is counted in up to three accounts at once: the bearer's, that of the block of
 //! addresses it comes from, and the token's. Each has its limits, and the one that is reached first is named.
 //! Asked in this order, a bearer that has reached its own takes nothing from those with whom it shares the
 //! token.

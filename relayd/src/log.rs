@@ -4,7 +4,7 @@
 //! No payload, token or password is ever given to the log; nor are bytes that a client could use to
 //! forge a line, since what it sent is written in quotes.
 //!
-//! Nor is it a way to harm the relay. Lines wait in a [bounded queue](crate::sink) for a thread that
+//! Nor is it a way to harm the relay. Lines wait in a bounded queue for a thread that
 //! writes them, so that a reader who stalls stalls nobody else. And of events of one kind from one
 //! source, [a few a minute](LogConfig::repeats) are written, and the others told as a number.
 
