@@ -120,7 +120,8 @@ pub(crate) async fn run<S>(
             tokio::select! {
                 biased;
                 () = poll_fn(|cx| session.poll(&mut carrier, cx)) => break,
-                _ = ending.wait_for(|ending| *ending), if !told => {
+                // Where nobody is left to say so, the relay was dropped, and this with it.
+                Ok(_) = ending.wait_for(|ending| *ending), if !told => {
                     told = true;
                     session.mux.go_away("the relay is shutting down");
                     session.leaving = true;
