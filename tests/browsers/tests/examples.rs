@@ -280,7 +280,8 @@ impl World {
             let said = page.evaluate::<Value>("said").await.unwrap();
             panic!("{example}\nwas to come to {outcome:?}, and said {said}");
         }
-        page.close().await.unwrap();
+        let closed = page.close().await;
+        closed.unwrap_or_else(|error| panic!("{example}\ncould not be closed: {error:#}"));
     }
 }
 

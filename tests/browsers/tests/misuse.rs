@@ -306,8 +306,8 @@ const MISUSES: &[(&str, &str)] = &[
         "the option interface is no IP address",
     ),
     (
-        "irc.raw('TIME', { timeuot: 5 })",
-        "raw() has no option timeuot; is timeout meant?",
+        "irc.raw('TIME', { timout: 5 })",
+        "raw() has no option timout; is timeout meant?",
     ),
     (
         "device.get('/a', { options: [7] })",
