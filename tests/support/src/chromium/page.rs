@@ -366,7 +366,17 @@ impl Page {
     /// # Errors
     /// Where it is gone already.
     pub async fn close(self) -> Result<()> {
-        self.call("Page.close", json!({})).await?;
+        let told = self.call("Target.getTargetInfo", json!({})).await?;
+        let target = &told["targetInfo"]["targetId"];
+        // `Page.close` fails now and then, as "not attached to an active page".
+        self.connection
+            .call(
+                None,
+                "Target.closeTarget",
+                &json!({ "targetId": target }),
+                self.deadline,
+            )
+            .await?;
         Ok(())
     }
 
