@@ -210,14 +210,7 @@ async fn a_target_sees_a_killed_relay_as_a_cut() {
     let to = listener.local_addr().expect("bound").to_string();
     let (id, _) = client.connect(&to, 1024).await;
     let (dialled, _) = listener.accept().await.expect("a connection");
-    let listen = Frame::Listen {
-        id: client.new_id(),
-        credit: 1,
-        stream_credit: 1024,
-        at: "127.0.0.1:0".parse().expect("an address"),
-        options: jackfield_socket::ListenOptions::default(),
-    };
-    client.send(&listen).await;
+    client.ask_to_listen("127.0.0.1:0", 1).await;
     let at = match client.frame().await {
         Frame::Opened { local, .. } => local.expect("where it listens"),
         other => panic!("{other:?}"),

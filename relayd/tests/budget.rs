@@ -5,9 +5,8 @@ mod common;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{Client, ORIGIN, SECRET, TestRelay, config, token, within};
+use common::{Client, ORIGIN, SECRET, TestRelay, config, keep, names, token, within};
 use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason};
-use jackfield_socket::ListenOptions;
 use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 
@@ -20,20 +19,7 @@ fn keeper() -> String {
         .bind("127.0.0.1:0".parse().expect("an address"))
         .expect("a free port");
     let listener = socket.listen(64).expect("it listens");
-    let address = listener.local_addr().expect("bound").to_string();
-    tokio::spawn(async move {
-        let mut kept = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            kept.push(stream);
-        }
-    });
-    address
-}
-
-#[track_caller]
-fn names(reason: &Reason, limit: &str) {
-    assert_eq!(reason.code(), Code::LIMIT_EXCEEDED, "{reason}");
-    assert!(reason.text().contains(limit), "{reason}");
+    keep(listener)
 }
 
 #[tokio::test]
@@ -55,15 +41,7 @@ async fn streams_sockets_and_listeners_are_limited_over_all_tokens() {
     two.connect(&address, 1024).await;
     let limit = "the relay's limit max_streams (2)";
     names(&one.refused(&address).await, limit);
-    let id = two.new_id();
-    two.send(&Frame::Listen {
-        id,
-        credit: 1,
-        stream_credit: 1024,
-        at: "127.0.0.1:0".parse().expect("an address"),
-        options: ListenOptions::default(),
-    })
-    .await;
+    let id = two.ask_to_listen("127.0.0.1:0", 1).await;
     names(&two.refusal(id).await, limit);
     let reason = Reason::new(Code::CANCELLED, "");
     one.send(&Frame::Reset { id: first, reason }).await;

@@ -6,26 +6,11 @@ use std::net::SocketAddr;
 
 use common::{Client, TestRelay, config, token, within};
 use jackfield_relay_wire::{Code, Frame, Id, Reason};
-use jackfield_socket::ListenOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-async fn ask(client: &mut Client, at: &str, credit: u32) -> Id {
-    let id = client.new_id();
-    client
-        .send(&Frame::Listen {
-            id,
-            credit,
-            stream_credit: 1024,
-            at: at.parse().expect(at),
-            options: ListenOptions::default(),
-        })
-        .await;
-    id
-}
-
 async fn listen(client: &mut Client, at: &str, credit: u32) -> (Id, SocketAddr) {
-    let asked = ask(client, at, credit).await;
+    let asked = client.ask_to_listen(at, credit).await;
     match client.frame().await {
         Frame::Opened {
             id,
@@ -133,7 +118,7 @@ async fn only_what_is_granted_is_listened_at() {
         // The one port of the rule is the candidate for "any".
         ("127.0.0.1:0".to_owned(), Code::ADDRESS_IN_USE),
     ] {
-        let asked = ask(&mut client, &at, 1).await;
+        let asked = client.ask_to_listen(&at, 1).await;
         let reason = client.refusal(asked).await;
         assert_eq!(reason.code(), expected, "{at}: {reason}");
     }
@@ -144,6 +129,6 @@ async fn only_what_is_granted_is_listened_at() {
     token.policy.listen.clear();
     let relay = TestRelay::start(config(token)).await;
     let mut client = relay.client().await;
-    let asked = ask(&mut client, "127.0.0.1:0", 1).await;
+    let asked = client.ask_to_listen("127.0.0.1:0", 1).await;
     assert_eq!(client.refusal(asked).await.code(), Code::DENIED);
 }

@@ -6,7 +6,7 @@ use common::{SECRET, TestRelay, config, target, token, within};
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::Config;
 use jackfield_relayd::record::{Action, Decision, Event, Record, Records};
-use jackfield_socket::{ListenOptions, UdpOptions};
+use jackfield_socket::UdpOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -136,16 +136,7 @@ async fn every_way_to_fail_has_its_record() {
 async fn listeners_what_they_take_and_refused_datagrams_are_recorded() {
     let (relay, mut recorded) = start(config(token())).await;
     let mut client = relay.client().await;
-    let id = client.new_id();
-    client
-        .send(&Frame::Listen {
-            id,
-            credit: 1,
-            stream_credit: 1024,
-            at: "127.0.0.1:0".parse().expect("an address"),
-            options: ListenOptions::default(),
-        })
-        .await;
+    client.ask_to_listen("127.0.0.1:0", 1).await;
     let record = recorded
         .decision(Decision::Allow, Some("127.0.0.1:*"), "opened")
         .await;

@@ -4,12 +4,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Client, ORIGIN, SECRET, TestRelay, config, target, token, within};
+use common::{Client, ORIGIN, SECRET, TestRelay, config, keep, names, target, token, within};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason, Settings};
 use jackfield_relayd::Token;
 use jackfield_relayd::limits::Limits;
-use jackfield_socket::ListenOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_websockets::Message;
@@ -23,20 +22,7 @@ fn limited(change: impl FnOnce(&mut Limits)) -> Token {
 /// Something that takes connections and keeps them.
 async fn keeper() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound").to_string();
-    tokio::spawn(async move {
-        let mut kept = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            kept.push(stream);
-        }
-    });
-    address
-}
-
-#[track_caller]
-fn names(reason: &Reason, limit: &str) {
-    assert_eq!(reason.code(), Code::LIMIT_EXCEEDED, "{reason}");
-    assert!(reason.text().contains(limit), "{reason}");
+    keep(listener)
 }
 
 #[tokio::test]
@@ -70,16 +56,7 @@ async fn listeners_are_limited() {
     let relay = TestRelay::start(config(limited(|limits| limits.listeners = 1))).await;
     let mut client = relay.client().await;
     for refused in [false, true] {
-        let id = client.new_id();
-        client
-            .send(&Frame::Listen {
-                id,
-                credit: 1,
-                stream_credit: 1024,
-                at: "127.0.0.1:0".parse().expect("an address"),
-                options: ListenOptions::default(),
-            })
-            .await;
+        client.ask_to_listen("127.0.0.1:0", 1).await;
         match client.frame().await {
             Frame::Opened { .. } if !refused => {}
             Frame::Refused { reason, .. } if refused => names(&reason, "listeners (1)"),

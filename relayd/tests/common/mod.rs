@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use jackfield_relay_wire::{Frame, Id, Reason, Settings, auth};
+use jackfield_relay_wire::{Code, Frame, Id, Reason, Settings, auth};
 use jackfield_relayd::record::Records;
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Reloader, Token};
-use jackfield_socket::{Endpoint, TcpOptions};
+use jackfield_socket::{Endpoint, ListenOptions, TcpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -28,6 +28,25 @@ pub const ORIGIN: &str = "http://app.example";
 pub const SECRET: &str = "the-secret-of-the-tests";
 /// Nothing here takes so long, unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Takes connections, keeps them, and reads nothing; where.
+pub fn keep(listener: TcpListener) -> String {
+    let address = listener.local_addr().expect("bound").to_string();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+/// Whether a refusal says that this limit is reached.
+#[track_caller]
+pub fn names(reason: &Reason, limit: &str) {
+    assert_eq!(reason.code(), Code::LIMIT_EXCEEDED, "{reason}");
+    assert!(reason.text().contains(limit), "{reason}");
+}
 
 /// A token that may reach this machine's loopback addresses, and listen there.
 pub fn token() -> Token {
@@ -280,6 +299,20 @@ impl Client {
             credit,
             to,
             options: TcpOptions::default(),
+        })
+        .await;
+        id
+    }
+
+    /// Asks for a listener that may take so many connections.
+    pub async fn ask_to_listen(&mut self, at: &str, credit: u32) -> Id {
+        let id = self.new_id();
+        self.send(&Frame::Listen {
+            id,
+            credit,
+            stream_credit: 1024,
+            at: at.parse().expect(at),
+            options: ListenOptions::default(),
         })
         .await;
         id
