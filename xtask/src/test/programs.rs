@@ -1,10 +1,9 @@
 //! The programs in which the tests are: built together, run one by one.
 //!
 //! All of them are built as parts of the whole workspace. Cargo chooses a crate's features after the packages
-//! that it is asked for, so that `cargo test --package` would build a crate anew for each choice of packages:
-//! most of an hour on a machine with two cores. And where one program hangs, the others still run.
+//! that it is asked for, so that `cargo test --package` would build tokio, and all that stands on it, anew for
+//! each choice of packages. And where one program hangs, the others still run.
 
-use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -85,9 +84,6 @@ impl Program {
         command.env("JACKFIELD_BUILT", "1");
         if soak {
             command.env("JACKFIELD_SOAK", "1");
-        }
-        if env::var_os("RUST_BACKTRACE").is_none() {
-            command.env("RUST_BACKTRACE", "1");
         }
         let title = format!("{} {}", self.package, self.name);
         let start = Instant::now();
