@@ -55,15 +55,7 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
 
 async fn measure(peers: &Peers) -> Result<Vec<Vec<String>>> {
     let [web_socket] = free_addresses()?;
-    let settings = Settings {
-        extra: vec![
-            "log_type none".into(),
-            "set_tcp_nodelay true".into(),
-            format!("listener {} {}", web_socket.port(), web_socket.ip()),
-            "protocol websockets".into(),
-        ],
-        ..Settings::default()
-    };
+    let settings = Settings::default().with_websocket(web_socket);
     let certificate = Authority::new().server(&["localhost"]);
     let broker = Mosquitto::start(&certificate, &settings).await?;
     keep_greeting(broker.plain()).await?;

@@ -67,15 +67,10 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
 async fn measure(peers: &Peers) -> Result<Vec<Vec<String>>> {
     let [web_socket] = free_addresses()?;
     let settings = Settings {
-        extra: vec![
-            "log_type none".into(),
-            "max_inflight_messages 1000".into(),
-            "set_tcp_nodelay true".into(),
-            format!("listener {} {}", web_socket.port(), web_socket.ip()),
-            "protocol websockets".into(),
-        ],
+        extra: vec!["max_inflight_messages 1000".into()],
         ..Settings::default()
     };
+    let settings = settings.with_websocket(web_socket);
     let certificate = Authority::new().server(&["localhost"]);
     let broker = Mosquitto::start(&certificate, &settings).await?;
     let mqtt_js = peers.npm.join("node_modules/mqtt/dist/mqtt.esm.js");

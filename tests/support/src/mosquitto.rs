@@ -26,6 +26,21 @@ pub struct Settings {
     pub extra: Vec<String>,
 }
 
+impl Settings {
+    /// With a listener for WebSockets, too, and no log: for one whose speed is measured.
+    #[must_use]
+    pub fn with_websocket(mut self, at: SocketAddr) -> Self {
+        self.extra.extend([
+            "log_type none".into(),
+            "set_tcp_nodelay true".into(),
+            // What is said from here on is of this listener.
+            format!("listener {} {}", at.port(), at.ip()),
+            "protocol websockets".into(),
+        ]);
+        self
+    }
+}
+
 /// Somebody who may connect.
 #[derive(Clone, Debug)]
 pub struct User {
