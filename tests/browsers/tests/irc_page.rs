@@ -138,6 +138,13 @@ async fn joined(page: &Page) {
     page.wait_for_text("#log", "You joined.").await.unwrap();
 }
 
+/// Clicks on "Try now", unless the page was faster, and waits for the connection.
+async fn try_now(page: &Page) {
+    const CONNECTED: &str = "document.querySelector('#state').hidden";
+    page.click_unless("#retry", CONNECTED).await.unwrap();
+    page.wait_for(CONNECTED).await.unwrap();
+}
+
 async fn say(page: &Page, line: &str) {
     page.fill("#input", line).await.unwrap();
     page.press("Enter").await.unwrap();
@@ -242,8 +249,7 @@ async fn two_people_talk_through_a_relay_that_reads_nothing() {
     ada.wait_for_text("#state", "Trying again").await.unwrap();
     picture(&ada, "cut").await;
     stage.proxy.refuse(false);
-    ada.click("#retry").await.unwrap();
-    ada.wait_for_element("#state[hidden]").await.unwrap();
+    try_now(&ada).await;
     ada.wait_for_text("#lock.secure", "TLS to localhost")
         .await
         .unwrap();
@@ -396,8 +402,7 @@ async fn what_one_writes_is_never_lost() {
 
     stage.proxy.stall(false);
     stage.proxy.refuse(false);
-    page.click("#retry").await.unwrap();
-    page.wait_for_element("#state[hidden]").await.unwrap();
+    try_now(&page).await;
     // The channel takes lines from those who are in it only.
     page.wait_for("document.querySelector('#log').innerText.split('You joined.').length === 3")
         .await

@@ -198,10 +198,21 @@ impl Page {
     /// # Errors
     /// Where no such element appears, or another one covers it.
     pub async fn click(&self, selector: &str) -> Result<()> {
+        self.click_unless(selector, "false").await
+    }
+
+    /// Clicks as [`click`](Self::click) does, unless an expression comes true before.
+    ///
+    /// For a button that goes away by itself, as "Try now" does where a page tries again anyway.
+    ///
+    /// # Errors
+    /// As [`click`](Self::click), where the expression doesn't come true either.
+    pub async fn click_unless(&self, selector: &str, needless: &str) -> Result<()> {
         let quoted = Value::from(selector);
         let place = self
             .wait_for(&format!(
                 "(async () => {{
+                    if ({needless}) return 'needless';
                     const element = document.querySelector({quoted});
                     if (!element || element.disabled) return false;
                     element.scrollIntoView({{ block: 'center', inline: 'center' }});
@@ -218,6 +229,9 @@ impl Page {
             ))
             .await
             .with_context(|| format!("nothing to click at {selector}"))?;
+        if place == "needless" {
+            return Ok(());
+        }
         for (kind, buttons) in [("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)] {
             let button = if kind == "mouseMoved" { "none" } else { "left" };
             self.call(
