@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::needs::{self, CLANG, DOVECOT, LIBCOAP, MOSQUITTO, NGINX, NODE_SERVERS, Need, POSTFIX};
+use crate::needs::{self, DOVECOT, LIBCOAP, MOSQUITTO, NGINX, NODE_SERVERS, Need, POSTFIX};
 use crate::run::{cargo, command, quietly};
 use crate::web;
 use crate::workspace::{root, target_folder, target_folder_of};
@@ -39,10 +39,8 @@ const CLIENTS: &[&str] = &[
 /// The entries of the package that are measured in a page.
 const ENTRIES: &[&str] = &["mqtt", "mqtt-websocket", "sockets"];
 
-/// A page and a browser for it; what the peers run on.
+/// A browser for the page; what the peers run on.
 const NEEDS: &[Need] = &[
-    Need::WasmTarget,
-    CLANG,
     Need::Chromium,
     Need::Program("node", "nodejs"),
     Need::Program("npm", "npm"),
@@ -74,6 +72,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("preparing what is measured");
+    needs::ensure(needs::PAGE)?;
     needs::ensure(NEEDS)?;
     quietly(
         "building the relay",
