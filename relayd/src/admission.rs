@@ -12,8 +12,9 @@
 //!   its source. Below a threshold they do nothing; above it, the source is refused until they have
 //!   passed. None is for what a page can make its visitors' browsers do.
 //!
-//! Sources that are [exempt](AdmissionConfig::exempt) (a proxy, a load balancer) have a lane of their
-//! own: a flood of others takes nothing from them.
+//! Sources that are [exempt](AdmissionConfig::exempt) have a lane of their own: a flood of others takes
+//! nothing from them. A connection from a [proxy that is trusted](crate::proxy::ProxiesConfig) is in that lane until
+//! the proxy has told for whom it is, and enters once more from there.
 //!
 //! This is bookkeeping: time and addresses come in, and decisions go out.
 
@@ -39,7 +40,8 @@ pub struct AdmissionConfig {
     /// `handshakes_per_source`: how many of these may come from one source. Default: 32.
     pub handshakes_per_source: u32,
     /// `exempt`: sources without a bound and without penalties, which have the handshakes of a lane
-    /// of their own: proxies and load balancers. Default: loopback.
+    /// of their own. So have connections from trusted proxies, until these have told for whom they are.
+    /// Default: loopback.
     pub exempt: Vec<Network>,
     /// `refuse_after_seconds`: penalties of less than this do nothing. Default: 30 s.
     pub refuse_after: Duration,
@@ -161,7 +163,7 @@ impl fmt::Display for EarlyDrop {
 pub(crate) struct Admission {
     config: AdmissionConfig,
     random: fastrand::Rng,
-    /// Unfinished handshakes of exempt sources.
+    /// Unfinished handshakes of exempt sources, and of proxies that have not told for whom they are.
     exempt: u32,
     /// Unfinished handshakes of all others.
     others: u32,
@@ -184,7 +186,7 @@ struct Penalty {
 #[derive(Debug)]
 #[must_use = "a handshake that is not given back counts for ever"]
 pub(crate) struct Pass {
-    /// Where it comes from, unless that is exempt.
+    /// Where it comes from, unless that is exempt or not told yet.
     source: Option<Source>,
 }
 
@@ -210,13 +212,20 @@ pub(crate) enum Turned {
     Penalised,
 }
 
-impl fmt::Display for Turned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Turned {
+    /// Why, in words.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
             Self::Early => "too many handshakes are unfinished",
             Self::SourceFull => "too many handshakes of its source are unfinished",
             Self::Penalised => "its source has failed too often",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Turned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -247,18 +256,28 @@ impl Admission {
         if of_source >= self.config.handshakes_per_source {
             return Err(Turned::SourceFull);
         }
-        let unfinished = if exempt {
-            &mut self.exempt
-        } else {
-            &mut self.others
+        let pass = self.begin(source)?;
+        if let Some(source) = source {
+            self.of_source.insert(source, of_source + 1);
+        }
+        Ok(pass)
+    }
+
+    /// Whether a connection may begin its handshake from a proxy that has yet to tell for whom it is.
+    pub(crate) fn enter_untold(&mut self) -> Result<Pass, Turned> {
+        self.begin(None)
+    }
+
+    /// Takes a place, unless the connection is dropped early.
+    fn begin(&mut self, source: Option<Source>) -> Result<Pass, Turned> {
+        let unfinished = match source {
+            None => &mut self.exempt,
+            Some(_) => &mut self.others,
         };
         if self.random.u32(..1_000_000) < self.config.handshakes.per_million(*unfinished) {
             return Err(Turned::Early);
         }
         *unfinished += 1;
-        if let Some(source) = source {
-            self.of_source.insert(source, of_source + 1);
-        }
         Ok(Pass { source })
     }
 

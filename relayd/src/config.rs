@@ -20,6 +20,7 @@ use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
+use crate::proxy::ProxiesConfig;
 use crate::token::{Credential, Revocation};
 
 /// Answers with 200 while the relay runs; for load balancers, so whatever `Host` says. No WebSocket
@@ -60,6 +61,8 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// Whether a client that names no origin may connect: programs, not pages. Default: false.
     pub allow_without_origin: bool,
+    /// Who may speak for others: the proxies and load balancers before the relay.
+    pub proxies: ProxiesConfig,
     /// The names that the relay goes by (`Host`). Empty: the addresses that it listens at.
     pub hosts: Vec<HostHeader>,
     /// Who may use the relay.
@@ -70,7 +73,8 @@ pub struct Config {
     /// Tokens that are good no longer.
     pub revoked: Vec<Revocation>,
     /// What all clients of one block of addresses (an IPv4 address, an IPv6 /64) have together, of whatever
-    /// tokens. Default: no limits, since behind a proxy everybody has its address.
+    /// tokens. Default: no limits, since behind a proxy that isn't [trusted](Self::proxies) everybody has its
+    /// address.
     pub source_limits: Quota,
     /// How many sessions there may be at a time, of all tokens. Default: 1024.
     pub max_sessions: u32,
@@ -107,6 +111,7 @@ impl Default for Config {
             path: "/".into(),
             origins: Vec::new(),
             allow_without_origin: false,
+            proxies: ProxiesConfig::default(),
             hosts: Vec::new(),
             tokens: Vec::new(),
             audience: None,
@@ -494,6 +499,18 @@ mod tests {
             (
                 "listen = []\n[admission]\nexempt = ['10.0.0.0/8', '10.0.0.1/8']",
                 "relayd.toml:3:25: admission.exempt[1]: \"10.0.0.1/8\" is not a network",
+            ),
+            (
+                "listen = []\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', 'lb.example']",
+                "relayd.toml:4:26: proxies.trusted[1]: \"lb.example\" is not an IP address",
+            ),
+            (
+                "listen = []\n[proxies]\ntrusted = []",
+                "relayd.toml:2:1: proxies: missing field `header`",
+            ),
+            (
+                "listen = []\n[proxies]\ntrusted = []\nheader = 'forwarded'",
+                "relayd.toml:4:10: proxies.header: unknown variant `forwarded`, expected `proxy` or",
             ),
             (
                 "listen = []\nhealth = '9090'",

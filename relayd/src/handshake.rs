@@ -19,11 +19,12 @@ use base64::prelude::BASE64_STANDARD;
 use jackfield_relay_wire::{Code, Reason, auth};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-pub(crate) use self::http::Refused;
-use self::http::{Head, Headers, Probe, Status, accept_key, read_head};
+use self::http::{Head, Probe, Status, accept_key, read_head};
+pub(crate) use self::http::{Headers, Refused};
 use crate::config::{Config, HostHeader};
 use crate::identity::{Client, Grant, Identity};
 use crate::limits::Accounts;
+use crate::proxy;
 use crate::token::TokenError;
 
 /// The most headers that a request may have.
@@ -31,6 +32,9 @@ const MAX_HEADERS: usize = 64;
 /// For the owner of a proxy.
 const EATEN: &str = "your proxy does not forward the upgrade: it has to pass on the headers Upgrade \
                      and Connection, in HTTP/1.1";
+/// For the owner of another proxy.
+const UNTRUSTED: &str = "a PROXY header is taken from none but trusted proxies, and only where the \
+                         relay's configuration says that they send it";
 
 /// Whom to let in.
 #[derive(Debug)]
@@ -134,8 +138,13 @@ impl Gate {
         }
     }
 
-    /// Judges a request that comes from there.
-    fn judge(&self, head: &Head, from: IpAddr, now: SystemTime) -> Verdict {
+    /// Judges a request; `from` tells from its headers where it comes from, or why it is refused.
+    fn judge(
+        &self,
+        head: &Head,
+        from: impl FnOnce(&Headers<'_>) -> Result<IpAddr, Refused>,
+        now: SystemTime,
+    ) -> Verdict {
         match self.try_judge(&head.bytes, from, now) {
             // What comes before the answer belongs to no WebSocket.
             Ok(Verdict::Admitted(_) | Verdict::Denied(..)) if head.has_tail => {
@@ -147,7 +156,12 @@ impl Gate {
         }
     }
 
-    fn try_judge(&self, head: &[u8], from: IpAddr, now: SystemTime) -> Result<Verdict, Refused> {
+    fn try_judge(
+        &self,
+        head: &[u8],
+        from: impl FnOnce(&Headers<'_>) -> Result<IpAddr, Refused>,
+        now: SystemTime,
+    ) -> Result<Verdict, Refused> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let request = parse(head, &mut headers)?;
         let (method, path) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
@@ -156,6 +170,7 @@ impl Gate {
         if let Some(probe) = Probe::of(method, path) {
             return Ok(Verdict::Probe(probe));
         }
+        let from = from(&headers)?;
         // The upgrade is between neighbours, and what it is for is not: who asks for the latter only
         // has a proxy to this side that kept the former. Its `Host` may be the proxy's too.
         let eaten = headers.all("sec-websocket-key").next().is_some()
@@ -224,7 +239,8 @@ impl Gate {
 }
 
 /// Reads the request, and answers it unless a WebSocket is to come of it; then
-/// [`Upgrade::send`] does.
+/// [`Upgrade::send`] does. `from` tells from the request's headers where it comes from, or why it is
+/// refused, before anything is judged but whether it asks for health.
 ///
 /// # Errors
 /// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Probed`] where it
@@ -232,7 +248,7 @@ impl Gate {
 /// [`Outcome::Failed`] where it went away.
 pub(crate) async fn receive<S>(
     stream: &mut S,
-    from: IpAddr,
+    from: impl FnOnce(&Headers<'_>) -> Result<IpAddr, Refused>,
     gate: &Gate,
     draining: bool,
 ) -> Result<Admitted, Outcome>
@@ -284,6 +300,9 @@ fn parse<'headers, 'head>(
     headers: &'headers mut [httparse::Header<'head>],
 ) -> Result<httparse::Request<'headers, 'head>, Refused> {
     let bad = |text| Refused::new(Status::BadRequest, text);
+    if proxy::begins(head) {
+        return Err(bad(UNTRUSTED));
+    }
     let mut request = httparse::Request::new(headers);
     match request.parse(head) {
         Ok(httparse::Status::Complete(_)) => Ok(request),
@@ -376,7 +395,8 @@ mod tests {
     const SECRET: &str = "the-secret-of-the-tests";
     const KEY: &str = "the-signing-key-of-the-tests";
     const NOW: Duration = Duration::from_secs(1_800_000_001);
-    const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+    const FROM: fn(&Headers<'_>) -> Result<IpAddr, Refused> =
+        |_| Ok(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)));
 
     fn gate() -> Gate {
         let secret = |text| Secret::new(text).expect("long enough");
@@ -611,6 +631,19 @@ mod tests {
         assert_eq!(admitted.grant.expires, Some(UNIX_EPOCH + later));
         assert_eq!(denied(&at("signed", NOW)).code(), Code::TOKEN_EXPIRED);
         assert_eq!(denied(&at("static", later)).code(), Code::TOKEN_UNKNOWN);
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_trusted_is_told() {
+        let header = "PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\n";
+        for head in [format!("{header}{}", request(&[])), "\r\n\r\n".into()] {
+            match judge(&head) {
+                Verdict::Refused(refused) => {
+                    assert_eq!(refused, Refused::new(Status::BadRequest, UNTRUSTED));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

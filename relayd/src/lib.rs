@@ -29,6 +29,7 @@
 //! | [`config`] | what is allowed, and to whom |
 //! | `server` | accepts connections, TLS, shutdown |
 //! | `admission` | whose handshake may begin, and how many at a time |
+//! | [`proxy`] | for whom a proxy speaks, and whether that is believed |
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
 //! | [`token`], `identity` | whose token that is, and what it may do |
@@ -50,6 +51,7 @@ pub mod limits;
 pub mod log;
 mod machine;
 pub mod policy;
+pub mod proxy;
 pub mod record;
 mod reload;
 pub mod resolve;

@@ -75,6 +75,7 @@ impl Reloader {
             ("advertise", old.advertise != new.advertise),
             ("health", old.health != new.health),
             ("tls", old.tls != new.tls),
+            ("proxies", old.proxies != new.proxies),
             ("max_sessions", old.max_sessions != new.max_sessions),
             (
                 "handshake_seconds",

@@ -1,7 +1,8 @@
 //! The server: accepts connections, speaks TLS, lets clients in, and ends in order.
 
 use std::io;
-use std::net::SocketAddr;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,11 +18,12 @@ use tracing::{debug, error, info, warn};
 use crate::admission::{Admission, Fault, Pass, Turned};
 use crate::budget::{self, Budget};
 use crate::config::Config;
-use crate::handshake::{self, Admitted, Gate, Outcome, Upgrade};
+use crate::handshake::{self, Admitted, Gate, Headers, Outcome, Refused, Upgrade};
 use crate::health;
 use crate::identity::Grant;
 use crate::limits::{Accounts, Slot, Whose};
 use crate::machine::Machine;
+use crate::proxy::{self, ProxiesConfig, ToldBy};
 use crate::record::Records;
 use crate::reload::Reloader;
 use crate::resolve::Resolve;
@@ -55,6 +57,7 @@ struct Shared {
     handshake_deadline: Duration,
     sessions: Semaphore,
     door: Arc<Door>,
+    proxies: ProxiesConfig,
     denials: Semaphore,
     context: Context,
     numbers: AtomicU64,
@@ -121,6 +124,7 @@ impl Relayd {
                 config.admission.clone(),
                 fastrand::Rng::new(),
             )))),
+            proxies: config.proxies.clone(),
             denials: Semaphore::new(MAX_DENIALS),
             context: Context::new(&config, Machine::new(&own, &config.advertise)?)?,
             numbers: AtomicU64::new(1),
@@ -230,7 +234,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiv
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     while sessions.try_join_next().is_some() {}
-                    let handshaking = match shared.door.enter(peer) {
+                    let untold = shared.proxies.told_by(peer.ip());
+                    let handshaking = match shared.door.enter(peer, untold) {
                         Ok(handshaking) => handshaking,
                         Err(reason) => {
                             info!(%peer, %reason, "turned a client away");
@@ -239,6 +244,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiv
                     };
                     let guest = Guest {
                         peer,
+                        untold,
                         deadline: Instant::now() + shared.handshake_deadline,
                         handshaking,
                         ending: ending.clone(),
@@ -263,11 +269,42 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiv
 
 /// Who has knocked, and isn't let in yet.
 struct Guest {
+    /// Where it comes from: the proxy's address as long as that is all that is known.
     peer: SocketAddr,
+    /// How a proxy is yet to tell where it comes from.
+    untold: Option<ToldBy>,
     /// When TLS and the request shall have come, together.
     deadline: Instant,
     handshaking: Handshaking,
     ending: watch::Receiver<bool>,
+}
+
+impl Guest {
+    /// Takes what its proxy has told.
+    fn comes_from(&mut self, client: Option<SocketAddr>) -> Result<(), Turned> {
+        self.untold = None;
+        let Some(client) = client else {
+            return Ok(());
+        };
+        debug!(proxy = %self.peer, peer = %client, "a proxy speaks for a client");
+        self.peer = client;
+        self.handshaking.comes_from(client.ip())
+    }
+
+    /// Where it comes from, by its request at the latest; or why that is refused.
+    fn identify(
+        &mut self,
+        headers: &Headers<'_>,
+        proxies: &ProxiesConfig,
+    ) -> Result<IpAddr, Refused> {
+        if self.untold == Some(ToldBy::XForwardedFor) {
+            let client = proxies
+                .forwarded_for(headers.list("x-forwarded-for"))
+                .map_err(|_| Refused::untold())?;
+            self.comes_from(client).map_err(Refused::turned_away)?;
+        }
+        Ok(self.peer.ip())
+    }
 }
 
 /// Where all listeners ask whose handshake may begin.
@@ -275,8 +312,16 @@ struct Guest {
 struct Door(Mutex<Admission>);
 
 impl Door {
-    fn enter(self: &Arc<Self>, peer: SocketAddr) -> Result<Handshaking, Turned> {
-        let pass = self.lock().enter(peer.ip(), std::time::Instant::now())?;
+    fn enter(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        untold: Option<ToldBy>,
+    ) -> Result<Handshaking, Turned> {
+        let mut admission = self.lock();
+        let pass = match untold {
+            Some(_) => admission.enter_untold(),
+            None => admission.enter(peer.ip(), std::time::Instant::now()),
+        }?;
         Ok(Handshaking {
             door: Arc::clone(self),
             pass,
@@ -295,6 +340,14 @@ struct Handshaking {
 }
 
 impl Handshaking {
+    /// Counts where it comes from instead of where it came in.
+    fn comes_from(&mut self, address: IpAddr) -> Result<(), Turned> {
+        let mut admission = self.door.lock();
+        let pass = admission.enter(address, std::time::Instant::now())?;
+        admission.leave(&mem::replace(&mut self.pass, pass));
+        Ok(())
+    }
+
     /// Ends it, with a penalty for its source.
     fn penalise(self, fault: Fault, peer: SocketAddr) {
         let now = std::time::Instant::now();
@@ -310,11 +363,22 @@ impl Drop for Handshaking {
     }
 }
 
-async fn connection(stream: TcpStream, guest: Guest, shared: &Shared) {
+async fn connection(mut stream: TcpStream, mut guest: Guest, shared: &Shared) {
     let peer = guest.peer;
     if let Err(error) = session::prepare_carrier(&stream) {
         debug!(%peer, %error, "can't set the connection's options");
     }
+    if guest.untold == Some(ToldBy::Proxy) {
+        let client = match timeout_at(guest.deadline, proxy::receive(&mut stream)).await {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return warn!(%peer, %error, "a trusted proxy sends no PROXY header"),
+            Err(_) => return warn!(%peer, "the PROXY header of a trusted proxy took too long"),
+        };
+        if let Err(reason) = guest.comes_from(client) {
+            return info!(peer = %guest.peer, %reason, "turned a client away");
+        }
+    }
+    let peer = guest.peer;
     let Some(tls) = &shared.tls else {
         return shake_hands(stream, guest, shared).await;
     };
@@ -328,22 +392,25 @@ async fn connection(stream: TcpStream, guest: Guest, shared: &Shared) {
     }
 }
 
-async fn shake_hands<S>(mut stream: S, guest: Guest, shared: &Shared)
+async fn shake_hands<S>(mut stream: S, mut guest: Guest, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Guest {
-        peer,
-        deadline,
-        handshaking,
-        ending,
-    } = guest;
-    let draining = *ending.borrow();
+    let draining = *guest.ending.borrow();
     // Before they are looked at, so that no change goes unseen.
     let rules = shared.rules.subscribe();
     let gate = Arc::clone(&rules.borrow());
-    let received = handshake::receive(&mut stream, peer.ip(), &gate, draining);
-    let admitted = match timeout_at(deadline, received).await {
+    let deadline = guest.deadline;
+    let from = |headers: &Headers<'_>| guest.identify(headers, &shared.proxies);
+    let received = handshake::receive(&mut stream, from, &gate, draining);
+    let received = timeout_at(deadline, received).await;
+    let Guest {
+        peer,
+        handshaking,
+        ending,
+        ..
+    } = guest;
+    let admitted = match received {
         Ok(Ok(admitted)) => admitted,
         Ok(Err(Outcome::Probed)) => return debug!(%peer, "asked for health"),
         Ok(Err(Outcome::Refused(refused))) => {

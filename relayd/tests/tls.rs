@@ -40,7 +40,17 @@ fn connector(trusted: &CertificateDer<'static>) -> TlsConnector {
 /// The head of the relay's answer to a WebSocket's request over TLS; an error where its certificate
 /// is another one.
 async fn answer(relay: SocketAddr, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
-    let stream = TcpStream::connect(relay).await?;
+    answer_after(b"", relay, trusted).await
+}
+
+/// The same, with bytes before TLS.
+async fn answer_after(
+    before: &[u8],
+    relay: SocketAddr,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(relay).await?;
+    stream.write_all(before).await?;
     let name = ServerName::try_from("localhost").expect("a name");
     let mut stream = within(connector(trusted).connect(name, stream)).await?;
     let mut request = "GET / HTTP/1.1\r\n".to_owned();
@@ -55,6 +65,25 @@ async fn answer(relay: SocketAddr, trusted: &CertificateDer<'static>) -> std::io
         head.push(within(stream.read_u8()).await?);
     }
     Ok(String::from_utf8(head).expect("text"))
+}
+
+#[tokio::test]
+async fn a_proxy_speaks_before_tls() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name| directory.path().join(name);
+    let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
+    let certificate = new_certificate(&files);
+    let mut config = config(token());
+    config.tls = Some(files);
+    config.hosts = vec!["localhost".parse().expect("a host")];
+    config.proxies.trusted = vec!["127.0.0.1".parse().expect("an address")];
+    let relay = common::TestRelay::start(config).await;
+    let line = b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n";
+    let head = answer_after(line, relay.address, &certificate).await;
+    let head = head.expect("what follows is TLS");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let silent = answer(relay.address, &certificate).await;
+    silent.expect_err("a trusted proxy has to tell");
 }
 
 #[tokio::test]

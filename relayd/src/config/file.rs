@@ -18,6 +18,7 @@ use super::{
 };
 use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
+use crate::proxy::{ProxiesConfig, ToldBy};
 use crate::token::{Credential, PublicKeys, Secret};
 
 #[derive(Deserialize)]
@@ -27,6 +28,7 @@ struct File {
     #[serde(default)]
     advertise: Vec<Spanned<String>>,
     tls: Option<FileTls>,
+    proxies: Option<FileProxies>,
     path: Option<Spanned<String>>,
     #[serde(default)]
     origins: Vec<Spanned<String>>,
@@ -71,6 +73,14 @@ struct FileAdmission {
     late_penalty_seconds: Option<u32>,
     request_penalty_seconds: Option<u32>,
     token_penalty_seconds: Option<u32>,
+}
+
+/// Both are asked for: what a proxy sends nobody can guess, and what it doesn't write its clients do.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileProxies {
+    trusted: Vec<Spanned<String>>,
+    header: ToldBy,
 }
 
 #[derive(Deserialize)]
@@ -220,6 +230,12 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         certificate: directory.join(tls.certificate_file),
         key: directory.join(tls.key_file),
     });
+    if let Some(proxies) = &file.proxies {
+        config.proxies = ProxiesConfig {
+            trusted: parse_all(&proxies.trusted, "proxies.trusted", str::parse)?,
+            header: proxies.header,
+        };
+    }
     if let Some(path) = file.path {
         let taken = [HEALTH_PATH, READY_PATH].contains(&&**path.get_ref());
         if !path.get_ref().starts_with('/') || taken {

@@ -2,6 +2,7 @@
 
 use std::{fmt, io};
 
+use crate::admission::Turned;
 use crate::config::{HEALTH_PATH, READY_PATH};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -34,6 +35,7 @@ pub(super) enum Status {
     NotFound,
     MethodNotAllowed,
     UpgradeRequired,
+    TooMany,
     TooLarge,
 }
 
@@ -143,6 +145,18 @@ impl Refused {
         Self { status, text }
     }
 
+    /// For a client that a proxy speaks for. The proxy would take a connection that is just closed
+    /// for a fault of the relay.
+    pub(crate) const fn turned_away(turned: Turned) -> Self {
+        Self::new(Status::TooMany, turned.text())
+    }
+
+    /// For the owner of a proxy that is trusted.
+    pub(crate) const fn untold() -> Self {
+        let text = "X-Forwarded-For has no address where your proxy writes its client's";
+        Self::new(Status::BadRequest, text)
+    }
+
     /// Whether what came is no request that a page could have made.
     pub(crate) fn is_malformed(&self) -> bool {
         self.status == Status::BadRequest
@@ -159,6 +173,7 @@ impl Refused {
                 "426 Upgrade Required",
                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             ),
+            Status::TooMany => ("429 Too Many Requests", ""),
             Status::TooLarge => ("431 Request Header Fields Too Large", ""),
         };
         answer(stream, line, header, self.text, false).await
@@ -178,7 +193,7 @@ pub(super) fn accept_key(key: &str) -> String {
 }
 
 /// A request's headers.
-pub(super) struct Headers<'a>(pub(super) &'a [httparse::Header<'a>]);
+pub(crate) struct Headers<'a>(pub(super) &'a [httparse::Header<'a>]);
 
 impl<'a> Headers<'a> {
     /// The values of every header with this name; those that aren't ASCII are empty.
@@ -198,7 +213,7 @@ impl<'a> Headers<'a> {
     }
 
     /// The items of a list, which several headers may hold together.
-    pub(super) fn list(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn list(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
         self.all(name)
             .flat_map(|value| value.split(','))
             .map(|item| item.trim_matches(BLANKS))
