@@ -435,6 +435,8 @@ impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {
+    use std::num::{NonZeroU32, NonZeroU64};
+
     use toml::value::Datetime;
 
     use super::file::system_time;
@@ -537,6 +539,14 @@ mod tests {
                 "relayd.toml:5:17: token[0].bearer_limits: whoever has a shared secret is the same",
             ),
             (
+                "listen = []\n[bearer_limits]\nbytes_per_second = 0",
+                "relayd.toml:3:20: bearer_limits.bytes_per_second: ",
+            ),
+            (
+                &format!("{token}secret = '0123456789abcdef'\nlimits.packets_per_second = 0"),
+                "relayd.toml:5:29: token[0].limits.packets_per_second: ",
+            ),
+            (
                 "listen = []\nsource_limits = { idle_seconds = 7 }",
                 "relayd.toml:2:19: source_limits.idle_seconds: unknown field `idle_seconds`",
             ),
@@ -591,12 +601,14 @@ mod tests {
     fn a_token_takes_the_limits_that_it_has_not_of_its_own() {
         let config = parse(
             "listen = []\n\
-             [limits]\nstreams = 7\nsession_bytes = 1000\n\
-             [bearer_limits]\nstreams = 5\nsessions = 2\n\
+             [limits]\nstreams = 7\nsession_bytes = 1000\nbytes_per_second = 7000\n\
+             [bearer_limits]\nstreams = 5\nsessions = 2\npackets_per_second = 9\n\
+             [source_limits]\nbytes_per_day = 5\n\
              [[token]]\nname = 'a'\nsecret = '0123456789abcdef'\n\
              expires = 2030-01-01T01:00:01+01:00\nlimits = { streams = 3, dial_seconds = 2 }\n\
              [[token]]\nname = 'b'\nsigning_key = '0123456789abcdef'\n\
-             bearer_limits = { sessions = 1 }\n",
+             bearer_limits = { sessions = 1, bytes_per_day = 8 }\n\
+             limits = { bytes_per_second = 5000 }\n",
         )
         .expect("valid");
         let [a, b] = &config.tokens[..] else {
@@ -610,7 +622,18 @@ mod tests {
         assert_eq!((a_each.sessions, b_each.sessions), (Some(2), Some(1)));
         assert_eq!((a_each.streams, b_each.streams), (Some(5), Some(5)));
         assert_eq!(b_each.listeners, Quota::BEARER.listeners);
-        assert_eq!(config.source_limits, Quota::default());
+        let rates = |token: &Token| token.limits.bytes_per_second.map(NonZeroU64::get);
+        assert_eq!((rates(a), rates(b)), (Some(7000), Some(5000)));
+        assert_eq!(
+            (a_each.bytes_per_day, b_each.bytes_per_day),
+            (None, Some(8))
+        );
+        assert_eq!(b_each.packets_per_second, NonZeroU32::new(9));
+        let source = Quota {
+            bytes_per_day: Some(5),
+            ..Quota::default()
+        };
+        assert_eq!(config.source_limits, source);
         let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_001);
         assert_eq!((a.expires, b.expires), (Some(expires), None));
         assert!(!format!("{config:?}").contains("0123456789abcdef"));

@@ -6,19 +6,25 @@
 //! Asked in this order, a bearer that has reached its own takes nothing from those with whom it shares the
 //! token.
 
+mod traffic;
+
 use std::collections::HashMap;
 use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::traffic::Meter;
 use crate::budget::{Budget, Held, Place};
 use crate::source::Source;
 
+pub(crate) use self::traffic::{Carried, Clock};
+
 /// How many accounts are kept. Beyond it, those of which nothing is held go, though they have dialled
-/// within the last second.
+/// within the last second, or carried something today.
 const MAX_ACCOUNTS: usize = 65_536;
 /// So many accounts are kept before it is looked at which could go.
 const MIN_ACCOUNTS: usize = 256;
@@ -67,6 +73,16 @@ pub struct Limits {
     pub drain_deadline: Duration,
     /// `drain_bytes_per_second`: how much it has to take, on the average of each 30 s. Default: 1024.
     pub drain_bytes_per_second: u32,
+    /// `bytes_per_second`: how much payload may be carried in a second, both ways together; what is
+    /// more waits. What a second gives may pass at once, and 64 KiB at least. Default: no limit.
+    pub bytes_per_second: Option<NonZeroU64>,
+    /// `packets_per_second`: how many datagrams, both ways together; as many at once. Those of the
+    /// client wait; those for it wait as long as the system's buffer takes them, and are lost then.
+    /// Default: no limit.
+    pub packets_per_second: Option<NonZeroU32>,
+    /// `bytes_per_day`: how much payload may be carried on a day of UTC, both ways together. What would
+    /// carry more is ended, and nothing new is opened until the next day. Default: no limit.
+    pub bytes_per_day: Option<u64>,
 }
 
 impl Default for Limits {
@@ -85,12 +101,15 @@ impl Default for Limits {
             draining_streams: 64,
             drain_deadline: Duration::from_mins(2),
             drain_bytes_per_second: 1024,
+            bytes_per_second: None,
+            packets_per_second: None,
+            bytes_per_day: None,
         }
     }
 }
 
 /// How much one may have at a time: one bearer of a token, or all clients of a block of addresses. `None` is
-/// no limit; what passes one gets an error that names it.
+/// no limit; what passes one gets an error that names it, or waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quota {
@@ -107,11 +126,18 @@ pub struct Quota {
     pub draining_streams: Option<u32>,
     /// `look_ups`: how many names may be looked up at a time.
     pub look_ups: Option<u32>,
+    /// `bytes_per_second`: how much payload may be carried in a second ([`Limits::bytes_per_second`]).
+    pub bytes_per_second: Option<NonZeroU64>,
+    /// `packets_per_second`: how many datagrams ([`Limits::packets_per_second`]).
+    pub packets_per_second: Option<NonZeroU32>,
+    /// `bytes_per_day`: how much payload on a day of UTC ([`Limits::bytes_per_day`]). It is counted
+    /// from when there is this limit, and forgotten when the relay ends.
+    pub bytes_per_day: Option<u64>,
 }
 
 impl Quota {
     /// What each bearer of a token has where nothing else is said: 16 sessions, 64 streams, 2 listeners,
-    /// 25 dials a second, 16 streams that drain, 25 look-ups at a time.
+    /// 25 dials a second, 16 streams that drain, 25 look-ups at a time. What it carries has no limit.
     pub const BEARER: Self = Self {
         sessions: Some(16),
         streams: Some(64),
@@ -119,11 +145,16 @@ impl Quota {
         dials_per_second: Some(25),
         draining_streams: Some(16),
         look_ups: Some(25),
+        bytes_per_second: None,
+        packets_per_second: None,
+        bytes_per_day: None,
     };
 
     /// The lower of the limits.
     pub(crate) fn min(&self, other: &Self) -> Self {
-        let min = |a: Option<u32>, b| [a, b].into_iter().flatten().min();
+        fn min<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+            a.into_iter().chain(b).min()
+        }
         Self {
             sessions: min(self.sessions, other.sessions),
             streams: min(self.streams, other.streams),
@@ -131,6 +162,9 @@ impl Quota {
             dials_per_second: min(self.dials_per_second, other.dials_per_second),
             draining_streams: min(self.draining_streams, other.draining_streams),
             look_ups: min(self.look_ups, other.look_ups),
+            bytes_per_second: min(self.bytes_per_second, other.bytes_per_second),
+            packets_per_second: min(self.packets_per_second, other.packets_per_second),
+            bytes_per_day: min(self.bytes_per_day, other.bytes_per_day),
         }
     }
 
@@ -155,6 +189,9 @@ impl From<&Limits> for Quota {
             dials_per_second: Some(limits.dials_per_second),
             draining_streams: Some(limits.draining_streams),
             look_ups: Some(limits.look_ups),
+            bytes_per_second: limits.bytes_per_second,
+            packets_per_second: limits.packets_per_second,
+            bytes_per_day: limits.bytes_per_day,
         }
     }
 }
@@ -219,8 +256,8 @@ impl Holder {
     }
 }
 
-/// Everybody's accounts: there is one as long as something of it is held, or its dials are not yet
-/// forgotten.
+/// Everybody's accounts: there is one as long as something of it is held, or its dials and what it has
+/// carried are not yet forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     known: Mutex<Known>,
@@ -239,6 +276,7 @@ struct Known {
 struct Account {
     held: [AtomicU32; 5],
     dials: Mutex<Bucket>,
+    meter: Mutex<Meter>,
 }
 
 /// What is counted.
@@ -263,9 +301,10 @@ impl What {
     }
 }
 
-/// What a session counts in: the accounts of its bearer, of its source, and of its token.
+/// What a session counts in: the accounts of its bearer, of its source, and of its token; and whether
+/// any of them limits what is carried.
 #[derive(Clone, Debug)]
-pub(crate) struct Usage(Arc<[Share]>, Arc<Budget>);
+pub(crate) struct Usage(Arc<[Share]>, Arc<Budget>, bool);
 
 /// An account, and what may be taken of it.
 #[derive(Debug)]
@@ -295,33 +334,34 @@ impl Accounts {
 
     /// The accounts of these holders, with what each may have, in the order in which they are asked.
     pub(crate) fn usage(&self, holders: impl IntoIterator<Item = (Holder, Quota)>) -> Usage {
-        let now = Instant::now();
+        let clock = Clock::now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let share = |(holder, quota): (Holder, Quota)| Share {
             whose: holder.whose(),
             quota,
-            account: known.account(holder, now),
+            account: known.account(holder, clock),
         };
-        let shares = holders.into_iter().map(share).collect();
-        Usage(shares, Arc::clone(&self.budget))
+        let shares: Arc<[_]> = holders.into_iter().map(share).collect();
+        let metered = shares.iter().any(|share| share.quota.is_metered());
+        Usage(shares, Arc::clone(&self.budget), metered)
     }
 }
 
 impl Known {
-    fn account(&mut self, holder: Holder, now: Instant) -> Arc<Account> {
+    fn account(&mut self, holder: Holder, clock: Clock) -> Arc<Account> {
         if let Some(account) = self.accounts.get(&holder) {
             return Arc::clone(account);
         }
         if self.accounts.len() >= self.sweep_at.max(MIN_ACCOUNTS) {
-            self.sweep(now);
+            self.sweep(clock);
         }
         Arc::clone(self.accounts.entry(holder).or_default())
     }
 
     /// Forgets accounts of which nothing is held. Seldom enough that an account costs little.
-    fn sweep(&mut self, now: Instant) {
+    fn sweep(&mut self, clock: Clock) {
         let held = |account: &Arc<Account>| Arc::strong_count(account) > 1;
-        (self.accounts).retain(|_, account| held(account) || !account.bucket().is_full(now));
+        (self.accounts).retain(|_, account| held(account) || !account.is_forgotten(clock));
         if self.accounts.len() >= MAX_ACCOUNTS {
             self.accounts.retain(|_, account| held(account));
         }
@@ -333,6 +373,11 @@ impl Known {
 impl Account {
     fn bucket(&self) -> std::sync::MutexGuard<'_, Bucket> {
         self.dials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing lately done counts any more.
+    fn is_forgotten(&self, clock: Clock) -> bool {
+        self.bucket().is_full(clock.now) && self.meter().is_settled(clock)
     }
 
     fn take(&self, what: What, limit: Option<u32>) -> Result<(), u32> {
@@ -383,6 +428,9 @@ impl Usage {
 
     /// One of `what` from every account, or from none.
     fn take(&self, what: What) -> Result<Slot, LimitReached> {
+        if matches!(what, What::Stream | What::Listener) {
+            self.check_today(Clock::now)?;
+        }
         let place = match what {
             What::Session => self.1.check_memory().map(|()| None),
             What::Stream | What::Listener => self.1.place().map(Some),
@@ -647,7 +695,9 @@ mod tests {
         }
         assert!(known(&accounts) >= 1000);
         let mut all = accounts.known.lock().expect("no panic");
-        all.sweep(now + Duration::from_secs(2));
+        let mut clock = Clock::now();
+        clock.now = now + Duration::from_secs(2);
+        all.sweep(clock);
         assert_eq!(all.accounts.len(), held.len());
     }
 

@@ -16,6 +16,7 @@ mod context;
 mod drain;
 mod listen;
 mod open;
+mod pace;
 mod ready;
 mod tcp;
 mod udp;
@@ -279,6 +280,15 @@ impl<'a> Session<'a> {
     fn renew(&mut self, grant: Grant) {
         self.expires = end_of(&grant);
         self.grant = Arc::new(grant);
+        // What waits for its turn might have it by now.
+        for entry in self.items.values_mut() {
+            match &mut entry.item {
+                Item::Stream(stream) => stream.renew(),
+                Item::Udp(socket) => socket.renew(),
+                Item::Opening(_) | Item::Listener(_) => continue,
+            }
+            entry.place.queue();
+        }
     }
 
     /// Ready when the session is over.

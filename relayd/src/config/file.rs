@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -138,6 +139,9 @@ struct FileQuota {
     dials_per_second: Option<u32>,
     draining_streams: Option<u32>,
     look_ups: Option<u32>,
+    bytes_per_second: Option<NonZeroU64>,
+    packets_per_second: Option<NonZeroU32>,
+    bytes_per_day: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -156,6 +160,9 @@ struct FileLimits {
     draining_streams: Option<u32>,
     drain_seconds: Option<u32>,
     drain_bytes_per_second: Option<u32>,
+    bytes_per_second: Option<NonZeroU64>,
+    packets_per_second: Option<NonZeroU32>,
+    bytes_per_day: Option<u64>,
 }
 
 /// A string that no error message repeats.
@@ -472,6 +479,9 @@ impl FileQuota {
             dials_per_second: self.dials_per_second.or(defaults.dials_per_second),
             draining_streams: self.draining_streams.or(defaults.draining_streams),
             look_ups: self.look_ups.or(defaults.look_ups),
+            bytes_per_second: self.bytes_per_second.or(defaults.bytes_per_second),
+            packets_per_second: self.packets_per_second.or(defaults.packets_per_second),
+            bytes_per_day: self.bytes_per_day.or(defaults.bytes_per_day),
         }
     }
 }
@@ -493,6 +503,9 @@ impl FileLimits {
             drain_deadline: seconds(self.drain_seconds, defaults.drain_deadline),
             drain_bytes_per_second: (self.drain_bytes_per_second)
                 .unwrap_or(defaults.drain_bytes_per_second),
+            bytes_per_second: self.bytes_per_second.or(defaults.bytes_per_second),
+            packets_per_second: self.packets_per_second.or(defaults.packets_per_second),
+            bytes_per_day: self.bytes_per_day.or(defaults.bytes_per_day),
         }
     }
 }

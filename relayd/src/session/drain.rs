@@ -25,6 +25,8 @@ pub(super) struct Draining {
     least: u64,
     /// What was taken in this one.
     taken: u64,
+    /// Whether it could have taken more in this one, but for the limits.
+    held_back: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -39,6 +41,7 @@ impl Draining {
             until,
             least: u64::from(limits.drain_bytes_per_second) * PERIOD.as_secs(),
             taken: 0,
+            held_back: false,
             timer: Box::pin(sleep_until(until.min(now + PERIOD))),
         }
     }
@@ -48,6 +51,11 @@ impl Draining {
         self.taken += count as u64;
     }
 
+    /// What there is for the target has to wait.
+    pub(super) fn held_back(&mut self) {
+        self.held_back = true;
+    }
+
     /// Ready, with the reason, when the target is to be given up.
     pub(super) fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
         while self.timer.as_mut().poll(cx).is_ready() {
@@ -55,10 +63,10 @@ impl Draining {
             if now >= self.until {
                 return Poll::Ready("drain_seconds have passed, or the token has expired");
             }
-            if self.taken < self.least {
+            if self.taken < self.least && !self.held_back {
                 return Poll::Ready("it takes less than drain_bytes_per_second");
             }
-            self.taken = 0;
+            (self.taken, self.held_back) = (0, false);
             self.timer.as_mut().reset(self.until.min(now + PERIOD));
         }
         Poll::Pending
@@ -119,5 +127,23 @@ mod tests {
                 "{every_8_s} in {total} s at {rate}: after {after:?}"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_is_not_given_up_for_what_the_limits_hold_back() {
+        let begin = Instant::now();
+        let mut draining = Draining::new(&limits(120, 1024), None, begin);
+        let mut next = Box::pin(sleep(Duration::from_secs(8)));
+        poll_fn(|cx| {
+            while begin.elapsed() < Duration::from_mins(1) && next.as_mut().poll(cx).is_ready() {
+                draining.held_back();
+                let at = next.deadline() + Duration::from_secs(8);
+                next.as_mut().reset(at);
+            }
+            draining.poll_given_up(cx)
+        })
+        .await;
+        let after = begin.elapsed();
+        assert!((89..=91).contains(&after.as_secs()), "after {after:?}");
     }
 }

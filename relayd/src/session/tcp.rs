@@ -6,16 +6,17 @@ use std::task::{Context, Poll};
 
 use bytes::BufMut as _;
 use jackfield_native::NativeStream;
-use jackfield_relay_wire::{Chunk, Code, Id, MAX_DATA, Mux, Read, Reason};
+use jackfield_relay_wire::{Chunk, Code, Id, MAX_DATA, Read, Reason};
 use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 use tracing::{debug, info};
 
 use super::drain::Draining;
-use super::{Scratch, Shared, Turn};
+use super::pace::Pace;
+use super::{Shared, Turn};
 use crate::identity::Grant;
-use crate::limits::Slot;
+use crate::limits::{Carried, LimitReached, Slot};
 
 /// Chunks shorter than this are copied, and their buffer is used again.
 const SMALL: usize = 16 * 1024;
@@ -37,6 +38,9 @@ pub(super) struct TcpPump {
     slot: Option<Slot>,
     /// In its stead, the one among those that drain.
     apart: Option<Slot>,
+    /// From the client, and to it.
+    up: Pace,
+    down: Pace,
 }
 
 /// What one direction of a turn has come to.
@@ -49,6 +53,8 @@ enum Step {
     Failed(io::Error),
     /// The client has cut the stream.
     Cut(Reason),
+    /// No more may be carried.
+    Over(LimitReached),
 }
 
 impl TcpPump {
@@ -61,6 +67,8 @@ impl TcpPump {
             draining: None,
             slot: Some(slot),
             apart: None,
+            up: Pace::Free,
+            down: Pace::Free,
         }
     }
 
@@ -70,6 +78,11 @@ impl TcpPump {
         self.drain(grant, expires);
         // Where as many drain as may, one more would take a place from those who have clients.
         !self.writing || self.apart.is_some()
+    }
+
+    /// The limits are others from now on.
+    pub(super) fn renew(&mut self) {
+        (self.up, self.down) = (Pace::Free, Pace::Free);
     }
 
     /// Nobody hears of the target any more.
@@ -90,22 +103,17 @@ impl TcpPump {
     pub(super) fn turn(&mut self, cx: &mut Context<'_>, id: Id, shared: &mut Shared<'_>) -> Turn {
         let mut worked = false;
         if self.writing {
-            match self.write(cx, id, shared.mux, &mut shared.counters.bytes_up) {
+            match self.write(cx, id, shared) {
                 Step::Waiting => {}
                 Step::Worked => worked = true,
                 Step::Ended => self.writing = false,
                 Step::Failed(error) => return fail(id, shared, &error),
                 Step::Cut(reason) => return self.cut(id, &reason),
+                Step::Over(limit) => return self.end(id, shared, limit),
             }
         }
         if self.reading {
-            match self.read(
-                cx,
-                id,
-                shared.mux,
-                shared.scratch,
-                &mut shared.counters.bytes_down,
-            ) {
+            match self.read(cx, id, shared) {
                 Step::Waiting => {}
                 Step::Worked => worked = true,
                 Step::Ended => (self.reading, self.ended) = (false, true),
@@ -113,6 +121,7 @@ impl TcpPump {
                 // The client reads no more. What it had sent, and ended, still goes out.
                 Step::Cut(_) if self.writing => self.drain(shared.grant, shared.expires),
                 Step::Cut(reason) => return self.cut(id, &reason),
+                Step::Over(limit) => return self.end(id, shared, limit),
             }
         }
         if !self.reading && !self.writing {
@@ -138,6 +147,16 @@ impl TcpPump {
         Turn::Over
     }
 
+    /// No more may be carried: the stream is cut, both ways, and its client learns which limit it was.
+    fn end(&mut self, id: Id, shared: &mut Shared<'_>, limit: LimitReached) -> Turn {
+        let reason = Reason::new(Code::LIMIT_EXCEEDED, &limit.to_string());
+        info!(%id, %reason, "ended a stream");
+        shared.counters.undelivered += u64::from(self.draining.is_some());
+        shared.case.ending(&reason);
+        shared.mux.reset(id, &reason);
+        Turn::Over
+    }
+
     /// Takes leave of a target that has everything, and has not ended: it might have a word to say,
     /// and take a reset for a failure.
     fn leave(&mut self) {
@@ -157,32 +176,34 @@ impl TcpPump {
     }
 
     /// From the target to the client.
-    fn read(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: Id,
-        mux: &mut Mux,
-        scratch: &mut Scratch,
-        count: &mut u64,
-    ) -> Step {
+    fn read(&mut self, cx: &mut Context<'_>, id: Id, shared: &mut Shared<'_>) -> Step {
         let Some(stream) = &mut self.stream else {
             return Step::Ended;
         };
+        let (grant, mux, scratch) = (shared.grant, &mut *shared.mux, &mut *shared.scratch);
         let capacity = match mux.capacity(id) {
             Ok(0) => return Step::Waiting,
             Ok(capacity) => capacity,
             Err(reason) => return Step::Cut(reason),
+        };
+        let allowed = match self.down.poll_turn(cx, &grant.usage) {
+            Poll::Pending => return Step::Waiting,
+            Poll::Ready(Ok(allowed)) => allowed,
+            Poll::Ready(Err(limit)) => return Step::Over(limit),
         };
         let mut chunk = scratch
             .chunk
             .take()
             .unwrap_or_else(|| Chunk::with_capacity(MAX_DATA));
         // Straight into what becomes the message, and no more than there is credit for.
-        let mut room = chunk.buffer().limit(capacity);
+        let mut room = chunk.buffer().limit(capacity.min(allowed));
         let read = poll_read_buf(Pin::new(stream), cx, &mut room);
         let sent = match read {
             Poll::Ready(Ok(1..)) => {
-                *count += chunk.len() as u64;
+                let bytes = chunk.len() as u64;
+                shared.counters.bytes_down += bytes;
+                self.down
+                    .carried(&grant.usage, Carried { bytes, packets: 0 });
                 if chunk.len() < SMALL {
                     let sent = mux.write(id, chunk.bytes()).map(|_| ());
                     let header = chunk.buffer().len() - chunk.len();
@@ -214,10 +235,11 @@ impl TcpPump {
     }
 
     /// From the client to the target.
-    fn write(&mut self, cx: &mut Context<'_>, id: Id, mux: &mut Mux, count: &mut u64) -> Step {
+    fn write(&mut self, cx: &mut Context<'_>, id: Id, shared: &mut Shared<'_>) -> Step {
         let Some(stream) = &mut self.stream else {
             return Step::Ended;
         };
+        let (grant, mux) = (shared.grant, &mut *shared.mux);
         let data = match mux.read(id) {
             Ok(Read::Data(data)) => data,
             Ok(Read::Pending) => return Step::Waiting,
@@ -234,14 +256,27 @@ impl TcpPump {
             }
             Err(reason) => return Step::Cut(reason),
         };
-        match Pin::new(stream).poll_write(cx, &data) {
+        let allowed = match self.up.poll_turn(cx, &grant.usage) {
+            Poll::Pending => {
+                // It isn't for the target that it waits.
+                if let Some(draining) = &mut self.draining {
+                    draining.held_back();
+                }
+                return Step::Waiting;
+            }
+            Poll::Ready(Ok(allowed)) => allowed,
+            Poll::Ready(Err(limit)) => return Step::Over(limit),
+        };
+        match Pin::new(stream).poll_write(cx, &data[..data.len().min(allowed)]) {
             Poll::Pending => Step::Waiting,
             Poll::Ready(Ok(written)) => {
                 mux.consume(id, written);
                 if let Some(draining) = &mut self.draining {
                     draining.took(written);
                 }
-                *count += written as u64;
+                let bytes = written as u64;
+                shared.counters.bytes_up += bytes;
+                self.up.carried(&grant.usage, Carried { bytes, packets: 0 });
                 Step::Worked
             }
             Poll::Ready(Err(error)) => Step::Failed(error),

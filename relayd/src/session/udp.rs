@@ -1,7 +1,8 @@
 //! A UDP socket of a client, and its datagrams.
 //!
-//! Nothing waits here: what the client has no credit for, and what the system can't take, is dropped
-//! and counted, as UDP may.
+//! Nothing is kept here: what the client has no credit for, and what the system can't take, is dropped
+//! and counted, as UDP may. Where limits delay what is carried, what the client sends stays in its window,
+//! and what is sent to it stays in the system's buffer, which drops what comes when it is full.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,8 +17,9 @@ use tokio::io::ReadBuf;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::pace::Pace;
 use super::{Shared, Turn};
-use crate::limits::Slot;
+use crate::limits::{Carried, LimitReached, Slot};
 use crate::policy::Transport;
 use crate::record::Basis;
 
@@ -36,6 +38,9 @@ pub(super) struct UdpPump {
     waiting: Option<(SocketAddr, ReceivedDatagram)>,
     /// Whether the log has it that datagrams were refused.
     refusal_logged: bool,
+    /// From the client, and to it.
+    up: Pace,
+    down: Pace,
     _slot: Slot,
 }
 
@@ -58,8 +63,15 @@ impl UdpPump {
             heard,
             waiting: None,
             refusal_logged: false,
+            up: Pace::Free,
+            down: Pace::Free,
             _slot: slot,
         }
+    }
+
+    /// The limits are others from now on.
+    pub(super) fn renew(&mut self) {
+        (self.up, self.down) = (Pace::Free, Pace::Free);
     }
 
     /// Moves some datagrams each way.
@@ -90,6 +102,12 @@ impl UdpPump {
         id: Id,
         shared: &mut Shared<'_>,
     ) -> Result<bool, Reason> {
+        let grant = shared.grant;
+        match self.up.poll_turn(cx, &grant.usage) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(limit)) => return Err(end(id, shared, limit)),
+        }
         if self.waiting.is_none() {
             let Some(datagram) = shared.mux.receive_datagram(id)? else {
                 return Ok(false);
@@ -98,18 +116,22 @@ impl UdpPump {
                 .authorise(id, datagram.peer, shared)
                 .map(|to| (to, datagram));
         }
-        let Some((to, datagram)) = &self.waiting else {
+        // What is lost takes its turn as well.
+        let mut bytes = 0;
+        if let Some((to, datagram)) = &self.waiting {
+            let to = self.heard.is_some().then_some(*to);
+            match self.socket.poll_send(cx, &datagram.data, to) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(())) => bytes = datagram.data.len() as u64,
+                // Too large for the way, nobody there, no way: one datagram is lost.
+                Poll::Ready(Err(_)) => drop_one(id, shared),
+            }
+            self.waiting = None;
+        } else {
             drop_one(id, shared);
-            return Ok(true);
-        };
-        let to = self.heard.is_some().then_some(*to);
-        match self.socket.poll_send(cx, &datagram.data, to) {
-            Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(())) => shared.counters.bytes_up += datagram.data.len() as u64,
-            // Too large for the way, nobody there, no way: one datagram is lost.
-            Poll::Ready(Err(_)) => drop_one(id, shared),
         }
-        self.waiting = None;
+        shared.counters.bytes_up += bytes;
+        self.up.carried(&grant.usage, Carried { bytes, packets: 1 });
         Ok(true)
     }
 
@@ -151,6 +173,12 @@ impl UdpPump {
         id: Id,
         shared: &mut Shared<'_>,
     ) -> Result<bool, Reason> {
+        let grant = shared.grant;
+        match self.down.poll_turn(cx, &grant.usage) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(limit)) => return Err(end(id, shared, limit)),
+        }
         let buffer = &mut shared.scratch.datagram;
         buffer.resize(MAX_DATAGRAM, 0);
         let mut buffer = ReadBuf::new(buffer);
@@ -179,14 +207,27 @@ impl UdpPump {
             (Some(_), _) => return Ok(true),
         };
         let data = buffer.filled();
+        let mut bytes = 0;
         if (shared.mux).send_datagram(id, peer, data, datagram.truncated)? {
-            shared.counters.bytes_down += data.len() as u64;
+            bytes = data.len() as u64;
         } else {
             // The multiplexer tells the client.
             shared.counters.datagrams_dropped += 1;
         }
+        shared.counters.bytes_down += bytes;
+        self.down
+            .carried(&grant.usage, Carried { bytes, packets: 1 });
         Ok(true)
     }
+}
+
+/// No more may be carried: the socket is closed, and its client learns which limit it was.
+fn end(id: Id, shared: &mut Shared<'_>, limit: LimitReached) -> Reason {
+    let reason = Reason::new(Code::LIMIT_EXCEEDED, &limit.to_string());
+    info!(%id, %reason, "ended a datagram socket");
+    shared.case.ending(&reason);
+    shared.mux.reset(id, &reason);
+    reason
 }
 
 fn drop_one(id: Id, shared: &mut Shared<'_>) {

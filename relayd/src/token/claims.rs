@@ -1,5 +1,6 @@
 //! Claims of a JWT: who has it, and what it takes away from what the configuration allows.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
@@ -133,6 +134,12 @@ struct PayloadLimits {
     draining_streams: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     look_ups: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_second: Option<NonZeroU64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packets_per_second: Option<NonZeroU32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_day: Option<u64>,
 }
 
 /// A string, or several.
@@ -173,6 +180,9 @@ impl TryFrom<Payload> for Claims {
                 dials_per_second: limits.dials_per_second,
                 draining_streams: limits.draining_streams,
                 look_ups: limits.look_ups,
+                bytes_per_second: limits.bytes_per_second,
+                packets_per_second: limits.packets_per_second,
+                bytes_per_day: limits.bytes_per_day,
             },
         })
     }
@@ -205,6 +215,9 @@ impl From<&Claims> for Payload {
                 dials_per_second: limits.dials_per_second,
                 draining_streams: limits.draining_streams,
                 look_ups: limits.look_ups,
+                bytes_per_second: limits.bytes_per_second,
+                packets_per_second: limits.packets_per_second,
+                bytes_per_day: limits.bytes_per_day,
             }),
         }
     }

@@ -1,5 +1,7 @@
 //! Forged and faulty tokens, and good ones.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use serde_json::{Value, json};
@@ -143,6 +145,9 @@ fn a_jwt_says_what_it_was_made_to_say() {
     all.origins = Some(vec!["https://app.example".parse().expect("an origin")]);
     all.allow = Some(vec!["*.example.org:443,8000-8100".parse().expect("a rule")]);
     all.limits.streams = Some(3);
+    all.limits.bytes_per_second = NonZeroU64::new(4);
+    all.limits.packets_per_second = NonZeroU32::new(5);
+    all.limits.bytes_per_day = Some(6);
     let hs256 = SigningKey::hs256(&secret(KEY)).expect("long enough");
     let [ed25519, p256] = pairs();
     for (key, credential) in [
@@ -289,6 +294,7 @@ fn claims_that_cannot_be_read_are_named() {
         ("allow", json!(["a"])),
         ("limits", json!({ "streams": -1 })),
         ("limits", json!({ "stream": 1 })),
+        ("limits", json!({ "bytes_per_second": 0 })),
         ("limits", json!(3)),
     ] {
         // What holds several values is read as a whole.

@@ -1,0 +1,69 @@
+//! Pace: how one direction of a stream keeps to what a second may carry, and when it has its turn.
+//!
+//! Whatever waits here is not taken from where it is. What the client sends stays in its window, for
+//! which it gets no new credit, and what a target sends stays in the system's buffer: a connection's
+//! sender is held back, and a datagram socket loses what comes when the buffer is full.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep_until};
+
+use crate::limits::{Carried, Clock, LimitReached, Usage};
+
+/// One direction's.
+#[derive(Debug, Default)]
+pub(super) enum Pace {
+    /// It has been silent, or never had to wait.
+    #[default]
+    Free,
+    /// For its turn.
+    Waiting(Pin<Box<Sleep>>),
+    /// It has waited, and has not carried anything since.
+    Turn,
+}
+
+impl Pace {
+    /// Ready with how many bytes may be carried now, at the most; an error where it is none any more
+    /// today.
+    pub(super) fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        usage: &Usage,
+    ) -> Poll<Result<usize, LimitReached>> {
+        if !usage.is_metered() {
+            return Poll::Ready(Ok(usize::MAX));
+        }
+        loop {
+            if let Self::Waiting(timer) = self {
+                ready!(timer.as_mut().poll(cx));
+                *self = Self::Turn;
+            }
+            let clock = Clock::now();
+            let (bytes, wait) = usage.turn(clock)?;
+            if matches!(self, Self::Turn) || wait.is_zero() {
+                return Poll::Ready(Ok(bytes));
+            }
+            *self = Self::wait(clock, wait);
+        }
+    }
+
+    /// Counts what was carried.
+    pub(super) fn carried(&mut self, usage: &Usage, carried: Carried) {
+        if !usage.is_metered() {
+            return;
+        }
+        let clock = Clock::now();
+        let wait = usage.count(carried, clock);
+        *self = if wait.is_zero() {
+            Self::Free
+        } else {
+            Self::wait(clock, wait)
+        };
+    }
+
+    fn wait(clock: Clock, time: Duration) -> Self {
+        Self::Waiting(Box::pin(sleep_until(clock.now + time)))
+    }
+}
