@@ -17,6 +17,7 @@ mod drain;
 mod listen;
 mod open;
 mod pace;
+mod peers;
 mod ready;
 mod tcp;
 mod udp;

@@ -403,6 +403,64 @@ async fn a_day_that_is_used_up_ends_streams_and_refuses_new_ones() {
     assert_eq!(&buffer[..length], b"bob's");
 }
 
+/// To try ports by datagrams is no cheaper than by connections.
+#[tokio::test]
+async fn each_new_peer_of_a_socket_is_a_dial() {
+    const DIALS: u32 = 3;
+    let mut token = signed();
+    token.bearer_limits.dials_per_second = Some(DIALS);
+    let (relay, mut records) = recording(config(token)).await;
+    let (known, address) = socket().await;
+    let others = std::iter::repeat_with(|| {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        socket.set_nonblocking(true).expect("it can be");
+        socket
+    });
+    let others: Vec<_> = others.take(20).collect();
+    let mut client = bearer(&relay, "ada").await;
+    let begin = Instant::now();
+    let at = UdpTarget::Bound("127.0.0.1:0".parse().expect("an address"));
+    let (id, _, _) = udp(&mut client, at).await;
+    client.send(&datagram(id, Some(address), b"somebody")).await;
+    for other in &others {
+        let address = other.local_addr().expect("bound");
+        client.send(&datagram(id, Some(address), b"anybody")).await;
+    }
+    // Who is known already is no new one, however often it is sent to.
+    let mut buffer = [0; 16];
+    for _ in 0..20 {
+        client.send(&datagram(id, Some(address), b"again")).await;
+    }
+    for _ in 0..21 {
+        within(known.recv(&mut buffer)).await.expect("open");
+    }
+    // So the others have what they get.
+    let met = others
+        .iter()
+        .filter(|other| other.recv(&mut [0; 16]).is_ok());
+    let most = f64::from(DIALS) * (1.0 + begin.elapsed().as_secs_f64());
+    let dials = 2 + met.count() as u32;
+    assert!(f64::from(dials) <= most, "{dials} are more than {most}");
+    let record = recorded(&mut records, Event::Datagrams).await;
+    let why = record.why.expect("a reason");
+    assert_eq!(why, "the bearer's limit dials_per_second (3) is reached");
+    // Streams have these dials, too.
+    loop {
+        let asked = client.ask("127.0.0.1:1", 1024).await;
+        let reason = loop {
+            match client.frame().await {
+                Frame::Refused { id, reason } if id == asked => break reason,
+                Frame::Dropped { .. } | Frame::Credit { .. } | Frame::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        if reason.code() == Code::LIMIT_EXCEEDED {
+            names(&reason, "dials_per_second");
+            break;
+        }
+    }
+}
+
 /// What is open goes on by new limits at once, however long it would have waited by the old ones.
 #[tokio::test]
 async fn a_higher_limit_reaches_what_is_open() {

@@ -4,11 +4,9 @@
 //! and counted, as UDP may. Where limits delay what is carried, what the client sends stays in its window,
 //! and what is sent to it stays in the system's buffer, which drops what comes when it is full.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use jackfield_native::NativeDatagramSocket;
 use jackfield_relay_wire::{Code, Id, MAX_DATAGRAM, Reason, ReceivedDatagram};
@@ -18,6 +16,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::pace::Pace;
+use super::peers::Peers;
 use super::{Shared, Turn};
 use crate::limits::{Carried, LimitReached, Slot};
 use crate::policy::Transport;
@@ -25,15 +24,11 @@ use crate::record::Basis;
 
 /// How many datagrams move each way in a turn.
 const DATAGRAMS_A_TURN: usize = 16;
-/// How long an address is heard after something was sent to it (RFC 8656, section 9).
-const PERMISSION: Duration = Duration::from_mins(5);
-/// How many addresses are heard at a time. Beyond it, new ones are not sent to.
-const MAX_PERMISSIONS: usize = 4096;
 
 pub(super) struct UdpPump {
     socket: NativeDatagramSocket,
-    /// Of a bound socket: whom it has sent to, and when last. `None` for a connected one.
-    heard: Option<HashMap<IpAddr, Instant>>,
+    /// Of a bound socket: whom it speaks with. `None` for a connected one.
+    peers: Option<Peers>,
     /// The next datagram to send, if the system could not take it yet.
     waiting: Option<(SocketAddr, ReceivedDatagram)>,
     /// Whether the log has it that datagrams were refused.
@@ -50,17 +45,13 @@ impl UdpPump {
     }
 
     pub(super) fn bound(socket: NativeDatagramSocket, slot: Slot) -> Self {
-        Self::new(socket, Some(HashMap::new()), slot)
+        Self::new(socket, Some(Peers::default()), slot)
     }
 
-    fn new(
-        socket: NativeDatagramSocket,
-        heard: Option<HashMap<IpAddr, Instant>>,
-        slot: Slot,
-    ) -> Self {
+    fn new(socket: NativeDatagramSocket, peers: Option<Peers>, slot: Slot) -> Self {
         Self {
             socket,
-            heard,
+            peers,
             waiting: None,
             refusal_logged: false,
             up: Pace::Free,
@@ -119,7 +110,7 @@ impl UdpPump {
         // What is lost takes its turn as well.
         let mut bytes = 0;
         if let Some((to, datagram)) = &self.waiting {
-            let to = self.heard.is_some().then_some(*to);
+            let to = self.peers.is_some().then_some(*to);
             match self.socket.poll_send(cx, &datagram.data, to) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(())) => bytes = datagram.data.len() as u64,
@@ -142,19 +133,22 @@ impl UdpPump {
         to: Option<SocketAddr>,
         shared: &mut Shared<'_>,
     ) -> Option<SocketAddr> {
-        let Some(heard) = &mut self.heard else {
+        let Some(peers) = &mut self.peers else {
             // The peer was checked when the socket was opened.
             let peer = self.socket.peer_addr()?;
             return to.is_none().then_some(peer);
         };
         let to = to?;
-        let policy = &shared.grant.token.policy;
+        let grant = shared.grant;
+        let policy = &grant.token.policy;
         (shared.context).learn_meanwhile(policy, Transport::Udp, to.port());
         let (basis, refusal) = match policy.check(shared.context, Transport::Udp, None, to) {
-            Ok(allowed) if permit(heard, allowed.address.ip()) => return Some(allowed.address),
-            Ok(_) => {
-                let why = "the socket speaks with too many at once".to_owned();
-                (Basis::denied(), why)
+            Ok(allowed) => {
+                let now = Instant::now();
+                match peers.meet(allowed.address, now, || grant.usage.dial(now)) {
+                    Ok(()) => return Some(allowed.address),
+                    Err(unmet) => (Basis::denied(), unmet.to_string()),
+                }
             }
             Err(refusal) => (Basis::from(&refusal), refusal.to_string()),
         };
@@ -200,10 +194,10 @@ impl UdpPump {
                 return Err(reason);
             }
         };
-        let peer = match (&self.heard, datagram.from) {
+        let peer = match (&self.peers, datagram.from) {
             (None, _) => None,
             (Some(_), from) if shared.grant.token.udp_open => from,
-            (Some(heard), Some(from)) if is_heard(heard, from.ip()) => Some(from),
+            (Some(peers), Some(from)) if peers.hears(from.ip(), Instant::now()) => Some(from),
             (Some(_), _) => return Ok(true),
         };
         let data = buffer.filled();
@@ -233,25 +227,6 @@ fn end(id: Id, shared: &mut Shared<'_>, limit: LimitReached) -> Reason {
 fn drop_one(id: Id, shared: &mut Shared<'_>) {
     shared.mux.count_dropped(id, 1);
     shared.counters.datagrams_dropped += 1;
-}
-
-/// Notes that something is sent to this address; false where too many are heard already.
-fn permit(heard: &mut HashMap<IpAddr, Instant>, ip: IpAddr) -> bool {
-    let now = Instant::now();
-    if heard.len() >= MAX_PERMISSIONS && !heard.contains_key(&ip) {
-        heard.retain(|_, sent| now.duration_since(*sent) < PERMISSION);
-        if heard.len() >= MAX_PERMISSIONS {
-            return false;
-        }
-    }
-    heard.insert(ip, now);
-    true
-}
-
-fn is_heard(heard: &HashMap<IpAddr, Instant>, ip: IpAddr) -> bool {
-    heard
-        .get(&ip)
-        .is_some_and(|sent| sent.elapsed() < PERMISSION)
 }
 
 /// What to tell the client of its peer: nothing beyond that it was not there.
