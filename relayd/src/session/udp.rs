@@ -134,9 +134,9 @@ impl UdpPump {
         shared: &mut Shared<'_>,
     ) -> Option<SocketAddr> {
         let Some(peers) = &mut self.peers else {
-            // The peer was checked when the socket was opened.
-            let peer = self.socket.peer_addr()?;
-            return to.is_none().then_some(peer);
+            // It was checked when the socket was opened, and the multiplexer sees to it that no
+            // other is named.
+            return self.socket.peer_addr();
         };
         let to = to?;
         let grant = shared.grant;

@@ -413,8 +413,9 @@ impl Mux {
         }
         let id = self.new_id(Role::Client)?;
         let credit = self.config.datagram_window;
+        let bound = matches!(target, UdpTarget::Bound(_));
         self.channels
-            .insert(id, Channel::Opening(Opening::Udp { credit: 0 }));
+            .insert(id, Channel::Opening(Opening::Udp { credit: 0, bound }));
         self.control.push_back(Frame::Udp {
             id,
             credit,

@@ -26,7 +26,7 @@ pub(super) enum Channel {
 pub(super) enum Opening {
     Connect { credit: u32 },
     Listen { credit: u32, stream_credit: u32 },
-    Udp { credit: u32 },
+    Udp { credit: u32, bound: bool },
 }
 
 #[derive(Debug)]
@@ -68,6 +68,8 @@ pub(super) struct Listener {
 
 #[derive(Debug)]
 pub(super) struct Udp {
+    /// Whether its datagrams name their peer; a connected one's never do.
+    pub(super) bound: bool,
     pub(super) allowance: Allowance,
     pub(super) send_queue: VecDeque<Queued>,
     /// What is in the queue, counted as datagrams are.
@@ -200,10 +202,10 @@ impl Opening {
                 credit,
                 stream_credit,
             } => (Listener::channel(config, credit, stream_credit), 0),
-            Self::Udp { credit } => {
+            Self::Udp { credit, bound } => {
                 let least = Config::MIN_DATAGRAM_WINDOW.min(config.datagram_window);
                 let window = share.clamp(least, config.datagram_window);
-                (Channel::Udp(Udp::new(credit, window)), window)
+                (Channel::Udp(Udp::new(bound, credit, window)), window)
             }
         }
     }
@@ -213,7 +215,9 @@ impl Opening {
         match self {
             Self::Connect { .. } => Channel::Stream(Stream::new(credit, config.window)),
             Self::Listen { .. } => Listener::channel(config, credit, 0),
-            Self::Udp { .. } => Channel::Udp(Udp::new(credit, config.datagram_window)),
+            Self::Udp { bound, .. } => {
+                Channel::Udp(Udp::new(*bound, credit, config.datagram_window))
+            }
         }
     }
 }
@@ -265,11 +269,18 @@ impl Stream {
 }
 
 impl Udp {
-    fn new(credit: u32, window: u32) -> Self {
+    /// Whether a datagram that comes to this side may have an address, or have none. On a connected
+    /// socket the relay may name the peer, and the client may not.
+    pub(super) fn names(&self, role: Role, named: bool) -> bool {
+        self.bound == named || role == Role::Client && !self.bound
+    }
+
+    fn new(bound: bool, credit: u32, window: u32) -> Self {
         // Whatever was not given back, one datagram of any length must fit the rest.
         let largest = datagram_cost(MAX_DATAGRAM);
         let threshold = (window / 4).min(window.saturating_sub(largest));
         Self {
+            bound,
             allowance: Allowance::new(credit),
             send_queue: VecDeque::new(),
             queued: 0,

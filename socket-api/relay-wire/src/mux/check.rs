@@ -35,7 +35,10 @@ impl Mux {
                 Some(_) => true,
                 None => false,
             },
-            Frame::Datagram { id, .. } => matches!(channel(id), Some(Channel::Udp(_))),
+            Frame::Datagram { id, peer, .. } => {
+                let named = peer.is_some();
+                matches!(channel(id), Some(Channel::Udp(udp)) if udp.names(self.role, named))
+            }
             Frame::Dropped { id, .. } | Frame::Unreachable { id, .. } => {
                 client && matches!(channel(id), Some(Channel::Udp(_)))
             }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::channel::{AfterCut, Channel, Opening, Stream};
 use super::{Event, Mux, Read, ReceivedDatagram, Role};
-use crate::{Code, Frame, Id, Reason, datagram_cost};
+use crate::{Code, Frame, Id, Reason, UdpTarget, datagram_cost};
 
 type Result<T> = std::result::Result<T, Reason>;
 
@@ -63,11 +63,14 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
             credit,
             target,
             options,
-        } => request(mux, id, Opening::Udp { credit }, || Event::Udp {
-            id,
-            target,
-            options,
-        }),
+        } => {
+            let bound = matches!(target, UdpTarget::Bound(_));
+            request(mux, id, Opening::Udp { credit, bound }, || Event::Udp {
+                id,
+                target,
+                options,
+            })
+        }
         Frame::Opened {
             id,
             credit,
@@ -177,28 +180,36 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
             peer,
             truncated,
             data,
-        } => match find(mux, id)? {
-            None => Ok(()),
-            Some(Channel::Udp(udp)) => {
-                if !udp.grant.spend(datagram_cost(data.len())) {
-                    return overdrawn();
+        } => {
+            let role = mux.role;
+            match find(mux, id)? {
+                None => Ok(()),
+                Some(Channel::Udp(udp)) => {
+                    if !udp.names(role, peer.is_some()) {
+                        return violation(
+                            "DATAGRAM has an address where there is none, or lacks one",
+                        );
+                    }
+                    if !udp.grant.spend(datagram_cost(data.len())) {
+                        return overdrawn();
+                    }
+                    if udp.orphan.is_some() || udp.reset.is_some() {
+                        return Ok(());
+                    }
+                    udp.received.push_back(ReceivedDatagram {
+                        peer,
+                        truncated,
+                        // A copy, so that a small one doesn't hold a large message in memory.
+                        data: Bytes::copy_from_slice(&data),
+                    });
+                    if std::mem::take(&mut udp.read_asked) {
+                        mux.events.push_back(Event::Readable(id));
+                    }
+                    Ok(())
                 }
-                if udp.orphan.is_some() || udp.reset.is_some() {
-                    return Ok(());
-                }
-                udp.received.push_back(ReceivedDatagram {
-                    peer,
-                    truncated,
-                    // A copy, so that a small one doesn't hold a large message in memory.
-                    data: Bytes::copy_from_slice(&data),
-                });
-                if std::mem::take(&mut udp.read_asked) {
-                    mux.events.push_back(Event::Readable(id));
-                }
-                Ok(())
+                Some(_) => violation("DATAGRAM came for what is no open UDP socket"),
             }
-            Some(_) => violation("DATAGRAM came for what is no open UDP socket"),
-        },
+        }
         Frame::Dropped { id, total } => {
             from_relay(mux)?;
             match find(mux, id)? {

@@ -1,6 +1,7 @@
 //! Two ends joined by a pipe, under any schedule.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions, time};
@@ -200,7 +201,9 @@ impl End {
         let length = program.length(crate::MAX_DATAGRAM).max(1);
         socket.counter = socket.counter.wrapping_add(1);
         let datagram = vec![socket.counter; length];
-        let sent = self.mux.send_datagram(id, None, &datagram, false);
+        // All of its sockets are bound.
+        let peer = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let sent = self.mux.send_datagram(id, peer, &datagram, false);
         if sent.expect("an honest socket lives") {
             socket.sent.push_back(socket.counter);
         }
