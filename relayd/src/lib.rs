@@ -38,11 +38,14 @@
 //! | [`resolve`] | which addresses a name has |
 //! | [`limits`] | how much of it |
 //! | [`record`] | what was decided, and what came of it |
+//!
+//! [`conformance`] asks any relay at any address whether it keeps to the specification.
 
 pub mod address;
 mod admission;
 mod budget;
 pub mod config;
+pub mod conformance;
 pub mod explain;
 mod handshake;
 mod health;

@@ -1,6 +1,7 @@
 //! `jackfield-relayd`: the relay server, run from a configuration file.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::{Args, Parser, Subcommand};
 use jackfield_relayd::config::LogFormat;
+use jackfield_relayd::conformance::{self, Suite};
 use jackfield_relayd::policy::Rule;
 use jackfield_relayd::token::{Claims, Credential, SigningKey};
 use jackfield_relayd::{Config, Origin, Relayd, explain};
@@ -38,6 +40,10 @@ struct Arguments {
 enum Command {
     /// Prints a signed token (a JWT) that ends by itself.
     Token(TokenArguments),
+    /// Says whether a relay keeps to its protocol, whoever's it is.
+    ///
+    /// It ends with status 1 where a rule is broken.
+    Conformance(ConformanceArguments),
     /// Says whether a destination may be reached, and which rule decides.
     ///
     /// Names are looked up as the relay would. It ends with status 1 where nothing may be reached.
@@ -54,6 +60,29 @@ enum Command {
         /// HOST:PORT, and "/udp" behind it for datagrams.
         destination: String,
     },
+}
+
+#[derive(Debug, Args)]
+struct ConformanceArguments {
+    /// The relay's address.
+    #[arg(value_name = "ws://HOST/")]
+    relay: String,
+    /// The token that lets the suite in, or "-" to read it from standard input.
+    #[arg(long)]
+    token: Option<String>,
+    /// The page's origin that the suite says it is of; without it, it says none.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Option<String>,
+    /// Where the suite's targets listen: an address of this machine that the relay reaches, and
+    /// allows with all ports, by TCP and UDP.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    target: IpAddr,
+    /// Roots to verify the relay's certificate by (PEM), in place of the platform's.
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
+    /// Only the cases whose names contain this.
+    #[arg(long, value_name = "PART")]
+    only: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +122,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Token(token)) => return print_token(token),
+        Some(Command::Conformance(asked)) => return check_conformance(asked),
         Some(Command::Explain {
             config,
             origin,
@@ -227,6 +257,31 @@ fn explain(
     let explanation = runtime.block_on(explain::explain(&config, origin, token, destination))?;
     write!(std::io::stdout(), "{explanation}")?;
     if !explanation.is_allowed() {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn check_conformance(asked: ConformanceArguments) -> anyhow::Result<()> {
+    let mut suite = Suite::new(&asked.relay)?;
+    if let Some(file) = &asked.root {
+        suite =
+            (suite.with_roots(file)).with_context(|| format!("can't use {}", file.display()))?;
+    }
+    suite.token = match asked.token.as_deref() {
+        Some("-") => Some(std::io::read_to_string(std::io::stdin())?.trim().to_owned()),
+        token => token.map(str::to_owned),
+    };
+    suite.origin = asked.origin;
+    suite.target = asked.target;
+    let part = asked.only.unwrap_or_default();
+    let chosen = conformance::cases().filter(|case| case.name().contains(&part));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(suite.run_these(chosen));
+    writeln!(std::io::stdout(), "{report}")?;
+    if !report.passed() {
         std::process::exit(1);
     }
     Ok(())
