@@ -218,7 +218,8 @@ async fn nobody_starves_behind_bulk() {
 
 async fn udp(client: &mut Client, target: UdpTarget) -> (Id, SocketAddr, u32) {
     let id = client.new_id();
-    let options = UdpOptions::default();
+    let mut options = UdpOptions::default();
+    options.receive_buffer = NonZeroU32::new(32 * KIB as u32);
     let credit = 1024 * 1024;
     client
         .send(&Frame::Udp {
@@ -291,29 +292,35 @@ async fn a_flood_of_datagrams_arrives_at_its_rate() {
     assert!(sent > 1000, "it is a flood");
 }
 
+/// What a target has too much of is lost as in any network that is too slow, and counted.
 #[tokio::test]
 async fn a_flood_of_a_target_arrives_at_its_rate() {
     const RATE: u32 = 100;
+    const SENT: u64 = 5000;
     let mut token = signed();
     token.bearer_limits.packets_per_second = NonZeroU32::new(RATE);
     let relay = TestRelay::start(config(token)).await;
     let (peer, address) = socket().await;
     let mut client = bearer(&relay, "ada").await;
     let begin = Instant::now();
-    let (_, local, _) = udp(&mut client, UdpTarget::Connected(address.into())).await;
-    for _ in 0..5000 {
+    let (id, local, _) = udp(&mut client, UdpTarget::Connected(address.into())).await;
+    for _ in 0..SENT {
         peer.send_to(b"x", local).await.expect("sent");
     }
-    let mut arrived = 0;
-    while arrived < 180 {
+    let (mut arrived, mut dropped) = (0, 0);
+    // Only Linux tells what its buffer had no room for.
+    while arrived < 110 || cfg!(target_os = "linux") && arrived + dropped < SENT {
         match client.frame().await {
             Frame::Datagram { .. } => arrived += 1,
-            Frame::Dropped { .. } => {}
+            Frame::Dropped { id: of, total } if of == id => dropped = total,
             other => panic!("{other:?}"),
         }
     }
-    let time = begin.elapsed();
-    assert!(time >= Duration::from_millis(780), "{time:?}");
+    let most = f64::from(RATE) * (1.0 + begin.elapsed().as_secs_f64()) + 1.0;
+    assert!(
+        f64::from(arrived as u32) <= most,
+        "{arrived} are more than {most}"
+    );
 }
 
 /// Gives records to the test.

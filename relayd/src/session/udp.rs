@@ -2,7 +2,8 @@
 //!
 //! Nothing is kept here: what the client has no credit for, and what the system can't take, is dropped
 //! and counted, as UDP may. Where limits delay what is carried, what the client sends stays in its window,
-//! and what is sent to it stays in the system's buffer, which drops what comes when it is full.
+//! and what is sent to it stays in the system's buffer, which drops what comes when it is full. That is
+//! counted where the system tells.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,6 +37,10 @@ pub(super) struct UdpPump {
     /// From the client, and to it.
     up: Pace,
     down: Pace,
+    /// Whether the system's buffer had to keep what came.
+    held_back: bool,
+    /// How many it had no room for, in all, as far as they are counted.
+    overflowed: u32,
     _slot: Slot,
 }
 
@@ -56,6 +61,8 @@ impl UdpPump {
             refusal_logged: false,
             up: Pace::Free,
             down: Pace::Free,
+            held_back: false,
+            overflowed: 0,
             _slot: slot,
         }
     }
@@ -169,9 +176,15 @@ impl UdpPump {
     ) -> Result<bool, Reason> {
         let grant = shared.grant;
         match self.down.poll_turn(cx, &grant.usage) {
-            Poll::Pending => return Ok(false),
+            Poll::Pending => {
+                self.held_back = true;
+                return Ok(false);
+            }
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(limit)) => return Err(end(id, shared, limit)),
+        }
+        if std::mem::take(&mut self.held_back) {
+            self.count_overflowed(id, shared);
         }
         let buffer = &mut shared.scratch.datagram;
         buffer.resize(MAX_DATAGRAM, 0);
@@ -212,6 +225,19 @@ impl UdpPump {
         self.down
             .carried(&grant.usage, Carried { bytes, packets: 1 });
         Ok(true)
+    }
+
+    /// Counts what was lost while nothing was received.
+    fn count_overflowed(&mut self, id: Id, shared: &mut Shared<'_>) {
+        let Some(total) = self.socket.overflowed() else {
+            return;
+        };
+        let more = u64::from(total.wrapping_sub(self.overflowed));
+        self.overflowed = total;
+        if more > 0 {
+            shared.mux.count_dropped(id, more);
+            shared.counters.datagrams_dropped += more;
+        }
     }
 }
 

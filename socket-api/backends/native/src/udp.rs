@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -156,6 +158,37 @@ impl NativeDatagramSocket {
             socket: Arc::new(socket),
             buffer: Box::new_uninit_slice(LARGEST),
         })
+    }
+
+    /// How many datagrams the system has dropped of those that came, because nobody had received in time
+    /// and its buffer was full. It counts from when the socket was opened, and begins anew after 2³² − 1.
+    /// `None` where the system doesn't tell: Linux and Android do.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[expect(unsafe_code, reason = "no safe interface has this socket option")]
+    pub fn overflowed(&self) -> Option<u32> {
+        /// SO_MEMINFO, and which of its numbers it is (SK_MEMINFO_DROPS), in Linux's sock_diag.h.
+        const MEMINFO: libc::c_int = 55;
+        const DROPS: usize = 8;
+        let mut numbers = [0_u32; DROPS + 1];
+        let mut length = size_of_val(&numbers) as libc::socklen_t;
+        // SAFETY: the system writes no more than `length` bytes, which are there, and any bytes are numbers.
+        let result = unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                MEMINFO,
+                numbers.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        // Before Linux 4.12 there is none of it, or less.
+        (result == 0 && length as usize >= size_of_val(&numbers)).then_some(numbers[DROPS])
+    }
+
+    /// How many datagrams the system has dropped, which isn't told here.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub fn overflowed(&self) -> Option<u32> {
+        None
     }
 
     /// Where to send: `None` on a connected socket.
