@@ -4,47 +4,10 @@ mod common;
 
 use common::{SECRET, TestRelay, config, target, token, within};
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
-use jackfield_relayd::Config;
-use jackfield_relayd::record::{Action, Decision, Event, Record, Records};
+use jackfield_relayd::record::{Action, Decision, Event};
 use jackfield_socket::UdpOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-
-/// Gives records to the test.
-#[derive(Debug)]
-struct Told(mpsc::UnboundedSender<Record>);
-
-impl Records for Told {
-    fn record(&self, record: &Record) {
-        let _ = self.0.send(record.clone());
-    }
-}
-
-struct Recorded(mpsc::UnboundedReceiver<Record>);
-
-impl Recorded {
-    async fn next(&mut self) -> Record {
-        within(self.0.recv()).await.expect("the relay runs")
-    }
-
-    /// The next record, of a decision; with the rule, the outcome, and why.
-    async fn decision(&mut self, decision: Decision, rule: Option<&str>, outcome: &str) -> Record {
-        let record = self.next().await;
-        assert_eq!(record.event, Event::Open, "{record:?}");
-        assert_eq!(record.basis.decision, decision, "{record:?}");
-        assert_eq!(record.basis.rule.as_deref(), rule, "{record:?}");
-        assert_eq!(record.outcome, outcome, "{record:?}");
-        assert_eq!(record.who.token, "tests");
-        record
-    }
-}
-
-async fn start(config: Config) -> (TestRelay, Recorded) {
-    let (told, recorded) = mpsc::unbounded_channel();
-    let relay = TestRelay::start_recording(config, Told(told)).await;
-    (relay, Recorded(recorded))
-}
 
 #[tokio::test]
 async fn an_opening_is_recorded_with_its_rule_and_its_end_with_its_bytes() {
@@ -54,7 +17,7 @@ async fn an_opening_is_recorded_with_its_rule_and_its_end_with_its_bytes() {
         stream.write_all(b"an answer").await
     })
     .await;
-    let (relay, mut recorded) = start(config(token())).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token())).await;
     let mut client = relay.client().await;
     let (id, mut credit) = client.connect(&address, 1024).await;
     let rule = Some("127.0.0.0/8:1024-65535");
@@ -88,7 +51,7 @@ async fn every_way_to_fail_has_its_record() {
     let refusing = nobody.local_addr().expect("bound").to_string();
     drop(nobody);
     token.limits.streams = 1;
-    let (relay, mut recorded) = start(config(token)).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let mut client = relay.client().await;
     for (to, decision, rule, outcome) in [
         ("127.0.0.9:2000", Decision::Deny, Some(denied), "denied"),
@@ -134,7 +97,7 @@ async fn every_way_to_fail_has_its_record() {
 
 #[tokio::test]
 async fn listeners_what_they_take_and_refused_datagrams_are_recorded() {
-    let (relay, mut recorded) = start(config(token())).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token())).await;
     let mut client = relay.client().await;
     client.ask_to_listen("127.0.0.1:0", 1).await;
     let record = recorded
@@ -195,7 +158,7 @@ async fn a_token_that_only_reports_reaches_it_and_says_what_it_would_be() {
     let mut token = token();
     token.policy.allow.clear();
     token.policy.report = true;
-    let (relay, mut recorded) = start(config(token)).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let mut client = relay.client().await;
     // A datagram socket says nothing when it is opened; whether a way leads there is of no matter.
     let id = client.new_id();

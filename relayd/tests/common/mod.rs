@@ -12,14 +12,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_relay_wire::{Code, Frame, Id, Reason, Settings, auth};
-use jackfield_relayd::record::Records;
+use jackfield_relayd::record::{Decision, Event, Record, Records};
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Reloader, Token};
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
@@ -67,6 +67,42 @@ pub fn config(token: Token) -> Config {
     config
 }
 
+/// Gives records to the test.
+#[derive(Debug)]
+struct Told(mpsc::UnboundedSender<Record>);
+
+impl Records for Told {
+    fn record(&self, record: &Record) {
+        let _ = self.0.send(record.clone());
+    }
+}
+
+/// What a relay has recorded, in order.
+#[derive(Debug)]
+pub struct Recorded(mpsc::UnboundedReceiver<Record>);
+
+impl Recorded {
+    pub async fn next(&mut self) -> Record {
+        within(self.0.recv()).await.expect("the relay runs")
+    }
+
+    /// The next record, of a decision; with the rule, the outcome, and why.
+    pub async fn decision(
+        &mut self,
+        decision: Decision,
+        rule: Option<&str>,
+        outcome: &str,
+    ) -> Record {
+        let record = self.next().await;
+        assert_eq!(record.event, Event::Open, "{record:?}");
+        assert_eq!(record.basis.decision, decision, "{record:?}");
+        assert_eq!(record.basis.rule.as_deref(), rule, "{record:?}");
+        assert_eq!(record.outcome, outcome, "{record:?}");
+        assert_eq!(record.who.token, "tests");
+        record
+    }
+}
+
 /// A relay that runs until it is dropped, or [stopped](Self::stop).
 pub struct TestRelay {
     pub address: SocketAddr,
@@ -90,6 +126,13 @@ impl TestRelay {
     pub async fn start_recording(config: Config, records: impl Records) -> Self {
         let relay = Relayd::bind(config).await.expect("a free port");
         Self::run(relay.with_resolver(SystemResolver).with_records(records))
+    }
+
+    /// The same, with records to wait for.
+    pub async fn start_recorded(config: Config) -> (Self, Recorded) {
+        let (told, recorded) = mpsc::unbounded_channel();
+        let relay = Self::start_recording(config, Told(told)).await;
+        (relay, Recorded(recorded))
     }
 
     /// With what gives it another configuration.
