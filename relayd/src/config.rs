@@ -18,6 +18,7 @@ use serde::Deserialize;
 use self::file::{position, read};
 use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
+pub use crate::ending::DrainConfig;
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
 use crate::proxy::ProxiesConfig;
@@ -91,6 +92,8 @@ pub struct Config {
     /// Where to answer nothing but `/healthz` and `/readyz`, in plain HTTP: a listener of its own,
     /// which no flood of clients reaches. Default: none; the same is answered where clients come in.
     pub health: Option<SocketAddr>,
+    /// How the relay ends.
+    pub drain: DrainConfig,
     /// How names are looked up.
     pub resolver: Resolver,
     /// How many names may be looked up at a time, for all clients together. Each takes two descriptors,
@@ -123,6 +126,7 @@ impl Default for Config {
             handshake_deadline: Duration::from_secs(10),
             admission: AdmissionConfig::default(),
             health: None,
+            drain: DrainConfig::default(),
             resolver: Resolver::default(),
             max_look_ups: 256,
             log: LogConfig::default(),
@@ -513,6 +517,14 @@ mod tests {
             (
                 "listen = []\n[proxies]\ntrusted = []\nheader = 'forwarded'",
                 "relayd.toml:4:10: proxies.header: unknown variant `forwarded`, expected `proxy` or",
+            ),
+            (
+                "listen = []\n[drain]\ndelay_seconds = 5",
+                "relayd.toml:3:17: drain.delay_seconds: what is left is cut after 5 s (cut_seconds)",
+            ),
+            (
+                "listen = []\n[drain]\nspread_seconds = 9\ndelay_seconds = 2\ncut_seconds = 10",
+                "relayd.toml:3:18: drain.spread_seconds: what is left is cut after 10 s",
             ),
             (
                 "listen = []\nhealth = '9090'",

@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use self::http::{Head, Probe, Status, accept_key, read_head};
 pub(crate) use self::http::{Headers, Refused};
 use crate::config::{Config, HostHeader};
+use crate::ending::Ending;
 use crate::identity::{Client, Grant, Identity};
 use crate::limits::Accounts;
 use crate::proxy;
@@ -250,7 +251,7 @@ pub(crate) async fn receive<S>(
     stream: &mut S,
     from: impl FnOnce(&Headers<'_>) -> Result<IpAddr, Refused>,
     gate: &Gate,
-    draining: bool,
+    ending: &Ending,
 ) -> Result<Admitted, Outcome>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -262,7 +263,7 @@ where
     match verdict {
         Verdict::Admitted(admitted) => Ok(admitted),
         Verdict::Probe(probe) => {
-            probe.answer(stream, draining).await?;
+            probe.answer(stream, ending.is_draining()).await?;
             Err(Outcome::Probed)
         }
         Verdict::Refused(refused) => {
@@ -277,7 +278,7 @@ where
 ///
 /// # Errors
 /// Where the client went away.
-pub(crate) async fn probe<S>(stream: &mut S, draining: bool) -> io::Result<()>
+pub(crate) async fn probe<S>(stream: &mut S, ending: &Ending) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -290,7 +291,7 @@ where
         })
     });
     match probe {
-        Ok(probe) => probe.answer(stream, draining).await,
+        Ok(probe) => probe.answer(stream, ending.is_draining()).await,
         Err(refused) => refused.send(stream).await,
     }
 }

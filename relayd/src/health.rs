@@ -7,11 +7,11 @@ use std::io;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use crate::ending::Ending;
 use crate::handshake;
 
 /// How many are answered at a time; beyond it, connections are closed.
@@ -22,16 +22,16 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, draining: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, ending: Ending) {
     let mut probes = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 while probes.try_join_next().is_some() {}
                 if probes.len() < MAX_PROBES {
-                    let draining = draining.clone();
+                    let ending = ending.clone();
                     probes.spawn(async move {
-                        let answered = timeout(DEADLINE, answer(stream, &draining)).await;
+                        let answered = timeout(DEADLINE, answer(stream, &ending)).await;
                         debug!(%peer, ?answered, "asked for health");
                     });
                 }
@@ -44,7 +44,6 @@ pub(crate) async fn serve(listener: TcpListener, draining: watch::Receiver<bool>
     }
 }
 
-async fn answer(mut stream: TcpStream, draining: &watch::Receiver<bool>) -> io::Result<()> {
-    let draining = *draining.borrow();
-    handshake::probe(&mut stream, draining).await
+async fn answer(mut stream: TcpStream, ending: &Ending) -> io::Result<()> {
+    handshake::probe(&mut stream, ending).await
 }

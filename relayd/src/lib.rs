@@ -27,7 +27,7 @@
 //! | module | |
 //! |---|---|
 //! | [`config`] | what is allowed, and to whom |
-//! | `server` | accepts connections, TLS, shutdown |
+//! | `server` | accepts connections, TLS |
 //! | `admission` | whose handshake may begin, and how many at a time |
 //! | [`proxy`] | for whom a proxy speaks, and whether that is believed |
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
@@ -38,6 +38,7 @@
 //! | [`resolve`] | which addresses a name has |
 //! | [`limits`] | how much of it |
 //! | [`record`] | what was decided, and what came of it |
+//! | `ending` | how a relay ends: its phases, and who hears of them |
 //!
 //! [`conformance`] asks any relay at any address whether it keeps to the specification.
 
@@ -46,6 +47,7 @@ mod admission;
 mod budget;
 pub mod config;
 pub mod conformance;
+mod ending;
 pub mod explain;
 mod handshake;
 mod health;
@@ -69,5 +71,6 @@ pub use config::{
     AdmissionConfig, Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, Resolver,
     TlsFiles, Token,
 };
+pub use ending::{DrainConfig, Stopper};
 pub use reload::Reloader;
 pub use server::Relayd;

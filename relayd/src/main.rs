@@ -1,5 +1,7 @@
 //! `jackfield-relayd`: the relay server, run from a configuration file.
 
+mod signals;
+
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,8 @@ use jackfield_relayd::{Config, Origin, Relayd, explain};
 /// TCP and UDP for web pages, through a WebSocket.
 ///
 /// The relay reaches nothing but what its configuration allows. A documented example stands in
-/// relayd.example.toml. SIGTERM and SIGINT end it in order; SIGHUP has it read its configuration
-/// and its certificate again.
+/// relayd.example.toml. SIGTERM and SIGINT end it in order, a second one at once; SIGHUP has it read
+/// its configuration and its certificate again.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -154,8 +156,11 @@ fn main() -> anyhow::Result<()> {
     }
     runtime.block_on(async {
         let relay = Relayd::bind(config).await?;
-        let shutdown = shutdown_signal(&relay, path)?;
-        relay.run(shutdown).await;
+        let signals = signals::obey(&relay, path)?;
+        tokio::select! {
+            () = relay.run(std::future::pending()) => {}
+            () = signals => {}
+        }
         Ok(())
     })
 }
@@ -285,35 +290,4 @@ fn check_conformance(asked: ConformanceArguments) -> anyhow::Result<()> {
         std::process::exit(1);
     }
     Ok(())
-}
-
-#[cfg(unix)]
-fn shutdown_signal(
-    relay: &Relayd,
-    path: PathBuf,
-) -> std::io::Result<impl Future<Output = ()> + use<>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let reloader = relay.reloader();
-    Ok(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = interrupt.recv() => return,
-                _ = hang_up.recv() => reloader.reload_from(&path),
-            }
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn shutdown_signal(_: &Relayd, _: PathBuf) -> std::io::Result<impl Future<Output = ()> + use<>> {
-    Ok(async {
-        // Without a signal to wait for, the process is ended from outside.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
 }

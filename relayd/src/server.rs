@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tracing::{debug, error, info, warn};
 use crate::admission::{Admission, Fault, Pass, Turned};
 use crate::budget::{self, Budget};
 use crate::config::Config;
+use crate::ending::{DrainConfig, Ending, Phase, Stopper};
 use crate::handshake::{self, Admitted, Gate, Headers, Outcome, Refused, Upgrade};
 use crate::health;
 use crate::identity::Grant;
@@ -33,8 +35,6 @@ use crate::tls::Certificates;
 /// How many clients are told at a time why they aren't let in; beyond it, their connections are just
 /// closed. What they take is no handshake's place, nor a session's.
 const MAX_DENIALS: usize = 64;
-/// How long sessions may go on after the relay was told to end.
-const DRAIN: Duration = Duration::from_secs(5);
 /// How long to wait when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,6 +45,7 @@ pub struct Relayd {
     addresses: Vec<SocketAddr>,
     health: Option<TcpListener>,
     shared: Shared,
+    stopper: Stopper,
     /// What it was started with.
     config: Config,
 }
@@ -134,6 +135,7 @@ impl Relayd {
             addresses,
             health,
             shared,
+            stopper: Stopper::new(),
             config,
         })
     }
@@ -185,13 +187,19 @@ impl Relayd {
         }
     }
 
-    /// Serves until `shutdown` is ready. Then it takes nothing new and tells its clients so; what is
-    /// open may end within 5 s, and is cut afterwards.
+    /// What ends it while it runs.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Serves until `shutdown` is ready, or a [`Stopper`] says so. Then it ends as its configuration's
+    /// [`drain`](Config::drain) says: it goes on taking clients for a while, takes nothing new and tells
+    /// its clients so, and cuts what is open then.
     ///
     /// # Cancel safety
-    /// Dropping the future cuts every session at once.
+    /// Dropping the future cuts every session at once, without a word.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let (ending, _) = watch::channel(false);
+        let (stopper, drain) = (self.stopper, self.config.drain);
         let shared = Arc::new(self.shared);
         // Dropped, and so ended, with this future: health is told to the end.
         let mut probes = JoinSet::new();
@@ -199,22 +207,46 @@ impl Relayd {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "answering for health");
             }
-            probes.spawn(health::serve(listener, ending.subscribe()));
+            probes.spawn(health::serve(listener, stopper.ending(drain)));
         }
         let mut tasks = JoinSet::new();
         for listener in self.listeners {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, tls = shared.tls.is_some(), "listening");
             }
-            tasks.spawn(serve(listener, Arc::clone(&shared), ending.subscribe()));
+            tasks.spawn(serve(listener, Arc::clone(&shared), stopper.ending(drain)));
         }
-        shutdown.await;
-        info!("shutting down");
-        ending.send_replace(true);
-        let drained = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} });
-        if drained.await.is_err() {
-            warn!("some sessions did not end in time and are cut");
+        tokio::select! {
+            () = shutdown => stopper.drain(),
+            () = stopper.reached(Phase::Draining) => {}
         }
+        end(&stopper, drain, tasks).await;
+    }
+}
+
+/// Goes through the phases of the end, until nothing is left.
+async fn end(stopper: &Stopper, drain: DrainConfig, mut tasks: JoinSet<()>) {
+    let begin = Instant::now();
+    info!(delay = ?drain.delay, spread = ?drain.spread, cut = ?drain.cut, "shutting down");
+    // Where it is cut before, that is the phase.
+    let _ = timeout(drain.delay.min(drain.cut), stopper.reached(Phase::Cut)).await;
+    stopper.reach(Phase::Leaving);
+    let all = async { while tasks.join_next().await.is_some() {} };
+    let mut all = pin!(all);
+    let orderly = async {
+        tokio::select! {
+            () = &mut all => true,
+            () = stopper.reached(Phase::Cut) => false,
+        }
+    };
+    let left = drain.cut.saturating_sub(begin.elapsed());
+    if timeout(left, orderly).await == Ok(true) {
+        return;
+    }
+    warn!("some sessions did not end in time and are cut");
+    stopper.cut();
+    if timeout(session::CLOSE_DEADLINE, all).await.is_err() {
+        debug!("some clients did not take leave");
     }
 }
 
@@ -225,7 +257,7 @@ async fn listen(address: &SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts at one address until the relay ends, then waits for its sessions.
-async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
     let mut sessions = JoinSet::new();
     let mut ended = ending.clone();
     // At once and always: who waits in the system's queue can't be told from who waits behind him.
@@ -261,7 +293,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: watch::Receiv
     };
     tokio::select! {
         () = accepting => {}
-        _ = ended.wait_for(|ended| *ended) => {}
+        () = ended.leaving() => {}
     }
     drop(listener);
     while sessions.join_next().await.is_some() {}
@@ -276,7 +308,7 @@ struct Guest {
     /// When TLS and the request shall have come, together.
     deadline: Instant,
     handshaking: Handshaking,
-    ending: watch::Receiver<bool>,
+    ending: Ending,
 }
 
 impl Guest {
@@ -396,19 +428,16 @@ async fn shake_hands<S>(mut stream: S, mut guest: Guest, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let draining = *guest.ending.borrow();
+    let ending = guest.ending.clone();
     // Before they are looked at, so that no change goes unseen.
     let rules = shared.rules.subscribe();
     let gate = Arc::clone(&rules.borrow());
     let deadline = guest.deadline;
     let from = |headers: &Headers<'_>| guest.identify(headers, &shared.proxies);
-    let received = handshake::receive(&mut stream, from, &gate, draining);
+    let received = handshake::receive(&mut stream, from, &gate, &ending);
     let received = timeout_at(deadline, received).await;
     let Guest {
-        peer,
-        handshaking,
-        ending,
-        ..
+        peer, handshaking, ..
     } = guest;
     let admitted = match received {
         Ok(Ok(admitted)) => admitted,
@@ -438,8 +467,8 @@ where
         }
     };
 
-    let slots = if *ending.borrow() {
-        Err(Reason::new(Code::GOING_AWAY, "the relay is shutting down"))
+    let slots = if ending.is_leaving() {
+        Err(Reason::new(Code::GOING_AWAY, session::GOING))
     } else {
         slots(shared, &admitted)
     };

@@ -47,6 +47,7 @@ use self::ready::{Place, Ready};
 use self::tcp::TcpPump;
 use self::udp::UdpPump;
 use crate::budget::Held;
+use crate::ending::{Ending, Notice};
 use crate::handshake::{Admitted, Gate, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Refusals, Whose};
@@ -62,7 +63,10 @@ const MESSAGES_A_ROUND: usize = 16;
 /// How often it is counted what a session holds, while anything moves.
 const WEIGH_EVERY: Duration = Duration::from_millis(100);
 /// How long the last message may take to leave, and the client to close.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+pub(crate) const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What clients are told when the relay ends.
+pub(crate) const GOING: &str = "the relay is shutting down";
 
 /// Sets what a connection should have that carries a WebSocket.
 pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
@@ -76,7 +80,7 @@ pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
 /// What a session hears of besides its client.
 pub(crate) struct Signals {
     /// The relay ends.
-    pub(crate) ending: watch::Receiver<bool>,
+    pub(crate) ending: Ending,
     /// Others come in by other rules.
     pub(crate) rules: watch::Receiver<Arc<Gate>>,
 }
@@ -117,17 +121,17 @@ pub(crate) async fn run<S>(
         };
         let mut carrier = Carrier::new(stream);
         let mut session = Session::new(grant, context, clerk);
-        let mut told = false;
         loop {
             tokio::select! {
                 biased;
                 () = poll_fn(|cx| session.poll(&mut carrier, cx)) => break,
-                // Where nobody is left to say so, the relay was dropped, and this with it.
-                Ok(_) = ending.wait_for(|ending| *ending), if !told => {
-                    told = true;
-                    session.mux.go_away("the relay is shutting down");
-                    session.leaving = true;
-                }
+                notice = ending.next() => match notice {
+                    Notice::Leave => {
+                        session.mux.go_away(GOING);
+                        session.leaving = true;
+                    }
+                    Notice::Cut => session.mux.shut_down(&Reason::new(Code::GOING_AWAY, GOING)),
+                },
                 Ok(()) = rules.changed() => {
                     let gate = Arc::clone(&rules.borrow_and_update());
                     match gate.reconsider(&admitted, &session.grant, SystemTime::now()) {
@@ -139,7 +143,11 @@ pub(crate) async fn run<S>(
         }
         let ended = session.end(carrier).await;
         drop(places);
-        session.drain(&ended).await;
+        tokio::select! {
+            () = session.drain() => {}
+            () = ending.cut() => session.give_up(),
+        }
+        session.tell(&ended);
     }
     .instrument(span)
     .await;
@@ -560,7 +568,7 @@ impl<'a> Session<'a> {
             .idle_since
             .and_then(|since| since.checked_add(idle_deadline));
         if self.leaving && self.items.is_empty() && !self.mux.wants_transmit() {
-            let reason = Reason::new(Code::GOING_AWAY, "the relay is shutting down");
+            let reason = Reason::new(Code::GOING_AWAY, GOING);
             self.mux.shut_down(&reason);
             return true;
         }
@@ -636,7 +644,10 @@ impl<'a> Session<'a> {
 
     /// Writes what the client had sent and ended before the connection was over, as far as its targets
     /// take it in the time that they have.
-    async fn drain(mut self, ended: &Ended) {
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing; another goes on.
+    async fn drain(&mut self) {
         for entry in self.items.values() {
             entry.place.queue();
         }
@@ -651,6 +662,16 @@ impl<'a> Session<'a> {
             }
         })
         .await;
+    }
+
+    /// Cuts what drains.
+    fn give_up(&mut self) {
+        self.counters.undelivered += self.items.len() as u64;
+        self.items.clear();
+    }
+
+    /// Logs what it was.
+    fn tell(&self, ended: &Ended) {
         info!(
             code = %ended.reason.code(),
             reason = ended.reason.text(),

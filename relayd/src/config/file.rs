@@ -14,8 +14,8 @@ use toml::value::Datetime;
 
 use super::revoked;
 use super::{
-    AdmissionConfig, Config, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH, Resolver,
-    TlsFiles, Token,
+    AdmissionConfig, Config, DrainConfig, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH,
+    Resolver, TlsFiles, Token,
 };
 use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
@@ -48,6 +48,8 @@ struct File {
     admission: FileAdmission,
     health: Option<Spanned<String>>,
     #[serde(default)]
+    drain: FileDrain,
+    #[serde(default)]
     resolver: Resolver,
     max_look_ups: Option<u32>,
     #[serde(default)]
@@ -74,6 +76,17 @@ struct FileAdmission {
     late_penalty_seconds: Option<u32>,
     request_penalty_seconds: Option<u32>,
     token_penalty_seconds: Option<u32>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileDrain {
+    #[serde(rename = "delay_seconds")]
+    delay: Option<Spanned<u32>>,
+    #[serde(rename = "spread_seconds")]
+    spread: Option<Spanned<u32>>,
+    #[serde(rename = "cut_seconds")]
+    cut: Option<u32>,
 }
 
 /// Both are asked for: what a proxy sends nobody can guess, and what it doesn't write its clients do.
@@ -283,6 +296,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     if let Some(text) = &file.health {
         config.health = Some(parse_one(text, "health", address)?);
     }
+    config.drain = file.drain.read()?;
     config.source_limits = file.source_limits.over(Quota::default());
     let defaults = Defaults {
         limits: file.limits.over(Limits::default()),
@@ -406,6 +420,32 @@ impl FileAdmission {
             request_penalty: seconds(self.request_penalty_seconds, defaults.request_penalty),
             token_penalty: seconds(self.token_penalty_seconds, defaults.token_penalty),
         })
+    }
+}
+
+impl FileDrain {
+    fn read(self) -> Result<DrainConfig, Wrong> {
+        let defaults = DrainConfig::default();
+        let given = |text: &Option<Spanned<u32>>| text.as_ref().map(|text| *text.get_ref());
+        let delay = seconds(given(&self.delay), defaults.delay);
+        let spread = seconds(given(&self.spread), defaults.spread);
+        let cut = seconds(self.cut, defaults.cut);
+        // Sessions that are cut before they are told would have no time to go elsewhere.
+        for (key, value, end) in [
+            ("delay_seconds", &self.delay, delay),
+            ("spread_seconds", &self.spread, delay + spread),
+        ] {
+            if let Some(value) = value
+                && end >= cut
+            {
+                let message = format!(
+                    "what is left is cut after {} s (cut_seconds), and sessions are told before",
+                    cut.as_secs()
+                );
+                return Err(Wrong::new(value.span(), format!("drain.{key}"), message));
+            }
+        }
+        Ok(DrainConfig { delay, spread, cut })
     }
 }
 

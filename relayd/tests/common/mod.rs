@@ -15,7 +15,7 @@ use jackfield_relay_wire::{Code, Frame, Id, Reason, Settings, auth};
 use jackfield_relayd::record::{Decision, Event, Record, Records};
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
-use jackfield_relayd::{Config, Relayd, Reloader, Token};
+use jackfield_relayd::{Config, Relayd, Reloader, Stopper, Token};
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -108,6 +108,8 @@ pub struct TestRelay {
     pub address: SocketAddr,
     /// Where it answers for its health alone, if the configuration says so.
     pub health: Option<SocketAddr>,
+    /// What ends it otherwise.
+    pub stopper: Stopper,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -144,6 +146,7 @@ impl TestRelay {
 
     fn run(relay: Relayd) -> Self {
         let (address, health) = (relay.local_addrs()[0], relay.health_addr());
+        let stopper = relay.stopper();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {
             relay
@@ -155,6 +158,7 @@ impl TestRelay {
         Self {
             address,
             health,
+            stopper,
             stop: Some(stop),
             running,
         }

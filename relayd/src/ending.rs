@@ -1,0 +1,262 @@
+//! Ending: how a relay stops taking clients, tells those that it has, and cuts the rest.
+//!
+//! It goes through four phases, and never back. Readiness fails first, while clients still come in,
+//! so that a load balancer has the time to notice; then sessions are told, each at a moment of its
+//! own, so that their clients don't all come to another relay at once; then what is left is cut. A
+//! session whose token ends before that ends then.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// How a relay ends, once it was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainConfig {
+    /// For how long it still takes clients, while `/readyz` answers with 503. Default: none.
+    pub delay: Duration,
+    /// Over how long the sessions are told, from then on: each at a random moment. Default: none, so
+    /// all at once.
+    pub spread: Duration,
+    /// When what is left is cut, from the beginning. Default: 5 s.
+    pub cut: Duration,
+}
+
+impl Default for DrainConfig {
+    fn default() -> Self {
+        Self {
+            delay: Duration::ZERO,
+            spread: Duration::ZERO,
+            cut: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What ends a running relay.
+///
+/// ```
+/// # use jackfield_relayd::{Config, Relayd};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let relay = Relayd::bind(Config::default()).await?;
+/// let stopper = relay.stopper();
+/// let running = tokio::spawn(relay.run(std::future::pending()));
+/// stopper.drain();
+/// // It had no clients.
+/// running.await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Stopper(watch::Sender<Phase>);
+
+impl Stopper {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(Phase::Serving))
+    }
+
+    /// Has the relay end in order, as its configuration's [`DrainConfig`] says. Where it is ending
+    /// already, nothing changes.
+    pub fn drain(&self) {
+        self.reach(Phase::Draining);
+    }
+
+    /// Cuts what is open, now. Clients are told why, and have 2 s to hear of it.
+    pub fn cut(&self) {
+        self.reach(Phase::Cut);
+    }
+
+    /// Goes on to this phase, unless it is there already.
+    pub(crate) fn reach(&self, phase: Phase) {
+        self.0.send_if_modified(|now| {
+            let later = *now < phase;
+            *now = phase.max(*now);
+            later
+        });
+    }
+
+    /// Ready when this phase is reached, or a later one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(crate) async fn reached(&self, phase: Phase) {
+        // There is a sender: this.
+        let _ = self.0.subscribe().wait_for(|now| *now >= phase).await;
+    }
+
+    /// For a part of the relay that is to hear of it.
+    pub(crate) fn ending(&self, config: DrainConfig) -> Ending {
+        Ending {
+            phase: self.0.subscribe(),
+            spread: config.spread,
+            told: Told::Nothing,
+        }
+    }
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It is not in sight.
+    Serving,
+    /// Clients still come in, and the relay says that no more should.
+    Draining,
+    /// Nobody comes in any more.
+    Leaving,
+    /// Nothing goes on.
+    Cut,
+}
+
+/// What one part of the relay hears of the end.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    phase: watch::Receiver<Phase>,
+    spread: Duration,
+    told: Told,
+}
+
+/// How much of it was told.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Nothing,
+    /// Nothing yet: that comes then.
+    Leaving(Instant),
+    Leave,
+}
+
+/// What a session is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// To take nothing new.
+    Leave,
+    /// To end.
+    Cut,
+}
+
+impl Ending {
+    /// Whether no more clients should come.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+
+    /// Whether no more clients may come.
+    pub(crate) fn is_leaving(&self) -> bool {
+        *self.phase.borrow() >= Phase::Leaving
+    }
+
+    /// Ready when no more clients may come.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(crate) async fn leaving(&mut self) {
+        self.reached(Phase::Leaving).await;
+    }
+
+    /// Ready when nothing may go on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(crate) async fn cut(&mut self) {
+        self.reached(Phase::Cut).await;
+    }
+
+    /// What this session is told next: to leave, at its own moment, and to end; or only the latter,
+    /// where that comes before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Notice {
+        if let Told::Nothing = self.told {
+            self.reached(Phase::Leaving).await;
+            let part = self.spread.mul_f64(fastrand::f64());
+            let now = Instant::now();
+            self.told = Told::Leaving(now.checked_add(part).unwrap_or(now));
+        }
+        if let Told::Leaving(at) = self.told {
+            tokio::select! {
+                biased;
+                () = self.cut() => return Notice::Cut,
+                () = sleep_until(at) => {}
+            }
+            self.told = Told::Leave;
+            return Notice::Leave;
+        }
+        self.cut().await;
+        Notice::Cut
+    }
+
+    async fn reached(&mut self, phase: Phase) {
+        if self.phase.wait_for(|now| *now >= phase).await.is_err() {
+            // Where nobody is left to say so, the relay was dropped, and this with it.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_are_told_one_after_the_other_and_then_cut() {
+        let stopper = Stopper::new();
+        let config = DrainConfig {
+            spread: seconds(100),
+            ..DrainConfig::default()
+        };
+        let begin = Instant::now();
+        let sessions: Vec<_> = (0..100)
+            .map(|_| {
+                let mut ending = stopper.ending(config);
+                tokio::spawn(async move {
+                    assert_eq!(ending.next().await, Notice::Leave);
+                    let told = begin.elapsed();
+                    assert_eq!(ending.next().await, Notice::Cut);
+                    (told, begin.elapsed())
+                })
+            })
+            .collect();
+        stopper.drain();
+        tokio::time::sleep(seconds(10)).await;
+        stopper.reach(Phase::Leaving);
+        tokio::time::sleep(seconds(101)).await;
+        stopper.cut();
+        // Nothing is taken back.
+        stopper.drain();
+        let mut early = 0;
+        for session in sessions {
+            let (told, cut) = session.await.expect("it ends");
+            assert!(told >= seconds(10) && told <= seconds(111), "{told:?}");
+            early += u32::from(told < seconds(60));
+            assert_eq!(cut.as_secs(), 111);
+        }
+        // Of a hundred, a half; all but never so few.
+        assert!((20..=80).contains(&early), "{early}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cut_waits_for_nobodys_moment() {
+        let stopper = Stopper::new();
+        let config = DrainConfig {
+            spread: seconds(1_000_000),
+            ..DrainConfig::default()
+        };
+        let begin = Instant::now();
+        let mut ending = stopper.ending(config);
+        stopper.reach(Phase::Leaving);
+        // Asked again and again, as a session does that has other things to do, it waits no longer.
+        for _ in 0..3 {
+            let notice = tokio::time::timeout(seconds(1), ending.next()).await;
+            assert!(notice.is_err() && ending.is_leaving());
+        }
+        stopper.cut();
+        assert_eq!(ending.next().await, Notice::Cut);
+        assert_eq!(begin.elapsed().as_secs(), 3);
+        stopper.reached(Phase::Leaving).await;
+    }
+}
