@@ -5,14 +5,14 @@ mod common;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use common::{Client, ORIGIN, SECRET, TestRelay, config, target, token, within};
+use common::{Client, ORIGIN, Recorded, SECRET, TestRelay, config, target, token, within};
 use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason};
+use jackfield_relayd::record::Event;
 use jackfield_socket::TcpOptions;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
 
 /// Where a target listens that takes one connection, and reads it only when it is told.
 async fn stalling() -> (String, oneshot::Sender<()>, Arrived) {
@@ -58,6 +58,11 @@ async fn send_and_end(client: &mut Client, to: &str) -> (Id, usize) {
     (id, window)
 }
 
+/// Waits until a target is given up.
+async fn given_up(recorded: &mut Recorded) {
+    while recorded.next().await.event != Event::Close {}
+}
+
 #[track_caller]
 fn was_cut(arrived: io::Result<usize>) {
     let error = arrived.expect_err("no end in order");
@@ -78,18 +83,18 @@ async fn a_session_gives_its_place_back_when_its_client_goes() {
     drop(client);
 
     // Another has its place, and its stream, while the target takes its time.
-    let begin = Instant::now();
-    let mut next = loop {
-        let client = Client::upgrade(relay.address, ORIGIN, Some(SECRET)).await;
-        let mut client = client.expect("a WebSocket");
-        match client.frame().await {
-            Frame::Hello(_) => break client,
-            Frame::GoAway(reason) => assert_eq!(reason.code(), Code::RELAY_FULL, "{reason}"),
-            other => panic!("{other:?}"),
+    let mut next = within(async {
+        loop {
+            let client = Client::upgrade(relay.address, ORIGIN, Some(SECRET)).await;
+            let mut client = client.expect("a WebSocket");
+            match client.frame().await {
+                Frame::Hello(_) => break client,
+                Frame::GoAway(reason) => assert_eq!(reason.code(), Code::RELAY_FULL, "{reason}"),
+                other => panic!("{other:?}"),
+            }
         }
-        assert!(begin.elapsed() < Duration::from_secs(5), "no place");
-        sleep(Duration::from_millis(20)).await;
-    };
+    })
+    .await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let other = listener.local_addr().expect("bound").to_string();
     next.connect(&other, 1024).await;
@@ -103,7 +108,7 @@ async fn a_session_gives_its_place_back_when_its_client_goes() {
 async fn a_target_that_takes_its_time_is_given_up() {
     let mut token = token();
     token.limits.drain_deadline = Duration::from_millis(500);
-    let relay = TestRelay::start(config(token)).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     // Whether the client is gone, or has cut the stream and stays.
     for gone in [true, false] {
         let (address, go, arriving) = stalling().await;
@@ -117,7 +122,7 @@ async fn a_target_that_takes_its_time_is_given_up() {
             client.send(&Frame::Reset { id, reason }).await;
             Some(client)
         };
-        sleep(Duration::from_secs(2)).await;
+        given_up(&mut recorded).await;
         go.send(()).expect("it waits");
         was_cut(within(arriving).await.expect("it ends"));
     }
@@ -127,12 +132,29 @@ async fn a_target_that_takes_its_time_is_given_up() {
 async fn nothing_drains_beyond_the_tokens_end() {
     let mut token = token();
     token.expires = Some(SystemTime::now() + Duration::from_secs(2));
-    let relay = TestRelay::start(config(token)).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let (address, go, arriving) = stalling().await;
     let mut client = relay.client().await;
     send_and_end(&mut client, &address).await;
     drop(client);
-    sleep(Duration::from_secs(3)).await;
+    given_up(&mut recorded).await;
+    go.send(()).expect("it waits");
+    was_cut(within(arriving).await.expect("it ends"));
+}
+
+#[tokio::test]
+async fn nothing_drains_beyond_the_relays_cut() {
+    let mut config = config(token());
+    config.drain.cut = Duration::from_hours(1);
+    let (mut relay, mut recorded) = TestRelay::start_recorded(config).await;
+    let (address, go, arriving) = stalling().await;
+    let mut client = relay.client().await;
+    send_and_end(&mut client, &address).await;
+    drop(client);
+    relay.stop();
+    relay.stopper.cut();
+    given_up(&mut recorded).await;
+    relay.stopped().await;
     go.send(()).expect("it waits");
     was_cut(within(arriving).await.expect("it ends"));
 }
@@ -141,14 +163,14 @@ async fn nothing_drains_beyond_the_tokens_end() {
 async fn what_drains_is_counted_apart() {
     let mut token = token();
     token.limits.draining_streams = 1;
-    let relay = TestRelay::start(config(token)).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let mut client = relay.client().await;
     let (one, go_one, first) = stalling().await;
     let (two, go_two, second) = stalling().await;
     let (_, sent) = send_and_end(&mut client, &one).await;
     send_and_end(&mut client, &two).await;
     drop(client);
-    sleep(Duration::from_millis(500)).await;
+    given_up(&mut recorded).await;
     go_one.send(()).expect("it waits");
     go_two.send(()).expect("it waits");
     let (whole, cut): (Vec<_>, Vec<_>) = [within(first).await, within(second).await]
