@@ -174,6 +174,13 @@ pub(crate) const NGINX: Need = Need::Unpacked {
     packages: &["nginx"],
 };
 
+/// A load balancer.
+pub(crate) const HAPROXY: Need = Need::Unpacked {
+    name: "haproxy",
+    suite: "bookworm",
+    packages: &["haproxy"],
+};
+
 /// Sees to it that everything is there.
 ///
 /// # Errors

@@ -9,9 +9,9 @@ use anyhow::{Result, bail};
 
 use crate::fuzz;
 use crate::needs::{
-    self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, EXIM, EXIM_SID, INSPIRCD,
-    IP, LIBCOAP, MOSQUITTO, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, OPENSMTPD_7, POSTFIX,
-    POSTFIX_SID, POSTGRESQL, REDIS, SENDMAIL,
+    self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, EXIM, EXIM_SID, HAPROXY,
+    INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGINX, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, OPENSMTPD_7,
+    POSTFIX, POSTFIX_SID, POSTGRESQL, REDIS, SENDMAIL,
 };
 use crate::run::{captured, cargo, seconds};
 use crate::workspace::{Package, packages, target_folder};
@@ -79,6 +79,8 @@ const STAGES: &[Stage] = &[
             OPENSMTPD_7,
             POSTFIX_SID,
             SENDMAIL,
+            HAPROXY,
+            NGINX,
             NODE_SERVERS,
             Need::PythonPackages,
         ],

@@ -3,6 +3,7 @@
 //! The tests need the servers of `jackfield_testing`; `cargo xtask test` installs them, or says that
 //! they are skipped.
 
+pub mod balanced;
 pub mod coap;
 pub mod imap;
 pub mod kept;

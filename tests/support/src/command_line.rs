@@ -1,9 +1,11 @@
-//! The project's own command line, `jackfield`, as a user has it.
+//! The project's own programs, as a user has them.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
+
+use crate::workspace;
 
 /// The `jackfield` binary, built as the running test is. `cargo xtask test`, which has built it with everything
 /// else, says so in `JACKFIELD_BUILT`.
@@ -11,20 +13,29 @@ use tokio::process::Command;
 /// # Errors
 /// Where it doesn't build.
 pub async fn jackfield() -> Result<PathBuf> {
+    built("jackfield-cli", "jackfield").await
+}
+
+/// The same for the relay, `jackfield-relayd`.
+///
+/// # Errors
+/// Where it doesn't build.
+pub async fn relayd() -> Result<PathBuf> {
+    built("jackfield-relayd", "jackfield-relayd").await
+}
+
+async fn built(package: &str, binary: &str) -> Result<PathBuf> {
     if std::env::var_os("JACKFIELD_BUILT").is_none() {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "jackfield-cli"]);
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let build = workspace::cargo(&["build", "--quiet", "--package", package]);
+        let mut build = Command::from(build);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        ensure!(
-            build.status().await?.success(),
-            "the command line does not build"
-        );
+        let done = build.status().await?.success();
+        ensure!(done, "{binary} does not build");
     }
     // Tests are in a folder `deps` beside the binaries.
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(|deps| deps.parent());
-    Ok(folder.context("no target folder")?.join("jackfield"))
+    Ok(folder.context("no target folder")?.join(binary))
 }

@@ -19,6 +19,7 @@ mod delivery;
 pub mod dovecot;
 pub mod dovecot24;
 pub mod exim;
+pub mod haproxy;
 pub mod inspircd;
 pub mod libcoap;
 #[cfg(feature = "memory")]
@@ -27,6 +28,7 @@ pub mod mosquitto;
 #[cfg(feature = "mqtt-broker")]
 pub mod mqtt_broker;
 pub mod namespace;
+pub mod nginx;
 pub mod ngircd;
 pub mod node_coap;
 pub mod opensmtpd;

@@ -158,14 +158,23 @@ impl Process {
         }
     }
 
-    /// Asks it to end, as an operator does, and waits until it has.
+    /// Asks it to end, as an operator does, and waits for nothing.
+    ///
+    /// # Errors
+    /// Where it has ended already.
+    pub fn ask_to_end(&mut self) -> io::Result<()> {
+        if let Some(id) = i32::try_from(self.id()).ok().and_then(Pid::from_raw) {
+            kill_process(id, Signal::TERM)?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
     ///
     /// # Errors
     /// `TimedOut`, with what it wrote.
     pub async fn terminate(&mut self, within: Duration) -> io::Result<()> {
-        if let Some(id) = i32::try_from(self.id()).ok().and_then(Pid::from_raw) {
-            kill_process(id, Signal::TERM)?;
-        }
+        self.ask_to_end()?;
         let mut news = self.news.clone();
         let ended = async { while news.changed().await.is_ok() {} };
         timeout(within, ended).await.map_err(|_| {
@@ -174,6 +183,14 @@ impl Process {
                 &format!("has not ended within {within:?}"),
             )
         })
+    }
+
+    /// Ends it as the system does that has no memory left: it has no time to say anything.
+    ///
+    /// # Errors
+    /// Where it has ended already.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()
     }
 
     /// Whether it has closed its output, as a process does that ends.
