@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::config::Config;
 use crate::limits::{LimitReached, Whose};
+use crate::metrics::MAX_SCRAPES;
 
 /// Descriptors for what has no limit of its own: look-ups, health checks, clients that are told why
 /// they aren't let in, the runtime, the log.
@@ -25,6 +26,15 @@ pub(crate) struct Budget {
     open: AtomicU32,
     max_buffer_bytes: u64,
     held: AtomicU64,
+}
+
+/// How much is in use, and how much may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    /// Streams, datagram sockets and listeners.
+    pub(crate) streams: (u64, u64),
+    /// Payload that waits, in bytes.
+    pub(crate) bytes: (u64, u64),
 }
 
 /// A descriptor of the budget; dropping it gives it back.
@@ -76,6 +86,15 @@ impl Budget {
             Ok(())
         } else {
             Err(reached("max_buffer_bytes", self.max_buffer_bytes))
+        }
+    }
+
+    /// How much of it is in use.
+    pub(crate) fn used(&self) -> Used {
+        let open = self.open.load(Ordering::Relaxed);
+        Used {
+            streams: (open.into(), self.max_streams.into()),
+            bytes: (self.held.load(Ordering::Relaxed), self.max_buffer_bytes),
         }
     }
 
@@ -136,7 +155,9 @@ fn fit_in(config: &mut Config, limit: Option<u64>) -> io::Result<()> {
     };
     let full = u64::from(config.admission.handshakes.full());
     let sessions = u64::from(config.max_sessions);
-    let listeners = (config.listen.len() + usize::from(config.health.is_some())) as u64;
+    let scrapes = config.metrics.map_or(0, |_| 1 + MAX_SCRAPES);
+    let listeners = config.listen.len() + usize::from(config.health.is_some()) + scrapes;
+    let listeners = listeners as u64;
     let others = sessions + 2 * full + listeners + RESERVE;
     let streams = config.max_streams.map_or(1, u64::from);
     if others + streams > limit {

@@ -92,6 +92,9 @@ pub struct Config {
     /// Where to answer nothing but `/healthz` and `/readyz`, in plain HTTP: a listener of its own,
     /// which no flood of clients reaches. Default: none; the same is answered where clients come in.
     pub health: Option<SocketAddr>,
+    /// Where to answer `GET /metrics` in plain HTTP, for Prometheus: a listener of its own. Clients
+    /// never reach it through the relay. Default: none.
+    pub metrics: Option<SocketAddr>,
     /// How the relay ends.
     pub drain: DrainConfig,
     /// How names are looked up.
@@ -126,6 +129,7 @@ impl Default for Config {
             handshake_deadline: Duration::from_secs(10),
             admission: AdmissionConfig::default(),
             health: None,
+            metrics: None,
             drain: DrainConfig::default(),
             resolver: Resolver::default(),
             max_look_ups: 256,

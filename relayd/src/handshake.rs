@@ -19,7 +19,7 @@ use base64::prelude::BASE64_STANDARD;
 use jackfield_relay_wire::{Code, Reason, auth};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use self::http::{Head, Probe, Status, accept_key, read_head};
+use self::http::{Head, Probe, Status, accept_key, answer_with, read_head};
 pub(crate) use self::http::{Headers, Refused};
 use crate::config::{Config, HostHeader};
 use crate::ending::Ending;
@@ -292,6 +292,42 @@ where
     });
     match probe {
         Ok(probe) => probe.answer(stream, ending.is_draining()).await,
+        Err(refused) => refused.send(stream).await,
+    }
+}
+
+/// Reads a request for the relay's metrics and answers it, and nothing else.
+///
+/// # Errors
+/// Where the client went away.
+pub(crate) async fn scrape<S>(
+    stream: &mut S,
+    text: impl FnOnce() -> Result<String, std::fmt::Error>,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    /// What Prometheus calls OpenMetrics.
+    const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let head_only = read_head(stream).await?.and_then(|head| {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let request = parse(&head.bytes, &mut headers)?;
+        let target = request.path.unwrap_or("");
+        let path = target.split_once('?').map_or(target, |(path, _)| path);
+        match (request.method.unwrap_or(""), path) {
+            ("GET", "/metrics") => Ok(false),
+            ("HEAD", "/metrics") => Ok(true),
+            _ => {
+                let text = "here is /metrics, and nothing else";
+                Err(Refused::new(Status::NotFound, text))
+            }
+        }
+    });
+    match head_only {
+        Ok(head_only) => {
+            let text = text().map_err(io::Error::other)?;
+            answer_with(stream, "200 OK", "", (KIND, &text), head_only).await
+        }
         Err(refused) => refused.send(stream).await,
     }
 }

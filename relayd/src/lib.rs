@@ -38,6 +38,8 @@
 //! | [`resolve`] | which addresses a name has |
 //! | [`limits`] | how much of it |
 //! | [`record`] | what was decided, and what came of it |
+//! | `registry` | which sessions there are, and what they have carried |
+//! | `metrics` | what is counted, for Prometheus |
 //! | `ending` | how a relay ends: its phases, and who hears of them |
 //!
 //! [`conformance`] asks any relay at any address whether it keeps to the specification.
@@ -52,12 +54,15 @@ pub mod explain;
 mod handshake;
 mod health;
 mod identity;
+mod lane;
 pub mod limits;
 pub mod log;
 mod machine;
+mod metrics;
 pub mod policy;
 pub mod proxy;
 pub mod record;
+mod registry;
 mod reload;
 pub mod resolve;
 mod server;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::traffic::Meter;
-use crate::budget::{Budget, Held, Place};
+use crate::budget::{Budget, Held, Place, Used};
 use crate::source::Source;
 
 pub(crate) use self::traffic::{Carried, Clock};
@@ -330,6 +330,11 @@ impl Accounts {
             known: Mutex::default(),
             budget: Arc::new(budget),
         }
+    }
+
+    /// How much of the relay's budget is in use.
+    pub(crate) fn used(&self) -> Used {
+        self.budget.used()
     }
 
     /// The accounts of these holders, with what each may have, in the order in which they are asked.

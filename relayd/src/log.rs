@@ -13,7 +13,7 @@ mod repeats;
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
@@ -34,6 +34,9 @@ use crate::source::Source;
 const SUMMARY: &str = "jackfield_relayd::log::summary";
 /// How long the process waits at its end for the log to be written.
 const FLUSH: Duration = Duration::from_millis(500);
+
+/// Where the process's log goes, once it has one.
+static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// The process's log. Dropping it waits for half a second at most until everything is written.
 #[derive(Debug)]
@@ -74,7 +77,13 @@ pub fn init(config: &LogConfig) -> Result<Log, Box<dyn std::error::Error + Send 
             .with(layer.json().flatten_event(true).with_filter(filter))
             .try_init(),
     }?;
+    let sink = SINK.get_or_init(|| sink).clone();
     Ok(Log { sink, repeats })
+}
+
+/// How many lines of the process's log were dropped since the start.
+pub(crate) fn dropped() -> u64 {
+    SINK.get().map_or(0, Sink::dropped)
 }
 
 impl Drop for Log {

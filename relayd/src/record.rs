@@ -20,6 +20,7 @@ use serde::Serialize;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
+use crate::metrics::Metrics;
 use crate::policy::{Allowed, ListenRule, Refusal, Rule, Transport};
 use crate::sink::Sink;
 
@@ -95,6 +96,17 @@ pub enum Action {
     Bind,
 }
 
+impl Action {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Listen => "listen",
+            Self::Accept => "accept",
+            Self::Bind => "bind",
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -141,6 +153,11 @@ pub enum Decision {
 pub trait Records: Debug + Send + Sync + 'static {
     /// Takes this one.
     fn record(&self, record: &Record);
+
+    /// How many it had to drop so far.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }
 
 /// Nobody wants records.
@@ -180,6 +197,10 @@ impl Records for JsonLines {
             line.push(b'\n');
             self.0.put(&line);
         }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.0.dropped()
     }
 }
 
@@ -238,6 +259,7 @@ pub(crate) struct Clerk {
     pub(crate) session: u64,
     pub(crate) who: Arc<Who>,
     pub(crate) records: Arc<dyn Records>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The case of one opening: it gives a record when it is decided, and one when it is over. Where it is
@@ -347,6 +369,7 @@ impl Case {
     fn write(&self, mut record: Record) {
         // It fails for a year that nobody can write, which this isn't.
         let _ = SystemTime.format_time(&mut Writer::new(&mut record.time));
+        self.clerk.metrics.recorded(&record);
         self.clerk.records.record(&record);
     }
 }
@@ -358,11 +381,15 @@ impl Drop for Case {
             record.event = Event::Close;
             record.bytes_up = Some(self.bytes_up);
             record.bytes_down = Some(self.bytes_down);
-            let open = opened.elapsed().as_millis();
-            record.open_ms = Some(open.try_into().unwrap_or(u64::MAX));
+            record.open_ms = Some(milliseconds(opened));
         } else if self.decided {
             return;
         }
         self.write(record);
     }
+}
+
+/// How long ago that was.
+pub(crate) fn milliseconds(since: Instant) -> u64 {
+    since.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -75,6 +75,7 @@ impl Reloader {
             ("listen", old.listen != new.listen),
             ("advertise", old.advertise != new.advertise),
             ("health", old.health != new.health),
+            ("metrics", old.metrics != new.metrics),
             ("drain", old.drain != new.drain),
             ("tls", old.tls != new.tls),
             ("proxies", old.proxies != new.proxies),

@@ -25,6 +25,7 @@ use crate::health;
 use crate::identity::Grant;
 use crate::limits::{Accounts, Slot, Whose};
 use crate::machine::Machine;
+use crate::metrics::{self, Handshake};
 use crate::proxy::{self, ProxiesConfig, ToldBy};
 use crate::record::Records;
 use crate::reload::Reloader;
@@ -44,6 +45,7 @@ pub struct Relayd {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     health: Option<TcpListener>,
+    metrics: Option<TcpListener>,
     shared: Shared,
     stopper: Stopper,
     /// What it was started with.
@@ -105,13 +107,17 @@ impl Relayd {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
+        let metrics = match &config.metrics {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let addresses = listeners
             .iter()
             .map(TcpListener::local_addr)
             .collect::<io::Result<Vec<_>>>()?;
         let mut own = addresses.clone();
-        if let Some(health) = &health {
-            own.push(health.local_addr()?);
+        for lane in [&health, &metrics].into_iter().flatten() {
+            own.push(lane.local_addr()?);
         }
         let accounts = Arc::new(Accounts::new(Budget::new(&config)));
         let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
@@ -134,6 +140,7 @@ impl Relayd {
             listeners,
             addresses,
             health,
+            metrics,
             shared,
             stopper: Stopper::new(),
             config,
@@ -163,6 +170,12 @@ impl Relayd {
     pub fn health_addr(&self) -> Option<SocketAddr> {
         let health = self.health.as_ref()?;
         health.local_addr().ok()
+    }
+
+    /// Where it answers with its metrics, if that is configured; with the real port.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        let metrics = self.metrics.as_ref()?;
+        metrics.local_addr().ok()
     }
 
     /// What gives it another configuration while it runs.
@@ -208,6 +221,17 @@ impl Relayd {
                 info!(%address, "answering for health");
             }
             probes.spawn(health::serve(listener, stopper.ending(drain)));
+        }
+        if let Some(listener) = self.metrics {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "answering with metrics");
+            }
+            let sources = metrics::Sources {
+                context: shared.context.clone(),
+                accounts: Arc::clone(&shared.accounts),
+                max_sessions: self.config.max_sessions,
+            };
+            probes.spawn(metrics::serve(listener, sources));
         }
         let mut tasks = JoinSet::new();
         for listener in self.listeners {
@@ -270,6 +294,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
                     let handshaking = match shared.door.enter(peer, untold) {
                         Ok(handshaking) => handshaking,
                         Err(reason) => {
+                            shared.context.metrics().turned_away(reason);
                             info!(%peer, %reason, "turned a client away");
                             continue;
                         }
@@ -396,6 +421,7 @@ impl Drop for Handshaking {
 }
 
 async fn connection(mut stream: TcpStream, mut guest: Guest, shared: &Shared) {
+    let metrics = shared.context.metrics();
     let peer = guest.peer;
     if let Err(error) = session::prepare_carrier(&stream) {
         debug!(%peer, %error, "can't set the connection's options");
@@ -403,10 +429,17 @@ async fn connection(mut stream: TcpStream, mut guest: Guest, shared: &Shared) {
     if guest.untold == Some(ToldBy::Proxy) {
         let client = match timeout_at(guest.deadline, proxy::receive(&mut stream)).await {
             Ok(Ok(client)) => client,
-            Ok(Err(error)) => return warn!(%peer, %error, "a trusted proxy sends no PROXY header"),
-            Err(_) => return warn!(%peer, "the PROXY header of a trusted proxy took too long"),
+            Ok(Err(error)) => {
+                metrics.handshake(Handshake::Proxy);
+                return warn!(%peer, %error, "a trusted proxy sends no PROXY header");
+            }
+            Err(_) => {
+                metrics.handshake(Handshake::Proxy);
+                return warn!(%peer, "the PROXY header of a trusted proxy took too long");
+            }
         };
         if let Err(reason) = guest.comes_from(client) {
+            metrics.turned_away(reason);
             return info!(peer = %guest.peer, %reason, "turned a client away");
         }
     }
@@ -416,8 +449,12 @@ async fn connection(mut stream: TcpStream, mut guest: Guest, shared: &Shared) {
     };
     match timeout_at(guest.deadline, tls.acceptor().accept(stream)).await {
         Ok(Ok(stream)) => shake_hands(stream, guest, shared).await,
-        Ok(Err(error)) => info!(%peer, %error, "TLS failed"),
+        Ok(Err(error)) => {
+            metrics.handshake(Handshake::Tls);
+            info!(%peer, %error, "TLS failed");
+        }
         Err(_) => {
+            metrics.handshake(Handshake::Late);
             info!(%peer, "TLS took too long");
             guest.handshaking.penalise(Fault::Late, peer);
         }
@@ -439,6 +476,16 @@ where
     let Guest {
         peer, handshaking, ..
     } = guest;
+    let metrics = shared.context.metrics();
+    match &received {
+        // It is not known yet what becomes of it.
+        Ok(Ok(_)) => {}
+        Ok(Err(Outcome::Probed)) => metrics.handshake(Handshake::Probe),
+        Ok(Err(Outcome::Refused(_))) => metrics.handshake(Handshake::Refused),
+        Ok(Err(Outcome::Denied(_, reason))) => metrics.handshake(Handshake::Denied(reason.code())),
+        Ok(Err(Outcome::Failed(_))) => metrics.handshake(Handshake::Gone),
+        Err(_) => metrics.handshake(Handshake::Late),
+    }
     let admitted = match received {
         Ok(Ok(admitted)) => admitted,
         Ok(Err(Outcome::Probed)) => return debug!(%peer, "asked for health"),
@@ -475,6 +522,7 @@ where
     let slots = match slots {
         Ok(slots) => slots,
         Err(reason) => {
+            metrics.handshake(Handshake::Denied(reason.code()));
             let Grant { token, bearer, .. } = &*admitted.grant;
             info!(%peer, token = token.name, bearer, %reason, "denied a client");
             drop(handshaking);
@@ -482,9 +530,13 @@ where
         }
     };
     match timeout_at(deadline, admitted.upgrade.send(&mut stream)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return debug!(%peer, %error, "went away during the handshake"),
+        Ok(Ok(())) => metrics.handshake(Handshake::Admitted),
+        Ok(Err(error)) => {
+            metrics.handshake(Handshake::Gone);
+            return debug!(%peer, %error, "went away during the handshake");
+        }
         Err(_) => {
+            metrics.handshake(Handshake::Late);
             info!(%peer, "the handshake took too long");
             return handshaking.penalise(Fault::Late, peer);
         }

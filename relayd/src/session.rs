@@ -51,8 +51,10 @@ use crate::ending::{Ending, Notice};
 use crate::handshake::{Admitted, Gate, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Refusals, Whose};
+use crate::metrics::{Counted, Kind};
 use crate::policy::Transport;
 use crate::record::{Action, Case, Clerk, Who};
+use crate::registry::{Entered, Tally};
 
 pub(crate) use self::context::Context;
 
@@ -114,13 +116,16 @@ pub(crate) async fn run<S>(
             origin: admitted.origin.clone(),
             peer,
         };
+        let who = Arc::new(who);
+        let entered = context.registry().enter(number, Arc::clone(&who));
         let clerk = Clerk {
             session: number,
-            who: Arc::new(who),
+            who,
             records: Arc::clone(context.records()),
+            metrics: Arc::clone(context.metrics()),
         };
         let mut carrier = Carrier::new(stream);
-        let mut session = Session::new(grant, context, clerk);
+        let mut session = Session::new(grant, context, clerk, entered);
         loop {
             tokio::select! {
                 biased;
@@ -143,6 +148,7 @@ pub(crate) async fn run<S>(
         }
         let ended = session.end(carrier).await;
         drop(places);
+        session.entered.drains();
         tokio::select! {
             () = session.drain() => {}
             () = ending.cut() => session.give_up(),
@@ -173,6 +179,7 @@ struct Session<'a> {
     grant: Arc<Grant>,
     context: &'a Context,
     clerk: Clerk,
+    entered: Entered,
     scratch: Scratch,
     counters: Counters,
     refusals: Refusals,
@@ -194,6 +201,7 @@ struct Entry {
     item: Item,
     place: Arc<Place>,
     case: Case,
+    _counted: Counted,
 }
 
 enum Item {
@@ -201,6 +209,17 @@ enum Item {
     Stream(TcpPump),
     Listener(Listening),
     Udp(UdpPump),
+}
+
+impl Item {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Opening(_) => Kind::Opening,
+            Self::Stream(_) => Kind::Stream,
+            Self::Listener(_) => Kind::Listener,
+            Self::Udp(_) => Kind::Datagrams,
+        }
+    }
 }
 
 /// What a turn has come to.
@@ -248,6 +267,8 @@ struct Counters {
     bytes_up: u64,
     /// Payload to the client.
     bytes_down: u64,
+    datagrams_up: u64,
+    datagrams_down: u64,
     datagrams_dropped: u64,
     /// Streams of which a target did not get what the client had ended.
     undelivered: u64,
@@ -261,7 +282,7 @@ struct Ended {
 }
 
 impl<'a> Session<'a> {
-    fn new(grant: Arc<Grant>, context: &'a Context, clerk: Clerk) -> Self {
+    fn new(grant: Arc<Grant>, context: &'a Context, clerk: Clerk, entered: Entered) -> Self {
         let now = Instant::now();
         let mut config = Config::default();
         config.settings = settings(&grant);
@@ -276,6 +297,7 @@ impl<'a> Session<'a> {
             grant,
             context,
             clerk,
+            entered,
             scratch: Scratch::default(),
             counters: Counters::default(),
             refusals: Refusals::default(),
@@ -302,6 +324,15 @@ impl<'a> Session<'a> {
 
     /// Ready when the session is over.
     fn poll<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> Poll<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let over = self.poll_rounds(carrier, cx);
+        self.publish();
+        over
+    }
+
+    fn poll_rounds<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> Poll<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -436,7 +467,14 @@ impl<'a> Session<'a> {
     fn insert(&mut self, id: Id, item: Item, case: Case) {
         let place = Place::new(id, &self.ready);
         place.queue();
-        self.items.insert(id, Entry { item, place, case });
+        let counted = self.context.metrics().hangs(item.kind());
+        let entry = Entry {
+            item,
+            place,
+            case,
+            _counted: counted,
+        };
+        self.items.insert(id, entry);
         self.idle_since = None;
     }
 
@@ -555,6 +593,19 @@ impl<'a> Session<'a> {
         over
     }
 
+    /// Shows others what there is.
+    fn publish(&self) {
+        let counters = &self.counters;
+        self.entered.publish(Tally {
+            bytes_up: counters.bytes_up,
+            bytes_down: counters.bytes_down,
+            datagrams_up: counters.datagrams_up,
+            datagrams_down: counters.datagrams_down,
+            datagrams_dropped: counters.datagrams_dropped,
+            open: self.items.len() as u64,
+        });
+    }
+
     fn shut_down(&mut self, limit: LimitReached) {
         let reason = Reason::new(Code::LIMIT_EXCEEDED, &limit.to_string());
         self.mux.shut_down(&reason);
@@ -654,6 +705,7 @@ impl<'a> Session<'a> {
         poll_fn(|cx| {
             self.ready.register(cx.waker());
             self.take_turns();
+            self.publish();
             // A turn that did something has queued again, and woken this.
             if self.items.is_empty() {
                 Poll::Ready(())

@@ -80,7 +80,6 @@ impl Sink {
     }
 
     /// How many lines were dropped since the start.
-    #[cfg(test)]
     pub(crate) fn dropped(&self) -> u64 {
         self.counts.dropped.load(Ordering::Relaxed)
     }

@@ -47,6 +47,7 @@ struct File {
     #[serde(default)]
     admission: FileAdmission,
     health: Option<Spanned<String>>,
+    metrics: Option<Spanned<String>>,
     #[serde(default)]
     drain: FileDrain,
     #[serde(default)]
@@ -295,6 +296,9 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     config.admission = file.admission.read()?;
     if let Some(text) = &file.health {
         config.health = Some(parse_one(text, "health", address)?);
+    }
+    if let Some(text) = &file.metrics {
+        config.metrics = Some(parse_one(text, "metrics", address)?);
     }
     config.drain = file.drain.read()?;
     config.source_limits = file.source_limits.over(Quota::default());

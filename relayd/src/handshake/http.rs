@@ -128,13 +128,26 @@ async fn answer<S: AsyncWrite + Unpin>(
     text: &str,
     head_only: bool,
 ) -> io::Result<()> {
+    let kind = "text/plain; charset=utf-8";
+    let text = format!("{text}\n");
+    answer_with(stream, status, header, (kind, &text), head_only).await
+}
+
+/// As [`answer`], with a body of this kind.
+pub(super) async fn answer_with<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    status: &str,
+    header: &str,
+    (kind, body): (&str, &str),
+    head_only: bool,
+) -> io::Result<()> {
     let mut response = format!(
         "HTTP/1.1 {status}\r\n{header}Connection: close\r\n{SAFETY}\
-         Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n",
-        text.len() + 1
+         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
     );
     if !head_only {
-        response.extend([text, "\n"]);
+        response.push_str(body);
     }
     stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await

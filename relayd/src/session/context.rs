@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use jackfield_socket::HostName;
@@ -11,8 +12,10 @@ use tokio::sync::Semaphore;
 use crate::config::{Config, Resolver};
 use crate::limits::{LimitReached, Usage, Whose};
 use crate::machine::Machine;
+use crate::metrics::Metrics;
 use crate::policy::{Facts, Policy, Transport};
 use crate::record::{JsonLines, Records};
+use crate::registry::Registry;
 use crate::resolve::denied::DeniedNames;
 use crate::resolve::{DnsResolver, MAX_THREADS, Resolve, SystemResolver};
 
@@ -25,6 +28,8 @@ pub(crate) struct Context {
     max_look_ups: u32,
     denied: Arc<DeniedNames>,
     records: Arc<dyn Records>,
+    metrics: Arc<Metrics>,
+    registry: Arc<Registry>,
 }
 
 impl Context {
@@ -46,6 +51,8 @@ impl Context {
             max_look_ups: config.max_look_ups,
             denied: Arc::default(),
             records,
+            metrics: Arc::default(),
+            registry: Arc::default(),
         })
     }
 
@@ -57,8 +64,27 @@ impl Context {
         self.records = Arc::new(records);
     }
 
-    pub(super) fn records(&self) -> &Arc<dyn Records> {
+    pub(crate) fn records(&self) -> &Arc<dyn Records> {
         &self.records
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Which sessions there are.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// How many names are being looked up, and how many may be.
+    pub(crate) fn look_ups(&self) -> (u64, u64) {
+        let max = u64::from(self.max_look_ups);
+        (
+            max.saturating_sub(self.look_ups.available_permits() as u64),
+            max,
+        )
     }
 
     /// Looks a name up, if it may be.
@@ -78,7 +104,10 @@ impl Context {
         let _slot = usage.look_up()?;
         let _one = (self.look_ups.try_acquire())
             .map_err(|_| all("max_look_ups", self.max_look_ups.into()))?;
-        match self.resolver.resolve(name).await {
+        let begun = Instant::now();
+        let found = self.resolver.resolve(name).await;
+        self.metrics.looked_up(&found, begun.elapsed());
+        match found {
             Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
                 Err(all("of threads that look names up", MAX_THREADS as u64))
             }

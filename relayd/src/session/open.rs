@@ -84,12 +84,14 @@ impl Opening {
             async move {
                 let found = find(&grant, &context, Transport::Tcp, &to, options.family).await?;
                 let addresses = found.iter().map(|(address, _)| *address).collect();
+                let begun = Instant::now();
                 let stream = Native
                     .connect_resolved(&to, addresses, &options)
                     .await
                     .map_err(|error| {
                         Refused::failed("connect to", &to, &error).of(basis(&found, None))
                     })?;
+                context.metrics().dialled(begun.elapsed());
                 let info = stream.info();
                 Ok(Open {
                     local: info.local,

@@ -120,7 +120,10 @@ impl UdpPump {
             let to = self.peers.is_some().then_some(*to);
             match self.socket.poll_send(cx, &datagram.data, to) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(())) => bytes = datagram.data.len() as u64,
+                Poll::Ready(Ok(())) => {
+                    bytes = datagram.data.len() as u64;
+                    shared.counters.datagrams_up += 1;
+                }
                 // Too large for the way, nobody there, no way: one datagram is lost.
                 Poll::Ready(Err(_)) => drop_one(id, shared),
             }
@@ -217,6 +220,7 @@ impl UdpPump {
         let mut bytes = 0;
         if (shared.mux).send_datagram(id, peer, data, datagram.truncated)? {
             bytes = data.len() as u64;
+            shared.counters.datagrams_down += 1;
         } else {
             // The multiplexer tells the client.
             shared.counters.datagrams_dropped += 1;

@@ -6,6 +6,8 @@
     reason = "a module of each test file, which uses a part of it"
 )]
 
+pub mod program;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,0 +1,118 @@
+//! The program itself, run from a configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use jackfield_testing::process::Process;
+use tempfile::TempDir;
+
+use super::{ORIGIN, PATIENCE, SECRET, within};
+
+/// A program that runs until this is dropped.
+#[derive(Debug)]
+pub struct Program {
+    pub process: Process,
+    /// Where it listens for WebSockets.
+    pub address: SocketAddr,
+    directory: TempDir,
+}
+
+/// A command of the program's.
+pub fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_jackfield-relayd"))
+}
+
+/// What a configuration has that lets [`Client`](super::Client)s in, with this before and after its token.
+pub fn configuration(before: &str, after: &str) -> String {
+    format!(
+        "listen = ['127.0.0.1:0']\norigins = ['{ORIGIN}']\n{before}\n[log]\nrepeats = 0\n\
+         [[token]]\nname = 'tests'\nsecret = '{SECRET}'\n\
+         allow = ['127.0.0.0/8:1024-65535', '127.0.0.0/8:*/udp', '*:*']\n\
+         listen = ['127.0.0.1:*', '127.0.0.1:*/udp']\n{after}\n"
+    )
+}
+
+impl Program {
+    /// Runs it, with this in its file, and waits until it listens.
+    pub async fn start(text: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::start_in(directory, text).await
+    }
+
+    /// As [`start`](Self::start), with its file in this directory.
+    pub async fn start_in(directory: TempDir, text: &str) -> Self {
+        std::fs::write(directory.path().join("relayd.toml"), text).expect("written");
+        let mut command = command();
+        command.args(["--log-format", "json", "--config"]);
+        command.arg(directory.path().join("relayd.toml"));
+        let process = Process::start(command).expect("it runs");
+        let address = address_in(&process, "\"listening\"").await;
+        Self {
+            process,
+            address,
+            directory,
+        }
+    }
+
+    /// The address in the first line of its log with this text.
+    pub async fn address_of(&self, text: &str) -> SocketAddr {
+        address_in(&self.process, text).await
+    }
+
+    /// Waits for a line of its log with this text.
+    pub async fn says(&self, text: &str) -> String {
+        let line = self.process.wait_for_line(text, PATIENCE).await;
+        line.expect("it says so")
+    }
+
+    /// A path in the directory of its configuration.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Where its configuration is.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Puts something else into its file.
+    pub fn rewrite(&self, text: &str) {
+        std::fs::write(self.path("relayd.toml"), text).expect("written");
+    }
+
+    /// Kills it, so that it has time for nothing, and returns the directory.
+    pub async fn kill(self) -> TempDir {
+        let killed = Command::new("kill")
+            .args(["-9", &self.process.id().to_string()])
+            .status();
+        assert!(killed.expect("kill runs").success());
+        within(async {
+            while !self.process.has_ended() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        self.directory
+    }
+}
+
+/// Runs a command to its end: whether it was good, what it wrote, and what went wrong.
+pub async fn run(mut command: Command) -> (bool, String, String) {
+    let output = tokio::task::spawn_blocking(move || command.output());
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = within(output).await.expect("no panic").expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.success(), text(stdout), text(stderr))
+}
+
+async fn address_in(process: &Process, text: &str) -> SocketAddr {
+    let line = process.wait_for_line(text, PATIENCE).await;
+    let line = line.expect("it listens");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let address = line["address"].as_str().expect("its address");
+    address.parse().expect("an address")
+}
