@@ -17,8 +17,12 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
             return Ok(());
         }
         (Frame::Hello(_), Some(_)) => return violation("HELLO came twice"),
-        // The peer doesn't even let this end in, and says why.
-        (Frame::GoAway(reason), None) if reason.code() != Code::GOING_AWAY => {}
+        // The peer doesn't even let this end in, and says why. Nothing is open that could live on.
+        (Frame::GoAway(reason), None) => {
+            mux.events.push_back(Event::GoAway(reason.clone()));
+            mux.end(reason);
+            return Ok(());
+        }
         (_, None) => return violation("the first frame is not HELLO"),
         (_, Some(_)) => {}
     }
