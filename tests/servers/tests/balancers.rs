@@ -196,11 +196,13 @@ async fn haproxy_finds_the_relays_well() {
     }
 }
 
-/// Comes in, if need be once more: a relay that ends says so, and the next one is there.
-async fn comes_in(front: SocketAddr, tls: &TlsConnector) -> Result<Client, Error> {
+/// Comes in. A relay that has ended without a delay may have taken the connection just before, and says so;
+/// then once more.
+async fn comes_in(front: SocketAddr, tls: &TlsConnector, delayed: bool) -> Result<Client, Error> {
     let client = Client::new(ADA, front, tls.clone());
+    let left = |error: &Error| Reason::find(error).is_some_and(|it| it.code() == Code::GOING_AWAY);
     match client.enter().await {
-        Err(error) if Reason::find(&error).is_some_and(|it| it.code() == Code::GOING_AWAY) => {
+        Err(error) if !delayed && left(&error) => {
             let client = Client::new(ADA, front, tls.clone());
             client.enter().await.map(|()| client)
         }
@@ -209,11 +211,27 @@ async fn comes_in(front: SocketAddr, tls: &TlsConnector) -> Result<Client, Error
 }
 
 #[tokio::test]
-async fn nobody_is_refused_while_a_relay_ends() {
+async fn nobody_is_refused_while_a_relay_ends_at_once() {
+    ends("", "relays/one is DOWN, reason: Layer4 connection problem").await;
+}
+
+#[tokio::test]
+async fn nobody_is_refused_while_a_relay_ends_in_steps() {
+    let drain = "drain = { delay_seconds = 60, cut_seconds = 120 }";
+    ends(
+        drain,
+        "relays/one is DOWN, reason: Layer7 wrong status, code: 503",
+    )
+    .await;
+}
+
+/// One of two relays ends, and is down for this reason.
+async fn ends(drain: &str, down: &str) {
     if is_skipped(haproxy::NAME) {
         return;
     }
-    let mut relays = relays("proxy", "").await;
+    let delayed = !drain.is_empty();
+    let mut relays = relays("proxy", drain).await;
     let changes = [("inter 2s", "inter 200ms")];
     let (haproxy, front, tls) = haproxy(&relays, &changes).await;
     for server in ["one", "two"] {
@@ -222,14 +240,14 @@ async fn nobody_is_refused_while_a_relay_ends() {
     }
     let echo = echo().await;
     relays[0].process().ask_to_end().expect("it lives");
-    let down = haproxy.process().wait_for_line("relays/one is DOWN", LONG);
+    let down = haproxy.process().wait_for_line(down, LONG);
     tokio::pin!(down);
     let mut openings = 0;
     loop {
         tokio::select! {
             biased;
             line = &mut down => break drop(line.expect("it is noticed")),
-            entered = comes_in(front, &tls) => {
+            entered = comes_in(front, &tls, delayed) => {
                 let client = entered.unwrap_or_else(|error| panic!("{openings}: {error}"));
                 drop(client);
                 openings += 1;
@@ -237,10 +255,13 @@ async fn nobody_is_refused_while_a_relay_ends() {
         }
     }
     for _ in 0..10 {
-        let client = comes_in(front, &tls).await.expect("at the other one");
+        let client = comes_in(front, &tls, delayed)
+            .await
+            .expect("at the other one");
         client.open(echo).await.expect("a stream");
     }
     assert!(openings > 0, "some came while it was not noticed");
+    // Told once more, it cuts what is left.
     let ended = relays[0].process().terminate(LONG).await;
     ended.expect("it ends");
 }
