@@ -555,6 +555,18 @@ mod tests {
                 "relayd.toml:5:17: token[0].bearer_limits: whoever has a shared secret is the same",
             ),
             (
+                &format!("{token}jwks_url = 'http://id.example/keys'"),
+                "relayd.toml:4:12: token[0].jwks_url: it begins with https://",
+            ),
+            (
+                &format!("{token}jwks_url = 'https://id.example/'\njwks_roots_file = 'none.pem'"),
+                "relayd.toml:5:19: token[0].jwks_roots_file: none.pem can't be read: ",
+            ),
+            (
+                &format!("{token}secret = '0123456789abcdef'\njwks_roots_file = 'roots.pem'"),
+                "relayd.toml:5:19: token[0].jwks_roots_file: it says whom to trust at jwks_url",
+            ),
+            (
                 "listen = []\n[bearer_limits]\nbytes_per_second = 0",
                 "relayd.toml:3:20: bearer_limits.bytes_per_second: ",
             ),

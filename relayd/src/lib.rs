@@ -33,6 +33,7 @@
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
 //! | [`token`], `identity` | whose token that is, and what it may do |
+//! | `jwks` | keys that are at a URL |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
 //! | `machine` | which addresses are the relay's own |
 //! | [`resolve`] | which addresses a name has |
@@ -54,6 +55,7 @@ pub mod explain;
 mod handshake;
 mod health;
 mod identity;
+mod jwks;
 mod lane;
 pub mod limits;
 pub mod log;

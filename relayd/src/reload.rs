@@ -10,8 +10,10 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::handshake::Gate;
+use crate::jwks;
 use crate::limits::Accounts;
 use crate::tls::Certificates;
+use crate::token::Credential;
 
 /// What gives a running relay another configuration.
 ///
@@ -38,8 +40,12 @@ impl Reloader {
     /// Takes this configuration, as a whole.
     ///
     /// # Errors
-    /// Where the certificate's files can't be used. Then all stays as it was.
+    /// Where the certificate's files can't be used, or keys are at a URL that the relay wasn't started with:
+    /// it takes them when it has them. Then all stays as it was.
     pub fn reload(&self, config: &Config) -> io::Result<()> {
+        let mut config = config.clone();
+        self.adopt(&mut config)?;
+        let config = &config;
         if let Some(tls) = &self.tls {
             tls.reload()?;
         }
@@ -63,9 +69,27 @@ impl Reloader {
         match self.reload(&config) {
             Ok(()) => info!(tokens = config.tokens.len(), "reloaded the configuration"),
             Err(error) => {
-                error!(%error, "the configuration in use stays: the certificate is wrong");
+                error!(%error, "the configuration in use stays");
             }
         }
+    }
+
+    /// Keys at a URL are those that the relay has, and keeps up to date.
+    fn adopt(&self, config: &mut Config) -> io::Result<()> {
+        for token in &mut config.tokens {
+            if let Credential::RemoteKeys(keys) = &mut token.credential {
+                let known = jwks::of(&self.started).find(|known| *known == keys);
+                *keys = known.cloned().ok_or_else(|| {
+                    let text = format!(
+                        "the token {:?} has another jwks_url or other roots, which takes effect when the \
+                         relay is started again",
+                        token.name
+                    );
+                    io::Error::new(io::ErrorKind::InvalidInput, text)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// What differs that a running relay doesn't take.

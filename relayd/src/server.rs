@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jackfield_relay_wire::{Code, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +24,7 @@ use crate::ending::{DrainConfig, Ending, Phase, Stopper};
 use crate::handshake::{self, Admitted, Gate, Headers, Outcome, Refused, Upgrade};
 use crate::health;
 use crate::identity::Grant;
+use crate::jwks;
 use crate::limits::{Accounts, Slot, Whose};
 use crate::machine::Machine;
 use crate::metrics::{self, Handshake};
@@ -32,6 +34,7 @@ use crate::reload::Reloader;
 use crate::resolve::Resolve;
 use crate::session::{self, Context, Signals};
 use crate::tls::Certificates;
+use crate::token::RemoteKeys;
 
 /// How many clients are told at a time why they aren't let in; beyond it, their connections are just
 /// closed. What they take is no handshake's place, nor a session's.
@@ -50,6 +53,8 @@ pub struct Relayd {
     stopper: Stopper,
     /// What it was started with.
     config: Config,
+    /// Keys at URLs, and how long they are good for.
+    remote: Vec<(RemoteKeys, Duration)>,
 }
 
 #[derive(Debug)]
@@ -86,8 +91,8 @@ impl Relayd {
     /// of descriptors is raised to its hard one.
     ///
     /// # Errors
-    /// Where an address can't be had, or the certificate's files can't be used, or the limits need
-    /// more descriptors than the system gives; the text names which.
+    /// Where an address can't be had, or the certificate's files can't be used, or keys that are at a URL
+    /// can't be fetched, or the limits need more descriptors than the system gives; the text names which.
     ///
     /// # Cancel safety
     /// Dropping the future closes what it has opened.
@@ -119,6 +124,11 @@ impl Relayd {
         for lane in [&health, &metrics].into_iter().flatten() {
             own.push(lane.local_addr()?);
         }
+        let fetching = jwks::of(&config).map(async |keys| {
+            let good_for = jwks::first(keys).await?;
+            io::Result::Ok((keys.clone(), good_for))
+        });
+        let remote = try_join_all(fetching).await?;
         let accounts = Arc::new(Accounts::new(Budget::new(&config)));
         let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
         let shared = Shared {
@@ -144,6 +154,7 @@ impl Relayd {
             shared,
             stopper: Stopper::new(),
             config,
+            remote,
         })
     }
 
@@ -232,6 +243,13 @@ impl Relayd {
                 max_sessions: self.config.max_sessions,
             };
             probes.spawn(metrics::serve(listener, sources));
+        }
+        // Ends with this future, too. New keys are new rules, also for those who are in.
+        let mut refreshing = JoinSet::new();
+        for (keys, good_for) in self.remote {
+            let rules = shared.rules.clone();
+            let changed = move || rules.send_modify(|_| {});
+            refreshing.spawn(jwks::keep(keys, good_for, changed));
         }
         let mut tasks = JoinSet::new();
         for listener in self.listeners {

@@ -22,6 +22,7 @@ mod crypto;
 mod keys;
 #[cfg(any(test, feature = "oracle"))]
 pub mod oracle;
+mod remote;
 mod revoked;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use ring::{digest, hmac};
 
 pub use self::claims::{Claims, LEEWAY};
 pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
+pub use self::remote::RemoteKeys;
 pub(crate) use self::revoked::Revoked;
 pub use self::revoked::{MAX_REVOCATIONS, Revocation};
 
@@ -59,6 +61,8 @@ pub enum Credential {
     Key(Secret),
     /// The token is a JWT that is signed with the private key of one of these.
     PublicKeys(PublicKeys),
+    /// The same, and the keys are at a URL.
+    RemoteKeys(RemoteKeys),
 }
 
 /// What a token that is good says by itself; the configuration says more.
@@ -141,7 +145,7 @@ impl Secret {
 
 impl Credential {
     /// Whether a token of that name in the configuration is this credential's, and can be read. Its time, and
-    /// for which relay and origin it is, are not looked at.
+    /// for which relay and origin it is, are not looked at. [`RemoteKeys`] accept none that aren't fetched.
     ///
     /// # Errors
     /// Says what is wrong with it.
@@ -169,6 +173,7 @@ impl Credential {
                 None => keys::verify_secret(key, name, presented).map(|it| jwt(presented, it)),
             },
             Self::PublicKeys(keys) => keys.verify(name, presented).map(|it| jwt(presented, it)),
+            Self::RemoteKeys(keys) => keys.verify(name, presented).map(|it| jwt(presented, it)),
         }
     }
 }

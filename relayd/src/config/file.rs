@@ -20,7 +20,7 @@ use super::{
 use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::proxy::{ProxiesConfig, ToldBy};
-use crate::token::{Credential, PublicKeys, Secret};
+use crate::token::{Credential, PublicKeys, RemoteKeys, Secret};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +122,8 @@ struct FileToken {
     public_key: Option<Spanned<Hidden>>,
     public_key_file: Option<Spanned<PathBuf>>,
     jwks_file: Option<Spanned<PathBuf>>,
+    jwks_url: Option<Spanned<Hidden>>,
+    jwks_roots_file: Option<Spanned<PathBuf>>,
     expires: Option<Spanned<Datetime>>,
     #[serde(default)]
     allow: Vec<Spanned<String>>,
@@ -354,16 +356,32 @@ fn read_token(
         given("public_key", token.public_key),
         from_file("public_key_file", token.public_key_file),
         from_file("jwks_file", token.jwks_file),
+        given("jwks_url", token.jwks_url),
     ]
     .into_iter()
     .flatten();
     let (Some((name, span, source)), None) = (sources.next(), sources.next()) else {
         let message = "a token has exactly one of secret, secret_file, signing_key, \
-                       signing_key_file, public_key, public_key_file and jwks_file";
+                       signing_key_file, public_key, public_key_file, jwks_file and jwks_url";
         return Err(Wrong::new(whole, format!("token[{index}]"), message));
     };
-    let credential =
-        read_credential(name, source).map_err(|message| Wrong::new(span, key(name), message))?;
+    let roots = match token.jwks_roots_file {
+        None => None,
+        Some(path) if name == "jwks_url" => {
+            let at = directory.join(path.get_ref());
+            let roots = std::fs::read_to_string(&at);
+            Some(roots.map_err(|error| {
+                let message = format!("{} can't be read: {error}", at.display());
+                Wrong::new(path.span(), key("jwks_roots_file"), message)
+            })?)
+        }
+        Some(path) => {
+            let message = "it says whom to trust at jwks_url, which isn't there";
+            return Err(Wrong::new(path.span(), key("jwks_roots_file"), message));
+        }
+    };
+    let credential = read_credential(name, source, roots.as_deref())
+        .map_err(|message| Wrong::new(span, key(name), message))?;
 
     let expires = match token.expires {
         None => None,
@@ -467,7 +485,11 @@ fn parse_one<T>(
 }
 
 /// Reads a secret or a key, which stands there or in a file.
-fn read_credential(name: &str, source: Result<String, PathBuf>) -> Result<Credential, String> {
+fn read_credential(
+    name: &str,
+    source: Result<String, PathBuf>,
+    roots: Option<&str>,
+) -> Result<Credential, String> {
     let (text, place) = match source {
         Ok(text) => (text, String::new()),
         Err(path) => {
@@ -480,6 +502,7 @@ fn read_credential(name: &str, source: Result<String, PathBuf>) -> Result<Creden
     match name {
         "secret" | "secret_file" => Secret::new(&text).map(Credential::Secret),
         "signing_key" | "signing_key_file" => Secret::new(&text).map(Credential::Key),
+        "jwks_url" => RemoteKeys::new(&text, roots).map(Credential::RemoteKeys),
         _ => PublicKeys::new(&text).map(Credential::PublicKeys),
     }
     .map_err(|message| format!("{place}{message}"))

@@ -93,6 +93,25 @@ impl PublicKeys {
         Ok(Self(keys.into()))
     }
 
+    /// The keys in a set of JWKs alone, as [`new`](Self::new) reads it.
+    pub(crate) fn from_jwks(text: &str) -> Result<Self, String> {
+        if !text.trim_start().starts_with('{') {
+            return Err("that is not a set of JWKs".into());
+        }
+        Self::new(text)
+    }
+
+    /// Whether a token names a key that isn't among these. Of what it says nothing is proven.
+    pub(super) fn lack(&self, name: &str, presented: &str) -> bool {
+        let header = jsonwebtoken::decode_header(presented);
+        let named = header.ok().and_then(|header| header.kid);
+        let is = |kid: &str| {
+            let mut ids = self.0.iter().map(|key| key.id.as_deref().unwrap_or(name));
+            ids.any(|id| id == kid)
+        };
+        named.is_some_and(|kid| !is(&kid))
+    }
+
     /// What a token says that one of these signed.
     pub(super) fn verify(&self, name: &str, presented: &str) -> Result<Claims, TokenError> {
         let mut outcome = Err(TokenError::Unknown);
