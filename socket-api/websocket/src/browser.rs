@@ -27,6 +27,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, CloseEvent, Event, MessageEvent, WebSocket};
 
 use crate::socket::closed_with;
+use crate::turn::Pace;
 use crate::{WebSocketOptions, WebSocketUrl};
 
 /// While the browser holds this many bytes unsent, it is given no more: what is chosen later
@@ -37,6 +38,9 @@ const HIGH_WATER: u32 = 256 * 1024;
 const LOOK_AGAIN: Duration = Duration::from_millis(4);
 /// How long an answer to [`answers`] is waited for.
 const ASKING: Duration = Duration::from_secs(3);
+/// What is shorter is sent together with what comes up to the browser's next turn. A longer message
+/// costs what its bytes cost.
+const SHORT: usize = 1024;
 /// The code of a WebSocket that was closed in order (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1000;
 /// The code that stands for no close at all (as above).
@@ -51,6 +55,7 @@ struct Inner {
     state: Rc<RefCell<State>>,
     _handlers: Handlers,
     timer: Option<Sleep>,
+    sending: Pace,
 }
 
 /// What the handlers write and the socket reads.
@@ -65,6 +70,7 @@ struct State {
     /// The code and the reason of the server's close.
     peer_close: Option<(u16, String)>,
     waker: Option<Waker>,
+    waking: Pace,
 }
 
 #[derive(Clone, Copy)]
@@ -108,6 +114,7 @@ pub(crate) fn open(
             end: None,
             peer_close: None,
             waker: None,
+            waking: Pace::default(),
         }));
         let socket = Socket(SendWrapper::new(Inner {
             _handlers: Handlers::new(&socket, &state),
@@ -115,6 +122,7 @@ pub(crate) fn open(
             host: host.clone(),
             state,
             timer: None,
+            sending: Pace::default(),
         }));
         if !poll_fn(|cx| socket.0.state.borrow_mut().poll_open(cx)).await {
             return Err(not_opened(host, answers(&url).await));
@@ -136,10 +144,17 @@ impl Handlers {
             let state = state.clone();
             let socket = socket.clone();
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-                State::change(&state, |state| state.take(&event.data()));
-                if state.borrow().end.is_some() {
-                    // Whatever was wrong with it, no more of that shall come.
-                    let _ = socket.close();
+                let waker = {
+                    let mut state = state.borrow_mut();
+                    state.take(&event.data());
+                    if state.end.is_some() {
+                        // Whatever was wrong with it, no more of that shall come.
+                        let _ = socket.close();
+                    }
+                    state.due()
+                };
+                if let Some(waker) = waker {
+                    waker.wake();
                 }
             })
         };
@@ -200,6 +215,15 @@ impl State {
             self.waiting += length;
             self.messages.push_back(buffer.to_vec().into());
         }
+    }
+
+    /// Who is to be woken now for what has come; who was woken a moment ago is at the next turn.
+    fn due(&mut self) -> Option<Waker> {
+        let waker = self.waker.take()?;
+        if self.end.is_some() {
+            return Some(waker);
+        }
+        self.waking.wake(waker)
     }
 
     /// Whether it has opened, even if it was closed since.
@@ -269,7 +293,11 @@ impl Socket {
             inner.state.borrow().check_open(&inner.host)?;
             if inner.socket.buffered_amount() < HIGH_WATER {
                 inner.timer = None;
-                return Poll::Ready(Ok(()));
+                return if inner.sending.is_due(cx.waker()) {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                };
             }
             let timer = inner.timer.get_or_insert_with(|| time::sleep(LOOK_AGAIN));
             if Pin::new(timer).poll(cx).is_pending() {
@@ -283,6 +311,11 @@ impl Socket {
     pub(crate) fn send(&mut self, message: BytesMut) -> Result<()> {
         let inner = &mut *self.0;
         inner.state.borrow().check_open(&inner.host)?;
+        if message.len() < SHORT {
+            inner.sending.done();
+        } else {
+            inner.sending.forget();
+        }
         // In JavaScript's memory: a view into ours may be overwritten before it is sent.
         let copy = js_sys::Uint8Array::from(message.as_ref());
         inner

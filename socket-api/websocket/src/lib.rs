@@ -35,8 +35,6 @@
 
 #[cfg(wasm_browser)]
 mod browser;
-#[cfg(wasm_browser)]
-mod gathered;
 #[cfg(not(wasm_browser))]
 mod native;
 mod network;
@@ -45,6 +43,8 @@ mod options;
 mod request;
 mod socket;
 mod stream;
+#[cfg(wasm_browser)]
+mod turn;
 mod url;
 
 pub use network::WebSocketNetwork;

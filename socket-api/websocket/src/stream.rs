@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+#[cfg(wasm_browser)]
+use bytes::BytesMut;
 use jackfield_socket::{ByteStream, Error, ErrorKind, Result, StreamInfo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::WebSocket;
-#[cfg(wasm_browser)]
-use crate::gathered::Gathered;
 
 /// How many bytes are sent in a message at the most. What receives it knows nothing of where one
 /// ends.
@@ -30,8 +30,9 @@ const MESSAGE: usize = 64 * 1024;
 /// [`WebSocketOptions::max_waiting`](crate::WebSocketOptions::max_waiting).
 pub struct WebSocketStream {
     socket: WebSocket,
+    /// What was written, until the WebSocket takes a message.
     #[cfg(wasm_browser)]
-    gathered: Gathered,
+    gathered: BytesMut,
     /// What of a message was not read yet.
     unread: Bytes,
     ended: bool,
@@ -43,7 +44,7 @@ impl WebSocketStream {
         Self {
             socket,
             #[cfg(wasm_browser)]
-            gathered: Gathered::default(),
+            gathered: BytesMut::new(),
             unread: Bytes::new(),
             ended: false,
             shut: false,
@@ -52,7 +53,23 @@ impl WebSocketStream {
 }
 
 impl WebSocketStream {
-    /// Takes some of the data.
+    /// Ready when some data can be taken.
+    #[cfg(not(wasm_browser))]
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.socket.poll_ready(cx)
+    }
+
+    #[cfg(wasm_browser)]
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let ready = self.socket.poll_ready(cx)?;
+        if self.gathered.len() < MESSAGE {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(ready);
+        Poll::Ready(self.send_gathered())
+    }
+
+    /// Takes some of the data, where there is room.
     #[cfg(not(wasm_browser))]
     fn take(&mut self, data: &[u8]) -> Result<usize> {
         let message = &data[..data.len().min(MESSAGE)];
@@ -61,19 +78,17 @@ impl WebSocketStream {
     }
 
     #[cfg(wasm_browser)]
+    #[expect(clippy::unnecessary_wraps, reason = "natively it is sent")]
     fn take(&mut self, data: &[u8]) -> Result<usize> {
-        let room = MESSAGE - self.gathered.bytes.len();
+        let room = MESSAGE - self.gathered.len();
         let message = &data[..data.len().min(room)];
-        self.gathered.bytes.extend_from_slice(message);
-        if message.len() == room {
-            self.send_gathered()?;
-        }
+        self.gathered.extend_from_slice(message);
         Ok(message.len())
     }
 
     #[cfg(wasm_browser)]
     fn send_gathered(&mut self) -> Result<()> {
-        let message = self.gathered.take();
+        let message = self.gathered.split();
         self.socket.send(message)
     }
 }
@@ -82,7 +97,7 @@ impl WebSocketStream {
 #[cfg(wasm_browser)]
 impl Drop for WebSocketStream {
     fn drop(&mut self) {
-        if !self.shut && !self.gathered.bytes.is_empty() {
+        if !self.shut && !self.gathered.is_empty() {
             let _ = self.send_gathered();
         }
     }
@@ -136,14 +151,13 @@ impl AsyncWrite for WebSocketStream {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        ready!(self.socket.poll_ready(cx))?;
+        ready!(self.poll_room(cx))?;
         Poll::Ready(self.take(data).map_err(Into::into))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(wasm_browser)]
-        if !self.gathered.bytes.is_empty() {
-            ready!(self.gathered.poll_due(cx));
+        if !self.gathered.is_empty() {
             ready!(self.socket.poll_ready(cx))?;
             self.send_gathered()?;
         }
@@ -152,7 +166,7 @@ impl AsyncWrite for WebSocketStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(wasm_browser)]
-        if !self.shut && !self.gathered.bytes.is_empty() {
+        if !self.shut && !self.gathered.is_empty() {
             // Where nothing can be sent any more, closing says so.
             let _ = self.send_gathered();
         }
