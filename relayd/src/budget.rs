@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::config::Config;
 use crate::limits::{LimitReached, Whose};
 use crate::metrics::MAX_SCRAPES;
+use crate::registry::MAX_ADMINS;
 
 /// Descriptors for what has no limit of its own: look-ups, health checks, clients that are told why
 /// they aren't let in, the runtime, the log.
@@ -156,7 +157,8 @@ fn fit_in(config: &mut Config, limit: Option<u64>) -> io::Result<()> {
     let full = u64::from(config.admission.handshakes.full());
     let sessions = u64::from(config.max_sessions);
     let scrapes = config.metrics.map_or(0, |_| 1 + MAX_SCRAPES);
-    let listeners = config.listen.len() + usize::from(config.health.is_some()) + scrapes;
+    let admins = config.admin.as_ref().map_or(0, |_| 1 + MAX_ADMINS);
+    let listeners = config.listen.len() + usize::from(config.health.is_some()) + scrapes + admins;
     let listeners = listeners as u64;
     let others = sessions + 2 * full + listeners + RESERVE;
     let streams = config.max_streams.map_or(1, u64::from);

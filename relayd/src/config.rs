@@ -95,6 +95,9 @@ pub struct Config {
     /// Where to answer `GET /metrics` in plain HTTP, for Prometheus: a listener of its own. Clients
     /// never reach it through the relay. Default: none.
     pub metrics: Option<SocketAddr>,
+    /// The Unix socket at which the relay's administrator asks it (`jackfield-relayd ctl`). Its file is
+    /// for its owner alone. Default: none.
+    pub admin: Option<PathBuf>,
     /// How the relay ends.
     pub drain: DrainConfig,
     /// How names are looked up.
@@ -104,6 +107,8 @@ pub struct Config {
     pub max_look_ups: u32,
     /// How the log is written.
     pub log: LogConfig,
+    /// The file that this was read from, which an administrator has the relay read again.
+    pub file: Option<PathBuf>,
     /// The file to which [records](crate::record) are appended; `-` is standard output. Default: none.
     pub records: Option<PathBuf>,
 }
@@ -130,10 +135,12 @@ impl Default for Config {
             admission: AdmissionConfig::default(),
             health: None,
             metrics: None,
+            admin: None,
             drain: DrainConfig::default(),
             resolver: Resolver::default(),
             max_look_ups: 256,
             log: LogConfig::default(),
+            file: None,
             records: None,
         }
     }
@@ -367,7 +374,9 @@ impl Config {
             key: String::new(),
             message: format!("can't be read: {error}"),
         })?;
-        Self::parse(&text, path)
+        let mut config = Self::parse(&text, path)?;
+        config.file = Some(path.into());
+        Ok(config)
     }
 
     /// What is allowed, and hardly meant: each a sentence for the administrator.
@@ -533,6 +542,10 @@ mod tests {
             (
                 "listen = []\nhealth = '9090'",
                 "relayd.toml:2:10: health: \"9090\" is not an address with a port",
+            ),
+            (
+                &format!("listen = []\n[admin]\nsocket = '/{}'", "a".repeat(200)),
+                "relayd.toml:3:10: admin.socket: ",
             ),
             (
                 "listen = []\npath = '/readyz'",

@@ -67,6 +67,12 @@ impl Stopper {
         self.reach(Phase::Cut);
     }
 
+    /// Whether the relay is ending.
+    #[cfg(unix)]
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.0.borrow() >= Phase::Draining
+    }
+
     /// Goes on to this phase, unless it is there already.
     pub(crate) fn reach(&self, phase: Phase) {
         self.0.send_if_modified(|now| {

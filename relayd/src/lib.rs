@@ -41,11 +41,14 @@
 //! | [`record`] | what was decided, and what came of it |
 //! | `registry` | which sessions there are, and what they have carried |
 //! | `metrics` | what is counted, for Prometheus |
+//! | `admin` | what an administrator asks, at a Unix socket |
 //! | `ending` | how a relay ends: its phases, and who hears of them |
 //!
 //! [`conformance`] asks any relay at any address whether it keeps to the specification.
 
 pub mod address;
+#[cfg(unix)]
+mod admin;
 mod admission;
 mod budget;
 pub mod config;

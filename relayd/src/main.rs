@@ -1,5 +1,7 @@
 //! `jackfield-relayd`: the relay server, run from a configuration file.
 
+#[cfg(unix)]
+mod ctl;
 mod signals;
 
 use std::io::Write as _;
@@ -40,6 +42,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Asks a running relay at its admin socket: what goes on in it, or to do something.
+    #[cfg(unix)]
+    Ctl(ctl::Arguments),
     /// Prints a signed token (a JWT) that ends by itself.
     Token(TokenArguments),
     /// Says whether a relay keeps to its protocol, whoever's it is.
@@ -123,6 +128,8 @@ struct TokenArguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
+        #[cfg(unix)]
+        Some(Command::Ctl(asked)) => return ctl::run(&asked),
         Some(Command::Token(token)) => return print_token(token),
         Some(Command::Conformance(asked)) => return check_conformance(asked),
         Some(Command::Explain {

@@ -262,6 +262,20 @@ pub(crate) struct Clerk {
     pub(crate) metrics: Arc<Metrics>,
 }
 
+/// What hangs on a session, as it is shown to an administrator.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) id: u32,
+    action: Action,
+    transport: Transport,
+    asked: String,
+    address: Option<SocketAddr>,
+    /// How long it has been open, in milliseconds; of an opening, nothing.
+    open_ms: Option<u64>,
+    bytes_up: u64,
+    bytes_down: u64,
+}
+
 /// The case of one opening: it gives a record when it is decided, and one when it is over. Where it is
 /// dropped before, it was withdrawn or cut.
 #[derive(Debug)]
@@ -325,6 +339,21 @@ impl Case {
     pub(crate) fn refuse(mut self, reason: &Reason, basis: Basis, why: &str) {
         self.record.basis = basis;
         self.decide(&reason.code().to_string(), Some(why));
+    }
+
+    /// What an administrator is shown of it.
+    pub(crate) fn shown(&self) -> Shown {
+        let record = &self.record;
+        Shown {
+            id: record.id,
+            action: record.action,
+            transport: record.transport,
+            asked: record.asked.clone(),
+            address: record.address,
+            open_ms: self.opened.map(milliseconds),
+            bytes_up: self.bytes_up,
+            bytes_down: self.bytes_down,
+        }
     }
 
     /// What was decided.

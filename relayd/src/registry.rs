@@ -1,14 +1,25 @@
-//! The registry: which sessions there are, and what each has carried.
+//! The registry: which sessions there are, what each has carried, and how one is reached from outside.
 //!
 //! A session publishes its numbers here when it has had its turn, by plain stores: it is the only one
-//! that writes them, so that whoever reads them costs it nothing.
+//! that writes them, so that whoever reads them costs it nothing. What more there is to know of it, it
+//! is asked for ([`Order`]).
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Deref};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use crate::record::Who;
+use jackfield_relay_wire::Reason;
+use tokio::sync::{Notify, oneshot};
+
+use crate::record::{Shown, Who};
+
+/// How many administrators are answered at a time; beyond it, their connections are closed.
+pub(crate) const MAX_ADMINS: usize = 16;
+/// How many orders wait for a session; beyond it, it takes none. An administrator waits for one at a time,
+/// and kills without waiting.
+const ORDERS_CAPACITY: usize = 2 * MAX_ADMINS;
 
 /// All sessions that there are, those among them whose client is gone and that still deliver what it
 /// had ended.
@@ -25,11 +36,14 @@ struct Known {
 /// One session, as others see it.
 #[derive(Debug)]
 pub(crate) struct Live {
-    number: u64,
-    who: Arc<Who>,
+    pub(crate) number: u64,
+    pub(crate) who: Arc<Who>,
+    pub(crate) since: Instant,
     counts: Counts,
     /// Whether its client is gone.
     draining: AtomicBool,
+    orders: Mutex<Orders>,
+    called: Notify,
 }
 
 /// A session's own place in the registry; dropping it takes it out.
@@ -63,18 +77,53 @@ struct Counts {
     open: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Orders {
+    waiting: Vec<Order>,
+    /// Whether the session is over.
+    over: bool,
+}
+
+/// What a session is asked from outside.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// To end, and to tell its client this.
+    End(Reason),
+    /// To show what is open in it.
+    Show {
+        /// Of identifiers above this one, the lowest.
+        after: u32,
+        /// How many at most.
+        most: usize,
+        reply: oneshot::Sender<Vec<Shown>>,
+    },
+}
+
 impl Registry {
     /// Takes a session up.
     pub(crate) fn enter(self: &Arc<Self>, number: u64, who: Arc<Who>) -> Entered {
         let live = Arc::new(Live {
             number,
             who,
+            since: Instant::now(),
             counts: Counts::default(),
             draining: AtomicBool::new(false),
+            orders: Mutex::default(),
+            called: Notify::new(),
         });
         self.known().live.insert(number, Arc::clone(&live));
         let registry = Arc::clone(self);
         Entered { registry, live }
+    }
+
+    /// The sessions that there are now, by their numbers.
+    pub(crate) fn all(&self) -> Vec<Arc<Live>> {
+        self.known().live.values().cloned().collect()
+    }
+
+    /// The session of this number.
+    pub(crate) fn get(&self, number: u64) -> Option<Arc<Live>> {
+        self.known().live.get(&number).cloned()
     }
 
     /// What all sessions have carried since the start, those that are over among them; it never gets
@@ -123,6 +172,23 @@ impl Live {
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+
+    /// Gives it an order; false where it is over, or has as many as it takes. Whoever waits for a reply
+    /// gets none where the session ends before.
+    pub(crate) fn give(&self, order: Order) -> bool {
+        let mut orders = self.orders();
+        if orders.over || orders.waiting.len() >= ORDERS_CAPACITY {
+            return false;
+        }
+        orders.waiting.push(order);
+        drop(orders);
+        self.called.notify_one();
+        true
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Entered {
@@ -153,6 +219,31 @@ impl Entered {
     pub(crate) fn drains(&self) {
         self.live.draining.store(true, Ordering::Relaxed);
     }
+
+    /// A handle of its own to what others see.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
+    }
+}
+
+impl Live {
+    fn next_order(&self) -> Option<Order> {
+        let mut orders = self.orders();
+        (!orders.waiting.is_empty()).then(|| orders.waiting.remove(0))
+    }
+
+    /// The next order, for the session.
+    ///
+    /// # Cancel safety
+    /// No order is lost.
+    pub(crate) async fn order(&self) -> Order {
+        loop {
+            if let Some(order) = self.next_order() {
+                return order;
+            }
+            self.called.notified().await;
+        }
+    }
 }
 
 impl Deref for Entered {
@@ -171,6 +262,11 @@ impl Drop for Entered {
             open: 0,
             ..self.live.tally()
         };
+        drop(known);
+        let mut orders = self.live.orders();
+        orders.over = true;
+        // Whoever waits for a reply hears that there is none.
+        orders.waiting.clear();
     }
 }
 
@@ -187,6 +283,8 @@ impl AddAssign for Tally {
 
 #[cfg(test)]
 mod tests {
+    use jackfield_relay_wire::Code;
+
     use super::*;
 
     fn who(token: &str) -> Arc<Who> {
@@ -222,5 +320,29 @@ mod tests {
             (20, 6, 2)
         );
         assert!(of_token.is_empty(), "{of_token:?}");
+        assert!(registry.get(1).is_none() && registry.get(2).is_some());
+    }
+
+    #[tokio::test]
+    async fn orders_are_bounded_and_a_session_that_is_over_takes_none() {
+        let registry = Arc::new(Registry::default());
+        let entered = registry.enter(1, who("a"));
+        let live = registry.get(1).expect("it is there");
+        let end = || Order::End(Reason::new(Code::GOING_AWAY, ""));
+        let (reply, answer) = oneshot::channel();
+        let show = Order::Show {
+            after: 0,
+            most: 1,
+            reply,
+        };
+        assert!(live.give(end()) && live.give(show));
+        assert!(matches!(entered.order().await, Order::End(_)));
+        for _ in 0..ORDERS_CAPACITY - 1 {
+            assert!(live.give(end()));
+        }
+        assert!(!live.give(end()), "one too many");
+        drop(entered);
+        assert!(answer.await.is_err(), "nobody is left to answer");
+        assert!(!live.give(end()));
     }
 }

@@ -1,5 +1,6 @@
 //! Reloading: new rules for a relay that runs, and for the sessions that it has.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::handshake::Gate;
 use crate::jwks;
 use crate::limits::Accounts;
@@ -36,6 +37,23 @@ pub struct Reloader {
     pub(crate) started: Config,
 }
 
+/// Why a configuration was not taken.
+#[derive(Debug)]
+pub(crate) enum NotTaken {
+    File(ConfigError),
+    /// The certificate's files, or keys at a URL.
+    Other(io::Error),
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Reloader {
     /// Takes this configuration, as a whole.
     ///
@@ -60,18 +78,23 @@ impl Reloader {
     /// Reads a file, and takes what stands there. What is wrong with it goes to the log, with file and line;
     /// then all stays as it was.
     pub fn reload_from(&self, path: &Path) {
-        let config = match Config::load(path) {
-            Ok(config) => config,
-            Err(error) => {
-                return error!(%error, "the configuration in use stays: the file is wrong");
-            }
-        };
-        match self.reload(&config) {
-            Ok(()) => info!(tokens = config.tokens.len(), "reloaded the configuration"),
-            Err(error) => {
-                error!(%error, "the configuration in use stays");
-            }
-        }
+        // The log has it.
+        let _ = self.take_from(path);
+    }
+
+    /// The same, for one who is to hear of it: what takes effect when the relay is started again, or what is
+    /// wrong.
+    pub(crate) fn take_from(&self, path: &Path) -> Result<Vec<&'static str>, NotTaken> {
+        let config = Config::load(path).map_err(|error| {
+            error!(%error, "the configuration in use stays: the file is wrong");
+            NotTaken::File(error)
+        })?;
+        self.reload(&config).map_err(|error| {
+            error!(%error, "the configuration in use stays");
+            NotTaken::Other(error)
+        })?;
+        info!(tokens = config.tokens.len(), "reloaded the configuration");
+        Ok(self.needs_start(&config))
     }
 
     /// Keys at a URL are those that the relay has, and keeps up to date.
@@ -100,6 +123,7 @@ impl Reloader {
             ("advertise", old.advertise != new.advertise),
             ("health", old.health != new.health),
             ("metrics", old.metrics != new.metrics),
+            ("admin", old.admin != new.admin),
             ("drain", old.drain != new.drain),
             ("tls", old.tls != new.tls),
             ("proxies", old.proxies != new.proxies),

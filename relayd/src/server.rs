@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
+#[cfg(unix)]
+use crate::admin::{self, Admin};
 use crate::admission::{Admission, Fault, Pass, Turned};
 use crate::budget::{self, Budget};
 use crate::config::Config;
@@ -49,6 +51,8 @@ pub struct Relayd {
     addresses: Vec<SocketAddr>,
     health: Option<TcpListener>,
     metrics: Option<TcpListener>,
+    #[cfg(unix)]
+    admin: Option<admin::Socket>,
     shared: Shared,
     stopper: Stopper,
     /// What it was started with.
@@ -116,6 +120,15 @@ impl Relayd {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
+        #[cfg(unix)]
+        let admin = (config.admin.as_deref())
+            .map(admin::Socket::bind)
+            .transpose()?;
+        #[cfg(not(unix))]
+        if config.admin.is_some() {
+            let text = "this system has no Unix sockets for administrators";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
         let addresses = listeners
             .iter()
             .map(TcpListener::local_addr)
@@ -151,6 +164,8 @@ impl Relayd {
             addresses,
             health,
             metrics,
+            #[cfg(unix)]
+            admin,
             shared,
             stopper: Stopper::new(),
             config,
@@ -223,6 +238,8 @@ impl Relayd {
     /// # Cancel safety
     /// Dropping the future cuts every session at once, without a word.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        #[cfg(unix)]
+        let reloader = self.reloader();
         let (stopper, drain) = (self.stopper, self.config.drain);
         let shared = Arc::new(self.shared);
         // Dropped, and so ended, with this future: health is told to the end.
@@ -243,6 +260,16 @@ impl Relayd {
                 max_sessions: self.config.max_sessions,
             };
             probes.spawn(metrics::serve(listener, sources));
+        }
+        #[cfg(unix)]
+        if let Some(socket) = self.admin {
+            let admin = Admin {
+                registry: Arc::clone(shared.context.registry()),
+                reloader,
+                stopper: stopper.clone(),
+                since: std::time::Instant::now(),
+            };
+            probes.spawn(admin::serve(socket, Arc::new(admin)));
         }
         // Ends with this future, too. New keys are new rules, also for those who are in.
         let mut refreshing = JoinSet::new();

@@ -53,8 +53,8 @@ use crate::identity::Grant;
 use crate::limits::{LimitReached, Refusals, Whose};
 use crate::metrics::{Counted, Kind};
 use crate::policy::Transport;
-use crate::record::{Action, Case, Clerk, Who};
-use crate::registry::{Entered, Tally};
+use crate::record::{Action, Case, Clerk, Shown, Who};
+use crate::registry::{Entered, Order, Tally};
 
 pub(crate) use self::context::Context;
 
@@ -118,6 +118,7 @@ pub(crate) async fn run<S>(
         };
         let who = Arc::new(who);
         let entered = context.registry().enter(number, Arc::clone(&who));
+        let live = entered.live();
         let clerk = Clerk {
             session: number,
             who,
@@ -137,6 +138,7 @@ pub(crate) async fn run<S>(
                     }
                     Notice::Cut => session.mux.shut_down(&Reason::new(Code::GOING_AWAY, GOING)),
                 },
+                order = live.order() => session.obey(order),
                 Ok(()) = rules.changed() => {
                     let gate = Arc::clone(&rules.borrow_and_update());
                     match gate.reconsider(&admitted, &session.grant, SystemTime::now()) {
@@ -149,9 +151,12 @@ pub(crate) async fn run<S>(
         let ended = session.end(carrier).await;
         drop(places);
         session.entered.drains();
-        tokio::select! {
-            () = session.drain() => {}
-            () = ending.cut() => session.give_up(),
+        loop {
+            tokio::select! {
+                () = session.drain() => break,
+                () = ending.cut() => session.give_up(),
+                order = live.order() => session.obey(order),
+            }
         }
         session.tell(&ended);
     }
@@ -604,6 +609,26 @@ impl<'a> Session<'a> {
             datagrams_dropped: counters.datagrams_dropped,
             open: self.items.len() as u64,
         });
+    }
+
+    /// Does what it is asked from outside.
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::End(reason) if self.mux.closed().is_none() => self.mux.shut_down(&reason),
+            // Its client is gone already.
+            Order::End(_) => self.give_up(),
+            // Nobody may wait for it any more.
+            Order::Show { after, most, reply } => drop(reply.send(self.show(after, most))),
+        }
+    }
+
+    /// What hangs on it, by identifiers.
+    fn show(&self, after: u32, most: usize) -> Vec<Shown> {
+        let mut ids: Vec<Id> = self.items.keys().copied().collect();
+        ids.retain(|id| id.get() > after);
+        ids.sort_unstable_by_key(|id| id.get());
+        let items = ids.iter().filter_map(|id| self.items.get(id));
+        items.take(most).map(|entry| entry.case.shown()).collect()
     }
 
     fn shut_down(&mut self, limit: LimitReached) {

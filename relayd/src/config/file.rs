@@ -48,6 +48,7 @@ struct File {
     admission: FileAdmission,
     health: Option<Spanned<String>>,
     metrics: Option<Spanned<String>>,
+    admin: Option<FileAdmin>,
     #[serde(default)]
     drain: FileDrain,
     #[serde(default)]
@@ -96,6 +97,12 @@ struct FileDrain {
 struct FileProxies {
     trusted: Vec<Spanned<String>>,
     header: ToldBy,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileAdmin {
+    socket: Spanned<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -303,6 +310,9 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         config.metrics = Some(parse_one(text, "metrics", address)?);
     }
     config.drain = file.drain.read()?;
+    if let Some(admin) = file.admin {
+        config.admin = Some(read_socket(&admin.socket, directory)?);
+    }
     config.source_limits = file.source_limits.over(Quota::default());
     let defaults = Defaults {
         limits: file.limits.over(Limits::default()),
@@ -414,6 +424,25 @@ fn read_token(
         limits: token.limits.over(defaults.limits),
         bearer_limits,
     })
+}
+
+/// The path of a Unix socket, which the system bounds.
+#[cfg(unix)]
+fn read_socket(path: &Spanned<PathBuf>, directory: &Path) -> Result<PathBuf, Wrong> {
+    let whole = directory.join(path.get_ref());
+    match std::os::unix::net::SocketAddr::from_pathname(&whole) {
+        Ok(_) => Ok(whole),
+        Err(error) => {
+            let text = format!("{} can't be a socket's path: {error}", whole.display());
+            Err(Wrong::new(path.span(), "admin.socket", text))
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn read_socket(path: &Spanned<PathBuf>, _: &Path) -> Result<PathBuf, Wrong> {
+    let text = "this system has no Unix sockets for it";
+    Err(Wrong::new(path.span(), "admin.socket", text))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

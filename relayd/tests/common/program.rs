@@ -26,7 +26,7 @@ pub fn command() -> Command {
 /// What a configuration has that lets [`Client`](super::Client)s in, with this before and after its token.
 pub fn configuration(before: &str, after: &str) -> String {
     format!(
-        "listen = ['127.0.0.1:0']\norigins = ['{ORIGIN}']\n{before}\n[log]\nrepeats = 0\n\
+        "listen = ['127.0.0.1:0']\norigins = ['{ORIGIN}']\n{before}\n[log]\nformat = 'json'\nrepeats = 0\n\
          [[token]]\nname = 'tests'\nsecret = '{SECRET}'\n\
          allow = ['127.0.0.0/8:1024-65535', '127.0.0.0/8:*/udp', '*:*']\n\
          listen = ['127.0.0.1:*', '127.0.0.1:*/udp']\n{after}\n"
@@ -44,8 +44,9 @@ impl Program {
     pub async fn start_in(directory: TempDir, text: &str) -> Self {
         std::fs::write(directory.path().join("relayd.toml"), text).expect("written");
         let mut command = command();
-        command.args(["--log-format", "json", "--config"]);
-        command.arg(directory.path().join("relayd.toml"));
+        command
+            .arg("--config")
+            .arg(directory.path().join("relayd.toml"));
         let process = Process::start(command).expect("it runs");
         let address = address_in(&process, "\"listening\"").await;
         Self {
