@@ -86,6 +86,11 @@ impl Identity {
                 (_, _) => return Err(TokenError::Unknown),
             }
         }
+        if matches!(found, Err(TokenError::Unknown)) {
+            for token in &self.tokens {
+                token.credential.missed(&token.name, presented);
+            }
+        }
         found
     }
 

@@ -176,6 +176,13 @@ impl Credential {
             Self::RemoteKeys(keys) => keys.verify(name, presented).map(|it| jwt(presented, it)),
         }
     }
+
+    /// Hears that no credential knows `presented`.
+    pub(crate) fn missed(&self, name: &str, presented: &str) {
+        if let Self::RemoteKeys(keys) = self {
+            keys.missed(name, presented);
+        }
+    }
 }
 
 /// A token of the form `NAME.EXPIRY.MAC`.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{Client, ORIGIN, TestRelay, config, within};
 use jackfield_relay_wire::{Code, Frame};
-use jackfield_relayd::token::{Claims, Credential, RemoteKeys, SigningKey};
+use jackfield_relayd::token::{Claims, Credential, PublicKeys, RemoteKeys, SigningKey};
 use jackfield_relayd::{Config, Relayd};
 use jackfield_testing::certs::Authority;
 use rustls::ServerConfig;
@@ -195,6 +195,31 @@ async fn keys_are_rotated() {
     for number in 10..15 {
         assert!(!comes_in(&relay, &key(&number.to_string())).await);
     }
+    assert_eq!(*provider.asked.borrow(), 2);
+}
+
+/// Tokens that others know are no reason to ask for keys.
+#[tokio::test]
+async fn only_what_nobody_knows_has_keys_renewed() {
+    let (known, own, new) = (key("1"), key("own"), key("2"));
+    let mut provider = Provider::start(keys(&[&known])).await;
+    let mut config = provider.config();
+    let mut other = common::token();
+    other.name = "other".into();
+    let public = own.public_jwk().expect("it has one");
+    other.credential = Credential::PublicKeys(PublicKeys::new(&public).expect("a key"));
+    config.tokens.push(other);
+    let relay = TestRelay::start(config).await;
+    open(&relay, &own).await;
+    // Time enough to ask.
+    for _ in 0..10 {
+        open(&relay, &known).await;
+    }
+    assert_eq!(*provider.asked.borrow(), 1);
+    provider.answer(keys(&[&known, &new]));
+    assert!(!comes_in(&relay, &new).await);
+    provider.asked(2).await;
+    within(async { while !comes_in(&relay, &new).await {} }).await;
     assert_eq!(*provider.asked.borrow(), 2);
 }
 
