@@ -7,15 +7,19 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use jackfield_relay_wire::UdpTarget;
+use jackfield_relay_wire::{Code, Id, Mux, Reason, UdpTarget};
 use jackfield_socket::{
     Endpoint, Error, ErrorKind, ListenOptions, Result, TcpConnect, TcpListen, TcpOptions, UdpOpen,
     UdpOptions,
 };
 
 use crate::carrier::{self, BoxFuture, Connector};
-use crate::session::{Open, Session};
+use crate::session::{Addresses, Open, Session};
 use crate::{RelayConfig, RelayDatagramSocket, RelayListener, RelayStream};
+
+/// To how many other WebSockets an opening moves at the most whose relay is being shut down: one where
+/// another relay takes over at once, and one more for each that is shut down as well.
+const MAX_MOVES: u32 = 3;
 
 /// A relay, as a network.
 ///
@@ -101,8 +105,14 @@ impl Relay {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn ready(&self) -> Result<()> {
-        let session = self.session()?;
-        poll_fn(|cx| session.poll_greeting(cx)).await
+        let mut moves = 0;
+        loop {
+            let session = self.session()?;
+            match poll_fn(|cx| session.poll_greeting(cx)).await {
+                Err(error) if moves < MAX_MOVES && is_going_away(&error) => moves += 1,
+                greeted => return greeted,
+            }
+        }
     }
 
     /// Where new things are opened.
@@ -135,9 +145,8 @@ impl TcpConnect for Relay {
 
     async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<RelayStream> {
         options.validate()?;
-        let session = self.session()?;
-        let open = Open::request(&session, |mux| mux.connect(to.clone(), options.clone()))?;
-        let addresses = poll_fn(|cx| open.poll_answer(cx)).await?;
+        let ask = |mux: &mut Mux| mux.connect(to.clone(), options.clone());
+        let (open, addresses) = self.open(&ask).await?;
         Ok(RelayStream::new(open, addresses))
     }
 }
@@ -147,9 +156,8 @@ impl TcpListen for Relay {
 
     async fn listen(&self, at: SocketAddr, options: &ListenOptions) -> Result<RelayListener> {
         options.validate(at)?;
-        let session = self.session()?;
-        let open = Open::request(&session, |mux| mux.listen(at, options.clone()))?;
-        let addresses = poll_fn(|cx| open.poll_answer(cx)).await?;
+        let ask = |mux: &mut Mux| mux.listen(at, options.clone());
+        let (open, addresses) = self.open(&ask).await?;
         Ok(RelayListener::new(open, addresses.local))
     }
 }
@@ -177,18 +185,43 @@ impl UdpOpen for Relay {
     }
 }
 
+/// Asks for something.
+type Ask<'a> = &'a (dyn Fn(&mut Mux) -> std::result::Result<Id, Reason> + Sync);
+
 impl Relay {
+    /// Opens something; on another WebSocket where the relay lets go of that on which it was asked for,
+    /// since nothing was opened then.
+    async fn open(&self, ask: Ask<'_>) -> Result<(Open, Addresses)> {
+        let mut moves = 0;
+        loop {
+            match self.try_open(ask).await {
+                Err(error) if moves < MAX_MOVES && is_going_away(&error) => moves += 1,
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn try_open(&self, ask: Ask<'_>) -> Result<(Open, Addresses)> {
+        let session = self.session()?;
+        let open = Open::request(&session, ask)?;
+        let addresses = poll_fn(|cx| open.poll_answer(cx)).await?;
+        Ok((open, addresses))
+    }
+
     async fn open_udp(
         &self,
         target: UdpTarget,
         options: &UdpOptions,
     ) -> Result<RelayDatagramSocket> {
         let bound = matches!(target, UdpTarget::Bound(_));
-        let session = self.session()?;
-        let open = Open::request(&session, |mux| mux.open_udp(target, options.clone()))?;
-        let addresses = poll_fn(|cx| open.poll_answer(cx)).await?;
+        let ask = |mux: &mut Mux| mux.open_udp(target.clone(), options.clone());
+        let (open, addresses) = self.open(&ask).await?;
         Ok(RelayDatagramSocket::new(open, addresses, bound))
     }
+}
+
+fn is_going_away(error: &Error) -> bool {
+    Reason::find(error).is_some_and(|reason| reason.code() == Code::GOING_AWAY)
 }
 
 impl Future for Connection {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -24,11 +26,17 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Starts a relay that serves connections one after another, and connects to it.
 async fn start(cut_after: Option<usize>) -> Relay {
+    start_leaving(cut_after, 0).await
+}
+
+/// The same; it lets go of the first WebSockets as soon as something is asked for.
+async fn start_leaving(cut_after: Option<usize>, leaves: u32) -> Relay {
+    let leaves = Arc::new(AtomicU32::new(leaves));
     let listener = SystemListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, cut_after));
+            tokio::spawn(serve(stream, cut_after, Arc::clone(&leaves)));
         }
     });
     let config = RelayConfig::new(&format!("ws://{address}/")).expect("config");
@@ -38,7 +46,7 @@ async fn start(cut_after: Option<usize>) -> Relay {
 }
 
 /// A relay whose every host echoes. It cuts the WebSocket after so many bytes, if asked to.
-async fn serve(stream: tokio::net::TcpStream, cut_after: Option<usize>) {
+async fn serve(stream: tokio::net::TcpStream, cut_after: Option<usize>, leaves: Arc<AtomicU32>) {
     let protocol = http::HeaderValue::from_static(auth::SUBPROTOCOL);
     let (_, mut socket) = ServerBuilder::new()
         .add_header(http::header::SEC_WEBSOCKET_PROTOCOL, protocol)
@@ -49,7 +57,10 @@ async fn serve(stream: tokio::net::TcpStream, cut_after: Option<usize>) {
     let mut config = Config::default();
     config.settings.capabilities = Capabilities::CONNECT;
     let mut mux = Mux::new(Role::Relay, config, time::now());
-    let mut echo = Echo::default();
+    let mut echo = Echo {
+        leaves,
+        ..Echo::default()
+    };
     std::future::poll_fn(|cx| {
         loop {
             let mut moved = false;
@@ -87,6 +98,7 @@ async fn serve(stream: tokio::net::TcpStream, cut_after: Option<usize>) {
 #[derive(Default)]
 struct Echo {
     echoed: usize,
+    leaves: Arc<AtomicU32>,
     sockets: BTreeMap<Id, bool>,
 }
 
@@ -99,6 +111,10 @@ impl Echo {
                 mux.refuse(id, Reason::new(Code::REFUSED, "nothing listens there"));
             }
             Event::Connect { to, .. } if to.port() == 2 => {}
+            Event::Connect { id, .. } if self.leaves() => {
+                mux.go_away("another will do it");
+                mux.refuse(id, Reason::new(Code::GOING_AWAY, "not here"));
+            }
             Event::Connect { id, .. } => {
                 mux.accept(id, Some(here), Some(there)).expect("accept");
                 self.pump(mux, id);
@@ -122,6 +138,14 @@ impl Echo {
             Event::Reset { id, .. } => mux.close(id),
             _ => {}
         }
+    }
+
+    /// Whether this WebSocket is one of those that it lets go of.
+    fn leaves(&self) -> bool {
+        let left = |left: u32| left.checked_sub(1);
+        (self.leaves)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+            .is_ok()
     }
 
     fn pump(&mut self, mux: &mut Mux, id: Id) {
@@ -202,6 +226,21 @@ async fn many_streams_at_once() {
     for task in tasks {
         task.await.expect("a task");
     }
+}
+
+/// What is asked for while the relay says that it goes is opened elsewhere, unless every relay goes.
+#[tokio::test]
+async fn an_opening_moves_where_the_relay_goes_away() {
+    let relay = start_leaving(None, 2).await;
+    exchange(connect(&relay).await, 1000).await;
+    let relay = start_leaving(None, u32::MAX).await;
+    let error = relay.connect(&host(7), &TcpOptions::default()).await;
+    let error = error.expect_err("nowhere");
+    let reason = Reason::find(&error).expect("the relay's word");
+    assert_eq!(
+        (reason.code(), reason.text()),
+        (Code::GOING_AWAY, "not here")
+    );
 }
 
 #[tokio::test]
@@ -338,7 +377,7 @@ async fn nothing_is_left_when_the_last_handle_is_dropped() {
     let address = listener.local_addr().expect("address");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, None));
+            tokio::spawn(serve(stream, None, Arc::default()));
         }
     });
     let config = RelayConfig::new(&format!("ws://{address}")).expect("config");
