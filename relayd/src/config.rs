@@ -111,6 +111,26 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The file to which [records](crate::record) are appended; `-` is standard output. Default: none.
     pub records: Option<PathBuf>,
+    /// Where addresses stand in the file.
+    pub(crate) places: Places,
+}
+
+/// Where in its file a configuration names addresses to listen at; nowhere, where it was built in code.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    path: PathBuf,
+    /// The lines of `listen`, from 1.
+    listen: Vec<usize>,
+}
+
+impl Places {
+    /// Where this one of `listen` stands, as the beginning of a sentence that says what is wrong.
+    pub(crate) fn listen(&self, index: usize) -> String {
+        match self.listen.get(index) {
+            Some(line) => format!("{}:{line}: listen[{index}]: ", self.path.display()),
+            None => String::new(),
+        }
+    }
 }
 
 impl Default for Config {
@@ -142,6 +162,7 @@ impl Default for Config {
             log: LogConfig::default(),
             file: None,
             records: None,
+            places: Places::default(),
         }
     }
 }
@@ -398,7 +419,12 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        read(text, path.parent().unwrap_or(Path::new(""))).map_err(|wrong| {
+        let read = read(text, path.parent().unwrap_or(Path::new("")));
+        let placed = read.map(|mut config| {
+            config.places.path = path.into();
+            config
+        });
+        placed.map_err(|wrong| {
             let (path, text) = match &wrong.elsewhere {
                 Some((path, text)) => (&**path, &**text),
                 None => (path, text),

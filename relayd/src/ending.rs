@@ -73,6 +73,14 @@ impl Stopper {
         *self.0.borrow() >= Phase::Draining
     }
 
+    /// Ready when the relay is ending, whoever has asked for it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn stopping(&self) {
+        self.reached(Phase::Draining).await;
+    }
+
     /// Goes on to this phase, unless it is there already.
     pub(crate) fn reach(&self, phase: Phase) {
         self.0.send_if_modified(|now| {

@@ -27,6 +27,7 @@
 //! | module | |
 //! |---|---|
 //! | [`config`] | what is allowed, and to whom |
+//! | `passed` | what listens already when it starts |
 //! | `server` | accepts connections, TLS |
 //! | `admission` | whose handshake may begin, and how many at a time |
 //! | [`proxy`] | for whom a proxy speaks, and whether that is believed |
@@ -64,6 +65,7 @@ pub mod limits;
 pub mod log;
 mod machine;
 mod metrics;
+mod passed;
 pub mod policy;
 pub mod proxy;
 pub mod record;

@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod ctl;
 mod signals;
+#[cfg(target_os = "linux")]
+mod systemd;
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -18,6 +20,9 @@ use jackfield_relayd::conformance::{self, Suite};
 use jackfield_relayd::policy::Rule;
 use jackfield_relayd::token::{Claims, Credential, SigningKey};
 use jackfield_relayd::{Config, Origin, Relayd, explain};
+
+#[cfg(target_os = "linux")]
+use crate::systemd::{sockets, tell};
 
 /// TCP and UDP for web pages, through a WebSocket.
 ///
@@ -146,6 +151,7 @@ fn main() -> anyhow::Result<()> {
         config.log.format = format;
     }
     keep_freed_memory();
+    let passed = sockets()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -162,14 +168,29 @@ fn main() -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     runtime.block_on(async {
-        let relay = Relayd::bind(config).await?;
+        let end = config.drain.cut;
+        let relay = Relayd::bind_with(config, passed).await?;
         let signals = signals::obey(&relay, path)?;
+        let telling = tell(&relay, end);
         tokio::select! {
             () = relay.run(std::future::pending()) => {}
             () = signals => {}
+            () = telling => {}
         }
         Ok(())
     })
+}
+
+/// Elsewhere no service manager passes sockets.
+#[cfg(not(target_os = "linux"))]
+fn sockets() -> std::io::Result<Vec<std::net::TcpListener>> {
+    Ok(Vec::new())
+}
+
+/// Nor is one told.
+#[cfg(not(target_os = "linux"))]
+fn tell(_: &Relayd, _: Duration) -> impl Future<Output = ()> + use<> {
+    std::future::pending()
 }
 
 /// Has the allocator keep some of what was freed.

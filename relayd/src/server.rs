@@ -30,6 +30,7 @@ use crate::jwks;
 use crate::limits::{Accounts, Slot, Whose};
 use crate::machine::Machine;
 use crate::metrics::{self, Handshake};
+use crate::passed::Passed;
 use crate::proxy::{self, ProxiesConfig, ToldBy};
 use crate::record::Records;
 use crate::reload::Reloader;
@@ -100,7 +101,23 @@ impl Relayd {
     ///
     /// # Cancel safety
     /// Dropping the future closes what it has opened.
-    pub async fn bind(mut config: Config) -> io::Result<Self> {
+    pub async fn bind(config: Config) -> io::Result<Self> {
+        Self::bind_with(config, Vec::new()).await
+    }
+
+    /// As [`bind`](Self::bind), with sockets that listen already, such as a service manager passes: one
+    /// for each address of the configuration's `listen`, and perhaps one for `health` and `metrics`.
+    ///
+    /// # Errors
+    /// As those of [`bind`](Self::bind), and where sockets and addresses don't match; the text says where
+    /// in the configuration's file.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what it has opened, and what was passed.
+    pub async fn bind_with(
+        mut config: Config,
+        passed: Vec<std::net::TcpListener>,
+    ) -> io::Result<Self> {
         budget::fit(&mut config)?;
         let tls = config
             .tls
@@ -108,18 +125,17 @@ impl Relayd {
             .map(Certificates::load)
             .transpose()?
             .map(Arc::new);
-        let mut listeners = Vec::new();
-        for address in &config.listen {
-            listeners.push(listen(address).await?);
-        }
+        let mut passed = Passed::new(passed)?;
+        let listeners = passed.clients(&config.listen, &config.places).await?;
         let health = match &config.health {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(passed.lane(address).await?),
             None => None,
         };
         let metrics = match &config.metrics {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(passed.lane(address).await?),
             None => None,
         };
+        passed.finish(&config.places)?;
         #[cfg(unix)]
         let admin = (config.admin.as_deref())
             .map(admin::Socket::bind)
@@ -287,7 +303,7 @@ impl Relayd {
         }
         tokio::select! {
             () = shutdown => stopper.drain(),
-            () = stopper.reached(Phase::Draining) => {}
+            () = stopper.stopping() => {}
         }
         end(&stopper, drain, tasks).await;
     }
@@ -317,12 +333,6 @@ async fn end(stopper: &Stopper, drain: DrainConfig, mut tasks: JoinSet<()>) {
     if timeout(session::CLOSE_DEADLINE, all).await.is_err() {
         debug!("some clients did not take leave");
     }
-}
-
-async fn listen(address: &SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("can't listen at {address}: {error}"))
-    })
 }
 
 /// Accepts at one address until the relay ends, then waits for its sessions.

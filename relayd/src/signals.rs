@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use jackfield_relayd::{Relayd, Stopper};
 
+#[cfg(target_os = "linux")]
+use crate::systemd::reload;
+
 /// Does what signals ask for: SIGTERM and SIGINT end the relay in order, a second one at once; SIGHUP
 /// has it read its configuration again. Never ready.
 ///
@@ -23,10 +26,16 @@ pub(crate) fn obey(relay: &Relayd, path: PathBuf) -> io::Result<impl Future<Outp
             tokio::select! {
                 _ = terminate.recv() => end.asked_for(),
                 _ = interrupt.recv() => end.asked_for(),
-                _ = hang_up.recv() => reloader.reload_from(&path),
+                _ = hang_up.recv() => reload(|| reloader.reload_from(&path)),
             }
         }
     })
+}
+
+/// Elsewhere no service manager is told.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn reload(reload: impl FnOnce()) {
+    reload();
 }
 
 #[cfg(not(unix))]

@@ -5,12 +5,14 @@ mod common;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use common::{Client, ORIGIN, SECRET, TestRelay, config, keep, request, target, token, within};
+use common::{
+    Client, ORIGIN, SECRET, TestRelay, config, headers, keep, request, target, token, within,
+};
 use jackfield_relay_wire::{Code, Frame};
 use jackfield_relayd::Config;
 use jackfield_relayd::record::Event;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_hours(1);
@@ -36,6 +38,11 @@ async fn health(at: SocketAddr) -> [bool; 2] {
         assert!(*good || answer.starts_with("HTTP/1.1 503 "), "{answer}");
     }
     good
+}
+
+/// Waits until nobody listens there.
+async fn is_closed(at: SocketAddr) {
+    within(async { while TcpStream::connect(at).await.is_ok() {} }).await;
 }
 
 #[tokio::test]
@@ -75,19 +82,31 @@ async fn sessions_go_on_until_they_are_told() {
     let to = listener().await;
     let mut client = relay.client().await;
     relay.stop();
-    // Its listener is closed when somebody sees it.
-    within(async {
-        while let Ok(stream) = tokio::net::TcpStream::connect(relay.address).await {
-            drop(stream);
-        }
-    })
-    .await;
+    is_closed(relay.address).await;
     let health_at = relay.health.expect("it has one");
     assert_eq!(health(health_at).await, [true, false]);
     client.connect(&to, 1024).await;
     relay.stopper.cut();
     let reason = client.last_word().await.expect("a reason");
     assert_eq!(reason.code(), Code::GOING_AWAY, "{reason}");
+    relay.stopped().await;
+}
+
+#[tokio::test]
+async fn who_is_about_to_come_in_is_told() {
+    let mut relay = TestRelay::start(patient()).await;
+    let early = TcpStream::connect(relay.address).await.expect("it listens");
+    // It is in before whoever comes after it.
+    relay.client().await;
+    relay.stop();
+    is_closed(relay.address).await;
+    let headers = headers(&relay.address.to_string(), Some(ORIGIN), Some(SECRET));
+    let (stream, answer) = common::ask(early, "GET / HTTP/1.1", &headers).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    match Client::over(stream).await.frame().await {
+        Frame::GoAway(reason) => assert_eq!(reason.code(), Code::GOING_AWAY, "{reason}"),
+        other => panic!("{other:?}"),
+    }
     relay.stopped().await;
 }
 
@@ -168,13 +187,23 @@ async fn a_token_ends_before_the_cut() {
     relay.stopped().await;
 }
 
-/// The program, which a test ends by signals.
-#[cfg(unix)]
+/// The program, which a test ends by signals, and for which it is the service manager.
+#[cfg(target_os = "linux")]
 mod program {
+    use std::net::TcpListener as StdListener;
+    use std::os::fd::OwnedFd;
     use std::path::Path;
     use std::process::Command;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use command_fds::{CommandFdExt as _, FdMapping};
+    use jackfield_native::Native;
+    use jackfield_relay::{Relay, RelayConfig};
+    use jackfield_socket::{Endpoint, TcpConnect as _, TcpOptions};
     use jackfield_testing::process::Process;
+    use tokio::net::UnixDatagram;
+    use tokio::sync::watch;
 
     use super::*;
 
@@ -187,14 +216,19 @@ mod program {
 
     impl Program {
         async fn start(rest: &str) -> Self {
+            Self::start_at("127.0.0.1:0", rest, |command| command).await
+        }
+
+        async fn start_at(at: &str, rest: &str, how: impl FnOnce(Command) -> Command) -> Self {
             let directory = tempfile::tempdir().expect("a directory");
             let path = directory.path().join("relayd.toml");
             let text = format!(
-                "listen = ['127.0.0.1:0']\norigins = ['{ORIGIN}']\n{rest}\n\
+                "listen = ['{at}']\nallow_without_origin = true\norigins = ['{ORIGIN}']\n{rest}\n\
+                 [limits]\ndials_per_second = 1_000_000\nsessions = 1000\n\
                  [[token]]\nname = 'tests'\nsecret = '{SECRET}'\nallow = ['127.0.0.1:*']\n"
             );
             std::fs::write(&path, text).expect("written");
-            let process = Process::start(relayd(&path)).expect("it runs");
+            let process = Process::start(how(relayd(&path))).expect("it runs");
             let line = process
                 .wait_for_line("\"listening\"", common::PATIENCE)
                 .await;
@@ -209,14 +243,27 @@ mod program {
             }
         }
 
+        /// With a socket that listens already.
+        async fn start_on(socket: &StdListener, rest: &str) -> Self {
+            let at = socket.local_addr().expect("bound").to_string();
+            Self::start_at(&at, rest, |command| pass(&command, socket)).await
+        }
+
         async fn client(&self) -> Client {
             let client = Client::open(self.address, ORIGIN, Some(SECRET)).await;
             client.expect("let in")
         }
 
-        async fn logs(&self, text: &str) -> String {
+        async fn logs(&self, text: &str) {
             let line = self.process.wait_for_line(text, common::PATIENCE).await;
-            line.expect(text)
+            line.expect(text);
+        }
+
+        fn signal(&self, name: &str) {
+            let sent = Command::new("kill")
+                .args([name, &self.process.id().to_string()])
+                .status();
+            assert!(sent.expect("kill runs").success());
         }
     }
 
@@ -226,11 +273,184 @@ mod program {
         command
     }
 
-    fn signal(process: &Process, name: &str) {
-        let sent = Command::new("kill")
-            .args([name, &process.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
+    /// Has a command find a socket where systemd puts the first that it passes.
+    fn pass(command: &Command, socket: &StdListener) -> Command {
+        // Its number is known only to the process itself.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
+        shell.arg(command.get_program()).args(command.get_args());
+        shell.env("LISTEN_FDS", "1");
+        let socket = socket.try_clone().expect("descriptors are left");
+        let mapping = FdMapping {
+            parent_fd: OwnedFd::from(socket),
+            child_fd: 3,
+        };
+        shell.fd_mappings(vec![mapping]).expect("one number, once");
+        shell
+    }
+
+    /// One opening after the other, over one network and over a new one each time, until it is told to
+    /// stop; with how many there were.
+    struct Visitor {
+        opened: watch::Receiver<usize>,
+        stop: Arc<AtomicUsize>,
+        running: tokio::task::JoinHandle<()>,
+    }
+
+    impl Visitor {
+        fn start(relay: SocketAddr, to: &str) -> Self {
+            let to: Endpoint = to.parse().expect(to);
+            let (count, opened) = watch::channel(0);
+            let stop = Arc::new(AtomicUsize::new(0));
+            let stopped = Arc::clone(&stop);
+            let running = tokio::spawn(async move {
+                let kept = network_of(relay);
+                while stopped.load(Ordering::Relaxed) == 0 {
+                    for network in [&kept, &network_of(relay)] {
+                        visit(network, &to).await;
+                        count.send_modify(|count| *count += 1);
+                    }
+                }
+            });
+            Self {
+                opened,
+                stop,
+                running,
+            }
+        }
+
+        /// Waits until there were some more.
+        async fn comes_again(&mut self) {
+            let before = *self.opened.borrow();
+            let more = self.opened.wait_for(|opened| *opened >= before + 20);
+            within(more).await.expect("nothing has failed");
+        }
+
+        async fn stop(self) {
+            self.stop.store(1, Ordering::Relaxed);
+            within(self.running).await.expect("nothing has failed");
+        }
+    }
+
+    fn network_of(relay: SocketAddr) -> Relay {
+        let config = RelayConfig::new(&format!("ws://{relay}/"));
+        let config = config.and_then(|config| config.with_token(SECRET));
+        let (network, connection) = Relay::over(Native, config.expect("valid"));
+        tokio::spawn(connection);
+        network
+    }
+
+    /// Opens a stream, and hears what it says.
+    async fn visit(network: &Relay, to: &Endpoint) {
+        let opened = within(network.connect(to, &TcpOptions::default())).await;
+        let mut stream = opened.expect("opened");
+        stream.write_all(b"hello").await.expect("open");
+        stream.shutdown().await.expect("open");
+        let mut echo = Vec::new();
+        let read = within(stream.read_to_end(&mut echo)).await;
+        assert_eq!((read.expect("in order"), &*echo), (5, &b"hello"[..]));
+    }
+
+    async fn echo() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    tokio::io::copy(&mut read, &mut write).await
+                });
+            }
+        });
+        address
+    }
+
+    /// One relay takes over from the other on the socket that a service manager keeps.
+    #[tokio::test]
+    async fn a_restart_refuses_nobody() {
+        const DRAIN: &str = "[drain]\ncut_seconds = 3600";
+        let socket = StdListener::bind("127.0.0.1:0").expect("a free port");
+        let to = echo().await;
+        let mut old = Program::start_on(&socket, DRAIN).await;
+        let mut visitor = Visitor::start(old.address, &to);
+        visitor.comes_again().await;
+        // The next one is there before the old one goes.
+        for _ in 0..5 {
+            let new = Program::start_on(&socket, DRAIN).await;
+            visitor.comes_again().await;
+            old.signal("-TERM");
+            old.logs("shutting down").await;
+            visitor.comes_again().await;
+            old = new;
+        }
+        visitor.stop().await;
+
+        // Or after it has gone: whoever comes meanwhile waits.
+        within(old.process.terminate(common::PATIENCE))
+            .await
+            .expect("it ends");
+        let network = network_of(old.address);
+        let at = to.parse().expect("an address");
+        let visiting = tokio::spawn(async move { visit(&network, &at).await });
+        let _new = Program::start_on(&socket, DRAIN).await;
+        within(visiting).await.expect("opened");
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_the_configuration_does_not_name_is_refused() {
+        let socket = StdListener::bind("127.0.0.1:0").expect("a free port");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("relayd.toml");
+        std::fs::write(&path, "\nlisten = ['127.0.0.1:1']\n").expect("written");
+        let output = pass(&relayd(&path), &socket).output().expect("it runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{error}");
+        let expected = format!("{}:2: listen[0]: sockets were passed", path.display());
+        assert!(error.contains(&expected), "{error}");
+    }
+
+    /// What a service manager hears, one message after the other; of the watchdog only if it is asked for.
+    async fn heard(manager: &UnixDatagram, expected: &str) -> String {
+        loop {
+            let mut message = [0; 4096];
+            let length = within(manager.recv(&mut message)).await.expect("bound");
+            let message = str::from_utf8(&message[..length]).expect("text");
+            if message.lines().any(|line| line.starts_with(expected)) {
+                return message.into();
+            }
+            assert_eq!(message, "WATCHDOG=1\n", "instead of {expected}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_manager_hears_how_the_relay_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("notify");
+        let manager = UnixDatagram::bind(&path).expect("a path");
+        let rest = "[drain]\ndelay_seconds = 200\ncut_seconds = 300";
+        let relay = Program::start_at("127.0.0.1:0", rest, |mut command| {
+            command.env("NOTIFY_SOCKET", &path);
+            command.env("WATCHDOG_USEC", "20000");
+            command
+        })
+        .await;
+        let ready = heard(&manager, "READY=1").await;
+        let status = format!("STATUS=listening at {}", relay.address);
+        assert!(ready.contains(&status), "{ready}");
+        heard(&manager, "WATCHDOG=1").await;
+        relay.signal("-HUP");
+        let reloading = heard(&manager, "RELOADING=1").await;
+        let at = reloading.split("MONOTONIC_USEC=").nth(1).expect("when");
+        at.trim().parse::<u64>().expect("a number");
+        heard(&manager, "READY=1").await;
+        relay.signal("-TERM");
+        let stopping = heard(&manager, "STOPPING=1").await;
+        assert!(
+            stopping.contains("EXTEND_TIMEOUT_USEC=310000000"),
+            "{stopping}"
+        );
+        // It lives to the end.
+        heard(&manager, "WATCHDOG=1").await;
     }
 
     #[tokio::test]
@@ -240,12 +460,12 @@ mod program {
         let to = listener().await;
         let mut client = relay.client().await;
         client.connect(&to, 1024).await;
-        signal(&relay.process, "-TERM");
+        relay.signal("-TERM");
         relay.logs("shutting down").await;
         assert_eq!(health(relay.address).await, [true, false]);
         client.connect(&to, 1024).await;
         relay.client().await;
-        signal(&relay.process, "-INT");
+        relay.signal("-INT");
         let reason = client.last_word().await.expect("a reason");
         assert_eq!(reason.code(), Code::GOING_AWAY, "{reason}");
     }

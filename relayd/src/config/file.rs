@@ -313,6 +313,8 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     if let Some(admin) = file.admin {
         config.admin = Some(read_socket(&admin.socket, directory)?);
     }
+    let line = |address: &Spanned<String>| position(text, address.span().start).0;
+    config.places.listen = file.listen.iter().map(line).collect();
     config.source_limits = file.source_limits.over(Quota::default());
     let defaults = Defaults {
         limits: file.limits.over(Limits::default()),
