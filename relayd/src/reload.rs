@@ -58,8 +58,8 @@ impl Reloader {
     /// Takes this configuration, as a whole.
     ///
     /// # Errors
-    /// Where the certificate's files can't be used, or keys are at a URL that the relay wasn't started with:
-    /// it takes them when it has them. Then all stays as it was.
+    /// Where the certificate's files can't be used, or keys are at a URL that the relay wasn't started with,
+    /// and would have to be waited for. Then all stays as it was.
     pub fn reload(&self, config: &Config) -> io::Result<()> {
         let mut config = config.clone();
         self.adopt(&mut config)?;
