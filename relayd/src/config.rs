@@ -634,6 +634,13 @@ mod tests {
                 "relayd.toml:5:17: token[0].allow[1]: \"b\" has no port",
             ),
             (
+                &format!(
+                    "advertise = ['203.0.113.7']\n{token}secret = '0123456789abcdef'\n\
+                     listen = ['10.0.0.5:1 as 203.0.113.7', '10.0.0.5:2 as 203.0.113.8']"
+                ),
+                "relayd.toml:6:40: token[0].listen[1]: 203.0.113.8 is none of `advertise`",
+            ),
+            (
                 &format!("{token}secret = '0123456789abcdef'\nexpires = 2030-01-01"),
                 "relayd.toml:5:11: token[0].expires: expected a date and time",
             ),

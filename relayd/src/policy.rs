@@ -303,10 +303,13 @@ impl Policy {
         at: SocketAddr,
     ) -> Result<Places<'_>, Refusal> {
         let ip = at.ip().to_canonical();
-        let fitting: Vec<&ListenRule> = (self.listen.iter())
+        let mut fitting: Vec<&ListenRule> = (self.listen.iter())
             .filter(|rule| rule.transport == transport && rule.network.contains(ip))
             .filter(|rule| at.port() == 0 || rule.ports.contains(at.port()))
             .collect();
+        // Whichever port it becomes, the same is told of it.
+        let advertised = fitting.first().and_then(|rule| rule.advertised());
+        fitting.retain(|rule| rule.advertised() == advertised);
         let candidates: Vec<u16> = if at.port() == 0 {
             let ports = || fitting.iter().flat_map(|rule| rule.ports.candidates());
             if ports().any(|port| port == 0) {
@@ -936,6 +939,32 @@ mod tests {
             let decided = policy.check_listen(transport, at.parse().expect(at));
             let candidates = decided.map(|places| places.candidates);
             assert_eq!(candidates.unwrap_or_default(), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_chosen_among_those_that_are_advertised_alike() {
+        let rules = [
+            "10.0.0.5:8000-8001 as 203.0.113.7",
+            "10.0.0.5:9000",
+            "10.0.0.5:8005 as 203.0.113.7",
+            "10.0.0.5:8006 as 203.0.113.8",
+        ];
+        let policy = Policy {
+            listen: rules.map(|rule| rule.parse().expect(rule)).into(),
+            ..Policy::default()
+        };
+        for (at, ports, advertised) in [
+            ("10.0.0.5:0", &[8000, 8001, 8005][..], Some("203.0.113.7")),
+            ("10.0.0.5:8006", &[8006], Some("203.0.113.8")),
+            ("10.0.0.5:9000", &[9000], None),
+        ] {
+            let places = policy.check_listen(Transport::Tcp, at.parse().expect(at));
+            let places = places.expect("allowed");
+            let chosen: Vec<u16> = places.candidates.iter().map(SocketAddr::port).collect();
+            assert_eq!(chosen, ports, "{at}");
+            let expected = advertised.map(|address| address.parse().expect(address));
+            assert_eq!(places.rule.advertised(), expected, "{at}");
         }
     }
 }

@@ -25,7 +25,7 @@ mod udp;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -199,6 +199,11 @@ struct Session<'a> {
     timer: Pin<Box<Sleep>>,
     /// The relay is shutting down: the session ends as soon as nothing is open.
     leaving: bool,
+}
+
+/// What a client is told of an address of the relay's, where others reach it by another one.
+fn reached_by(local: SocketAddr, advertised: Option<IpAddr>) -> SocketAddr {
+    SocketAddr::new(advertised.unwrap_or(local.ip()), local.port())
 }
 
 /// Something that hangs on the session, and where it queues for its turn.
@@ -569,7 +574,8 @@ impl<'a> Session<'a> {
             Ok(open) => {
                 debug!(%id, local = ?open.local, remote = ?open.remote, "opened");
                 // The client may have cancelled it in this very moment; then it is dropped.
-                if self.mux.accept(id, open.local, open.remote).is_ok() {
+                let local = open.local.map(|local| reached_by(local, open.advertised));
+                if self.mux.accept(id, local, open.remote).is_ok() {
                     self.counters.opened += 1;
                     case.open(open.remote.or(open.local), open.basis);
                     self.insert(id, open.item, case);

@@ -5,7 +5,8 @@ mod common;
 use std::net::SocketAddr;
 
 use common::{Client, TestRelay, config, token, within};
-use jackfield_relay_wire::{Code, Frame, Id, Reason};
+use jackfield_relay_wire::{Code, Frame, Id, Reason, UdpTarget};
+use jackfield_socket::UdpOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -56,6 +57,49 @@ async fn a_connection_comes_in_with_its_peers_address() {
     assert_eq!((&*data, reset), (&b"thanks"[..], None));
     client.send(&Frame::Fin { id }).await;
     assert_eq!(within(peer.read(&mut read)).await.expect("in order"), 0);
+}
+
+/// Behind a NAT, and records have the machine's own.
+#[tokio::test]
+async fn a_client_is_told_where_others_reach_it() {
+    let mut token = token();
+    let rules = [
+        "127.0.0.1:* as 203.0.113.7",
+        "127.0.0.1:*/udp as 203.0.113.7",
+    ];
+    token.policy.listen = rules.map(|rule| rule.parse().expect(rule)).into();
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
+    let mut client = relay.client().await;
+    let (listener, local) = listen(&mut client, "127.0.0.1:0", 4).await;
+    assert_eq!(local.ip().to_string(), "203.0.113.7");
+    let here = SocketAddr::from(([127, 0, 0, 1], local.port()));
+    let record = recorded.next().await;
+    assert_eq!(record.address, Some(here));
+    assert_eq!(record.basis.rule.as_deref(), Some(rules[0]));
+    let _peer = TcpStream::connect(here).await.expect("it listens");
+    let (_, at, _) = inbound(&mut client, listener).await;
+    assert_eq!(at, local);
+
+    let at = "127.0.0.1:0".parse().expect("an address");
+    let asked = client.new_id();
+    client
+        .send(&Frame::Udp {
+            id: asked,
+            credit: 0,
+            target: UdpTarget::Bound(at),
+            options: UdpOptions::default(),
+        })
+        .await;
+    loop {
+        match client.frame().await {
+            Frame::Opened { id, local, .. } if id == asked => {
+                let local = local.expect("an address");
+                break assert_eq!(local.ip().to_string(), "203.0.113.7");
+            }
+            Frame::Refused { reason, .. } => panic!("{reason}"),
+            _ => {}
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,10 +9,8 @@ use common::{Client, ORIGIN, SECRET, TestRelay, ask, config, headers, keep, toke
 use jackfield_relay_wire::{Code, Frame, Reason};
 use jackfield_relayd::Config;
 use jackfield_relayd::proxy::ToldBy;
-use jackfield_relayd::record::{Record, Records};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// A proxy that is trusted.
@@ -75,15 +73,6 @@ fn binary(client: [u8; 4]) -> Vec<u8> {
     header
 }
 
-#[derive(Debug)]
-struct Told(mpsc::UnboundedSender<Record>);
-
-impl Records for Told {
-    fn record(&self, record: &Record) {
-        let _ = self.0.send(record.clone());
-    }
-}
-
 #[tokio::test]
 async fn the_client_of_a_trusted_proxy_is_who_is_recorded() {
     let address = keep(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
@@ -103,14 +92,13 @@ async fn the_client_of_a_trusted_proxy_is_who_is_recorded() {
             "192.0.2.7:0",
         ),
     ] {
-        let (told, mut records) = mpsc::unbounded_channel();
-        let relay = TestRelay::start_recording(behind(header), Told(told)).await;
+        let (relay, mut recorded) = TestRelay::start_recorded(behind(header)).await;
         let (stream, answer) = knock(relay.address, PROXY, &before, more).await;
         assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
         let mut client = Client::over(stream).await;
         assert!(matches!(client.frame().await, Frame::Hello(_)));
         client.connect(&address, 1024).await;
-        let record = within(records.recv()).await.expect("a record");
+        let record = recorded.next().await;
         assert_eq!(record.who.peer.to_string(), peer, "{header:?}");
     }
 }
@@ -137,15 +125,14 @@ async fn from_nobody_else_it_is_believed() {
         // And a proxy that has the other way passes on what its client wrote.
         (ToldBy::Proxy, PROXY, line("127.0.0.1")),
     ] {
-        let (told, mut records) = mpsc::unbounded_channel();
-        let relay = TestRelay::start_recording(behind(header), Told(told)).await;
+        let (relay, mut recorded) = TestRelay::start_recorded(behind(header)).await;
         let forwarded = [("X-Forwarded-For", CLIENT)];
         let (stream, answer) = knock(relay.address, source, &before, &forwarded).await;
         assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
         let mut client = Client::over(stream).await;
         assert!(matches!(client.frame().await, Frame::Hello(_)));
         client.connect(&address, 1024).await;
-        let record = within(records.recv()).await.expect("a record");
+        let record = recorded.next().await;
         assert_eq!(record.who.peer.ip(), ANYBODY, "{header:?}");
     }
 }

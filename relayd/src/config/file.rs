@@ -151,6 +151,8 @@ struct FileToken {
 struct Defaults {
     limits: Limits,
     bearer_limits: Quota,
+    /// For no token of its own: what leads to this machine from outside.
+    advertise: Vec<IpAddr>,
 }
 
 #[derive(Deserialize, Default)]
@@ -319,6 +321,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     let defaults = Defaults {
         limits: file.limits.over(Limits::default()),
         bearer_limits: file.bearer_limits.over(Quota::BEARER),
+        advertise: config.advertise.clone(),
     };
     for (index, token) in file.token.into_iter().enumerate() {
         let token = read_token(index, token, &defaults, (text, directory), &config.tokens)?;
@@ -411,6 +414,17 @@ fn read_token(
         }
         (Some(limits), _) => limits.get_ref().over(defaults.bearer_limits),
     };
+    let listen = lined(&token.listen, &key("listen"), file, ListenRule::at_line)?;
+    for (index, (rule, text)) in listen.iter().zip(&token.listen).enumerate() {
+        if let Some(outer) = rule
+            .advertised()
+            .filter(|it| !defaults.advertise.contains(it))
+        {
+            let key = key(&format!("listen[{index}]"));
+            let message = format!("{outer} is none of `advertise`, which lead here from outside");
+            return Err(Wrong::new(text.span(), key, message));
+        }
+    }
     Ok(Token {
         name: token.name.into_inner(),
         credential,
@@ -418,7 +432,7 @@ fn read_token(
         policy: Policy {
             allow: lined(&token.allow, &key("allow"), file, Rule::at_line)?,
             deny: lined(&token.deny, &key("deny"), file, Rule::at_line)?,
-            listen: lined(&token.listen, &key("listen"), file, ListenRule::at_line)?,
+            listen,
             within: None,
             report: token.report,
         },

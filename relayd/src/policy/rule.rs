@@ -64,11 +64,23 @@ pub(super) enum Hosts {
 
 /// Where a client may listen, or bind a datagram socket: `ADDRESS:PORTS` or `NETWORK:PORTS` for the
 /// one, and `/udp` behind it for the other. `*` as ports, or the port 0 among them, lets the system choose.
+///
+/// ` as ADDRESS` at its end is for a place that others reach by that address, before a NAT which keeps the
+/// port: clients are told of it instead of the machine's own.
+///
+/// ```
+/// use jackfield_relayd::policy::ListenRule;
+///
+/// let rule: ListenRule = "10.0.0.5:8000-8100 as 203.0.113.7".parse()?;
+/// assert_eq!(rule.advertised(), Some("203.0.113.7".parse().expect("an address")));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenRule {
     pub(super) network: Network,
     pub(super) ports: Ports,
     pub(super) transport: Transport,
+    advertised: Option<IpAddr>,
     written: Written,
 }
 
@@ -119,6 +131,11 @@ impl Rule {
 }
 
 impl ListenRule {
+    /// By which address others reach what listens there, where that is another one.
+    pub fn advertised(&self) -> Option<IpAddr> {
+        self.advertised
+    }
+
     /// As [`Rule::line`].
     pub fn line(&self) -> Option<usize> {
         self.written.line
@@ -273,13 +290,25 @@ impl FromStr for ListenRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (host, ports, transport) = parts(text)?;
+        let (place, outer) = match text.split_once(" as ") {
+            Some((place, outer)) => (place, Some(outer)),
+            None => (text, None),
+        };
+        let (host, ports, transport) = parts(place)?;
         let network = network(host)?;
         network.as_written()?;
+        let advertised = outer.map(|outer| {
+            let address: Option<IpAddr> = outer.parse().ok();
+            address
+                .filter(|address| address.is_ipv4() == network.is_ipv4())
+                .filter(|address| !address.is_unspecified())
+                .ok_or_else(|| format!("{outer:?} is no address of the kind that {network} has"))
+        });
         Ok(Self {
             network,
             ports,
             transport: transport.unwrap_or(Transport::Tcp),
+            advertised: advertised.transpose()?,
             written: Written::new(text),
         })
     }
@@ -340,7 +369,20 @@ mod tests {
         ] {
             assert!(text.parse::<Rule>().is_err(), "{text:?}");
         }
-        for text in ["localhost:1", "*:1", "[::ffff:127.0.0.1]:80", "127.0.0.1"] {
+        for text in [
+            "localhost:1",
+            "*:1",
+            "[::ffff:127.0.0.1]:80",
+            "127.0.0.1",
+            "127.0.0.1:1 as",
+            "127.0.0.1:1 as ",
+            "127.0.0.1:1 as relay.example",
+            "127.0.0.1:1 as 192.0.2.7:1",
+            "127.0.0.1:1 as 0.0.0.0",
+            "127.0.0.1:1 as 2001:db8::7",
+            "[::1]:1 as 192.0.2.7",
+            "127.0.0.1:1 as 192.0.2.7/udp",
+        ] {
             assert!(text.parse::<ListenRule>().is_err(), "{text:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! A listening socket of a client, and the connections that it takes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
 use jackfield_native::{NativeListener, NativeStream};
@@ -9,18 +9,21 @@ use jackfield_socket::{ByteStream as _, ErrorKind, TcpListener as _};
 use tracing::{debug, info};
 
 use super::tcp::TcpPump;
-use super::{Shared, Turn};
+use super::{Shared, Turn, reached_by};
 use crate::limits::Slot;
 
 pub(super) struct Listening {
     listener: NativeListener,
+    /// By which address others reach it, where that is another one.
+    advertised: Option<IpAddr>,
     _slot: Slot,
 }
 
 impl Listening {
-    pub(super) fn new(listener: NativeListener, slot: Slot) -> Self {
+    pub(super) fn new(listener: NativeListener, advertised: Option<IpAddr>, slot: Slot) -> Self {
         Self {
             listener,
+            advertised,
             _slot: slot,
         }
     }
@@ -49,7 +52,7 @@ impl Listening {
                 return Turn::Over;
             }
         };
-        match announce(id, &stream, shared) {
+        match announce(id, self.advertised, &stream, shared) {
             Ok((inbound, slot, remote)) => {
                 debug!(id = %inbound, listener = %id, %remote, "accepted");
                 Turn::Accepted(inbound, Box::new(TcpPump::new(stream, slot)), remote)
@@ -66,6 +69,7 @@ impl Listening {
 /// Tells the client of a connection.
 fn announce(
     listener: Id,
+    advertised: Option<IpAddr>,
     stream: &NativeStream,
     shared: &mut Shared<'_>,
 ) -> Result<(Id, Slot, SocketAddr), String> {
@@ -74,6 +78,7 @@ fn announce(
     let (Some(local), Some(remote)) = (info.local, info.peer) else {
         return Err("it was gone at once".into());
     };
+    let local = reached_by(local, advertised);
     let id = shared.mux.inbound(listener, local, remote);
     id.map(|id| (id, slot, remote))
         .map_err(|reason| reason.to_string())

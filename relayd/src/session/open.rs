@@ -1,6 +1,6 @@
 //! Openings: what a client asks for, until it is authorised, looked up, checked, and dialled.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub(super) struct Open {
     /// Why it was allowed.
     pub(super) basis: Basis,
     pub(super) local: Option<SocketAddr>,
+    /// By which address others reach the local one, where that is another.
+    pub(super) advertised: Option<IpAddr>,
     pub(super) remote: Option<SocketAddr>,
 }
 
@@ -95,6 +97,7 @@ impl Opening {
                 let info = stream.info();
                 Ok(Open {
                     local: info.local,
+                    advertised: None,
                     remote: info.peer,
                     basis: basis(&found, info.peer),
                     item: Item::Stream(TcpPump::new(stream, slot)),
@@ -118,6 +121,7 @@ impl Opening {
             .check_listen(Transport::Tcp, at)
             .map_err(|refusal| Refused::denied("listening at", &at, &refusal, true))?;
         let (candidates, basis) = (places.candidates, Basis::from(places.rule));
+        let advertised = places.rule.advertised();
         let mut options = options.clone();
         let backlog = options.backlog.unwrap_or(BACKLOG);
         options.backlog = Some(backlog.min(MAX_BACKLOG));
@@ -129,9 +133,10 @@ impl Opening {
                 .map_err(|error| Refused::failed("listen at", &at, &error).of(basis.clone()))?;
             Ok(Open {
                 local: listener.local_addr(),
+                advertised,
                 remote: None,
                 basis,
-                item: Item::Listener(Listening::new(listener, slot)),
+                item: Item::Listener(Listening::new(listener, advertised, slot)),
             })
         })))
     }
@@ -175,6 +180,7 @@ impl Opening {
                 })?;
                 Ok(Open {
                     local: socket.local_addr(),
+                    advertised: None,
                     remote: socket.peer_addr(),
                     basis: basis(&found, socket.peer_addr()),
                     item: Item::Udp(UdpPump::connected(socket, slot)),
@@ -197,6 +203,7 @@ impl Opening {
             .check_listen(Transport::Udp, at)
             .map_err(denied)?;
         let (candidates, basis) = (places.candidates, Basis::from(places.rule));
+        let advertised = places.rule.advertised();
         // Members answer from addresses of their own.
         if options.multicast.is_some() && !grant.token.udp_open {
             return Err(denied(Refusal::NotAllowed));
@@ -225,6 +232,7 @@ impl Opening {
                 .map_err(|error| Refused::failed("bind", &at, &error).of(basis.clone()))?;
             Ok(Open {
                 local: socket.local_addr(),
+                advertised,
                 remote: None,
                 basis,
                 item: Item::Udp(UdpPump::bound(socket, slot)),
