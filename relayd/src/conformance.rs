@@ -30,7 +30,7 @@
 //! ```
 
 mod cases;
-mod client;
+pub(crate) mod client;
 mod targets;
 
 use std::fmt;
@@ -54,7 +54,7 @@ use self::client::Carrier;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Suite {
-    relay: WebSocketUrl,
+    pub(crate) relay: WebSocketUrl,
     tls: TlsConnector,
     /// The token that lets the suite in. Default: none.
     pub token: Option<String>,
@@ -120,7 +120,7 @@ impl Suite {
     }
 
     /// A connection to the relay, over TLS where its address says so.
-    async fn dial(&self) -> Result<Carrier, Stop> {
+    pub(crate) async fn dial(&self) -> Result<Carrier, Stop> {
         let to = self.relay.endpoint();
         let stream = Native.connect(to, &TcpOptions::default()).await;
         let stream = stream.step("connecting to the relay")?;
@@ -230,13 +230,13 @@ impl fmt::Display for Report {
 
 /// Why a case doesn't go on.
 #[derive(Debug)]
-enum Stop {
+pub(crate) enum Stop {
     Failed(String),
     Skipped(&'static str),
 }
 
 /// Says at which step something failed.
-trait Step<T> {
+pub(crate) trait Step<T> {
     fn step(self, what: &str) -> Result<T, Stop>;
 }
 
@@ -254,7 +254,7 @@ macro_rules! ensure {
         }
     };
 }
-use ensure;
+pub(crate) use ensure;
 
 #[cfg(test)]
 mod tests {

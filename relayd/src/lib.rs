@@ -45,7 +45,8 @@
 //! | `admin` | what an administrator asks, at a Unix socket |
 //! | `ending` | how a relay ends: its phases, and who hears of them |
 //!
-//! [`conformance`] asks any relay at any address whether it keeps to the specification.
+//! [`conformance`] asks any relay at any address whether it keeps to the specification, and [`doctor`]
+//! tries one from outside, with what is between.
 
 pub mod address;
 #[cfg(unix)]
@@ -54,6 +55,7 @@ mod admission;
 mod budget;
 pub mod config;
 pub mod conformance;
+pub mod doctor;
 mod ending;
 pub mod explain;
 mod handshake;

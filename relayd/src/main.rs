@@ -17,9 +17,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::{Args, Parser, Subcommand};
 use jackfield_relayd::config::LogFormat;
 use jackfield_relayd::conformance::{self, Suite};
+use jackfield_relayd::doctor::Doctor;
 use jackfield_relayd::policy::Rule;
 use jackfield_relayd::token::{Claims, Credential, SigningKey};
 use jackfield_relayd::{Config, Origin, Relayd, explain};
+use jackfield_socket::Endpoint;
 
 #[cfg(target_os = "linux")]
 use crate::systemd::{sockets, tell};
@@ -56,6 +58,10 @@ enum Command {
     ///
     /// It ends with status 1 where a rule is broken.
     Conformance(ConformanceArguments),
+    /// Tries a relay from outside, step by step, and says what is wrong and what helps.
+    ///
+    /// It ends with status 1 where something is wrong.
+    Doctor(DoctorArguments),
     /// Says whether a destination may be reached, and which rule decides.
     ///
     /// Names are looked up as the relay would. It ends with status 1 where nothing may be reached.
@@ -74,27 +80,63 @@ enum Command {
     },
 }
 
+/// A relay that is asked from outside.
 #[derive(Debug, Args)]
-struct ConformanceArguments {
+struct RelayArguments {
     /// The relay's address.
-    #[arg(value_name = "ws://HOST/")]
+    #[arg(value_name = "wss://HOST/")]
     relay: String,
-    /// The token that lets the suite in, or "-" to read it from standard input.
+    /// The token that lets in, or "-" to read it from standard input.
     #[arg(long)]
     token: Option<String>,
-    /// The page's origin that the suite says it is of; without it, it says none.
+    /// The page's origin that one says to be of; without it, one says none, as programs do.
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
+    /// Roots to verify the relay's certificate by (PEM), in place of the platform's.
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
+}
+
+impl RelayArguments {
+    fn suite(self) -> anyhow::Result<Suite> {
+        let mut suite = Suite::new(&self.relay)?;
+        if let Some(file) = &self.root {
+            let with_roots = suite.with_roots(file);
+            suite = with_roots.with_context(|| format!("can't use {}", file.display()))?;
+        }
+        suite.token = match self.token.as_deref() {
+            Some("-") => Some(std::io::read_to_string(std::io::stdin())?.trim().to_owned()),
+            token => token.map(str::to_owned),
+        };
+        suite.origin = self.origin;
+        Ok(suite)
+    }
+}
+
+#[derive(Debug, Args)]
+struct ConformanceArguments {
+    #[command(flatten)]
+    relay: RelayArguments,
     /// Where the suite's targets listen: an address of this machine that the relay reaches, and
     /// allows with all ports, by TCP and UDP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     target: IpAddr,
-    /// Roots to verify the relay's certificate by (PEM), in place of the platform's.
-    #[arg(long, value_name = "FILE")]
-    root: Option<PathBuf>,
     /// Only the cases whose names contain this.
     #[arg(long, value_name = "PART")]
     only: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct DoctorArguments {
+    #[command(flatten)]
+    relay: RelayArguments,
+    /// What the token should reach; may be given several times.
+    #[arg(long, value_name = "HOST:PORT")]
+    to: Vec<Endpoint>,
+    /// For how many seconds the WebSocket is left silent, to see whether a proxy cuts it; 0 leaves
+    /// that out.
+    #[arg(long, value_name = "SECONDS", default_value_t = 75)]
+    silence: u32,
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +179,7 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Ctl(asked)) => return ctl::run(&asked),
         Some(Command::Token(token)) => return print_token(token),
         Some(Command::Conformance(asked)) => return check_conformance(asked),
+        Some(Command::Doctor(asked)) => return examine(asked),
         Some(Command::Explain {
             config,
             origin,
@@ -298,16 +341,7 @@ fn explain(
 }
 
 fn check_conformance(asked: ConformanceArguments) -> anyhow::Result<()> {
-    let mut suite = Suite::new(&asked.relay)?;
-    if let Some(file) = &asked.root {
-        suite =
-            (suite.with_roots(file)).with_context(|| format!("can't use {}", file.display()))?;
-    }
-    suite.token = match asked.token.as_deref() {
-        Some("-") => Some(std::io::read_to_string(std::io::stdin())?.trim().to_owned()),
-        token => token.map(str::to_owned),
-    };
-    suite.origin = asked.origin;
+    let mut suite = asked.relay.suite()?;
     suite.target = asked.target;
     let part = asked.only.unwrap_or_default();
     let chosen = conformance::cases().filter(|case| case.name().contains(&part));
@@ -317,6 +351,21 @@ fn check_conformance(asked: ConformanceArguments) -> anyhow::Result<()> {
     let report = runtime.block_on(suite.run_these(chosen));
     writeln!(std::io::stdout(), "{report}")?;
     if !report.passed() {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn examine(asked: DoctorArguments) -> anyhow::Result<()> {
+    let mut doctor = Doctor::new(asked.relay.suite()?);
+    doctor.destinations = asked.to;
+    doctor.silence = Duration::from_secs(asked.silence.into());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let diagnosis = runtime.block_on(doctor.examine());
+    writeln!(std::io::stdout(), "{diagnosis}")?;
+    if !diagnosis.is_well() {
         std::process::exit(1);
     }
     Ok(())

@@ -20,29 +20,29 @@ const ATTEMPTS: usize = 5;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 /// A connection to the relay.
-pub(super) type Carrier = Box<dyn Io>;
+pub(crate) type Carrier = Box<dyn Io>;
 
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A request, to be spoiled.
-pub(super) struct Request {
-    pub(super) method: &'static str,
-    pub(super) path: String,
-    pub(super) headers: Vec<(&'static str, String)>,
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// What ends each line.
-    pub(super) line_end: &'static str,
+    pub(crate) line_end: &'static str,
 }
 
 impl Request {
-    pub(super) fn set(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn set(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.retain(|(other, _)| *other != name);
         self.headers.push((name, value.into()));
         self
     }
 
-    pub(super) fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| *other != name);
         self
     }
@@ -58,14 +58,14 @@ impl Request {
 }
 
 /// What the relay answers to a request.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
 }
 
 impl Answer {
     /// The value of a header that stands there once.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.head.lines().filter_map(|line| {
             let (other, value) = line.split_once(':')?;
             other.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -77,12 +77,12 @@ impl Answer {
 
 impl Suite {
     /// The request that should let the suite in.
-    pub(super) fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         self.request_with(self.token.as_deref())
     }
 
     /// The same with this token.
-    pub(super) fn request_with(&self, token: Option<&str>) -> Request {
+    pub(crate) fn request_with(&self, token: Option<&str>) -> Request {
         let mut protocols = auth::SUBPROTOCOL.to_owned();
         if let Some(token) = token {
             protocols = format!("{protocols}, {}", auth::token_subprotocol(token));
@@ -108,7 +108,7 @@ impl Suite {
     }
 
     /// Sends a request, and reads the answer's head.
-    pub(super) async fn ask(&self, request: &Request) -> Result<(Carrier, Answer), Stop> {
+    pub(crate) async fn ask(&self, request: &Request) -> Result<(Carrier, Answer), Stop> {
         let mut stream = self.dial().await?;
         // The relay may have answered, and closed, by now.
         let _ = stream.write_all(request.encode().as_bytes()).await;
@@ -135,7 +135,7 @@ impl Suite {
     }
 
     /// Goes through the handshake, and says nothing yet.
-    pub(super) async fn upgrade(&self, request: &Request) -> Result<Client, Stop> {
+    pub(crate) async fn upgrade(&self, request: &Request) -> Result<Client, Stop> {
         let (stream, answer) = self.ask(request).await?;
         let status = answer.status;
         ensure!(
@@ -146,7 +146,7 @@ impl Suite {
     }
 
     /// A client that is let in, and has exchanged HELLO.
-    pub(super) async fn client(&self) -> Result<Client, Stop> {
+    pub(crate) async fn client(&self) -> Result<Client, Stop> {
         let mut client = self.upgrade(&self.request()).await?;
         client.send(&Frame::Hello(Settings::default())).await?;
         match client.frame().await? {
@@ -157,7 +157,7 @@ impl Suite {
     }
 
     /// A client that was granted this.
-    pub(super) async fn client_with(
+    pub(crate) async fn client_with(
         &self,
         needed: Capabilities,
         without: &'static str,
@@ -171,17 +171,17 @@ impl Suite {
 }
 
 /// One client, frame by frame.
-pub(super) struct Client {
+pub(crate) struct Client {
     socket: WebSocketStream<Carrier>,
     /// What the relay has said in its HELLO.
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     next: u32,
     fences: u64,
 }
 
 impl Client {
     /// Where the handshake is done.
-    pub(super) fn over(stream: Carrier) -> Self {
+    pub(crate) fn over(stream: Carrier) -> Self {
         Self {
             socket: ClientBuilder::new()
                 .limits(Limits::unlimited())
@@ -192,23 +192,23 @@ impl Client {
         }
     }
 
-    pub(super) async fn send(&mut self, frame: &Frame) -> Result<(), Stop> {
+    pub(crate) async fn send(&mut self, frame: &Frame) -> Result<(), Stop> {
         self.send_raw(&frame.encode()).await
     }
 
     /// Sends a message that may be no frame.
-    pub(super) async fn send_raw(&mut self, message: &[u8]) -> Result<(), Stop> {
+    pub(crate) async fn send_raw(&mut self, message: &[u8]) -> Result<(), Stop> {
         let message = Message::binary(Bytes::copy_from_slice(message));
         self.socket.send(message).await.step("sending to the relay")
     }
 
-    pub(super) async fn send_text(&mut self, text: &'static str) -> Result<(), Stop> {
+    pub(crate) async fn send_text(&mut self, text: &'static str) -> Result<(), Stop> {
         let sent = self.socket.send(Message::text(text)).await;
         sent.step("sending to the relay")
     }
 
     /// The next frame, but for PING, which is answered.
-    pub(super) async fn frame(&mut self) -> Result<Frame, Stop> {
+    pub(crate) async fn frame(&mut self) -> Result<Frame, Stop> {
         match self.message().await? {
             Received::Frame(frame) => Ok(frame),
             Received::End(code) => Err(Stop::Failed(format!(
@@ -240,7 +240,7 @@ impl Client {
 
     /// Everything that the relay sent before it saw this: its answer to a PING is next, or comes
     /// after it.
-    pub(super) async fn before_now(&mut self) -> Result<Vec<Frame>, Stop> {
+    pub(crate) async fn before_now(&mut self) -> Result<Vec<Frame>, Stop> {
         self.fences += 1;
         let bytes = self.fences.to_be_bytes();
         self.send(&Frame::Ping(bytes)).await?;
@@ -254,19 +254,19 @@ impl Client {
     }
 
     /// That the relay is as content as before, and has nothing to say.
-    pub(super) async fn is_quiet(&mut self) -> Result<(), Stop> {
+    pub(crate) async fn is_quiet(&mut self) -> Result<(), Stop> {
         let before = self.before_now().await?;
         ensure!(before.is_empty(), "the relay sent {before:?}");
         Ok(())
     }
 
     /// That the relay ends the connection for this reason, by GOAWAY and by its close code.
-    pub(super) async fn ends_with(self, why: Code) -> Result<(), Stop> {
+    pub(crate) async fn ends_with(self, why: Code) -> Result<(), Stop> {
         self.ends(why, &[4000 + u16::from(why.0)]).await
     }
 
     /// The same for what breaks the rules of WebSocket, which has a close code for it.
-    pub(super) async fn ends_below_frames(self) -> Result<(), Stop> {
+    pub(crate) async fn ends_below_frames(self) -> Result<(), Stop> {
         let why = Code::PROTOCOL_ERROR;
         self.ends(why, &[4000 + u16::from(why.0), 1002, 1009]).await
     }
@@ -298,7 +298,7 @@ impl Client {
     }
 
     /// That the relay ends the WebSocket, for no fault of the client's.
-    pub(super) async fn ends_in_order(mut self) -> Result<(), Stop> {
+    pub(crate) async fn ends_in_order(mut self) -> Result<(), Stop> {
         loop {
             match self.message().await? {
                 Received::Frame(Frame::GoAway(_)) => {}
@@ -312,14 +312,14 @@ impl Client {
     }
 
     /// An identifier that was not used yet.
-    pub(super) fn new_id(&mut self) -> Result<Id, Stop> {
+    pub(crate) fn new_id(&mut self) -> Result<Id, Stop> {
         let id = Id::new(self.next);
         self.next += 2;
         id.ok_or_else(|| Stop::Failed("there are no identifiers left".into()))
     }
 
     /// Asks for a connection, with so much credit.
-    pub(super) async fn ask_to_connect(&mut self, to: SocketAddr, credit: u32) -> Result<Id, Stop> {
+    pub(crate) async fn ask_to_connect(&mut self, to: SocketAddr, credit: u32) -> Result<Id, Stop> {
         let id = self.new_id()?;
         self.send(&Frame::Connect {
             id,
@@ -332,7 +332,7 @@ impl Client {
     }
 
     /// Asks for a listener, with credit for so many connections and for the bytes of each.
-    pub(super) async fn ask_to_listen(
+    pub(crate) async fn ask_to_listen(
         &mut self,
         at: SocketAddr,
         (connections, stream): (u32, u32),
@@ -350,7 +350,7 @@ impl Client {
     }
 
     /// Asks for a datagram socket, with so much credit.
-    pub(super) async fn ask_for_udp(&mut self, target: UdpTarget, credit: u32) -> Result<Id, Stop> {
+    pub(crate) async fn ask_for_udp(&mut self, target: UdpTarget, credit: u32) -> Result<Id, Stop> {
         let id = self.new_id()?;
         self.send(&Frame::Udp {
             id,
@@ -363,7 +363,7 @@ impl Client {
     }
 
     /// The answer to what was asked for.
-    pub(super) async fn answer(&mut self, asked: Id) -> Result<Result<Opened, Reason>, Stop> {
+    pub(crate) async fn answer(&mut self, asked: Id) -> Result<Result<Opened, Reason>, Stop> {
         match self.frame().await? {
             Frame::Opened {
                 id,
@@ -382,7 +382,7 @@ impl Client {
     }
 
     /// Opens a connection.
-    pub(super) async fn connect(&mut self, to: SocketAddr, credit: u32) -> Result<Opened, Stop> {
+    pub(crate) async fn connect(&mut self, to: SocketAddr, credit: u32) -> Result<Opened, Stop> {
         for _ in 0..ATTEMPTS {
             let asked = self.ask_to_connect(to, credit).await?;
             match self.answer(asked).await? {
@@ -398,7 +398,7 @@ impl Client {
     }
 
     /// Listens at the suite's address.
-    pub(super) async fn listen(
+    pub(crate) async fn listen(
         &mut self,
         suite: &Suite,
         credit: (u32, u32),
@@ -428,7 +428,7 @@ impl Client {
     }
 
     /// Opens a datagram socket.
-    pub(super) async fn udp(&mut self, target: UdpTarget, credit: u32) -> Result<Opened, Stop> {
+    pub(crate) async fn udp(&mut self, target: UdpTarget, credit: u32) -> Result<Opened, Stop> {
         for _ in 0..ATTEMPTS {
             let asked = self.ask_for_udp(target.clone(), credit).await?;
             match self.answer(asked).await? {
@@ -444,7 +444,7 @@ impl Client {
     }
 
     /// The next frame that is no credit for this.
-    pub(super) async fn frame_but_credit(&mut self, of: Id) -> Result<Frame, Stop> {
+    pub(crate) async fn frame_but_credit(&mut self, of: Id) -> Result<Frame, Stop> {
         loop {
             match self.frame().await? {
                 Frame::Credit { id, .. } if id == of => {}
@@ -454,7 +454,7 @@ impl Client {
     }
 
     /// What a stream brings, up to so many bytes. Credit that comes meanwhile is left out.
-    pub(super) async fn read(&mut self, stream: Id, count: usize) -> Result<BytesMut, Stop> {
+    pub(crate) async fn read(&mut self, stream: Id, count: usize) -> Result<BytesMut, Stop> {
         let mut all = BytesMut::new();
         while all.len() < count {
             match self.frame_but_credit(stream).await? {
@@ -473,12 +473,12 @@ enum Received {
 }
 
 /// Something that is open.
-pub(super) struct Opened {
-    pub(super) id: Id,
+pub(crate) struct Opened {
+    pub(crate) id: Id,
     /// What may be sent at first.
-    pub(super) credit: u32,
-    pub(super) local: Option<SocketAddr>,
-    pub(super) remote: Option<SocketAddr>,
+    pub(crate) credit: u32,
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) remote: Option<SocketAddr>,
 }
 
 fn opened(answer: Result<Opened, Reason>) -> Result<Opened, Stop> {
@@ -486,12 +486,12 @@ fn opened(answer: Result<Opened, Reason>) -> Result<Opened, Stop> {
 }
 
 /// The case fails by a frame that is another one.
-pub(super) fn unexpected<T>(frame: &Frame, expected: &str) -> Result<T, Stop> {
+pub(crate) fn unexpected<T>(frame: &Frame, expected: &str) -> Result<T, Stop> {
     Err(Stop::Failed(format!("{frame:?} came, not {expected}")))
 }
 
 /// A message of this type, identifier and body, right or wrong.
-pub(super) fn raw(kind: u8, id: u32, body: &[u8]) -> BytesMut {
+pub(crate) fn raw(kind: u8, id: u32, body: &[u8]) -> BytesMut {
     let mut message = BytesMut::new();
     message.put_u8(kind);
     message.put_u32(id);

@@ -1,0 +1,227 @@
+//! The doctor, at a relay that is well, and behind proxies that aren't.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jackfield_relayd::Config;
+use jackfield_relayd::conformance::Suite;
+use jackfield_relayd::doctor::{Diagnosis, Doctor, Severity};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use common::{ORIGIN, SECRET, TestRelay, config, keep, token};
+
+fn doctor(relay: SocketAddr, token: &str) -> Doctor {
+    let address = format!("ws://127.0.0.1:{}/", relay.port());
+    let mut suite = Suite::new(&address).expect("a relay's address");
+    suite.token = Some(token.into());
+    suite.origin = Some(ORIGIN.into());
+    let mut doctor = Doctor::new(suite);
+    doctor.silence = Duration::ZERO;
+    doctor
+}
+
+/// That this is the one thing that is wrong.
+#[track_caller]
+fn is_wrong(diagnosis: &Diagnosis, what: &str) {
+    let mut wrong = (diagnosis.findings().iter())
+        .filter(|finding| finding.severity == Severity::Wrong)
+        .map(|finding| &finding.text);
+    let only = wrong.next().filter(|text| text.contains(what));
+    assert!(only.is_some() && wrong.next().is_none(), "{diagnosis}");
+    assert!(!diagnosis.is_well());
+}
+
+fn well_known() -> Config {
+    let mut config = config(token());
+    config.hosts = vec!["127.0.0.1".parse().expect("a host")];
+    config
+}
+
+#[tokio::test]
+async fn a_relay_that_is_well() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let target = keep(listener);
+    let mut careful = token();
+    careful.policy.allow = vec![target.parse().expect("a rule")];
+    let mut config = well_known();
+    config.tokens = vec![careful];
+    let relay = TestRelay::start(config).await;
+    let mut doctor = doctor(relay.address, SECRET);
+    doctor.destinations = vec![target.parse().expect("a destination")];
+    doctor.silence = Duration::from_millis(1);
+    let diagnosis = doctor.examine().await;
+    assert!(diagnosis.is_well(), "{diagnosis}");
+    let doubtful = (diagnosis.findings().iter())
+        .filter(|finding| finding.severity != Severity::Well)
+        .map(|finding| &*finding.text);
+    let plain = "ws:// without TLS: good within this machine or network, and no further";
+    assert_eq!(doubtful.collect::<Vec<_>>(), [plain], "{diagnosis}");
+    for expected in [
+        "another origin is turned away",
+        "no token is turned away",
+        "is reached",
+    ] {
+        assert!(diagnosis.to_string().contains(expected), "{diagnosis}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_configuration_refuses_is_told() {
+    let relay = TestRelay::start(well_known()).await;
+    let diagnosis = doctor(relay.address, "another-secret-than-that")
+        .examine()
+        .await;
+    is_wrong(&diagnosis, "Compare it with the configuration");
+
+    let mut config = well_known();
+    config.tokens[0].policy.allow.clear();
+    config.hosts = vec!["relay.example".parse().expect("a host")];
+    let relay = TestRelay::start(config).await;
+    let diagnosis = doctor(relay.address, SECRET).examine().await;
+    is_wrong(&diagnosis, "to `hosts`");
+}
+
+#[tokio::test]
+async fn a_destination_that_is_not_reached_is_told() {
+    let mut config = well_known();
+    config.tokens[0].policy.allow.clear();
+    let relay = TestRelay::start(config).await;
+    let mut doctor = doctor(relay.address, SECRET);
+    doctor.destinations = vec!["127.0.0.1:9".parse().expect("a destination")];
+    is_wrong(&doctor.examine().await, "which rule decides");
+}
+
+/// A token that opens the relay's own network is pointed at.
+#[tokio::test]
+async fn a_wide_token_is_doubtful() {
+    let mut config = well_known();
+    config.tokens[0].policy.allow = vec!["127.0.0.0/8:*".parse().expect("a rule")];
+    let relay = TestRelay::start(config).await;
+    let diagnosis = doctor(relay.address, SECRET).examine().await;
+    let told = diagnosis.findings().iter().any(|finding| {
+        finding.severity == Severity::Doubtful && finding.text.contains("may reach 127.0.0.1:22")
+    });
+    assert!(told && diagnosis.is_well(), "{diagnosis}");
+}
+
+/// What a proxy does to the bytes that pass: to the request, to the answer, and to what comes later.
+#[derive(Clone, Copy)]
+struct Faults {
+    request: fn(String) -> String,
+    answer: fn(String) -> String,
+    /// The most bytes that come at once and pass.
+    most: usize,
+    /// How long nothing may come.
+    silence: Duration,
+}
+
+const NONE: Faults = Faults {
+    request: |text| text,
+    answer: |text| text,
+    most: usize::MAX,
+    silence: Duration::from_hours(1),
+};
+
+#[tokio::test]
+async fn a_proxy_that_spoils_it_is_told() {
+    let relay = TestRelay::start(well_known()).await;
+    let through = |faults| {
+        let relay = relay.address;
+        async move {
+            let mut doctor = doctor(proxy(relay, faults).await, SECRET);
+            doctor.silence = Duration::from_mins(1);
+            doctor.examine().await
+        }
+    };
+    let faults = Faults {
+        request: |text| text.replace("Upgrade: websocket\r\n", ""),
+        ..NONE
+    };
+    is_wrong(&through(faults).await, "doesn't forward the upgrade");
+    let faults = Faults {
+        answer: |text| text.replace("Sec-WebSocket-Protocol: jackfield.v1\r\n", ""),
+        ..NONE
+    };
+    is_wrong(&through(faults).await, "takes the header");
+    let faults = Faults {
+        request: |text| text.replace("GET / ", "GET /jackfield "),
+        ..NONE
+    };
+    is_wrong(&through(faults).await, "Compare the address with `path`");
+    let faults = Faults {
+        most: 60_000,
+        ..NONE
+    };
+    is_wrong(&through(faults).await, "a message of 64 KiB");
+    let faults = Faults {
+        silence: Duration::from_secs(2),
+        ..NONE
+    };
+    is_wrong(&through(faults).await, "a proxy cuts sooner");
+}
+
+/// Nobody listens there any more.
+#[tokio::test]
+async fn a_relay_that_is_away_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    is_wrong(&doctor(address, SECRET).examine().await, "can't be reached");
+}
+
+/// A proxy before a relay; where.
+async fn proxy(relay: SocketAddr, faults: Faults) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(pass(client, relay, faults));
+        }
+    });
+    address
+}
+
+async fn pass(mut client: TcpStream, relay: SocketAddr, faults: Faults) -> Option<()> {
+    let mut server = TcpStream::connect(relay).await.ok()?;
+    let request = head(&mut client).await?;
+    server
+        .write_all((faults.request)(request).as_bytes())
+        .await
+        .ok()?;
+    let answer = head(&mut server).await?;
+    client
+        .write_all((faults.answer)(answer).as_bytes())
+        .await
+        .ok()?;
+    let (mut up, mut down) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    let mut passed = 0;
+    loop {
+        let passing = async {
+            tokio::select! {
+                count = client.read(&mut up) => {
+                    let count = count.ok()?;
+                    passed += count;
+                    let short = count > 0 && passed <= faults.most;
+                    server.write_all(up.get(..count).filter(|_| short)?).await.ok()
+                }
+                count = server.read(&mut down) => {
+                    let count = count.ok()?;
+                    client.write_all(down.get(..count).filter(|_| count > 0)?).await.ok()
+                }
+            }
+        };
+        timeout(faults.silence, passing).await.ok()??;
+    }
+}
+
+async fn head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
