@@ -1,5 +1,6 @@
 //! A lane: a listener of its own for those who look after the relay, which no flood of clients reaches.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -16,17 +17,17 @@ pub(crate) async fn serve<F>(
     listener: TcpListener,
     most: usize,
     deadline: Duration,
-    answer: impl Fn(TcpStream) -> F,
+    answer: impl Fn(TcpStream, SocketAddr) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut answering = JoinSet::new();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 while answering.try_join_next().is_some() {}
                 if answering.len() < most {
-                    answering.spawn(timeout(deadline, answer(stream)));
+                    answering.spawn(timeout(deadline, answer(stream, peer)));
                 }
             }
             Err(error) => {

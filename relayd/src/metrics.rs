@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,10 +28,10 @@ use tracing::debug;
 
 use crate::admission::Turned;
 use crate::budget::Used;
-use crate::handshake;
 use crate::limits::Accounts;
 use crate::record::{Event, Record};
 use crate::session::Context;
+use crate::{handshake, lane};
 
 /// How many scrapes are answered at a time; beyond it, connections are closed.
 pub(crate) const MAX_SCRAPES: usize = 8;
@@ -210,7 +211,7 @@ pub(crate) struct Sources {
 /// Answers with the metrics until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
     let series = Arc::new(series(sources));
-    let answer = |mut stream: TcpStream| {
+    let answer = |mut stream: TcpStream, peer: SocketAddr| {
         let series = Arc::clone(&series);
         async move {
             let text = || {
@@ -219,10 +220,10 @@ pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
                 text::encode(&mut text, &series).map(|()| text)
             };
             let answered = handshake::scrape(&mut stream, text).await;
-            debug!(?answered, "asked for metrics");
+            debug!(%peer, ?answered, "asked for metrics");
         }
     };
-    crate::lane::serve(listener, MAX_SCRAPES, DEADLINE, answer).await;
+    lane::serve(listener, MAX_SCRAPES, DEADLINE, answer).await;
 }
 
 fn series(sources: Sources) -> Series {
