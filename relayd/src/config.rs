@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use self::file::{position, read};
+use self::file::{position, read, system_time};
 use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
 pub use crate::ending::DrainConfig;
@@ -439,6 +439,11 @@ impl Config {
     }
 }
 
+/// A date and time with its offset from UTC, as in `2030-01-31T12:00:00Z`.
+pub(crate) fn point_in_time(text: &str) -> Option<SystemTime> {
+    system_time(&text.parse().ok()?)
+}
+
 /// What is wrong with a configuration file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -482,7 +487,6 @@ mod tests {
 
     use toml::value::Datetime;
 
-    use super::file::system_time;
     use super::*;
 
     fn parse(text: &str) -> Result<Config, ConfigError> {

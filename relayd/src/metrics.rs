@@ -31,6 +31,7 @@ use crate::budget::Used;
 use crate::limits::Accounts;
 use crate::record::{Event, Record};
 use crate::session::Context;
+use crate::tls::Certificates;
 use crate::{handshake, lane};
 
 /// How many scrapes are answered at a time; beyond it, connections are closed.
@@ -204,6 +205,7 @@ fn label(name: &str) -> String {
 pub(crate) struct Sources {
     pub(crate) context: Context,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) tls: Option<Arc<Certificates>>,
     /// `max_sessions`.
     pub(crate) max_sessions: u32,
 }
@@ -306,7 +308,7 @@ impl Collector for Sources {
             [("up", total.datagrams_up), ("down", total.datagrams_down)],
         )?;
         let dropped = ConstCounter::new(total.datagrams_dropped);
-        let help = "Datagrams that were dropped, since they couldn't be or may not be sent";
+        let help = "Datagrams that were dropped, since they couldn't be or may not be sent.";
         let metric =
             (out.0).encode_descriptor("datagrams_dropped", help, None, dropped.metric_type())?;
         dropped.encode(metric)?;
@@ -319,6 +321,15 @@ impl Collector for Sources {
                 ("records", self.context.records().dropped()),
             ],
         )?;
+        let not_after = self.tls.as_ref().and_then(|tls| tls.not_after());
+        if let Some(Ok(since)) = not_after.map(|end| end.duration_since(UNIX_EPOCH)) {
+            let end = ConstGauge::new(since.as_secs());
+            let help = "When the certificate in use ends, since 1970.";
+            let kind = end.metric_type();
+            let name = "certificate_not_after";
+            let metric = (out.0).encode_descriptor(name, help, Some(&Unit::Seconds), kind)?;
+            end.encode(metric)?;
+        }
         let Used { streams, bytes } = self.accounts.used();
         let look_ups = self.context.look_ups();
         let budget = [
@@ -371,7 +382,9 @@ impl Out<'_, '_> {
         values: impl IntoIterator<Item = (&'l str, u64)>,
         metric: impl Fn(u64) -> M,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        // As the library does for those that it keeps.
+        let help = format!("{help}.");
+        let mut family = self.0.encode_descriptor(name, &help, None, kind)?;
         for (text, value) in values {
             let labels = [(label, text)];
             metric(value).encode(family.encode_family(&labels)?)?;

@@ -273,6 +273,7 @@ impl Relayd {
             let sources = metrics::Sources {
                 context: shared.context.clone(),
                 accounts: Arc::clone(&shared.accounts),
+                tls: shared.tls.clone(),
                 max_sessions: self.config.max_sessions,
             };
             probes.spawn(metrics::serve(listener, sources));

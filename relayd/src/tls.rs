@@ -1,7 +1,10 @@
 //! TLS of the relay itself, for `wss`. The TLS inside of a stream is none of the relay's business.
 
+mod validity;
+
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -15,7 +18,13 @@ use crate::config::TlsFiles;
 #[derive(Debug)]
 pub(crate) struct Certificates {
     files: TlsFiles,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    not_after: Option<SystemTime>,
 }
 
 impl Certificates {
@@ -34,11 +43,17 @@ impl Certificates {
     /// What new connections are accepted with.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&current).into()
+        Arc::clone(&current.config).into()
+    }
+
+    /// Until when the certificate in use is valid, where that can be read.
+    pub(crate) fn not_after(&self) -> Option<SystemTime> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.not_after
     }
 }
 
-fn read(files: &TlsFiles) -> io::Result<Arc<ServerConfig>> {
+fn read(files: &TlsFiles) -> io::Result<Current> {
     let wrong = |path: &std::path::Path, error: &dyn std::fmt::Display| {
         let text = format!("{}: {error}", path.display());
         io::Error::new(io::ErrorKind::InvalidInput, text)
@@ -46,9 +61,10 @@ fn read(files: &TlsFiles) -> io::Result<Arc<ServerConfig>> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&files.certificate, &error))?;
-    if chain.is_empty() {
+    let Some(first) = chain.first() else {
         return Err(wrong(&files.certificate, &"no certificate in PEM is there"));
-    }
+    };
+    let not_after = validity::not_after(first);
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -59,5 +75,8 @@ fn read(files: &TlsFiles) -> io::Result<Arc<ServerConfig>> {
         .map_err(|error| wrong(&files.certificate, &error))?;
     // A WebSocket begins in HTTP/1.1; a client that was offered HTTP/2 would speak it.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Current {
+        config: Arc::new(config),
+        not_after,
+    })
 }

@@ -345,3 +345,56 @@ async fn a_flood_of_scrapers_is_bounded() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     client.connect(&keep(listener), 1024).await;
 }
+
+/// What else there is to count: look-ups, those who are turned away, records that can't be written, and when
+/// the certificate ends.
+#[tokio::test]
+async fn what_goes_wrong_is_counted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut params = rcgen::CertificateParams::new(["localhost".into()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(2041, 2, 3);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("signed");
+    let write = |name, text| std::fs::write(directory.path().join(name), text).expect("written");
+    write("relay.crt", certificate.pem());
+    write("relay.key", key.serialize_pem());
+    let tls = "[tls]\ncertificate_file = 'relay.crt'\nkey_file = 'relay.key'\n";
+    let before =
+        format!("metrics = '127.0.0.1:0'\n{tls}[admission]\nhandshakes = '1:100:1'\nexempt = []\n");
+    let program = Program::start_in(directory, &configuration(&before, "")).await;
+    let metrics = program.address_of("answering with metrics").await;
+    let end = format!("{}", params.not_after.unix_timestamp());
+    let scrape = Scrape::of(metrics).await;
+    assert_eq!(scrape.get("jackfield_certificate_not_after_seconds"), end);
+
+    // One is waited for, and the next is turned away.
+    let first = TcpStream::connect(program.address)
+        .await
+        .expect("it listens");
+    let mut second = TcpStream::connect(program.address)
+        .await
+        .expect("it listens");
+    let _ = within(second.read(&mut [0])).await;
+    shows(metrics, &[("turned_away_total{reason=\"early\"}", 1)]).await;
+    let mut first = first;
+    first.write_all(b"that is no TLS").await.expect("open");
+    shows(metrics, &[("handshakes_total{result=\"tls_failed\"}", 1)]).await;
+
+    // A disk that is full, to the relay.
+    let before = "metrics = '127.0.0.1:0'\n[records]\nfile = '/dev/full'\n";
+    let program = Program::start(&configuration(before, "")).await;
+    let metrics = program.address_of("answering with metrics").await;
+    let mut client = client(&program, SECRET).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    client.connect(&format!("localhost:{port}"), 1024).await;
+    client.refused("10.0.0.1:80").await;
+    let counted = [
+        ("lines_dropped_total{sink=\"records\"}", 2),
+        ("lines_dropped_total{sink=\"log\"}", 0),
+        ("look_ups_total{result=\"found\"}", 1),
+        ("look_up_seconds_count", 1),
+        ("budget_used{limit=\"look_ups\"}", 0),
+    ];
+    shows(metrics, &counted).await;
+}
