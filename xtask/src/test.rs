@@ -97,6 +97,7 @@ const STAGES: &[Stage] = &[
             LIBCOAP,
             REDIS,
             POSTGRESQL,
+            HAPROXY,
             NODE_SERVERS,
             Need::PythonPackages,
         ],

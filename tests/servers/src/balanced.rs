@@ -20,11 +20,39 @@ use tokio::task::JoinHandle;
 
 use crate::LONG;
 
+/// The configuration of HAProxy that users have.
+pub const HAPROXY: &str = include_str!("../../../relayd/packaging/haproxy.cfg");
+/// That of nginx.
+pub const NGINX: &str = include_str!("../../../relayd/packaging/nginx.conf");
 /// The token that relays here know.
-const TOKEN: &str = "a-token-of-these-tests";
+pub const TOKEN: &str = "a-token-of-these-tests";
 
 /// The program, which is built once.
 static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+
+/// Replaces what is there.
+///
+/// # Panics
+/// Where it isn't.
+pub fn replaced(text: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(text.to_owned(), |text, (old, new)| {
+        assert!(text.contains(old), "no {old}");
+        text.replace(old, new)
+    })
+}
+
+/// A balancer's configuration at an address of its own, before these relays.
+pub fn before(config: &str, front: SocketAddr, relays: &[Relayd; 2]) -> String {
+    let [one, two] = relays.each_ref().map(|relay| relay.address().to_string());
+    replaced(
+        config,
+        &[
+            (":443 ssl", &format!("{front} ssl")),
+            (" 192.0.2.10:8443", &format!(" {one}")),
+            (" 192.0.2.11:8443", &format!(" {two}")),
+        ],
+    )
+}
 
 /// A relay in a process of its own, which trusts 127.0.0.1 to speak for others.
 #[derive(Debug)]

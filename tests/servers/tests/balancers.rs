@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use jackfield_relay::{Code, Reason};
-use jackfield_server_tests::balanced::{Client, Relayd, echo};
+use jackfield_server_tests::balanced::{Client, HAPROXY, NGINX, Relayd, before, echo, replaced};
 use jackfield_server_tests::{LONG, NAMES, connector};
 use jackfield_socket::{Error, ErrorKind};
 use jackfield_testing::certs::Authority;
@@ -15,19 +15,9 @@ use jackfield_tls::{TlsConfig, TlsConnector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const HAPROXY: &str = include_str!("../../../relayd/packaging/haproxy.cfg");
-const NGINX: &str = include_str!("../../../relayd/packaging/nginx.conf");
 /// Where clients come from; the balancers themselves come from 127.0.0.1.
 const ADA: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const GRACE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
-
-/// Replaces what is there, and nothing that isn't.
-fn replaced(text: &str, changes: &[(&str, &str)]) -> String {
-    changes.iter().fold(text.to_owned(), |text, (old, new)| {
-        assert!(text.contains(old), "no {old}");
-        text.replace(old, new)
-    })
-}
 
 /// Two relays, and what tells clients of them apart.
 async fn relays(header: &str, more: &str) -> [Relayd; 2] {
@@ -35,19 +25,6 @@ async fn relays(header: &str, more: &str) -> [Relayd; 2] {
         Relayd::start(header, more).await,
         Relayd::start(header, more).await,
     ]
-}
-
-/// A balancer's configuration at an address of its own, before these relays.
-fn before(config: &str, front: SocketAddr, relays: &[Relayd; 2]) -> String {
-    let [one, two] = relays.each_ref().map(|relay| relay.address().to_string());
-    replaced(
-        config,
-        &[
-            (":443 ssl", &format!("{front} ssl")),
-            (" 192.0.2.10:8443", &format!(" {one}")),
-            (" 192.0.2.11:8443", &format!(" {two}")),
-        ],
-    )
 }
 
 /// HAProxy as it is shipped, but for these changes; where it is, and who trusts it.
@@ -267,12 +244,27 @@ async fn ends(drain: &str, down: &str) {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_killed_cuts_its_streams_and_the_other_takes_over() {
+async fn behind_haproxy_a_killed_relay_cuts_its_streams_and_the_other_takes_over() {
     if is_skipped(haproxy::NAME) {
         return;
     }
-    let mut relays = relays("proxy", "").await;
+    let relays = relays("proxy", "").await;
     let (_haproxy, front, tls) = haproxy(&relays, &[]).await;
+    is_killed(relays, front, tls).await;
+}
+
+#[tokio::test]
+async fn behind_nginx_a_killed_relay_cuts_its_streams_and_the_other_takes_over() {
+    if is_skipped(nginx::NAME) {
+        return;
+    }
+    let relays = relays("x-forwarded-for", "").await;
+    let (_nginx, front, tls) = nginx(&relays).await;
+    is_killed(relays, front, tls).await;
+}
+
+/// One of them is, while a stream goes through it.
+async fn is_killed(mut relays: [Relayd; 2], front: SocketAddr, tls: TlsConnector) {
     let echo = echo().await;
     let client = Client::new(ADA, front, tls.clone());
     let mut stream = client.open(echo).await.expect("a stream");
