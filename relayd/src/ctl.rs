@@ -78,9 +78,11 @@ pub(crate) fn run(asked: &Arguments) -> anyhow::Result<()> {
     };
     let place = asked.socket.display();
     let answer = ask(&asked.socket, &request).with_context(|| format!("no answer at {place}"))?;
-    let mut rows = Vec::new();
+    let (mut rows, mut heard) = (Vec::new(), false);
     for line in answer.lines() {
-        let line = line.with_context(|| format!("the answer of {place} has no end"))?;
+        // An error is an end, too.
+        let Ok(line) = line else { break };
+        heard = true;
         let value: Value = serde_json::from_str(&line).context("that is no relay's answer")?;
         if let Some(error) = value["error"].as_str() {
             bail!("{}", plain(error));
@@ -98,7 +100,10 @@ pub(crate) fn run(asked: &Arguments) -> anyhow::Result<()> {
             return Ok(());
         }
     }
-    bail!("the answer of {place} was cut off")
+    if heard {
+        bail!("the answer of {place} was cut off");
+    }
+    bail!("{place} was closed without an answer: as many ask as may, or the relay has ended")
 }
 
 fn ask(socket: &PathBuf, request: &Value) -> io::Result<BufReader<UnixStream>> {
