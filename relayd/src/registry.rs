@@ -323,6 +323,12 @@ mod tests {
         assert!(registry.get(1).is_none() && registry.get(2).is_some());
     }
 
+    /// An idle session is to cost little, and there may be many.
+    #[test]
+    fn a_place_in_the_registry_is_small() {
+        assert!(size_of::<Live>() <= 192, "{}", size_of::<Live>());
+    }
+
     #[tokio::test]
     async fn orders_are_bounded_and_a_session_that_is_over_takes_none() {
         let registry = Arc::new(Registry::default());
