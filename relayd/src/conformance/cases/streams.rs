@@ -338,7 +338,11 @@ async fn what_fin_ended_is_delivered(suite: &Suite) -> Checked {
         })
         .await?;
     has_all(target, &sent).await?;
-    client.is_quiet().await
+    // It may have taken some of it before it saw the RESET.
+    let before = client.before_now().await?;
+    let credit = |frame: &Frame| matches!(frame, Frame::Credit { id, .. } if *id == stream.id);
+    ensure!(before.iter().all(credit), "the relay sent {before:?}");
+    Ok(())
 }
 
 /// As much as there is credit for, and FIN.
