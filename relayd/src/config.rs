@@ -566,6 +566,10 @@ mod tests {
                 "relayd.toml:3:17: drain.delay_seconds: what is left is cut after 5 s (cut_seconds)",
             ),
             (
+                "listen = []\n[drain]\ncome_back_seconds = 61",
+                "relayd.toml:3:21: drain.come_back_seconds: no client waits for longer than 60 s",
+            ),
+            (
                 "listen = []\n[drain]\nspread_seconds = 9\ndelay_seconds = 2\ncut_seconds = 10",
                 "relayd.toml:3:18: drain.spread_seconds: what is left is cut after 10 s",
             ),

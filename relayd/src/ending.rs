@@ -21,6 +21,9 @@ pub struct DrainConfig {
     pub spread: Duration,
     /// When what is left is cut, from the beginning. Default: 5 s.
     pub cut: Duration,
+    /// How long after it was told a client is to come back. Default: none, so at once, since another
+    /// relay is there. Clients don't wait for longer than 60 s.
+    pub come_back: Duration,
 }
 
 impl Default for DrainConfig {
@@ -29,6 +32,7 @@ impl Default for DrainConfig {
             delay: Duration::ZERO,
             spread: Duration::ZERO,
             cut: Duration::from_secs(5),
+            come_back: Duration::ZERO,
         }
     }
 }
@@ -104,6 +108,7 @@ impl Stopper {
         Ending {
             phase: self.0.subscribe(),
             spread: config.spread,
+            come_back: config.come_back,
             told: Told::Nothing,
         }
     }
@@ -127,6 +132,7 @@ pub(crate) enum Phase {
 pub(crate) struct Ending {
     phase: watch::Receiver<Phase>,
     spread: Duration,
+    come_back: Duration,
     told: Told,
 }
 
@@ -157,6 +163,11 @@ impl Ending {
     /// Whether no more clients may come.
     pub(crate) fn is_leaving(&self) -> bool {
         *self.phase.borrow() >= Phase::Leaving
+    }
+
+    /// How long after it was told a client is to come back.
+    pub(crate) fn come_back(&self) -> Duration {
+        self.come_back
     }
 
     /// Ready when no more clients may come.

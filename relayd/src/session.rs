@@ -133,7 +133,7 @@ pub(crate) async fn run<S>(
                 () = poll_fn(|cx| session.poll(&mut carrier, cx)) => break,
                 notice = ending.next() => match notice {
                     Notice::Leave => {
-                        session.mux.go_away(GOING);
+                        session.mux.go_away(GOING, ending.come_back());
                         session.leaving = true;
                     }
                     Notice::Cut => session.mux.shut_down(&Reason::new(Code::GOING_AWAY, GOING)),

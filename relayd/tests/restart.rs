@@ -114,6 +114,7 @@ async fn who_is_about_to_come_in_is_told() {
 async fn what_does_not_end_in_time_is_cut_and_told_why() {
     let mut config = config(token());
     config.drain.cut = Duration::from_millis(300);
+    config.drain.come_back = Duration::from_secs(7);
     let (mut relay, mut recorded) = TestRelay::start_recorded(config).await;
     let (to, arriving) = target(|mut stream| async move {
         let mut all = Vec::new();
@@ -123,6 +124,8 @@ async fn what_does_not_end_in_time_is_cut_and_told_why() {
     let mut client = relay.client().await;
     let (id, _) = client.connect(&to, 1024).await;
     relay.stop();
+    let after = Duration::from_secs(7);
+    assert_eq!(client.frame().await, Frame::ComeBack { after });
     // To leave, and then the last word.
     for _ in 0..2 {
         match client.frame().await {

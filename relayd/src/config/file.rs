@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use jackfield_relay_wire::Mux;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
@@ -89,6 +90,8 @@ struct FileDrain {
     spread: Option<Spanned<u32>>,
     #[serde(rename = "cut_seconds")]
     cut: Option<u32>,
+    #[serde(rename = "come_back_seconds")]
+    come_back: Option<Spanned<u32>>,
 }
 
 /// Both are asked for: what a proxy sends nobody can guess, and what it doesn't write its clients do.
@@ -512,7 +515,20 @@ impl FileDrain {
                 return Err(Wrong::new(value.span(), format!("drain.{key}"), message));
             }
         }
-        Ok(DrainConfig { delay, spread, cut })
+        if let Some(seconds) = &self.come_back
+            && *seconds.get_ref() > Mux::MAX_COME_BACK.as_secs() as u32
+        {
+            let message = "no client waits for longer than 60 s";
+            let key = "drain.come_back_seconds";
+            return Err(Wrong::new(seconds.span(), key, message));
+        }
+        let come_back = seconds(given(&self.come_back), defaults.come_back);
+        Ok(DrainConfig {
+            delay,
+            spread,
+            cut,
+            come_back,
+        })
     }
 }
 

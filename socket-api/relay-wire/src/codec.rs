@@ -29,6 +29,7 @@ const DROPPED: u8 = 0x25;
 /// From here on, frames that are unknown are ignored.
 const EXTENSIONS: u8 = 0x80;
 const UNREACHABLE: u8 = 0x80;
+const COME_BACK: u8 = 0x81;
 
 const SETTING_MAX_OPEN: u8 = 1;
 const SETTING_CAPABILITIES: u8 = 2;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
@@ -143,6 +144,12 @@ pub enum Frame {
         id: Id,
         /// Why.
         reason: Reason,
+    },
+    /// Relay, before a `GoAway` that lets go: after how long another WebSocket is of use, to the
+    /// millisecond and for 49 days at the most. Its type is an extension's, too.
+    ComeBack {
+        /// From when it comes.
+        after: Duration,
     },
     /// A frame of a type from 0x80 that is none of those above, which whoever doesn't know it
     /// ignores.
@@ -300,6 +307,7 @@ impl fmt::Debug for Frame {
                 data.len()
             ),
             Self::Dropped { id, total } => write!(f, "DROPPED {id}, {total} in all"),
+            Self::ComeBack { after } => write!(f, "COME_BACK after {after:?}"),
             Self::Unreachable { id, reason } => write!(f, "UNREACHABLE {id} {reason:?}"),
             Self::Extension { kind, id, body } => {
                 write!(f, "extension {kind:#04x} {id}, {} bytes", body.len())

@@ -28,6 +28,7 @@ mod turns;
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jackfield_socket::sorted::SortedMap;
@@ -224,12 +225,15 @@ pub struct Mux {
     keep_alive: KeepAlive,
     peer_settings: Option<Settings>,
     going_away: Option<Reason>,
+    come_back: Option<Instant>,
     closed: Option<Reason>,
 }
 
 impl Mux {
     /// How many bytes wait in a stream's queue to be sent, at the most.
     pub const SEND_QUEUE: usize = 2 * crate::MAX_DATA;
+    /// For how long a relay can have a client stay away, at the most, whatever it says.
+    pub const MAX_COME_BACK: Duration = Duration::from_mins(1);
 
     /// One end of a fresh connection; its `HELLO` is ready to be sent.
     pub fn new(role: Role, config: Config, now: Instant) -> Self {
@@ -246,6 +250,7 @@ impl Mux {
             keep_alive: KeepAlive::new(now),
             peer_settings: None,
             going_away: None,
+            come_back: None,
             closed: None,
         }
     }
@@ -270,7 +275,12 @@ impl Mux {
         }
         self.keep_alive.heard(now);
         let handled = match Frame::decode(message) {
-            Ok(frame) => recv::handle(self, frame),
+            Ok(frame) => {
+                if let Frame::ComeBack { after } = frame {
+                    self.come_back = Some(now + after.min(Self::MAX_COME_BACK));
+                }
+                recv::handle(self, frame)
+            }
             Err(error) => Err(Reason::new(Code::PROTOCOL_ERROR, &error.to_string())),
         };
         if let Err(reason) = handled {
@@ -320,9 +330,14 @@ impl Mux {
         }
     }
 
-    /// Takes nothing new from now on; what is open lives on.
-    pub fn go_away(&mut self, text: &str) {
+    /// Takes nothing new from now on; what is open lives on. A relay that is to be asked again only
+    /// after some time says so.
+    pub fn go_away(&mut self, text: &str, come_back: Duration) {
         if self.closed.is_none() && self.going_away.is_none() {
+            if self.role == Role::Relay && !come_back.is_zero() {
+                let after = come_back;
+                self.control.push_back(Frame::ComeBack { after });
+            }
             let reason = Reason::new(Code::GOING_AWAY, text);
             self.control.push_back(Frame::GoAway(reason.clone()));
             self.going_away = Some(reason);
@@ -337,6 +352,11 @@ impl Mux {
     /// Whether one of both sides takes nothing new.
     pub fn is_going_away(&self) -> bool {
         self.going_away.is_some()
+    }
+
+    /// Client: before when the relay that goes wants nobody back, if it has said so.
+    pub fn come_back(&self) -> Option<Instant> {
+        self.come_back
     }
 
     /// What the peer said in its `HELLO`, once it is here.

@@ -364,11 +364,31 @@ fn who_is_not_let_in_learns_why_instead_of_a_greeting() {
 }
 
 #[test]
+fn a_relay_that_goes_says_when_to_come_back() {
+    for (said, told) in [(7, 7), (1_000_000, 60)] {
+        let mut pair = Pair::new(&Config::default());
+        let said = Duration::from_secs(said);
+        pair.relay.go_away("restarting", said);
+        pair.exchange();
+        let until = pair.client.come_back().expect("told");
+        assert_eq!(until, pair.now + Duration::from_secs(told));
+    }
+    // A client has no say in when the relay comes.
+    let mut pair = Pair::new(&Config::default());
+    let after = Duration::from_secs(7);
+    let frame = Frame::ComeBack { after }.encode().freeze();
+    pair.relay.receive(pair.now, frame);
+    let reason = pair.relay.closed().expect("a breach");
+    assert_eq!(reason.code(), Code::PROTOCOL_ERROR);
+}
+
+#[test]
 fn going_away_keeps_what_is_open() {
     let mut pair = Pair::new(&Config::default());
     let id = pair.connect();
-    pair.relay.go_away("restarting");
+    pair.relay.go_away("restarting", Duration::ZERO);
     pair.exchange();
+    assert_eq!(pair.client.come_back(), None);
     let reason = pair.client.connect(there(), TcpOptions::default());
     assert_eq!(reason, Err(Reason::new(Code::GOING_AWAY, "restarting")));
     assert_eq!(pair.client.write(id, b"still here"), Ok(10));

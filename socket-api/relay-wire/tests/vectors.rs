@@ -78,6 +78,12 @@ fn connections() -> Vec<(&'static str, Frame)> {
             "goaway",
             Frame::GoAway(Reason::new(Code::GOING_AWAY, "restarting")),
         ),
+        (
+            "come-back",
+            Frame::ComeBack {
+                after: Duration::from_millis(2500),
+            },
+        ),
         ("ping", Frame::Ping([1, 2, 3, 4, 5, 6, 7, 8])),
         ("pong", Frame::Pong([1, 2, 3, 4, 5, 6, 7, 8])),
         (
@@ -292,6 +298,6 @@ fn lengths_have_their_limits() {
     frame(0x24, 2 + 65_508).expect_err("a larger datagram");
     frame(0x23, 1 + 255).expect("the longest text");
     frame(0x23, 1 + 256).expect_err("a longer text");
-    frame(0x81, 65_536).expect("the largest extension");
-    frame(0x81, 65_537).expect_err("a larger extension");
+    frame(0x82, 65_536).expect("the largest extension");
+    frame(0x82, 65_537).expect_err("a larger extension");
 }

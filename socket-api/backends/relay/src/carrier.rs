@@ -63,7 +63,14 @@ pub(crate) async fn carry(
     idle: impl Fn(&Session) -> bool + Unpin,
 ) {
     let opened = {
-        let mut opening = pin!(time::timeout(config.handshake_timeout, opening));
+        let limit = config.handshake_timeout;
+        let not_before = session.look(|state| state.not_before);
+        let mut opening = pin!(async move {
+            if let Some(at) = not_before {
+                time::sleep_until(at).await;
+            }
+            time::timeout(limit, opening).await
+        });
         poll_fn(|cx| {
             // Whoever closes the last handle meanwhile wakes this.
             session.look(|state| state.driver = Some(cx.waker().clone()));

@@ -128,7 +128,9 @@ impl Relay {
             if let Some(session) = state.current.as_ref().filter(|session| session.is_usable()) {
                 return Ok(session.clone());
             }
-            let session = Session::new(&self.handle.config);
+            let before = state.current.as_ref();
+            let not_before = before.and_then(|session| session.come_back());
+            let session = Session::new(&self.handle.config, not_before);
             state.current = Some(session.clone());
             state.fresh.push(session.clone());
             (session, state.connection.take())

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use jackfield_relay_wire::{Code, Event, Id, Mux, Reason, Role};
 use jackfield_socket::sorted::SortedMap;
+use jackfield_socket::time::Instant;
 use jackfield_socket::{Error, ErrorKind, Place, Result, time};
 
 use crate::RelayConfig;
@@ -18,6 +19,8 @@ pub(crate) struct Session(Mutex<State>);
 pub(crate) struct State {
     pub(crate) mux: Mux,
     entries: SortedMap<Id, Entry>,
+    /// When its WebSocket may be opened: the relay before has said so.
+    pub(crate) not_before: Option<Instant>,
     /// Why the carrier failed, more exactly than the multiplexer knows.
     failure: Option<Error>,
     /// The connection's task.
@@ -58,8 +61,10 @@ pub(crate) enum Side {
 }
 
 impl Session {
-    pub(crate) fn new(config: &RelayConfig) -> Arc<Self> {
+    /// A session that begins then at the earliest; now, if nobody says so.
+    pub(crate) fn new(config: &RelayConfig, not_before: Option<Instant>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
+            not_before,
             mux: Mux::new(Role::Client, config.mux(), time::now()),
             entries: SortedMap::new(),
             failure: None,
@@ -95,6 +100,11 @@ impl Session {
     pub(crate) fn is_usable(&self) -> bool {
         let state = self.lock();
         state.mux.closed().is_none() && !state.mux.is_going_away()
+    }
+
+    /// Before when the relay wants nobody back, if it has said so.
+    pub(crate) fn come_back(&self) -> Option<Instant> {
+        self.lock().mux.come_back()
     }
 
     /// Acts without waking anybody: for the connection's own task.

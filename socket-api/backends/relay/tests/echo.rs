@@ -23,6 +23,8 @@ use tokio::net::TcpListener as SystemListener;
 use tokio_websockets::{Message, ServerBuilder};
 
 const LIMIT: Duration = Duration::from_secs(20);
+/// When a relay that goes is there again.
+const COME_BACK: Duration = Duration::from_millis(100);
 
 /// Starts a relay that serves connections one after another, and connects to it.
 async fn start(cut_after: Option<usize>) -> Relay {
@@ -112,7 +114,7 @@ impl Echo {
             }
             Event::Connect { to, .. } if to.port() == 2 => {}
             Event::Connect { id, .. } if self.leaves() => {
-                mux.go_away("another will do it");
+                mux.go_away("another will do it", COME_BACK);
                 mux.refuse(id, Reason::new(Code::GOING_AWAY, "not here"));
             }
             Event::Connect { id, .. } => {
@@ -232,7 +234,10 @@ async fn many_streams_at_once() {
 #[tokio::test]
 async fn an_opening_moves_where_the_relay_goes_away() {
     let relay = start_leaving(None, 2).await;
+    let begin = time::now();
     exchange(connect(&relay).await, 1000).await;
+    // Not before it was told to.
+    assert!(time::now() - begin >= COME_BACK * 2);
     let relay = start_leaving(None, u32::MAX).await;
     let error = relay.connect(&host(7), &TcpOptions::default()).await;
     let error = error.expect_err("nowhere");

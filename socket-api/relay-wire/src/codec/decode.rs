@@ -11,7 +11,7 @@ use jackfield_socket::{
 };
 
 use super::{
-    ADDRESS_NAME, ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_V6_SCOPED, CONNECT,
+    ADDRESS_NAME, ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_V6_SCOPED, COME_BACK, CONNECT,
     CONNECT_NO_DELAY, CREDIT, DATA, DATAGRAM, DATAGRAM_TRUNCATED, DROPPED, DecodeError, EXTENSIONS,
     FIN, GOAWAY, HELLO, INBOUND, LISTEN, OPENED, PING, PONG, REFUSED, RESET, Result,
     SETTING_CAPABILITIES, SETTING_MAX_OPEN, UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST,
@@ -19,6 +19,8 @@ use super::{
 };
 use crate::frame::{Capabilities, Frame, Settings, UdpTarget};
 use crate::{Id, MAX_DATA, MAX_DATAGRAM, MAX_MESSAGE, Reason, VERSION};
+
+const OF_THE_CONNECTION: &str = "it belongs to the connection, but has an identifier";
 
 pub(crate) fn decode(mut message: Bytes) -> Result<Frame> {
     if message.len() > MAX_MESSAGE {
@@ -44,6 +46,13 @@ fn decode_body(kind: u8, id: u32, body: &mut Bytes) -> Result<Frame> {
         let reason = Reason::decode(body)?;
         return Ok(Frame::Unreachable { id, reason });
     }
+    if kind == COME_BACK {
+        if id != 0 {
+            return Err(DecodeError::new(OF_THE_CONNECTION));
+        }
+        let after = Duration::from_millis(get_u32(body)?.into());
+        return Ok(Frame::ComeBack { after });
+    }
     if kind >= EXTENSIONS {
         let body = body.split_off(0);
         return Ok(Frame::Extension { kind, id, body });
@@ -56,9 +65,7 @@ fn decode_body(kind: u8, id: u32, body: &mut Bytes) -> Result<Frame> {
     }
     if kind < CONNECT {
         if id != 0 {
-            return Err(DecodeError::new(
-                "it belongs to the connection, but has an identifier",
-            ));
+            return Err(DecodeError::new(OF_THE_CONNECTION));
         }
         return match kind {
             HELLO => decode_hello(body),

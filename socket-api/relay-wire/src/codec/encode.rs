@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use jackfield_socket::{AddressFamily, Endpoint, Host, UdpOptions};
 
 use super::{
-    ADDRESS_NAME, ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_V6_SCOPED, CONNECT,
+    ADDRESS_NAME, ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_V6_SCOPED, COME_BACK, CONNECT,
     CONNECT_NO_DELAY, CREDIT, DATA, DATAGRAM, DATAGRAM_TRUNCATED, DROPPED, FIN, GOAWAY, HELLO,
     INBOUND, LISTEN, OPENED, PING, PONG, REFUSED, RESET, SETTING_CAPABILITIES, SETTING_MAX_OPEN,
     UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST, UDP_SHARE_ADDRESS, UNREACHABLE,
@@ -146,6 +146,10 @@ pub(crate) fn encode(frame: &Frame) -> BytesMut {
         Frame::Unreachable { id, reason } => {
             put_header(&mut out, UNREACHABLE, Some(*id));
             reason.encode(&mut out);
+        }
+        Frame::ComeBack { after } => {
+            put_header(&mut out, COME_BACK, None);
+            out.put_u32(after.as_millis().try_into().unwrap_or(u32::MAX));
         }
         Frame::Extension { kind, id, body } => {
             out.put_u8(*kind);

@@ -42,6 +42,7 @@ impl Mux {
             Frame::Dropped { id, .. } | Frame::Unreachable { id, .. } => {
                 client && matches!(channel(id), Some(Channel::Udp(_)))
             }
+            Frame::ComeBack { .. } => client,
             _ => true,
         }
     }

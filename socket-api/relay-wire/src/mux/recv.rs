@@ -38,6 +38,8 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
             }
             Ok(())
         }
+        // `Mux::receive` has noted it, with the time.
+        Frame::ComeBack { .. } => from_relay(mux),
         Frame::Ping(bytes) => answer(mux, Frame::Pong(bytes)),
         Frame::Connect {
             id,

@@ -271,7 +271,7 @@ impl World {
                 let _ = self.mux.send_datagram(id, None, &datagram, false);
                 let _ = self.mux.receive_datagram(id);
             }
-            13 if program.pick(16) == 0 => self.mux.go_away(""),
+            13 if program.pick(16) == 0 => self.mux.go_away("", Duration::from_secs(3)),
             14 if program.pick(4) == 0 => {
                 self.now += Duration::from_secs(program.byte().into());
                 self.mux.handle_deadline(self.now);
