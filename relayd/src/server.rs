@@ -405,16 +405,15 @@ impl Guest {
     }
 
     /// Where it comes from, by its request at the latest; or why that is refused.
-    fn identify(
-        &mut self,
-        headers: &Headers<'_>,
-        proxies: &ProxiesConfig,
-    ) -> Result<IpAddr, Refused> {
+    fn identify(&mut self, headers: &Headers<'_>, shared: &Shared) -> Result<IpAddr, Refused> {
         if self.untold == Some(ToldBy::XForwardedFor) {
-            let client = proxies
-                .forwarded_for(headers.list("x-forwarded-for"))
-                .map_err(|_| Refused::untold())?;
-            self.comes_from(client).map_err(Refused::turned_away)?;
+            let told = headers.list("x-forwarded-for");
+            let client = shared.proxies.forwarded_for(told);
+            let client = client.map_err(|_| Refused::untold())?;
+            self.comes_from(client).map_err(|turned| {
+                shared.context.metrics().turned_away(turned);
+                Refused::turned_away(turned)
+            })?;
         }
         Ok(self.peer.ip())
     }
@@ -526,7 +525,7 @@ where
     let rules = shared.rules.subscribe();
     let gate = Arc::clone(&rules.borrow());
     let deadline = guest.deadline;
-    let from = |headers: &Headers<'_>| guest.identify(headers, &shared.proxies);
+    let from = |headers: &Headers<'_>| guest.identify(headers, shared);
     let received = handshake::receive(&mut stream, from, &gate, &ending);
     let received = timeout_at(deadline, received).await;
     let Guest {

@@ -380,6 +380,17 @@ async fn what_goes_wrong_is_counted() {
     first.write_all(b"that is no TLS").await.expect("open");
     shows(metrics, &[("handshakes_total{result=\"tls_failed\"}", 1)]).await;
 
+    // Whom a proxy speaks for is counted as who comes by himself.
+    let before = "metrics = '127.0.0.1:0'\n[admission]\nhandshakes_per_source = 0\n\
+                  [proxies]\ntrusted = ['127.0.0.1']\nheader = 'x-forwarded-for'\n";
+    let program = Program::start(&configuration(before, "")).await;
+    let metrics = program.address_of("answering with metrics").await;
+    let told = [("X-Forwarded-For".to_owned(), "192.0.2.7".to_owned())];
+    let (_, answer) = request(program.address, "GET / HTTP/1.1", &told).await;
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    let turned = "turned_away_total{reason=\"source_full\"}";
+    shows(metrics, &[(turned, 1)]).await;
+
     // A disk that is full, to the relay.
     let before = "metrics = '127.0.0.1:0'\n[records]\nfile = '/dev/full'\n";
     let program = Program::start(&configuration(before, "")).await;
