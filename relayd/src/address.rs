@@ -37,6 +37,11 @@ impl Network {
         self.prefix <= other.prefix && self.contains(other.address)
     }
 
+    /// Whether every address of its kind belongs to this network.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Whether this is a network of IPv4 addresses.
     pub fn is_ipv4(&self) -> bool {
         self.address.is_ipv4()

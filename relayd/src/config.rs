@@ -411,7 +411,15 @@ impl Config {
                  be read on the way: add [tls], or listen where only your proxy gets"
             )
         });
-        plain.filter(|_| self.tls.is_none()).collect()
+        let trusted = self.proxies.trusted.iter();
+        let everybody = trusted.filter(|net| net.is_everything()).map(|net| {
+            format!(
+                "proxies.trusted: {net} is everybody, who may then say of himself that he comes from \
+                 anywhere: list your proxies"
+            )
+        });
+        let plain = plain.filter(|_| self.tls.is_none());
+        plain.chain(everybody).collect()
     }
 
     /// As [`load`](Self::load), for a file's text.
@@ -677,6 +685,17 @@ mod tests {
         assert!(told[0].contains("8.8.8.8:80") && told[1].contains("[::]:80"));
         let tls = "[tls]\ncertificate_file = 'a'\nkey_file = 'b'";
         assert!(warnings(&format!("{listen}\n{tls}")).is_empty());
+    }
+
+    #[test]
+    fn trust_in_everybody_is_warned_of() {
+        let text = "listen = []\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', '::/0']";
+        let told = parse(text).expect(text).warnings();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with("proxies.trusted: ::/0 is everybody"),
+            "{told:?}"
+        );
     }
 
     #[test]
