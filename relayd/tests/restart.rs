@@ -192,88 +192,47 @@ async fn a_token_ends_before_the_cut() {
 
 /// The program, which a test ends by signals, and for which it is the service manager.
 #[cfg(target_os = "linux")]
-mod program {
+mod process {
     use std::net::TcpListener as StdListener;
     use std::os::fd::OwnedFd;
-    use std::path::Path;
     use std::process::Command;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use command_fds::{CommandFdExt as _, FdMapping};
+    use common::program::{self, Program};
     use jackfield_native::Native;
     use jackfield_relay::{Relay, RelayConfig};
     use jackfield_socket::{Endpoint, TcpConnect as _, TcpOptions};
-    use jackfield_testing::process::Process;
     use tokio::net::UnixDatagram;
     use tokio::sync::watch;
 
     use super::*;
 
-    /// A relay of its own process.
-    struct Program {
-        process: Process,
-        address: SocketAddr,
-        _directory: tempfile::TempDir,
+    /// What a relay has here that is its own process.
+    fn configuration(rest: &str) -> String {
+        let rest = format!("{rest}\n[limits]\ndials_per_second = 1_000_000\nsessions = 1000");
+        program::configuration("allow_without_origin = true", &rest)
     }
 
-    impl Program {
-        async fn start(rest: &str) -> Self {
-            Self::start_at("127.0.0.1:0", rest, |command| command).await
-        }
-
-        async fn start_at(at: &str, rest: &str, how: impl FnOnce(Command) -> Command) -> Self {
-            let directory = tempfile::tempdir().expect("a directory");
-            let path = directory.path().join("relayd.toml");
-            let text = format!(
-                "listen = ['{at}']\nallow_without_origin = true\norigins = ['{ORIGIN}']\n{rest}\n\
-                 [limits]\ndials_per_second = 1_000_000\nsessions = 1000\n\
-                 [[token]]\nname = 'tests'\nsecret = '{SECRET}'\nallow = ['127.0.0.1:*']\n"
-            );
-            std::fs::write(&path, text).expect("written");
-            let process = Process::start(how(relayd(&path))).expect("it runs");
-            let line = process
-                .wait_for_line("\"listening\"", common::PATIENCE)
-                .await;
-            let line = line.expect("it listens");
-            let address = line.split("\"address\":\"").nth(1).expect("its address");
-            let address = address.split('"').next().expect("to its end");
-            let address = address.parse().expect("an address");
-            Self {
-                process,
-                address,
-                _directory: directory,
-            }
-        }
-
-        /// With a socket that listens already.
-        async fn start_on(socket: &StdListener, rest: &str) -> Self {
-            let at = socket.local_addr().expect("bound").to_string();
-            Self::start_at(&at, rest, |command| pass(&command, socket)).await
-        }
-
-        async fn client(&self) -> Client {
-            let client = Client::open(self.address, ORIGIN, Some(SECRET)).await;
-            client.expect("let in")
-        }
-
-        async fn logs(&self, text: &str) {
-            let line = self.process.wait_for_line(text, common::PATIENCE).await;
-            line.expect(text);
-        }
-
-        fn signal(&self, name: &str) {
-            let sent = Command::new("kill")
-                .args([name, &self.process.id().to_string()])
-                .status();
-            assert!(sent.expect("kill runs").success());
-        }
+    /// A relay with a socket that listens already.
+    async fn start_on(socket: &StdListener, rest: &str) -> Program {
+        let at = socket.local_addr().expect("bound").to_string();
+        let text = configuration(rest).replacen("127.0.0.1:0", &at, 1);
+        let directory = tempfile::tempdir().expect("a directory");
+        Program::start_by(|command| pass(&command, socket), directory, &text).await
     }
 
-    fn relayd(path: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield-relayd"));
-        command.args(["--log-format", "json", "--config"]).arg(path);
-        command
+    async fn client_of(relay: &Program) -> Client {
+        let client = Client::open(relay.address, ORIGIN, Some(SECRET)).await;
+        client.expect("let in")
+    }
+
+    fn signal(relay: &Program, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &relay.process.id().to_string()])
+            .status();
+        assert!(sent.expect("kill runs").success());
     }
 
     /// Has a command find a socket where systemd puts the first that it passes.
@@ -374,15 +333,15 @@ mod program {
         const DRAIN: &str = "[drain]\ncut_seconds = 3600";
         let socket = StdListener::bind("127.0.0.1:0").expect("a free port");
         let to = echo().await;
-        let mut old = Program::start_on(&socket, DRAIN).await;
+        let mut old = start_on(&socket, DRAIN).await;
         let mut visitor = Visitor::start(old.address, &to);
         visitor.comes_again().await;
         // The next one is there before the old one goes.
         for _ in 0..5 {
-            let new = Program::start_on(&socket, DRAIN).await;
+            let new = start_on(&socket, DRAIN).await;
             visitor.comes_again().await;
-            old.signal("-TERM");
-            old.logs("shutting down").await;
+            signal(&old, "-TERM");
+            old.says("shutting down").await;
             visitor.comes_again().await;
             old = new;
         }
@@ -395,7 +354,7 @@ mod program {
         let network = network_of(old.address);
         let at = to.parse().expect("an address");
         let visiting = tokio::spawn(async move { visit(&network, &at).await });
-        let _new = Program::start_on(&socket, DRAIN).await;
+        let _new = start_on(&socket, DRAIN).await;
         within(visiting).await.expect("opened");
     }
 
@@ -405,7 +364,9 @@ mod program {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("relayd.toml");
         std::fs::write(&path, "\nlisten = ['127.0.0.1:1']\n").expect("written");
-        let output = pass(&relayd(&path), &socket).output().expect("it runs");
+        let mut command = program::command();
+        command.arg("--config").arg(&path);
+        let output = pass(&command, &socket).output().expect("it runs");
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{error}");
         let expected = format!("{}:2: listen[0]: sockets were passed", path.display());
@@ -430,23 +391,24 @@ mod program {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("notify");
         let manager = UnixDatagram::bind(&path).expect("a path");
-        let rest = "[drain]\ndelay_seconds = 200\ncut_seconds = 300";
-        let relay = Program::start_at("127.0.0.1:0", rest, |mut command| {
+        let text = configuration("[drain]\ndelay_seconds = 200\ncut_seconds = 300");
+        let told = |mut command: Command| {
             command.env("NOTIFY_SOCKET", &path);
             command.env("WATCHDOG_USEC", "20000");
             command
-        })
-        .await;
+        };
+        let of_relay = tempfile::tempdir().expect("a directory");
+        let relay = Program::start_by(told, of_relay, &text).await;
         let ready = heard(&manager, "READY=1").await;
         let status = format!("STATUS=listening at {}", relay.address);
         assert!(ready.contains(&status), "{ready}");
         heard(&manager, "WATCHDOG=1").await;
-        relay.signal("-HUP");
+        signal(&relay, "-HUP");
         let reloading = heard(&manager, "RELOADING=1").await;
         let at = reloading.split("MONOTONIC_USEC=").nth(1).expect("when");
         at.trim().parse::<u64>().expect("a number");
         heard(&manager, "READY=1").await;
-        relay.signal("-TERM");
+        signal(&relay, "-TERM");
         let stopping = heard(&manager, "STOPPING=1").await;
         assert!(
             stopping.contains("EXTEND_TIMEOUT_USEC=310000000"),
@@ -459,16 +421,16 @@ mod program {
     #[tokio::test]
     async fn a_second_signal_cuts() {
         let rest = "[drain]\ndelay_seconds = 3600\ncut_seconds = 7200";
-        let relay = Program::start(rest).await;
+        let relay = Program::start(&configuration(rest)).await;
         let to = listener().await;
-        let mut client = relay.client().await;
+        let mut client = client_of(&relay).await;
         client.connect(&to, 1024).await;
-        relay.signal("-TERM");
-        relay.logs("shutting down").await;
+        signal(&relay, "-TERM");
+        relay.says("shutting down").await;
         assert_eq!(health(relay.address).await, [true, false]);
         client.connect(&to, 1024).await;
-        relay.client().await;
-        relay.signal("-INT");
+        client_of(&relay).await;
+        signal(&relay, "-INT");
         let reason = client.last_word().await.expect("a reason");
         assert_eq!(reason.code(), Code::GOING_AWAY, "{reason}");
     }

@@ -42,12 +42,21 @@ impl Program {
 
     /// As [`start`](Self::start), with its file in this directory.
     pub async fn start_in(directory: TempDir, text: &str) -> Self {
+        Self::start_by(|command| command, directory, text).await
+    }
+
+    /// The same, by a command that is made of the program's.
+    pub async fn start_by(
+        how: impl FnOnce(Command) -> Command,
+        directory: TempDir,
+        text: &str,
+    ) -> Self {
         std::fs::write(directory.path().join("relayd.toml"), text).expect("written");
         let mut command = command();
         command
             .arg("--config")
             .arg(directory.path().join("relayd.toml"));
-        let process = Process::start(command).expect("it runs");
+        let process = Process::start(how(command)).expect("it runs");
         let address = address_in(&process, "\"listening\"").await;
         Self {
             process,
