@@ -189,10 +189,7 @@ fn main() -> anyhow::Result<()> {
         None => {}
     }
     let path = arguments.config.context("no configuration file is given")?;
-    let mut config = Config::load(&path)?;
-    if let Some(format) = arguments.log_format {
-        config.log.format = format;
-    }
+    let config = Config::load(&path)?;
     keep_freed_memory();
     let passed = sockets()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -206,7 +203,12 @@ fn main() -> anyhow::Result<()> {
         writeln!(std::io::stdout(), "{} is valid", path.display())?;
         return Ok(());
     }
-    let _log = jackfield_relayd::log::init(&config.log).map_err(anyhow::Error::from_boxed)?;
+    // Only here: what the file says is what a file is compared with that takes its place.
+    let mut log = config.log.clone();
+    if let Some(format) = arguments.log_format {
+        log.format = format;
+    }
+    let _log = jackfield_relayd::log::init(&log).map_err(anyhow::Error::from_boxed)?;
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }

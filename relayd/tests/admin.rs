@@ -338,6 +338,19 @@ async fn a_reload_takes_a_rule_or_says_what_is_wrong_and_where() {
     );
 }
 
+/// What the command line says of the log is no change of the file's.
+#[tokio::test]
+async fn a_format_on_the_command_line_is_no_change() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = text().replace("format = 'json'", "format = 'text'");
+    let how = |mut command: Command| {
+        command.args(["--log-format", "json"]);
+        command
+    };
+    let program = Program::start_by(how, directory, &text).await;
+    assert_eq!(asked(&program, &["reload"]).await, "reloaded\n");
+}
+
 #[tokio::test]
 async fn a_drain_ends_the_relay_in_order_and_takes_the_socket_away() {
     let program = start().await;
