@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::program::{Program, configuration};
-use common::{Client, ORIGIN, SECRET, ask, headers, within};
+use common::{Client, ORIGIN, SECRET, ask, echo, headers, within};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use jackfield_relay_wire::{Code, Frame, Id, Reason, Settings, UdpTarget, datagram_cost};
 use jackfield_socket::{TcpOptions, UdpOptions};
@@ -163,21 +163,6 @@ async fn visits(relay: SocketAddr, echo: &str) -> bool {
 async fn shake_hands(stream: TcpStream, relay: SocketAddr, token: &str) -> (TcpStream, String) {
     let headers = headers(&relay.to_string(), Some(ORIGIN), Some(token));
     ask(stream, "GET / HTTP/1.1", &headers).await
-}
-
-/// A server that says what it hears; where.
-async fn echo() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound").to_string();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut from, mut to) = stream.split();
-                let _ = tokio::io::copy(&mut from, &mut to).await;
-            });
-        }
-    });
-    address
 }
 
 /// What the relay has resident, in bytes.

@@ -200,6 +200,7 @@ mod process {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use command_fds::{CommandFdExt as _, FdMapping};
+    use common::echo;
     use common::program::{self, Program};
     use jackfield_native::Native;
     use jackfield_relay::{Relay, RelayConfig};
@@ -311,20 +312,6 @@ mod process {
         let mut echo = Vec::new();
         let read = within(stream.read_to_end(&mut echo)).await;
         assert_eq!((read.expect("in order"), &*echo), (5, &b"hello"[..]));
-    }
-
-    async fn echo() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound").to_string();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let (mut read, mut write) = stream.split();
-                    tokio::io::copy(&mut read, &mut write).await
-                });
-            }
-        });
-        address
     }
 
     /// One relay takes over from the other on the socket that a service manager keeps.

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Client, ORIGIN, SECRET, TestRelay, config, names, pattern, target, token, within};
+use common::{
+    Client, ORIGIN, SECRET, TestRelay, config, echo, names, pattern, target, token, within,
+};
 use futures_util::SinkExt as _;
 use jackfield_native::Native;
 use jackfield_relay::{Relay, RelayConfig};
@@ -59,21 +61,6 @@ async fn source(data: Vec<u8>) -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             let data = data.clone();
             tokio::spawn(async move { stream.write_all(&data).await });
-        }
-    });
-    address
-}
-
-/// A target that answers everything by the same.
-async fn echo() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound").to_string();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut read, mut write) = stream.split();
-                tokio::io::copy(&mut read, &mut write).await
-            });
         }
     });
     address

@@ -435,6 +435,21 @@ where
     (address, serving)
 }
 
+/// Listens on loopback, and sends back to each connection what it says; where.
+pub async fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut read, mut write) = stream.split();
+                tokio::io::copy(&mut read, &mut write).await
+            });
+        }
+    });
+    address
+}
+
 /// Bytes that repeat nowhere near.
 pub fn pattern(length: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(length as u64);

@@ -7,7 +7,7 @@ use jackfield_relay_wire::{Capabilities, Code, Frame, Id, UdpTarget, datagram_co
 use tokio::net::UdpSocket;
 
 use super::case;
-use crate::conformance::client::unexpected;
+use crate::conformance::client::{Client, Opened, unexpected};
 use crate::conformance::{Case, Checked, Step as _, Stop, Suite, ensure};
 
 /// Carries any datagram.
@@ -65,51 +65,80 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
+/// A socket that is connected to one of the suite's, and that one.
+async fn connected(
+    suite: &Suite,
+    credit: u32,
+) -> Result<(Client, Opened, UdpSocket, SocketAddr), Stop> {
+    let (peer, address) = suite.socket().await?;
+    let granted = Capabilities::UDP_CONNECTED;
+    let mut client = suite.client_with(granted, WITHOUT).await?;
+    let target = UdpTarget::Connected(address.into());
+    let socket = client.udp(target, credit).await?;
+    Ok((client, socket, peer, address))
+}
+
+/// A socket that is bound at the suite's address.
+async fn bound(suite: &Suite) -> Result<(Client, Opened), Stop> {
+    let granted = Capabilities::UDP_BOUND;
+    let mut client = suite.client_with(granted, WITHOUT_BOUND).await?;
+    let target = UdpTarget::Bound(SocketAddr::new(suite.target, 0));
+    let socket = client.udp(target, ROOM).await?;
+    Ok((client, socket))
+}
+
 fn datagram(id: Id, data: impl Into<Bytes>) -> Frame {
+    addressed(id, None, data)
+}
+
+fn addressed(id: Id, peer: Option<SocketAddr>, data: impl Into<Bytes>) -> Frame {
     Frame::Datagram {
         id,
-        peer: None,
+        peer,
         truncated: false,
         data: data.into(),
     }
 }
 
+/// What one of the suite's own sockets hears next, and from whom.
+async fn heard(peer: &UdpSocket) -> Result<(Vec<u8>, SocketAddr), Stop> {
+    let mut room = vec![0; 65_536];
+    let received = peer.recv_from(&mut room).await;
+    let (count, from) = received.step("the peer receives")?;
+    room.truncate(count);
+    Ok((room, from))
+}
+
 async fn datagrams_go_both_ways(suite: &Suite) -> Checked {
-    let (peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_CONNECTED, WITHOUT)
-        .await?;
-    let socket = client
-        .udp(UdpTarget::Connected(address.into()), ROOM)
-        .await?;
+    let (mut client, socket, peer, address) = connected(suite, ROOM).await?;
+    let Opened {
+        id, local, remote, ..
+    } = socket;
     ensure!(
-        socket.remote == Some(address),
-        "OPENED tells {:?}, not {address}",
-        socket.remote
+        remote == Some(address),
+        "OPENED tells {remote:?}, not {address}"
     );
     for sent in [&b"one"[..], b"", b"three"] {
-        client.send(&datagram(socket.id, sent.to_vec())).await?;
-        let mut room = [0; 16];
-        let (count, from) = peer.recv_from(&mut room).await.step("the peer receives")?;
+        client.send(&datagram(id, sent.to_vec())).await?;
+        let (arrived, from) = heard(&peer).await?;
+        ensure!(arrived == sent, "the peer received {arrived:?}");
         ensure!(
-            &room[..count] == sent,
-            "the peer received {:?}",
-            &room[..count]
-        );
-        ensure!(
-            socket.local == Some(from),
-            "OPENED told {:?}, the peer sees {from}",
-            socket.local
+            local == Some(from),
+            "OPENED told {local:?}, the peer sees {from}"
         );
         peer.send_to(sent, from).await.step("the peer sends")?;
-        match client.frame_but_credit(socket.id).await? {
+        match client.frame_but_credit(id).await? {
             Frame::Datagram {
-                id,
-                peer: None,
+                peer: by,
                 truncated: false,
                 data,
-            } if id == socket.id => {
+                ..
+            } => {
                 ensure!(data == sent, "{data:?} came back for {sent:?}");
+                ensure!(
+                    by.is_none_or(|by| by == address),
+                    "DATAGRAM says {by:?}, not {address}"
+                );
             }
             other => return unexpected(&other, "DATAGRAM"),
         }
@@ -118,18 +147,11 @@ async fn datagrams_go_both_ways(suite: &Suite) -> Checked {
 }
 
 async fn large_datagrams_are_whole(suite: &Suite) -> Checked {
-    let (peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_CONNECTED, WITHOUT)
-        .await?;
-    let socket = client
-        .udp(UdpTarget::Connected(address.into()), ROOM)
-        .await?;
+    let (mut client, socket, peer, _) = connected(suite, ROOM).await?;
     let sent: Vec<u8> = (0..8192_u32).map(|index| (index % 251) as u8).collect();
     client.send(&datagram(socket.id, sent.clone())).await?;
-    let mut room = vec![0; 9000];
-    let (count, from) = peer.recv_from(&mut room).await.step("the peer receives")?;
-    ensure!(room[..count] == sent, "the peer received {count} bytes");
+    let (arrived, from) = heard(&peer).await?;
+    ensure!(arrived == sent, "the peer received {} bytes", arrived.len());
     peer.send_to(&sent, from).await.step("the peer sends")?;
     match client.frame_but_credit(socket.id).await? {
         Frame::Datagram {
@@ -145,18 +167,10 @@ async fn large_datagrams_are_whole(suite: &Suite) -> Checked {
 }
 
 async fn no_datagram_without_credit(suite: &Suite) -> Checked {
-    let (peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_CONNECTED, WITHOUT)
-        .await?;
     // For one of three bytes, and none more.
-    let credit = datagram_cost(3);
-    let socket = client
-        .udp(UdpTarget::Connected(address.into()), credit)
-        .await?;
+    let (mut client, socket, peer, _) = connected(suite, datagram_cost(3)).await?;
     client.send(&datagram(socket.id, "go")).await?;
-    let mut room = [0; 16];
-    let (_, from) = peer.recv_from(&mut room).await.step("the peer receives")?;
+    let (_, from) = heard(&peer).await?;
     for _ in 1..SENT {
         peer.send_to(b"one", from).await.step("the peer sends")?;
     }
@@ -205,77 +219,41 @@ async fn no_datagram_without_credit(suite: &Suite) -> Checked {
 }
 
 async fn too_much_credit_for_datagrams_is_an_error(suite: &Suite) -> Checked {
-    let (_peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_CONNECTED, WITHOUT)
-        .await?;
-    let socket = client
-        .udp(UdpTarget::Connected(address.into()), ROOM)
-        .await?;
-    let more = u32::MAX;
-    client
-        .send(&Frame::Credit {
-            id: socket.id,
-            more,
-        })
-        .await?;
+    let (mut client, socket, ..) = connected(suite, ROOM).await?;
+    let (id, more) = (socket.id, u32::MAX);
+    client.send(&Frame::Credit { id, more }).await?;
     client.ends_with(Code::FLOW_CONTROL_ERROR).await
 }
 
 async fn connected_sockets_name_nobody(suite: &Suite) -> Checked {
-    let (_peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_CONNECTED, WITHOUT)
-        .await?;
-    let socket = client
-        .udp(UdpTarget::Connected(address.into()), ROOM)
-        .await?;
+    let (mut client, socket, _peer, address) = connected(suite, ROOM).await?;
     client
-        .send(&Frame::Datagram {
-            id: socket.id,
-            peer: Some(address),
-            truncated: false,
-            data: Bytes::from_static(b"x"),
-        })
+        .send(&addressed(socket.id, Some(address), "x"))
         .await?;
     client.ends_with(Code::PROTOCOL_ERROR).await
 }
 
 async fn bound_sockets_name_their_peer(suite: &Suite) -> Checked {
     let (peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_BOUND, WITHOUT_BOUND)
-        .await?;
-    let at = SocketAddr::new(suite.target, 0);
-    let socket = client.udp(UdpTarget::Bound(at), ROOM).await?;
+    let (mut client, socket) = bound(suite).await?;
+    let Opened {
+        id, local, remote, ..
+    } = socket;
     ensure!(
-        socket.remote.is_none(),
+        remote.is_none(),
         "OPENED of a bound socket has a remote address"
     );
-    client
-        .send(&Frame::Datagram {
-            id: socket.id,
-            peer: Some(address),
-            truncated: false,
-            data: Bytes::from_static(b"to you"),
-        })
-        .await?;
-    let mut room = [0; 16];
-    let (count, from) = peer.recv_from(&mut room).await.step("the peer receives")?;
+    client.send(&addressed(id, Some(address), "to you")).await?;
+    let (arrived, from) = heard(&peer).await?;
+    ensure!(arrived == b"to you", "the peer received {arrived:?}");
     ensure!(
-        &room[..count] == b"to you",
-        "the peer received {:?}",
-        &room[..count]
-    );
-    ensure!(
-        socket.local == Some(from),
-        "OPENED told {:?}, the peer sees {from}",
-        socket.local
+        local == Some(from),
+        "OPENED told {local:?}, the peer sees {from}"
     );
     peer.send_to(b"and back", from)
         .await
         .step("the peer sends")?;
-    match client.frame_but_credit(socket.id).await? {
+    match client.frame_but_credit(id).await? {
         Frame::Datagram {
             peer: Some(by),
             data,
@@ -290,41 +268,20 @@ async fn bound_sockets_name_their_peer(suite: &Suite) -> Checked {
 }
 
 async fn bound_sockets_need_a_peer(suite: &Suite) -> Checked {
-    let mut client = suite
-        .client_with(Capabilities::UDP_BOUND, WITHOUT_BOUND)
-        .await?;
-    let at = SocketAddr::new(suite.target, 0);
-    let socket = client.udp(UdpTarget::Bound(at), ROOM).await?;
+    let (mut client, socket) = bound(suite).await?;
     client.send(&datagram(socket.id, "to whom")).await?;
     client.ends_with(Code::PROTOCOL_ERROR).await
 }
 
 async fn streams_take_no_datagrams(suite: &Suite) -> Checked {
-    let (_peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_CONNECTED, WITHOUT)
-        .await?;
-    let socket = client
-        .udp(UdpTarget::Connected(address.into()), ROOM)
-        .await?;
-    let data = Bytes::from_static(b"x");
-    client
-        .send(&Frame::Data {
-            id: socket.id,
-            data,
-        })
-        .await?;
+    let (mut client, socket, ..) = connected(suite, ROOM).await?;
+    let (id, data) = (socket.id, Bytes::from_static(b"x"));
+    client.send(&Frame::Data { id, data }).await?;
     client.ends_with(Code::PROTOCOL_ERROR).await
 }
 
 async fn a_closed_port_does_not_end_it(suite: &Suite) -> Checked {
-    let (peer, address) = suite.socket().await?;
-    let mut client = suite
-        .client_with(Capabilities::UDP_CONNECTED, WITHOUT)
-        .await?;
-    let socket = client
-        .udp(UdpTarget::Connected(address.into()), ROOM)
-        .await?;
+    let (mut client, socket, peer, address) = connected(suite, ROOM).await?;
     drop(peer);
     client.send(&datagram(socket.id, "anybody?")).await?;
     let told = client.before_now().await?;
@@ -333,17 +290,11 @@ async fn a_closed_port_does_not_end_it(suite: &Suite) -> Checked {
         matches!(frame, Frame::Unreachable { id, .. } | Frame::Credit { id, .. } if *id == socket.id)
     });
     ensure!(hints, "the relay sent {told:?}");
-    let peer = UdpSocket::bind(address).await;
-    let Ok(peer) = peer else {
+    let Ok(peer) = UdpSocket::bind(address).await else {
         return Err(Stop::Skipped("the suite can't have its port again"));
     };
     client.send(&datagram(socket.id, "you?")).await?;
-    let mut room = [0; 16];
-    let (count, _) = peer.recv_from(&mut room).await.step("the peer receives")?;
-    ensure!(
-        &room[..count] == b"you?",
-        "the peer received {:?}",
-        &room[..count]
-    );
+    let (arrived, _) = heard(&peer).await?;
+    ensure!(arrived == b"you?", "the peer received {arrived:?}");
     Ok(())
 }
