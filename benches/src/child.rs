@@ -55,6 +55,13 @@ pub(crate) struct Targets {
     pub(crate) sink: u16,
 }
 
+impl Targets {
+    /// All of them.
+    pub(crate) fn ports(&self) -> [u16; 3] {
+        [self.echo, self.source, self.sink]
+    }
+}
+
 /// Starts the target servers.
 pub(crate) fn targets() -> Result<Targets> {
     let (process, ports) = start("role-targets", &[])?;

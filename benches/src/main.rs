@@ -64,7 +64,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("size", &["size"]),
-    ("relay", &["relay"]),
+    ("relay", &["relay", "relay-integrity"]),
 ];
 
 fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report) -> Result<()> {
@@ -87,6 +87,7 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
         "page-sockets" => page::sockets::run(&peers()?, report),
         "page-load" => page::load::run(&peers()?, report),
         "size" => size::run(&peers()?, report),
+        "relay-integrity" => relay::integrity::run(&peers()?, report),
         _ => relay::run(&peers()?, report),
     }
 }

@@ -4,6 +4,7 @@
 //! the servers at the far end in a third process. Peers run as their own documentation starts them.
 
 mod dialect;
+pub(crate) mod integrity;
 pub(crate) mod servers;
 mod wisp;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
 }
 
 async fn measure(kind: servers::Kind, peers: &Peers, targets: &Targets) -> Result<Row> {
-    let server = Server::start(kind, peers, targets).await?;
+    let server = Server::start(kind, peers, &targets.ports()).await?;
     let pids = server.pids();
     let mut row = Row {
         name: kind.name().into(),
@@ -107,7 +108,7 @@ async fn measure(kind: servers::Kind, peers: &Peers, targets: &Targets) -> Resul
 
     // A fresh process, so that what the rates above left behind isn't counted.
     drop(server);
-    let server = Server::start(kind, peers, targets).await?;
+    let server = Server::start(kind, peers, &targets.ports()).await?;
     let mut dialect = server.dial().await?;
     let before = machine::resident(&server.pids())?;
     let (_send, mut receive) = dialect.connect(targets.source).await?;

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, bail};
-use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_native::Native;
@@ -13,7 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
-use tokio_websockets::{ClientBuilder, Limits, MaybeTlsStream, Message, WebSocketStream};
+use tokio_websockets::{
+    ClientBuilder, CloseCode, Limits, MaybeTlsStream, Message, WebSocketStream,
+};
 
 use super::servers::TOKEN;
 use super::wisp;
@@ -33,11 +34,32 @@ pub(crate) enum Dialect {
 
 pub(crate) trait Send {
     async fn send(&mut self, data: &[u8]) -> Result<()>;
+    /// Ends this direction; both, where there is no way to end one.
+    async fn end(&mut self) -> Result<()>;
 }
 
 pub(crate) trait Receive {
+    /// What comes next.
+    async fn part(&mut self) -> Part;
+
     /// How many bytes came; the end is an error here, since no target ends.
-    async fn receive(&mut self) -> Result<usize>;
+    async fn receive(&mut self) -> Result<usize> {
+        match self.part().await {
+            Part::Bytes(count) => Ok(count),
+            Part::End => bail!("the stream ended"),
+            Part::Cut => bail!("the stream was cut"),
+        }
+    }
+}
+
+/// What comes of a stream.
+pub(crate) enum Part {
+    /// So many bytes.
+    Bytes(usize),
+    /// Its end, in order.
+    End,
+    /// An error in place of it.
+    Cut,
 }
 
 pub(crate) enum Sender {
@@ -49,7 +71,7 @@ pub(crate) enum Sender {
 
 pub(crate) enum Receiver {
     Jackfield(ReadHalf<RelayStream>, Vec<u8>),
-    Chunks(mpsc::Receiver<Bytes>),
+    Packets(mpsc::Receiver<wisp::Packet>),
     Tcp(OwnedReadHalf, Vec<u8>),
     WebSocket(SplitStream<WebSocket>),
 }
@@ -95,7 +117,7 @@ impl Dialect {
             }
             Self::Wisp(session) => {
                 let (sender, receiver) = session.connect(target).await?;
-                Ok((Sender::Wisp(sender), Receiver::Chunks(receiver)))
+                Ok((Sender::Wisp(sender), Receiver::Packets(receiver)))
             }
             Self::Tcp(ports) => {
                 let stream = TcpStream::connect(("127.0.0.1", find(ports)?)).await?;
@@ -124,29 +146,45 @@ impl Send for Sender {
             Self::WebSocket(sink) => Ok(sink.send(Message::binary(data.to_vec())).await?),
         }
     }
+
+    async fn end(&mut self) -> Result<()> {
+        match self {
+            Self::Jackfield(stream) => Ok(stream.shutdown().await?),
+            Self::Wisp(sender) => sender.end().await,
+            Self::Tcp(stream) => Ok(stream.shutdown().await?),
+            Self::WebSocket(sink) => Ok(sink.close().await?),
+        }
+    }
 }
 
 impl Receive for Receiver {
-    async fn receive(&mut self) -> Result<usize> {
-        let count = match self {
-            Self::Jackfield(stream, buffer) => stream.read(buffer).await?,
-            Self::Chunks(chunks) => chunks
-                .recv()
-                .await
-                .context("the relay closed the stream")?
-                .len(),
-            Self::Tcp(stream, buffer) => stream.read(buffer).await?,
-            Self::WebSocket(stream) => stream
-                .next()
-                .await
-                .context("the WebSocket is closed")??
-                .as_payload()
-                .len(),
+    async fn part(&mut self) -> Part {
+        let read = match self {
+            Self::Jackfield(stream, buffer) => stream.read(buffer).await,
+            Self::Tcp(stream, buffer) => stream.read(buffer).await,
+            Self::Packets(packets) => {
+                return match packets.recv().await {
+                    Some(wisp::Packet::Data(data)) => Part::Bytes(data.len()),
+                    Some(wisp::Packet::Closed { in_order: true }) => Part::End,
+                    Some(wisp::Packet::Closed { in_order: false }) | None => Part::Cut,
+                };
+            }
+            Self::WebSocket(stream) => {
+                return match stream.next().await {
+                    Some(Ok(message)) => match message.as_close() {
+                        Some((CloseCode::NORMAL_CLOSURE, _)) => Part::End,
+                        Some(_) => Part::Cut,
+                        None => Part::Bytes(message.as_payload().len()),
+                    },
+                    Some(Err(_)) | None => Part::Cut,
+                };
+            }
         };
-        if count == 0 {
-            bail!("the stream ended");
+        match read {
+            Ok(0) => Part::End,
+            Ok(count) => Part::Bytes(count),
+            Err(_) => Part::Cut,
         }
-        Ok(count)
     }
 }
 

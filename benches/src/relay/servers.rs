@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::dialect::Dialect;
 use crate::Peers;
-use crate::child::{self, Running, Targets};
+use crate::child::{self, Running};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -47,21 +47,20 @@ pub(crate) struct Server {
     kind: Kind,
     processes: Vec<(Running, u16)>,
     /// The targets' ports, in the order of `processes` where each carries one.
-    targets: [u16; 3],
+    targets: Vec<u16>,
 }
 
 impl Server {
-    pub(crate) async fn start(kind: Kind, peers: &Peers, targets: &Targets) -> Result<Self> {
-        let targets = [targets.echo, targets.source, targets.sink];
+    pub(crate) async fn start(kind: Kind, peers: &Peers, targets: &[u16]) -> Result<Self> {
         let mut processes = Vec::new();
         match kind {
             Kind::Proxy => {
-                for target in targets {
+                for &target in targets {
                     processes.push(child::proxy(target)?);
                 }
             }
             Kind::Websockify => {
-                for target in targets {
+                for &target in targets {
                     let port = free_port().await?;
                     let mut command = Command::new(peers.python.join("bin/websockify"));
                     command.args([format!("127.0.0.1:{port}"), format!("127.0.0.1:{target}")]);
@@ -85,7 +84,7 @@ impl Server {
         Ok(Self {
             kind,
             processes,
-            targets,
+            targets: targets.to_vec(),
         })
     }
 
@@ -103,9 +102,11 @@ impl Server {
         match self.kind {
             Kind::Jackfield => Dialect::jackfield(ports[0]).await,
             Kind::WispJs | Kind::WispPython => Dialect::wisp(ports[0]).await,
-            Kind::Proxy => Ok(Dialect::tcp(self.targets.into_iter().zip(ports).collect())),
+            Kind::Proxy => Ok(Dialect::tcp(
+                self.targets.iter().copied().zip(ports).collect(),
+            )),
             Kind::Websockify => Ok(Dialect::websockify(
-                self.targets.into_iter().zip(ports).collect(),
+                self.targets.iter().copied().zip(ports).collect(),
             )),
         }
     }

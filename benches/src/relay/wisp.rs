@@ -15,6 +15,8 @@ const CONNECT: u8 = 1;
 const DATA: u8 = 2;
 const CONTINUE: u8 = 3;
 const CLOSE: u8 = 4;
+/// The reason of a stream that was closed in order.
+const VOLUNTARY: u8 = 2;
 
 /// Messages of a stream that the client holds before it stops reading the WebSocket: Wisp has no
 /// credit in this direction, so one slow stream stops all.
@@ -27,8 +29,14 @@ pub(crate) struct Session {
     initial_credit: usize,
 }
 
+/// What comes of a stream.
+pub(crate) enum Packet {
+    Data(Bytes),
+    Closed { in_order: bool },
+}
+
 struct Inner {
-    data: mpsc::Sender<Bytes>,
+    data: mpsc::Sender<Packet>,
     credit: Arc<Semaphore>,
     sent: Arc<Mutex<u64>>,
 }
@@ -74,7 +82,7 @@ impl Session {
                     DATA => {
                         let data = lock(&table).get(&id).map(|inner| inner.data.clone());
                         if let Some(data) = data {
-                            let _ = data.send(body).await;
+                            let _ = data.send(Packet::Data(body)).await;
                         }
                     }
                     CONTINUE => {
@@ -89,7 +97,11 @@ impl Session {
                         }
                     }
                     CLOSE => {
-                        lock(&table).remove(&id);
+                        let closed = lock(&table).remove(&id);
+                        if let Some(inner) = closed {
+                            let in_order = body.first() == Some(&VOLUNTARY);
+                            let _ = inner.data.send(Packet::Closed { in_order }).await;
+                        }
                     }
                     _ => {}
                 }
@@ -103,7 +115,7 @@ impl Session {
         })
     }
 
-    pub(crate) async fn connect(&mut self, port: u16) -> Result<(Sender, mpsc::Receiver<Bytes>)> {
+    pub(crate) async fn connect(&mut self, port: u16) -> Result<(Sender, mpsc::Receiver<Packet>)> {
         let id = self.next;
         self.next += 1;
         let (data, receiver) = mpsc::channel(HELD);
@@ -131,6 +143,13 @@ impl Session {
 }
 
 impl Sender {
+    /// Closes the stream: Wisp has no way to end one direction.
+    pub(crate) async fn end(&self) -> Result<()> {
+        let mut packet = head(CLOSE, self.id, 1);
+        packet.put_u8(VOLUNTARY);
+        Ok(self.out.send(packet.freeze()).await?)
+    }
+
     pub(crate) async fn send(&self, data: &[u8]) -> Result<()> {
         self.credit.acquire().await?.forget();
         let mut packet = head(DATA, self.id, data.len());
