@@ -48,7 +48,6 @@
 //! [`conformance`] asks any relay at any address whether it keeps to the specification, and [`doctor`]
 //! tries one from outside, with what is between.
 
-pub mod address;
 #[cfg(unix)]
 mod admin;
 mod admission;
@@ -68,7 +67,6 @@ pub mod log;
 mod machine;
 mod metrics;
 mod passed;
-pub mod policy;
 pub mod proxy;
 pub mod record;
 mod registry;
@@ -86,5 +84,6 @@ pub use config::{
     TlsFiles, Token,
 };
 pub use ending::{DrainConfig, Stopper};
+pub use jackfield_policy::{self as policy, address};
 pub use reload::Reloader;
 pub use server::Relayd;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jackfield_relay_wire::{Id, Reason};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
@@ -45,6 +45,7 @@ pub struct Record {
     /// What was asked for.
     pub action: Action,
     /// What carries the bytes.
+    #[serde(serialize_with = "written")]
     pub transport: Transport,
     /// The host and port as asked for; of what a listener took, who it was.
     pub asked: String,
@@ -267,6 +268,7 @@ pub(crate) struct Clerk {
 pub(crate) struct Shown {
     pub(crate) id: u32,
     action: Action,
+    #[serde(serialize_with = "written")]
     transport: Transport,
     asked: String,
     address: Option<SocketAddr>,
@@ -421,4 +423,12 @@ impl Drop for Case {
 /// How long ago that was.
 pub(crate) fn milliseconds(since: Instant) -> u64 {
     since.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes what it serialises by reference"
+)]
+fn written<S: Serializer>(transport: &Transport, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(transport)
 }

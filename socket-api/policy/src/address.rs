@@ -38,7 +38,7 @@ impl Network {
     }
 
     /// Whether every address of its kind belongs to this network.
-    pub(crate) fn is_everything(&self) -> bool {
+    pub fn is_everything(&self) -> bool {
         self.prefix == 0
     }
 

@@ -6,13 +6,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jackfield_socket::HostName;
-use serde::Serialize;
 
 use crate::address::Network;
 
 /// What carries the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// Streams.
     Tcp,
@@ -31,7 +29,7 @@ pub enum Transport {
 /// comma-separated list of ports and ranges (`993`, `443,8000-8100`), or `*`.
 ///
 /// ```
-/// use jackfield_relayd::policy::Rule;
+/// use jackfield_policy::Rule;
 ///
 /// for text in ["irc.example.org:6697", "*.example.org:443,8000-8100", "[2001:db8::/32]:5683/udp"] {
 ///     assert_eq!(text.parse::<Rule>()?.to_string(), text);
@@ -69,7 +67,7 @@ pub(super) enum Hosts {
 /// port: clients are told of it instead of the machine's own.
 ///
 /// ```
-/// use jackfield_relayd::policy::ListenRule;
+/// use jackfield_policy::ListenRule;
 ///
 /// let rule: ListenRule = "10.0.0.5:8000-8100 as 203.0.113.7".parse()?;
 /// assert_eq!(rule.advertised(), Some("203.0.113.7".parse().expect("an address")));
@@ -95,7 +93,9 @@ impl Rule {
         self.written.line
     }
 
-    pub(crate) fn at_line(mut self, line: usize) -> Self {
+    /// The same rule, as it was read from this line.
+    #[must_use]
+    pub fn at_line(mut self, line: usize) -> Self {
         self.written.line = Some(line);
         self
     }
@@ -141,7 +141,9 @@ impl ListenRule {
         self.written.line
     }
 
-    pub(crate) fn at_line(mut self, line: usize) -> Self {
+    /// The same rule, as it was read from this line.
+    #[must_use]
+    pub fn at_line(mut self, line: usize) -> Self {
         self.written.line = Some(line);
         self
     }
