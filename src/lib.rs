@@ -12,6 +12,7 @@
 //! | `tls` | `tls` | TLS over any of them |
 //! | `dtls` | `dtls` | DTLS over UDP |
 //! | `websocket` | `websocket` | WebSockets as carriers |
+//! | `policy` | `policy` | what an application may reach, over any of them |
 //! | `store` | `store` | what must outlive a process or a tab |
 //! | `irc` | `irc` | an IRC client |
 //! | a protocol that logs in | `sasl` | the credentials, and the mechanisms that prove them |
@@ -53,6 +54,9 @@ pub use jackfield_mqtt as mqtt;
 #[cfg(all(feature = "native", not(target_family = "wasm")))]
 #[doc(inline)]
 pub use jackfield_native as native;
+#[cfg(feature = "policy")]
+#[doc(inline)]
+pub use jackfield_policy as policy;
 #[cfg(feature = "relay")]
 #[doc(inline)]
 pub use jackfield_relay as relay;

@@ -16,6 +16,7 @@
 //! A rule that denies a name denies its addresses too, by number and under any other name.
 
 mod rule;
+mod same_domain;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -227,6 +228,35 @@ impl Policy {
         name: &HostName,
         port: u16,
     ) -> Result<(), Refusal> {
+        self.judge_name(transport, name, port, |rule| {
+            rule.hosts.match_name(Some(name))
+        })
+    }
+
+    /// Decides whether a name may be passed to somebody who looks it up and goes there at once. No
+    /// rule for a network allows it, since nobody knows yet whether its address is in there.
+    ///
+    /// # Errors
+    /// The reason, where the name may not be reached whatever address it has.
+    pub fn check_unresolved(
+        &self,
+        transport: Transport,
+        name: &HostName,
+        port: u16,
+    ) -> Result<(), Refusal> {
+        self.judge_name(transport, name, port, |rule| {
+            !matches!(rule.hosts, Hosts::Network(_)) && rule.hosts.match_name(Some(name))
+        })
+    }
+
+    /// Decides on a name, for which such rules count among those that allow.
+    fn judge_name(
+        &self,
+        transport: Transport,
+        name: &HostName,
+        port: u16,
+        counts: impl Fn(&Rule) -> bool,
+    ) -> Result<(), Refusal> {
         let denied = |rule: &&Rule| {
             rule.may_deny(transport, port)
                 && !matches!(rule.hosts, Hosts::Network(_))
@@ -236,12 +266,12 @@ impl Policy {
             self.unless_reported(Refusal::DeniedBy(rule.clone()), port)?;
         }
         let allowing: Vec<&Rule> = (self.allow.iter())
-            .filter(|rule| rule.may_allow(transport, port) && rule.hosts.match_name(Some(name)))
+            .filter(|rule| rule.may_allow(transport, port) && counts(rule))
             .collect();
         if let Err(refusal) = allow_at(&allowing, port) {
             self.unless_reported(refusal, port)?;
         }
-        if !self.is_within(transport, port, |rule| rule.hosts.match_name(Some(name))) {
+        if !self.is_within(transport, port, counts) {
             return Err(Refusal::NotWithin);
         }
         Ok(())

@@ -100,6 +100,23 @@ impl Rule {
         self
     }
 
+    /// For these hosts, at any port.
+    pub(super) fn at_any_port(hosts: Hosts, transport: Transport) -> Self {
+        let host = match &hosts {
+            Hosts::Any => "*".to_owned(),
+            Hosts::Name(name) => name.to_string(),
+            Hosts::Below(name) => format!("*.{name}"),
+            Hosts::Network(network) if network.is_ipv4() => network.to_string(),
+            Hosts::Network(network) => format!("[{network}]"),
+        };
+        Self {
+            hosts,
+            ports: Ports(None),
+            transport: Some(transport),
+            written: Written::new(&format!("{host}:*/{transport}")),
+        }
+    }
+
     /// Whether the rule is for such bytes, to such a port, where it stands among those that allow.
     pub(super) fn may_allow(&self, transport: Transport, port: u16) -> bool {
         self.may_allow_any(transport) && self.ports.contains(port)
