@@ -1,18 +1,13 @@
 //! JWKS: fetches the keys that an identity provider publishes, and keeps them up to date.
 //!
-//! One request by HTTP/1.1 over TLS for each time: what is fetched every few minutes needs no connection
-//! between. The provider is trusted with who comes in, but not with the relay's memory or time.
+//! One request for each time. The provider is trusted with who comes in, but not with the relay's memory or
+//! time.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CACHE_CONTROL, HOST, USER_AGENT};
-use hyper::{HeaderMap, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::header::{ACCEPT, CACHE_CONTROL};
+use hyper::{HeaderMap, Request, StatusCode};
 use jackfield_native::Native;
 use jackfield_socket::{TcpConnect as _, TcpOptions};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -25,8 +20,6 @@ use crate::token::{Credential, PublicKeys, RemoteKeys};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The most bytes of a set of keys.
 const MAX_BYTES: usize = 256 * 1024;
-/// The most bytes of the answer's head.
-const MAX_HEAD: usize = 64 * 1024;
 /// How often keys are fetched, at most, at least, and where the server doesn't say.
 const AGES: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(24));
 const AGE: Duration = Duration::from_hours(1);
@@ -101,59 +94,21 @@ async fn refresh(keys: &RemoteKeys) -> Result<(bool, Duration), String> {
 
 /// A set of keys as text, and how long it is good for.
 async fn fetch(keys: &RemoteKeys) -> Result<(String, Duration), String> {
-    let to = keys.server();
-    let tls = keys.tls().map_err(|error| error.to_string())?;
-    let stream = Native.connect(to, &TcpOptions::default()).await;
+    let place = keys.place();
+    let stream = Native.connect(place.server(), &TcpOptions::default()).await;
     let stream = stream.map_err(|error| error.to_string())?;
-    let stream = tls.connect(stream, to.host()).await;
-    let stream = stream.map_err(|error| error.to_string())?;
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_HEAD)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| error.to_string())?;
-    let request = Request::get(keys.path())
-        .header(HOST, to.to_string())
-        .header(
-            USER_AGENT,
-            concat!("jackfield-relayd/", env!("CARGO_PKG_VERSION")),
-        )
-        .header(ACCEPT, "application/jwk-set+json, application/json")
-        .body(String::new())
-        .map_err(|error| error.to_string())?;
-    let mut exchange = pin!(async {
-        let answer = sender.send_request(request).await;
-        let answer = answer.map_err(|error| error.to_string())?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("it answers {}", answer.status()));
-        }
-        let good_for = good_for(answer.headers());
-        Ok((read(answer).await?, good_for))
-    });
-    let mut connection = pin!(connection);
-    // The connection moves what the exchange waits for; when it ends first, the exchange knows how.
-    tokio::select! {
-        biased;
-        fetched = &mut exchange => return fetched,
-        _ = &mut connection => {}
+    let accepted = "application/jwk-set+json, application/json";
+    let request = Request::builder().header(ACCEPT, accepted);
+    let answer = place.exchange(stream, request, String::new()).await?;
+    if answer.status() != StatusCode::OK {
+        return Err(format!("it answers {}", answer.status()));
     }
-    exchange.await
-}
-
-async fn read(answer: Response<Incoming>) -> Result<String, String> {
-    let mut body = answer.into_body();
-    let mut all = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| error.to_string())?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if data.len() > MAX_BYTES - all.len() {
-            return Err(format!("it has more than {MAX_BYTES} bytes"));
-        }
-        all.extend_from_slice(&data);
-    }
-    String::from_utf8(all).map_err(|_| "it is not UTF-8".to_owned())
+    let good_for = good_for(answer.headers());
+    let (text, true) = answer.read(MAX_BYTES).await? else {
+        return Err(format!("it has more than {MAX_BYTES} bytes"));
+    };
+    let text = String::from_utf8(text).map_err(|_| "it is not UTF-8")?;
+    Ok((text, good_for))
 }
 
 /// How long an answer is good for (RFC 9111, section 5.2.2.1), within [`AGES`].

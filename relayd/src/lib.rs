@@ -35,6 +35,7 @@
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
 //! | [`token`], `identity` | whose token that is, and what it may do |
 //! | `jwks` | keys that are at a URL |
+//! | `http_client` | one request to a server that the configuration names |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
 //! | `machine` | which addresses are the relay's own |
 //! | [`resolve`] | which addresses a name has |
@@ -59,6 +60,7 @@ mod ending;
 pub mod explain;
 mod handshake;
 mod health;
+mod http_client;
 mod identity;
 mod jwks;
 mod lane;
