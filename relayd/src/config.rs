@@ -4,6 +4,7 @@
 //! without an origin no page may connect, without a token nobody may, and a token without rules
 //! reaches nothing. A key that the relay doesn't know is an error.
 
+mod ask;
 mod file;
 mod revoked;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use self::file::{position, read, system_time};
 use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
+use crate::ask::Ask;
 pub use crate::ending::DrainConfig;
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
@@ -179,6 +181,8 @@ pub struct Token {
     pub expires: Option<SystemTime>,
     /// What may be reached, and where the bearer may listen.
     pub policy: Policy,
+    /// Whom to ask before anything is opened that the rules allow. Default: nobody.
+    pub ask: Option<Ask>,
     /// Whether a bound datagram socket hears everybody. Otherwise it hears those it has sent to in
     /// the last five minutes, as TURN has it (RFC 8656, section 9). Default: false.
     pub udp_open: bool,
@@ -197,6 +201,7 @@ impl Token {
             credential,
             expires: None,
             policy: Policy::default(),
+            ask: None,
             udp_open: false,
             limits: Limits::default(),
             bearer_limits: Quota::BEARER,
@@ -530,6 +535,9 @@ mod tests {
     #[test]
     fn an_error_names_file_line_column_and_key_and_no_secret() {
         let token = "listen = ['127.0.0.1:0']\n[[token]]\nname = 'a'\n";
+        let asks = |more: &str| {
+            format!("{token}secret = '0123456789abcdef'\nask_fails = 'closed'\n{more}")
+        };
         for (text, expected) in [
             ("", "relayd.toml:1:1: missing field `listen`"),
             (
@@ -620,6 +628,46 @@ mod tests {
             (
                 &format!("{token}secret = '0123456789abcdef'\njwks_roots_file = 'roots.pem'"),
                 "relayd.toml:5:19: token[0].jwks_roots_file: it says whom to trust at jwks_url",
+            ),
+            (
+                &format!("{token}secret = '0123456789abcdef'\nask = 'http://127.0.0.1/'"),
+                "relayd.toml:5:7: token[0].ask: ask_fails has to say what is done where nobody",
+            ),
+            (
+                &asks("ask = 'http://8.8.8.8/'"),
+                "relayd.toml:6:7: token[0].ask: plain http:// goes to a loopback or private address",
+            ),
+            (
+                &asks("ask = 'http://ask.example/'"),
+                "relayd.toml:6:7: token[0].ask: plain http:// goes to a loopback or private address",
+            ),
+            (
+                &asks("ask = 'ftp://127.0.0.1/'"),
+                "relayd.toml:6:7: token[0].ask: it begins with https:// or http://",
+            ),
+            (
+                &asks("ask = 12345"),
+                "relayd.toml:6:7: token[0].ask: expected a string",
+            ),
+            (
+                &asks(""),
+                "relayd.toml:5:13: token[0].ask_fails: it is of `ask`, which isn't there",
+            ),
+            (
+                &format!("{token}secret = '0123456789abcdef'\nask_fails = 'maybe'"),
+                "relayd.toml:5:13: token[0].ask_fails: unknown variant `maybe`, expected `open` or",
+            ),
+            (
+                &asks("ask = 'https://a.example/'\nask_roots_file = 'none.pem'"),
+                "relayd.toml:7:18: token[0].ask_roots_file: none.pem can't be read: ",
+            ),
+            (
+                &asks("ask = 'http://[::1]/'\nask_seconds = 15"),
+                "relayd.toml:7:15: token[0].ask_seconds: it is at least 1, and less than dial_seconds",
+            ),
+            (
+                &asks("ask = 'http://[::1]/'\nask_at_most = 0"),
+                "relayd.toml:7:15: token[0].ask_at_most: nothing could be asked",
             ),
             (
                 "listen = []\n[bearer_limits]\nbytes_per_second = 0",

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use jackfield_socket::{Endpoint, Host, HostName};
 
+use crate::ask::{Ask, Fails};
 use crate::config::{Config, Token};
 use crate::machine::Machine;
 use crate::policy::{Rule, Transport};
@@ -88,6 +89,9 @@ pub async fn explain(
     };
     let comes_in = told.origin(&config, origin);
     told.destination(&context, token, transport, &to).await;
+    if let Some(ask) = token.ask.as_ref().filter(|_| told.allowed) {
+        told.asks(ask);
+    }
     told.allowed &= comes_in;
     Ok(told)
 }
@@ -159,6 +163,18 @@ impl Explanation {
         };
         self.allowed |= decided.is_ok();
         self.lines.push(format!("{address}: {said}"));
+    }
+
+    /// Who decides besides: it isn't asked here, since nothing is opened.
+    fn asks(&mut self, ask: &Ask) {
+        let server = ask.server();
+        let else_ = match ask.fails() {
+            Fails::Open => "allowed",
+            Fails::Closed => "refused",
+        };
+        self.lines.push(format!(
+            "before it is opened {server} is asked, and may deny it; without an answer it is {else_}"
+        ));
     }
 }
 

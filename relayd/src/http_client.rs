@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 
 use hyper::body::{Body as _, Incoming};
@@ -15,7 +16,7 @@ use hyper::http::request;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use jackfield_native::NativeStream;
-use jackfield_socket::Endpoint;
+use jackfield_socket::{Endpoint, Host};
 use jackfield_tls::{Certificates, TlsConfig, TlsConnector};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -30,7 +31,8 @@ pub(crate) struct Place {
     /// What is asked for there.
     path: String,
     roots: Option<String>,
-    tls: TlsConfig,
+    /// None for plain `http`.
+    tls: Option<TlsConfig>,
 }
 
 /// An answer, whose head is there.
@@ -58,6 +60,37 @@ impl Place {
             tls = tls.with_roots(roots);
             TlsConnector::new(tls.clone()).map_err(|error| error.to_string())?;
         }
+        let mut place = Self::new(url, rest, 443)?;
+        place.roots = roots.map(str::to_owned);
+        place.tls = Some(tls);
+        Ok(place)
+    }
+
+    /// The same, or a plain `http` URL of this machine or a private network: by its address, since a name
+    /// might lead anywhere.
+    ///
+    /// # Errors
+    /// As [`secure`](Self::secure), and where plain `http` would go further.
+    pub(crate) fn secure_or_near(url: &str, roots: Option<&str>) -> Result<Self, String> {
+        let Some(rest) = url.strip_prefix("http://") else {
+            return Self::secure(url, roots)
+                .map_err(|why| why.replace("https://", "https:// or http://"));
+        };
+        if roots.is_some() {
+            return Err("http:// has nobody to verify by roots".into());
+        }
+        let place = Self::new(url, rest, 80)?;
+        match place.server.host() {
+            Host::Ip(ip) if is_near(ip.to_canonical()) => Ok(place),
+            _ => Err(
+                "plain http:// goes to a loopback or private address only: use https://, or the \
+                 server's address in place of its name"
+                    .into(),
+            ),
+        }
+    }
+
+    fn new(url: &str, rest: &str, port: u16) -> Result<Self, String> {
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(at);
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
@@ -66,7 +99,7 @@ impl Place {
         }
         let server = authority
             .parse::<Endpoint>()
-            .or_else(|_| format!("{authority}:443").parse())
+            .or_else(|_| format!("{authority}:{port}").parse())
             .map_err(|_| format!("{authority:?} is not a host"))?;
         Ok(Self {
             url: url.to_owned(),
@@ -76,8 +109,8 @@ impl Place {
                 query if query.starts_with('?') => format!("/{query}"),
                 path => path.to_owned(),
             },
-            roots: roots.map(str::to_owned),
-            tls,
+            roots: None,
+            tls: None,
         })
     }
 
@@ -111,10 +144,15 @@ impl Place {
             .header(USER_AGENT, agent)
             .body(body)
             .map_err(|error| error.to_string())?;
-        // The system's roots are read anew.
-        let tls = TlsConnector::new(self.tls.clone()).map_err(|error| error.to_string())?;
-        let stream = tls.connect(stream, self.server.host()).await;
-        exchange_over(stream.map_err(|error| error.to_string())?, request).await
+        match &self.tls {
+            None => exchange_over(stream, request).await,
+            // The system's roots are read anew.
+            Some(tls) => {
+                let tls = TlsConnector::new(tls.clone()).map_err(|error| error.to_string())?;
+                let stream = tls.connect(stream, self.server.host()).await;
+                exchange_over(stream.map_err(|error| error.to_string())?, request).await
+            }
+        }
     }
 }
 
@@ -206,6 +244,14 @@ impl Connection {
     }
 }
 
+/// Whether an address is of this machine, or of a private network.
+fn is_near(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,8 +290,37 @@ mod tests {
     }
 
     #[test]
+    fn plain_http_stays_near() {
+        for (url, server) in [
+            ("http://127.0.0.1:9000/decide", "127.0.0.1:9000"),
+            ("http://10.1.2.3", "10.1.2.3:80"),
+            ("http://192.168.0.1/?a", "192.168.0.1:80"),
+            ("http://[::1]/", "[::1]:80"),
+            ("http://[fd00::1]:81/", "[fd00::1]:81"),
+            ("https://id.example/", "id.example:443"),
+        ] {
+            let place = Place::secure_or_near(url, None).expect(url);
+            assert_eq!(place.server.to_string(), server);
+        }
+        for far in [
+            "http://8.8.8.8/",
+            "http://[2001:db8::1]/",
+            "http://id.example/",
+            "http://localhost:9000/",
+            "http://0.0.0.0/",
+            "http://169.254.169.254/",
+            "http://[::ffff:8.8.8.8]/",
+            "http://a@127.0.0.1/",
+            "ftp://127.0.0.1/",
+        ] {
+            assert!(Place::secure_or_near(far, None).is_err(), "{far}");
+        }
+        assert!(Place::secure_or_near("http://127.0.0.1/", Some(&root())).is_err());
+    }
+
+    #[test]
     fn what_is_shown_of_a_place_is_no_secret() {
-        let place = Place::secure("https://127.0.0.1/?key=hidden", Some(&root())).expect("valid");
+        let place = Place::secure_or_near("http://127.0.0.1/?key=hidden", None).expect("near");
         assert!(!format!("{place:?}").contains("hidden"), "{place:?}");
     }
 

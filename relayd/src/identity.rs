@@ -125,7 +125,15 @@ impl Grant {
     /// Whether this allows whatever another did. Of the limits, only what is opened from now on hears.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let (new, old) = (&self.token, &other.token);
-        new.name == old.name && new.policy.covers(&old.policy) && (new.udp_open || !old.udp_open)
+        let asked = match (&new.ask, &old.ask) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(new), Some(old)) => new.covers(old),
+        };
+        new.name == old.name
+            && new.policy.covers(&old.policy)
+            && asked
+            && (new.udp_open || !old.udp_open)
     }
 }
 

@@ -37,6 +37,7 @@
 //! | `jwks` | keys that are at a URL |
 //! | `http_client` | one request to a server that the configuration names |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
+//! | [`ask`] | what is asked besides, of whom the configuration names |
 //! | `machine` | which addresses are the relay's own |
 //! | [`resolve`] | which addresses a name has |
 //! | [`limits`] | how much of it |
@@ -52,6 +53,7 @@
 #[cfg(unix)]
 mod admin;
 mod admission;
+pub mod ask;
 mod budget;
 pub mod config;
 pub mod conformance;

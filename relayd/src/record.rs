@@ -135,6 +135,24 @@ pub struct Basis {
     /// Why it would have been denied, where the token's `report` has it allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would_deny: Option<String>,
+    /// What whom the token [asks](crate::ask) has said to it, where it came to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answered>,
+}
+
+/// What came of a question whether to open something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Answered {
+    /// The answer allows it.
+    Allowed,
+    /// The answer denies it.
+    Denied,
+    /// There was no answer, and it is opened as the configuration has it.
+    FailedOpen,
+    /// There was no answer, and it is refused as the configuration has it.
+    FailedClosed,
 }
 
 /// What was decided.
@@ -218,6 +236,7 @@ impl From<&Allowed<'_>> for Basis {
             rule: allowed.rule.map(ToString::to_string),
             line: allowed.rule.and_then(Rule::line),
             would_deny: allowed.would_deny.as_ref().map(ToString::to_string),
+            answer: None,
         }
     }
 }
@@ -229,6 +248,7 @@ impl From<&ListenRule> for Basis {
             rule: Some(rule.to_string()),
             line: rule.line(),
             would_deny: None,
+            answer: None,
         }
     }
 }
@@ -251,6 +271,12 @@ impl Basis {
             decision: Decision::Deny,
             ..Self::default()
         }
+    }
+
+    /// The same, with what was answered.
+    pub(crate) fn answered(mut self, answer: Option<Answered>) -> Self {
+        self.answer = answer;
+        self
     }
 }
 
@@ -358,6 +384,11 @@ impl Case {
         }
     }
 
+    /// Who asks.
+    pub(crate) fn who(&self) -> &Arc<Who> {
+        &self.clerk.who
+    }
+
     /// What was decided.
     pub(crate) fn basis(&self) -> &Basis {
         &self.record.basis
@@ -429,6 +460,6 @@ pub(crate) fn milliseconds(since: Instant) -> u64 {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes what it serialises by reference"
 )]
-fn written<S: Serializer>(transport: &Transport, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn written<S: Serializer>(transport: &Transport, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(transport)
 }

@@ -20,8 +20,8 @@ use crate::token::Credential;
 ///
 /// Origins, hosts, path, audience, tokens with their keys, rules and limits, and revocations are taken from
 /// it, and the certificate's files are read again. A session that came in by a token which is no longer good,
-/// or from an origin which is no longer allowed, ends at once; so does one whose token has lost a rule or
-/// got another one that denies, and may come again. All others go on, by the new rules. A lower limit
+/// or from an origin which is no longer allowed, ends at once; so does one whose token has lost a rule, or
+/// got another one that denies or [another to ask](crate::ask), and may come again. All others go on, by the new rules. A lower limit
 /// ends nothing: nothing new is opened until it is kept. Only of a day that is used up by it, streams end.
 /// What is carried keeps to the new rates at once.
 ///

@@ -18,6 +18,7 @@ mod listen;
 mod open;
 mod pace;
 mod peers;
+mod questions;
 mod ready;
 mod tcp;
 mod udp;
@@ -416,16 +417,17 @@ impl<'a> Session<'a> {
         let mut worked = false;
         while let Some(event) = self.mux.poll_event() {
             worked = true;
+            let who = &self.clerk.who;
             match event {
                 Event::Readable(id) | Event::Writable(id) => self.wake(id),
                 Event::Connect { id, to, options } => {
                     let case = self.clerk.case(id, Action::Connect, Transport::Tcp, &to);
-                    let opening = Opening::connect(&self.grant, self.context, to, options);
+                    let opening = Opening::connect(&self.grant, self.context, who, to, options);
                     self.open(id, case, opening);
                 }
                 Event::Listen { id, at, options } => {
                     let case = self.clerk.case(id, Action::Listen, Transport::Tcp, &at);
-                    let opening = Opening::listen(&self.grant, at, &options);
+                    let opening = Opening::listen(&self.grant, self.context, who, at, &options);
                     self.open(id, case, opening);
                 }
                 Event::Udp {
@@ -438,7 +440,7 @@ impl<'a> Session<'a> {
                         UdpTarget::Bound(at) => (Action::Bind, at.to_string()),
                     };
                     let case = self.clerk.case(id, action, Transport::Udp, &asked);
-                    let opening = Opening::udp(&self.grant, self.context, target, options);
+                    let opening = Opening::udp(&self.grant, self.context, who, target, options);
                     self.open(id, case, opening);
                 }
                 Event::Reset { id, reason } => self.reset(id, &reason),

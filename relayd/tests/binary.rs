@@ -247,7 +247,8 @@ fn a_decision_is_explained_with_its_rule_and_line() {
     let path = directory.path().join("relayd.toml");
     let text = "listen = ['127.0.0.1:8443']\norigins = ['https://a.example']\n[[token]]\nname = 'a'\n\
                 secret = '0123456789abcdef'\nallow = ['*:443', '127.0.0.0/8:80,8443', 'localhost:80']\n\
-                deny = [\n  '9.9.9.9:*',\n]\n";
+                deny = [\n  '9.9.9.9:*',\n]\n\
+                ask = 'http://127.0.0.1:9/secret'\nask_fails = 'closed'\n";
     std::fs::write(&path, text).expect("written");
     let config = path.to_string_lossy();
     for (origin, to, expected, allowed) in [
@@ -306,6 +307,9 @@ fn a_decision_is_explained_with_its_rule_and_line() {
         let (good, out, err) = run(&arguments);
         assert_eq!(good, allowed, "{to}: {out}{err}");
         assert!(out.contains(expected), "{to}: {out}{err}");
+        let asks = "127.0.0.1:9 is asked, and may deny it; without an answer it is refused\n";
+        let may_open = out.contains(": allowed by ");
+        assert_eq!(out.contains(asks), may_open, "{to}: {out}{err}");
     }
     let (good, _, err) = run(&[
         "explain",

@@ -13,11 +13,13 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
+use super::ask::FileAsk;
 use super::revoked;
 use super::{
     AdmissionConfig, Config, DrainConfig, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH,
     Resolver, TlsFiles, Token,
 };
+use crate::ask::Fails;
 use crate::limits::{Limits, Quota};
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::proxy::{ProxiesConfig, ToldBy};
@@ -143,6 +145,11 @@ struct FileToken {
     listen: Vec<Spanned<String>>,
     #[serde(default)]
     report: bool,
+    ask: Option<Spanned<Hidden>>,
+    ask_fails: Option<Spanned<Fails>>,
+    ask_roots_file: Option<Spanned<PathBuf>>,
+    ask_seconds: Option<Spanned<u32>>,
+    ask_at_most: Option<Spanned<u32>>,
     #[serde(default)]
     udp_open: bool,
     #[serde(default)]
@@ -428,6 +435,18 @@ fn read_token(
             return Err(Wrong::new(text.span(), key, message));
         }
     }
+    let limits = token.limits.over(defaults.limits);
+    let ask = FileAsk {
+        url: token.ask.map(|url| {
+            let place = url.span();
+            (url.into_inner().0, place)
+        }),
+        fails: token.ask_fails,
+        roots: token.ask_roots_file,
+        seconds: token.ask_seconds,
+        at_most: token.ask_at_most,
+    };
+    let ask = ask.read(&format!("token[{index}]"), directory, limits.dial_deadline)?;
     Ok(Token {
         name: token.name.into_inner(),
         credential,
@@ -439,8 +458,9 @@ fn read_token(
             within: None,
             report: token.report,
         },
+        ask,
         udp_open: token.udp_open,
-        limits: token.limits.over(defaults.limits),
+        limits,
         bearer_limits,
     })
 }

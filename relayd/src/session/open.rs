@@ -1,4 +1,4 @@
-//! Openings: what a client asks for, until it is authorised, looked up, checked, and dialled.
+//! Openings: what a client asks for, until it is authorised, asked about, looked up, checked, and dialled.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -21,10 +21,11 @@ use super::listen::Listening;
 use super::tcp::TcpPump;
 use super::udp::UdpPump;
 use super::{Item, Turn};
+use crate::ask::{Doing, No, Question};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Slot};
 use crate::policy::{Refusal, Transport};
-use crate::record::{Basis, Case};
+use crate::record::{Answered, Basis, Case, Who};
 
 /// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -71,6 +72,7 @@ impl Opening {
     pub(super) fn connect(
         grant: &Arc<Grant>,
         context: &Context,
+        who: &Arc<Who>,
         to: Endpoint,
         options: TcpOptions,
     ) -> Result<Self, Refused> {
@@ -79,12 +81,13 @@ impl Opening {
         let mut options = options;
         let asked = options.send_buffer.unwrap_or(SEND_BUFFER);
         options.send_buffer = Some(asked.min(SEND_BUFFER));
-        let (grant, context) = (Arc::clone(grant), context.clone());
+        let (grant, context, who) = (Arc::clone(grant), context.clone(), Arc::clone(who));
         Ok(Self::within(
             grant.token.limits.dial_deadline,
             to.clone(),
             async move {
-                let found = find(&grant, &context, Transport::Tcp, &to, options.family).await?;
+                let found =
+                    find(&grant, &context, &who, Transport::Tcp, &to, options.family).await?;
                 let addresses = found.iter().map(|(address, _)| *address).collect();
                 let begun = Instant::now();
                 let stream = Native
@@ -109,6 +112,8 @@ impl Opening {
     /// Authorises a listener, and begins with it.
     pub(super) fn listen(
         grant: &Arc<Grant>,
+        context: &Context,
+        who: &Arc<Who>,
         at: SocketAddr,
         options: &ListenOptions,
     ) -> Result<Self, Refused> {
@@ -126,7 +131,12 @@ impl Opening {
         let backlog = options.backlog.unwrap_or(BACKLOG);
         options.backlog = Some(backlog.min(MAX_BACKLOG));
         options.v6_only = at.is_ipv6().then_some(true);
-        Ok(Self(Box::pin(async move {
+        let (grant, context, who) = (Arc::clone(grant), context.clone(), Arc::clone(who));
+        let deadline = grant.token.limits.dial_deadline;
+        Ok(Self::within(deadline, at, async move {
+            let transport = Transport::Tcp;
+            let answer = ask(&grant, &context, &who, Doing::Listen, transport, &at.into()).await?;
+            let basis = basis.answered(answer);
             let listen = |at| Native.listen(at, &options);
             let listener = first_of(from_a_random_one(candidates), listen)
                 .await
@@ -138,36 +148,39 @@ impl Opening {
                 basis,
                 item: Item::Listener(Listening::new(listener, advertised, slot)),
             })
-        })))
+        }))
     }
 
     /// Authorises a datagram socket, and begins with it.
     pub(super) fn udp(
         grant: &Arc<Grant>,
         context: &Context,
+        who: &Arc<Who>,
         target: UdpTarget,
         options: UdpOptions,
     ) -> Result<Self, Refused> {
         match target {
-            UdpTarget::Connected(to) => Self::udp_connected(grant, context, to, options),
-            UdpTarget::Bound(at) => Self::udp_bound(grant, context, at, options),
+            UdpTarget::Connected(to) => Self::udp_connected(grant, context, who, to, options),
+            UdpTarget::Bound(at) => Self::udp_bound(grant, context, who, at, options),
         }
     }
 
     fn udp_connected(
         grant: &Arc<Grant>,
         context: &Context,
+        who: &Arc<Who>,
         to: Endpoint,
         options: UdpOptions,
     ) -> Result<Self, Refused> {
         let slot = take_stream(grant, &to)?;
         (options.validate_connected()).map_err(|error| Refused::invalid(&to, &error))?;
-        let (grant, context) = (Arc::clone(grant), context.clone());
+        let (grant, context, who) = (Arc::clone(grant), context.clone(), Arc::clone(who));
         Ok(Self::within(
             grant.token.limits.dial_deadline,
             to.clone(),
             async move {
-                let found = find(&grant, &context, Transport::Udp, &to, options.family).await?;
+                let found =
+                    find(&grant, &context, &who, Transport::Udp, &to, options.family).await?;
                 let addresses = found.iter().map(|(address, _)| *address).collect();
                 // Opening says nothing to the peer: it fails only where no way leads there.
                 let open = |peer: SocketAddr| {
@@ -192,6 +205,7 @@ impl Opening {
     fn udp_bound(
         grant: &Arc<Grant>,
         context: &Context,
+        who: &Arc<Who>,
         at: SocketAddr,
         mut options: UdpOptions,
     ) -> Result<Self, Refused> {
@@ -215,7 +229,7 @@ impl Opening {
             // A port that could be shared might not be free.
             multicast.share_address = false;
         }
-        let (grant, context) = (Arc::clone(grant), context.clone());
+        let (grant, context, who) = (Arc::clone(grant), context.clone(), Arc::clone(who));
         let deadline = grant.token.limits.dial_deadline;
         let opening = async move {
             let policy = &grant.token.policy;
@@ -226,6 +240,9 @@ impl Opening {
                 let allowed = policy.check(&context, Transport::Udp, None, group);
                 allowed.map_err(denied)?;
             }
+            let transport = Transport::Udp;
+            let answer = ask(&grant, &context, &who, Doing::Bind, transport, &at.into()).await?;
+            let basis = basis.answered(answer);
             let bind = |at| Native.open_bound(at, &options);
             let socket = first_of(from_a_random_one(candidates), bind)
                 .await
@@ -298,6 +315,35 @@ impl Refused {
         }
     }
 
+    /// It was asked whether to, and there is no good answer. The client learns what that says, and of a
+    /// failure nothing.
+    fn by_answer(doing: Doing, what: &dyn ToString, no: &No) -> Self {
+        let asked = what.to_string();
+        let doing = match doing {
+            Doing::Connect | Doing::Send => "reaching",
+            Doing::Listen => "listening at",
+            Doing::Bind => "binding",
+        };
+        let reason = match no {
+            No::Limit(reached) => Reason::new(Code::LIMIT_EXCEEDED, &reached.to_string()),
+            No::Denied(text) => {
+                let colon = if text.is_empty() { "" } else { ": " };
+                let text = format!("whom the relay asks denies {doing} {asked}{colon}{text}");
+                Reason::new(Code::DENIED, &text)
+            }
+            No::Failed(_) => {
+                let text = format!("the relay can't ask whether {doing} {asked} is allowed");
+                Reason::new(Code::FAILED, &text)
+            }
+        };
+        Self {
+            reason,
+            asked,
+            why: no.to_string(),
+            basis: Box::new(Basis::denied().answered(no.answered())),
+        }
+    }
+
     /// It was tried. The error's own text names addresses, which are for the log only.
     fn failed(doing: &str, what: &dyn ToString, error: &Error) -> Self {
         let code = Code::from(error.kind());
@@ -345,10 +391,29 @@ fn refuse_dual_stack(v6_only: Option<bool>, at: SocketAddr) -> Result<(), Refuse
     })
 }
 
+/// Asks whom the token has, if it has somebody: that it is allowed, or why it isn't. The rules allow it.
+async fn ask(
+    grant: &Grant,
+    context: &Context,
+    who: &Who,
+    doing: Doing,
+    transport: Transport,
+    to: &Endpoint,
+) -> Result<Option<Answered>, Refused> {
+    let Some(ask) = &grant.token.ask else {
+        return Ok(None);
+    };
+    let question = Question::new(doing, transport, to);
+    let answered = ask.ask(context, who, &question).await;
+    let no = |no| Refused::by_answer(doing, to, &no);
+    answered.map(Some).map_err(no)
+}
+
 /// The addresses to dial: looked up once, each of them checked.
 async fn find(
     grant: &Grant,
     context: &Context,
+    who: &Who,
     transport: Transport,
     to: &Endpoint,
     family: AddressFamily,
@@ -361,13 +426,17 @@ async fn find(
             context.learn(policy, transport, Some(to.port())).await;
             let allowed = policy.check(context, transport, None, address);
             let allowed = allowed.map_err(|refusal| denied(refusal, true))?;
-            return Ok(vec![(allowed.address, Basis::from(&allowed))]);
+            let answer = ask(grant, context, who, Doing::Connect, transport, to).await?;
+            let basis = Basis::from(&allowed).answered(answer);
+            return Ok(vec![(allowed.address, basis)]);
         }
         Host::Name(name) => name,
     };
     policy
         .check_name(transport, name, to.port())
         .map_err(|refusal| denied(refusal, true))?;
+    // A look-up is a message to whoever runs the name's DNS.
+    let answer = ask(grant, context, who, Doing::Connect, transport, to).await?;
     let (found, ()) = tokio::join!(
         context.look_up(&grant.usage, name),
         context.learn(policy, transport, Some(to.port()))
@@ -376,7 +445,7 @@ async fn find(
         reason: Reason::new(Code::HOST_NOT_FOUND, &format!("{name} has no address")),
         asked: to.to_string(),
         why,
-        basis: Box::default(),
+        basis: Box::new(Basis::default().answered(answer)),
     };
     let found = found
         .map_err(|reached| Refused::limit(to, reached))?
@@ -387,7 +456,8 @@ async fn find(
         let address = SocketAddr::new(ip, to.port());
         match policy.check(context, transport, Some(name), address) {
             Ok(allowed) if wanted(allowed.address, family) => {
-                checked.push((allowed.address, Basis::from(&allowed)));
+                let basis = Basis::from(&allowed).answered(answer);
+                checked.push((allowed.address, basis));
             }
             Ok(_) => {}
             Err(refused) => refusal = refusal.or(Some(refused)),
@@ -395,7 +465,11 @@ async fn find(
     }
     if checked.is_empty() {
         return Err(match refusal {
-            Some(refusal) => denied(refusal, false),
+            Some(refusal) => {
+                let refused = denied(refusal, false);
+                let basis = refused.basis.clone().answered(answer);
+                refused.of(basis)
+            }
             None => not_found("there is none of the family asked for".into()),
         });
     }

@@ -79,6 +79,12 @@ impl Peers {
         Ok(())
     }
 
+    /// Whether something was sent there not long ago.
+    pub(super) fn knows(&self, peer: SocketAddr, now: Instant) -> bool {
+        let host = self.hosts.get(&peer.ip()).filter(|host| host.is_heard(now));
+        host.is_some_and(|host| host.ports.binary_search(&peer.port()).is_ok())
+    }
+
     /// Whether what comes from there is for the client.
     pub(super) fn hears(&self, ip: IpAddr, now: Instant) -> bool {
         self.hosts.get(&ip).is_some_and(|host| host.is_heard(now))

@@ -4,6 +4,9 @@
 //! and counted, as UDP may. Where limits delay what is carried, what the client sends stays in its window,
 //! and what is sent to it stays in the system's buffer, which drops what comes when it is full. That is
 //! counted where the system tells.
+//!
+//! Where the token asks about each new peer, the datagram that is the first to him waits for the answer, and
+//! the others go on ([`Questions`]).
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +20,8 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::pace::Pace;
-use super::peers::Peers;
+use super::peers::{Peers, Unmet};
+use super::questions::{Answer, Questions};
 use super::{Shared, Turn};
 use crate::limits::{Carried, LimitReached, Slot};
 use crate::policy::Transport;
@@ -30,6 +34,8 @@ pub(super) struct UdpPump {
     socket: NativeDatagramSocket,
     /// Of a bound socket: whom it speaks with. `None` for a connected one.
     peers: Option<Peers>,
+    /// Of a bound socket whose token asks: about whom it is asked, with what is for him.
+    questions: Questions,
     /// The next datagram to send, if the system could not take it yet.
     waiting: Option<(SocketAddr, ReceivedDatagram)>,
     /// Whether the log has it that datagrams were refused.
@@ -42,6 +48,14 @@ pub(super) struct UdpPump {
     /// How many it had no room for, in all, as far as they are counted.
     overflowed: u32,
     _slot: Slot,
+}
+
+/// Whether a datagram may go.
+enum Authorised {
+    Yes(SocketAddr),
+    No,
+    /// It has to be asked first.
+    Asked(SocketAddr),
 }
 
 impl UdpPump {
@@ -57,6 +71,7 @@ impl UdpPump {
         Self {
             socket,
             peers,
+            questions: Questions::default(),
             waiting: None,
             refusal_logged: false,
             up: Pace::Free,
@@ -107,12 +122,24 @@ impl UdpPump {
             Poll::Ready(Err(limit)) => return Err(end(id, shared, limit)),
         }
         if self.waiting.is_none() {
-            let Some(datagram) = shared.mux.receive_datagram(id)? else {
-                return Ok(false);
-            };
-            self.waiting = self
-                .authorise(id, datagram.peer, shared)
-                .map(|to| (to, datagram));
+            if let Poll::Ready(answer) = self.questions.poll(cx) {
+                self.waiting = self.answered(id, answer, shared);
+            } else {
+                let Some(datagram) = shared.mux.receive_datagram(id)? else {
+                    return Ok(false);
+                };
+                match self.authorise(id, datagram.peer, shared) {
+                    Authorised::Yes(to) => self.waiting = Some((to, datagram)),
+                    Authorised::No => {}
+                    Authorised::Asked(to) => {
+                        let (who, context) = (shared.case.who(), shared.context);
+                        if let Some(ask) = &grant.token.ask {
+                            self.questions.ask(ask, context, who, to, datagram);
+                        }
+                        return Ok(true);
+                    }
+                }
+            }
         }
         // What is lost takes its turn as well.
         let mut bytes = 0;
@@ -136,38 +163,79 @@ impl UdpPump {
         Ok(true)
     }
 
-    /// Where a datagram of the client may go, if it may go.
-    fn authorise(
-        &mut self,
-        id: Id,
-        to: Option<SocketAddr>,
-        shared: &mut Shared<'_>,
-    ) -> Option<SocketAddr> {
+    /// Whether a datagram of the client may go, and where.
+    fn authorise(&mut self, id: Id, to: Option<SocketAddr>, shared: &mut Shared<'_>) -> Authorised {
         let Some(peers) = &mut self.peers else {
             // It was checked when the socket was opened, and the multiplexer sees to it that no
             // other is named.
-            return self.socket.peer_addr();
+            let peer = self.socket.peer_addr();
+            return peer.map_or(Authorised::No, Authorised::Yes);
         };
-        let to = to?;
+        let Some(to) = to else {
+            return Authorised::No;
+        };
         let grant = shared.grant;
         let policy = &grant.token.policy;
         (shared.context).learn_meanwhile(policy, Transport::Udp, to.port());
         let (basis, refusal) = match policy.check(shared.context, Transport::Udp, None, to) {
             Ok(allowed) => {
-                let now = Instant::now();
-                match peers.meet(allowed.address, now, || grant.usage.dial(now)) {
-                    Ok(()) => return Some(allowed.address),
+                let (now, to) = (Instant::now(), allowed.address);
+                let is_new = grant.token.ask.is_some() && !peers.knows(to, now);
+                let met = if !is_new {
+                    let met = peers.meet(to, now, || grant.usage.dial(now));
+                    met.map(|()| Authorised::Yes(to))
+                } else if self.questions.has_room_for(to) {
+                    let dialled = grant.usage.dial(now).map_err(Unmet::Limit);
+                    dialled.map(|()| Authorised::Asked(to))
+                } else {
+                    // There may be an answer when the next one comes.
+                    return Authorised::No;
+                };
+                match met {
+                    Ok(authorised) => return authorised,
                     Err(unmet) => (Basis::denied(), unmet.to_string()),
                 }
             }
             Err(refusal) => (Basis::from(&refusal), refusal.to_string()),
         };
+        self.tell_refused(id, to, basis, &refusal, shared);
+        Authorised::No
+    }
+
+    /// What to send by this answer.
+    fn answered(
+        &mut self,
+        id: Id,
+        answer: Answer,
+        shared: &mut Shared<'_>,
+    ) -> Option<(SocketAddr, ReceivedDatagram)> {
+        let Answer { to, datagram, said } = answer;
+        let (basis, refusal) = match said {
+            Err(no) => (Basis::denied().answered(no.answered()), no.to_string()),
+            // He was counted as a dial when it was asked.
+            Ok(answered) => match self.peers.as_mut()?.meet(to, Instant::now(), || Ok(())) {
+                Ok(()) => return Some((to, datagram)),
+                Err(unmet) => (Basis::denied().answered(Some(answered)), unmet.to_string()),
+            },
+        };
+        self.tell_refused(id, to, basis, &refusal, shared);
+        None
+    }
+
+    /// Tells the log and the records of the first datagram that may not go.
+    fn tell_refused(
+        &mut self,
+        id: Id,
+        to: SocketAddr,
+        basis: Basis,
+        why: &str,
+        shared: &mut Shared<'_>,
+    ) {
         if !std::mem::replace(&mut self.refusal_logged, true) {
             shared.counters.refused += 1;
-            info!(%id, asked = %to, why = refusal, "refused datagrams");
-            shared.case.datagrams(to, basis, &refusal);
+            info!(%id, asked = %to, why, "refused datagrams");
+            shared.case.datagrams(to, basis, why);
         }
-        None
     }
 
     /// Receives a datagram for the client; whether there was one.
