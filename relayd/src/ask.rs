@@ -79,6 +79,8 @@ pub(crate) enum Doing {
     Connect,
     Listen,
     Bind,
+    /// A datagram socket that is being bound, a group.
+    Join,
     /// A bound datagram socket, to a new peer.
     Send,
 }

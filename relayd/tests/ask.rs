@@ -13,7 +13,7 @@ use jackfield_relayd::Token;
 use jackfield_relayd::ask::{Ask, Fails};
 use jackfield_relayd::record::{Answered, Decision, Event};
 use jackfield_relayd::resolve::{Resolve, Resolving};
-use jackfield_socket::{HostName, UdpOptions};
+use jackfield_socket::{HostName, MulticastGroup, MulticastOptions, UdpOptions};
 use jackfield_testing::certs::Authority;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -458,6 +458,48 @@ async fn a_place_to_listen_is_asked_about() {
     opened(&mut client, id).await;
     let record = (recorded.decision(Decision::Allow, Some("127.0.0.1:*"), "opened")).await;
     assert_eq!(record.basis.answer, Some(Answered::Allowed));
+}
+
+#[tokio::test]
+async fn each_group_is_asked_about() {
+    let mut hook = Hook::start().await;
+    let mut token = hook.token(Fails::Closed);
+    token.udp_open = true;
+    let rule = "239.0.0.0/8:1024-65535/udp";
+    token.policy.allow.push(rule.parse().expect(rule));
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
+    let mut client = relay.client().await;
+    let (free, at) = peer();
+    drop(free);
+    let mut options = UdpOptions::default();
+    let mut multicast = MulticastOptions::default();
+    let groups = ["239.1.2.3", "239.1.2.4"].map(|group| group.parse().expect(group));
+    multicast.groups = groups.map(MulticastGroup::new).into();
+    options.multicast = Some(multicast);
+    let id = client.new_id();
+    client
+        .send(&Frame::Udp {
+            id,
+            credit: 1024,
+            target: UdpTarget::Bound(at),
+            options,
+        })
+        .await;
+    for (action, host, answer) in [
+        ("bind", "127.0.0.1", ALLOWED),
+        ("join", "239.1.2.3", ALLOWED),
+        ("join", "239.1.2.4", DENIED),
+    ] {
+        let asked = hook.next().await;
+        let told = ["action", "host", "port"].map(|key| asked.question[key].clone());
+        assert_eq!(Value::from(told.to_vec()), json!([action, host, at.port()]));
+        asked.answer(answer).await;
+    }
+    let reason = client.refusal(id).await;
+    let expected = format!("denies joining 239.1.2.4:{}: not on Sundays", at.port());
+    assert!(reason.text().contains(&expected), "{reason}");
+    let record = recorded.decision(Decision::Deny, None, "denied").await;
+    assert_eq!(record.basis.answer, Some(Answered::Denied));
 }
 
 fn peer() -> (UdpSocket, SocketAddr) {

@@ -235,13 +235,21 @@ impl Opening {
             let policy = &grant.token.policy;
             // Each datagram is decided on by itself, at once.
             context.learn(policy, Transport::Udp, None).await;
-            for group in options.multicast.iter().flat_map(|all| &all.groups) {
-                let group = SocketAddr::new(group.address, at.port());
+            let groups = options.multicast.iter().flat_map(|all| &all.groups);
+            let groups = groups.map(|group| SocketAddr::new(group.address, at.port()));
+            for group in groups.clone() {
                 let allowed = policy.check(&context, Transport::Udp, None, group);
                 allowed.map_err(denied)?;
             }
             let transport = Transport::Udp;
-            let answer = ask(&grant, &context, &who, Doing::Bind, transport, &at.into()).await?;
+            let mut answer =
+                ask(&grant, &context, &who, Doing::Bind, transport, &at.into()).await?;
+            for group in groups {
+                let (doing, group) = (Doing::Join, group.into());
+                let joined = ask(&grant, &context, &who, doing, transport, &group).await?;
+                // One record is of them all.
+                answer = joined.filter(|it| *it == Answered::FailedOpen).or(answer);
+            }
             let basis = basis.answered(answer);
             let bind = |at| Native.open_bound(at, &options);
             let socket = first_of(from_a_random_one(candidates), bind)
@@ -323,6 +331,7 @@ impl Refused {
             Doing::Connect | Doing::Send => "reaching",
             Doing::Listen => "listening at",
             Doing::Bind => "binding",
+            Doing::Join => "joining",
         };
         let reason = match no {
             No::Limit(reached) => Reason::new(Code::LIMIT_EXCEEDED, &reached.to_string()),
