@@ -164,6 +164,7 @@ async fn what_the_rules_allow_is_reached() {
         let guarded = world.guarded(policy(allow, &[], &[]));
         let outcome = connect(&guarded, to).await;
         outcome.unwrap_or_else(|error| panic!("{to}: {error}"));
+        assert!(!world.is_silent(), "{to}");
         // Datagrams are another matter.
         assert_denied(open(&guarded, to).await, to);
     }
