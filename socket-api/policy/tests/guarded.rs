@@ -3,12 +3,13 @@
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jackfield_policy::{Answer, Guarded, Policy, Request, Transport};
 use jackfield_sim::{Network, SimHost, SimStream};
 use jackfield_socket::{
     DatagramSocket, Endpoint, Error, ErrorKind, ListenOptions, MulticastGroup, MulticastOptions,
-    Place, TcpConnect, TcpListen, TcpListener, TcpOptions, UdpOpen, UdpOptions,
+    Place, TcpConnect, TcpListen, TcpListener, TcpOptions, UdpOpen, UdpOptions, time,
 };
 use tokio::sync::oneshot;
 
@@ -90,7 +91,10 @@ fn policy(allow: &[&str], deny: &[&str], listen: &[&str]) -> Policy {
 
 async fn connect(network: &Guarded<SimHost>, to: &str) -> Result<SimStream, Error> {
     let options = TcpOptions::default();
-    network.connect(&endpoint(to), &options).await
+    // In paused time: where nobody answers, a failure instead of a test that hangs.
+    let to = endpoint(to);
+    let outcome = time::timeout(Duration::from_mins(1), network.connect(&to, &options));
+    outcome.await.expect("an outcome")
 }
 
 async fn open(network: &Guarded<SimHost>, to: &str) -> Result<impl DatagramSocket, Error> {
