@@ -33,9 +33,12 @@ impl Reply {
         Self::new(server, Command::Numeric(numeric)).word(nick)
     }
 
-    /// Adds a parameter. What can't be one, though a client sent it, is shown as `*`.
+    /// Adds a parameter. What can't be one, though a client sent it, is shown as `*`; and so is what
+    /// would leave no room for a text, because the client's line had no source before it.
     pub(super) fn word(mut self, word: &str) -> Self {
-        let word = Word::new(word).unwrap_or_else(|_| star());
+        let room = MAX_MESSAGE.saturating_sub(self.length + " ".len() + " :".len());
+        let word = Word::new(word).ok().filter(|word| word.len() <= room);
+        let word = word.unwrap_or_else(star);
         self.length += 1 + word.len();
         self.builder = self.builder.word(word);
         self
