@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_relay_wire::{Code, Frame, MAX_DATA, Reason, Settings, auth};
-use jackfield_socket::{Endpoint, Host, TcpOptions};
+use jackfield_socket::{Endpoint, Host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::special_purpose;
@@ -429,15 +429,7 @@ impl Doctor {
 
     /// Opens a stream and closes it; why not.
     async fn open(&self, client: &mut Client, to: &Endpoint) -> Result<Option<Reason>, Stop> {
-        let id = client.new_id()?;
-        client
-            .send(&Frame::Connect {
-                id,
-                credit: 1,
-                to: to.clone(),
-                options: TcpOptions::default(),
-            })
-            .await?;
+        let id = client.ask_to_connect(to.clone(), 1).await?;
         let answer = client.answer(id).await?;
         if answer.is_ok() {
             let reason = Reason::new(Code::CLOSED, "");

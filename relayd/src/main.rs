@@ -331,10 +331,7 @@ fn explain(
     destination: &str,
 ) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let explanation = runtime.block_on(explain::explain(&config, origin, token, destination))?;
+    let explanation = alone(explain::explain(&config, origin, token, destination))??;
     write!(std::io::stdout(), "{explanation}")?;
     if !explanation.is_allowed() {
         std::process::exit(1);
@@ -347,10 +344,7 @@ fn check_conformance(asked: ConformanceArguments) -> anyhow::Result<()> {
     suite.target = asked.target;
     let part = asked.only.unwrap_or_default();
     let chosen = conformance::cases().filter(|case| case.name().contains(&part));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let report = runtime.block_on(suite.run_these(chosen));
+    let report = alone(suite.run_these(chosen))?;
     writeln!(std::io::stdout(), "{report}")?;
     if !report.passed() {
         std::process::exit(1);
@@ -358,14 +352,19 @@ fn check_conformance(asked: ConformanceArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs what is no relay, in this thread.
+fn alone<T>(what: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(what))
+}
+
 fn examine(asked: DoctorArguments) -> anyhow::Result<()> {
     let mut doctor = Doctor::new(asked.relay.suite()?);
     doctor.destinations = asked.to;
     doctor.silence = Duration::from_secs(asked.silence.into());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let diagnosis = runtime.block_on(doctor.examine());
+    let diagnosis = alone(doctor.examine())?;
     writeln!(std::io::stdout(), "{diagnosis}")?;
     if !diagnosis.is_well() {
         std::process::exit(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_relay_wire::{Capabilities, Code, Frame, Id, Reason, Settings, UdpTarget, auth};
-use jackfield_socket::{ListenOptions, TcpOptions, UdpOptions};
+use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::sleep;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
@@ -319,46 +319,13 @@ impl Client {
     }
 
     /// Asks for a connection, with so much credit.
-    pub(crate) async fn ask_to_connect(&mut self, to: SocketAddr, credit: u32) -> Result<Id, Stop> {
-        let id = self.new_id()?;
-        self.send(&Frame::Connect {
-            id,
-            credit,
-            to: to.into(),
-            options: TcpOptions::default(),
-        })
-        .await?;
-        Ok(id)
-    }
-
-    /// Asks for a listener, with credit for so many connections and for the bytes of each.
-    pub(crate) async fn ask_to_listen(
+    pub(crate) async fn ask_to_connect(
         &mut self,
-        at: SocketAddr,
-        (connections, stream): (u32, u32),
+        to: impl Into<Endpoint>,
+        credit: u32,
     ) -> Result<Id, Stop> {
         let id = self.new_id()?;
-        self.send(&Frame::Listen {
-            id,
-            credit: connections,
-            stream_credit: stream,
-            at,
-            options: ListenOptions::default(),
-        })
-        .await?;
-        Ok(id)
-    }
-
-    /// Asks for a datagram socket, with so much credit.
-    pub(crate) async fn ask_for_udp(&mut self, target: UdpTarget, credit: u32) -> Result<Id, Stop> {
-        let id = self.new_id()?;
-        self.send(&Frame::Udp {
-            id,
-            credit,
-            target,
-            options: UdpOptions::default(),
-        })
-        .await?;
+        self.send(&connecting(id, to.into(), credit)).await?;
         Ok(id)
     }
 
@@ -381,66 +348,67 @@ impl Client {
         }
     }
 
-    /// Opens a connection.
-    pub(crate) async fn connect(&mut self, to: SocketAddr, credit: u32) -> Result<Opened, Stop> {
-        for _ in 0..ATTEMPTS {
-            let asked = self.ask_to_connect(to, credit).await?;
-            match self.answer(asked).await? {
-                Err(reason) if reason.code() == Code::LIMIT_EXCEEDED => {
-                    sleep(BETWEEN_ATTEMPTS).await;
-                }
-                answer => return opened(answer),
+    /// Asks with this frame for a new identifier, and some times more where the relay's limits refuse it.
+    async fn open(&mut self, frame: impl Fn(Id) -> Frame) -> Result<Result<Opened, Reason>, Stop> {
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            let id = self.new_id()?;
+            self.send(&frame(id)).await?;
+            let answer = self.answer(id).await?;
+            let is_limit = |reason: &Reason| reason.code() == Code::LIMIT_EXCEEDED;
+            if !answer.as_ref().is_err_and(is_limit) || attempts.next().is_none() {
+                return Ok(answer);
             }
+            sleep(BETWEEN_ATTEMPTS).await;
         }
-        Err(Stop::Skipped(
-            "the relay's limits let the suite open nothing",
-        ))
     }
 
-    /// Listens at the suite's address.
+    /// Opens a connection.
+    pub(crate) async fn connect(&mut self, to: SocketAddr, credit: u32) -> Result<Opened, Stop> {
+        let answer = self.open(|id| connecting(id, to.into(), credit)).await?;
+        let why = "the relay's limits let the suite open nothing";
+        opened(answer, &[Code::LIMIT_EXCEEDED], why)
+    }
+
+    /// Listens at the suite's address, with credit for so many connections and for the bytes of each.
     pub(crate) async fn listen(
         &mut self,
         suite: &Suite,
-        credit: (u32, u32),
+        (connections, stream): (u32, u32),
     ) -> Result<(Id, SocketAddr), Stop> {
         let at = SocketAddr::new(suite.target, 0);
-        for _ in 0..ATTEMPTS {
-            let asked = self.ask_to_listen(at, credit).await?;
-            match self.answer(asked).await? {
-                Err(reason) if reason.code() == Code::LIMIT_EXCEEDED => {
-                    sleep(BETWEEN_ATTEMPTS).await;
-                }
-                Err(reason) if reason.code() == Code::DENIED => break,
-                answer => {
-                    let Opened { local, credit, .. } = opened(answer)?;
-                    ensure!(
-                        credit == 0,
-                        "OPENED of a listener has credit {credit}, not 0"
-                    );
-                    let local = local.filter(|local| local.port() != 0);
-                    ensure!(local.is_some(), "OPENED of a listener has no address");
-                    return Ok((asked, local.unwrap_or(at)));
-                }
-            }
-        }
+        let frame = |id| Frame::Listen {
+            id,
+            credit: connections,
+            stream_credit: stream,
+            at,
+            options: ListenOptions::default(),
+        };
+        let answer = self.open(frame).await?;
         let why = "the relay doesn't let the suite listen at its target's address";
-        Err(Stop::Skipped(why))
+        let Opened {
+            id, local, credit, ..
+        } = opened(answer, &[Code::LIMIT_EXCEEDED, Code::DENIED], why)?;
+        ensure!(
+            credit == 0,
+            "OPENED of a listener has credit {credit}, not 0"
+        );
+        let local = local.filter(|local| local.port() != 0);
+        ensure!(local.is_some(), "OPENED of a listener has no address");
+        Ok((id, local.unwrap_or(at)))
     }
 
-    /// Opens a datagram socket.
+    /// Opens a datagram socket, with so much credit.
     pub(crate) async fn udp(&mut self, target: UdpTarget, credit: u32) -> Result<Opened, Stop> {
-        for _ in 0..ATTEMPTS {
-            let asked = self.ask_for_udp(target.clone(), credit).await?;
-            match self.answer(asked).await? {
-                Err(reason) if reason.code() == Code::LIMIT_EXCEEDED => {
-                    sleep(BETWEEN_ATTEMPTS).await;
-                }
-                Err(reason) if reason.code() == Code::DENIED => break,
-                answer => return opened(answer),
-            }
-        }
+        let frame = |id| Frame::Udp {
+            id,
+            credit,
+            target: target.clone(),
+            options: UdpOptions::default(),
+        };
+        let answer = self.open(frame).await?;
         let why = "the relay doesn't let the suite send datagrams to its target's address";
-        Err(Stop::Skipped(why))
+        opened(answer, &[Code::LIMIT_EXCEEDED, Code::DENIED], why)
     }
 
     /// The next frame that is no credit for this.
@@ -481,8 +449,25 @@ pub(crate) struct Opened {
     pub(crate) remote: Option<SocketAddr>,
 }
 
-fn opened(answer: Result<Opened, Reason>) -> Result<Opened, Stop> {
-    answer.step("the relay refuses what the suite needs")
+fn connecting(id: Id, to: Endpoint, credit: u32) -> Frame {
+    Frame::Connect {
+        id,
+        credit,
+        to,
+        options: TcpOptions::default(),
+    }
+}
+
+/// What was opened. Refused for such reasons, it isn't for the suite to have, and the case is skipped.
+fn opened(
+    answer: Result<Opened, Reason>,
+    not_granted: &[Code],
+    why: &'static str,
+) -> Result<Opened, Stop> {
+    match answer {
+        Err(reason) if not_granted.contains(&reason.code()) => Err(Stop::Skipped(why)),
+        answer => answer.step("the relay refuses what the suite needs"),
+    }
 }
 
 /// The case fails by a frame that is another one.

@@ -1,7 +1,7 @@
 //! Section 5: opening, refusing, cancelling, listening.
 
 use jackfield_relay_wire::{Capabilities, Code, Frame, Reason};
-use jackfield_socket::TcpOptions;
+use jackfield_socket::Endpoint;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -101,17 +101,9 @@ async fn a_closed_port_is_refused(suite: &Suite) -> Checked {
 
 async fn an_unknown_name_is_refused(suite: &Suite) -> Checked {
     let mut client = suite.client().await?;
-    let id = client.new_id()?;
     // RFC 6761 keeps this domain empty.
-    let to = "no-such-host.invalid:9".parse().step("a name")?;
-    client
-        .send(&Frame::Connect {
-            id,
-            credit: 1024,
-            to,
-            options: TcpOptions::default(),
-        })
-        .await?;
+    let to: Endpoint = "no-such-host.invalid:9".parse().step("a name")?;
+    let id = client.ask_to_connect(to, 1024).await?;
     match client.answer(id).await? {
         Ok(_) => Err(Stop::Failed("it is opened".into())),
         // The rules of a relay may come first.
