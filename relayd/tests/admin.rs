@@ -12,12 +12,11 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use common::program::{Program, command, configuration, run};
-use common::{Client, ORIGIN, SECRET, keep, within};
-use jackfield_relay_wire::{Code, Frame, MAX_DATA, UdpTarget};
+use common::{Client, ORIGIN, SECRET, keep, send_and_end, stalling, within};
+use jackfield_relay_wire::{Code, Frame, UdpTarget};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
-use jackfield_socket::{TcpOptions, UdpOptions};
+use jackfield_socket::UdpOptions;
 use serde_json::{Value, json};
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
 
@@ -255,37 +254,9 @@ async fn who_is_killed_is_told_and_recorded_and_nobody_else() {
 #[tokio::test]
 async fn what_a_client_has_left_is_killed_too() {
     let program = start().await;
-    let (go, gone) = tokio::sync::oneshot::channel::<()>();
-    let (to, arriving) = common::target(|mut stream| async move {
-        SockRef::from(&stream).set_recv_buffer_size(16_384)?;
-        let _ = gone.await;
-        stream.read_to_end(&mut Vec::new()).await
-    })
-    .await;
+    let (to, go, arriving) = stalling().await;
     let mut client = client(&program, SECRET).await;
-    let id = client.new_id();
-    let mut options = TcpOptions::default();
-    options.send_buffer = 16_384.try_into().ok();
-    let to = to.parse().expect("an endpoint");
-    let credit = 1024;
-    let connect = Frame::Connect {
-        id,
-        credit,
-        to,
-        options,
-    };
-    client.send(&connect).await;
-    let Frame::Opened { credit: window, .. } = client.frame().await else {
-        panic!("it is allowed");
-    };
-    for begin in (0..window as usize).step_by(MAX_DATA) {
-        let data = vec![7; MAX_DATA.min(window as usize - begin)].into();
-        client.send(&Frame::Data { id, data }).await;
-    }
-    client.send(&Frame::Fin { id }).await;
-    // What was sent before this is there when it is answered.
-    client.send(&Frame::Ping([1; 8])).await;
-    while client.frame().await != Frame::Pong([1; 8]) {}
+    send_and_end(&mut client, &to).await;
     drop(client);
     within(async { while listed(&program, &["list"]).await.0[0]["draining"] != true {} }).await;
     assert!(asked(&program, &["list"]).await.contains("(left)"));

@@ -4,10 +4,11 @@ mod common;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Client, ORIGIN, PATIENCE, Recorded, SECRET, TestRelay, config, names, token, within};
+use common::{
+    Client, ORIGIN, PATIENCE, Recorded, SECRET, TestRelay, acceptor, config, names, token, within,
+};
 use jackfield_relay_wire::{Code, Frame, Id, Reason, UdpTarget};
 use jackfield_relayd::Token;
 use jackfield_relayd::ask::{Ask, Fails};
@@ -15,14 +16,10 @@ use jackfield_relayd::record::{Answered, Decision, Event};
 use jackfield_relayd::resolve::{Resolve, Resolving};
 use jackfield_socket::{HostName, MulticastGroup, MulticastOptions, UdpOptions};
 use jackfield_testing::certs::Authority;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 
 const ALLOWED: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 const DENIED: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 15\r\n\r\nnot on\nSundays\0";
@@ -52,23 +49,12 @@ impl Hook {
 
     /// Under the name `localhost`, by TLS; with the roots to verify it.
     async fn start_secure() -> (Self, String) {
-        let authority = Authority::new();
-        let certificate = authority.server(&["localhost"]);
-        let chain = vec![CertificateDer::from(certificate.der().to_vec())];
-        let key = PrivateKeyDer::from_pem_slice(certificate.key_pem().as_bytes()).expect("a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("its key");
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (acceptor, roots) = acceptor();
         let hook = Self::start_with("https://localhost", move |stream| {
             let accepting = acceptor.accept(stream);
             async move { accepting.await.ok().map(|stream| Box::new(stream) as _) }
         });
-        (hook.await, authority.pem().to_owned())
+        (hook.await, roots)
     }
 
     async fn start_with<F>(

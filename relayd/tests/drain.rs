@@ -5,58 +5,12 @@ mod common;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use common::{Client, ORIGIN, Recorded, SECRET, TestRelay, config, target, token, within};
-use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason};
+use common::{
+    Client, ORIGIN, Recorded, SECRET, TestRelay, config, send_and_end, stalling, token, within,
+};
+use jackfield_relay_wire::{Code, Frame, Reason};
 use jackfield_relayd::record::Event;
-use jackfield_socket::TcpOptions;
-use socket2::SockRef;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-
-/// Where a target listens that takes one connection, and reads it only when it is told.
-async fn stalling() -> (String, oneshot::Sender<()>, Arrived) {
-    let (go, gone) = oneshot::channel();
-    let (address, arriving) = target(|mut stream| async move {
-        SockRef::from(&stream).set_recv_buffer_size(16_384)?;
-        let _ = gone.await;
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).await.map(|_| all.len())
-    })
-    .await;
-    (address, go, arriving)
-}
-
-type Arrived = tokio::task::JoinHandle<io::Result<usize>>;
-
-/// Sends what the relay takes at once, which is more than the system takes of it, and ends.
-async fn send_and_end(client: &mut Client, to: &str) -> (Id, usize) {
-    let id = client.new_id();
-    let mut options = TcpOptions::default();
-    options.send_buffer = 16_384.try_into().ok();
-    let to = to.parse().expect(to);
-    let credit = 1024;
-    let connect = Frame::Connect {
-        id,
-        credit,
-        to,
-        options,
-    };
-    client.send(&connect).await;
-    let window = match client.frame().await {
-        Frame::Opened { credit, .. } => credit as usize,
-        other => panic!("{other:?}"),
-    };
-    for begin in (0..window).step_by(MAX_DATA) {
-        let data = vec![7; MAX_DATA.min(window - begin)].into();
-        client.send(&Frame::Data { id, data }).await;
-    }
-    client.send(&Frame::Fin { id }).await;
-    // What was sent before this is there when it is answered.
-    client.send(&Frame::Ping([1; 8])).await;
-    while client.frame().await != Frame::Pong([1; 8]) {}
-    (id, window)
-}
 
 /// Waits until a target is given up.
 async fn given_up(recorded: &mut Recorded) {

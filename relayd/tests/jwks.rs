@@ -5,18 +5,14 @@ mod common;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use common::{Client, ORIGIN, TestRelay, config, within};
+use common::{Client, ORIGIN, TestRelay, acceptor, config, within};
 use jackfield_relay_wire::{Code, Frame};
 use jackfield_relayd::token::{Claims, Credential, PublicKeys, RemoteKeys, SigningKey};
 use jackfield_relayd::{Config, Relayd};
 use jackfield_testing::certs::Authority;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 /// What a provider answers.
 #[derive(Clone, Debug)]
@@ -42,18 +38,7 @@ struct Provider {
 
 impl Provider {
     async fn start(answer: Answer) -> Self {
-        let authority = Authority::new();
-        let certificate = authority.server(&["localhost"]);
-        let chain = vec![CertificateDer::from(certificate.der().to_vec())];
-        let key = PrivateKeyDer::from_pem_slice(certificate.key_pem().as_bytes()).expect("a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("its key");
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let (acceptor, roots) = acceptor();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let answer = Arc::new(Mutex::new(answer));
@@ -73,7 +58,7 @@ impl Provider {
         });
         Self {
             url: format!("https://localhost:{port}/keys?of=tests"),
-            roots: authority.pem().to_owned(),
+            roots,
             answer,
             asked,
             cut,

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{
-    Client, ORIGIN, SECRET, TestRelay, config, echo, names, pattern, target, token, within,
+    Client, ORIGIN, SECRET, TestRelay, config, echo, names, pattern, sink, target, token, within,
 };
 use futures_util::SinkExt as _;
 use jackfield_native::Native;
@@ -83,11 +83,7 @@ async fn bulk_takes_its_time_in_either_direction() {
     const RATE: usize = 256 * KIB;
     let relay = TestRelay::start(paced(RATE)).await;
     let data = pattern(600 * KIB);
-    let (sink, sunk) = target(|mut stream| async move {
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).await.map(|_| all)
-    })
-    .await;
+    let (sink, sunk) = sink().await;
 
     let up = async {
         let mut client = bearer(&relay, "up").await;
@@ -550,11 +546,7 @@ async fn what_drains_keeps_to_the_rate_and_is_whole() {
     const RATE: usize = 128 * KIB;
     let relay = TestRelay::start(paced(RATE)).await;
     let data = pattern(300 * KIB);
-    let (sink, sunk) = target(|mut stream| async move {
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).await.map(|_| all)
-    })
-    .await;
+    let (sink, sunk) = sink().await;
     let mut client = bearer(&relay, "ada").await;
     let begin = Instant::now();
     let (id, _) = client.connect(&sink, 1024).await;

@@ -9,21 +9,28 @@
 pub mod program;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use jackfield_relay_wire::{Code, Frame, Id, Reason, Settings, auth};
+use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason, Settings, auth};
 use jackfield_relayd::record::{Decision, Event, Record, Records};
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Reloader, Stopper, Token};
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions};
+use jackfield_testing::certs::Authority;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 
 pub const ORIGIN: &str = "http://app.example";
@@ -435,6 +442,31 @@ where
     (address, serving)
 }
 
+/// TLS for a server by the name of `localhost`, and the roots to verify it by.
+pub fn acceptor() -> (TlsAcceptor, String) {
+    let authority = Authority::new();
+    let certificate = authority.server(&["localhost"]);
+    let chain = vec![CertificateDer::from(certificate.der().to_vec())];
+    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem().as_bytes()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("its key");
+    (TlsAcceptor::from(Arc::new(tls)), authority.pem().to_owned())
+}
+
+/// Listens on loopback, and takes what a connection says to its end; what that was.
+pub async fn sink() -> (String, JoinHandle<std::io::Result<Vec<u8>>>) {
+    target(|mut stream| async move {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.map(|_| all)
+    })
+    .await
+}
+
 /// Listens on loopback, and sends back to each connection what it says; where.
 pub async fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -448,6 +480,52 @@ pub async fn echo() -> String {
         }
     });
     address
+}
+
+/// Where a target listens that takes one connection, and reads it only when it is told.
+pub async fn stalling() -> (
+    String,
+    oneshot::Sender<()>,
+    JoinHandle<std::io::Result<usize>>,
+) {
+    let (go, gone) = oneshot::channel();
+    let (address, arriving) = target(|mut stream| async move {
+        SockRef::from(&stream).set_recv_buffer_size(16_384)?;
+        let _ = gone.await;
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.map(|_| all.len())
+    })
+    .await;
+    (address, go, arriving)
+}
+
+/// Sends what the relay takes at once, which is more than the system takes of it, and ends.
+pub async fn send_and_end(client: &mut Client, to: &str) -> (Id, usize) {
+    let id = client.new_id();
+    let mut options = TcpOptions::default();
+    options.send_buffer = 16_384.try_into().ok();
+    let to = to.parse().expect(to);
+    let credit = 1024;
+    let connect = Frame::Connect {
+        id,
+        credit,
+        to,
+        options,
+    };
+    client.send(&connect).await;
+    let window = match client.frame().await {
+        Frame::Opened { credit, .. } => credit as usize,
+        other => panic!("{other:?}"),
+    };
+    for begin in (0..window).step_by(MAX_DATA) {
+        let data = vec![7; MAX_DATA.min(window - begin)].into();
+        client.send(&Frame::Data { id, data }).await;
+    }
+    client.send(&Frame::Fin { id }).await;
+    // What was sent before this is there when it is answered.
+    client.send(&Frame::Ping([1; 8])).await;
+    while client.frame().await != Frame::Pong([1; 8]) {}
+    (id, window)
 }
 
 /// Bytes that repeat nowhere near.
