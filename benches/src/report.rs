@@ -65,15 +65,15 @@ impl Report {
     /// A page that stands, with these sections in the place of those that have their titles; a new one comes
     /// behind the one that was measured before it, or at the end.
     pub(crate) fn put_into(&self, page: &str) -> String {
-        // Where it was another machine, the section says so.
-        let is_its_own = page.lines().any(|line| line == self.machine);
+        let mut parts = page.split("\n## ");
+        let intro = parts.next().unwrap_or_default();
+        // Where it was another machine than the page's, the section says so, as others may have done before.
+        let is_its_own = intro.lines().any(|line| line == self.machine);
         let machine = if is_its_own {
             String::new()
         } else {
             format!("\n{}\n", self.machine)
         };
-        let mut parts = page.split("\n## ");
-        let intro = parts.next().unwrap_or_default();
         let mut parts: Vec<String> = parts.map(|part| format!("\n## {part}")).collect();
         let mut at = parts.len();
         for section in &self.sections {
