@@ -1,0 +1,356 @@
+//! Configuration files, right and wrong, and what is said of them.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use toml::value::Datetime;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("relayd.toml"))
+}
+
+#[test]
+fn the_example_is_valid_and_says_what_it_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("relayd.example.toml");
+    let text = std::fs::read_to_string(&path).expect("the example is there");
+    let config = Config::parse(&text, &path).expect("the example is valid");
+    assert!(!config.tokens.is_empty() && !config.origins.is_empty());
+    // What is commented out is valid too: every key, with its default or an example.
+    let all: String = text
+        .lines()
+        .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert_ne!(all, text.trim_end(), "some keys are commented out");
+    match Config::parse(&all, &path) {
+        Ok(config) => assert!(config.tls.is_some()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn an_empty_relay_reaches_nothing() {
+    let config = parse("listen = ['127.0.0.1:0']").expect("valid");
+    assert!(config.tokens.is_empty() && config.origins.is_empty());
+    assert!(!config.allow_without_origin);
+}
+
+#[test]
+fn an_error_names_file_line_column_and_key_and_no_secret() {
+    let token = "listen = ['127.0.0.1:0']\n[[token]]\nname = 'a'\n";
+    let asks =
+        |more: &str| format!("{token}secret = '0123456789abcdef'\nask_fails = 'closed'\n{more}");
+    for (text, expected) in [
+        ("", "relayd.toml:1:1: missing field `listen`"),
+        (
+            "listen = ['127.0.0.1:0']\nport = 7",
+            "relayd.toml:2:1: port: unknown field `port`, expected one of",
+        ),
+        (
+            "listen = ['localhost']",
+            "relayd.toml:1:11: listen[0]: \"localhost\" is not an address with a port",
+        ),
+        ("listen = [\n", "relayd.toml:"),
+        (
+            "listen = ['127.0.0.1:0']\n\n[limits]\nstreams = 'many'",
+            "relayd.toml:4:11: limits.streams: invalid type: string \"many\", expected u32",
+        ),
+        (
+            "listen = []\norigins = ['https://a.example', 'https://a.example/']",
+            "relayd.toml:2:33: origins[1]: \"https://a.example/\" is not an origin",
+        ),
+        (
+            "listen = []\n[admission]\nhandshakes = '9:30:5'",
+            "relayd.toml:3:14: admission.handshakes: \"9:30:5\" is not START:RATE:FULL",
+        ),
+        (
+            "listen = []\n[admission]\nexempt = ['10.0.0.0/8', '10.0.0.1/8']",
+            "relayd.toml:3:25: admission.exempt[1]: \"10.0.0.1/8\" is not a network",
+        ),
+        (
+            "listen = []\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', 'lb.example']",
+            "relayd.toml:4:26: proxies.trusted[1]: \"lb.example\" is not an IP address",
+        ),
+        (
+            "listen = []\n[proxies]\ntrusted = []",
+            "relayd.toml:2:1: proxies: missing field `header`",
+        ),
+        (
+            "listen = []\n[proxies]\ntrusted = []\nheader = 'forwarded'",
+            "relayd.toml:4:10: proxies.header: unknown variant `forwarded`, expected `proxy` or",
+        ),
+        (
+            "listen = []\n[drain]\ndelay_seconds = 5",
+            "relayd.toml:3:17: drain.delay_seconds: what is left is cut after 5 s (cut_seconds)",
+        ),
+        (
+            "listen = []\n[drain]\ncome_back_seconds = 61",
+            "relayd.toml:3:21: drain.come_back_seconds: no client waits for longer than 60 s",
+        ),
+        (
+            "listen = []\n[drain]\nspread_seconds = 9\ndelay_seconds = 2\ncut_seconds = 10",
+            "relayd.toml:3:18: drain.spread_seconds: what is left is cut after 10 s",
+        ),
+        (
+            "listen = []\nhealth = '9090'",
+            "relayd.toml:2:10: health: \"9090\" is not an address with a port",
+        ),
+        (
+            &format!("listen = []\n[admin]\nsocket = '/{}'", "a".repeat(200)),
+            "relayd.toml:3:10: admin.socket: ",
+        ),
+        (
+            "listen = []\npath = '/readyz'",
+            "relayd.toml:2:8: path: a path begins with '/', and is none for health checks",
+        ),
+        (
+            &format!("{token}secret = 'tooshort'"),
+            "relayd.toml:4:10: token[0].secret: a secret has 16 to 512 characters",
+        ),
+        (
+            &format!("{token}secret = 12345"),
+            "relayd.toml:4:10: token[0].secret: expected a string",
+        ),
+        (
+            token,
+            "relayd.toml:2:1: token[0]: a token has exactly one of secret, ",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nbearer_limits = {{ streams = 7 }}"),
+            "relayd.toml:5:17: token[0].bearer_limits: whoever has a shared secret is the same",
+        ),
+        (
+            &format!("{token}jwks_url = 'http://id.example/keys'"),
+            "relayd.toml:4:12: token[0].jwks_url: it begins with https://",
+        ),
+        (
+            &format!("{token}jwks_url = 'https://id.example/'\njwks_roots_file = 'none.pem'"),
+            "relayd.toml:5:19: token[0].jwks_roots_file: none.pem can't be read: ",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\njwks_roots_file = 'roots.pem'"),
+            "relayd.toml:5:19: token[0].jwks_roots_file: it says whom to trust at jwks_url",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nask = 'http://127.0.0.1/'"),
+            "relayd.toml:5:7: token[0].ask: ask_fails has to say what is done where nobody",
+        ),
+        (
+            &asks("ask = 'http://8.8.8.8/'"),
+            "relayd.toml:6:7: token[0].ask: plain http:// goes to a loopback or private address",
+        ),
+        (
+            &asks("ask = 'http://ask.example/'"),
+            "relayd.toml:6:7: token[0].ask: plain http:// goes to a loopback or private address",
+        ),
+        (
+            &asks("ask = 'ftp://127.0.0.1/'"),
+            "relayd.toml:6:7: token[0].ask: it begins with https:// or http://",
+        ),
+        (
+            &asks("ask = 12345"),
+            "relayd.toml:6:7: token[0].ask: expected a string",
+        ),
+        (
+            &asks(""),
+            "relayd.toml:5:13: token[0].ask_fails: it is of `ask`, which isn't there",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nask_fails = 'maybe'"),
+            "relayd.toml:5:13: token[0].ask_fails: unknown variant `maybe`, expected `open` or",
+        ),
+        (
+            &asks("ask = 'https://a.example/'\nask_roots_file = 'none.pem'"),
+            "relayd.toml:7:18: token[0].ask_roots_file: none.pem can't be read: ",
+        ),
+        (
+            &asks("ask = 'http://[::1]/'\nask_seconds = 15"),
+            "relayd.toml:7:15: token[0].ask_seconds: it is at least 1, and less than dial_seconds",
+        ),
+        (
+            &asks("ask = 'http://[::1]/'\nask_at_most = 0"),
+            "relayd.toml:7:15: token[0].ask_at_most: nothing could be asked",
+        ),
+        (
+            "listen = []\n[bearer_limits]\nbytes_per_second = 0",
+            "relayd.toml:3:20: bearer_limits.bytes_per_second: ",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nlimits.packets_per_second = 0"),
+            "relayd.toml:5:29: token[0].limits.packets_per_second: ",
+        ),
+        (
+            "listen = []\nsource_limits = { idle_seconds = 7 }",
+            "relayd.toml:2:19: source_limits.idle_seconds: unknown field `idle_seconds`",
+        ),
+        (
+            &format!("{token}public_key = 'of-no-kind-at-all'"),
+            "relayd.toml:4:14: token[0].public_key: there is no public key on Ed25519 or P-256",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\njwks_file = 'not-there'"),
+            "relayd.toml:2:1: token[0]: a token has exactly one of secret, ",
+        ),
+        (
+            &format!("{token}secret_file = 'not-there'"),
+            "relayd.toml:4:15: token[0].secret_file: not-there can't be read",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nallow = ['a:1', 'b']"),
+            "relayd.toml:5:17: token[0].allow[1]: \"b\" has no port",
+        ),
+        (
+            &format!(
+                "advertise = ['203.0.113.7']\n{token}secret = '0123456789abcdef'\n\
+                 listen = ['10.0.0.5:1 as 203.0.113.7', '10.0.0.5:2 as 203.0.113.8']"
+            ),
+            "relayd.toml:6:40: token[0].listen[1]: 203.0.113.8 is none of `advertise`",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nexpires = 2030-01-01"),
+            "relayd.toml:5:11: token[0].expires: expected a date and time",
+        ),
+        (
+            &format!(
+                "{token}secret = '0123456789abcdef'\n\
+                 [[token]]\nname = 'a'\nsecret = '0123456789abcdef'"
+            ),
+            "relayd.toml:6:8: token[1].name: another token has this name",
+        ),
+    ] {
+        let error = parse(text).expect_err(text).to_string();
+        assert!(error.starts_with(expected), "{error}\nnot: {expected}");
+        for secret in ["tooshort", "12345", "0123456789abcdef"] {
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
+}
+
+#[test]
+fn plain_text_on_a_public_address_is_warned_of() {
+    let warnings = |text: &str| parse(text).expect(text).warnings();
+    let listen = "listen = ['127.0.0.1:80', '8.8.8.8:80', '10.0.0.1:80', '[::]:80']";
+    let told = warnings(listen);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("8.8.8.8:80") && told[1].contains("[::]:80"));
+    let tls = "[tls]\ncertificate_file = 'a'\nkey_file = 'b'";
+    assert!(warnings(&format!("{listen}\n{tls}")).is_empty());
+}
+
+#[test]
+fn trust_in_everybody_is_warned_of() {
+    let text = "listen = []\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', '::/0']";
+    let told = parse(text).expect(text).warnings();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("proxies.trusted: ::/0 is everybody"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_token_takes_the_limits_that_it_has_not_of_its_own() {
+    let config = parse(
+        "listen = []\n\
+         [limits]\nstreams = 7\nsession_bytes = 1000\nbytes_per_second = 7000\n\
+         [bearer_limits]\nstreams = 5\nsessions = 2\npackets_per_second = 9\n\
+         [source_limits]\nbytes_per_day = 5\n\
+         [[token]]\nname = 'a'\nsecret = '0123456789abcdef'\n\
+         expires = 2030-01-01T01:00:01+01:00\nlimits = { streams = 3, dial_seconds = 2 }\n\
+         [[token]]\nname = 'b'\nsigning_key = '0123456789abcdef'\n\
+         bearer_limits = { sessions = 1, bytes_per_day = 8 }\n\
+         limits = { bytes_per_second = 5000 }\n",
+    )
+    .expect("valid");
+    let [a, b] = &config.tokens[..] else {
+        panic!("two tokens");
+    };
+    assert_eq!((a.limits.streams, b.limits.streams), (3, 7));
+    assert_eq!(a.limits.dial_deadline, Duration::from_secs(2));
+    assert_eq!(b.limits.dial_deadline, Limits::default().dial_deadline);
+    assert_eq!(a.limits.session_bytes, Some(1000));
+    let (a_each, b_each) = (a.bearer_limits, b.bearer_limits);
+    assert_eq!((a_each.sessions, b_each.sessions), (Some(2), Some(1)));
+    assert_eq!((a_each.streams, b_each.streams), (Some(5), Some(5)));
+    assert_eq!(b_each.listeners, Quota::BEARER.listeners);
+    let rates = |token: &Token| token.limits.bytes_per_second.map(NonZeroU64::get);
+    assert_eq!((rates(a), rates(b)), (Some(7000), Some(5000)));
+    assert_eq!(
+        (a_each.bytes_per_day, b_each.bytes_per_day),
+        (None, Some(8))
+    );
+    assert_eq!(b_each.packets_per_second, NonZeroU32::new(9));
+    let source = Quota {
+        bytes_per_day: Some(5),
+        ..Quota::default()
+    };
+    assert_eq!(config.source_limits, source);
+    let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_001);
+    assert_eq!((a.expires, b.expires), (Some(expires), None));
+    assert!(!format!("{config:?}").contains("0123456789abcdef"));
+}
+
+#[test]
+fn times_are_read_in_every_part_of_the_calendar() {
+    for (text, seconds) in [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2000-02-29T12:00:00Z", 951_825_600),
+        ("2024-12-31T23:59:59Z", 1_735_689_599),
+        ("2026-03-01T00:00:00-05:30", 1_772_343_000),
+    ] {
+        let time: Datetime = text.parse().expect(text);
+        let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(system_time(&time), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn hosts_match_with_and_without_ports() {
+    for (rule, host, expected) in [
+        ("relay.example", "relay.example", true),
+        ("relay.example", "Relay.Example:8443", true),
+        ("relay.example", "relay.example:", false),
+        ("relay.example", "relay.example:80x", false),
+        ("relay.example", "relay.example.evil.test", false),
+        ("relay.example", "evil.test", false),
+        ("relay.example:8443", "relay.example:8443", true),
+        ("relay.example:8443", "relay.example", false),
+        ("relay.example:8443", "relay.example:84430", false),
+        ("127.0.0.1", "127.0.0.1:80", true),
+        ("[::1]", "[::1]:80", true),
+        ("[::1]:80", "[::1]:81", false),
+    ] {
+        let rule: HostHeader = rule.parse().expect(rule);
+        assert_eq!(rule.matches(host), expected, "{rule:?} {host}");
+    }
+    for text in ["", "*", "a/b", "https://a.example", "::1", "a:b"] {
+        assert!(text.parse::<HostHeader>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn origins_are_written_as_browsers_send_them() {
+    for good in [
+        "https://app.example.org",
+        "http://localhost:8000",
+        "http://[::1]:8000",
+        "isolated-app://aerugqztij5biqquuk3mfwpsaibuegaqcitgfchwuosuofdjabzqaaic",
+    ] {
+        assert!(good.parse::<Origin>().is_ok(), "{good}");
+    }
+    for bad in [
+        "*",
+        "null",
+        "",
+        "https://",
+        "https://app.example.org/",
+        "https://App.example.org",
+        "https://app.example.org:443",
+        "http://app.example.org:80",
+        "https://*.example.org",
+        "https://user@app.example.org",
+    ] {
+        assert!(bad.parse::<Origin>().is_err(), "{bad}");
+    }
+}
