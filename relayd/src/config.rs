@@ -6,9 +6,11 @@
 
 mod ask;
 mod file;
+mod limits;
 mod revoked;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,41 +1,42 @@
 //! The server: accepts connections, speaks TLS, lets clients in, and ends in order.
 
+mod door;
+mod guest;
+
 use std::io;
-use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use jackfield_relay_wire::{Code, Reason};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
 
+use self::door::Door;
+use self::guest::Guest;
 #[cfg(unix)]
 use crate::admin::{self, Admin};
-use crate::admission::{Admission, Fault, Pass, Turned};
+use crate::admission::Admission;
 use crate::budget::{self, Budget};
 use crate::config::Config;
 use crate::ending::{DrainConfig, Ending, Phase, Stopper};
-use crate::handshake::{self, Admitted, Gate, Headers, Outcome, Refused, Upgrade};
+use crate::handshake::Gate;
 use crate::health;
-use crate::identity::Grant;
 use crate::jwks;
-use crate::limits::{Accounts, Slot, Whose};
+use crate::limits::Accounts;
 use crate::machine::Machine;
-use crate::metrics::{self, Handshake};
+use crate::metrics;
 use crate::passed::Passed;
-use crate::proxy::{self, ProxiesConfig, ToldBy};
+use crate::proxy::ProxiesConfig;
 use crate::record::Records;
 use crate::reload::Reloader;
 use crate::resolve::Resolve;
-use crate::session::{self, Context, Signals};
+use crate::session::{self, Context};
 use crate::tls::Certificates;
 use crate::token::RemoteKeys;
 
@@ -363,7 +364,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
                         ending: ending.clone(),
                     };
                     let shared = Arc::clone(&shared);
-                    sessions.spawn(async move { connection(stream, guest, &shared).await });
+                    sessions.spawn(async move { guest::connection(stream, guest, &shared).await });
                 }
                 Err(error) => {
                     warn!(%error, "can't accept a connection");
@@ -378,256 +379,4 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
     }
     drop(listener);
     while sessions.join_next().await.is_some() {}
-}
-
-/// Who has knocked, and isn't let in yet.
-struct Guest {
-    /// Where it comes from: the proxy's address as long as that is all that is known.
-    peer: SocketAddr,
-    /// How a proxy is yet to tell where it comes from.
-    untold: Option<ToldBy>,
-    /// When TLS and the request shall have come, together.
-    deadline: Instant,
-    handshaking: Handshaking,
-    ending: Ending,
-}
-
-impl Guest {
-    /// Takes what its proxy has told.
-    fn comes_from(&mut self, client: Option<SocketAddr>) -> Result<(), Turned> {
-        self.untold = None;
-        let Some(client) = client else {
-            return Ok(());
-        };
-        debug!(proxy = %self.peer, peer = %client, "a proxy speaks for a client");
-        self.peer = client;
-        self.handshaking.comes_from(client.ip())
-    }
-
-    /// Where it comes from, by its request at the latest; or why that is refused.
-    fn identify(&mut self, headers: &Headers<'_>, shared: &Shared) -> Result<IpAddr, Refused> {
-        if self.untold == Some(ToldBy::XForwardedFor) {
-            let told = headers.list("x-forwarded-for");
-            let client = shared.proxies.forwarded_for(told);
-            let client = client.map_err(|_| Refused::untold())?;
-            self.comes_from(client).map_err(|turned| {
-                shared.context.metrics().turned_away(turned);
-                Refused::turned_away(turned)
-            })?;
-        }
-        Ok(self.peer.ip())
-    }
-}
-
-/// Where all listeners ask whose handshake may begin.
-#[derive(Debug)]
-struct Door(Mutex<Admission>);
-
-impl Door {
-    fn enter(
-        self: &Arc<Self>,
-        peer: SocketAddr,
-        untold: Option<ToldBy>,
-    ) -> Result<Handshaking, Turned> {
-        let mut admission = self.lock();
-        let pass = match untold {
-            Some(_) => admission.enter_untold(),
-            None => admission.enter(peer.ip(), std::time::Instant::now()),
-        }?;
-        Ok(Handshaking {
-            door: Arc::clone(self),
-            pass,
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Admission> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A place among those who are in the middle of a handshake.
-struct Handshaking {
-    door: Arc<Door>,
-    pass: Pass,
-}
-
-impl Handshaking {
-    /// Counts where it comes from instead of where it came in.
-    fn comes_from(&mut self, address: IpAddr) -> Result<(), Turned> {
-        let mut admission = self.door.lock();
-        let pass = admission.enter(address, std::time::Instant::now())?;
-        admission.leave(&mem::replace(&mut self.pass, pass));
-        Ok(())
-    }
-
-    /// Ends it, with a penalty for its source.
-    fn penalise(self, fault: Fault, peer: SocketAddr) {
-        let now = std::time::Instant::now();
-        if self.door.lock().penalise(&self.pass, fault, now) {
-            info!(%peer, ?fault, "refuses its source for some time");
-        }
-    }
-}
-
-impl Drop for Handshaking {
-    fn drop(&mut self) {
-        self.door.lock().leave(&self.pass);
-    }
-}
-
-async fn connection(mut stream: TcpStream, mut guest: Guest, shared: &Shared) {
-    let metrics = shared.context.metrics();
-    let peer = guest.peer;
-    if let Err(error) = session::prepare_carrier(&stream) {
-        debug!(%peer, %error, "can't set the connection's options");
-    }
-    if guest.untold == Some(ToldBy::Proxy) {
-        let client = match timeout_at(guest.deadline, proxy::receive(&mut stream)).await {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => {
-                metrics.handshake(Handshake::Proxy);
-                return warn!(%peer, %error, "a trusted proxy sends no PROXY header");
-            }
-            Err(_) => {
-                metrics.handshake(Handshake::Proxy);
-                return warn!(%peer, "the PROXY header of a trusted proxy took too long");
-            }
-        };
-        if let Err(reason) = guest.comes_from(client) {
-            metrics.turned_away(reason);
-            return info!(peer = %guest.peer, %reason, "turned a client away");
-        }
-    }
-    let peer = guest.peer;
-    let Some(tls) = &shared.tls else {
-        return shake_hands(stream, guest, shared).await;
-    };
-    match timeout_at(guest.deadline, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => shake_hands(stream, guest, shared).await,
-        Ok(Err(error)) => {
-            metrics.handshake(Handshake::Tls);
-            info!(%peer, %error, "TLS failed");
-        }
-        Err(_) => {
-            metrics.handshake(Handshake::Late);
-            info!(%peer, "TLS took too long");
-            guest.handshaking.penalise(Fault::Late, peer);
-        }
-    }
-}
-
-async fn shake_hands<S>(mut stream: S, mut guest: Guest, shared: &Shared)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let ending = guest.ending.clone();
-    // Before they are looked at, so that no change goes unseen.
-    let rules = shared.rules.subscribe();
-    let gate = Arc::clone(&rules.borrow());
-    let deadline = guest.deadline;
-    let from = |headers: &Headers<'_>| guest.identify(headers, shared);
-    let received = handshake::receive(&mut stream, from, &gate, &ending);
-    let received = timeout_at(deadline, received).await;
-    let Guest {
-        peer, handshaking, ..
-    } = guest;
-    let metrics = shared.context.metrics();
-    match &received {
-        // It is not known yet what becomes of it.
-        Ok(Ok(_)) => {}
-        Ok(Err(Outcome::Probed)) => metrics.handshake(Handshake::Probe),
-        Ok(Err(Outcome::Refused(_))) => metrics.handshake(Handshake::Refused),
-        Ok(Err(Outcome::Denied(_, reason))) => metrics.handshake(Handshake::Denied(reason.code())),
-        Ok(Err(Outcome::Failed(_))) => metrics.handshake(Handshake::Gone),
-        Err(_) => metrics.handshake(Handshake::Late),
-    }
-    let admitted = match received {
-        Ok(Ok(admitted)) => admitted,
-        Ok(Err(Outcome::Probed)) => return debug!(%peer, "asked for health"),
-        Ok(Err(Outcome::Refused(refused))) => {
-            info!(%peer, reason = %refused, "refused a client");
-            if refused.is_malformed() {
-                handshaking.penalise(Fault::Request, peer);
-            }
-            return;
-        }
-        Ok(Err(Outcome::Denied(upgrade, reason))) => {
-            info!(%peer, %reason, "denied a client");
-            if reason.code() == Code::TOKEN_UNKNOWN {
-                handshaking.penalise(Fault::Token, peer);
-            } else {
-                drop(handshaking);
-            }
-            return deny(stream, shared, &upgrade, reason).await;
-        }
-        Ok(Err(Outcome::Failed(error))) => {
-            return debug!(%peer, %error, "went away during the handshake");
-        }
-        Err(_) => {
-            info!(%peer, "the handshake took too long");
-            return handshaking.penalise(Fault::Late, peer);
-        }
-    };
-
-    let slots = if ending.is_leaving() {
-        Err(Reason::new(Code::GOING_AWAY, session::GOING))
-    } else {
-        slots(shared, &admitted)
-    };
-    let slots = match slots {
-        Ok(slots) => slots,
-        Err(reason) => {
-            metrics.handshake(Handshake::Denied(reason.code()));
-            let Grant { token, bearer, .. } = &*admitted.grant;
-            info!(%peer, token = token.name, bearer, %reason, "denied a client");
-            drop(handshaking);
-            return deny(stream, shared, &admitted.upgrade, reason).await;
-        }
-    };
-    match timeout_at(deadline, admitted.upgrade.send(&mut stream)).await {
-        Ok(Ok(())) => metrics.handshake(Handshake::Admitted),
-        Ok(Err(error)) => {
-            metrics.handshake(Handshake::Gone);
-            return debug!(%peer, %error, "went away during the handshake");
-        }
-        Err(_) => {
-            metrics.handshake(Handshake::Late);
-            info!(%peer, "the handshake took too long");
-            return handshaking.penalise(Fault::Late, peer);
-        }
-    }
-    drop(handshaking);
-    let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
-    let context = &shared.context;
-    let signals = Signals { ending, rules };
-    session::run(stream, peer, number, admitted, context, signals, slots).await;
-}
-
-/// Tells a client why it isn't let in, unless too many are being told.
-async fn deny<S>(stream: S, shared: &Shared, upgrade: &Upgrade, reason: Reason)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    if let Ok(_place) = shared.denials.try_acquire() {
-        session::deny(stream, upgrade, reason).await;
-    }
-}
-
-/// A place for a session: one of the relay's, and one of its token's and its bearer's.
-fn slots<'a>(
-    shared: &'a Shared,
-    admitted: &Admitted,
-) -> Result<(SemaphorePermit<'a>, Slot), Reason> {
-    let relay = shared.sessions.try_acquire().map_err(|_| {
-        let text = "the relay's limit max_sessions is reached";
-        Reason::new(Code::RELAY_FULL, text)
-    })?;
-    let token = admitted.grant.usage.session().map_err(|limit| {
-        let code = match limit.whose {
-            Whose::Source | Whose::Relay => Code::RELAY_FULL,
-            Whose::Bearer | Whose::Token | Whose::Session => Code::TOKEN_FULL,
-        };
-        Reason::new(code, &limit.to_string())
-    })?;
-    Ok((relay, token))
 }

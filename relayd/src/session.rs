@@ -14,8 +14,11 @@
 mod carrier;
 mod context;
 mod drain;
+mod end;
+mod item;
 mod listen;
 mod open;
+mod orders;
 mod pace;
 mod peers;
 mod questions;
@@ -42,20 +45,17 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::{Instrument as _, debug, info, info_span};
 
 use self::carrier::{Carrier, Incoming};
-use self::listen::Listening;
+use self::item::{Counters, Entry, Item, Scratch, Shared, Turn};
 use self::open::{Opened, Opening};
 use self::ready::{Place, Ready};
-use self::tcp::TcpPump;
-use self::udp::UdpPump;
 use crate::budget::Held;
 use crate::ending::{Ending, Notice};
 use crate::handshake::{Admitted, Gate, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Refusals, Whose};
-use crate::metrics::{Counted, Kind};
 use crate::policy::Transport;
-use crate::record::{Action, Case, Clerk, Shown, Who};
-use crate::registry::{Entered, Order, Tally};
+use crate::record::{Action, Case, Clerk, Who};
+use crate::registry::Entered;
 
 pub(crate) use self::context::Context;
 
@@ -205,91 +205,6 @@ struct Session<'a> {
 /// What a client is told of an address of the relay's, where others reach it by another one.
 fn reached_by(local: SocketAddr, advertised: Option<IpAddr>) -> SocketAddr {
     SocketAddr::new(advertised.unwrap_or(local.ip()), local.port())
-}
-
-/// Something that hangs on the session, and where it queues for its turn.
-struct Entry {
-    item: Item,
-    place: Arc<Place>,
-    case: Case,
-    _counted: Counted,
-}
-
-enum Item {
-    Opening(Opening),
-    Stream(TcpPump),
-    Listener(Listening),
-    Udp(UdpPump),
-}
-
-impl Item {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Opening(_) => Kind::Opening,
-            Self::Stream(_) => Kind::Stream,
-            Self::Listener(_) => Kind::Listener,
-            Self::Udp(_) => Kind::Datagrams,
-        }
-    }
-}
-
-/// What a turn has come to.
-enum Turn {
-    /// It waits; its waker will say when it has something to do.
-    Waiting,
-    /// It did something, and may have more to do.
-    Worked,
-    /// An opening is done.
-    Opened(Box<Opened>),
-    /// A listener has taken a connection, from there.
-    Accepted(Id, Box<TcpPump>, SocketAddr),
-    /// It is over.
-    Over,
-}
-
-/// What all items of a session share while one of them has its turn.
-struct Shared<'a> {
-    mux: &'a mut Mux,
-    scratch: &'a mut Scratch,
-    counters: &'a mut Counters,
-    grant: &'a Grant,
-    context: &'a Context,
-    /// When the token ends.
-    expires: Option<Instant>,
-    /// The record of whoever has the turn.
-    case: &'a mut Case,
-}
-
-/// Buffers that are used for the length of a turn.
-#[derive(Default)]
-struct Scratch {
-    /// A chunk that was read into and copied out of.
-    chunk: Option<jackfield_relay_wire::Chunk>,
-    /// For a datagram.
-    datagram: Vec<u8>,
-}
-
-/// What the log says at the end.
-#[derive(Debug, Default)]
-struct Counters {
-    opened: u64,
-    refused: u64,
-    /// Payload from the client.
-    bytes_up: u64,
-    /// Payload to the client.
-    bytes_down: u64,
-    datagrams_up: u64,
-    datagrams_down: u64,
-    datagrams_dropped: u64,
-    /// Streams of which a target did not get what the client had ended.
-    undelivered: u64,
-}
-
-/// How a session's WebSocket has ended.
-struct Ended {
-    reason: Reason,
-    /// Whether the last word was said, and answered, in time.
-    closed: bool,
 }
 
 impl<'a> Session<'a> {
@@ -606,39 +521,6 @@ impl<'a> Session<'a> {
         over
     }
 
-    /// Shows others what there is.
-    fn publish(&self) {
-        let counters = &self.counters;
-        self.entered.publish(Tally {
-            bytes_up: counters.bytes_up,
-            bytes_down: counters.bytes_down,
-            datagrams_up: counters.datagrams_up,
-            datagrams_down: counters.datagrams_down,
-            datagrams_dropped: counters.datagrams_dropped,
-            open: self.items.len() as u64,
-        });
-    }
-
-    /// Does what it is asked from outside.
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::End(reason) if self.mux.closed().is_none() => self.mux.shut_down(&reason),
-            // Its client is gone already.
-            Order::End(_) => self.give_up(),
-            // Nobody may wait for it any more.
-            Order::Show { after, most, reply } => drop(reply.send(self.show(after, most))),
-        }
-    }
-
-    /// What hangs on it, by identifiers.
-    fn show(&self, after: u32, most: usize) -> Vec<Shown> {
-        let mut ids: Vec<Id> = self.items.keys().copied().collect();
-        ids.retain(|id| id.get() > after);
-        ids.sort_unstable_by_key(|id| id.get());
-        let items = ids.iter().filter_map(|id| self.items.get(id));
-        items.take(most).map(|entry| entry.case.shown()).collect()
-    }
-
     fn shut_down(&mut self, limit: LimitReached) {
         let reason = Reason::new(Code::LIMIT_EXCEEDED, &limit.to_string());
         self.mux.shut_down(&reason);
@@ -691,84 +573,6 @@ impl<'a> Session<'a> {
             return self.timer.as_mut().poll(cx).is_ready();
         }
         false
-    }
-
-    /// Says the last word, and closes.
-    async fn end<S>(&mut self, mut carrier: Carrier<S>) -> Ended
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let reason = self.mux.closed().cloned();
-        let reason = reason.unwrap_or_else(|| Reason::new(Code::CLOSED, ""));
-        for entry in self.items.values_mut() {
-            entry.case.ending(&reason);
-        }
-        // Everything that is open is cut: its sockets close here. What the client had ended is whole,
-        // and was promised.
-        let (mux, grant, expires) = (&mut self.mux, &self.grant, self.expires);
-        let undelivered = &mut self.counters.undelivered;
-        self.items.retain(|id, entry| match &mut entry.item {
-            Item::Stream(pump) if mux.read(*id).is_ok() => {
-                let goes_on = pump.outlive(grant, expires);
-                *undelivered += u64::from(!goes_on);
-                goes_on
-            }
-            _ => false,
-        });
-        let closing = async {
-            while let Some(message) = self.mux.transmit() {
-                poll_fn(|cx| carrier.poll_ready(cx)).await;
-                carrier.send(message);
-            }
-            carrier.close(&reason).await;
-        };
-        let closed = timeout(CLOSE_DEADLINE, closing).await.is_ok();
-        Ended { reason, closed }
-    }
-
-    /// Writes what the client had sent and ended before the connection was over, as far as its targets
-    /// take it in the time that they have.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing; another goes on.
-    async fn drain(&mut self) {
-        for entry in self.items.values() {
-            entry.place.queue();
-        }
-        poll_fn(|cx| {
-            self.ready.register(cx.waker());
-            self.take_turns();
-            self.publish();
-            // A turn that did something has queued again, and woken this.
-            if self.items.is_empty() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
-    }
-
-    /// Cuts what drains.
-    fn give_up(&mut self) {
-        self.counters.undelivered += self.items.len() as u64;
-        self.items.clear();
-    }
-
-    /// Logs what it was.
-    fn tell(&self, ended: &Ended) {
-        info!(
-            code = %ended.reason.code(),
-            reason = ended.reason.text(),
-            closed = ended.closed,
-            undelivered = self.counters.undelivered,
-            opened = self.counters.opened,
-            refused = self.counters.refused,
-            bytes_up = self.counters.bytes_up,
-            bytes_down = self.counters.bytes_down,
-            datagrams_dropped = self.counters.datagrams_dropped,
-            "a session ends"
-        );
     }
 }
 
