@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use common::{Outcome, command, listener, run, start};
 use jackfield_socket::{ByteStream, TcpListener};
 use jackfield_testing::certs::{Authority, Certificate};
+use jackfield_testing::closed::Closed;
 use jackfield_tls::{Identity, TlsAcceptor, TlsListener, TlsServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -452,11 +453,8 @@ async fn datagrams() {
 
 #[tokio::test]
 async fn datagrams_to_a_closed_port_fail() {
-    let closed = tokio::net::UdpSocket::bind("127.0.0.1:0")
-        .await
-        .expect("a free port");
-    let port = closed.local_addr().expect("bound").port().to_string();
-    drop(closed);
+    let closed = Closed::udp();
+    let port = closed.address().port().to_string();
     let outcome = run(&["nc", "--udp", "127.0.0.1", &port], b"one\n").await;
     assert_eq!(outcome.code, Some(4), "{outcome:?}");
     let told = format!("receiving from 127.0.0.1:{port}: connection refused");

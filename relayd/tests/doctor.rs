@@ -8,6 +8,7 @@ use std::time::Duration;
 use jackfield_relayd::Config;
 use jackfield_relayd::conformance::Suite;
 use jackfield_relayd::doctor::{Diagnosis, Doctor, Severity};
+use jackfield_testing::closed::Closed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -164,13 +165,13 @@ async fn a_proxy_that_spoils_it_is_told() {
     is_wrong(&through(faults).await, "a proxy cuts sooner");
 }
 
-/// Nobody listens there any more.
 #[tokio::test]
 async fn a_relay_that_is_away_is_told() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
-    is_wrong(&doctor(address, SECRET).examine().await, "can't be reached");
+    let nobody = Closed::tcp();
+    is_wrong(
+        &doctor(nobody.address(), SECRET).examine().await,
+        "can't be reached",
+    );
 }
 
 /// A proxy before a relay; where.

@@ -1,18 +1,15 @@
 //! Floods of refusals against the program: the log neither stops it nor fills a disk.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod common;
 
 use std::fs::File;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
-use common::{Client, ORIGIN, SECRET, within};
+use common::{Client, ORIGIN, SECRET, program, within};
 use jackfield_relay_wire::{Code, Frame};
-use tokio::net::TcpStream;
-use tokio::time::{Duration, sleep};
 
 /// How many times a client does what is refused.
 const REFUSALS: usize = 2000;
@@ -25,37 +22,26 @@ struct Relayd {
 }
 
 impl Relayd {
-    async fn start(log: Stdio) -> Self {
+    fn start(log: Stdio) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("relayd.toml");
-        // A port that was free a moment ago: the log can't be asked.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("bound");
-        drop(free);
+        // The log can't be asked where the relay listens: it gets a socket that does so already.
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = socket.local_addr().expect("bound");
         let text = format!(
             "listen = ['{address}']\norigins = ['{ORIGIN}']\n\
              [[token]]\nname = 'tests'\nsecret = '{SECRET}'\nallow = ['127.0.0.1:1024-65535']\n\
              limits = {{ dials_per_second = 1_000_000 }}\n"
         );
         std::fs::write(&path, text).expect("written");
-        let child = Command::new(env!("CARGO_BIN_EXE_jackfield-relayd"))
-            .arg("--config")
-            .arg(Path::new(&path))
-            .stderr(log)
-            .spawn()
-            .expect("it runs");
-        let relay = Self {
-            child,
+        let mut command = program::command();
+        command.arg("--config").arg(&path);
+        let child = program::pass(&command, &socket).stderr(log).spawn();
+        Self {
+            child: child.expect("it runs"),
             address,
             _directory: directory,
-        };
-        within(async {
-            while TcpStream::connect(address).await.is_err() {
-                sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
-        relay
+        }
     }
 
     fn signal(&self, name: &str) {
@@ -94,7 +80,7 @@ async fn ask_in_vain(client: &mut Client) {
 
 #[tokio::test]
 async fn a_log_that_nobody_reads_stops_nothing() {
-    let mut relay = Relayd::start(Stdio::piped()).await;
+    let mut relay = Relayd::start(Stdio::piped());
     // Held open, and never read.
     let _log = relay.child.stderr.take().expect("piped");
     let client = || Client::open(relay.address, ORIGIN, Some(SECRET));
@@ -118,7 +104,7 @@ async fn refusals_are_told_as_a_number() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("log");
     let log = File::create(&path).expect("created");
-    let mut relay = Relayd::start(log.into()).await;
+    let mut relay = Relayd::start(log.into());
     for _ in 0..REFUSALS {
         relay.knock().await;
     }

@@ -13,6 +13,7 @@ use common::{Client, ORIGIN, SECRET, keep, request, target, within};
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
 use jackfield_socket::UdpOptions;
+use jackfield_testing::closed::Closed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
@@ -183,10 +184,8 @@ async fn the_numbers_are_those_of_what_was_done() {
         let reason = client.refused("10.0.0.1:80").await;
         assert_eq!(reason.code(), Code::DENIED);
     }
-    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let closed = nobody.local_addr().expect("bound");
-    drop(nobody);
-    let reason = client.refused(&closed.to_string()).await;
+    let nobody = Closed::tcp();
+    let reason = client.refused(&nobody.address().to_string()).await;
     assert_eq!(reason.code(), Code::REFUSED);
     let wrong = Client::upgrade(program.address, ORIGIN, Some("no-token-of-this-relay")).await;
     let reason = wrong.expect("a WebSocket").last_word().await;

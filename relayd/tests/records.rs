@@ -6,6 +6,7 @@ use common::{SECRET, TestRelay, config, target, token, within};
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::record::{Action, Decision, Event};
 use jackfield_socket::UdpOptions;
+use jackfield_testing::closed::Closed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -47,9 +48,8 @@ async fn every_way_to_fail_has_its_record() {
     let mut token = token();
     let denied = "127.0.0.9:*";
     token.policy.deny = vec![denied.parse().expect("a rule")];
-    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let refusing = nobody.local_addr().expect("bound").to_string();
-    drop(nobody);
+    let nobody = Closed::tcp();
+    let refusing = nobody.address().to_string();
     token.limits.streams = 1;
     let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let mut client = relay.client().await;

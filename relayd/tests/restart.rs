@@ -194,14 +194,12 @@ async fn a_token_ends_before_the_cut() {
 #[cfg(target_os = "linux")]
 mod process {
     use std::net::TcpListener as StdListener;
-    use std::os::fd::OwnedFd;
     use std::process::Command;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use command_fds::{CommandFdExt as _, FdMapping};
     use common::echo;
-    use common::program::{self, Program};
+    use common::program::{self, Program, pass};
     use jackfield_native::Native;
     use jackfield_relay::{Relay, RelayConfig};
     use jackfield_socket::{Endpoint, TcpConnect as _, TcpOptions};
@@ -234,22 +232,6 @@ mod process {
             .args([name, &relay.process.id().to_string()])
             .status();
         assert!(sent.expect("kill runs").success());
-    }
-
-    /// Has a command find a socket where systemd puts the first that it passes.
-    fn pass(command: &Command, socket: &StdListener) -> Command {
-        // Its number is known only to the process itself.
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
-        shell.arg(command.get_program()).args(command.get_args());
-        shell.env("LISTEN_FDS", "1");
-        let socket = socket.try_clone().expect("descriptors are left");
-        let mapping = FdMapping {
-            parent_fd: OwnedFd::from(socket),
-            child_fd: 3,
-        };
-        shell.fd_mappings(vec![mapping]).expect("one number, once");
-        shell
     }
 
     /// One opening after the other, over one network and over a new one each time, until it is told to

@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::{Client, TestRelay, config, pattern, target, token, within};
 use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason};
 use jackfield_socket::TcpOptions;
+use jackfield_testing::closed::Closed;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -202,9 +203,8 @@ async fn a_reset_of_the_client_arrives_as_one_and_never_as_an_end() {
 async fn a_connection_that_nobody_takes_is_refused_with_the_reason() {
     let relay = TestRelay::start(config(token())).await;
     let mut client = relay.client().await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = free.local_addr().expect("bound").to_string();
-    drop(free);
+    let nobody = Closed::tcp();
+    let address = nobody.address().to_string();
     let reason = client.refused(&address).await;
     assert_eq!(reason.code(), Code::REFUSED);
     assert!(reason.text().contains(&address), "{reason}");

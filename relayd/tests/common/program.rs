@@ -1,6 +1,6 @@
 //! The program itself, run from a configuration file.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -31,6 +31,25 @@ pub fn configuration(before: &str, after: &str) -> String {
          allow = ['127.0.0.0/8:1024-65535', '127.0.0.0/8:*/udp', '*:*']\n\
          listen = ['127.0.0.1:*', '127.0.0.1:*/udp']\n{after}\n"
     )
+}
+
+/// Has a command find a socket where systemd puts the first that it passes.
+#[cfg(target_os = "linux")]
+pub fn pass(command: &Command, socket: &TcpListener) -> Command {
+    use command_fds::{CommandFdExt as _, FdMapping};
+
+    // Its number is known only to the process itself.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env("LISTEN_FDS", "1");
+    let socket = socket.try_clone().expect("descriptors are left");
+    let mapping = FdMapping {
+        parent_fd: socket.into(),
+        child_fd: 3,
+    };
+    shell.fd_mappings(vec![mapping]).expect("one number, once");
+    shell
 }
 
 impl Program {

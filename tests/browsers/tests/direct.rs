@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use jackfield_browser_suite::job::{Job, Outcome, Over, Task};
 use jackfield_browser_tests::peers::{self, Reader};
 use jackfield_browser_tests::{Place, Suite, soak};
+use jackfield_testing::closed::Closed;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -226,13 +227,13 @@ async fn a_reader_that_stalls_stalls_the_sender() {
 async fn a_datagram_that_nobody_takes_is_lost_and_the_socket_goes_on() {
     let suite = Suite::app().await.unwrap();
     for place in [Place::Window, Place::Worker] {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let to = socket.local_addr().unwrap();
-        drop(socket);
+        let nobody = Closed::udp();
+        let to = nobody.address();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let by = listener.local_addr().unwrap();
         let somebody = tokio::spawn(async move {
             let (mut asked, _) = listener.accept().await.unwrap();
+            drop(nobody);
             let socket = UdpSocket::bind(to).await.unwrap();
             asked.write_all(b"y").await.unwrap();
             let (_, from) = socket.recv_from(&mut [0; 100]).await.unwrap();

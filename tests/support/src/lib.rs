@@ -10,6 +10,7 @@ pub mod aiosmtpd;
 pub mod atheme;
 pub mod certs;
 pub mod chromium;
+pub mod closed;
 #[cfg(feature = "coap-device")]
 pub mod coap_device;
 pub mod command_line;

@@ -19,7 +19,7 @@ use jackfield_socket::{
     TcpListener, TcpOptions, UdpOpen, UdpOptions, time,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener as SystemListener;
+use tokio::net::{TcpListener as SystemListener, TcpSocket};
 use tokio_websockets::{Message, ServerBuilder};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -494,9 +494,11 @@ async fn what_is_no_relay_is_told_as_that() {
 
 #[tokio::test]
 async fn a_relay_that_is_not_there_is_an_error_each_time() {
-    let listener = SystemListener::bind("127.0.0.1:0").await.expect("bind");
-    let address = listener.local_addr().expect("address");
-    drop(listener);
+    // Bound, and deaf.
+    let nobody = TcpSocket::new_v4().expect("a socket");
+    let any = "127.0.0.1:0".parse().expect("an address");
+    nobody.bind(any).expect("a free port");
+    let address = nobody.local_addr().expect("address");
     let config = RelayConfig::new(&format!("ws://{address}")).expect("config");
     let (relay, connection) = Relay::over(Native, config);
     tokio::spawn(connection);
