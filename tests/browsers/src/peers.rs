@@ -252,6 +252,8 @@ pub async fn secure_echo(certificate: &Certificate) -> Server {
     secure(certificate, |stream| async move {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let _ = tokio::io::copy(&mut reader, &mut writer).await;
+        // Dropped without it, the connection would be reset.
+        let _ = writer.shutdown().await;
     })
     .await
 }
@@ -277,6 +279,7 @@ pub async fn starttls(certificate: &Certificate) -> Server {
             {
                 let (mut reader, mut writer) = tokio::io::split(stream);
                 let _ = tokio::io::copy(&mut reader, &mut writer).await;
+                let _ = writer.shutdown().await;
             }
         }
     });
