@@ -18,6 +18,9 @@ use crate::workspace::{Package, packages, target_folder};
 
 use self::programs::Program;
 
+/// How many tests may pass only when they run alone. One is a fault of the test, to be mended; with more,
+/// something else is wrong.
+const MAX_UNSTEADY: usize = 3;
 /// How long each fuzz target runs, in seconds.
 const FUZZ_SECONDS: u32 = 10;
 
@@ -137,6 +140,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     if total.failed > 0 {
         bail!("the tests failed");
+    }
+    if total.unsteady > MAX_UNSTEADY {
+        bail!("more than {MAX_UNSTEADY} tests pass only when they run alone");
     }
     Ok(())
 }
@@ -273,6 +279,8 @@ struct Count {
     passed: usize,
     failed: usize,
     skipped: usize,
+    /// Of those that passed: not at the first attempt.
+    unsteady: usize,
 }
 
 impl Count {
@@ -294,6 +302,7 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.unsteady += other.unsteady;
     }
 
     /// Adds up the lines `test result: ok. 12 passed; 0 failed; 1 ignored; …`.
@@ -323,6 +332,9 @@ impl std::fmt::Display for Count {
         write!(f, "{} passed, {} failed", self.passed, self.failed)?;
         if self.skipped > 0 {
             write!(f, ", {} skipped", self.skipped)?;
+        }
+        if self.unsteady > 0 {
+            write!(f, ", {} unsteady", self.unsteady)?;
         }
         Ok(())
     }

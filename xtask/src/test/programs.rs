@@ -5,6 +5,7 @@
 //! each choice of packages. And where one program hangs, the others still run.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -67,10 +68,37 @@ fn package_name(id: &str) -> Option<String> {
 }
 
 impl Program {
-    /// Runs its tests, and shows what they said if one failed.
+    /// Runs its tests, and shows what they said if one failed. Those that failed run once more, by themselves
+    /// and one after the other: what passes then depends on what else the machine does, and is counted as unsteady.
     pub(super) fn run(&self, package: &Package, without: &[&str], soak: bool) -> Result<Count> {
+        let title = format!("{} {}", self.package, self.name);
+        let start = Instant::now();
+        let ran = captured(&title, &mut self.command(package, without, soak)?)?;
+        let (success, took) = (ran.status.success(), start.elapsed());
+        let mut count = count(&title, &ran);
+        if !success || took >= LONG {
+            let word = if success { "ok" } else { "FAILED" };
+            println!("  {title:<44} {word:<6} {}", seconds(took));
+        }
+        let failed = failed(&ran.output);
+        if !success && !ran.hung && failed.len() == count.failed {
+            let mut command = self.command(package, without, soak)?;
+            command.args(["--exact", "--test-threads=1"]).args(&failed);
+            let again = captured(&format!("{title} again"), &mut command)?;
+            let passed = Count::of(&again.output).passed;
+            if again.status.success() && passed == failed.len() {
+                println!("  {title:<44} UNSTEADY: {}", failed.join(", "));
+                count.failed = 0;
+                count.passed += passed;
+                count.unsteady += passed;
+            }
+        }
+        Ok(count)
+    }
+
+    /// As cargo runs it.
+    fn command(&self, package: &Package, without: &[&str], soak: bool) -> Result<Command> {
         let mut command = command(self.file.to_str().context("a path that is not UTF-8")?, &[]);
-        // As cargo does it.
         let folder = root().join(&package.folder);
         command
             .env("CARGO_MANIFEST_DIR", &folder)
@@ -85,17 +113,18 @@ impl Program {
         if soak {
             command.env("JACKFIELD_SOAK", "1");
         }
-        let title = format!("{} {}", self.package, self.name);
-        let start = Instant::now();
-        let ran = captured(&title, &mut command)?;
-        let (success, took) = (ran.status.success(), start.elapsed());
-        let count = count(&title, &ran);
-        if !success || took >= LONG {
-            let word = if success { "ok" } else { "FAILED" };
-            println!("  {title:<44} {word:<6} {}", seconds(took));
-        }
-        Ok(count)
+        Ok(command)
     }
+}
+
+/// The tests that failed, by the list at the end of what a program of tests says.
+fn failed(output: &str) -> Vec<&str> {
+    let Some((_, list)) = output.rsplit_once("\nfailures:\n") else {
+        return Vec::new();
+    };
+    list.lines()
+        .map_while(|line| line.strip_prefix("    "))
+        .collect()
 }
 
 /// Counts what tests said, and shows it if one failed.
@@ -119,6 +148,15 @@ pub(super) fn count(title: &str, ran: &Ran) -> Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_failed_stands_in_the_last_list() {
+        let output = "running 3 tests\ntest one ... ok\ntest a::two ... FAILED\ntest three ... FAILED\n\nfailures:\n\n\
+            ---- a::two stdout ----\nfailures:\n    of its own\n\n\nfailures:\n    a::two\n    three\n\n\
+            test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
+        assert_eq!(failed(output), ["a::two", "three"]);
+        assert!(failed("error: it can't be run").is_empty());
+    }
 
     #[test]
     fn only_tests_are_programs_to_run() {
