@@ -3,14 +3,15 @@
 //! A line of JSON comes in, lines of JSON go out, and the connection is over; `docs/operating.md` has the
 //! requests. An answer's last line has `done` or `error`, so that one that was cut can be told. The file is
 //! its owner's alone, and the system says who has connected: the relay's own user and root may ask, and
-//! nobody else.
+//! nobody else. At a socket of its own, an application's back end has tokens minted, and asks nothing else;
+//! whom its file is for may.
 
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jackfield_relay_wire::{Code, Reason};
 use rustix::process::geteuid;
@@ -27,7 +28,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::ending::Stopper;
-use crate::record::{Shown, Who, milliseconds};
+use crate::mint::{Minted, Wanted, mint};
+use crate::record::{Records, Shown, Who, milliseconds};
 use crate::registry::{Live, MAX_ADMINS, Order, Registry};
 use crate::reload::{NotTaken, Reloader};
 
@@ -45,14 +47,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    asker: Asker,
     /// Device and inode of the file, as long as it is this socket's.
     file: (u64, u64),
+}
+
+/// Who asks at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The relay's own user, or root.
+    Administrator,
+    /// Whoever is in its file's group: he has tokens minted.
+    BackEnd,
 }
 
 /// What answers.
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) records: Arc<dyn Records>,
     pub(crate) reloader: Reloader,
     pub(crate) stopper: Stopper,
     pub(crate) since: Instant,
@@ -74,6 +87,8 @@ enum Request {
         token: Option<String>,
         bearer: Option<String>,
     },
+    /// To mint a token.
+    Mint(Wanted),
     /// To take the configuration file again.
     Reload {},
     /// To end in order, as SIGTERM does.
@@ -100,7 +115,7 @@ impl Socket {
     ///
     /// # Errors
     /// Where it can't be had, or somebody answers there; the text names the file.
-    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+    pub(crate) fn bind(path: &Path, asker: Asker) -> io::Result<Self> {
         let bound = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 remove_stale(path).and_then(|()| UnixListener::bind(path))
@@ -108,10 +123,15 @@ impl Socket {
             bound => bound,
         };
         let own = |listener| {
-            std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            let mode = match asker {
+                Asker::Administrator => 0o600,
+                Asker::BackEnd => 0o660,
+            };
+            std::fs::set_permissions(path, Permissions::from_mode(mode))?;
             Ok(Self {
                 listener,
                 path: path.into(),
+                asker,
                 file: identity(path)?,
             })
         };
@@ -163,7 +183,8 @@ pub(crate) async fn serve(socket: Socket, admin: Arc<Admin>) {
         match socket.listener.accept().await {
             Ok((stream, _)) => {
                 while answering.try_join_next().is_some() {}
-                if let Err(why) = authorise(&stream) {
+                let asker = socket.asker;
+                if let Err(why) = authorise(&stream, asker) {
                     warn!(why, "turned away who is no administrator");
                     // It has room for a line. Whoever may not ask takes nobody's place.
                     let _ = stream.try_write(&line(&json!({ "error": why })));
@@ -171,7 +192,7 @@ pub(crate) async fn serve(socket: Socket, admin: Arc<Admin>) {
                     let admin = Arc::clone(&admin);
                     answering.spawn(timeout(DEADLINE, async move {
                         // It fails where the other has gone.
-                        let _ = admin.answer(stream).await;
+                        let _ = admin.answer(stream, asker).await;
                     }));
                 }
             }
@@ -183,8 +204,11 @@ pub(crate) async fn serve(socket: Socket, admin: Arc<Admin>) {
     }
 }
 
-/// Whether this is the relay's own user, or root; why not, else.
-fn authorise(stream: &UnixStream) -> Result<(), String> {
+/// Whether this is the relay's own user, or root; why not, else. For others the file's mode has decided.
+fn authorise(stream: &UnixStream, asker: Asker) -> Result<(), String> {
+    if asker == Asker::BackEnd {
+        return Ok(());
+    }
     let peer = (stream.peer_cred()).map_err(|error| format!("who asks is not known: {error}"))?;
     let own = geteuid().as_raw();
     if [own, 0].contains(&peer.uid()) {
@@ -204,13 +228,16 @@ type Out<'a> = BufWriter<&'a mut UnixStream>;
 type Complaint = serde_json::Value;
 
 impl Admin {
-    async fn answer(&self, mut stream: UnixStream) -> io::Result<()> {
+    async fn answer(&self, mut stream: UnixStream, asker: Asker) -> io::Result<()> {
         let mut request = Vec::new();
         let read = BufReader::new(&mut stream).take(MAX_REQUEST);
         { read }.read_until(b'\n', &mut request).await?;
         let mut out = BufWriter::new(&mut stream);
         let last = if request.ends_with(b"\n") {
             match serde_json::from_slice(&request) {
+                Ok(request) if !asker.may(&request) => Err(complaint(
+                    "here tokens are minted, and nothing else is done",
+                )),
                 Ok(request) => self.act(request, &mut out).await?,
                 Err(error) => Err(complaint(&format!("that is no request: {error}"))),
             }
@@ -239,6 +266,7 @@ impl Admin {
                 token,
                 bearer,
             } => self.kill(session, token.as_deref(), bearer.as_deref()),
+            Request::Mint(wanted) => self.mint(wanted),
             Request::Reload {} => self.reload(),
             Request::Drain {} => {
                 info!("an administrator has the relay end");
@@ -342,6 +370,14 @@ impl Admin {
         Ok(json!({ "done": true, "sessions": sessions }))
     }
 
+    fn mint(&self, wanted: Wanted) -> Result<serde_json::Value, Complaint> {
+        let gate = Arc::clone(&self.reloader.rules.borrow());
+        let minted = mint(&gate, &*self.records, wanted, SystemTime::now());
+        let minted = minted.map_err(|error| complaint(&error))?;
+        let Minted { jwt, jti, exp } = minted;
+        Ok(json!({ "done": true, "jwt": jwt, "jti": jti, "exp": exp }))
+    }
+
     fn reload(&self) -> Result<serde_json::Value, Complaint> {
         let Some(path) = &self.reloader.started.file else {
             let text = "the configuration in use is of no file";
@@ -356,6 +392,12 @@ impl Admin {
             })),
             Err(error) => Err(complaint(&error.to_string())),
         }
+    }
+}
+
+impl Asker {
+    fn may(self, request: &Request) -> bool {
+        self == Self::Administrator || matches!(request, Request::Mint(_))
     }
 }
 

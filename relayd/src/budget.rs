@@ -157,7 +157,8 @@ fn fit_in(config: &mut Config, limit: Option<u64>) -> io::Result<()> {
     let full = u64::from(config.admission.handshakes.full());
     let sessions = u64::from(config.max_sessions);
     let scrapes = config.metrics.map_or(0, |_| 1 + MAX_SCRAPES);
-    let admins = config.admin.as_ref().map_or(0, |_| 1 + MAX_ADMINS);
+    let sockets = config.admin.iter().chain(&config.mint).count();
+    let admins = sockets * (1 + MAX_ADMINS);
     let listeners = config.listen.len() + usize::from(config.health.is_some()) + scrapes + admins;
     let listeners = listeners as u64;
     let others = sessions + 2 * full + listeners + RESERVE;

@@ -104,6 +104,9 @@ pub struct Config {
     /// The Unix socket at which the relay's administrator asks it (`jackfield-relayd ctl`). Its file is
     /// for its owner alone. Default: none.
     pub admin: Option<PathBuf>,
+    /// The Unix socket at which an application's back end has tokens minted, and asks nothing else. Its file
+    /// is for its owner and its group. Default: none; the [administrator](Self::admin) may have them minted.
+    pub mint: Option<PathBuf>,
     /// How the relay ends.
     pub drain: DrainConfig,
     /// How names are looked up.
@@ -162,6 +165,7 @@ impl Default for Config {
             health: None,
             metrics: None,
             admin: None,
+            mint: None,
             drain: DrainConfig::default(),
             resolver: Resolver::default(),
             max_look_ups: 256,
@@ -192,6 +196,9 @@ pub struct Token {
     pub udp_open: bool,
     /// What its bearers may use of the relay, all together.
     pub limits: Limits,
+    /// For how long a token is good at most that the relay itself mints with the `signing_key`
+    /// ([`mint`](Config::mint)). Default: it mints none.
+    pub mint_at_most: Option<Duration>,
     /// What each of its bearers may use of that, where they can be told apart: by their signed tokens. A
     /// shared secret has one bearer, whoever has it. Default: [`Quota::BEARER`].
     pub bearer_limits: Quota,
@@ -208,6 +215,7 @@ impl Token {
             ask: None,
             udp_open: false,
             limits: Limits::default(),
+            mint_at_most: None,
             bearer_limits: Quota::BEARER,
         }
     }

@@ -40,6 +40,10 @@ enum Command {
     ///
     /// Their clients are told so, and may come again: a revocation keeps them out.
     Kill(Kill),
+    /// Has the relay mint a signed token (a JWT), and prints it.
+    ///
+    /// Its `[[token]]` has a `signing_key`, and `mint_at_most_seconds`. The socket may be that of `[mint]`.
+    Mint(Mint),
     /// Has the relay read its configuration again.
     ///
     /// Where that is wrong, this says where, and the one in use stays.
@@ -62,6 +66,38 @@ struct Kill {
     bearer: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct Mint {
+    /// The token's name in the configuration.
+    name: String,
+    /// For how many seconds it is good. Default: 900, or what the configuration allows at most.
+    #[arg(long, value_name = "SECONDS")]
+    ttl: Option<u32>,
+    /// Who the bearer is, with limits of its own (sub).
+    #[arg(long, value_name = "NAME")]
+    sub: Option<String>,
+    /// What the token can be revoked by (jti). Default: a random one.
+    #[arg(long, value_name = "ID")]
+    jti: Option<String>,
+    /// For pages of this origin only; may be given several times.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+    /// Reaches only this, of what the configuration allows; may be given several times.
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<String>,
+}
+
+impl Mint {
+    fn request(&self) -> Value {
+        // An empty list would be of nobody, and allow nothing.
+        let some = |all: &Vec<String>| (!all.is_empty()).then(|| all.clone());
+        json!({
+            "ask": "mint", "token": self.name, "seconds": self.ttl, "sub": self.sub, "jti": self.jti,
+            "origins": some(&self.origin), "allow": some(&self.allow),
+        })
+    }
+}
+
 /// Asks, and writes the answer to standard output.
 pub(crate) fn run(asked: &Arguments) -> anyhow::Result<()> {
     let request = match &asked.command {
@@ -73,6 +109,7 @@ pub(crate) fn run(asked: &Arguments) -> anyhow::Result<()> {
             token,
             bearer,
         }) => json!({ "ask": "kill", "session": session, "token": token, "bearer": bearer }),
+        Command::Mint(mint) => mint.request(),
         Command::Reload => json!({ "ask": "reload" }),
         Command::Drain => json!({ "ask": "drain" }),
     };
@@ -120,6 +157,7 @@ fn shown(command: &Command, rows: &[Value], last: &Value) -> String {
         Command::List => sessions(rows),
         Command::Streams { .. } => streams(rows),
         Command::Kill(_) => format!("ended: {}\n", last["sessions"]),
+        Command::Mint(_) => format!("{}\n", cell(&last["jwt"])),
         Command::Drain => "it ends\n".into(),
         Command::Reload => {
             let mut text = "reloaded\n".to_owned();

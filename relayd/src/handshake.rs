@@ -134,7 +134,13 @@ impl Gate {
         Ok(grant)
     }
 
-    fn allows(&self, origin: Option<&str>) -> bool {
+    /// Whom it knows.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whether a client may come in whose origin this is.
+    pub(crate) fn allows(&self, origin: Option<&str>) -> bool {
         match origin {
             Some(origin) => self.origins.iter().any(|allowed| allowed == origin),
             None => self.allow_without_origin,

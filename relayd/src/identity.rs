@@ -57,6 +57,17 @@ impl Identity {
         client: Client<'_>,
         now: SystemTime,
     ) -> Result<Grant, TokenError> {
+        let (token, proven, expires) = self.check(presented, client.origin, now)?;
+        Ok(self.grant(token, proven, expires, client.from))
+    }
+
+    /// Whether a token is good now for a client of this origin: whose it is, what it says, and when it ends.
+    pub(crate) fn check(
+        &self,
+        presented: &str,
+        origin: Option<&str>,
+        now: SystemTime,
+    ) -> Result<(&Arc<Token>, Proven, Option<SystemTime>), TokenError> {
         let (token, proven) = self.find(presented)?;
         let ends = [token.expires, proven.expires];
         let expires = ends.into_iter().flatten().min();
@@ -64,12 +75,25 @@ impl Identity {
             return Err(TokenError::Expired(expires));
         }
         if let Some(claims) = &proven.claims {
-            claims.check(now, self.audience.as_deref(), client.origin)?;
+            claims.check(now, self.audience.as_deref(), origin)?;
         }
         if self.revoked.has(&token.name, &token.credential, &proven) {
             return Err(TokenError::Revoked);
         }
-        Ok(self.grant(token, proven, expires, client.from))
+        Ok((token, proven, expires))
+    }
+
+    /// The token of the configuration that has this name.
+    pub(crate) fn token(&self, name: &str) -> Option<&Token> {
+        let mut tokens = self.tokens.iter();
+        tokens
+            .find(|token| token.name == name)
+            .map(|token| &**token)
+    }
+
+    /// What JWTs for this relay name it by.
+    pub(crate) fn audience(&self) -> Option<&str> {
+        self.audience.as_deref()
     }
 
     /// Which token of the configuration this is, and what it says.

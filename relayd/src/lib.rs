@@ -45,6 +45,7 @@
 //! | `registry` | which sessions there are, and what they have carried |
 //! | `metrics` | what is counted, for Prometheus |
 //! | `admin` | what an administrator asks, at a Unix socket |
+//! | `mint` | tokens that the relay itself signs, for an application's back end |
 //! | `ending` | how a relay ends: its phases, and who hears of them |
 //!
 //! [`conformance`] asks any relay at any address whether it keeps to the specification, and [`doctor`]
@@ -70,6 +71,8 @@ pub mod limits;
 pub mod log;
 mod machine;
 mod metrics;
+#[cfg_attr(not(unix), expect(dead_code, reason = "it is asked at a Unix socket"))]
+mod mint;
 mod passed;
 pub mod proxy;
 pub mod record;

@@ -12,14 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::{Args, Parser, Subcommand};
 use jackfield_relayd::config::LogFormat;
 use jackfield_relayd::conformance::{self, Suite};
 use jackfield_relayd::doctor::Doctor;
 use jackfield_relayd::policy::Rule;
-use jackfield_relayd::token::{Claims, Credential, SigningKey};
+use jackfield_relayd::token::{Claims, Credential, SigningKey, random_id};
 use jackfield_relayd::{Config, Origin, Relayd, explain};
 use jackfield_socket::Endpoint;
 
@@ -296,7 +294,11 @@ fn print_token(asked: TokenArguments) -> anyhow::Result<()> {
     let mut claims = Claims::new(expires);
     claims.issued_at = Some(now);
     claims.subject = asked.sub;
-    claims.id = Some(asked.jti.map_or_else(random_id, Ok)?);
+    claims.id = Some(
+        (asked.jti)
+            .map_or_else(random_id, Ok)
+            .map_err(anyhow::Error::msg)?,
+    );
     claims.audience = config.audience.into_iter().collect();
     claims.origins = Some(asked.origin).filter(|origins| !origins.is_empty());
     claims.allow = Some(asked.allow).filter(|rules| !rules.is_empty());
@@ -307,13 +309,6 @@ fn print_token(asked: TokenArguments) -> anyhow::Result<()> {
     }
     writeln!(std::io::stdout(), "{minted}")?;
     Ok(())
-}
-
-/// An identifier that no other token has: 128 random bits.
-fn random_id() -> anyhow::Result<String> {
-    let bits = ring::rand::generate::<[u8; 16]>(&ring::rand::SystemRandom::new());
-    let bits = bits.map_err(|_| anyhow::anyhow!("the system has no random numbers"))?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(bits.expose()))
 }
 
 fn read_key(path: &Path) -> anyhow::Result<SigningKey> {

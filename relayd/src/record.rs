@@ -33,7 +33,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 pub struct Record {
     /// When, in RFC 3339.
     pub time: String,
-    /// Which of the two it is.
+    /// Which of them it is.
     pub event: Event,
     /// The session's number, which the log has too.
     pub session: u64,
@@ -78,6 +78,8 @@ pub enum Event {
     Open,
     /// Of the end of what was opened.
     Close,
+    /// Of a token that the relay has minted.
+    Mint,
     /// Of the first datagrams that a socket may not send; there are no more such records of it.
     Datagrams,
 }
@@ -168,10 +170,44 @@ pub enum Decision {
     None,
 }
 
+/// A token that the relay has minted: a record of no session, with the event `mint`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Minting {
+    /// When, in RFC 3339.
+    pub time: String,
+    /// [`Event::Mint`].
+    pub event: Event,
+    /// The token's name in the configuration.
+    pub token: String,
+    /// For whom it is (`sub`).
+    pub bearer: Option<String>,
+    /// What it can be revoked by.
+    pub jti: String,
+    /// When it ends, in seconds since 1970.
+    pub exp: u64,
+}
+
+impl Minting {
+    pub(crate) fn now(token: &str, bearer: Option<String>, jti: &str, exp: u64) -> Self {
+        Self {
+            time: now(),
+            event: Event::Mint,
+            token: token.to_owned(),
+            bearer,
+            jti: jti.to_owned(),
+            exp,
+        }
+    }
+}
+
 /// Takes records. It must not block: sessions wait for it.
 pub trait Records: Debug + Send + Sync + 'static {
     /// Takes this one.
     fn record(&self, record: &Record);
+
+    /// Takes one of a token that was minted.
+    fn minting(&self, _: &Minting) {}
 
     /// How many it had to drop so far.
     fn dropped(&self) -> u64 {
@@ -209,13 +245,23 @@ impl JsonLines {
     }
 }
 
-impl Records for JsonLines {
-    fn record(&self, record: &Record) {
+impl JsonLines {
+    fn put(&self, record: &impl Serialize) {
         // Nothing in it can't be written as JSON.
         if let Ok(mut line) = serde_json::to_vec(record) {
             line.push(b'\n');
             self.0.put(&line);
         }
+    }
+}
+
+impl Records for JsonLines {
+    fn record(&self, record: &Record) {
+        self.put(record);
+    }
+
+    fn minting(&self, minting: &Minting) {
+        self.put(minting);
     }
 
     fn dropped(&self) -> u64 {
@@ -429,11 +475,18 @@ impl Case {
     }
 
     fn write(&self, mut record: Record) {
-        // It fails for a year that nobody can write, which this isn't.
-        let _ = SystemTime.format_time(&mut Writer::new(&mut record.time));
+        record.time = now();
         self.clerk.metrics.recorded(&record);
         self.clerk.records.record(&record);
     }
+}
+
+/// The time, in RFC 3339.
+fn now() -> String {
+    let mut text = String::new();
+    // It fails for a year that nobody can write, which this isn't.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
 }
 
 impl Drop for Case {

@@ -124,6 +124,7 @@ impl Reloader {
             ("health", old.health != new.health),
             ("metrics", old.metrics != new.metrics),
             ("admin", old.admin != new.admin),
+            ("mint", old.mint != new.mint),
             ("drain", old.drain != new.drain),
             ("tls", old.tls != new.tls),
             ("proxies", old.proxies != new.proxies),

@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 use self::door::Door;
 use self::guest::Guest;
 #[cfg(unix)]
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Asker};
 use crate::admission::Admission;
 use crate::budget::{self, Budget};
 use crate::config::Config;
@@ -55,6 +55,8 @@ pub struct Relayd {
     metrics: Option<TcpListener>,
     #[cfg(unix)]
     admin: Option<admin::Socket>,
+    #[cfg(unix)]
+    mint: Option<admin::Socket>,
     shared: Shared,
     stopper: Stopper,
     /// What it was started with.
@@ -138,12 +140,20 @@ impl Relayd {
         };
         passed.finish(&config.places)?;
         #[cfg(unix)]
-        let admin = (config.admin.as_deref())
-            .map(admin::Socket::bind)
-            .transpose()?;
+        let [admin, mint] = [
+            (&config.admin, Asker::Administrator),
+            (&config.mint, Asker::BackEnd),
+        ]
+        .map(|(path, asker)| {
+            let path = path.as_deref();
+            path.map(|path| admin::Socket::bind(path, asker))
+                .transpose()
+        });
+        #[cfg(unix)]
+        let (admin, mint) = (admin?, mint?);
         #[cfg(not(unix))]
-        if config.admin.is_some() {
-            let text = "this system has no Unix sockets for administrators";
+        if config.admin.is_some() || config.mint.is_some() {
+            let text = "this system has no Unix sockets for administrators and back ends";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
         let addresses = listeners
@@ -183,6 +193,8 @@ impl Relayd {
             metrics,
             #[cfg(unix)]
             admin,
+            #[cfg(unix)]
+            mint,
             shared,
             stopper: Stopper::new(),
             config,
@@ -280,14 +292,17 @@ impl Relayd {
             probes.spawn(metrics::serve(listener, sources));
         }
         #[cfg(unix)]
-        if let Some(socket) = self.admin {
-            let admin = Admin {
+        {
+            let admin = Arc::new(Admin {
                 registry: Arc::clone(shared.context.registry()),
+                records: Arc::clone(shared.context.records()),
                 reloader,
                 stopper: stopper.clone(),
                 since: std::time::Instant::now(),
-            };
-            probes.spawn(admin::serve(socket, Arc::new(admin)));
+            });
+            for socket in [self.admin, self.mint].into_iter().flatten() {
+                probes.spawn(admin::serve(socket, Arc::clone(&admin)));
+            }
         }
         // Ends with this future, too. New keys are new rules, also for those who are in.
         let mut refreshing = JoinSet::new();

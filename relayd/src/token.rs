@@ -34,9 +34,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use httpdate::HttpDate;
 use jackfield_relay_wire::Code;
-use ring::{digest, hmac};
+use ring::rand::SystemRandom;
+use ring::{digest, hmac, rand};
 
 pub use self::claims::{Claims, LEEWAY};
+pub(crate) use self::claims::{Payload, PayloadLimits};
 pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
 pub use self::remote::RemoteKeys;
 pub(crate) use self::revoked::Revoked;
@@ -235,6 +237,16 @@ impl TokenError {
             Self::Origin => Code::ORIGIN_REFUSED,
         }
     }
+}
+
+/// What a token can be revoked by (`jti`) that no other has: 128 random bits.
+///
+/// # Errors
+/// Where the system has no random numbers.
+pub fn random_id() -> Result<String, String> {
+    let bits = rand::generate::<[u8; 16]>(&SystemRandom::new());
+    let bits = bits.map_err(|_| "the system has no random numbers".to_owned())?;
+    Ok(BASE64.encode(bits.expose()))
 }
 
 fn signed_text(name: &str, expires: u64) -> String {

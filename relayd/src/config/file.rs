@@ -48,7 +48,8 @@ struct File {
     admission: FileAdmission,
     health: Option<Spanned<String>>,
     metrics: Option<Spanned<String>>,
-    admin: Option<FileAdmin>,
+    admin: Option<FileSocket>,
+    mint: Option<FileSocket>,
     #[serde(default)]
     drain: FileDrain,
     #[serde(default)]
@@ -103,7 +104,7 @@ struct FileProxies {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileAdmin {
+struct FileSocket {
     socket: Spanned<PathBuf>,
 }
 
@@ -243,7 +244,14 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     }
     config.drain = file.drain.read()?;
     if let Some(admin) = file.admin {
-        config.admin = Some(read_socket(&admin.socket, directory)?);
+        config.admin = Some(read_socket(&admin.socket, "admin.socket", directory)?);
+    }
+    if let Some(mint) = file.mint {
+        config.mint = Some(read_socket(&mint.socket, "mint.socket", directory)?);
+        if config.mint == config.admin {
+            let message = "the administrator's socket is another one";
+            return Err(Wrong::new(mint.socket.span(), "mint.socket", message));
+        }
     }
     let line = |address: &Spanned<String>| position(text, address.span().start).0;
     config.places.listen = file.listen.iter().map(line).collect();
@@ -265,21 +273,21 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
 
 /// The path of a Unix socket, which the system bounds.
 #[cfg(unix)]
-fn read_socket(path: &Spanned<PathBuf>, directory: &Path) -> Result<PathBuf, Wrong> {
+fn read_socket(path: &Spanned<PathBuf>, key: &str, directory: &Path) -> Result<PathBuf, Wrong> {
     let whole = directory.join(path.get_ref());
     match std::os::unix::net::SocketAddr::from_pathname(&whole) {
         Ok(_) => Ok(whole),
         Err(error) => {
             let text = format!("{} can't be a socket's path: {error}", whole.display());
-            Err(Wrong::new(path.span(), "admin.socket", text))
+            Err(Wrong::new(path.span(), key, text))
         }
     }
 }
 
 #[cfg(not(unix))]
-fn read_socket(path: &Spanned<PathBuf>, _: &Path) -> Result<PathBuf, Wrong> {
+fn read_socket(path: &Spanned<PathBuf>, key: &str, _: &Path) -> Result<PathBuf, Wrong> {
     let text = "this system has no Unix sockets for it";
-    Err(Wrong::new(path.span(), "admin.socket", text))
+    Err(Wrong::new(path.span(), key, text))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

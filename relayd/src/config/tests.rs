@@ -101,6 +101,18 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
             "relayd.toml:3:10: admin.socket: ",
         ),
         (
+            "listen = []\n[admin]\nsocket = 'a'\n[mint]\nsocket = 'a'",
+            "relayd.toml:5:10: mint.socket: the administrator's socket is another one",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nmint_at_most_seconds = 60"),
+            "relayd.toml:5:24: token[0].mint_at_most_seconds: it has a secret, which is no key",
+        ),
+        (
+            &format!("{token}signing_key = '0123456789abcdef'\nmint_at_most_seconds = 60"),
+            "relayd.toml:5:24: token[0].mint_at_most_seconds: a key for JWTs has at least 32",
+        ),
+        (
             "listen = []\npath = '/readyz'",
             "relayd.toml:2:8: path: a path begins with '/', and is none for health checks",
         ),

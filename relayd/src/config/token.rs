@@ -1,7 +1,9 @@
 //! Tokens in the configuration file.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -13,6 +15,7 @@ use super::file::{Hidden, Wrong, lined, system_time};
 use super::limits::{FileLimits, FileQuota};
 use crate::ask::Fails;
 use crate::limits::{Limits, Quota};
+use crate::mint::minting_key;
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::token::{Credential, PublicKeys, RemoteKeys, Secret};
 
@@ -43,6 +46,7 @@ pub(super) struct FileToken {
     ask_roots_file: Option<Spanned<PathBuf>>,
     ask_seconds: Option<Spanned<u32>>,
     ask_at_most: Option<Spanned<u32>>,
+    mint_at_most_seconds: Option<Spanned<NonZeroU32>>,
     #[serde(default)]
     udp_open: bool,
     #[serde(default)]
@@ -139,6 +143,10 @@ pub(super) fn read(
         }
         (Some(limits), _) => limits.get_ref().over(defaults.bearer_limits),
     };
+    if let Some(seconds) = &token.mint_at_most_seconds {
+        minting_key(&credential)
+            .map_err(|message| Wrong::new(seconds.span(), key("mint_at_most_seconds"), message))?;
+    }
     let listen = lined(&token.listen, &key("listen"), file, ListenRule::at_line)?;
     for (index, (rule, text)) in listen.iter().zip(&token.listen).enumerate() {
         if let Some(outer) = rule
@@ -176,6 +184,8 @@ pub(super) fn read(
         ask,
         udp_open: token.udp_open,
         limits,
+        mint_at_most: (token.mint_at_most_seconds)
+            .map(|seconds| Duration::from_secs(seconds.get_ref().get().into())),
         bearer_limits,
     })
 }

@@ -97,31 +97,31 @@ impl Claims {
 /// The claims as they stand in a token. One that stands there twice is an error.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Payload {
+pub(crate) struct Payload {
     #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<Value>,
+    pub(crate) sub: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    jti: Option<Value>,
+    pub(crate) jti: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    exp: Option<Value>,
+    pub(crate) exp: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    nbf: Option<Value>,
+    pub(crate) nbf: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    iat: Option<Value>,
+    pub(crate) iat: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<Value>,
+    pub(crate) aud: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    origins: Option<Value>,
+    pub(crate) origins: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    allow: Option<Value>,
+    pub(crate) allow: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    limits: Option<PayloadLimits>,
+    pub(crate) limits: Option<PayloadLimits>,
 }
 
 /// A limit that the relay doesn't know can't be kept, and is an error.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-struct PayloadLimits {
+pub(crate) struct PayloadLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

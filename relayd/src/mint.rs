@@ -1,0 +1,140 @@
+//! Minting: signed tokens for an application's users, made by the relay with a `signing_key` of its own.
+//!
+//! For back ends that would rather ask for a token than have the key. What is minted is a JWT like any other:
+//! whatever it says, it gives no more than its `[[token]]` of the configuration, and it is tried as one that
+//! a client presents before it is handed out.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tracing::info;
+
+use crate::config::{Origin, Token};
+use crate::handshake::Gate;
+use crate::record::{Minting, Records};
+use crate::token::{Claims, Credential, Payload, PayloadLimits, Secret, SigningKey, random_id};
+
+/// How long a token is good whose request doesn't say it, where the configuration allows as much.
+const USUAL: Duration = Duration::from_mins(15);
+
+/// What is to be minted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// The token's name in the configuration.
+    token: String,
+    /// For how many seconds it is good.
+    seconds: Option<u32>,
+    sub: Option<Value>,
+    jti: Option<Value>,
+    origins: Option<Value>,
+    allow: Option<Value>,
+    limits: Option<PayloadLimits>,
+}
+
+/// What was minted.
+pub(crate) struct Minted {
+    /// The token itself: whoever has it may use it.
+    pub(crate) jwt: String,
+    /// What it can be revoked by.
+    pub(crate) jti: String,
+    /// When it ends, in seconds since 1970.
+    pub(crate) exp: u64,
+}
+
+/// Mints a token by the rules in use. Log and records say for whom, and not what it is.
+///
+/// # Errors
+/// Says why it would be of no use, or may not be.
+pub(crate) fn mint(
+    gate: &Gate,
+    records: &dyn Records,
+    wanted: Wanted,
+    now: SystemTime,
+) -> Result<Minted, String> {
+    let name = wanted.token.clone();
+    let token = gate.identity().token(&name);
+    let token = token.ok_or_else(|| format!("the configuration has no token {name:?}"))?;
+    let key = signing_key(token)?;
+    let expires = expires(token, wanted.seconds, now)?;
+    let mut claims = wanted.claims(expires)?;
+    claims.issued_at = Some(now);
+    claims.audience = gate
+        .identity()
+        .audience()
+        .map(str::to_owned)
+        .into_iter()
+        .collect();
+    let jti = claims.id.take().map_or_else(random_id, Ok)?;
+    claims.id = Some(jti.clone());
+    for origin in claims.origins.iter().flatten() {
+        if !gate.allows(Some(origin.as_str())) {
+            let origin = origin.as_str();
+            return Err(format!("no page of {origin} may use the relay (origins)"));
+        }
+    }
+    let jwt = key.mint(&claims)?;
+    let origins = claims.origins.as_deref().unwrap_or_default();
+    let origin = origins.first().map(Origin::as_str);
+    (gate.identity().check(&jwt, origin, now))
+        .map_err(|error| format!("the relay would not take it: {error}"))?;
+    let exp = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let exp = exp.as_secs();
+    let bearer = claims.subject;
+    records.minting(&Minting::now(&name, bearer.clone(), &jti, exp));
+    info!(token = name, bearer, jti, exp, "minted a token");
+    Ok(Minted { jwt, jti, exp })
+}
+
+/// What is wrong with a key that tokens are to be minted with.
+pub(crate) fn minting_key(credential: &Credential) -> Result<&Secret, String> {
+    match credential {
+        Credential::Key(secret) => SigningKey::hs256(secret).map(|_| secret),
+        Credential::Secret(_) => Err("it has a secret, which is no key to mint with".into()),
+        _ => Err("it has public keys: who has the private one mints its tokens".into()),
+    }
+}
+
+fn signing_key(token: &Token) -> Result<SigningKey, String> {
+    let name = &token.name;
+    let secret = minting_key(&token.credential)
+        .map_err(|error| format!("the token {name:?} can't be minted: {error}"))?;
+    Ok(SigningKey::hs256(secret)?.with_id(name))
+}
+
+/// When a token ends that is to be good for so long: with the one of the configuration at the latest.
+fn expires(token: &Token, seconds: Option<u32>, now: SystemTime) -> Result<SystemTime, String> {
+    let name = &token.name;
+    let most = token.mint_at_most.ok_or_else(|| {
+        format!("the token {name:?} may not be minted: it has no mint_at_most_seconds")
+    })?;
+    let good_for = match seconds {
+        None => USUAL.min(most),
+        Some(0) => return Err("a token is good for a second at least".into()),
+        Some(seconds) => Duration::from_secs(seconds.into()),
+    };
+    if good_for > most {
+        let most = most.as_secs();
+        return Err(format!(
+            "a token {name:?} is minted for {most} s at most (mint_at_most_seconds)"
+        ));
+    }
+    Ok(token
+        .expires
+        .map_or(now + good_for, |end| end.min(now + good_for)))
+}
+
+impl Wanted {
+    fn claims(self, expires: SystemTime) -> Result<Claims, String> {
+        let payload = Payload {
+            sub: self.sub,
+            jti: self.jti,
+            origins: self.origins,
+            allow: self.allow,
+            limits: self.limits,
+            ..Payload::from(&Claims::new(expires))
+        };
+        Claims::try_from(payload).map_err(|error| error.to_string())
+    }
+}
