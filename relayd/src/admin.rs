@@ -267,7 +267,7 @@ impl Admin {
                 bearer,
             } => self.kill(session, token.as_deref(), bearer.as_deref()),
             Request::Mint(wanted) => self.mint(wanted),
-            Request::Reload {} => self.reload(),
+            Request::Reload {} => self.reload().await,
             Request::Drain {} => {
                 info!("an administrator has the relay end");
                 self.stopper.drain();
@@ -378,12 +378,12 @@ impl Admin {
         Ok(json!({ "done": true, "jwt": jwt, "jti": jti, "exp": exp }))
     }
 
-    fn reload(&self) -> Result<serde_json::Value, Complaint> {
+    async fn reload(&self) -> Result<serde_json::Value, Complaint> {
         let Some(path) = &self.reloader.started.file else {
             let text = "the configuration in use is of no file";
             return Err(complaint(text));
         };
-        match self.reloader.take_from(path) {
+        match self.reloader.take_from(path).await {
             Ok(needs_start) => Ok(json!({ "done": true, "needs_start": needs_start })),
             Err(NotTaken::File(error)) => Err(json!({
                 "error": error.to_string(),

@@ -120,16 +120,19 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The file to which [records](crate::record) are appended; `-` is standard output. Default: none.
     pub records: Option<PathBuf>,
-    /// Where addresses stand in the file.
+    /// Where things stand in the file.
     pub(crate) places: Places,
 }
 
-/// Where in its file a configuration names addresses to listen at; nowhere, where it was built in code.
+/// Where things stand in a configuration's file of which only the relay finds out what is wrong with them;
+/// nowhere, where it was built in code.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     path: PathBuf,
     /// The lines of `listen`, from 1.
     listen: Vec<usize>,
+    /// Of each token, the line and column of its `jwks_url`.
+    jwks_urls: Vec<Option<(usize, usize)>>,
 }
 
 impl Places {
@@ -138,6 +141,16 @@ impl Places {
         match self.listen.get(index) {
             Some(line) => format!("{}:{line}: listen[{index}]: ", self.path.display()),
             None => String::new(),
+        }
+    }
+
+    /// What is wrong with what this one of the tokens has at its `jwks_url`.
+    pub(crate) fn wrong_keys(&self, token: usize, message: String) -> ConfigError {
+        ConfigError {
+            path: self.path.clone(),
+            position: self.jwks_urls.get(token).copied().flatten(),
+            key: format!("token[{token}].jwks_url"),
+            message,
         }
     }
 }
@@ -492,15 +505,19 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        if let Some((line, column)) = self.position {
-            write!(f, ":{line}:{column}")?;
+        // What was built in code has no file.
+        if !self.path.as_os_str().is_empty() {
+            write!(f, "{}", self.path.display())?;
+            if let Some((line, column)) = self.position {
+                write!(f, ":{line}:{column}")?;
+            }
+            f.write_str(": ")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
+            write!(f, "{}: ", self.key)?;
         }
         // Of several lines, as TOML's own errors have, one says it.
-        write!(f, ": {}", self.message.trim_end().replace('\n', ", "))
+        f.write_str(&self.message.trim_end().replace('\n', ", "))
     }
 }
 

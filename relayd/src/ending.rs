@@ -53,11 +53,42 @@ impl Default for DrainConfig {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Stopper(watch::Sender<Phase>);
+pub struct Stopper(watch::Sender<End>);
+
+/// How far the end has come, and how it goes on.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    phase: Phase,
+    config: DrainConfig,
+}
 
 impl Stopper {
-    pub(crate) fn new() -> Self {
-        Self(watch::Sender::new(Phase::Serving))
+    /// For a relay that is to end like this.
+    pub(crate) fn new(config: DrainConfig) -> Self {
+        let phase = Phase::Serving;
+        Self(watch::Sender::new(End { phase, config }))
+    }
+
+    /// Has the relay end like this, when it is told to. Where it is ending already, it goes on as it began.
+    pub(crate) fn configure(&self, config: DrainConfig) {
+        self.0.send_if_modified(|end| {
+            if end.phase == Phase::Serving {
+                end.config = config;
+            }
+            // Nobody waits for it.
+            false
+        });
+    }
+
+    /// How the relay ends.
+    pub(crate) fn config(&self) -> DrainConfig {
+        self.0.borrow().config
+    }
+
+    /// How long the end takes at the most, from when it is told to: [`DrainConfig::cut`], as the relay's
+    /// configuration has it now. Whoever is cut then has 2 s more to hear of it.
+    pub fn ends_within(&self) -> Duration {
+        self.config().cut
     }
 
     /// Has the relay end in order, as its configuration's [`DrainConfig`] says. Where it is ending
@@ -74,7 +105,7 @@ impl Stopper {
     /// Whether the relay is ending.
     #[cfg(unix)]
     pub(crate) fn is_draining(&self) -> bool {
-        *self.0.borrow() >= Phase::Draining
+        self.0.borrow().phase >= Phase::Draining
     }
 
     /// Ready when the relay is ending, whoever has asked for it.
@@ -87,9 +118,9 @@ impl Stopper {
 
     /// Goes on to this phase, unless it is there already.
     pub(crate) fn reach(&self, phase: Phase) {
-        self.0.send_if_modified(|now| {
-            let later = *now < phase;
-            *now = phase.max(*now);
+        self.0.send_if_modified(|end| {
+            let later = end.phase < phase;
+            end.phase = phase.max(end.phase);
             later
         });
     }
@@ -100,15 +131,14 @@ impl Stopper {
     /// Dropping the future changes nothing.
     pub(crate) async fn reached(&self, phase: Phase) {
         // There is a sender: this.
-        let _ = self.0.subscribe().wait_for(|now| *now >= phase).await;
+        let mut end = self.0.subscribe();
+        let _ = end.wait_for(|end| end.phase >= phase).await;
     }
 
     /// For a part of the relay that is to hear of it.
-    pub(crate) fn ending(&self, config: DrainConfig) -> Ending {
+    pub(crate) fn ending(&self) -> Ending {
         Ending {
-            phase: self.0.subscribe(),
-            spread: config.spread,
-            come_back: config.come_back,
+            end: self.0.subscribe(),
             told: Told::Nothing,
         }
     }
@@ -130,9 +160,7 @@ pub(crate) enum Phase {
 /// What one part of the relay hears of the end.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
-    phase: watch::Receiver<Phase>,
-    spread: Duration,
-    come_back: Duration,
+    end: watch::Receiver<End>,
     told: Told,
 }
 
@@ -157,17 +185,17 @@ pub(crate) enum Notice {
 impl Ending {
     /// Whether no more clients should come.
     pub(crate) fn is_draining(&self) -> bool {
-        *self.phase.borrow() >= Phase::Draining
+        self.end.borrow().phase >= Phase::Draining
     }
 
     /// Whether no more clients may come.
     pub(crate) fn is_leaving(&self) -> bool {
-        *self.phase.borrow() >= Phase::Leaving
+        self.end.borrow().phase >= Phase::Leaving
     }
 
     /// How long after it was told a client is to come back.
     pub(crate) fn come_back(&self) -> Duration {
-        self.come_back
+        self.end.borrow().config.come_back
     }
 
     /// Ready when no more clients may come.
@@ -194,7 +222,8 @@ impl Ending {
     pub(crate) async fn next(&mut self) -> Notice {
         if let Told::Nothing = self.told {
             self.reached(Phase::Leaving).await;
-            let part = self.spread.mul_f64(fastrand::f64());
+            let spread = self.end.borrow().config.spread;
+            let part = spread.mul_f64(fastrand::f64());
             let now = Instant::now();
             self.told = Told::Leaving(now.checked_add(part).unwrap_or(now));
         }
@@ -212,7 +241,8 @@ impl Ending {
     }
 
     async fn reached(&mut self, phase: Phase) {
-        if self.phase.wait_for(|now| *now >= phase).await.is_err() {
+        let reached = self.end.wait_for(|end| end.phase >= phase).await.is_ok();
+        if !reached {
             // Where nobody is left to say so, the relay was dropped, and this with it.
             std::future::pending::<()>().await;
         }
@@ -227,17 +257,21 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn spread_over(spread: u64) -> DrainConfig {
+        DrainConfig {
+            spread: seconds(spread),
+            ..DrainConfig::default()
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn sessions_are_told_one_after_the_other_and_then_cut() {
-        let stopper = Stopper::new();
-        let config = DrainConfig {
-            spread: seconds(100),
-            ..DrainConfig::default()
-        };
+        let stopper = Stopper::new(spread_over(7));
+        stopper.configure(spread_over(100));
         let begin = Instant::now();
         let sessions: Vec<_> = (0..100)
             .map(|_| {
-                let mut ending = stopper.ending(config);
+                let mut ending = stopper.ending();
                 tokio::spawn(async move {
                     assert_eq!(ending.next().await, Notice::Leave);
                     let told = begin.elapsed();
@@ -247,6 +281,8 @@ mod tests {
             })
             .collect();
         stopper.drain();
+        // It goes on as it began.
+        stopper.configure(spread_over(0));
         tokio::time::sleep(seconds(10)).await;
         stopper.reach(Phase::Leaving);
         tokio::time::sleep(seconds(101)).await;
@@ -266,13 +302,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_cut_waits_for_nobodys_moment() {
-        let stopper = Stopper::new();
-        let config = DrainConfig {
-            spread: seconds(1_000_000),
-            ..DrainConfig::default()
-        };
+        let stopper = Stopper::new(spread_over(1_000_000));
         let begin = Instant::now();
-        let mut ending = stopper.ending(config);
+        let mut ending = stopper.ending();
         stopper.reach(Phase::Leaving);
         // Asked again and again, as a session does that has other things to do, it waits no longer.
         for _ in 0..3 {

@@ -14,7 +14,7 @@ mod tests;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -27,7 +27,7 @@ use crate::config::{Config, HostHeader};
 use crate::ending::Ending;
 use crate::identity::{Client, Grant, Identity};
 use crate::limits::Accounts;
-use crate::proxy;
+use crate::proxy::{self, ProxiesConfig};
 use crate::token::TokenError;
 
 /// The most headers that a request may have.
@@ -47,6 +47,10 @@ pub(crate) struct Gate {
     allow_without_origin: bool,
     hosts: Vec<HostHeader>,
     identity: Identity,
+    /// Who may speak for those who come.
+    pub(crate) proxies: Arc<ProxiesConfig>,
+    /// How long they may take.
+    pub(crate) deadline: Duration,
 }
 
 /// Who came in.
@@ -105,6 +109,8 @@ impl Gate {
             allow_without_origin: config.allow_without_origin,
             hosts,
             identity: Identity::new(config, accounts),
+            proxies: Arc::new(config.proxies.clone()),
+            deadline: config.handshake_deadline,
         }
     }
 

@@ -3,13 +3,15 @@
 //! One request for each time. The provider is trusted with who comes in, but not with the relay's memory or
 //! time.
 
-use std::io;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use hyper::header::{ACCEPT, CACHE_CONTROL};
 use hyper::{HeaderMap, Request, StatusCode};
 use jackfield_native::Native;
 use jackfield_socket::{TcpConnect as _, TcpOptions};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
@@ -26,31 +28,99 @@ const AGE: Duration = Duration::from_hours(1);
 /// How soon it is tried again: after a failure, and for another key that isn't there.
 const AGAIN: Duration = Duration::from_mins(1);
 
-/// The keys of a configuration that are at a URL.
-pub(crate) fn of(config: &Config) -> impl Iterator<Item = &RemoteKeys> {
-    config
-        .tokens
-        .iter()
-        .filter_map(|token| match &token.credential {
-            Credential::RemoteKeys(keys) => Some(keys),
-            _ => None,
-        })
+/// Keys that were fetched, and until when they are good.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    keys: RemoteKeys,
+    good_until: Instant,
 }
 
-/// Fetches keys for the first time; how long they are good for.
+/// Which token has no keys, and why.
+#[derive(Debug)]
+pub(crate) struct NoKeys {
+    /// Its place among the configuration's tokens.
+    pub(crate) token: usize,
+    pub(crate) why: String,
+}
+
+/// Fetches the keys that a configuration has at URLs, but for those that are known, which it has from now on
+/// in the place of its own. All of them.
 ///
 /// # Errors
-/// Where they can't be had, with their URL.
-pub(crate) async fn first(keys: &RemoteKeys) -> io::Result<Duration> {
-    match refresh(keys).await {
-        Ok((_, good_for)) => Ok(good_for),
-        Err(error) => Err(io::Error::other(format!("{}: {error}", keys.url()))),
+/// Where some can't be had; the text has their URL.
+///
+/// # Cancel safety
+/// Dropping the future gives up what is being fetched.
+pub(crate) async fn fetch_all(
+    config: &mut Config,
+    known: &[Fetched],
+) -> Result<Vec<Fetched>, NoKeys> {
+    let mut all: Vec<Fetched> = Vec::new();
+    let mut new: Vec<(usize, RemoteKeys)> = Vec::new();
+    for (index, token) in config.tokens.iter_mut().enumerate() {
+        let Credential::RemoteKeys(keys) = &mut token.credential else {
+            continue;
+        };
+        let of_others = all.iter().map(|fetched| &fetched.keys);
+        let mut of_others = of_others.chain(new.iter().map(|(_, keys)| keys));
+        if let Some(same) = of_others.find(|other| *other == keys) {
+            *keys = same.clone();
+        } else if let Some(fetched) = known.iter().find(|known| known.keys == *keys) {
+            *keys = fetched.keys.clone();
+            all.push(fetched.clone());
+        } else {
+            new.push((index, keys.clone()));
+        }
+    }
+    let fetching = new.into_iter().map(async |(token, keys)| {
+        let fetched = refresh(&keys).await;
+        let (_, good_for) = fetched.map_err(|error| NoKeys {
+            token,
+            why: format!("{}: {error}", keys.url()),
+        })?;
+        Ok(Fetched {
+            good_until: Instant::now() + good_for,
+            keys,
+        })
+    });
+    all.extend(try_join_all(fetching).await?);
+    Ok(all)
+}
+
+/// Keeps those keys up to date that are in use at a time, and says when some have become others. It has no
+/// end; dropped, it asks for nothing any more.
+pub(crate) async fn keep_all(
+    mut in_use: watch::Receiver<Vec<Fetched>>,
+    changed: impl Fn() + Clone + Send + 'static,
+) {
+    let mut tasks = JoinSet::new();
+    let mut keeping: Vec<(RemoteKeys, AbortHandle)> = Vec::new();
+    loop {
+        let now = in_use.borrow_and_update().clone();
+        keeping.retain(|(keys, task)| {
+            let stays = now.iter().any(|fetched| fetched.keys.is(keys));
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for Fetched { keys, good_until } in now {
+            if !keeping.iter().any(|(kept, _)| kept.is(&keys)) {
+                let task = tasks.spawn(keep(keys.clone(), good_until, changed.clone()));
+                keeping.push((keys, task));
+            }
+        }
+        while tasks.try_join_next().is_some() {}
+        if in_use.changed().await.is_err() {
+            // Nobody is left who could reload; what is in use stays in use.
+            return std::future::pending().await;
+        }
     }
 }
 
-/// Keeps keys up to date that are good for so long, and says when they have become others. It has no end.
-pub(crate) async fn keep(keys: RemoteKeys, good_for: Duration, changed: impl Fn()) {
-    let mut next = Instant::now() + good_for;
+/// Keeps keys up to date that are good until then.
+async fn keep(keys: RemoteKeys, good_until: Instant, changed: impl Fn()) {
+    let mut next = good_until;
     let mut asked = None;
     loop {
         let wanted = async {

@@ -211,10 +211,9 @@ fn main() -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     runtime.block_on(async {
-        let end = config.drain.cut;
         let relay = Relayd::bind_with(config, passed).await?;
         let signals = signals::obey(&relay, path)?;
-        let telling = tell(&relay, end);
+        let telling = tell(&relay);
         tokio::select! {
             () = relay.run(std::future::pending()) => {}
             () = signals => {}
@@ -232,7 +231,7 @@ fn sockets() -> std::io::Result<Vec<std::net::TcpListener>> {
 
 /// Nor is one told.
 #[cfg(not(target_os = "linux"))]
-fn tell(_: &Relayd, _: Duration) -> impl Future<Output = ()> + use<> {
+fn tell(_: &Relayd) -> impl Future<Output = ()> + use<> {
     std::future::pending()
 }
 

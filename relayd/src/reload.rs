@@ -6,42 +6,53 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
+use crate::ending::Stopper;
 use crate::handshake::Gate;
-use crate::jwks;
+use crate::jwks::{self, Fetched, NoKeys};
 use crate::limits::Accounts;
 use crate::tls::Certificates;
-use crate::token::Credential;
 
 /// What gives a running relay another configuration.
 ///
-/// Origins, hosts, path, audience, tokens with their keys, rules and limits, and revocations are taken from
-/// it, and the certificate's files are read again. A session that came in by a token which is no longer good,
-/// or from an origin which is no longer allowed, ends at once; so does one whose token has lost a rule, or
-/// got another one that denies or [another to ask](crate::ask), and may come again. All others go on, by the new rules. A lower limit
-/// ends nothing: nothing new is opened until it is kept. Only of a day that is used up by it, streams end.
-/// What is carried keeps to the new rates at once.
+/// Origins, hosts, path, audience, tokens with their keys, rules and limits, revocations, and the time for a
+/// handshake are taken from it, and the certificate's files are read again. A session that came in by a token
+/// which is no longer good, or from an origin which is no longer allowed, ends at once; so does one whose
+/// token has lost a rule, or got another one that denies or [another to ask](crate::ask), and may come again.
+/// All others go on, by the new rules. A lower limit ends nothing: nothing new is opened until it is kept.
+/// Only of a day that is used up by it, streams end. What is carried keeps to the new rates at once.
 ///
-/// What else the configuration has takes effect when the relay is started again; the log says so where it
-/// differs.
-#[derive(Debug)]
+/// [Proxies](crate::proxy) are believed, or no longer, in connections that come from then on. How the relay
+/// [ends](crate::DrainConfig) is taken unless it is ending.
+///
+/// All of it is looked at before anything of it takes effect, and keys that are at a URL are fetched where
+/// they aren't known. What else the configuration has takes effect when the relay is started again; the log
+/// says so where it differs.
+///
+/// Clones are the same: reloads come one after the other, whoever asks for them.
+#[derive(Clone, Debug)]
 pub struct Reloader {
     pub(crate) rules: watch::Sender<Arc<Gate>>,
+    /// Keys at URLs that are in use.
+    pub(crate) keys: watch::Sender<Vec<Fetched>>,
+    pub(crate) stopper: Stopper,
     pub(crate) tls: Option<Arc<Certificates>>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) accounts: Arc<Accounts>,
     /// What the relay was started with.
-    pub(crate) started: Config,
+    pub(crate) started: Arc<Config>,
+    /// Whoever has it reloads.
+    pub(crate) turn: Arc<Mutex<()>>,
 }
 
 /// Why a configuration was not taken.
 #[derive(Debug)]
 pub(crate) enum NotTaken {
     File(ConfigError),
-    /// The certificate's files, or keys at a URL.
+    /// The certificate's files, or limits that don't fit in the machine's.
     Other(io::Error),
 }
 
@@ -58,61 +69,70 @@ impl Reloader {
     /// Takes this configuration, as a whole.
     ///
     /// # Errors
-    /// Where the certificate's files can't be used, or keys are at a URL that the relay wasn't started with,
-    /// and would have to be waited for. Then all stays as it was.
-    pub fn reload(&self, config: &Config) -> io::Result<()> {
-        let mut config = config.clone();
-        self.adopt(&mut config)?;
-        let config = &config;
-        if let Some(tls) = &self.tls {
-            tls.reload()?;
-        }
-        for key in self.needs_start(config) {
-            warn!(key, "takes effect when the relay is started again");
-        }
-        let gate = Gate::new(config, &self.addresses, Arc::clone(&self.accounts));
-        self.rules.send_replace(Arc::new(gate));
-        Ok(())
+    /// Where the certificate's files can't be used, keys at a URL can't be fetched, which may take 10 s, or
+    /// the limits need more descriptors than the system gives. Then all stays as it was.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before it is ready changes nothing.
+    pub async fn reload(&self, config: &Config) -> io::Result<()> {
+        let _turn = self.turn.lock().await;
+        let taken = self.take(config.clone()).await;
+        taken.map(drop).map_err(|not_taken| match not_taken {
+            NotTaken::File(error) => io::Error::other(error),
+            NotTaken::Other(error) => error,
+        })
     }
 
     /// Reads a file, and takes what stands there. What is wrong with it goes to the log, with file and line;
     /// then all stays as it was.
-    pub fn reload_from(&self, path: &Path) {
+    ///
+    /// # Cancel safety
+    /// As [`reload`](Self::reload).
+    pub async fn reload_from(&self, path: &Path) {
         // The log has it.
-        let _ = self.take_from(path);
+        let _ = self.take_from(path).await;
     }
 
     /// The same, for one who is to hear of it: what takes effect when the relay is started again, or what is
     /// wrong.
-    pub(crate) fn take_from(&self, path: &Path) -> Result<Vec<&'static str>, NotTaken> {
-        let config = Config::load(path).map_err(|error| {
-            error!(%error, "the configuration in use stays: the file is wrong");
-            NotTaken::File(error)
-        })?;
-        self.reload(&config).map_err(|error| {
+    pub(crate) async fn take_from(&self, path: &Path) -> Result<Vec<&'static str>, NotTaken> {
+        // The file is read in its turn, so that the last one to ask has the last word.
+        let _turn = self.turn.lock().await;
+        let take = async {
+            let config = Config::load(path).map_err(NotTaken::File)?;
+            let tokens = config.tokens.len();
+            let needs_start = self.take(config).await?;
+            info!(tokens, "reloaded the configuration");
+            Ok(needs_start)
+        };
+        let taken = take.await;
+        if let Err(error) = &taken {
             error!(%error, "the configuration in use stays");
-            NotTaken::Other(error)
-        })?;
-        info!(tokens = config.tokens.len(), "reloaded the configuration");
-        Ok(self.needs_start(&config))
+        }
+        taken
     }
 
-    /// Keys at a URL are those that the relay has, and keeps up to date.
-    fn adopt(&self, config: &mut Config) -> io::Result<()> {
-        for token in &mut config.tokens {
-            if let Credential::RemoteKeys(keys) = &mut token.credential {
-                let known = jwks::of(&self.started).find(|known| *known == keys);
-                *keys = known.cloned().ok_or_else(|| {
-                    let text = format!(
-                        "the token {:?} has another jwks_url or other roots, which takes effect when the \
-                         relay is started again",
-                        token.name
-                    );
-                    io::Error::new(io::ErrorKind::InvalidInput, text)
-                })?;
-            }
+    /// Takes this, and says what takes effect when the relay is started again.
+    async fn take(&self, mut config: Config) -> Result<Vec<&'static str>, NotTaken> {
+        config.check().map_err(NotTaken::Other)?;
+        let known = self.keys.borrow().clone();
+        let keys = jwks::fetch_all(&mut config, &known).await;
+        let keys = keys.map_err(|NoKeys { token, why }| {
+            NotTaken::File(config.places.wrong_keys(token, why))
+        })?;
+        let gate = Gate::new(&config, &self.addresses, Arc::clone(&self.accounts));
+        // The last that can fail. From here on nothing is waited for, so that nobody sees a part of it.
+        if let Some(tls) = &self.tls {
+            tls.reload().map_err(NotTaken::Other)?;
         }
-        Ok(())
+        self.stopper.configure(config.drain);
+        self.keys.send_replace(keys);
+        self.rules.send_replace(Arc::new(gate));
+        let needs_start = self.needs_start(&config);
+        for key in &needs_start {
+            warn!(key, "takes effect when the relay is started again");
+        }
+        Ok(needs_start)
     }
 
     /// What differs that a running relay doesn't take.
@@ -125,14 +145,17 @@ impl Reloader {
             ("metrics", old.metrics != new.metrics),
             ("admin", old.admin != new.admin),
             ("mint", old.mint != new.mint),
-            ("drain", old.drain != new.drain),
             ("tls", old.tls != new.tls),
-            ("proxies", old.proxies != new.proxies),
             ("max_sessions", old.max_sessions != new.max_sessions),
+            ("max_streams", old.max_streams != new.max_streams),
             (
-                "handshake_seconds",
-                old.handshake_deadline != new.handshake_deadline,
+                "max_buffer_bytes",
+                old.max_buffer_bytes != new.max_buffer_bytes,
             ),
+            ("admission", old.admission != new.admission),
+            ("resolver", old.resolver != new.resolver),
+            ("max_look_ups", old.max_look_ups != new.max_look_ups),
+            ("records", old.records != new.records),
             ("log", old.log != new.log),
         ]
         .into_iter()

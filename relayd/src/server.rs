@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -24,21 +23,19 @@ use crate::admin::{self, Admin, Asker};
 use crate::admission::Admission;
 use crate::budget::{self, Budget};
 use crate::config::Config;
-use crate::ending::{DrainConfig, Ending, Phase, Stopper};
+use crate::ending::{Ending, Phase, Stopper};
 use crate::handshake::Gate;
 use crate::health;
-use crate::jwks;
+use crate::jwks::{self, NoKeys};
 use crate::limits::Accounts;
 use crate::machine::Machine;
 use crate::metrics;
 use crate::passed::Passed;
-use crate::proxy::ProxiesConfig;
 use crate::record::Records;
 use crate::reload::Reloader;
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
-use crate::token::RemoteKeys;
 
 /// How many clients are told at a time why they aren't let in; beyond it, their connections are just
 /// closed. What they take is no handshake's place, nor a session's.
@@ -59,10 +56,7 @@ pub struct Relayd {
     mint: Option<admin::Socket>,
     shared: Shared,
     stopper: Stopper,
-    /// What it was started with.
-    config: Config,
-    /// Keys at URLs, and how long they are good for.
-    remote: Vec<(RemoteKeys, Duration)>,
+    reloader: Reloader,
 }
 
 #[derive(Debug)]
@@ -70,10 +64,8 @@ struct Shared {
     rules: watch::Sender<Arc<Gate>>,
     accounts: Arc<Accounts>,
     tls: Option<Arc<Certificates>>,
-    handshake_deadline: Duration,
     sessions: Semaphore,
     door: Arc<Door>,
-    proxies: ProxiesConfig,
     denials: Semaphore,
     context: Context,
     numbers: AtomicU64,
@@ -121,6 +113,7 @@ impl Relayd {
         mut config: Config,
         passed: Vec<std::net::TcpListener>,
     ) -> io::Result<Self> {
+        let started = Arc::new(config.clone());
         budget::fit(&mut config)?;
         let tls = config
             .tls
@@ -164,24 +157,33 @@ impl Relayd {
         for lane in [&health, &metrics].into_iter().flatten() {
             own.push(lane.local_addr()?);
         }
-        let fetching = jwks::of(&config).map(async |keys| {
-            let good_for = jwks::first(keys).await?;
-            io::Result::Ok((keys.clone(), good_for))
-        });
-        let remote = try_join_all(fetching).await?;
+        let keys = jwks::fetch_all(&mut config, &[]).await;
+        let keys = keys.map_err(|NoKeys { token, why }| {
+            io::Error::other(config.places.wrong_keys(token, why))
+        })?;
         let accounts = Arc::new(Accounts::new(Budget::new(&config)));
         let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
+        let rules = watch::Sender::new(Arc::new(gate));
+        let stopper = Stopper::new(config.drain);
+        let reloader = Reloader {
+            rules: rules.clone(),
+            keys: watch::Sender::new(keys),
+            stopper: stopper.clone(),
+            tls: tls.clone(),
+            addresses: addresses.clone(),
+            accounts: Arc::clone(&accounts),
+            started,
+            turn: Arc::default(),
+        };
         let shared = Shared {
-            rules: watch::Sender::new(Arc::new(gate)),
+            rules,
             accounts,
             tls,
-            handshake_deadline: config.handshake_deadline,
             sessions: Semaphore::new(config.max_sessions as usize),
             door: Arc::new(Door(Mutex::new(Admission::new(
                 config.admission.clone(),
                 fastrand::Rng::new(),
             )))),
-            proxies: config.proxies.clone(),
             denials: Semaphore::new(MAX_DENIALS),
             context: Context::new(&config, Machine::new(&own, &config.advertise)?)?,
             numbers: AtomicU64::new(1),
@@ -196,9 +198,8 @@ impl Relayd {
             #[cfg(unix)]
             mint,
             shared,
-            stopper: Stopper::new(),
-            config,
-            remote,
+            stopper,
+            reloader,
         })
     }
 
@@ -235,13 +236,7 @@ impl Relayd {
 
     /// What gives it another configuration while it runs.
     pub fn reloader(&self) -> Reloader {
-        Reloader {
-            rules: self.shared.rules.clone(),
-            tls: self.shared.tls.clone(),
-            addresses: self.addresses.clone(),
-            accounts: Arc::clone(&self.shared.accounts),
-            started: self.config.clone(),
-        }
+        self.reloader.clone()
     }
 
     /// Reads the certificate's files again whenever it is called, for connections to come. If that
@@ -267,9 +262,7 @@ impl Relayd {
     /// # Cancel safety
     /// Dropping the future cuts every session at once, without a word.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        #[cfg(unix)]
-        let reloader = self.reloader();
-        let (stopper, drain) = (self.stopper, self.config.drain);
+        let (stopper, reloader) = (self.stopper, self.reloader);
         let shared = Arc::new(self.shared);
         // Dropped, and so ended, with this future: health is told to the end.
         let mut probes = JoinSet::new();
@@ -277,7 +270,7 @@ impl Relayd {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "answering for health");
             }
-            probes.spawn(health::serve(listener, stopper.ending(drain)));
+            probes.spawn(health::serve(listener, stopper.ending()));
         }
         if let Some(listener) = self.metrics {
             if let Ok(address) = listener.local_addr() {
@@ -287,7 +280,7 @@ impl Relayd {
                 context: shared.context.clone(),
                 accounts: Arc::clone(&shared.accounts),
                 tls: shared.tls.clone(),
-                max_sessions: self.config.max_sessions,
+                max_sessions: reloader.started.max_sessions,
             };
             probes.spawn(metrics::serve(listener, sources));
         }
@@ -296,7 +289,7 @@ impl Relayd {
             let admin = Arc::new(Admin {
                 registry: Arc::clone(shared.context.registry()),
                 records: Arc::clone(shared.context.records()),
-                reloader,
+                reloader: reloader.clone(),
                 stopper: stopper.clone(),
                 since: std::time::Instant::now(),
             });
@@ -306,28 +299,27 @@ impl Relayd {
         }
         // Ends with this future, too. New keys are new rules, also for those who are in.
         let mut refreshing = JoinSet::new();
-        for (keys, good_for) in self.remote {
-            let rules = shared.rules.clone();
-            let changed = move || rules.send_modify(|_| {});
-            refreshing.spawn(jwks::keep(keys, good_for, changed));
-        }
+        let rules = shared.rules.clone();
+        let changed = move || rules.send_modify(|_| {});
+        refreshing.spawn(jwks::keep_all(reloader.keys.subscribe(), changed));
         let mut tasks = JoinSet::new();
         for listener in self.listeners {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, tls = shared.tls.is_some(), "listening");
             }
-            tasks.spawn(serve(listener, Arc::clone(&shared), stopper.ending(drain)));
+            tasks.spawn(serve(listener, Arc::clone(&shared), stopper.ending()));
         }
         tokio::select! {
             () = shutdown => stopper.drain(),
             () = stopper.stopping() => {}
         }
-        end(&stopper, drain, tasks).await;
+        end(&stopper, tasks).await;
     }
 }
 
 /// Goes through the phases of the end, until nothing is left.
-async fn end(stopper: &Stopper, drain: DrainConfig, mut tasks: JoinSet<()>) {
+async fn end(stopper: &Stopper, mut tasks: JoinSet<()>) {
+    let drain = stopper.config();
     let begin = Instant::now();
     info!(delay = ?drain.delay, spread = ?drain.spread, cut = ?drain.cut, "shutting down");
     // Where it is cut before, that is the phase.
@@ -362,7 +354,11 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     while sessions.try_join_next().is_some() {}
-                    let untold = shared.proxies.told_by(peer.ip());
+                    let (proxies, time) = {
+                        let rules = shared.rules.borrow();
+                        (Arc::clone(&rules.proxies), rules.deadline)
+                    };
+                    let untold = proxies.told_by(peer.ip());
                     let handshaking = match shared.door.enter(peer, untold) {
                         Ok(handshaking) => handshaking,
                         Err(reason) => {
@@ -373,8 +369,9 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
                     };
                     let guest = Guest {
                         peer,
+                        proxies,
                         untold,
-                        deadline: Instant::now() + shared.handshake_deadline,
+                        deadline: Instant::now() + time,
                         handshaking,
                         ending: ending.clone(),
                     };

@@ -21,21 +21,29 @@ pub(crate) fn obey(relay: &Relayd, path: PathBuf) -> io::Result<impl Future<Outp
     let mut hang_up = signal(SignalKind::hangup())?;
     let reloader = relay.reloader();
     let mut end = End::new(relay);
-    Ok(async move {
+    let ending = async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => end.asked_for(),
                 _ = interrupt.recv() => end.asked_for(),
-                _ = hang_up.recv() => reload(|| reloader.reload_from(&path)),
             }
         }
+    };
+    // Beside it, since it may have to wait for others.
+    let reloading = async move {
+        while hang_up.recv().await.is_some() {
+            reload(reloader.reload_from(&path)).await;
+        }
+    };
+    Ok(async {
+        tokio::join!(ending, reloading);
     })
 }
 
 /// Elsewhere no service manager is told.
 #[cfg(all(unix, not(target_os = "linux")))]
-fn reload(reload: impl FnOnce()) {
-    reload();
+async fn reload(reload: impl Future<Output = ()>) {
+    reload.await;
 }
 
 #[cfg(not(unix))]

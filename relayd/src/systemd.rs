@@ -37,9 +37,9 @@ pub(crate) fn sockets() -> io::Result<Vec<TcpListener>> {
     Ok(sockets)
 }
 
-/// Says that the relay is there, that it lives, and when it ends, which takes so long at the most. Never
+/// Says that the relay is there, that it lives, and when it ends, and how long that takes at the most. Never
 /// ready.
-pub(crate) fn tell(relay: &Relayd, end: Duration) -> impl Future<Output = ()> + use<> {
+pub(crate) fn tell(relay: &Relayd) -> impl Future<Output = ()> + use<> {
     let addresses: Vec<_> = relay
         .local_addrs()
         .iter()
@@ -50,6 +50,7 @@ pub(crate) fn tell(relay: &Relayd, end: Duration) -> impl Future<Output = ()> + 
     let stopper = relay.stopper();
     let stopping = async move {
         stopper.stopping().await;
+        let end = stopper.ends_within();
         let status = format!("ends within {} s", end.as_secs());
         // So that its own time-out needn't fit the configuration.
         let time = format!("EXTEND_TIMEOUT_USEC={}", (end + GRACE).as_micros());
@@ -65,11 +66,11 @@ pub(crate) fn tell(relay: &Relayd, end: Duration) -> impl Future<Output = ()> + 
 }
 
 /// Has the relay read its configuration again, and says so.
-pub(crate) fn reload(reload: impl FnOnce()) {
+pub(crate) async fn reload(reload: impl Future<Output = ()>) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         say(&[NotifyState::Reloading, now]);
     }
-    reload();
+    reload.await;
     say(&[NotifyState::Ready]);
 }
 

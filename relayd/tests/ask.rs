@@ -663,6 +663,7 @@ async fn a_reload_is_live() {
     unasked.connect(&to, 1024).await;
     reloader
         .reload(&config(hook.token(Fails::Closed)))
+        .await
         .expect("valid");
     assert!(unasked.last_word().await.is_some());
 
@@ -673,12 +674,16 @@ async fn a_reload_is_live() {
     let patient = hook
         .ask(Fails::Closed)
         .with_deadline(Duration::from_secs(9));
-    reloader.reload(&config(asking(patient))).expect("valid");
+    reloader
+        .reload(&config(asking(patient)))
+        .await
+        .expect("valid");
     client.send(&Frame::Ping([7; 8])).await;
     assert_eq!(client.frame().await, Frame::Pong([7; 8]));
 
     reloader
         .reload(&config(other.token(Fails::Closed)))
+        .await
         .expect("valid");
     assert!(client.last_word().await.is_some());
     let mut client = Client::open(relay.address, ORIGIN, Some(SECRET))

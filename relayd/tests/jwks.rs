@@ -142,6 +142,12 @@ async fn open(relay: &TestRelay, key: &SigningKey) -> Client {
     client.expect("let in")
 }
 
+/// It has not been ended.
+async fn is_there(client: &mut Client) {
+    client.send(&Frame::Ping([7; 8])).await;
+    assert_eq!(client.frame().await, Frame::Pong([7; 8]));
+}
+
 /// Whether it comes in; if not, it is for the token.
 async fn comes_in(relay: &TestRelay, key: &SigningKey) -> bool {
     let client = Client::upgrade(relay.address, ORIGIN, Some(&token(key))).await;
@@ -173,8 +179,7 @@ async fn keys_are_rotated() {
     assert_eq!(reason.code(), Code::TOKEN_UNKNOWN);
     open(&relay, &new).await;
     assert!(!comes_in(&relay, &old).await);
-    by_both.send(&Frame::Ping([7; 8])).await;
-    assert_eq!(by_both.frame().await, Frame::Pong([7; 8]));
+    is_there(&mut by_both).await;
 
     // Whoever asks for keys that aren't there has the provider asked no more for a minute.
     for number in 10..15 {
@@ -235,8 +240,7 @@ async fn a_provider_that_fails_takes_nothing_away() {
             // With what was on its way, in the system's buffers.
             assert!(taken < 16 * 1024 * 1024, "{taken}");
         }
-        client.send(&Frame::Ping([7; 8])).await;
-        assert_eq!(client.frame().await, Frame::Pong([7; 8]));
+        is_there(&mut client).await;
         open(&relay, &good).await;
     }
 }
@@ -258,7 +262,7 @@ async fn a_relay_does_not_start_without_its_keys() {
     ] {
         let provider = Provider::start(answer).await;
         let error = error(provider.config()).await;
-        let names = error.starts_with(&provider.url);
+        let names = error.starts_with(&format!("token[0].jwks_url: {}", provider.url));
         assert!(
             names && error.contains(expected),
             "{error}\nnot: {expected}"
@@ -275,7 +279,7 @@ async fn a_relay_does_not_start_without_its_keys() {
     assert_eq!(*provider.asked.borrow(), 0);
 }
 
-/// A reload keeps the keys, and takes no others that it would have to wait for.
+/// A reload keeps the keys that the relay has, and takes others when they are there.
 #[tokio::test]
 async fn a_reload_goes_on_with_the_keys_that_are_there() {
     let good = key("1");
@@ -284,20 +288,61 @@ async fn a_reload_goes_on_with_the_keys_that_are_there() {
     let mut client = open(&relay, &good).await;
     let mut changed = provider.config();
     changed.tokens[0].limits.streams = 1;
-    reloader.reload(&changed).expect("the same URL");
+    reloader.reload(&changed).await.expect("the same URL");
     open(&relay, &good).await;
-    client.send(&Frame::Ping([7; 8])).await;
-    assert_eq!(client.frame().await, Frame::Pong([7; 8]));
+    is_there(&mut client).await;
     assert_eq!(*provider.asked.borrow(), 1);
 
-    let other = Provider::start(keys(&[&good])).await;
-    let error = reloader.reload(&other.config()).expect_err("another URL");
-    assert!(error.to_string().contains("started again"), "{error}");
-    open(&relay, &good).await;
     // What is reloaded is renewed, too.
     let new = key("2");
     provider.answer(keys(&[&good, &new]));
     assert!(!comes_in(&relay, &new).await);
     provider.asked(2).await;
     within(async { while !comes_in(&relay, &new).await {} }).await;
+}
+
+/// Another URL is as good as the first, if its keys can be had: before anything changes.
+#[tokio::test]
+async fn a_reload_fetches_keys_first() {
+    let (one, two, three) = (key("1"), key("2"), key("3"));
+    let old = Provider::start(keys(&[&one])).await;
+    let (relay, reloader) = TestRelay::start_reloadable(old.config()).await;
+    let mut client = open(&relay, &one).await;
+
+    // In a file, so that it is said where.
+    let directory = tempfile::tempdir().expect("a directory");
+    let silent = Provider::start(Answer::Text("503 Busy", "", String::new())).await;
+    std::fs::write(directory.path().join("roots.pem"), &silent.roots).expect("written");
+    let text = format!(
+        "listen = ['127.0.0.1:0']\n[[token]]\nname = 'tests'\njwks_roots_file = 'roots.pem'\n\
+         jwks_url = '{}'",
+        silent.url
+    );
+    let path = directory.path().join("relayd.toml");
+    std::fs::write(&path, text).expect("written");
+    let wrong = Config::load(&path).expect("valid");
+    let error = reloader.reload(&wrong).await.expect_err("it has no keys");
+    let expected = format!(
+        "{}:5:12: token[0].jwks_url: {}: it answers 503",
+        path.display(),
+        silent.url
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    is_there(&mut client).await;
+    open(&relay, &one).await;
+
+    let mut new = Provider::start(keys(&[&two])).await;
+    reloader.reload(&new.config()).await.expect("it has keys");
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::TOKEN_UNKNOWN);
+    assert!(!comes_in(&relay, &one).await);
+    new.asked(2).await;
+    let mut client = open(&relay, &two).await;
+    // What was left and is taken again is fetched again.
+    new.answer(keys(&[&two, &three]));
+    reloader.reload(&old.config()).await.expect("it has keys");
+    reloader.reload(&new.config()).await.expect("it has keys");
+    open(&relay, &three).await;
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::TOKEN_UNKNOWN);
 }

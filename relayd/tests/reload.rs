@@ -10,7 +10,8 @@ use common::{Client, ORIGIN, TestRelay, within};
 use jackfield_relay_wire::{Code, Frame};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
 use jackfield_relayd::{Config, Reloader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 const KEY: &str = "the-signing-key-of-all-these-tests";
 
@@ -40,9 +41,9 @@ impl Relay {
     }
 
     /// Reloads the file with this in it.
-    fn reload(&self, text: &str) {
+    async fn reload(&self, text: &str) {
         std::fs::write(self.path(), text).expect("written");
-        self.reloader.reload_from(&self.path());
+        self.reloader.reload_from(&self.path()).await;
     }
 
     async fn client(&self, token: &str) -> Client {
@@ -101,7 +102,7 @@ async fn a_revoked_token_ends_where_it_is_used() {
         write!(entries, "[[revoked]]\n{entry}\n").expect("a string takes all");
     }
     std::fs::write(&list, &entries).expect("written");
-    relay.reload(&text(&with));
+    relay.reload(&text(&with)).await;
     for client in [&mut by_id, &mut by_subject] {
         let reason = client.last_word().await.expect("a reason");
         assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
@@ -116,12 +117,12 @@ async fn a_revoked_token_ends_where_it_is_used() {
 
     // What is wrong with the list changes nothing.
     std::fs::write(&list, "[[revoked]]\nsub = 7\n").expect("written");
-    relay.reload(&text(&with));
+    relay.reload(&text(&with)).await;
     assert_eq!(relay.denied(&token("eve", "9")).await, Code::TOKEN_EXPIRED);
     // All that were made before.
     let all = "[[revoked]]\ntoken = 'a'\nissued_before = 9000-01-01T00:00:00Z\n";
     std::fs::write(&list, all).expect("written");
-    relay.reload(&text(&with));
+    relay.reload(&text(&with)).await;
     let reason = other.last_word().await.expect("a reason");
     assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
 }
@@ -161,7 +162,7 @@ async fn sessions_end_that_the_new_rules_do_not_allow() {
         let (_listener, address) = target().await;
         let mut client = relay.client(&token("ada", "1")).await;
         client.connect(&address, 1024).await;
-        relay.reload(&old.replacen(from, to, 1));
+        relay.reload(&old.replacen(from, to, 1)).await;
         match ends {
             None => {
                 client.connect(&address, 1024).await;
@@ -186,7 +187,7 @@ async fn limits_and_rules_change_for_sessions_that_go_on() {
     assert_eq!(client.refused(other).await.code(), Code::DENIED);
     let more =
         text("[bearer_limits]\nstreams = 2").replace("allow = [", "allow = ['127.0.0.1:1000', ");
-    relay.reload(&more);
+    relay.reload(&more).await;
     // The session hears of it when it has its turn.
     let reason = within(async {
         loop {
@@ -198,7 +199,9 @@ async fn limits_and_rules_change_for_sessions_that_go_on() {
     })
     .await;
     assert_eq!(reason.text(), "the bearer's limit streams (2) is reached");
-    relay.reload(&more.replace("streams = 2", "sessions = 1"));
+    relay
+        .reload(&more.replace("streams = 2", "sessions = 1"))
+        .await;
     assert_eq!(relay.denied(&token("ada", "2")).await, Code::TOKEN_FULL);
 }
 
@@ -217,14 +220,61 @@ async fn a_wrong_file_changes_nothing() {
         "[".into(),
         String::new(),
     ] {
-        relay.reload(&wrong);
+        relay.reload(&wrong).await;
         client.connect(&to, 1024).await;
         relay.client(&token("ada", "2")).await;
     }
     std::fs::remove_file(relay.path()).expect("it is there");
-    relay.reloader.reload_from(&relay.path());
+    relay.reloader.reload_from(&relay.path()).await;
     relay.client(&token("ada", "2")).await;
-    relay.reload(&removed);
+    relay.reload(&removed).await;
     let reason = client.last_word().await.expect("a reason");
     assert_eq!(reason.code(), Code::TOKEN_UNKNOWN);
+}
+
+/// How the relay is to end is what the last file said.
+#[tokio::test]
+async fn the_end_is_as_the_last_file_has_it() {
+    let mut relay = Relay::start("[drain]\ncut_seconds = 3600").await;
+    let (_listener, to) = target().await;
+    let mut client = relay.client(&token("ada", "1")).await;
+    client.connect(&to, 1024).await;
+    let drain = "[drain]\ncome_back_seconds = 7\ncut_seconds = 1";
+    relay.reload(&text(drain)).await;
+    relay.running.stop();
+    let after = Duration::from_secs(7);
+    assert_eq!(client.frame().await, Frame::ComeBack { after });
+    // An end that has begun goes on as it began.
+    relay.reload(&text("[drain]\ncut_seconds = 3600")).await;
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::GOING_AWAY);
+    relay.running.stopped().await;
+}
+
+/// Who may speak for others changes for those who come from then on.
+#[tokio::test]
+async fn proxies_are_believed_as_soon_as_they_are_listed() {
+    let relay = Relay::start("").await;
+    let mut before = relay.client(&token("ada", "1")).await;
+    let (_listener, to) = target().await;
+    let knock = async || {
+        let mut stream = within(TcpStream::connect(relay.running.address)).await;
+        let stream = stream.as_mut().expect("it listens");
+        let header = b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n";
+        stream.write_all(header).await.expect("it reads");
+        let request = b"GET /readyz HTTP/1.0\r\n\r\n";
+        // It may have closed the connection by now.
+        let _ = stream.write_all(request).await;
+        let mut answer = String::new();
+        let _ = within(stream.read_to_string(&mut answer)).await;
+        answer
+    };
+    assert!(knock().await.starts_with("HTTP/1.1 400 "));
+    let proxies = "[proxies]\nheader = 'proxy'\ntrusted = ['127.0.0.0/8']";
+    relay.reload(&text(proxies)).await;
+    assert!(knock().await.starts_with("HTTP/1.1 200 "));
+    before.connect(&to, 1024).await;
+    relay.reload(&text("")).await;
+    assert!(knock().await.starts_with("HTTP/1.1 400 "));
+    relay.client(&token("ada", "2")).await;
 }

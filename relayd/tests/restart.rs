@@ -387,6 +387,25 @@ mod process {
         heard(&manager, "WATCHDOG=1").await;
     }
 
+    /// Keys that nobody serves hold up neither the relay's end nor its sessions.
+    #[tokio::test]
+    async fn a_reload_that_waits_holds_nothing_up() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let at = silent.local_addr().expect("bound");
+        let text = configuration("[drain]\ncut_seconds = 3600");
+        let relay = Program::start(&text).await;
+        let to = listener().await;
+        let mut client = client_of(&relay).await;
+        relay.rewrite(&format!(
+            "{text}\n[[token]]\nname = 'b'\njwks_url = 'https://{at}/'"
+        ));
+        signal(&relay, "-HUP");
+        let _asking = within(silent.accept()).await.expect("it asks for the keys");
+        client.connect(&to, 1024).await;
+        signal(&relay, "-TERM");
+        relay.says("shutting down").await;
+    }
+
     #[tokio::test]
     async fn a_second_signal_cuts() {
         let rest = "[drain]\ndelay_seconds = 3600\ncut_seconds = 7200";

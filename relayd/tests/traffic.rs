@@ -520,7 +520,7 @@ async fn a_higher_limit_reaches_what_is_open() {
         }
     }
     let new = text("bytes_per_second = 100_000_000\npackets_per_second = 7");
-    reloader.reload(&new).expect("valid");
+    reloader.reload(&new).await.expect("valid");
     let (rest, cut) = client.read_to_end(id, &mut credit).await;
     received.extend(rest);
     assert!(cut.is_none() && received == data, "all of it, in order");
@@ -528,6 +528,7 @@ async fn a_higher_limit_reaches_what_is_open() {
     let (id, _) = client.connect(&echo().await, 1024).await;
     reloader
         .reload(&text("bytes_per_day = 60_000"))
+        .await
         .expect("valid");
     let cut = loop {
         send(&mut client, id, b"x").await;

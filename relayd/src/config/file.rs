@@ -261,6 +261,11 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         bearer_limits: file.bearer_limits.over(Quota::BEARER),
         advertise: config.advertise.clone(),
     };
+    let keys_at = |token: &Spanned<FileToken>| {
+        let url = token.get_ref().jwks_url.as_ref();
+        url.map(|url| position(text, url.span().start))
+    };
+    config.places.jwks_urls = file.token.iter().map(keys_at).collect();
     for (index, token) in file.token.into_iter().enumerate() {
         let token = token::read(index, token, &defaults, (text, directory), &config.tokens)?;
         config.tokens.push(token);

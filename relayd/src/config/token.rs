@@ -30,7 +30,7 @@ pub(super) struct FileToken {
     public_key: Option<Spanned<Hidden>>,
     public_key_file: Option<Spanned<PathBuf>>,
     jwks_file: Option<Spanned<PathBuf>>,
-    jwks_url: Option<Spanned<Hidden>>,
+    pub(super) jwks_url: Option<Spanned<Hidden>>,
     jwks_roots_file: Option<Spanned<PathBuf>>,
     expires: Option<Spanned<Datetime>>,
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! Requests, good and bad, and what they come to.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::config::Token;

@@ -19,13 +19,15 @@ use crate::handshake::{self, Admitted, Headers, Outcome, Refused, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{Slot, Whose};
 use crate::metrics::Handshake;
-use crate::proxy::{self, ToldBy};
+use crate::proxy::{self, ProxiesConfig, ToldBy};
 use crate::session::{self, Signals};
 
 /// Who has knocked, and isn't let in yet.
 pub(super) struct Guest {
     /// Where it comes from: the proxy's address as long as that is all that is known.
     pub(super) peer: SocketAddr,
+    /// Who is believed when it speaks for others.
+    pub(super) proxies: Arc<ProxiesConfig>,
     /// How a proxy is yet to tell where it comes from.
     pub(super) untold: Option<ToldBy>,
     /// When TLS and the request shall have come, together.
@@ -50,7 +52,7 @@ impl Guest {
     fn identify(&mut self, headers: &Headers<'_>, shared: &Shared) -> Result<IpAddr, Refused> {
         if self.untold == Some(ToldBy::XForwardedFor) {
             let told = headers.list("x-forwarded-for");
-            let client = shared.proxies.forwarded_for(told);
+            let client = self.proxies.forwarded_for(told);
             let client = client.map_err(|_| Refused::untold())?;
             self.comes_from(client).map_err(|turned| {
                 shared.context.metrics().turned_away(turned);

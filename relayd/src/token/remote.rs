@@ -11,7 +11,7 @@ use crate::http_client::Place;
 
 /// A set of JWKs at an `https` URL, any of which tokens may be signed with ([`PublicKeys`]).
 ///
-/// The relay fetches it when it starts, which fails where that does, and again as often as the answer's
+/// The relay fetches it before it starts, or is reloaded, which fails where that does, and again as often as the answer's
 /// `max-age` says, but between every 5 minutes and once a day, and every hour where it says nothing; and when
 /// a token names a key that isn't there, at most once a minute. That token is not accepted yet. While the set
 /// can't be had, the keys that were there go on, and it is asked for again after a minute. Sessions end whose
@@ -46,6 +46,11 @@ impl RemoteKeys {
     /// Where they are.
     pub fn url(&self) -> &str {
         self.0.place.url()
+    }
+
+    /// Whether these are those, and not others that are fetched from the same place.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn place(&self) -> &Place {
