@@ -92,5 +92,5 @@ pub use config::{
 };
 pub use ending::{DrainConfig, Stopper};
 pub use jackfield_policy::{self as policy, address};
-pub use reload::Reloader;
+pub use reload::{Reloader, Reloading};
 pub use server::Relayd;

@@ -22,7 +22,7 @@ use jackfield_relayd::{Config, Origin, Relayd, explain};
 use jackfield_socket::Endpoint;
 
 #[cfg(target_os = "linux")]
-use crate::systemd::{sockets, tell};
+use crate::systemd::{sockets, tell, tell_of_reloads};
 
 /// TCP and UDP for web pages, through a WebSocket.
 ///
@@ -211,7 +211,7 @@ fn main() -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     runtime.block_on(async {
-        let relay = Relayd::bind_with(config, passed).await?;
+        let relay = tell_of_reloads(Relayd::bind_with(config, passed).await?);
         let signals = signals::obey(&relay, path)?;
         let telling = tell(&relay);
         tokio::select! {
@@ -230,6 +230,12 @@ fn sockets() -> std::io::Result<Vec<std::net::TcpListener>> {
 }
 
 /// Nor is one told.
+#[cfg(not(target_os = "linux"))]
+fn tell_of_reloads(relay: Relayd) -> Relayd {
+    relay
+}
+
+/// Neither of its life nor of its end.
 #[cfg(not(target_os = "linux"))]
 fn tell(_: &Relayd) -> impl Future<Output = ()> + use<> {
     std::future::pending()

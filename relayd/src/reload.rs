@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, watch};
 use tracing::{error, info, warn};
@@ -46,6 +46,54 @@ pub struct Reloader {
     pub(crate) started: Arc<Config>,
     /// Whoever has it reloads.
     pub(crate) turn: Arc<Mutex<()>>,
+    pub(crate) told: Told,
+}
+
+/// What is told of a relay that takes another configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reloading {
+    /// It begins to.
+    Begins,
+    /// It has taken it, or has not: the one that it has is in use.
+    Over,
+}
+
+/// Who is told of it.
+#[derive(Clone, Default)]
+pub(crate) struct Told(Arc<OnceLock<Box<dyn Fn(Reloading) + Send + Sync>>>);
+
+impl Told {
+    /// The first one is told, and no other.
+    pub(crate) fn set(&self, tell: impl Fn(Reloading) + Send + Sync + 'static) {
+        let _ = self.0.set(Box::new(tell));
+    }
+
+    /// Says that it begins, and that it is over when this is dropped.
+    fn begin(&self) -> Telling<'_> {
+        self.tell(Reloading::Begins);
+        Telling(self)
+    }
+
+    fn tell(&self, what: Reloading) {
+        if let Some(tell) = self.0.get() {
+            tell(what);
+        }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
+}
+
+struct Telling<'a>(&'a Told);
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.0.tell(Reloading::Over);
+    }
 }
 
 /// Why a configuration was not taken.
@@ -76,6 +124,7 @@ impl Reloader {
     /// Dropping the future before it is ready changes nothing.
     pub async fn reload(&self, config: &Config) -> io::Result<()> {
         let _turn = self.turn.lock().await;
+        let _telling = self.told.begin();
         let taken = self.take(config.clone()).await;
         taken.map(drop).map_err(|not_taken| match not_taken {
             NotTaken::File(error) => io::Error::other(error),
@@ -98,6 +147,7 @@ impl Reloader {
     pub(crate) async fn take_from(&self, path: &Path) -> Result<Vec<&'static str>, NotTaken> {
         // The file is read in its turn, so that the last one to ask has the last word.
         let _turn = self.turn.lock().await;
+        let _telling = self.told.begin();
         let take = async {
             let config = Config::load(path).map_err(NotTaken::File)?;
             let tokens = config.tokens.len();

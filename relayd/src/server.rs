@@ -32,7 +32,7 @@ use crate::machine::Machine;
 use crate::metrics;
 use crate::passed::Passed;
 use crate::record::Records;
-use crate::reload::Reloader;
+use crate::reload::{Reloader, Reloading, Told};
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
@@ -174,6 +174,7 @@ impl Relayd {
             accounts: Arc::clone(&accounts),
             started,
             turn: Arc::default(),
+            told: Told::default(),
         };
         let shared = Shared {
             rules,
@@ -214,6 +215,14 @@ impl Relayd {
     #[must_use]
     pub fn with_records(mut self, records: impl Records) -> Self {
         self.shared.context.set_records(records);
+        self
+    }
+
+    /// Has this called whenever the relay begins to take another configuration, and when that is over,
+    /// whoever has asked for it. It shall not wait for anything.
+    #[must_use]
+    pub fn on_reload(self, tell: impl Fn(Reloading) + Send + Sync + 'static) -> Self {
+        self.reloader.told.set(tell);
         self
     }
 

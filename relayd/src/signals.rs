@@ -5,9 +5,6 @@ use std::path::PathBuf;
 
 use jackfield_relayd::{Relayd, Stopper};
 
-#[cfg(target_os = "linux")]
-use crate::systemd::reload;
-
 /// Does what signals ask for: SIGTERM and SIGINT end the relay in order, a second one at once; SIGHUP
 /// has it read its configuration again. Never ready.
 ///
@@ -32,18 +29,12 @@ pub(crate) fn obey(relay: &Relayd, path: PathBuf) -> io::Result<impl Future<Outp
     // Beside it, since it may have to wait for others.
     let reloading = async move {
         while hang_up.recv().await.is_some() {
-            reload(reloader.reload_from(&path)).await;
+            reloader.reload_from(&path).await;
         }
     };
     Ok(async {
         tokio::join!(ending, reloading);
     })
-}
-
-/// Elsewhere no service manager is told.
-#[cfg(all(unix, not(target_os = "linux")))]
-async fn reload(reload: impl Future<Output = ()>) {
-    reload.await;
 }
 
 #[cfg(not(unix))]

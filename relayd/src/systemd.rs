@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
-use jackfield_relayd::Relayd;
+use jackfield_relayd::{Relayd, Reloading};
 use sd_notify::NotifyState;
 use socket2::SockRef;
 use tokio::time::{MissedTickBehavior, interval};
@@ -65,13 +65,17 @@ pub(crate) fn tell(relay: &Relayd) -> impl Future<Output = ()> + use<> {
     }
 }
 
-/// Has the relay read its configuration again, and says so.
-pub(crate) async fn reload(reload: impl Future<Output = ()>) {
-    if let Ok(now) = NotifyState::monotonic_usec_now() {
-        say(&[NotifyState::Reloading, now]);
-    }
-    reload.await;
-    say(&[NotifyState::Ready]);
+/// Has it hear of each reload, whoever asks for it.
+pub(crate) fn tell_of_reloads(relay: Relayd) -> Relayd {
+    relay.on_reload(|reloading| match reloading {
+        Reloading::Begins => {
+            if let Ok(now) = NotifyState::monotonic_usec_now() {
+                say(&[NotifyState::Reloading, now]);
+            }
+        }
+        Reloading::Over => say(&[NotifyState::Ready]),
+        _ => {}
+    })
 }
 
 /// Says that the relay lives, as often as it is asked to (`WatchdogSec`). Never ready.

@@ -360,7 +360,9 @@ mod process {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("notify");
         let manager = UnixDatagram::bind(&path).expect("a path");
-        let text = configuration("[drain]\ndelay_seconds = 200\ncut_seconds = 300");
+        let text = configuration(
+            "[admin]\nsocket = 'admin.sock'\n[drain]\ndelay_seconds = 200\ncut_seconds = 300",
+        );
         let told = |mut command: Command| {
             command.env("NOTIFY_SOCKET", &path);
             command.env("WATCHDOG_USEC", "20000");
@@ -372,11 +374,26 @@ mod process {
         let status = format!("STATUS=listening at {}", relay.address);
         assert!(ready.contains(&status), "{ready}");
         heard(&manager, "WATCHDOG=1").await;
+        let reloads = async || {
+            let reloading = heard(&manager, "RELOADING=1").await;
+            let at = reloading.split("MONOTONIC_USEC=").nth(1).expect("when");
+            at.trim().parse::<u64>().expect("a number");
+            heard(&manager, "READY=1").await;
+        };
         signal(&relay, "-HUP");
-        let reloading = heard(&manager, "RELOADING=1").await;
-        let at = reloading.split("MONOTONIC_USEC=").nth(1).expect("when");
-        at.trim().parse::<u64>().expect("a number");
-        heard(&manager, "READY=1").await;
+        reloads().await;
+        let mut command = program::command();
+        command
+            .args(["ctl", "--socket"])
+            .arg(relay.path("admin.sock"));
+        command.arg("reload");
+        let (done, _, error) = program::run(command).await;
+        assert!(done, "{error}");
+        reloads().await;
+        // What is wrong is not taken, and the relay as ready as it was.
+        relay.rewrite("[");
+        signal(&relay, "-HUP");
+        reloads().await;
         signal(&relay, "-TERM");
         let stopping = heard(&manager, "STOPPING=1").await;
         assert!(
