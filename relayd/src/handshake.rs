@@ -114,6 +114,11 @@ impl Gate {
         }
     }
 
+    /// The names of the tokens that there are.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.identity.tokens()
+    }
+
     /// What a client that came in by other rules may do by these.
     pub(crate) fn reconsider(
         &self,

@@ -50,6 +50,11 @@ impl Identity {
         }
     }
 
+    /// The names of the tokens that there are.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().map(|token| &*token.name)
+    }
+
     /// What the bearer of this token may do.
     pub(crate) fn admit(
         &self,

@@ -23,7 +23,7 @@ use self::traffic::Meter;
 use crate::budget::{Budget, Held, Place, Used};
 use crate::source::Source;
 
-pub(crate) use self::traffic::{Carried, Clock};
+pub(crate) use self::traffic::{Carried, Clock, Rate};
 
 /// How many accounts are kept. Beyond it, those of which nothing is held go, though they have dialled
 /// within the last second, or carried something today.

@@ -24,15 +24,17 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry as Series, Unit};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::admission::Turned;
 use crate::budget::Used;
-use crate::limits::Accounts;
+use crate::handshake::{self, Gate};
+use crate::lane;
+use crate::limits::{Accounts, Rate, Whose};
 use crate::record::{Event, Record};
 use crate::session::Context;
 use crate::tls::Certificates;
-use crate::{handshake, lane};
 
 /// How many scrapes are answered at a time; beyond it, connections are closed.
 pub(crate) const MAX_SCRAPES: usize = 8;
@@ -54,6 +56,8 @@ pub(crate) struct Metrics {
     handshakes: Family<[Label; 1], Counter>,
     turned_away: Family<[Label; 1], Counter>,
     open: [Gauge; Kind::ALL.len()],
+    /// By the limit and whose it is.
+    held_back: Family<[(&'static str, &'static str); 2], Gauge>,
     look_ups: Family<[Label; 1], Counter>,
     look_up_seconds: Histogram,
     dial_seconds: Histogram,
@@ -114,7 +118,15 @@ pub(crate) enum Handshake {
 
 impl Default for Metrics {
     fn default() -> Self {
+        let held_back = Family::default();
+        // So that nothing is a 0, and not nothing.
+        for whose in [Whose::Bearer, Whose::Source, Whose::Token] {
+            for rate in [Rate::Bytes, Rate::Packets] {
+                drop(held_back.get_or_create(&limit_labels(whose, rate)));
+            }
+        }
         Self {
+            held_back,
             openings: Family::default(),
             handshakes: Family::default(),
             turned_away: Family::default(),
@@ -172,6 +184,15 @@ impl Metrics {
         Counted(gauge)
     }
 
+    /// Something that is to be carried waits for a limit from now on.
+    pub(crate) fn held_back(&self, (whose, rate): (Whose, Rate)) -> Counted {
+        let gauge = self
+            .held_back
+            .get_or_create_owned(&limit_labels(whose, rate));
+        gauge.inc();
+        Counted(gauge)
+    }
+
     /// A name was looked up, and that took so long. Look-ups that were given up are not among them.
     pub(crate) fn looked_up<T>(&self, found: &io::Result<T>, took: Duration) {
         let result = match found {
@@ -190,6 +211,20 @@ impl Metrics {
     }
 }
 
+fn limit_labels(whose: Whose, rate: Rate) -> [(&'static str, &'static str); 2] {
+    let limit = match rate {
+        Rate::Bytes => "bytes_per_second",
+        Rate::Packets => "packets_per_second",
+    };
+    let whose = match whose {
+        Whose::Bearer => "bearer",
+        Whose::Source => "source",
+        // No others are by the second.
+        Whose::Token | Whose::Session | Whose::Relay => "token",
+    };
+    [("limit", limit), ("whose", whose)]
+}
+
 /// A code's name as a label: `limit_exceeded`. A client may take an opening back with a code that nobody
 /// knows, of which there would be hundreds.
 fn label(name: &str) -> String {
@@ -205,6 +240,7 @@ fn label(name: &str) -> String {
 pub(crate) struct Sources {
     pub(crate) context: Context,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) rules: watch::Receiver<Arc<Gate>>,
     pub(crate) tls: Option<Arc<Certificates>>,
     /// `max_sessions`.
     pub(crate) max_sessions: u32,
@@ -258,6 +294,11 @@ fn series(sources: Sources) -> Series {
         metrics.turned_away.clone(),
     );
     series.register(
+        "held_back",
+        "Directions of streams and sockets that wait for a limit by the second",
+        metrics.held_back.clone(),
+    );
+    series.register(
         "look_ups",
         "Names that were looked up, by what came of it",
         metrics.look_ups.clone(),
@@ -280,7 +321,10 @@ fn series(sources: Sources) -> Series {
 
 impl Collector for Sources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (total, of_token) = self.context.registry().totals();
+        let (total, mut of_token) = self.context.registry().totals();
+        for name in self.rules.borrow().tokens() {
+            of_token.entry(name.to_owned()).or_default();
+        }
         let sessions: u64 = of_token.values().sum();
         let mut out = Out(&mut encoder);
         out.gauges(

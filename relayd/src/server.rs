@@ -288,6 +288,7 @@ impl Relayd {
             let sources = metrics::Sources {
                 context: shared.context.clone(),
                 accounts: Arc::clone(&shared.accounts),
+                rules: shared.rules.subscribe(),
                 tls: shared.tls.clone(),
                 max_sessions: reloader.started.max_sessions,
             };

@@ -125,6 +125,11 @@ async fn the_numbers_are_those_of_what_was_done() {
         scrape.get("jackfield_budget_limit{limit=\"sessions\"}"),
         "1024"
     );
+    // What was never there is none, too.
+    for name in ["tests", "app"] {
+        let sessions = format!("jackfield_sessions{{token=\"{name}\"}}");
+        assert!(scrape.0.contains_key(&sessions), "{scrape:#?}");
+    }
 
     let (address, echo) = target(|mut stream| async move {
         let mut read = [0; 5];
@@ -407,4 +412,31 @@ async fn what_goes_wrong_is_counted() {
         ("budget_used{limit=\"look_ups\"}", 0),
     ];
     shows(metrics, &counted).await;
+}
+
+/// Whatever waits for a limit is seen, with the limit and whose it is.
+#[tokio::test]
+async fn what_is_held_back_is_counted() {
+    let limits = "limits = { bytes_per_second = 1 }\n[source_limits]\npackets_per_second = 1";
+    let text = configuration("metrics = '127.0.0.1:0'", limits);
+    let program = Program::start(&text).await;
+    let metrics = program.address_of("answering with metrics").await;
+    let bytes = "held_back{limit=\"bytes_per_second\",whose=\"token\"}";
+    let packets = "held_back{limit=\"packets_per_second\",whose=\"source\"}";
+    let first = Scrape::of(metrics).await;
+    assert!(
+        first.0.contains_key(&format!("jackfield_{bytes}")),
+        "{first:#?}"
+    );
+    let (to, sending) =
+        target(|mut stream| async move { stream.write_all(&common::pattern(1024 * 1024)).await })
+            .await;
+    let mut client = client(&program, SECRET).await;
+    let (id, _) = client.connect(&to, 1024 * 1024).await;
+    shows(metrics, &[(bytes, 1), (packets, 0)]).await;
+    let reason = Reason::new(Code::CANCELLED, "");
+    client.send(&Frame::Reset { id, reason }).await;
+    shows(metrics, &[(bytes, 0)]).await;
+    // All of it may have been in the system's buffers.
+    let _ = within(sending).await;
 }

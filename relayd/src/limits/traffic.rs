@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::{Account, LimitReached, Quota, Share, Usage};
+use super::{Account, LimitReached, Quota, Share, Usage, Whose};
 
 /// What may be carried at once is what a second gives, and this at least: a frame.
 const LEAST_BURST: u64 = 64 * 1024;
@@ -36,6 +36,15 @@ pub(crate) struct Carried {
     pub(crate) bytes: u64,
     /// Datagrams.
     pub(crate) packets: u64,
+}
+
+/// What has a limit by the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    /// `bytes_per_second`.
+    Bytes,
+    /// `packets_per_second`.
+    Packets,
 }
 
 /// What time it is, to what counts seconds, and to what counts days.
@@ -106,6 +115,18 @@ impl Usage {
         self.metered().map(count).max().unwrap_or_default()
     }
 
+    /// What has most to wait for of a second that is used up, and whose limit that is.
+    pub(crate) fn slowest(&self, clock: Clock) -> (Whose, Rate) {
+        let behind = self.metered().map(|share| {
+            let (wait, rate) = share.account.meter().behind_in(&share.quota, clock.now);
+            (wait, share.whose, rate)
+        });
+        let slowest = behind.max_by_key(|(wait, ..)| *wait);
+        slowest.map_or((Whose::Token, Rate::Bytes), |(_, whose, rate)| {
+            (whose, rate)
+        })
+    }
+
     /// Whether anything may be carried today.
     pub(super) fn check_today(&self, clock: impl FnOnce() -> Clock) -> Result<(), LimitReached> {
         if !self.is_metered() {
@@ -160,12 +181,21 @@ impl Meter {
 
     /// How long it takes until no more is left than may be carried at once.
     fn behind(&mut self, quota: &Quota, now: Instant) -> Duration {
+        self.behind_in(quota, now).0
+    }
+
+    /// The same, and in what.
+    fn behind_in(&mut self, quota: &Quota, now: Instant) -> (Duration, Rate) {
         let bytes = quota.bytes_per_second.map(NonZeroU64::get);
         let packets = quota.packets_per_second.map(NonZeroU32::get);
         let bytes = bytes.map(|rate| self.bytes.over(rate.max(LEAST_BURST), rate, now));
         let packets = packets.map(u64::from);
         let packets = packets.map(|rate| self.packets.over(rate, rate, now));
-        bytes.max(packets).unwrap_or_default()
+        if packets > bytes {
+            (packets.unwrap_or_default(), Rate::Packets)
+        } else {
+            (bytes.unwrap_or_default(), Rate::Bytes)
+        }
     }
 
     fn count(&mut self, carried: Carried, quota: &Quota, clock: Clock) -> Duration {
@@ -218,7 +248,7 @@ impl Leaky {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Accounts, Holder, Whose};
+    use super::super::{Accounts, Holder};
     use super::*;
 
     const MIB: u64 = 1024 * 1024;
@@ -337,6 +367,7 @@ mod tests {
         let usage = accounts.usage(quotas);
         let start = Clock::now();
         assert_eq!(usage.count(bytes(2 * MIB), start), Duration::from_secs(1));
+        assert_eq!(usage.slowest(start), (Whose::Token, Rate::Bytes));
         // Another bearer has its own, and the token's is used up.
         let other = [
             (bearer("b"), rate(2 * MIB)),
@@ -366,6 +397,7 @@ mod tests {
             assert_eq!(usage.count(one, start), Duration::ZERO);
         }
         assert_eq!(usage.count(one, start), Duration::from_millis(100));
+        assert_eq!(usage.slowest(start), (Whose::Bearer, Rate::Packets));
         assert_eq!(
             usage.count(bytes(1 << 40), start),
             Duration::from_millis(100)

@@ -11,10 +11,18 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::limits::{Carried, Clock, LimitReached, Usage};
+use crate::metrics::{Counted, Metrics};
 
 /// One direction's.
 #[derive(Debug, Default)]
-pub(super) enum Pace {
+pub(super) struct Pace {
+    state: State,
+    /// There while something is to be carried and may not be yet.
+    held_back: Option<Counted>,
+}
+
+#[derive(Debug, Default)]
+enum State {
     /// It has been silent, or never had to wait.
     #[default]
     Free,
@@ -31,10 +39,42 @@ impl Pace {
         &mut self,
         cx: &mut Context<'_>,
         usage: &Usage,
+        metrics: &Metrics,
     ) -> Poll<Result<usize, LimitReached>> {
         if !usage.is_metered() {
             return Poll::Ready(Ok(usize::MAX));
         }
+        let turn = self.state.poll_turn(cx, usage);
+        if turn.is_ready() {
+            self.held_back = None;
+        } else {
+            self.held_back
+                .get_or_insert_with(|| metrics.held_back(usage.slowest(Clock::now())));
+        }
+        turn
+    }
+
+    /// Counts what was carried.
+    pub(super) fn carried(&mut self, usage: &Usage, carried: Carried) {
+        if !usage.is_metered() {
+            return;
+        }
+        let clock = Clock::now();
+        let wait = usage.count(carried, clock);
+        self.state = if wait.is_zero() {
+            State::Free
+        } else {
+            State::wait(clock, wait)
+        };
+    }
+}
+
+impl State {
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        usage: &Usage,
+    ) -> Poll<Result<usize, LimitReached>> {
         loop {
             if let Self::Waiting(timer) = self {
                 ready!(timer.as_mut().poll(cx));
@@ -47,20 +87,6 @@ impl Pace {
             }
             *self = Self::wait(clock, wait);
         }
-    }
-
-    /// Counts what was carried.
-    pub(super) fn carried(&mut self, usage: &Usage, carried: Carried) {
-        if !usage.is_metered() {
-            return;
-        }
-        let clock = Clock::now();
-        let wait = usage.count(carried, clock);
-        *self = if wait.is_zero() {
-            Self::Free
-        } else {
-            Self::wait(clock, wait)
-        };
     }
 
     fn wait(clock: Clock, time: Duration) -> Self {

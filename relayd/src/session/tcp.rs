@@ -67,8 +67,8 @@ impl TcpPump {
             draining: None,
             slot: Some(slot),
             apart: None,
-            up: Pace::Free,
-            down: Pace::Free,
+            up: Pace::default(),
+            down: Pace::default(),
         }
     }
 
@@ -82,7 +82,7 @@ impl TcpPump {
 
     /// The limits are others from now on.
     pub(super) fn renew(&mut self) {
-        (self.up, self.down) = (Pace::Free, Pace::Free);
+        (self.up, self.down) = (Pace::default(), Pace::default());
     }
 
     /// Nobody hears of the target any more.
@@ -186,7 +186,10 @@ impl TcpPump {
             Ok(capacity) => capacity,
             Err(reason) => return Step::Cut(reason),
         };
-        let allowed = match self.down.poll_turn(cx, &grant.usage) {
+        let allowed = match self
+            .down
+            .poll_turn(cx, &grant.usage, shared.context.metrics())
+        {
             Poll::Pending => return Step::Waiting,
             Poll::Ready(Ok(allowed)) => allowed,
             Poll::Ready(Err(limit)) => return Step::Over(limit),
@@ -256,7 +259,10 @@ impl TcpPump {
             }
             Err(reason) => return Step::Cut(reason),
         };
-        let allowed = match self.up.poll_turn(cx, &grant.usage) {
+        let allowed = match self
+            .up
+            .poll_turn(cx, &grant.usage, shared.context.metrics())
+        {
             Poll::Pending => {
                 // It isn't for the target that it waits.
                 if let Some(draining) = &mut self.draining {

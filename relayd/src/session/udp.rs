@@ -74,8 +74,8 @@ impl UdpPump {
             questions: Questions::default(),
             waiting: None,
             refusal_logged: false,
-            up: Pace::Free,
-            down: Pace::Free,
+            up: Pace::default(),
+            down: Pace::default(),
             held_back: false,
             overflowed: 0,
             _slot: slot,
@@ -84,7 +84,7 @@ impl UdpPump {
 
     /// The limits are others from now on.
     pub(super) fn renew(&mut self) {
-        (self.up, self.down) = (Pace::Free, Pace::Free);
+        (self.up, self.down) = (Pace::default(), Pace::default());
     }
 
     /// Moves some datagrams each way.
@@ -116,7 +116,10 @@ impl UdpPump {
         shared: &mut Shared<'_>,
     ) -> Result<bool, Reason> {
         let grant = shared.grant;
-        match self.up.poll_turn(cx, &grant.usage) {
+        match self
+            .up
+            .poll_turn(cx, &grant.usage, shared.context.metrics())
+        {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(limit)) => return Err(end(id, shared, limit)),
@@ -246,7 +249,10 @@ impl UdpPump {
         shared: &mut Shared<'_>,
     ) -> Result<bool, Reason> {
         let grant = shared.grant;
-        match self.down.poll_turn(cx, &grant.usage) {
+        match self
+            .down
+            .poll_turn(cx, &grant.usage, shared.context.metrics())
+        {
             Poll::Pending => {
                 self.held_back = true;
                 return Ok(false);
