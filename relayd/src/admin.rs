@@ -27,11 +27,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
+use crate::config::point_in_time;
 use crate::ending::Stopper;
 use crate::mint::{Minted, Wanted, mint};
 use crate::record::{Records, Shown, Who, milliseconds};
 use crate::registry::{Live, MAX_ADMINS, Order, Registry};
 use crate::reload::{NotTaken, Reloader};
+use crate::token::Revocation;
 
 /// The longest request, in bytes.
 const MAX_REQUEST: u64 = 4096;
@@ -89,6 +91,16 @@ enum Request {
     },
     /// To mint a token.
     Mint(Wanted),
+    /// To revoke tokens at all relays that share a Redis: those to which all applies that is given.
+    Revoke {
+        token: Option<String>,
+        jti: Option<String>,
+        sub: Option<String>,
+        /// A date and time with its offset from UTC.
+        issued_before: Option<String>,
+        /// For how many seconds it matters.
+        ttl: u32,
+    },
     /// To take the configuration file again.
     Reload {},
     /// To end in order, as SIGTERM does.
@@ -267,6 +279,19 @@ impl Admin {
                 bearer,
             } => self.kill(session, token.as_deref(), bearer.as_deref()),
             Request::Mint(wanted) => self.mint(wanted),
+            Request::Revoke {
+                token,
+                jti,
+                sub,
+                issued_before,
+                ttl,
+            } => {
+                let before = issued_before.as_deref();
+                match revocation(token, jti, sub, before) {
+                    Ok(one) => self.revoke(&one, ttl).await,
+                    Err(text) => Err(complaint(text)),
+                }
+            }
             Request::Reload {} => self.reload().await,
             Request::Drain {} => {
                 info!("an administrator has the relay end");
@@ -378,6 +403,24 @@ impl Admin {
         Ok(json!({ "done": true, "jwt": jwt, "jti": jti, "exp": exp }))
     }
 
+    async fn revoke(&self, one: &Revocation, ttl: u32) -> Result<serde_json::Value, Complaint> {
+        let Some(fleet) = self.reloader.accounts.fleet() else {
+            let text = "the configuration has no [redis]: revocations stand in its revoked_file";
+            return Err(complaint(text));
+        };
+        if let Some(name) = &one.token {
+            let gate = Arc::clone(&self.reloader.rules.borrow());
+            gate.identity().can_revoke(name).map_err(complaint)?;
+        }
+        let revoked = fleet.revoke(one, Duration::from_secs(ttl.into())).await;
+        revoked.map_err(|text| complaint(&text))?;
+        let Revocation {
+            token, id, subject, ..
+        } = one;
+        info!(token, jti = id, sub = subject, "an administrator revokes");
+        Ok(json!({ "done": true }))
+    }
+
     async fn reload(&self) -> Result<serde_json::Value, Complaint> {
         let Some(path) = &self.reloader.started.file else {
             let text = "the configuration in use is of no file";
@@ -399,6 +442,30 @@ impl Asker {
     fn may(self, request: &Request) -> bool {
         self == Self::Administrator || matches!(request, Request::Mint(_))
     }
+}
+
+/// What an administrator would revoke.
+fn revocation(
+    token: Option<String>,
+    id: Option<String>,
+    subject: Option<String>,
+    issued_before: Option<&str>,
+) -> Result<Revocation, &'static str> {
+    if id.is_none() && subject.is_none() && issued_before.is_none() {
+        return Err("to revoke takes a jti, a sub or issued_before, or several of them");
+    }
+    let time = "issued_before is a date and time with its offset from UTC, \
+                for example 2030-01-31T12:00:00Z";
+    let issued_before = match issued_before {
+        Some(text) => Some(point_in_time(text).ok_or(time)?),
+        None => None,
+    };
+    Ok(Revocation {
+        token,
+        id,
+        subject,
+        issued_before,
+    })
 }
 
 /// What is open in a session beyond this identifier; `None` where it is over.

@@ -7,6 +7,8 @@
 mod ask;
 mod file;
 mod limits;
+#[cfg(feature = "redis")]
+mod redis;
 mod revoked;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,9 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use self::file::{position, read, system_time};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisConfig, WhenGone};
+pub(crate) use self::revoked::can_revoke;
 use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::ask::Ask;
@@ -107,6 +112,10 @@ pub struct Config {
     /// The Unix socket at which an application's back end has tokens minted, and asks nothing else. Its file
     /// is for its owner and its group. Default: none; the [administrator](Self::admin) may have them minted.
     pub mint: Option<PathBuf>,
+    /// Where the relay shares with others what must hold over all of them (feature `redis`). Default: it is
+    /// alone.
+    #[cfg(feature = "redis")]
+    pub redis: Option<RedisConfig>,
     /// How the relay ends.
     pub drain: DrainConfig,
     /// How names are looked up.
@@ -179,6 +188,8 @@ impl Default for Config {
             metrics: None,
             admin: None,
             mint: None,
+            #[cfg(feature = "redis")]
+            redis: None,
             drain: DrainConfig::default(),
             resolver: Resolver::default(),
             max_look_ups: 256,

@@ -44,6 +44,11 @@ enum Command {
     ///
     /// Its `[[token]]` has a `signing_key`, and `mint_at_most_seconds`. The socket may be that of `[mint]`.
     Mint(Mint),
+    /// Revokes tokens at this relay and all others with the same Redis: those to which all applies that is
+    /// given.
+    ///
+    /// Sessions that came in by them end. Relays that aren't there now hear of it when they are.
+    Revoke(Revoke),
     /// Has the relay read its configuration again.
     ///
     /// Where that is wrong, this says where, and the one in use stays.
@@ -98,6 +103,25 @@ impl Mint {
     }
 }
 
+#[derive(Debug, Args)]
+struct Revoke {
+    /// The token's name in the configuration; without it, all of them.
+    #[arg(long, value_name = "NAME")]
+    token: Option<String>,
+    /// The token's own identifier.
+    #[arg(long, value_name = "ID")]
+    jti: Option<String>,
+    /// Who the bearer is.
+    #[arg(long, value_name = "NAME")]
+    sub: Option<String>,
+    /// What was issued before then, as 2030-01-31T12:00:00Z, or doesn't say when.
+    #[arg(long, value_name = "TIME")]
+    issued_before: Option<String>,
+    /// For how many seconds it matters: at least as long as the last of these tokens is good.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30 * 86_400)]
+    ttl: u32,
+}
+
 /// Asks, and writes the answer to standard output.
 pub(crate) fn run(asked: &Arguments) -> anyhow::Result<()> {
     let request = match &asked.command {
@@ -110,6 +134,16 @@ pub(crate) fn run(asked: &Arguments) -> anyhow::Result<()> {
             bearer,
         }) => json!({ "ask": "kill", "session": session, "token": token, "bearer": bearer }),
         Command::Mint(mint) => mint.request(),
+        Command::Revoke(Revoke {
+            token,
+            jti,
+            sub,
+            issued_before,
+            ttl,
+        }) => json!({
+            "ask": "revoke", "token": token, "jti": jti, "sub": sub,
+            "issued_before": issued_before, "ttl": ttl,
+        }),
         Command::Reload => json!({ "ask": "reload" }),
         Command::Drain => json!({ "ask": "drain" }),
     };
@@ -158,6 +192,7 @@ fn shown(command: &Command, rows: &[Value], last: &Value) -> String {
         Command::Streams { .. } => streams(rows),
         Command::Kill(_) => format!("ended: {}\n", last["sessions"]),
         Command::Mint(_) => format!("{}\n", cell(&last["jwt"])),
+        Command::Revoke(_) => "revoked\n".into(),
         Command::Drain => "it ends\n".into(),
         Command::Reload => {
             let mut text = "reloaded\n".to_owned();

@@ -245,7 +245,7 @@ impl Connection {
 }
 
 /// Whether an address is of this machine, or of a private network.
-fn is_near(ip: IpAddr) -> bool {
+pub(crate) fn is_near(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),

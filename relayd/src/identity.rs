@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::{Config, Token};
+use crate::config::{Config, Token, can_revoke};
+use crate::fleet::Fleet;
 use crate::limits::{Accounts, Holder, Quota, Usage};
 use crate::source::Source;
 use crate::token::{Claims, Proven, Revoked, TokenError};
@@ -82,7 +83,11 @@ impl Identity {
         if let Some(claims) = &proven.claims {
             claims.check(now, self.audience.as_deref(), origin)?;
         }
-        if self.revoked.has(&token.name, &token.credential, &proven) {
+        let (name, credential) = (&token.name, &token.credential);
+        let by_others = |fleet: &Fleet| fleet.has_revoked(name, credential, &proven);
+        if self.revoked.has(name, credential, &proven)
+            || self.accounts.fleet().is_some_and(by_others)
+        {
             return Err(TokenError::Revoked);
         }
         Ok((token, proven, expires))
@@ -99,6 +104,12 @@ impl Identity {
     /// What JWTs for this relay name it by.
     pub(crate) fn audience(&self) -> Option<&str> {
         self.audience.as_deref()
+    }
+
+    /// Whether tokens of this name can be revoked; why not, else.
+    pub(crate) fn can_revoke(&self, name: &str) -> Result<(), &'static str> {
+        let token = self.tokens.iter().find(|token| token.name == name);
+        can_revoke(token.map(|token| &token.credential))
     }
 
     /// Which token of the configuration this is, and what it says.

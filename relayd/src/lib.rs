@@ -34,6 +34,7 @@
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
 //! | [`token`], `identity` | whose token that is, and what it may do |
+//! | `fleet` | what it shares with other relays, in Redis |
 //! | `jwks` | keys that are at a URL |
 //! | `http_client` | one request to a server that the configuration names |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
@@ -61,6 +62,11 @@ pub mod conformance;
 pub mod doctor;
 mod ending;
 pub mod explain;
+#[cfg(feature = "redis")]
+mod fleet;
+#[cfg(not(feature = "redis"))]
+#[path = "fleet/absent.rs"]
+mod fleet;
 mod handshake;
 mod health;
 mod http_client;

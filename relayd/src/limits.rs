@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use self::traffic::Meter;
 use crate::budget::{Budget, Held, Place, Used};
+use crate::fleet::Fleet;
 use crate::source::Source;
 
 pub(crate) use self::traffic::{Carried, Clock, Rate};
@@ -264,6 +265,7 @@ impl Holder {
 pub(crate) struct Accounts {
     known: Mutex<Known>,
     budget: Arc<Budget>,
+    fleet: Option<Fleet>,
 }
 
 #[derive(Debug, Default)]
@@ -331,7 +333,19 @@ impl Accounts {
         Self {
             known: Mutex::default(),
             budget: Arc::new(budget),
+            fleet: None,
         }
+    }
+
+    /// The same, in a relay among others.
+    pub(crate) fn with_fleet(mut self, fleet: Option<Fleet>) -> Self {
+        self.fleet = fleet;
+        self
+    }
+
+    /// The relays that it is among.
+    pub(crate) fn fleet(&self) -> Option<&Fleet> {
+        self.fleet.as_ref()
     }
 
     /// How much of the relay's budget is in use.

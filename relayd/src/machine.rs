@@ -79,6 +79,15 @@ impl Machine {
                 || self.is_here(at.ip(), Duration::ZERO))
     }
 
+    /// Whether something may listen there that is known to listen at one of these, here or elsewhere.
+    pub(crate) fn is_any_of(&self, places: &[SocketAddr], at: SocketAddr) -> bool {
+        let here = |ip: IpAddr| self.is_here(ip.to_canonical(), Duration::ZERO);
+        let same_port = |place: &&SocketAddr| place.port() == at.port();
+        places.iter().filter(same_port).any(|place| {
+            place.ip().to_canonical() == at.ip() || (here(place.ip()) && here(at.ip()))
+        })
+    }
+
     /// As [`is_local`](Self::is_local), by a list of this age at the most.
     fn is_here(&self, address: IpAddr, fresh: Duration) -> bool {
         address.is_loopback()
@@ -148,6 +157,18 @@ mod tests {
             let decided = machine.is_relay(Transport::Tcp, at(address));
             assert_eq!(decided, relay, "{address}");
             assert!(!machine.is_relay(Transport::Udp, at(address)), "{address}");
+        }
+        // What listens elsewhere is there alone.
+        let places = [at("127.0.0.1:6379"), at("10.0.0.7:6380")];
+        for (address, listens) in [
+            ("127.0.0.1:6379", true),
+            ("9.9.9.9:6379", true),
+            ("10.0.0.7:6379", false),
+            ("10.0.0.7:6380", true),
+            ("127.0.0.1:6380", false),
+        ] {
+            let decided = machine.is_any_of(&places, at(address));
+            assert_eq!(decided, listens, "{address}");
         }
     }
 

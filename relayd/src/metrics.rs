@@ -315,6 +315,9 @@ fn series(sources: Sources) -> Series {
         Unit::Seconds,
         metrics.dial_seconds.clone(),
     );
+    if let Some(fleet) = sources.context.fleet() {
+        fleet.series().register(&mut series);
+    }
     series.register_collector(Box::new(sources));
     series
 }

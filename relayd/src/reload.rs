@@ -195,6 +195,8 @@ impl Reloader {
             ("metrics", old.metrics != new.metrics),
             ("admin", old.admin != new.admin),
             ("mint", old.mint != new.mint),
+            #[cfg(feature = "redis")]
+            ("redis", old.redis != new.redis),
             ("tls", old.tls != new.tls),
             ("max_sessions", old.max_sessions != new.max_sessions),
             ("max_streams", old.max_streams != new.max_streams),

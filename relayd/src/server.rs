@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
@@ -161,7 +161,9 @@ impl Relayd {
         let keys = keys.map_err(|NoKeys { token, why }| {
             io::Error::other(config.places.wrong_keys(token, why))
         })?;
-        let accounts = Arc::new(Accounts::new(Budget::new(&config)));
+        let context = Context::new(&config, Machine::new(&own, &config.advertise)?)?;
+        let accounts = Accounts::new(Budget::new(&config)).with_fleet(context.fleet().cloned());
+        let accounts = Arc::new(accounts);
         let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
         let rules = watch::Sender::new(Arc::new(gate));
         let stopper = Stopper::new(config.drain);
@@ -186,7 +188,7 @@ impl Relayd {
                 fastrand::Rng::new(),
             )))),
             denials: Semaphore::new(MAX_DENIALS),
-            context: Context::new(&config, Machine::new(&own, &config.advertise)?)?,
+            context,
             numbers: AtomicU64::new(1),
         };
         Ok(Self {
@@ -312,6 +314,16 @@ impl Relayd {
         let rules = shared.rules.clone();
         let changed = move || rules.send_modify(|_| {});
         refreshing.spawn(jwks::keep_all(reloader.keys.subscribe(), changed));
+        if let Some(fleet) = shared.context.fleet().cloned() {
+            let (context, rules) = (shared.context.clone(), shared.rules.clone());
+            let (tried, first) = oneshot::channel();
+            refreshing.spawn(fleet.keep(context, move || rules.send_modify(|_| {}), tried));
+            // Whoever was revoked while the relay wasn't there shall not get in meanwhile.
+            tokio::select! {
+                _ = first => {}
+                () = stopper.stopping() => {}
+            }
+        }
         let mut tasks = JoinSet::new();
         for listener in self.listeners {
             if let Ok(address) = listener.local_addr() {

@@ -84,6 +84,7 @@ const STAGES: &[Stage] = &[
             SENDMAIL,
             HAPROXY,
             NGINX,
+            REDIS,
             NODE_SERVERS,
             Need::PythonPackages,
         ],

@@ -13,6 +13,8 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::limits::{FileLimits, FileQuota};
+#[cfg(feature = "redis")]
+use super::redis::FileRedis;
 use super::revoked;
 use super::token::{self, Defaults, FileToken};
 use super::{
@@ -58,6 +60,10 @@ struct File {
     #[serde(default)]
     log: LogConfig,
     records: Option<FileRecords>,
+    #[cfg(feature = "redis")]
+    redis: Option<Spanned<FileRedis>>,
+    #[cfg(not(feature = "redis"))]
+    redis: Option<Spanned<serde::de::IgnoredAny>>,
     #[serde(default)]
     limits: FileLimits,
     #[serde(default)]
@@ -241,6 +247,19 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     }
     if let Some(text) = &file.metrics {
         config.metrics = Some(parse_one(text, "metrics", address)?);
+    }
+    if let Some(redis) = file.redis {
+        #[cfg(feature = "redis")]
+        {
+            let whole = redis.span();
+            config.redis = Some(redis.into_inner().read(whole, directory)?);
+        }
+        #[cfg(not(feature = "redis"))]
+        {
+            let message = "this relay was built without the feature redis, which it takes to share \
+                           anything (cargo install --path relayd --features redis)";
+            return Err(Wrong::new(redis.span(), "redis", message));
+        }
     }
     config.drain = file.drain.read()?;
     if let Some(admin) = file.admin {

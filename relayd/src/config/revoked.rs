@@ -57,19 +57,24 @@ fn parse(text: &str, tokens: &[Token]) -> Result<Vec<Revocation>, Wrong> {
     file.revoked.into_iter().enumerate().map(read).collect()
 }
 
+/// Whether what this credential makes can be revoked; why not, else.
+pub(crate) fn can_revoke(credential: Option<&Credential>) -> Result<(), &'static str> {
+    match credential {
+        None => Err("the configuration has no token of this name"),
+        Some(Credential::Secret(_)) => {
+            Err("a shared secret can't be revoked: take it out of the configuration")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 fn revocation(one: FileRevocation, tokens: &[Token]) -> Result<Revocation, &'static str> {
     if one.jti.is_none() && one.sub.is_none() && one.issued_before.is_none() {
         return Err("a revocation has at least one of jti, sub and issued_before");
     }
     if let Some(name) = &one.token {
         let token = tokens.iter().find(|token| token.name == *name);
-        match token.map(|token| &token.credential) {
-            None => return Err("the configuration has no token of this name"),
-            Some(Credential::Secret(_)) => {
-                return Err("a shared secret can't be revoked: take it out of the configuration");
-            }
-            Some(_) => {}
-        }
+        can_revoke(token.map(|token| &token.credential))?;
     }
     let issued_before = match &one.issued_before {
         None => None,

@@ -23,9 +23,70 @@ fn the_example_is_valid_and_says_what_it_does() {
         .collect::<Vec<_>>()
         .join("\n");
     assert_ne!(all, text.trim_end(), "some keys are commented out");
+    // Without the feature, this section alone is refused.
+    let all = if cfg!(feature = "redis") {
+        all
+    } else {
+        let begin = all.find("[redis]").expect("it is there");
+        let end = all[begin..].find("\n[").expect("it isn't the last");
+        all[..begin].to_owned() + &all[begin + end..]
+    };
     match Config::parse(&all, &path) {
         Ok(config) => assert!(config.tls.is_some()),
         Err(error) => panic!("{error}"),
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn what_takes_redis_is_refused_by_a_relay_without_it() {
+    let error = parse("listen = []\n\n[redis]\nurl = 'redis://127.0.0.1'").expect_err("refused");
+    assert_eq!((error.line(), error.key()), (Some(3), "redis"));
+    assert!(error.to_string().contains("the feature redis"), "{error}");
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn what_is_wrong_about_redis_is_named_without_the_url() {
+    let when = "revocations_when_gone = 'deny'\n";
+    for (section, expected) in [
+        (
+            "url = 'redis://a'",
+            "relayd.toml:2:1: redis: missing field `revocations_when_gone`",
+        ),
+        (
+            "url = 'redis://a'\nrevocations_when_gone = 'no'",
+            "relayd.toml:4:25: redis.revocations_when_gone: ",
+        ),
+        (
+            when,
+            "relayd.toml:2:1: redis: it has exactly one of url and url_file",
+        ),
+        (
+            &format!("{when}url = 'http://hid'"),
+            "relayd.toml:4:7: redis.url: it begins with redis:// or",
+        ),
+        (
+            &format!("{when}url = 'redis://hid:den@a/b'"),
+            "relayd.toml:4:7: redis.url: ",
+        ),
+        (
+            &format!("{when}url_file = 'none'"),
+            "relayd.toml:4:12: redis.url_file: none can't be read: ",
+        ),
+        (
+            &format!("{when}url = 'redis://a'\nroots_file = 'none'"),
+            "relayd.toml:5:14: redis.roots_file: ",
+        ),
+        (
+            &format!("{when}url = 'redis://a'\nprefix = 'a b'"),
+            "relayd.toml:5:10: redis.prefix: a prefix has",
+        ),
+    ] {
+        let text = format!("listen = []\n[redis]\n{section}");
+        let error = parse(&text).expect_err(section).to_string();
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!error.contains("hid"), "{error}");
     }
 }
 

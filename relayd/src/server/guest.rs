@@ -206,6 +206,10 @@ fn slots<'a>(
     shared: &'a Shared,
     admitted: &Admitted,
 ) -> Result<(SemaphorePermit<'a>, Slot), Reason> {
+    let fleet = shared.context.fleet();
+    if let Some(reason) = fleet.and_then(|fleet| fleet.refuses(&admitted.grant)) {
+        return Err(reason);
+    }
     let relay = shared.sessions.try_acquire().map_err(|_| {
         let text = "the relay's limit max_sessions is reached";
         Reason::new(Code::RELAY_FULL, text)

@@ -10,6 +10,7 @@ use jackfield_socket::HostName;
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, Resolver};
+use crate::fleet::Fleet;
 use crate::limits::{LimitReached, Usage, Whose};
 use crate::machine::Machine;
 use crate::metrics::Metrics;
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     records: Arc<dyn Records>,
     metrics: Arc<Metrics>,
     registry: Arc<Registry>,
+    fleet: Option<Fleet>,
 }
 
 impl Context {
@@ -53,6 +55,7 @@ impl Context {
             records,
             metrics: Arc::default(),
             registry: Arc::default(),
+            fleet: Fleet::of(config),
         })
     }
 
@@ -76,6 +79,11 @@ impl Context {
     /// Which sessions there are.
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// The relays that it is among.
+    pub(crate) fn fleet(&self) -> Option<&Fleet> {
+        self.fleet.as_ref()
     }
 
     /// How many names are being looked up, and how many may be.
@@ -141,7 +149,9 @@ impl Facts for Context {
     }
 
     fn is_relay(&self, transport: Transport, address: SocketAddr) -> bool {
+        let is_redis = |fleet: &Fleet| self.machine.is_any_of(&fleet.addresses(), address);
         self.machine.is_relay(transport, address)
+            || (transport == Transport::Tcp && self.fleet.as_ref().is_some_and(is_redis))
     }
 
     fn has_address(&self, denied: &HostName, address: IpAddr) -> Option<bool> {

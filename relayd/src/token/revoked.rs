@@ -36,22 +36,27 @@ impl Revoked {
     pub(crate) fn new(revocations: &[Revocation]) -> Self {
         let mut all = Self::default();
         for one in revocations {
-            match (&one.id, &one.subject, one.issued_before) {
-                (Some(id), _, _) => {
-                    all.ids.entry(id.clone()).or_default().push(one.clone());
-                }
-                (None, Some(subject), _) => {
-                    let known = all.subjects.entry(subject.clone());
-                    known.or_default().push(one.clone());
-                }
-                (None, None, Some(before)) => {
-                    let latest = all.times.entry(one.token.clone()).or_insert(before);
-                    *latest = before.max(*latest);
-                }
-                (None, None, None) => {}
-            }
+            all.add(one);
         }
         all
+    }
+
+    /// Revokes this, too.
+    pub(crate) fn add(&mut self, one: &Revocation) {
+        match (&one.id, &one.subject, one.issued_before) {
+            (Some(id), _, _) => {
+                self.ids.entry(id.clone()).or_default().push(one.clone());
+            }
+            (None, Some(subject), _) => {
+                let known = self.subjects.entry(subject.clone());
+                known.or_default().push(one.clone());
+            }
+            (None, None, Some(before)) => {
+                let latest = self.times.entry(one.token.clone()).or_insert(before);
+                *latest = before.max(*latest);
+            }
+            (None, None, None) => {}
+        }
     }
 
     /// Whether the token of that name that says this is good no longer.

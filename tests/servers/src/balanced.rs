@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jackfield_relay::{Relay, RelayConfig, RelayStream};
@@ -60,7 +60,7 @@ pub struct Relayd {
     process: Process,
     address: SocketAddr,
     health: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Relayd {
@@ -76,23 +76,49 @@ impl Relayd {
              [[token]]\nname = 'tests'\nsecret = '{TOKEN}'\nallow = ['127.0.0.1/32:*']\n"
         );
         fs::write(&file, config).expect("written");
-        let relayd = BUILT.get_or_try_init(command_line::relayd).await;
-        let mut command = Command::new(relayd.expect("it builds"));
-        command.arg("--config").arg(file);
-        let process = Process::start(command).expect("it starts");
-        let [address, health] = [" listening ", " answering for health "].map(async |text| {
-            let line = process.wait_for_line(text, LONG).await.expect("ready");
-            let word = line.split_once("address=").expect("an address").1;
-            let word = word.split_ascii_whitespace().next().unwrap_or(word);
-            word.parse().expect("an address")
-        });
-        let (address, health) = (address.await, health.await);
+        let (process, [address, health]) = run(&file).await;
         Self {
             process,
             address,
             health,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Starts it again, at the same addresses, when it has ended.
+    ///
+    /// # Panics
+    /// Where it can't have them.
+    pub async fn start_again(&mut self) {
+        let file = self.folder.path().join("relayd.toml");
+        let config = fs::read_to_string(&file).expect("it is there");
+        let config = config
+            .replacen(
+                "listen = ['127.0.0.1:0']",
+                &format!("listen = ['{}']", self.address),
+                1,
+            )
+            .replacen(
+                "health = '127.0.0.1:0'",
+                &format!("health = '{}'", self.health),
+                1,
+            );
+        fs::write(&file, config).expect("written");
+        self.process = run(&file).await.0;
+    }
+
+    /// What the program answers to `ctl` with these arguments, when it asks at `[admin] socket = 'admin.sock'`.
+    ///
+    /// # Panics
+    /// Where that isn't good.
+    pub async fn ctl(&self, arguments: &[&str]) -> String {
+        let mut command = tokio::process::Command::new(program().await);
+        let socket = self.folder.path().join("admin.sock");
+        command.arg("ctl").arg("--socket").arg(socket);
+        let done = command.args(arguments).output().await.expect("it runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        assert!(done.status.success(), "{}", text(done.stderr));
+        text(done.stdout)
     }
 
     /// Where it takes clients.
@@ -110,6 +136,15 @@ impl Relayd {
         &mut self.process
     }
 
+    /// Waits for a line of its log with this text, and returns it.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub async fn says(&self, text: &str) -> String {
+        let line = self.process.wait_for_line(text, LONG).await;
+        line.expect("it says so")
+    }
+
     /// Waits until it has recorded an opening for a client with this address.
     pub async fn served(&self, peer: Ipv4Addr) {
         let recorded = self.process.wait_for_line(&of(peer), LONG).await;
@@ -120,6 +155,27 @@ impl Relayd {
     pub fn has_served(&self, peer: Ipv4Addr) -> bool {
         self.process.output().contains(&of(peer))
     }
+}
+
+/// Runs one with this configuration, until it takes clients; where it does, and answers for its health.
+async fn run(file: &Path) -> (Process, [SocketAddr; 2]) {
+    let mut command = Command::new(program().await);
+    command.arg("--config").arg(file);
+    let process = Process::start(command).expect("it starts");
+    let [address, health] = [" listening ", " answering for health "].map(async |text| {
+        let line = process.wait_for_line(text, LONG).await.expect("ready");
+        let word = line.split_once("address=").expect("an address").1;
+        let word = word.split_ascii_whitespace().next().unwrap_or(word);
+        word.parse().expect("an address")
+    });
+    let at = [address.await, health.await];
+    (process, at)
+}
+
+/// Where the program is.
+async fn program() -> &'static Path {
+    let built = BUILT.get_or_try_init(command_line::relayd).await;
+    built.expect("it builds")
 }
 
 /// What stands in the records of a client with this address.
@@ -156,8 +212,19 @@ impl Client {
     pub fn new(from: Ipv4Addr, front: SocketAddr, tls: TlsConnector) -> Self {
         let config = RelayConfig::new(&format!("wss://{front}/"))
             .and_then(|config| config.with_token(TOKEN))
-            .expect("a configuration")
-            .with_tls(tls);
+            .expect("a configuration");
+        Self::by(from, config.with_tls(tls))
+    }
+
+    /// A client at this address, straight at a relay, with this token.
+    pub fn straight(from: Ipv4Addr, relay: &Relayd, token: &str) -> Self {
+        let config = RelayConfig::new(&format!("ws://{}/", relay.address()))
+            .and_then(|config| config.with_token(token))
+            .expect("a configuration");
+        Self::by(from, config)
+    }
+
+    fn by(from: Ipv4Addr, config: RelayConfig) -> Self {
         let (relay, connection) = Relay::over(From(from), config);
         let moving = tokio::spawn(async move {
             connection.await;

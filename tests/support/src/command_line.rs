@@ -13,21 +13,27 @@ use crate::workspace;
 /// # Errors
 /// Where it doesn't build.
 pub async fn jackfield() -> Result<PathBuf> {
-    built("jackfield-cli", "jackfield").await
+    built("jackfield-cli", "jackfield", &[]).await
 }
 
-/// The same for the relay, `jackfield-relayd`.
+/// The same for the relay, `jackfield-relayd`, with what it may share in Redis.
 ///
 /// # Errors
 /// Where it doesn't build.
 pub async fn relayd() -> Result<PathBuf> {
-    built("jackfield-relayd", "jackfield-relayd").await
+    built(
+        "jackfield-relayd",
+        "jackfield-relayd",
+        &["--features", "redis"],
+    )
+    .await
 }
 
-async fn built(package: &str, binary: &str) -> Result<PathBuf> {
+async fn built(package: &str, binary: &str, with: &[&str]) -> Result<PathBuf> {
     if std::env::var_os("JACKFIELD_BUILT").is_none() {
         let build = workspace::cargo(&["build", "--quiet", "--package", package]);
         let mut build = Command::from(build);
+        build.args(with);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

@@ -5,6 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::certs::Certificate;
 use crate::process::{self, Process};
 use crate::unpacked::{self, Folder};
@@ -18,10 +21,10 @@ const START: Duration = Duration::from_secs(30);
 /// A running Redis that keeps nothing.
 #[derive(Debug)]
 pub struct Redis {
-    _process: Process,
+    process: Process,
     plain: SocketAddr,
     tls: SocketAddr,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Redis {
@@ -47,16 +50,43 @@ impl Redis {
             ),
         )?;
         folder.give_away()?;
-        let mut command = unpacked::command_as_nobody(NAME, "/usr/bin/redis-server")?;
-        command.arg(format!("{inside}/conf"));
-        let process = Process::start(command)?;
-        process.wait_for_port(tls, START).await?;
+        let process = run(&folder, tls).await?;
         Ok(Self {
-            _process: process,
+            process,
             plain,
             tls,
-            _folder: folder,
+            folder,
         })
+    }
+
+    /// Kills it, with all that it holds.
+    ///
+    /// # Errors
+    /// Where it is gone already.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again where it was, when it was [killed](Self::kill). It has forgotten everything.
+    ///
+    /// # Errors
+    /// Where it doesn't get ready, since somebody took its ports, say.
+    pub async fn start_again(&mut self) -> io::Result<()> {
+        self.process = run(&self.folder, self.tls).await?;
+        Ok(())
+    }
+
+    /// Has it do something: commands as one types them, and what it answers, as RESP.
+    ///
+    /// # Errors
+    /// Where it can't be reached.
+    pub async fn ask(&self, commands: &[&str]) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.plain).await?;
+        let all = format!("AUTH {PASSWORD}\r\n{}\r\nQUIT\r\n", commands.join("\r\n"));
+        stream.write_all(all.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
     }
 
     /// Where it listens, without TLS.
@@ -68,4 +98,12 @@ impl Redis {
     pub fn tls(&self) -> SocketAddr {
         self.tls
     }
+}
+
+async fn run(folder: &Folder, tls: SocketAddr) -> io::Result<Process> {
+    let mut command = unpacked::command_as_nobody(NAME, "/usr/bin/redis-server")?;
+    command.arg(format!("{}/conf", folder.inside()));
+    let process = Process::start(command)?;
+    process.wait_for_port(tls, START).await?;
+    Ok(process)
 }

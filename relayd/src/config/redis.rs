@@ -1,0 +1,226 @@
+//! Where several relays meet, in Redis or Valkey, and what is done while nobody is there.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use jackfield_socket::{Endpoint, Host, HostName};
+use jackfield_tls::{Certificates, TlsConfig, TlsConnector};
+use redis::{ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::file::{Hidden, Wrong};
+
+/// A Redis or Valkey in which several relays share what must hold over all of them: revocations.
+///
+/// ```
+/// use jackfield_relayd::config::{RedisConfig, WhenGone};
+///
+/// let url = "rediss://relay:secret@redis.example.org/0";
+/// let redis = RedisConfig::new(url, None, WhenGone::Allow)?;
+/// assert!(!format!("{redis:?}").contains("secret"));
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisConfig {
+    url: String,
+    server: Endpoint,
+    roots: Option<String>,
+    tls: bool,
+    /// What its keys and its channel begin with. Relays with the same one share everything. Default:
+    /// `jackfield`.
+    pub prefix: String,
+    /// What becomes of those who come in while it is gone, and revocations aren't heard of.
+    pub revocations: WhenGone,
+}
+
+/// What is done about something that only Redis knows, while it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenGone {
+    /// The relay goes on by what it knows itself.
+    Allow,
+    /// It is refused.
+    Deny,
+}
+
+impl RedisConfig {
+    /// The server at this URL: `rediss://USER:PASSWORD@HOST:PORT/DATABASE`, verified against these roots in
+    /// PEM or those that the system trusts; or the same with `redis://`, in the clear, where that leads to a
+    /// loopback or private address. Everything but the host may be left out.
+    ///
+    /// # Errors
+    /// Where it is no such URL, or the roots can't be used; without the URL, which may hold a password.
+    pub fn new(url: &str, roots: Option<&str>, revocations: WhenGone) -> Result<Self, String> {
+        let (tls, rest) = match (url.strip_prefix("rediss://"), url.strip_prefix("redis://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => return Err("it begins with redis:// or rediss://".into()),
+        };
+        if url.contains(['?', '#']) {
+            return Err("it has no query and no fragment".into());
+        }
+        let url = format!("redis://{rest}");
+        let info = url.as_str().into_connection_info();
+        let info = info.map_err(|error| error.to_string())?;
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return Err("it names no host".into());
+        };
+        let host = match host.parse::<IpAddr>() {
+            Ok(ip) => Host::Ip(ip.to_canonical()),
+            Err(_) => Host::Name(host.parse::<HostName>().map_err(|e| e.to_string())?),
+        };
+        let new = Self {
+            server: Endpoint::new(host, *port),
+            url,
+            roots: roots.map(str::to_owned),
+            tls,
+            prefix: "jackfield".into(),
+            revocations,
+        };
+        match (&new.roots, tls) {
+            (Some(_), false) => return Err("redis:// has nobody to verify by roots".into()),
+            (Some(_), true) => drop(new.tls()?),
+            (None, _) => {}
+        }
+        Ok(new)
+    }
+
+    /// Whom to connect to.
+    pub(crate) fn server(&self) -> &Endpoint {
+        &self.server
+    }
+
+    /// What to verify it by; `None` where it is spoken to in the clear. The system's roots are read anew.
+    pub(crate) fn tls(&self) -> Result<Option<TlsConnector>, String> {
+        if !self.tls {
+            return Ok(None);
+        }
+        let mut config = TlsConfig::new();
+        if let Some(roots) = &self.roots {
+            let roots = Certificates::from_pem(roots.as_bytes()).map_err(|e| e.to_string())?;
+            config = config.with_roots(roots);
+        }
+        TlsConnector::new(config)
+            .map(Some)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Who the relay is there, and which database it takes. Pushed messages need the third protocol.
+    pub(crate) fn log_in(&self) -> Result<RedisConnectionInfo, String> {
+        let info = self.url.as_str().into_connection_info();
+        let info = info.map_err(|error| error.to_string())?;
+        let log_in = info.redis_settings().clone();
+        Ok(log_in.set_protocol(ProtocolVersion::RESP3))
+    }
+}
+
+impl fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("RedisConfig")
+            .field("server", &self.server)
+            .field("tls", &self.tls)
+            .field("prefix", &self.prefix)
+            .field("revocations", &self.revocations)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The section, as it stands in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileRedis {
+    url: Option<Spanned<Hidden>>,
+    url_file: Option<Spanned<PathBuf>>,
+    roots_file: Option<Spanned<PathBuf>>,
+    prefix: Option<Spanned<String>>,
+    revocations_when_gone: WhenGone,
+}
+
+impl FileRedis {
+    /// Reads what stands there in the file.
+    pub(super) fn read(self, whole: Range<usize>, directory: &Path) -> Result<RedisConfig, Wrong> {
+        let text = |path: &Spanned<PathBuf>, key: &str| {
+            let at = directory.join(path.get_ref());
+            std::fs::read_to_string(&at).map_err(|error| {
+                let message = format!("{} can't be read: {error}", at.display());
+                Wrong::new(path.span(), key, message)
+            })
+        };
+        let (key, (url, place)) = match (self.url, &self.url_file) {
+            (Some(url), None) => {
+                let place = url.span();
+                ("redis.url", (url.into_inner().0, place))
+            }
+            (None, Some(path)) => {
+                let url = text(path, "redis.url_file")?;
+                ("redis.url_file", (url.trim().to_owned(), path.span()))
+            }
+            _ => {
+                let message = "it has exactly one of url and url_file";
+                return Err(Wrong::new(whole, "redis", message));
+            }
+        };
+        let roots = match &self.roots_file {
+            Some(path) => Some(text(path, "redis.roots_file")?),
+            None => None,
+        };
+        let new = RedisConfig::new(&url, roots.as_deref(), self.revocations_when_gone);
+        let mut redis = new.map_err(|message| Wrong::new(place, key, message))?;
+        if let Some(prefix) = self.prefix {
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+            let text = prefix.get_ref();
+            if text.is_empty() || text.len() > 64 || !text.bytes().all(good) {
+                let message = "a prefix has 1 to 64 ASCII letters, digits, '-', '_', '.' or ':'";
+                return Err(Wrong::new(prefix.span(), "redis.prefix", message));
+            }
+            redis.prefix = prefix.into_inner();
+        }
+        Ok(redis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_where_it_is_and_keeps_its_password() {
+        let new = |url: &str| RedisConfig::new(url, None, WhenGone::Deny);
+        for (url, server) in [
+            ("redis://127.0.0.1", "127.0.0.1:6379"),
+            ("redis://redis:7000/3", "redis:7000"),
+            ("rediss://ada:hid%20den@r.example:1/", "r.example:1"),
+            ("redis://:hidden@[::1]:7", "[::1]:7"),
+        ] {
+            let redis = new(url).expect(url);
+            assert_eq!(redis.server().to_string(), server);
+            assert_eq!(
+                redis.tls().expect("roots").is_some(),
+                url.contains("rediss")
+            );
+            assert!(!format!("{redis:?}").contains("hid"), "{redis:?}");
+        }
+        let log_in = new("rediss://ada:hid%20den@r.example/7").expect("good");
+        let log_in = log_in.log_in().expect("good");
+        assert_eq!((log_in.username(), log_in.db()), (Some("ada"), 7));
+        assert_eq!(log_in.password(), Some("hid den"));
+        for wrong in [
+            "127.0.0.1:6379",
+            "http://r.example/",
+            "redis://",
+            "redis://r.example/name",
+            "rediss://r.example/#insecure",
+            "redis+unix:///run/redis",
+        ] {
+            let error = new(wrong).expect_err(wrong);
+            assert!(!error.contains("r.example"), "{error}");
+        }
+        let roots = RedisConfig::new("redis://a", Some(""), WhenGone::Deny);
+        assert!(roots.is_err());
+    }
+}

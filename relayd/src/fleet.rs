@@ -1,0 +1,98 @@
+//! The fleet: what several relays share, in a Redis or Valkey that all of them reach.
+//!
+//! Each relay judges alone, and shares only what can't be known alone: which tokens were revoked meanwhile
+//! ([`revocations`]). There is one connection, for commands and for what others publish; while there is none
+//! the relay does what its configuration says for each use. Whoever may write there rules over what is shared,
+//! so that what comes from there is bounded and checked, but believed.
+
+mod link;
+mod metrics;
+mod revocations;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jackfield_relay_wire::{Code, Reason};
+use redis::aio::MultiplexedConnection;
+
+use self::metrics::Metrics;
+use self::revocations::Revocations;
+use crate::config::{Config, RedisConfig, WhenGone};
+use crate::identity::Grant;
+use crate::token::Credential;
+
+pub(crate) use self::metrics::Series;
+
+/// A relay among others. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Fleet(Arc<Inner>);
+
+struct Inner {
+    config: RedisConfig,
+    /// `None` while Redis is gone.
+    connection: RwLock<Option<MultiplexedConnection>>,
+    /// Where Redis is, as far as that is known: its name may have got other addresses.
+    at: RwLock<Vec<SocketAddr>>,
+    revocations: Revocations,
+    metrics: Metrics,
+}
+
+impl Fleet {
+    /// The one that a configuration names; not connected yet.
+    pub(crate) fn of(config: &Config) -> Option<Self> {
+        let config = config.redis.clone()?;
+        Some(Self(Arc::new(Inner {
+            config,
+            connection: RwLock::default(),
+            at: RwLock::default(),
+            revocations: Revocations::default(),
+            metrics: Metrics::default(),
+        })))
+    }
+
+    /// Where Redis is, which clients never reach.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        read(&self.0.at).clone()
+    }
+
+    /// Whether nobody may come in by this grant now, and what he is told: his token might have been revoked
+    /// since Redis is gone.
+    pub(crate) fn refuses(&self, grant: &Grant) -> Option<Reason> {
+        let denies = self.0.config.revocations == WhenGone::Deny
+            && !matches!(grant.token.credential, Credential::Secret(_))
+            && self.connection().is_none();
+        denies.then(|| {
+            let text = "the relay can't tell now whether the token was revoked";
+            Reason::new(Code::RELAY_FULL, text)
+        })
+    }
+
+    /// Counts what happens, for whoever asks.
+    pub(crate) fn series(&self) -> Series {
+        self.0.metrics.series()
+    }
+
+    fn connection(&self) -> Option<MultiplexedConnection> {
+        read(&self.0.connection).clone()
+    }
+
+    /// The name of something there.
+    fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.0.config.prefix)
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Fleet").field(&self.0.config).finish()
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,59 @@
+//! The fleet of a relay that was built without the feature `redis`: there is none, and nothing to be done.
+
+#![expect(clippy::unused_async, reason = "what is there waits")]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jackfield_relay_wire::Reason;
+use prometheus_client::registry::Registry;
+use tokio::sync::oneshot;
+
+use crate::config::Config;
+use crate::identity::Grant;
+use crate::session::Context;
+use crate::token::{Credential, Proven, Revocation};
+
+/// What there is none of.
+#[derive(Clone, Debug)]
+pub(crate) struct Fleet(Infallible);
+
+#[derive(Debug)]
+pub(crate) struct Series(Infallible);
+
+impl Fleet {
+    pub(crate) fn of(_: &Config) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        match self.0 {}
+    }
+
+    pub(crate) fn refuses(&self, _: &Grant) -> Option<Reason> {
+        match self.0 {}
+    }
+
+    pub(crate) fn has_revoked(&self, _: &str, _: &Credential, _: &Proven) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) async fn revoke(&self, _: &Revocation, _: Duration) -> Result<(), String> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn keep(self, _: Context, _: impl Fn(), _: oneshot::Sender<()>) {
+        match self.0 {}
+    }
+
+    pub(crate) fn series(&self) -> Series {
+        match self.0 {}
+    }
+}
+
+impl Series {
+    pub(crate) fn register(self, _: &mut Registry) {
+        match self.0 {}
+    }
+}
