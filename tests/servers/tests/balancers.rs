@@ -14,6 +14,8 @@ use jackfield_testing::unpacked::is_skipped;
 use jackfield_tls::{TlsConfig, TlsConnector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Where clients come from; the balancers themselves come from 127.0.0.1.
 const ADA: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -241,6 +243,111 @@ async fn ends(drain: &str, down: &str) {
     // Told once more, it cuts what is left.
     let ended = relays[0].process().terminate(LONG).await;
     ended.expect("it ends");
+}
+
+/// Openings that go on, whatever becomes of the relays: some in one session, some in one for each.
+struct Load {
+    opened: watch::Receiver<u64>,
+    stop: watch::Sender<bool>,
+    going: JoinSet<Result<(), Error>>,
+}
+
+impl Load {
+    fn begin(front: SocketAddr, tls: &TlsConnector, echo: SocketAddr) -> Self {
+        let (count, opened) = watch::channel(0);
+        let stop = watch::Sender::new(false);
+        let mut going = JoinSet::new();
+        for stays in [true, true, false] {
+            let (tls, count, stopped) = (tls.clone(), count.clone(), stop.subscribe());
+            going.spawn(async move {
+                let mut client = Client::new(ADA, front, tls.clone());
+                while !*stopped.borrow() {
+                    if !stays {
+                        client = Client::new(GRACE, front, tls.clone());
+                    }
+                    client.open(echo).await?;
+                    count.send_modify(|count| *count += 1);
+                }
+                Ok(())
+            });
+        }
+        Self {
+            opened,
+            stop,
+            going,
+        }
+    }
+
+    /// Waits until so many more were opened; fails where one wasn't.
+    async fn goes_on(&mut self, more: u64) {
+        let until = *self.opened.borrow() + more;
+        tokio::select! {
+            Some(ended) = self.going.join_next() => panic!("an opening failed: {ended:?}"),
+            opened = self.opened.wait_for(|count| *count >= until) => drop(opened.expect("it goes on")),
+        }
+    }
+
+    /// Ends it: how many were opened, of which none may have failed.
+    async fn end(mut self) -> u64 {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.going.join_next().await {
+            ended.expect("no panic").expect("no opening fails");
+        }
+        *self.opened.borrow()
+    }
+}
+
+#[tokio::test]
+async fn a_rolling_restart_fails_no_opening_and_loses_no_stream() {
+    if is_skipped(haproxy::NAME) {
+        return;
+    }
+    let settings = "limits = { dials_per_second = 10_000, sessions = 1000 }\n\
+                    drain = { delay_seconds = 3, spread_seconds = 1, cut_seconds = 60 }";
+    let mut relays = relays("proxy", settings).await;
+    let changes = [("inter 2s", "inter 200ms")];
+    let (haproxy, front, tls) = haproxy(&relays, &changes).await;
+    let names = ["one", "two"];
+    for server in names {
+        let well = haproxy.wait_for_check("relays", server, "L7OK/200").await;
+        well.expect("well");
+    }
+    let echo = echo().await;
+    let mut load = Load::begin(front, &tls, echo);
+    for (relay, server) in relays.iter_mut().zip(names) {
+        // At both relays, in turn.
+        let mut kept = Vec::new();
+        for _ in 0..6 {
+            let client = Client::new(ADA, front, tls.clone());
+            let stream = client.open(echo).await.expect("through the balancer");
+            kept.push((client, stream));
+        }
+        load.goes_on(10).await;
+        relay.process().ask_to_end().expect("it lives");
+        let down = format!("relays/{server} is DOWN");
+        let down = haproxy.process().wait_for_line(&down, LONG).await;
+        down.expect("it is noticed");
+        // Those of the relay that goes are told, and open the next elsewhere.
+        let leaving = haproxy.wait_for_check("relays", server, "L4CON/").await;
+        leaving.expect("nobody comes in any more");
+        load.goes_on(30).await;
+        for (client, mut stream) in kept {
+            stream.write_all(b"to the end").await.expect("open");
+            stream.shutdown().await.expect("open");
+            let mut said = Vec::new();
+            stream.read_to_end(&mut said).await.expect("an end");
+            assert_eq!(said, b"to the end");
+            drop(client);
+        }
+        let ended = relay.process().ended(LONG).await;
+        ended.expect("nothing is left in it");
+        relay.start_again().await;
+        let well = haproxy.wait_for_check("relays", server, "L7OK/200").await;
+        well.expect("well");
+        load.goes_on(30).await;
+    }
+    let opened = load.end().await;
+    assert!(opened >= 140, "{opened}");
 }
 
 #[tokio::test]

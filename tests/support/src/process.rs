@@ -175,6 +175,14 @@ impl Process {
     /// `TimedOut`, with what it wrote.
     pub async fn terminate(&mut self, within: Duration) -> io::Result<()> {
         self.ask_to_end()?;
+        self.ended(within).await
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// `TimedOut`, with what it wrote.
+    pub async fn ended(&self, within: Duration) -> io::Result<()> {
         let mut news = self.news.clone();
         let ended = async { while news.changed().await.is_ok() {} };
         timeout(within, ended).await.map_err(|_| {
