@@ -19,12 +19,13 @@ use crate::{Facts, Policy, Refusal, Transport};
 /// A network on which an application reaches what a [`Policy`] allows, over any backend.
 ///
 /// Without a rule nothing is reached, and a denial wins. What is refused is an error of kind
-/// [`Denied`](ErrorKind::Denied), at [`Place::Here`], with the [`Refusal`] as its source. A policy
-/// that only [reports](Policy::report) has nobody to report to here: it refuses like any other.
+/// [`Denied`](ErrorKind::Denied), at [`Place::Policy`], with the [`Refusal`] as its source. A policy
+/// that only [reports](Policy::report) does so where it is given somebody to
+/// [report to](Self::reporting); else it refuses like any other.
 ///
 /// Whoever sets it up hands it on in the place of the network, and what holds it can't undo it:
-/// nothing gives the network below back, and both [`narrowed`](Self::narrowed) and
-/// [`asking`](Self::asking) can only take away. It holds for what goes through it. A program that
+/// nothing gives the network below back, and [`narrowed`](Self::narrowed),
+/// [`reporting`](Self::reporting) and [`asking`](Self::asking) can only take away. It holds for what goes through it. A program that
 /// has other ways to open a socket, as native code has, is not confined by it.
 ///
 /// # When a name is judged, and when its address
@@ -81,7 +82,13 @@ pub struct GuardedSocket<S> {
     socket: S,
     /// Of a bound socket: what judges each peer.
     peers: Option<Guard>,
+    /// The peers that were reported. One that is still there isn't reported again; once there are
+    /// [`REPORTED_PEERS`], all are forgotten.
+    reported: Vec<SocketAddr>,
 }
+
+/// How many peers of a socket are remembered that were reported.
+const REPORTED_PEERS: usize = 64;
 
 /// What an application wants to do, and the rules allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,24 +105,37 @@ pub enum Request {
 pub enum Answer {
     /// It is done.
     Allow,
-    /// It fails with [`ErrorKind::Denied`].
+    /// It fails with [`ErrorKind::Denied`], at [`Place::Policy`].
     Deny,
 }
 
-type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+type Asking = Pin<Box<dyn Future<Output = Result<Answer>> + Send>>;
+type Report = Arc<dyn Fn(&Request, &Refusal) + Send + Sync>;
 
-/// All must agree. There is a policy for each time that it was narrowed, which is set up by hand.
+/// All must agree. There is a judge for each time that it was narrowed, which is set up by hand.
 #[derive(Clone, Default)]
 struct Guard {
-    policies: Vec<Arc<Policy>>,
+    judges: Vec<Judge>,
     asked: Vec<Arc<dyn Fn(Request) -> Asking + Send + Sync>>,
+}
+
+/// Rules, and who is told of what they would refuse, where they only report.
+#[derive(Clone)]
+struct Judge {
+    policy: Arc<Policy>,
+    report: Option<Report>,
 }
 
 impl<N> Guarded<N> {
     /// This network, as far as this policy allows it. [`Policy::default`] switches it off.
     pub fn new(network: N, policy: Policy) -> Self {
+        Self::unrestricted(network).narrowed(policy)
+    }
+
+    /// This network, which nothing holds yet: what is done to it next does.
+    pub fn unrestricted(network: N) -> Self {
         let guard = Guard::default();
-        Self { network, guard }.narrowed(policy)
+        Self { network, guard }
     }
 
     /// The same network, as far as this policy allows it too. Where a rule must list what it allows
@@ -123,7 +143,43 @@ impl<N> Guarded<N> {
     #[must_use]
     pub fn narrowed(mut self, policy: Policy) -> Self {
         let report = false;
-        (self.guard.policies).push(Arc::new(Policy { report, ..policy }));
+        let policy = Arc::new(Policy { report, ..policy });
+        let report = None;
+        self.guard.judges.push(Judge { policy, report });
+        self
+    }
+
+    /// The same network, which tells what this policy would refuse, and reaches it all the same: for
+    /// trying rules out. What [must be listed by itself](Policy::report) is refused, and so is a place to
+    /// listen that no rule has.
+    ///
+    /// An opening is told once, before anything is sent for it. Of a bound socket, each peer is told
+    /// about when it is first sent to; and again now and then, where there are more than 64 of them.
+    ///
+    /// ```
+    /// use jackfield_policy::{Guarded, Policy};
+    ///
+    /// fn on_trial<N>(network: N, policy: Policy) -> Guarded<N> {
+    ///     Guarded::unrestricted(network).reporting(policy, |request, refusal| {
+    ///         eprintln!("would refuse {request}: {refusal}");
+    ///     })
+    /// }
+    /// # on_trial((), Policy::default());
+    /// ```
+    #[must_use]
+    pub fn reporting(
+        mut self,
+        policy: Policy,
+        report: impl Fn(&Request, &Refusal) + Send + Sync + 'static,
+    ) -> Self {
+        let policy = Policy {
+            report: true,
+            ..policy
+        };
+        self.guard.judges.push(Judge {
+            policy: Arc::new(policy),
+            report: Some(Arc::new(report)),
+        });
         self
     }
 
@@ -131,7 +187,8 @@ impl<N> Guarded<N> {
     ///
     /// Nothing is looked up and no packet is sent before the answer, for which there is no deadline.
     /// Where the opening is dropped, so is the future that was to answer it. A bound socket is asked
-    /// about once, when it is opened, and not for each peer that it sends to.
+    /// about once, when it is opened, and not for each peer that it sends to. Whoever can't answer
+    /// gives an error, which the opening fails with.
     ///
     /// ```
     /// use jackfield_policy::{Answer, Guarded, Policy, Request};
@@ -139,9 +196,9 @@ impl<N> Guarded<N> {
     /// fn with_prompt<N>(network: N, policy: Policy) -> Guarded<N> {
     ///     Guarded::new(network, policy).asking(|request| async move {
     ///         match request {
-    ///             Request::Reach(_, server) if server.port() == 443 => Answer::Allow,
+    ///             Request::Reach(_, server) if server.port() == 443 => Ok(Answer::Allow),
     ///             // Here a person would be shown what is asked for.
-    ///             _ => Answer::Deny,
+    ///             _ => Ok(Answer::Deny),
     ///         }
     ///     })
     /// }
@@ -150,7 +207,7 @@ impl<N> Guarded<N> {
     #[must_use]
     pub fn asking<F>(mut self, ask: impl Fn(Request) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Answer> + Send + 'static,
+        F: Future<Output = Result<Answer>> + Send + 'static,
     {
         let ask = move |request| -> Asking { Box::pin(ask(request)) };
         self.guard.asked.push(Arc::new(ask));
@@ -189,8 +246,7 @@ impl<N: UdpOpen> UdpOpen for Guarded<N> {
         let to = self.guard.admit(Transport::Udp, to).await?;
         let socket = self.network.open_connected(&to, options).await?;
         self.guard.found(Transport::Udp, &to, socket.peer_addr())?;
-        let peers = None;
-        Ok(GuardedSocket { socket, peers })
+        Ok(GuardedSocket::new(socket, None))
     }
 
     /// As [`listen`](TcpListen::listen). Each multicast group is a destination, at the socket's port.
@@ -198,12 +254,21 @@ impl<N: UdpOpen> UdpOpen for Guarded<N> {
         options.validate_bound(at)?;
         for group in options.multicast.iter().flat_map(|all| &all.groups) {
             let group = SocketAddr::new(group.address, at.port());
-            self.guard.judge(Transport::Udp, None, group)?;
+            self.guard.judge(Transport::Udp, group, true)?;
         }
         let places = self.guard.admit_listen(Transport::Udp, at).await?;
         let socket = first_free(&places, |at| self.network.open_bound(at, options)).await?;
-        let peers = Some(self.guard.clone());
-        Ok(GuardedSocket { socket, peers })
+        Ok(GuardedSocket::new(socket, Some(self.guard.clone())))
+    }
+}
+
+impl<S> GuardedSocket<S> {
+    fn new(socket: S, peers: Option<Guard>) -> Self {
+        Self {
+            socket,
+            peers,
+            reported: Vec::new(),
+        }
     }
 }
 
@@ -223,7 +288,13 @@ impl<S: DatagramSocket> DatagramSocket for GuardedSocket<S> {
         to: Option<SocketAddr>,
     ) -> Poll<io::Result<()>> {
         if let (Some(guard), Some(to)) = (&self.peers, to) {
-            guard.judge(Transport::Udp, None, to)?;
+            let is_new = !self.reported.contains(&to);
+            if guard.judge(Transport::Udp, to, is_new)? {
+                if self.reported.len() == REPORTED_PEERS {
+                    self.reported.clear();
+                }
+                self.reported.push(to);
+            }
         }
         self.socket.poll_send(cx, data, to)
     }
@@ -243,7 +314,7 @@ impl Guard {
         let to = match to.host() {
             Host::Ip(ip) => {
                 let address = SocketAddr::new(*ip, to.port());
-                self.judge(transport, None, address)?;
+                self.judge(transport, address, true)?;
                 // Out of the form in which the address was judged otherwise.
                 Endpoint::new(ip.to_canonical(), to.port())
             }
@@ -256,34 +327,72 @@ impl Guard {
         Ok(to)
     }
 
-    /// Judges an address, and the name that led to it.
-    fn judge(&self, transport: Transport, name: Option<&HostName>, at: SocketAddr) -> Result<()> {
-        for policy in &self.policies {
-            (policy.check(&Unknown, transport, name, at))
-                .map_err(|refusal| denied(&told(transport, name, at), refusal))?;
+    /// Judges an address. Whether it was allowed only to be reported, and was so where that `is_new`.
+    fn judge(&self, transport: Transport, at: SocketAddr, is_new: bool) -> Result<bool> {
+        let mut is_reported = false;
+        for judge in &self.judges {
+            let allowed = (judge.policy.check(&Unknown, transport, None, at))
+                .map_err(|refusal| denied(&format!("{at}/{transport}"), refusal))?;
+            if let Some(refusal) = allowed.would_deny
+                && is_new
+            {
+                is_reported = true;
+                let to = Endpoint::new(at.ip().to_canonical(), at.port());
+                judge.report(&Request::Reach(transport, to), &refusal);
+            }
         }
-        Ok(())
+        Ok(is_reported)
     }
 
     /// Judges a name whose address isn't known.
     fn judge_name(&self, transport: Transport, name: &HostName, to: &Endpoint) -> Result<()> {
-        for policy in &self.policies {
-            (policy.check_unresolved(transport, name, to.port()))
+        for judge in &self.judges {
+            let would_deny = (judge.policy.check_unresolved(transport, name, to.port()))
                 .map_err(|refusal| denied(&format!("{to}/{transport}"), refusal))?;
+            if let Some(refusal) = would_deny {
+                judge.report(&Request::Reach(transport, to.clone()), &refusal);
+            }
         }
         if !is_loopback(name) {
             return Ok(());
         }
-        let at = |ip: IpAddr| self.judge(transport, Some(name), SocketAddr::new(ip, to.port()));
+        let at = |ip: IpAddr| {
+            let at = SocketAddr::new(ip, to.port());
+            self.found_at(transport, name, to, at)
+        };
         at(Ipv4Addr::LOCALHOST.into()).or_else(|_| at(Ipv6Addr::LOCALHOST.into()))
     }
 
     /// Judges the address that a name had, where the network tells it.
     fn found(&self, transport: Transport, to: &Endpoint, peer: Option<SocketAddr>) -> Result<()> {
         match (to.host(), peer) {
-            (Host::Name(name), Some(peer)) => self.judge(transport, Some(name), peer),
+            (Host::Name(name), Some(peer)) => self.found_at(transport, name, to, peer),
             _ => Ok(()),
         }
+    }
+
+    /// Judges an address of a name that was judged by itself.
+    fn found_at(
+        &self,
+        transport: Transport,
+        name: &HostName,
+        to: &Endpoint,
+        at: SocketAddr,
+    ) -> Result<()> {
+        for judge in &self.judges {
+            let allowed = (judge.policy.check(&Unknown, transport, Some(name), at))
+                .map_err(|refusal| denied(&format!("{name} at {at}/{transport}"), refusal))?;
+            let is_known = || {
+                let judged = judge.policy.check_unresolved(transport, name, to.port());
+                judged.is_ok_and(|would_deny| would_deny.is_some())
+            };
+            if let Some(refusal) = allowed.would_deny
+                && !is_known()
+            {
+                judge.report(&Request::Reach(transport, to.clone()), &refusal);
+            }
+        }
+        Ok(())
     }
 
     /// Where to listen, one place after the other, if it may be listened there and nobody who was
@@ -299,8 +408,8 @@ impl Guard {
     fn places(&self, transport: Transport, at: SocketAddr) -> Result<Vec<SocketAddr>, Refusal> {
         // What those policies agree on that were looked at; `None` while any port will do for them.
         let mut agreed: Option<Vec<SocketAddr>> = None;
-        for policy in &self.policies {
-            let places = policy.check_listen(transport, at)?.candidates;
+        for judge in &self.judges {
+            let places = judge.policy.check_listen(transport, at)?.candidates;
             let any = at.port() == 0 && places.iter().any(|place| place.port() == 0);
             agreed = agreed.or((!any).then_some(places));
         }
@@ -310,8 +419,8 @@ impl Guard {
         let Some(mut places) = agreed else {
             return Ok(vec![place]);
         };
-        for policy in &self.policies {
-            places.retain(|place| policy.check_listen(transport, *place).is_ok());
+        for judge in &self.judges {
+            places.retain(|place| judge.policy.check_listen(transport, *place).is_ok());
         }
         for chosen in &mut places {
             let port = chosen.port();
@@ -326,15 +435,23 @@ impl Guard {
 
     async fn ask(&self, request: &Request) -> Result<()> {
         for ask in &self.asked {
-            if ask(request.clone()).await == Answer::Deny {
+            if ask(request.clone()).await? == Answer::Deny {
                 return Err(Error::new(
                     ErrorKind::Denied,
                     format!("who was asked doesn't allow {request}"),
                 )
-                .at(Place::Here));
+                .at(Place::Policy));
             }
         }
         Ok(())
+    }
+}
+
+impl Judge {
+    fn report(&self, request: &Request, refusal: &Refusal) {
+        if let Some(report) = &self.report {
+            report(request, refusal);
+        }
     }
 }
 
@@ -376,16 +493,9 @@ async fn first_free<T, F: Future<Output = Result<T>>>(
     Err(taken)
 }
 
-fn told(transport: Transport, name: Option<&HostName>, at: SocketAddr) -> String {
-    match name {
-        Some(name) => format!("{name} at {at}/{transport}"),
-        None => format!("{at}/{transport}"),
-    }
-}
-
 fn denied(what: &str, refusal: Refusal) -> Error {
     let text = format!("this application's policy doesn't allow {what}: {refusal}");
-    (Error::new(ErrorKind::Denied, text).with_source(refusal)).at(Place::Here)
+    (Error::new(ErrorKind::Denied, text).with_source(refusal)).at(Place::Policy)
 }
 
 impl fmt::Display for Request {
@@ -401,9 +511,15 @@ impl<N: fmt::Debug> fmt::Debug for Guarded<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded")
             .field("network", &self.network)
-            .field("policies", &self.guard.policies)
+            .field("policies", &self.guard.judges)
             .field("asked", &self.guard.asked.len())
             .finish()
+    }
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.policy.fmt(f)
     }
 }
 

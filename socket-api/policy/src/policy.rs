@@ -230,13 +230,13 @@ impl Policy {
         name: &HostName,
         port: u16,
     ) -> Result<(), Refusal> {
-        self.judge_name(transport, name, port, |rule| {
-            rule.hosts.match_name(Some(name))
-        })
+        let counts = |rule: &Rule| rule.hosts.match_name(Some(name));
+        self.judge_name(transport, name, port, counts).map(drop)
     }
 
     /// Decides whether a name may be passed to somebody who looks it up and goes there at once. No
-    /// rule for a network allows it, since nobody knows yet whether its address is in there.
+    /// rule for a network allows it, since nobody knows yet whether its address is in there. Gives why
+    /// it would be refused, where the policy only [reports](Self::report).
     ///
     /// # Errors
     /// The reason, where the name may not be reached whatever address it has.
@@ -245,38 +245,40 @@ impl Policy {
         transport: Transport,
         name: &HostName,
         port: u16,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Refusal>, Refusal> {
         self.judge_name(transport, name, port, |rule| {
             !matches!(rule.hosts, Hosts::Network(_)) && rule.hosts.match_name(Some(name))
         })
     }
 
-    /// Decides on a name, for which such rules count among those that allow.
+    /// Decides on a name, for which such rules count among those that allow. Gives what is only reported.
     fn judge_name(
         &self,
         transport: Transport,
         name: &HostName,
         port: u16,
         counts: impl Fn(&Rule) -> bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Refusal>, Refusal> {
         let denied = |rule: &&Rule| {
             rule.may_deny(transport, port)
                 && !matches!(rule.hosts, Hosts::Network(_))
                 && rule.hosts.match_name(Some(name))
         };
+        let mut would_deny = None;
         if let Some(rule) = self.deny.iter().find(denied) {
-            self.unless_reported(Refusal::DeniedBy(rule.clone()), port)?;
+            would_deny = Some(self.unless_reported(Refusal::DeniedBy(rule.clone()), port)?);
         }
         let allowing: Vec<&Rule> = (self.allow.iter())
             .filter(|rule| rule.may_allow(transport, port) && counts(rule))
             .collect();
         if let Err(refusal) = allow_at(&allowing, port) {
-            self.unless_reported(refusal, port)?;
+            let reported = self.unless_reported(refusal, port)?;
+            would_deny = would_deny.or(Some(reported));
         }
         if !self.is_within(transport, port, counts) {
             return Err(Refusal::NotWithin);
         }
-        Ok(())
+        Ok(would_deny)
     }
 
     /// Whether all that another allows is allowed by the same rules here, and nothing more is denied.
@@ -303,9 +305,10 @@ impl Policy {
         (self.within.as_ref()).is_none_or(|rules| rules.iter().any(fits))
     }
 
-    fn unless_reported(&self, refusal: Refusal, port: u16) -> Result<(), Refusal> {
+    /// Gives back what is for the records only.
+    fn unless_reported(&self, refusal: Refusal, port: u16) -> Result<Refusal, Refusal> {
         if self.report && refusal.is_by_rules(port) {
-            return Ok(());
+            return Ok(refusal);
         }
         Err(refusal)
     }

@@ -107,7 +107,7 @@ fn assert_denied<T>(outcome: Result<T, Error>, what: &str) {
         panic!("{what} was allowed");
     };
     assert_eq!(error.kind(), ErrorKind::Denied, "{what}: {error}");
-    assert_eq!(error.place(), Place::Here, "{what}: {error}");
+    assert_eq!(error.place(), Place::Policy, "{what}: {error}");
     let text = error.to_string();
     assert!(text.starts_with("this application's policy"), "{text}");
 }
@@ -293,8 +293,8 @@ async fn nothing_is_sent_before_somebody_says_yes() {
         let answer = answer.lock().expect("unpoisoned").take();
         async move {
             match answer {
-                Some(answer) => answer.await.unwrap_or(Answer::Deny),
-                None => Answer::Deny,
+                Some(answer) => Ok(answer.await.unwrap_or(Answer::Deny)),
+                None => Ok(Answer::Deny),
             }
         }
     });
@@ -322,7 +322,7 @@ async fn nothing_is_sent_before_somebody_says_yes() {
     let error = guarded.connect(&server, &options).await.expect_err("no");
     assert_eq!(
         (error.kind(), error.place()),
-        (ErrorKind::Denied, Place::Here)
+        (ErrorKind::Denied, Place::Policy)
     );
     let at = SocketAddr::new(ip("9.9.9.1"), 80);
     let error = guarded.listen(at, &ListenOptions::default()).await;
@@ -332,6 +332,78 @@ async fn nothing_is_sent_before_somebody_says_yes() {
         [first, Request::Listen(Transport::Tcp, at)]
     );
     assert_eq!(world.network.trace().len(), sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_to_answer_fails_the_opening() {
+    let world = World::new();
+    world.serve().await;
+    let rules = policy(&["*:*"], &[], &[]);
+    let guarded = world.guarded(rules).asking(async |_| {
+        let failed = Error::new(ErrorKind::Denied, "the prompt is gone");
+        Err(failed.at(Place::Policy))
+    });
+    let error = connect(&guarded, "server.example:80").await;
+    let error = error.expect_err("no answer");
+    assert_eq!(error.place(), Place::Policy);
+    assert_eq!(error.to_string(), "the prompt is gone");
+    assert!(world.is_silent(), "{:?}", world.network.trace());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_on_trial_tell_what_they_would_refuse_and_reach_it() {
+    let world = World::new();
+    world.serve().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = told.clone();
+    let everything = policy(
+        &["*:*/tcp", "*:*/udp", "10.0.0.0/8:*"],
+        &[],
+        &["9.9.9.1:*/udp"],
+    );
+    let trial = policy(&["*:443"], &["server.example:443"], &["9.9.9.1:*/udp"]);
+    let guarded = world
+        .guarded(everything)
+        .reporting(trial, move |request, refusal| {
+            let mut list = list.lock().expect("unpoisoned");
+            list.push(format!("{request}: {refusal}"));
+        });
+    let told = || std::mem::take(&mut *told.lock().expect("unpoisoned"));
+
+    // Once, though the address is judged as well as the name.
+    connect(&guarded, "server.example:80")
+        .await
+        .expect("on trial");
+    let expected = ["server.example:80/tcp: no rule allows it"];
+    assert_eq!(told(), expected);
+    let refused = connect(&guarded, "server.example:443").await;
+    assert_eq!(refused.expect_err("closed").kind(), ErrorKind::Refused);
+    let expected = ["server.example:443/tcp: the rule server.example:443 denies it"];
+    assert_eq!(told(), expected);
+    connect(&guarded, "9.9.9.9:80").await.expect("on trial");
+    assert_eq!(told(), ["9.9.9.9:80/tcp: no rule allows it"]);
+    open(&guarded, "9.9.9.9:80").await.expect("on trial");
+    assert_eq!(told(), ["9.9.9.9:80/udp: no rule allows it"]);
+
+    let at = SocketAddr::new(ip("9.9.9.1"), 0);
+    let bound = guarded.open_bound(at, &UdpOptions::default()).await;
+    let mut socket = bound.expect("a socket");
+    for _ in 0..3 {
+        let to = SocketAddr::new(ip(SERVER), 80);
+        socket.send(b"hello", Some(to)).await.expect("on trial");
+    }
+    assert_eq!(told(), ["9.9.9.9:80/udp: no rule allows it"]);
+
+    // What must be listed by itself is refused, by this one and by the other, and so is where to listen.
+    for refused in ["10.0.0.5:80", "127.0.0.1:80", "server.example:25"] {
+        assert_denied(connect(&guarded, refused).await, refused);
+    }
+    let elsewhere = SocketAddr::new(ip("9.9.9.1"), 80);
+    let listening = guarded.listen(elsewhere, &ListenOptions::default()).await;
+    assert_denied(listening, "listening");
+    assert_eq!(told(), [""; 0]);
+    let off = guarded.narrowed(Policy::default());
+    assert_denied(connect(&off, "9.9.9.9:80").await, "off");
 }
 
 #[tokio::test(start_paused = true)]

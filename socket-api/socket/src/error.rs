@@ -93,6 +93,8 @@ pub enum ErrorKind {
 pub enum Place {
     /// Here: what was asked for, this program, its system or its browser.
     Here,
+    /// In the rules that this program is held to on its own side: whoever has set them.
+    Policy,
     /// At the relay, or on the way to it: its rules, its limits, its address, its loss.
     Relay,
     /// At the server, or in the network before it.
