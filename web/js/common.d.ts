@@ -24,6 +24,63 @@ export interface OpenOptions {
    * together with `roots`, and not for `wss` and `coaps+ws`, where the browser itself speaks TLS.
    */
   pins?: readonly string[];
+  /** What may be reached. Default: whatever the browser and the relay let be reached. */
+  policy?: Policy;
+}
+
+/**
+ * What may be reached, and where may be listened: nothing but what its rules allow. It holds for what goes over the
+ * network, WebSockets to servers included, and not for the way to the relay. What it refuses is `denied` with
+ * `where: 'policy'`, and nothing was sent for it.
+ *
+ * A rule is `HOST:PORTS`, as in a relay's configuration. The host is a name, `*.example.org` for all names below one,
+ * an address, a network such as `192.0.2.0/24` or `[2001:db8::/32]`, or `*` for every public host. The ports are
+ * `993`, `443,8000-8100`, or `*` for all. `/tcp` or `/udp` behind it is for streams or datagrams alone: without
+ * either, what is allowed is for streams, and what is denied for both.
+ *
+ * Loopback, private and all other special-purpose addresses must be listed by their network (`192.168.0.0/16:*`;
+ * a name or `*` doesn't open them), and so must port 25 by its number. A name is allowed by rules for names alone,
+ * since who looks it up is the relay or the system; where that tells in the end which address it was, that is held
+ * to the rules too, before a byte of the page's is sent.
+ */
+export interface Policy {
+  /** What may be reached. Default: nothing. */
+  allow?: readonly string[];
+  /**
+   * Allows the host of this page's origin and all names below it, at any port, besides. A page of `www.example.org`
+   * reaches `a.www.example.org`, and neither `example.org` nor `mail.example.org`. Default: false.
+   */
+  sameDomain?: boolean;
+  /** What may not be reached though it is allowed. A denied name is denied by that name alone. */
+  deny?: readonly string[];
+  /** Where may be listened, and (with `/udp`) bound: an address or a network, and ports. Default: nowhere. */
+  listen?: readonly string[];
+  /**
+   * Is asked before each opening that the rules allow, reconnections too: for a prompt. No name is looked up and
+   * nothing is sent before it has answered `true`. Anything else denies, and so does an error, which becomes the reason.
+   */
+  ask?: (request: PolicyRequest & { readonly signal: AbortSignal }) => boolean | Promise<boolean>;
+  /**
+   * Reaches what the rules refuse too, and is told of it: for trying rules out. It is told once of each opening, and of
+   * each peer of a bound socket. What must be listed by itself stays refused, and so does a place to listen.
+   */
+  report?: (refused: PolicyRefusal) => void;
+}
+
+/** What is about to be opened. The `signal` of one that is asked about is aborted when nobody waits for the answer any more. */
+export interface PolicyRequest {
+  /** To connect to there, to listen there, or to bind a datagram socket there. */
+  readonly action: 'connect' | 'listen' | 'bind';
+  readonly transport: 'tcp' | 'udp';
+  /** As it was asked for: a name, or an address without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What would be refused. */
+export interface PolicyRefusal extends PolicyRequest {
+  /** Why, for people: `no rule allows it`. */
+  readonly reason: string;
 }
 
 /** Where the module comes from: its address, a `Response` with it, its bytes, or the compiled module. */
@@ -207,10 +264,10 @@ export class JackfieldError extends Error {
   readonly kind: ErrorKind;
   /**
    * Who can do something about it: whoever wrote or uses this page (what was asked for, the browser, the
-   * device), whoever runs the relay (or gave the address and the token for it), or whoever runs the server and
-   * the network before it.
+   * device), whoever has set the rules that it is held to (`policy` of `open()`, or `restrict()`), whoever runs the
+   * relay (or gave the address and the token for it), or whoever runs the server and the network before it.
    */
-  readonly where: 'page' | 'relay' | 'server';
+  readonly where: 'page' | 'policy' | 'relay' | 'server';
   /** What the relay said, where it has refused something or ended the connection. */
   readonly relayCode?: RelayCode;
   /** What is behind it: an `Error` with a cause of its own, or what was thrown. Missing where nothing is. */

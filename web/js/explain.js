@@ -35,6 +35,9 @@ const KINDS = {
     'storage': "The browser can't keep what has to be kept. Make room, or leave private browsing.",
     'in-use': 'It is open in another tab of this browser, and only one can have it. Close the other one.',
   },
+  policy: {
+    'denied': 'The rules of this page do not allow that. Whoever runs it can change them.',
+  },
   relay: {
     'unreachable': NOT_REACHED,
     'timed-out': NOT_REACHED,

@@ -9,9 +9,14 @@
  * ```
  */
 
+import type { OpenOptions } from './common.js';
 import type { Network } from './mqtt.js';
 
 export * from './mqtt.js';
 
-/** Opens it; there is nothing to choose. Addresses are `ws:` and `wss:`; others are `unsupported`. */
-export function open(): Promise<Network>;
+/**
+ * Opens it; there is nothing to choose beside the rules. Addresses are `ws:` and `wss:`; others are `unsupported`.
+ *
+ * @throws {JackfieldError} `invalid-input` for a policy that can't be one.
+ */
+export function open(options?: Pick<OpenOptions, 'policy'>): Promise<Network>;

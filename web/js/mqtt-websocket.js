@@ -9,4 +9,4 @@ export { JackfieldError } from './lib/error.js';
 
 const file = () => new URL('./wasm/mqtt-websocket_bg.wasm', import.meta.url);
 
-export const { load, open } = /* @__PURE__ */ entry(wasm, file, { mqtt: Mqtt.open }, []);
+export const { load, open } = /* @__PURE__ */ entry(wasm, file, { mqtt: Mqtt.open }, ['policy']);

@@ -271,7 +271,7 @@ impl Coap {
                 } else {
                     CoapWebSockets::ws()
                 };
-                let network = Network::web_socket(secure, sockets);
+                let network = network.web_socket(secure, sockets);
                 let secured = Some(network.clone());
                 let (client, events, connection) = client::connect_tcp(network, server, config);
                 let running = Running::start(connection, client.statuses(), |_| "protocol");

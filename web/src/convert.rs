@@ -196,6 +196,7 @@ pub(crate) fn error_at(kind: &str, place: Place, error: &(dyn StdError + 'static
 /// A place, as `where` of errors has it.
 pub(crate) fn place(place: Place) -> &'static str {
     match place {
+        Place::Policy => "policy",
         Place::Relay => "relay",
         Place::Server => "server",
         _ => "page",

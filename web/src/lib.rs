@@ -9,6 +9,7 @@
 //! | module | |
 //! |---|---|
 //! | `network` | Direct Sockets or relay; TLS, and what it negotiated |
+//! | `policy` | what a page may reach, over any of these |
 //! | `irc` | the IRC client's methods |
 //! | `imap`, `smtp` | the clients' of mail; what they share is in `mail` |
 //! | `mqtt` | the MQTT client's |
@@ -36,6 +37,7 @@ mod mail;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 mod network;
+mod policy;
 mod promise;
 #[cfg(feature = "raw")]
 mod raw;

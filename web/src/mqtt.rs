@@ -306,8 +306,8 @@ impl Mqtt {
         let secure = address.scheme().is_secure();
         let network = match address.scheme() {
             Scheme::Mqtts | Scheme::Mqtt => network.secured(secure)?,
-            Scheme::Wss => Network::web_socket(secure, MqttWebSockets::wss(address.path())),
-            Scheme::Ws => Network::web_socket(secure, MqttWebSockets::ws(address.path())),
+            Scheme::Wss => network.web_socket(secure, MqttWebSockets::wss(address.path())),
+            Scheme::Ws => network.web_socket(secure, MqttWebSockets::ws(address.path())),
         };
         Ok((network, address.endpoint().clone()))
     }

@@ -9,7 +9,7 @@ mod sockets;
 
 use std::sync::{Arc, Mutex};
 
-use jackfield_socket::{AnyNetwork, AnyStream, Endpoint, Result, TcpConnect, TcpOptions};
+use jackfield_socket::{AnyNetwork, AnyStream, Endpoint, Error, Result, TcpConnect, TcpOptions};
 #[cfg(feature = "raw")]
 use jackfield_tls::{TlsConfig, TlsConnector};
 use js_sys::Object;
@@ -18,12 +18,14 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use self::sockets::{Protection, Sockets, Streams};
 use crate::convert::{Options, set, socket_error};
+use crate::policy::Policies;
 
 /// A way to the network. Each protocol adds the method that opens its client.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct Network {
     sockets: Sockets,
+    policies: Policies,
 }
 
 #[wasm_bindgen]
@@ -33,10 +35,12 @@ impl Network {
     /// # Errors
     /// A `JackfieldError`, for an option that can't be right.
     pub fn open(options: &JsValue) -> Result<Network, JsValue> {
-        let sockets = Sockets::open(&Options(options));
-        sockets
-            .map(|sockets| Self { sockets })
-            .map_err(|error| socket_error(&error))
+        let open = |options: &Options<'_>| {
+            let policies = Policies::read(options)?;
+            let sockets = Sockets::open(options, &policies)?;
+            Ok(Self { sockets, policies })
+        };
+        open(&Options(options)).map_err(|error: Error| socket_error(&error))
     }
 
     /// Which way was taken: `direct` or `relay`; `None` where there is neither.
@@ -69,8 +73,9 @@ impl Network {
 
     /// What opens the page's own WebSockets, with the browser's TLS or without.
     #[cfg(any(feature = "coap", feature = "mqtt"))]
-    pub(crate) fn web_socket(tls: bool, network: impl TcpConnect) -> Secured {
+    pub(crate) fn web_socket(&self, tls: bool, network: impl TcpConnect) -> Secured {
         let network = AnyNetwork::default().with_tcp(network);
+        let network = self.policies.over(network);
         Secured::new(Way::WebSocket(network, if tls { "wss" } else { "ws" }))
     }
 
@@ -78,6 +83,12 @@ impl Network {
     #[cfg(any(feature = "coap", feature = "raw"))]
     pub(crate) fn sockets(&self) -> Result<AnyNetwork> {
         self.sockets.network()
+    }
+
+    /// Whether there are rules that what goes over it is held to.
+    #[cfg(feature = "raw")]
+    pub(crate) fn is_held(&self) -> bool {
+        !self.policies.is_empty()
     }
 
     /// What secures streams as the page has said when it opened the network.

@@ -79,7 +79,7 @@ const ENTRIES: &[Entry] = &[
 ];
 
 /// Scripts beside the entries that need no module.
-const ALONE: &[&str] = &["explain"];
+const ALONE: &[&str] = &["explain", "policy"];
 
 /// A page, in `dist` under its name.
 struct Page {

@@ -1,7 +1,7 @@
 //! The documents that pages' authors read, and the examples in them.
 
 /// Where examples for pages stand.
-pub const DOCUMENTS: [&str; 17] = [
+pub const DOCUMENTS: [&str; 19] = [
     "web/js/index.d.ts",
     "web/js/irc.d.ts",
     "web/js/mqtt.d.ts",
@@ -14,10 +14,12 @@ pub const DOCUMENTS: [&str; 17] = [
     "web/js/sockets.d.ts",
     "web/js/direct-sockets.d.ts",
     "web/js/explain.d.ts",
+    "web/js/policy.d.ts",
     "web/npm/README.md",
     "README.md",
     "docs/direct-sockets.md",
     "docs/guide.md",
+    "docs/policy.md",
     "docs/sockets.md",
 ];
 

@@ -44,6 +44,9 @@ pub const GAVE_UP: &str = "!!(globalThis.gaveUp = async (thing, table, apart) =>
     return wrong;
 })";
 
+/// The page's path.
+const EMPTY: &str = "empty.html";
+
 /// A page with nothing in it, beside the module; `open` and `JackfieldError` are there by their names; and a relay that takes it to one port.
 #[derive(Debug)]
 pub struct Stage {
@@ -51,7 +54,7 @@ pub struct Stage {
     pub browser: Chromium,
     /// The page.
     pub page: Page,
-    _site: Site,
+    site: Site,
     /// What `open()` takes.
     pub options: Value,
 }
@@ -92,23 +95,37 @@ impl Stage {
         let folder = tokio::task::spawn_blocking(|| page("npm")).await;
         let mut site = Site::builder()
             .dir(folder.unwrap().unwrap())
-            .file("/empty.html", "<!doctype html><title>Empty</title>")
+            .file(&format!("/{EMPTY}"), "<!doctype html><title>Empty</title>")
             .port(at.port());
         for (path, content) in files {
             site = site.file(path, *content);
         }
         let site = site.start().await.unwrap();
         let browser = Chromium::launch().await.unwrap();
-        let page = browser.open(&format!("{}empty.html", site.url())).await;
-        let page = page.unwrap();
-        let load = "import('./index.js').then(module => !!Object.assign(globalThis, module))";
-        assert!(page.evaluate::<bool>(load).await.unwrap());
-        Self {
+        let page = browser.open(&format!("{}{EMPTY}", site.url())).await;
+        let stage = Self {
             browser,
-            page,
-            _site: site,
+            page: page.unwrap(),
+            site,
             options: json!({ "relay": format!("ws://{relay}/"), "token": SECRET }),
-        }
+        };
+        stage.load().await;
+        stage
+    }
+
+    async fn load(&self) {
+        let load = "import('./index.js').then(module => !!Object.assign(globalThis, module))";
+        assert!(self.page.evaluate::<bool>(load).await.unwrap());
+    }
+
+    /// Loads the page again: what stood in it is gone.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub async fn reload(&self) {
+        let url = format!("{}{EMPTY}", self.site.url());
+        self.page.go_to(&url).await.unwrap();
+        self.load().await;
     }
 
     /// What this function gives for these arguments.

@@ -24,6 +24,8 @@ use tokio::net::TcpStream;
 
 /// What tells an example from others, and by what one sees that it has worked.
 const EXAMPLES: &[(&str, Outcome)] = &[
+    ("restrict({", Outcome::Ends),
+    ("May this page reach", Outcome::Ends),
     ("irc.list(", Outcome::Ends),
     ("irc.raw(", Outcome::Ends),
     ("'K8S-SAT'", Outcome::Ends),
@@ -152,6 +154,10 @@ impl World {
                 format!("ircs://{HOST}:{}'", irc.tls().port()),
             ),
             ("mqtts://broker.example.org'", mqtts.clone()),
+            (
+                "'broker.example.org:8883'",
+                format!("'{HOST}:*', '127.0.0.0/8:*', '[::1]:*'"),
+            ),
             ("mqtts://broker.local'", mqtts),
             (
                 "wss://broker.example.org/mqtt",

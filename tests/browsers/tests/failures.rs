@@ -207,6 +207,13 @@ async fn each_way_to_fail_is_told_as_what_it_is() {
             "This page needs a relay to reach the server, and has none.",
         ),
         way(
+            "the page's own rules refuse the server",
+            json!({ "options": { "relay": good, "token": SECRET, "policy": { "allow": ["*:*"] } }, "url": any }),
+            ("denied", "policy", None),
+            "this application's policy doesn't allow",
+            "The rules of this page do not allow that. Whoever runs it can change them.",
+        ),
+        way(
             "the relay's name does not exist",
             over("ws://relay.invalid/", any.clone()),
             ("unreachable", "relay", None),

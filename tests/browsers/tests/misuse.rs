@@ -34,6 +34,50 @@ const MISUSES: &[(&str, &str)] = &[
         "open({ ...options, pins: 'key:x' })",
         "the option pins is no array",
     ),
+    (
+        "open({ ...options, policy: null })",
+        "the options of policy are null, not an object",
+    ),
+    (
+        "open({ ...options, policy: ['*:443'] })",
+        "the options of policy are a Array, not an object",
+    ),
+    (
+        "open({ ...options, policy: { alow: ['*:443'] } })",
+        "policy has no option alow; is allow meant?",
+    ),
+    (
+        "open({ ...options, policy: { allow: '*:443' } })",
+        "policy: allow is a string, not an array of rules",
+    ),
+    (
+        "open({ ...options, policy: { deny: [443] } })",
+        "policy: deny has a number in the place of a rule, which is a string",
+    ),
+    (
+        "open({ ...options, policy: { sameDomain: 'example.org' } })",
+        "policy: sameDomain is a string, not true or false",
+    ),
+    (
+        "open({ ...options, policy: { ask: true } })",
+        "policy: ask is a boolean, not a function",
+    ),
+    (
+        "open({ ...options, policy: { report: true } })",
+        "policy: report is a boolean, not a function",
+    ),
+    (
+        "open({ ...options, policy: { allow: ['imap.example.org'] } })",
+        "policy: allow: \"imap.example.org\" is no rule: \"imap.example.org\" has no port: expected HOST:PORTS",
+    ),
+    (
+        "open({ ...options, policy: { deny: ['*:https'] } })",
+        "policy: deny: \"*:https\" is no rule: ",
+    ),
+    (
+        "open({ ...options, policy: { listen: ['*:1'] } })",
+        "policy: listen: \"*:1\" is no rule: ",
+    ),
     // Addresses.
     ("network.mqtt()", "the address is missing, not a string"),
     ("network.mqtt(5)", "the address is a number, not a string"),

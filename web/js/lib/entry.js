@@ -5,6 +5,7 @@ import { address, options as checked } from './check.js';
 import { Clients } from './clients.js';
 import { asyncDispose } from './ending.js';
 import { JackfieldError, made } from './error.js';
+import { ofPage, policies } from './policy.js';
 
 /** @import * as Api from '../index.d.ts' */
 
@@ -18,7 +19,7 @@ import { JackfieldError, made } from './error.js';
  */
 
 /** What `OpenOptions` has. */
-const OPTIONS = ['relay', 'token', 'roots', 'pins'];
+const OPTIONS = ['relay', 'token', 'roots', 'pins', 'policy'];
 
 /**
  * The entry's functions. Each of `methods` becomes a method of the networks that it opens.
@@ -50,10 +51,11 @@ export function entry(wasm, file, methods, names = OPTIONS) {
 
   /** @param {Api.OpenOptions} [options] @returns {Promise<any>} */
   async function open(options) {
-    const { relay, ...others } = checked('open()', options, names) ?? {};
+    const { relay, policy, ...others } = checked('open()', options, names) ?? {};
     const all = relay === undefined ? others : { ...others, relay: address('relay', relay) };
+    const own = ofPage(policy);
     await load();
-    const network = wasm.Network.open(all);
+    const network = wasm.Network.open({ ...all, policies: policies(own) });
     const clients = new Clients(network);
     const close = () => clients.close();
     /** @type {{ [name: string | symbol]: unknown }} */

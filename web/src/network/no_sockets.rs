@@ -4,6 +4,7 @@ use jackfield_socket::{AnyStream, Endpoint, Error, ErrorKind, Result, TcpOptions
 use js_sys::Object;
 
 use crate::convert::Options;
+use crate::policy::Policies;
 
 #[derive(Debug)]
 pub(super) struct Sockets;
@@ -14,7 +15,7 @@ pub(super) struct Sockets;
     reason = "as those that are there"
 )]
 impl Sockets {
-    pub(super) fn open(_options: &Options<'_>) -> Result<Self> {
+    pub(super) fn open(_options: &Options<'_>, _policies: &Policies) -> Result<Self> {
         Ok(Self)
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::convert::{Options, invalid, object, set};
+use crate::policy::Policies;
 
 /// How many streams, listeners and sockets of a relay a page may have open. How many its user may have is for the
 /// relay to say; this is what a relay can make a page keep.
@@ -35,7 +36,7 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    pub(super) fn open(options: &Options<'_>) -> Result<Self> {
+    pub(super) fn open(options: &Options<'_>, policies: &Policies) -> Result<Self> {
         let config = tls_config(options)?.unwrap_or_default();
         let tls = TlsConnector::new(config.clone())?;
         let mut closing = None;
@@ -61,6 +62,7 @@ impl Sockets {
         } else {
             None
         };
+        let network = network.map(|(kind, network)| (kind, policies.over(network)));
         Ok(Self {
             network,
             is_closed: Cell::new(false),

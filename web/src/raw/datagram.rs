@@ -109,10 +109,11 @@ impl Network {
             Ok((self.sockets()?, at, udp))
         };
         let (network, at, options) = start().map_err(|error: Error| socket_error(&error))?;
-        let is_direct = self.kind().as_deref() == Some("direct");
+        // Whoever could join groups later could leave the rules.
+        let has_groups = self.kind().as_deref() == Some("direct") && !self.is_held();
         let opening = network.clone();
         Ok(RawDatagrams::new(network, async move {
-            if is_direct {
+            if has_groups {
                 let socket = Direct.open_bound(at, &options).await?;
                 let groups = socket.groups();
                 let socket = Box::new(socket);
