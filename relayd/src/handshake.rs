@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jackfield_relay_wire::{Code, Reason, auth};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use self::http::{Head, Probe, Status, accept_key, answer_with, read_head};
@@ -28,7 +29,7 @@ use crate::ending::Ending;
 use crate::identity::{Client, Grant, Identity};
 use crate::limits::Accounts;
 use crate::proxy::{self, ProxiesConfig};
-use crate::token::TokenError;
+use crate::token::{Shown, TokenError};
 
 /// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
@@ -65,13 +66,13 @@ pub(crate) struct Admitted {
 
 /// What a client has shown of itself.
 pub(crate) struct Presented {
-    token: String,
+    shown: Shown,
     from: IpAddr,
 }
 
 impl std::fmt::Debug for Presented {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(token)")
+        f.write_str("(token or certificate)")
     }
 }
 
@@ -131,12 +132,12 @@ impl Gate {
             let text = "this Origin may not use the relay any more";
             return Err(Reason::new(Code::ORIGIN_REFUSED, text));
         }
-        let Presented { token, from } = &admitted.presented;
+        let Presented { shown, from } = &admitted.presented;
         let client = Client {
             origin,
             from: *from,
         };
-        let grant = (self.identity.admit(token, client, now))
+        let grant = (self.identity.admit(shown, client, now))
             .map_err(|error| Reason::new(error.code(), &error.to_string()))?;
         if !grant.covers(before) {
             let text = "the relay's rules for this token have changed";
@@ -158,14 +159,16 @@ impl Gate {
         }
     }
 
-    /// Judges a request; `from` tells from its headers where it comes from, or why it is refused.
+    /// Judges a request; `from` tells from its headers where it comes from, or why it is refused; `chain` is
+    /// the certificate that it came with.
     fn judge(
         &self,
         head: &Head,
         from: impl FnOnce(&Headers<'_>) -> Result<IpAddr, Refused>,
+        chain: Vec<CertificateDer<'static>>,
         now: SystemTime,
     ) -> Verdict {
-        match self.try_judge(&head.bytes, from, now) {
+        match self.try_judge(&head.bytes, from, chain, now) {
             // What comes before the answer belongs to no WebSocket.
             Ok(Verdict::Admitted(_) | Verdict::Denied(..)) if head.has_tail => {
                 let text = "something follows the request";
@@ -180,6 +183,7 @@ impl Gate {
         &self,
         head: &[u8],
         from: impl FnOnce(&Headers<'_>) -> Result<IpAddr, Refused>,
+        chain: Vec<CertificateDer<'static>>,
         now: SystemTime,
     ) -> Result<Verdict, Refused> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -235,17 +239,20 @@ impl Gate {
         let mut tokens = headers
             .list("sec-websocket-protocol")
             .filter(|protocol| protocol.starts_with(auth::TOKEN_PREFIX));
-        let token = match (tokens.next(), tokens.next()) {
-            (Some(token), None) => Ok(token),
+        let shown = match (tokens.next(), tokens.next()) {
+            (Some(token), None) => {
+                let token = auth::token(token).map(Shown::Token);
+                token.ok_or(TokenError::Unknown)
+            }
+            // A browser shows its user's certificate for any page, which has to show more than that.
+            (None, _) if origin.is_none() && !chain.is_empty() => Ok(Shown::Certificate(chain)),
             (None, _) => Err(TokenError::Missing),
             (Some(_), Some(_)) => Err(TokenError::Unknown),
         };
-        let granted = token
-            .and_then(|token| auth::token(token).ok_or(TokenError::Unknown))
-            .and_then(|token| {
-                let grant = self.identity.admit(&token, Client { origin, from }, now)?;
-                Ok((grant, Presented { token, from }))
-            });
+        let granted = shown.and_then(|shown| {
+            let grant = self.identity.admit(&shown, Client { origin, from }, now)?;
+            Ok((grant, Presented { shown, from }))
+        });
         Ok(match granted {
             Ok((grant, presented)) => Verdict::Admitted(Admitted {
                 presented,
@@ -260,7 +267,8 @@ impl Gate {
 
 /// Reads the request, and answers it unless a WebSocket is to come of it; then
 /// [`Upgrade::send`] does. `from` tells from the request's headers where it comes from, or why it is
-/// refused, before anything is judged but whether it asks for health.
+/// refused, before anything is judged but whether it asks for health. `chain` is the certificate that it has shown
+/// in TLS, with those that lead to its authority; empty, where it has shown none.
 ///
 /// # Errors
 /// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Probed`] where it
@@ -269,6 +277,7 @@ impl Gate {
 pub(crate) async fn receive<S>(
     stream: &mut S,
     from: impl FnOnce(&Headers<'_>) -> Result<IpAddr, Refused>,
+    chain: Vec<CertificateDer<'static>>,
     gate: &Gate,
     ending: &Ending,
 ) -> Result<Admitted, Outcome>
@@ -276,7 +285,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let verdict = match read_head(stream).await? {
-        Ok(head) => gate.judge(&head, from, SystemTime::now()),
+        Ok(head) => gate.judge(&head, from, chain, SystemTime::now()),
         Err(refused) => Verdict::Refused(refused),
     };
     match verdict {

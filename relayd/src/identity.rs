@@ -8,7 +8,7 @@ use crate::config::{Config, Token, can_revoke};
 use crate::fleet::Fleet;
 use crate::limits::{Accounts, Holder, Quota, Usage};
 use crate::source::Source;
-use crate::token::{Claims, Proven, Revoked, TokenError};
+use crate::token::{Claims, Proven, Revoked, Shown, TokenError};
 
 /// Whom the relay knows.
 #[derive(Debug)]
@@ -56,31 +56,32 @@ impl Identity {
         self.tokens.iter().map(|token| &*token.name)
     }
 
-    /// What the bearer of this token may do.
+    /// What the bearer of this token or certificate may do.
     pub(crate) fn admit(
         &self,
-        presented: &str,
+        shown: &Shown,
         client: Client<'_>,
         now: SystemTime,
     ) -> Result<Grant, TokenError> {
-        let (token, proven, expires) = self.check(presented, client.origin, now)?;
+        let (token, proven, expires) = self.check(shown, client.origin, now)?;
         Ok(self.grant(token, proven, expires, client.from))
     }
 
     /// Whether a token is good now for a client of this origin: whose it is, what it says, and when it ends.
     pub(crate) fn check(
         &self,
-        presented: &str,
+        shown: &Shown,
         origin: Option<&str>,
         now: SystemTime,
     ) -> Result<(&Arc<Token>, Proven, Option<SystemTime>), TokenError> {
-        let (token, proven) = self.find(presented)?;
+        let (token, proven) = self.find(shown, now)?;
         let ends = [token.expires, proven.expires];
         let expires = ends.into_iter().flatten().min();
         if let Some(expires) = expires.filter(|expires| *expires <= now) {
             return Err(TokenError::Expired(expires));
         }
-        if let Some(claims) = &proven.claims {
+        // A certificate is for no relay in particular.
+        if let (Shown::Token(_), Some(claims)) = (shown, &proven.claims) {
             claims.check(now, self.audience.as_deref(), origin)?;
         }
         let (name, credential) = (&token.name, &token.credential);
@@ -113,11 +114,11 @@ impl Identity {
     }
 
     /// Which token of the configuration this is, and what it says.
-    fn find(&self, presented: &str) -> Result<(&Arc<Token>, Proven), TokenError> {
+    fn find(&self, shown: &Shown, now: SystemTime) -> Result<(&Arc<Token>, Proven), TokenError> {
         // Every token is looked at, so that the time taken doesn't tell which one was near.
         let mut found = Err(TokenError::Unknown);
         for token in &self.tokens {
-            match (&found, token.credential.verify(&token.name, presented)) {
+            match (&found, token.credential.recognise(&token.name, shown, now)) {
                 (_, Err(TokenError::Unknown)) => {}
                 (Err(TokenError::Unknown), verified) => {
                     found = verified.map(|proven| (token, proven));
@@ -126,7 +127,7 @@ impl Identity {
                 (_, _) => return Err(TokenError::Unknown),
             }
         }
-        if matches!(found, Err(TokenError::Unknown)) {
+        if let (Err(TokenError::Unknown), Shown::Token(presented)) = (&found, shown) {
             for token in &self.tokens {
                 token.credential.missed(&token.name, presented);
             }

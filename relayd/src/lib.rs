@@ -35,6 +35,7 @@
 //! | `session` | drives the multiplexer of one WebSocket, and what hangs on it |
 //! | [`token`], `identity` | whose token that is, and what it may do |
 //! | `fleet` | what it shares with other relays, in Redis |
+//! | `certificate` | what a certificate says |
 //! | `jwks` | keys that are at a URL |
 //! | `http_client` | one request to a server that the configuration names |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
@@ -57,6 +58,7 @@ mod admin;
 mod admission;
 pub mod ask;
 mod budget;
+mod certificate;
 pub mod config;
 pub mod conformance;
 pub mod doctor;

@@ -294,7 +294,7 @@ fn print_token(asked: TokenArguments) -> anyhow::Result<()> {
         (Credential::Key(_), Some(_)) => {
             bail!("the token {name:?} has a signing key in the configuration")
         }
-        _ => bail!("the token {name:?} has no signing key, but a secret"),
+        _ => bail!("the token {name:?} is none that is signed"),
     };
     let mut claims = Claims::new(expires);
     claims.issued_at = Some(now);

@@ -13,7 +13,9 @@ use tracing::info;
 use crate::config::{Origin, Token};
 use crate::handshake::Gate;
 use crate::record::{Minting, Records};
-use crate::token::{Claims, Credential, Payload, PayloadLimits, Secret, SigningKey, random_id};
+use crate::token::{
+    Claims, Credential, Payload, PayloadLimits, Secret, Shown, SigningKey, random_id,
+};
 
 /// How long a token is good whose request doesn't say it, where the configuration allows as much.
 const USUAL: Duration = Duration::from_mins(15);
@@ -77,7 +79,8 @@ pub(crate) fn mint(
     let jwt = key.mint(&claims)?;
     let origins = claims.origins.as_deref().unwrap_or_default();
     let origin = origins.first().map(Origin::as_str);
-    (gate.identity().check(&jwt, origin, now))
+    let shown = Shown::Token(jwt.clone());
+    (gate.identity().check(&shown, origin, now))
         .map_err(|error| format!("the relay would not take it: {error}"))?;
     let exp = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
     let exp = exp.as_secs();
@@ -92,6 +95,7 @@ pub(crate) fn minting_key(credential: &Credential) -> Result<&Secret, String> {
     match credential {
         Credential::Key(secret) => SigningKey::hs256(secret).map(|_| secret),
         Credential::Secret(_) => Err("it has a secret, which is no key to mint with".into()),
+        Credential::Certificates(_) => Err("it is for who has a certificate".into()),
         _ => Err("it has public keys: who has the private one mints its tokens".into()),
     }
 }

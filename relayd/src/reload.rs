@@ -173,7 +173,7 @@ impl Reloader {
         let gate = Gate::new(&config, &self.addresses, Arc::clone(&self.accounts));
         // The last that can fail. From here on nothing is waited for, so that nobody sees a part of it.
         if let Some(tls) = &self.tls {
-            tls.reload().map_err(NotTaken::Other)?;
+            tls.reload_with(&config).map_err(NotTaken::Other)?;
         }
         self.stopper.configure(config.drain);
         self.keys.send_replace(keys);

@@ -79,10 +79,7 @@ impl Config {
     /// Names the file and what is wrong with it, or the limits and what they need.
     pub fn check(&self) -> io::Result<()> {
         budget::fit(&mut self.clone())?;
-        if let Some(files) = &self.tls {
-            Certificates::load(files.clone())?;
-        }
-        Ok(())
+        Certificates::load(self).map(drop)
     }
 }
 
@@ -115,12 +112,7 @@ impl Relayd {
     ) -> io::Result<Self> {
         let started = Arc::new(config.clone());
         budget::fit(&mut config)?;
-        let tls = config
-            .tls
-            .clone()
-            .map(Certificates::load)
-            .transpose()?
-            .map(Arc::new);
+        let tls = Certificates::load(&config)?.map(Arc::new);
         let mut passed = Passed::new(passed)?;
         let listeners = passed.clients(&config.listen, &config.places).await?;
         let health = match &config.health {

@@ -1,6 +1,6 @@
 //! TLS of the relay itself, for `wss`. The TLS inside of a stream is none of the relay's business.
 
-mod validity;
+mod clients;
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +12,10 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::TlsFiles;
+use self::clients::Clients;
+use crate::certificate::Certificate;
+use crate::config::{Config, TlsFiles};
+use crate::token::{ClientCa, Credential};
 
 /// The certificate in use, which can be read anew.
 #[derive(Debug)]
@@ -24,18 +27,39 @@ pub(crate) struct Certificates {
 #[derive(Debug)]
 struct Current {
     config: Arc<ServerConfig>,
+    /// Whose certificates clients may show.
+    clients: Vec<ClientCa>,
     not_after: Option<SystemTime>,
 }
 
 impl Certificates {
-    pub(crate) fn load(files: TlsFiles) -> io::Result<Self> {
-        let current = RwLock::new(read(&files)?);
-        Ok(Self { files, current })
+    /// Those of a configuration; `None` where it has none.
+    ///
+    /// # Errors
+    /// Where a file can't be used; the text names it.
+    pub(crate) fn load(config: &Config) -> io::Result<Option<Self>> {
+        let Some(files) = config.tls.clone() else {
+            return Ok(None);
+        };
+        let current = RwLock::new(read(&files, authorities(config))?);
+        Ok(Some(Self { files, current }))
     }
 
     /// Reads the files again. If that fails, the certificate in use stays.
     pub(crate) fn reload(&self) -> io::Result<()> {
-        let new = read(&self.files)?;
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let clients = current.clients.clone();
+        drop(current);
+        self.renew(clients)
+    }
+
+    /// The same, and from now on clients may show certificates of this configuration's authorities.
+    pub(crate) fn reload_with(&self, config: &Config) -> io::Result<()> {
+        self.renew(authorities(config))
+    }
+
+    fn renew(&self, clients: Vec<ClientCa>) -> io::Result<()> {
+        let new = read(&self.files, clients)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
@@ -53,7 +77,18 @@ impl Certificates {
     }
 }
 
-fn read(files: &TlsFiles) -> io::Result<Current> {
+fn authorities(config: &Config) -> Vec<ClientCa> {
+    let all = config
+        .tokens
+        .iter()
+        .filter_map(|token| match &token.credential {
+            Credential::Certificates(authority) => Some(authority.clone()),
+            _ => None,
+        });
+    all.collect()
+}
+
+fn read(files: &TlsFiles, clients: Vec<ClientCa>) -> io::Result<Current> {
     let wrong = |path: &std::path::Path, error: &dyn std::fmt::Display| {
         let text = format!("{}: {error}", path.display());
         io::Error::new(io::ErrorKind::InvalidInput, text)
@@ -64,19 +99,24 @@ fn read(files: &TlsFiles) -> io::Result<Current> {
     let Some(first) = chain.first() else {
         return Err(wrong(&files.certificate, &"no certificate in PEM is there"));
     };
-    let not_after = validity::not_after(first);
+    let not_after = Certificate::read(first).map(|it| it.not_after);
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_no_client_auth()
+        .map_err(io::Error::other)?;
+    let config = match Clients::of(&clients) {
+        Some(clients) => config.with_client_cert_verifier(Arc::new(clients)),
+        None => config.with_no_client_auth(),
+    };
+    let mut config = config
         .with_single_cert(chain, key)
         .map_err(|error| wrong(&files.certificate, &error))?;
     // A WebSocket begins in HTTP/1.1; a client that was offered HTTP/2 would speak it.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Current {
         config: Arc::new(config),
+        clients,
         not_after,
     })
 }

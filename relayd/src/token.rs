@@ -18,6 +18,7 @@
 //! key, in base64url without padding. They name no bearer.
 
 mod claims;
+mod client_ca;
 mod crypto;
 mod keys;
 #[cfg(any(test, feature = "oracle"))]
@@ -36,9 +37,11 @@ use httpdate::HttpDate;
 use jackfield_relay_wire::Code;
 use ring::rand::SystemRandom;
 use ring::{digest, hmac, rand};
+use rustls_pki_types::CertificateDer;
 
 pub use self::claims::{Claims, LEEWAY};
 pub(crate) use self::claims::{Payload, PayloadLimits};
+pub use self::client_ca::ClientCa;
 pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
 pub use self::remote::RemoteKeys;
 pub(crate) use self::revoked::Revoked;
@@ -65,6 +68,15 @@ pub enum Credential {
     PublicKeys(PublicKeys),
     /// The same, and the keys are at a URL.
     RemoteKeys(RemoteKeys),
+    /// It is no token, but a certificate that a program shows in TLS, of one of these authorities.
+    Certificates(ClientCa),
+}
+
+/// What a client shows of itself.
+pub(crate) enum Shown {
+    Token(String),
+    /// A certificate, and those that lead to its authority.
+    Certificate(Vec<CertificateDer<'static>>),
 }
 
 /// What a token that is good says by itself; the configuration says more.
@@ -176,6 +188,26 @@ impl Credential {
             },
             Self::PublicKeys(keys) => keys.verify(name, presented).map(|it| jwt(presented, it)),
             Self::RemoteKeys(keys) => keys.verify(name, presented).map(|it| jwt(presented, it)),
+            Self::Certificates(_) => Err(TokenError::Unknown),
+        }
+    }
+
+    /// The same of what may be a certificate, at this time.
+    ///
+    /// # Errors
+    /// As those of [`verify`](Self::verify), and [`TokenError::Revoked`] where the authority says so.
+    pub(crate) fn recognise(
+        &self,
+        name: &str,
+        shown: &Shown,
+        now: SystemTime,
+    ) -> Result<Proven, TokenError> {
+        match (self, shown) {
+            (_, Shown::Token(presented)) => self.verify(name, presented),
+            (Self::Certificates(authority), Shown::Certificate(chain)) => {
+                authority.verify(chain, now)
+            }
+            (_, Shown::Certificate(_)) => Err(TokenError::Unknown),
         }
     }
 

@@ -278,6 +278,11 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     let defaults = Defaults {
         limits: file.limits.over(Limits::default()),
         bearer_limits: file.bearer_limits.over(Quota::BEARER),
+        programs: match (&config.tls, config.allow_without_origin) {
+            (None, _) => Err("a certificate is shown in TLS, and there is no [tls]"),
+            (_, false) => Err("programs send no Origin, and allow_without_origin is false"),
+            (Some(_), true) => Ok(()),
+        },
         advertise: config.advertise.clone(),
     };
     let keys_at = |token: &Spanned<FileToken>| {

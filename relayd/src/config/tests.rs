@@ -258,6 +258,14 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
             "relayd.toml:2:19: source_limits.idle_seconds: unknown field `idle_seconds`",
         ),
         (
+            &format!("{token}secret = '0123456789abcdef'\nclient_crl_file = 'a.crl'"),
+            "relayd.toml:5:19: token[0].client_crl_file: it says what was revoked of client_ca_file",
+        ),
+        (
+            &format!("{token}client_ca_file = 'none.pem'"),
+            "relayd.toml:4:18: token[0].client_ca_file: none.pem can't be read: ",
+        ),
+        (
             &format!("{token}public_key = 'of-no-kind-at-all'"),
             "relayd.toml:4:14: token[0].public_key: there is no public key on Ed25519 or P-256",
         ),

@@ -17,7 +17,7 @@ use crate::ask::Fails;
 use crate::limits::{Limits, Quota};
 use crate::mint::minting_key;
 use crate::policy::{ListenRule, Policy, Rule};
-use crate::token::{Credential, PublicKeys, RemoteKeys, Secret};
+use crate::token::{ClientCa, Credential, PublicKeys, RemoteKeys, Secret};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +32,8 @@ pub(super) struct FileToken {
     jwks_file: Option<Spanned<PathBuf>>,
     pub(super) jwks_url: Option<Spanned<Hidden>>,
     jwks_roots_file: Option<Spanned<PathBuf>>,
+    client_ca_file: Option<Spanned<PathBuf>>,
+    client_crl_file: Option<Spanned<PathBuf>>,
     expires: Option<Spanned<Datetime>>,
     #[serde(default)]
     allow: Vec<Spanned<String>>,
@@ -58,6 +60,8 @@ pub(super) struct FileToken {
 pub(super) struct Defaults {
     pub(super) limits: Limits,
     pub(super) bearer_limits: Quota,
+    /// Whether programs come in over TLS, and so can show certificates; why not, else.
+    pub(super) programs: Result<(), &'static str>,
     /// For no token of its own: what leads to this machine from outside.
     pub(super) advertise: Vec<IpAddr>,
 }
@@ -101,31 +105,56 @@ pub(super) fn read(
         from_file("public_key_file", token.public_key_file),
         from_file("jwks_file", token.jwks_file),
         given("jwks_url", token.jwks_url),
+        from_file("client_ca_file", token.client_ca_file),
     ]
     .into_iter()
     .flatten();
     let (Some((name, span, source)), None) = (sources.next(), sources.next()) else {
         let message = "a token has exactly one of secret, secret_file, signing_key, \
-                       signing_key_file, public_key, public_key_file, jwks_file and jwks_url";
+                       signing_key_file, public_key, public_key_file, jwks_file, jwks_url and \
+                       client_ca_file";
         return Err(Wrong::new(whole, format!("token[{index}]"), message));
     };
-    let roots = match token.jwks_roots_file {
-        None => None,
-        Some(path) if name == "jwks_url" => {
+    let beside = |of: &str, own: &str, path: Option<Spanned<PathBuf>>, what: &str| match path {
+        None => Ok(None),
+        Some(path) if name == of => {
             let at = directory.join(path.get_ref());
-            let roots = std::fs::read_to_string(&at);
-            Some(roots.map_err(|error| {
+            let text = std::fs::read_to_string(&at);
+            text.map(Some).map_err(|error| {
                 let message = format!("{} can't be read: {error}", at.display());
-                Wrong::new(path.span(), key("jwks_roots_file"), message)
-            })?)
+                Wrong::new(path.span(), key(own), message)
+            })
         }
         Some(path) => {
-            let message = "it says whom to trust at jwks_url, which isn't there";
-            return Err(Wrong::new(path.span(), key("jwks_roots_file"), message));
+            let message = format!("it says {what} {of}, which isn't there");
+            Err(Wrong::new(path.span(), key(own), message))
         }
     };
-    let credential = read_credential(name, source, roots.as_deref())
-        .map_err(|message| Wrong::new(span, key(name), message))?;
+    let roots = token.jwks_roots_file;
+    let roots = beside("jwks_url", "jwks_roots_file", roots, "whom to trust at")?;
+    let revoked = token.client_crl_file;
+    let revoked = beside(
+        "client_ca_file",
+        "client_crl_file",
+        revoked,
+        "what was revoked of",
+    )?;
+    let wrong = |message| Wrong::new(span.clone(), key(name), message);
+    let text = roots.as_deref().or(revoked.as_deref());
+    let credential = read_credential(name, source, text).map_err(wrong)?;
+    if let Credential::Certificates(authority) = &credential {
+        let met = before.iter().find(|other| match &other.credential {
+            Credential::Certificates(other) => other.meets(authority),
+            _ => false,
+        });
+        if let Some(other) = met {
+            let other = &other.name;
+            return Err(wrong(format!(
+                "the token {other:?} has an authority of it, too"
+            )));
+        }
+        defaults.programs.map_err(|message| wrong(message.into()))?;
+    }
 
     let expires = match token.expires {
         None => None,
@@ -190,11 +219,12 @@ pub(super) fn read(
     })
 }
 
-/// Reads a secret or a key, which stands there or in a file.
+/// Reads a secret, a key or an authority, which stands there or in a file; beside it may be roots, or lists of
+/// what was revoked.
 fn read_credential(
     name: &str,
     source: Result<String, PathBuf>,
-    roots: Option<&str>,
+    beside: Option<&str>,
 ) -> Result<Credential, String> {
     let (text, place) = match source {
         Ok(text) => (text, String::new()),
@@ -208,7 +238,8 @@ fn read_credential(
     match name {
         "secret" | "secret_file" => Secret::new(&text).map(Credential::Secret),
         "signing_key" | "signing_key_file" => Secret::new(&text).map(Credential::Key),
-        "jwks_url" => RemoteKeys::new(&text, roots).map(Credential::RemoteKeys),
+        "jwks_url" => RemoteKeys::new(&text, beside).map(Credential::RemoteKeys),
+        "client_ca_file" => ClientCa::from_pem(&text, beside).map(Credential::Certificates),
         _ => PublicKeys::new(&text).map(Credential::PublicKeys),
     }
     .map_err(|message| format!("{place}{message}"))

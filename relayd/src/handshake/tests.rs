@@ -72,7 +72,7 @@ fn head(request: &str) -> Head {
 }
 
 fn judge(request: &str) -> Verdict {
-    gate().judge(&head(request), FROM, UNIX_EPOCH + NOW)
+    gate().judge(&head(request), FROM, Vec::new(), UNIX_EPOCH + NOW)
 }
 
 fn refused(request: &str) -> Status {
@@ -247,6 +247,26 @@ fn a_signed_token_is_good_until_it_ends() {
     assert_eq!(denied(&at("static", later)).code(), Code::TOKEN_UNKNOWN);
 }
 
+/// Whatever it is: a browser would show it for any page.
+#[test]
+fn a_certificate_is_nothing_to_a_page() {
+    let shown = vec![CertificateDer::from(vec![0x30, 0])];
+    let judge = |gate: &Gate, origin| {
+        let request = request(&[("Sec-WebSocket-Protocol", Some("jackfield.v1")), origin]);
+        match gate.judge(&head(&request), FROM, shown.clone(), UNIX_EPOCH + NOW) {
+            Verdict::Denied(_, reason) => reason.code(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut gate = gate();
+    let page = ("Origin", Some("https://app.example"));
+    assert_eq!(judge(&gate, page), Code::TOKEN_MISSING);
+    let program = ("Origin", None);
+    assert_eq!(judge(&gate, program), Code::ORIGIN_REFUSED);
+    gate.allow_without_origin = true;
+    assert_eq!(judge(&gate, program), Code::TOKEN_UNKNOWN, "nobody's");
+}
+
 #[test]
 fn a_proxy_that_is_not_trusted_is_told() {
     let header = "PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\n";
@@ -264,7 +284,7 @@ fn a_proxy_that_is_not_trusted_is_told() {
 fn programs_without_an_origin_come_in_where_that_is_allowed() {
     let mut gate = gate();
     gate.allow_without_origin = true;
-    let judge = |request: String| gate.judge(&head(&request), FROM, UNIX_EPOCH + NOW);
+    let judge = |request: String| gate.judge(&head(&request), FROM, Vec::new(), UNIX_EPOCH + NOW);
     assert!(matches!(
         judge(request(&[("Origin", None)])),
         Verdict::Admitted(_)
@@ -340,7 +360,7 @@ async fn a_request_may_come_in_pieces_but_not_too_long_nor_with_a_tail() {
 
     let mut tail = io::Cursor::new(format!("{}more", request(&[])));
     let head = read_head(&mut tail).await.expect("read").expect("whole");
-    match gate().judge(&head, FROM, UNIX_EPOCH + NOW) {
+    match gate().judge(&head, FROM, Vec::new(), UNIX_EPOCH + NOW) {
         Verdict::Refused(refused) => assert_eq!(refused.status, Status::BadRequest),
         other => panic!("{other:?}"),
     }
@@ -348,7 +368,7 @@ async fn a_request_may_come_in_pieces_but_not_too_long_nor_with_a_tail() {
     let form = request(&[("", Some("POST /relay HTTP/1.1"))]);
     let mut form = io::Cursor::new(format!("{form}a=b"));
     let head = read_head(&mut form).await.expect("read").expect("whole");
-    match gate().judge(&head, FROM, UNIX_EPOCH + NOW) {
+    match gate().judge(&head, FROM, Vec::new(), UNIX_EPOCH + NOW) {
         Verdict::Refused(refused) => assert_eq!(refused.status, Status::MethodNotAllowed),
         other => panic!("{other:?}"),
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jackfield_relay_wire::{Code, Reason};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::SemaphorePermit;
@@ -88,10 +89,15 @@ pub(super) async fn connection(mut stream: TcpStream, mut guest: Guest, shared: 
     }
     let peer = guest.peer;
     let Some(tls) = &shared.tls else {
-        return shake_hands(stream, guest, shared).await;
+        return shake_hands(stream, guest, Vec::new(), shared).await;
     };
     match timeout_at(guest.deadline, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => shake_hands(stream, guest, shared).await,
+        Ok(Ok(stream)) => {
+            let chain = stream.get_ref().1.peer_certificates();
+            let chain = chain.unwrap_or_default().iter();
+            let chain = chain.map(|it| it.clone().into_owned()).collect();
+            shake_hands(stream, guest, chain, shared).await;
+        }
         Ok(Err(error)) => {
             metrics.handshake(Handshake::Tls);
             info!(%peer, %error, "TLS failed");
@@ -104,8 +110,12 @@ pub(super) async fn connection(mut stream: TcpStream, mut guest: Guest, shared: 
     }
 }
 
-async fn shake_hands<S>(mut stream: S, mut guest: Guest, shared: &Shared)
-where
+async fn shake_hands<S>(
+    mut stream: S,
+    mut guest: Guest,
+    chain: Vec<CertificateDer<'static>>,
+    shared: &Shared,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let ending = guest.ending.clone();
@@ -114,7 +124,7 @@ where
     let gate = Arc::clone(&rules.borrow());
     let deadline = guest.deadline;
     let from = |headers: &Headers<'_>| guest.identify(headers, shared);
-    let received = handshake::receive(&mut stream, from, &gate, &ending);
+    let received = handshake::receive(&mut stream, from, chain, &gate, &ending);
     let received = timeout_at(deadline, received).await;
     let Guest {
         peer, handshaking, ..

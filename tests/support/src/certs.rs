@@ -13,8 +13,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -85,11 +86,39 @@ impl Authority {
 
     /// A certificate for a client of this name.
     pub fn client(&self, name: &str) -> Certificate {
+        self.numbered_client(name, None)
+    }
+
+    /// The same, with a serial number of one byte below 128, by which it can be [revoked](Self::revoked).
+    pub fn numbered_client(&self, name: &str, serial: impl Into<Option<u8>>) -> Certificate {
+        let serial = serial.into().map(|number| SerialNumber::from(vec![number]));
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = serial;
         valid_now(&mut params);
         self.sign(&params)
+    }
+
+    /// The authority's list of those that it has revoked, by their serial numbers, as PEM.
+    pub fn revoked(&self, serials: &[u8]) -> String {
+        let now = OffsetDateTime::now_utc();
+        let one = |serial: &u8| RevokedCertParams {
+            serial_number: SerialNumber::from(vec![*serial]),
+            revocation_time: now - Duration::days(1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: now - Duration::days(1),
+            next_update: now + Duration::days(1),
+            crl_number: SerialNumber::from(vec![1]),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(one).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer).expect("the authority signs");
+        list.pem().expect("it can be written")
     }
 
     fn sign(&self, params: &CertificateParams) -> Certificate {

@@ -77,7 +77,8 @@ impl RelayConfig {
     }
 
     /// The same, with this TLS for `wss://`. Default: the platform's roots. (In a page, the browser
-    /// brings the TLS.)
+    /// brings the TLS.) One with an identity shows a certificate, which a relay may take in the place of a
+    /// token.
     #[cfg(not(wasm_browser))]
     #[must_use]
     pub fn with_tls(mut self, tls: jackfield_tls::TlsConnector) -> Self {
