@@ -39,9 +39,9 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-use jackfield_native::Native;
+use jackfield_native::{Native, NativeStream};
 use jackfield_socket::{TcpConnect as _, TcpOptions};
-use jackfield_tls::{Certificates, TlsConfig, TlsConnector};
+use jackfield_tls::{Certificates, TlsConfig, TlsConnector, TlsStream};
 use jackfield_websocket::WebSocketUrl;
 use tokio::time::timeout;
 
@@ -127,8 +127,22 @@ impl Suite {
         if !self.relay.is_secure() {
             return Ok(Box::new(stream));
         }
-        let stream = self.tls.connect(stream, to.host()).await;
-        Ok(Box::new(stream.step("TLS with the relay")?))
+        Ok(Box::new(self.secure(stream).await?))
+    }
+
+    /// The certificate that it has for TLS, in DER.
+    pub(crate) async fn certificate(&self) -> Result<Vec<u8>, Stop> {
+        let to = self.relay.endpoint();
+        let stream = Native.connect(to, &TcpOptions::default()).await;
+        let stream = stream.step("connecting to the relay")?;
+        let stream = self.secure(stream).await?;
+        Ok(stream.peer_certificate().unwrap_or_default().to_vec())
+    }
+
+    async fn secure(&self, stream: NativeStream) -> Result<TlsStream<NativeStream>, Stop> {
+        let host = self.relay.endpoint().host();
+        let stream = self.tls.connect(stream, host).await;
+        stream.step("TLS with the relay")
     }
 }
 

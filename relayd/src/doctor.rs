@@ -6,19 +6,23 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use httpdate::HttpDate;
 use jackfield_relay_wire::{Code, Frame, MAX_DATA, Reason, Settings, auth};
 use jackfield_socket::{Endpoint, Host};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address::special_purpose;
+use crate::certificate::Certificate;
 use crate::config::{HEALTH_PATH, READY_PATH};
 use crate::conformance::client::{Answer, Client, raw};
 use crate::conformance::{Stop, Suite};
 
 /// How long one step may take.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// How long before its end a certificate should have been renewed: what renews by itself does so earlier.
+const RENEWED_BEFORE: Duration = Duration::from_hours(14 * 24);
 /// How many round trips are timed.
 const ROUNDS: usize = 9;
 /// What a relay never reaches for a client, if its rules were written with care: its own machine, and
@@ -220,12 +224,26 @@ impl Doctor {
             }
             return Ok(());
         }
-        match self.step(self.suite.dial()).await {
-            Ok(_) => {
-                found.well(format!(
-                    "TLS: the certificate is good for {}",
-                    self.suite.relay.endpoint().host()
-                ));
+        match self.step(self.suite.certificate()).await {
+            Ok(certificate) => {
+                let host = self.suite.relay.endpoint().host();
+                let good = format!("TLS: the certificate is good for {host}");
+                match Certificate::read(&certificate) {
+                    None => found.well(good),
+                    Some(Certificate { not_after: end, .. }) => {
+                        let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+                        let good = format!("{good}, until {}", HttpDate::from(end));
+                        if left < RENEWED_BEFORE {
+                            let days = left.as_secs() / (24 * 60 * 60);
+                            found.doubtful(format!(
+                                "{good}, which is in {days} days: renew it, and have the relay read it \
+                                 again (SIGHUP, or `jackfield-relayd ctl reload`)"
+                            ));
+                        } else {
+                            found.well(good);
+                        }
+                    }
+                }
                 Ok(())
             }
             Err(why) => {

@@ -5,9 +5,10 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use jackfield_relayd::Config;
 use jackfield_relayd::conformance::Suite;
 use jackfield_relayd::doctor::{Diagnosis, Doctor, Severity};
+use jackfield_relayd::{Config, TlsFiles};
+use jackfield_testing::certs::Authority;
 use jackfield_testing::closed::Closed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -225,4 +226,44 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
         head.push(stream.read_u8().await.ok()?);
     }
     String::from_utf8(head).ok()
+}
+
+/// A certificate is told of before it ends.
+#[tokio::test]
+async fn a_certificate_that_ends_soon_is_doubtful() {
+    let authority = Authority::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let roots = directory.path().join("roots.pem");
+    std::fs::write(&roots, authority.pem()).expect("written");
+    for (days, severity, expected) in [
+        (10, Severity::Doubtful, "GMT, which is in 9 days: renew it"),
+        (15, Severity::Well, "GMT"),
+    ] {
+        let certificate = authority.server_for_days(&["localhost"], days);
+        let files = certificate
+            .write_to(directory.path(), "relay")
+            .expect("written");
+        let mut config = config(token());
+        config.hosts = vec!["localhost".parse().expect("a host")];
+        config.tls = Some(TlsFiles::new(files.certificate, files.key));
+        let relay = TestRelay::start(config).await;
+        let suite = Suite::new(&format!("wss://localhost:{}/", relay.address.port()));
+        let mut suite = suite
+            .expect("an address")
+            .with_roots(&roots)
+            .expect("roots");
+        suite.token = Some(SECRET.into());
+        suite.origin = Some(ORIGIN.into());
+        let mut doctor = Doctor::new(suite);
+        doctor.silence = Duration::ZERO;
+        let diagnosis = doctor.examine().await;
+        let told = diagnosis.findings().iter().find(|finding| {
+            finding
+                .text
+                .starts_with("TLS: the certificate is good for localhost, until ")
+        });
+        let told = told.unwrap_or_else(|| panic!("{diagnosis}"));
+        assert!(told.text.contains(expected), "{diagnosis}");
+        assert_eq!(told.severity, severity, "{diagnosis}");
+    }
 }

@@ -76,6 +76,14 @@ impl Authority {
         self.sign(&params)
     }
 
+    /// The same, which ends in so many days.
+    pub fn server_for_days(&self, names: &[&str], days: u32) -> Certificate {
+        let mut params = server_params(names);
+        valid_now(&mut params);
+        params.not_after = OffsetDateTime::now_utc() + Duration::days(days.into());
+        self.sign(&params)
+    }
+
     /// The same, but its time was over years ago.
     pub fn expired_server(&self, names: &[&str]) -> Certificate {
         let mut params = server_params(names);
