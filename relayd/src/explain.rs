@@ -4,27 +4,36 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use httpdate::HttpDate;
 use jackfield_socket::{Endpoint, Host, HostName};
 
 use crate::ask::{Ask, Fails};
 use crate::config::{Config, Token};
+use crate::identity::{Client, Grant, Identity};
+use crate::jwks::{self, NoKeys};
 use crate::machine::Machine;
 use crate::policy::{Rule, Transport};
 use crate::session::Context;
+use crate::token::Shown;
 
 /// What came of it: a line for each step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
     lines: Vec<String>,
-    allowed: bool,
+    /// Whether it isn't let in at all.
+    shut_out: bool,
+    /// Whether an address is allowed.
+    reached: bool,
 }
 
 impl Explanation {
-    /// Whether it would be reached: the page may connect, and an address is allowed.
+    /// Whether it would be reached: whoever asks is let in, and an address is allowed.
     pub fn is_allowed(&self) -> bool {
-        self.allowed
+        self.reached && !self.shut_out
     }
 }
 
@@ -64,40 +73,59 @@ pub async fn explain(
     token: &str,
     destination: &str,
 ) -> io::Result<Explanation> {
-    let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
     let token = (config.tokens.iter())
         .find(|known| known.name == token)
         .ok_or_else(|| invalid(format!("the configuration has no token {token:?}")))?;
-    let (to, transport) = match destination.strip_suffix("/udp") {
-        Some(to) => (to, Transport::Udp),
-        None => (
-            destination.strip_suffix("/tcp").unwrap_or(destination),
-            Transport::Tcp,
-        ),
-    };
-    let to = to.parse::<Endpoint>();
-    let to = to.map_err(|error| invalid(error.to_string()))?;
-    let listening = config.listen.iter().chain(&config.health).copied();
-    let machine = Machine::new(&listening.collect::<Vec<_>>(), &config.advertise)?;
-    // Nothing is recorded: nobody does it.
-    let mut config = config.clone();
-    config.records = None;
-    let context = Context::new(&config, machine)?;
-    let mut told = Explanation {
-        lines: Vec::new(),
-        allowed: false,
-    };
-    let comes_in = told.origin(&config, origin);
-    told.destination(&context, token, transport, &to).await;
-    if let Some(ask) = token.ask.as_ref().filter(|_| told.allowed) {
-        told.asks(ask);
-    }
-    told.allowed &= comes_in;
+    let mut told = Explanation::default();
+    told.origin(config, origin);
+    told.reach(config, token, destination).await?;
     Ok(told)
 }
 
+/// The same of whoever presents this, which may be a JWT: what it says narrows what may be reached, and where
+/// the relay would let nobody in with it, that is said. Keys at a URL are fetched.
+///
+/// # Errors
+/// Where it is no destination, keys can't be fetched, or the machine doesn't say what it has.
+///
+/// # Cancel safety
+/// Dropping the future ends the look-up, and what is fetched.
+pub async fn explain_presented(
+    config: &Config,
+    origin: Option<&str>,
+    presented: &str,
+    destination: &str,
+) -> io::Result<Explanation> {
+    let mut config = config.clone();
+    let keys = jwks::fetch_all(&mut config, &[]).await;
+    keys.map_err(|NoKeys { token, why }| io::Error::other(config.places.wrong_keys(token, why)))?;
+    let identity = Identity::new(&config, Arc::default());
+    let mut told = Explanation::default();
+    told.origin(&config, origin);
+    let client = Client {
+        origin,
+        from: Ipv4Addr::UNSPECIFIED.into(),
+    };
+    let shown = Shown::Token(presented.to_owned());
+    match identity.admit(&shown, client, SystemTime::now()) {
+        Err(error) => {
+            told.lines.push(format!("it is not let in: {error}"));
+            told.shut_out = true;
+        }
+        Ok(grant) => {
+            told.bearer(&grant);
+            told.reach(&config, &grant.token, destination).await?;
+        }
+    }
+    Ok(told)
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
 impl Explanation {
-    fn origin(&mut self, config: &Config, origin: Option<&str>) -> bool {
+    fn origin(&mut self, config: &Config, origin: Option<&str>) {
         let (who, may) = match origin {
             Some(origin) => (
                 format!("the origin {origin}"),
@@ -107,7 +135,44 @@ impl Explanation {
         };
         let verb = if may { "may" } else { "may not" };
         self.lines.push(format!("{who} {verb} connect"));
-        may
+        self.shut_out |= !may;
+    }
+
+    /// Whose token it is.
+    fn bearer(&mut self, grant: &Grant) {
+        let bearer = grant.bearer.as_ref();
+        let bearer = bearer.map(|bearer| format!(", of the bearer {bearer:?}"));
+        let until = (grant.expires).map(|end| format!(", until {}", HttpDate::from(end)));
+        self.lines.push(format!(
+            "it is good for the token {:?}{}{}",
+            grant.token.name,
+            bearer.unwrap_or_default(),
+            until.unwrap_or_default()
+        ));
+    }
+
+    /// What it reaches.
+    async fn reach(&mut self, config: &Config, token: &Token, destination: &str) -> io::Result<()> {
+        let (to, transport) = match destination.strip_suffix("/udp") {
+            Some(to) => (to, Transport::Udp),
+            None => (
+                destination.strip_suffix("/tcp").unwrap_or(destination),
+                Transport::Tcp,
+            ),
+        };
+        let to = to.parse::<Endpoint>();
+        let to = to.map_err(|error| invalid(error.to_string()))?;
+        let listening = config.listen.iter().chain(&config.health).copied();
+        let machine = Machine::new(&listening.collect::<Vec<_>>(), &config.advertise)?;
+        // Nothing is recorded: nobody does it.
+        let mut config = config.clone();
+        config.records = None;
+        let context = Context::new(&config, machine)?;
+        self.destination(&context, token, transport, &to).await;
+        if let Some(ask) = token.ask.as_ref().filter(|_| self.reached) {
+            self.asks(ask);
+        }
+        Ok(())
     }
 
     async fn destination(
@@ -161,7 +226,7 @@ impl Explanation {
             },
             Err(refusal) => format!("refused: {refusal}{}", at(refusal.rule())),
         };
-        self.allowed |= decided.is_ok();
+        self.reached |= decided.is_ok();
         self.lines.push(format!("{address}: {said}"));
     }
 

@@ -71,8 +71,12 @@ enum Command {
         #[arg(long, value_name = "ORIGIN")]
         origin: Option<String>,
         /// The token's name in the configuration.
-        #[arg(long, value_name = "NAME")]
-        token: String,
+        #[arg(long, value_name = "NAME", required_unless_present = "jwt")]
+        token: Option<String>,
+        /// In place of it a token as its bearer presents it, or "-" to read it from standard input: what it
+        /// says narrows what may be reached.
+        #[arg(long, value_name = "TOKEN", conflicts_with = "token")]
+        jwt: Option<String>,
         /// HOST:PORT, and "/udp" behind it for datagrams.
         destination: String,
     },
@@ -102,10 +106,7 @@ impl RelayArguments {
             let with_roots = suite.with_roots(file);
             suite = with_roots.with_context(|| format!("can't use {}", file.display()))?;
         }
-        suite.token = match self.token.as_deref() {
-            Some("-") => Some(std::io::read_to_string(std::io::stdin())?.trim().to_owned()),
-            token => token.map(str::to_owned),
-        };
+        suite.token = self.token.map(or_stdin).transpose()?;
         suite.origin = self.origin;
         Ok(suite)
     }
@@ -182,8 +183,15 @@ fn main() -> anyhow::Result<()> {
             config,
             origin,
             token,
+            jwt,
             destination,
-        }) => return explain(&config, origin.as_deref(), &token, &destination),
+        }) => {
+            let bearer = match jwt {
+                Some(jwt) => Bearer::Presents(or_stdin(jwt)?),
+                None => Bearer::Of(token.context("no token is given")?),
+            };
+            return explain(&config, origin.as_deref(), &bearer, &destination);
+        }
         None => {}
     }
     let path = arguments.config.context("no configuration file is given")?;
@@ -324,14 +332,39 @@ fn read_key(path: &Path) -> anyhow::Result<SigningKey> {
     read().with_context(|| format!("can't use {}", path.display()))
 }
 
+/// Whom it is explained for.
+enum Bearer {
+    /// Any of the token of this name.
+    Of(String),
+    /// Who presents this.
+    Presents(String),
+}
+
+/// What was given, or where that is "-", what stands in standard input.
+fn or_stdin(given: String) -> std::io::Result<String> {
+    if given != "-" {
+        return Ok(given);
+    }
+    let text = std::io::read_to_string(std::io::stdin())?;
+    Ok(text.trim().to_owned())
+}
+
 fn explain(
     path: &Path,
     origin: Option<&str>,
-    token: &str,
+    bearer: &Bearer,
     destination: &str,
 ) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    let explanation = alone(explain::explain(&config, origin, token, destination))??;
+    let explaining = async {
+        match bearer {
+            Bearer::Of(name) => explain::explain(&config, origin, name, destination).await,
+            Bearer::Presents(token) => {
+                explain::explain_presented(&config, origin, token, destination).await
+            }
+        }
+    };
+    let explanation = alone(explaining)??;
     write!(std::io::stdout(), "{explanation}")?;
     if !explanation.is_allowed() {
         std::process::exit(1);

@@ -322,6 +322,69 @@ fn a_decision_is_explained_with_its_rule_and_line() {
     assert!(!good && err.contains("no token \"b\""), "{err}");
 }
 
+/// What a token says of itself narrows what is explained of its name.
+#[test]
+fn a_token_is_explained_as_it_is_presented() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("relayd.toml");
+    let text = "listen = ['127.0.0.1:8443']\norigins = ['https://a.example', 'https://b.example']\n\
+                [[token]]\nname = 'a'\nsigning_key = '0123456789abcdef0123456789abcdef'\nallow = ['*:443']\n";
+    std::fs::write(&path, text).expect("written");
+    let config = path.to_string_lossy();
+    let (good, jwt, err) = run(&[
+        "token",
+        "--config",
+        &config,
+        "a",
+        "--sub",
+        "ada",
+        "--origin",
+        "https://a.example",
+        "--allow",
+        "8.8.8.0/24:443",
+    ]);
+    assert!(good, "{err}");
+    let jwt = jwt.trim();
+    let forged = format!("{jwt}x");
+    for (jwt, origin, to, expected, allowed) in [
+        (
+            jwt,
+            "https://a.example",
+            "8.8.8.8:443",
+            "it is good for the token \"a\", of the bearer \"ada\", until ",
+            true,
+        ),
+        (
+            jwt,
+            "https://a.example",
+            "9.9.9.9:443",
+            "9.9.9.9:443: refused: the token itself doesn't reach so far",
+            false,
+        ),
+        (
+            jwt,
+            "https://b.example",
+            "8.8.8.8:443",
+            "it is not let in: ",
+            false,
+        ),
+        (
+            &*forged,
+            "https://a.example",
+            "8.8.8.8:443",
+            "it is not let in: ",
+            false,
+        ),
+    ] {
+        let (good, out, err) = run(&[
+            "explain", "--config", &config, "--origin", origin, "--jwt", jwt, to,
+        ]);
+        assert_eq!(good, allowed, "{to}: {out}{err}");
+        assert!(out.contains(expected), "{to}: {out}{err}");
+        assert!(!out.contains(jwt) && !err.contains(jwt), "{out}{err}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn sigterm_ends_it_in_order_and_sighup_does_not() {
