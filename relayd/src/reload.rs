@@ -14,12 +14,14 @@ use crate::ending::Stopper;
 use crate::handshake::Gate;
 use crate::jwks::{self, Fetched, NoKeys};
 use crate::limits::Accounts;
+use crate::record::Records;
 use crate::tls::Certificates;
 
 /// What gives a running relay another configuration.
 ///
 /// Origins, hosts, path, audience, tokens with their keys, rules and limits, revocations, and the time for a
-/// handshake are taken from it, and the certificate's files are read again. A session that came in by a token
+/// handshake are taken from it, the certificate's files are read again, and the file for records is opened
+/// again. A session that came in by a token
 /// which is no longer good, or from an origin which is no longer allowed, ends at once; so does one whose
 /// token has lost a rule, or got another one that denies or [another to ask](crate::ask), and may come again.
 /// All others go on, by the new rules. A lower limit ends nothing: nothing new is opened until it is kept.
@@ -40,6 +42,7 @@ pub struct Reloader {
     pub(crate) keys: watch::Sender<Vec<Fetched>>,
     pub(crate) stopper: Stopper,
     pub(crate) tls: Option<Arc<Certificates>>,
+    pub(crate) records: Arc<dyn Records>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) accounts: Arc<Accounts>,
     /// What the relay was started with.
@@ -100,7 +103,7 @@ impl Drop for Telling<'_> {
 #[derive(Debug)]
 pub(crate) enum NotTaken {
     File(ConfigError),
-    /// The certificate's files, or limits that don't fit in the machine's.
+    /// The certificate's files, that for records, or limits that don't fit in the machine's.
     Other(io::Error),
 }
 
@@ -117,7 +120,7 @@ impl Reloader {
     /// Takes this configuration, as a whole.
     ///
     /// # Errors
-    /// Where the certificate's files can't be used, keys at a URL can't be fetched, which may take 10 s, or
+    /// Where the certificate's files or that for records can't be used, keys at a URL can't be fetched, which may take 10 s, or
     /// the limits need more descriptors than the system gives. Then all stays as it was.
     ///
     /// # Cancel safety
@@ -171,6 +174,8 @@ impl Reloader {
             NotTaken::File(config.places.wrong_keys(token, why))
         })?;
         let gate = Gate::new(&config, &self.addresses, Arc::clone(&self.accounts));
+        // In use already, should something be wrong with what follows; it is the same file then.
+        self.records.reopen().map_err(NotTaken::Other)?;
         // The last that can fail. From here on nothing is waited for, so that nobody sees a part of it.
         if let Some(tls) = &self.tls {
             tls.reload_with(&config).map_err(NotTaken::Other)?;

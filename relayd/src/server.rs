@@ -157,6 +157,7 @@ impl Relayd {
         let accounts = Accounts::new(Budget::new(&config)).with_fleet(context.fleet().cloned());
         let accounts = Arc::new(accounts);
         let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
+        let context = Context::new(&config, Machine::new(&own, &config.advertise)?)?;
         let rules = watch::Sender::new(Arc::new(gate));
         let stopper = Stopper::new(config.drain);
         let reloader = Reloader {
@@ -164,6 +165,7 @@ impl Relayd {
             keys: watch::Sender::new(keys),
             stopper: stopper.clone(),
             tls: tls.clone(),
+            records: Arc::clone(context.records()),
             addresses: addresses.clone(),
             accounts: Arc::clone(&accounts),
             started,
@@ -209,6 +211,7 @@ impl Relayd {
     #[must_use]
     pub fn with_records(mut self, records: impl Records) -> Self {
         self.shared.context.set_records(records);
+        self.reloader.records = Arc::clone(self.shared.context.records());
         self
     }
 

@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::{SECRET, TestRelay, config, target, token, within};
+use std::path::Path;
+
+use common::program::{Program, configuration};
+use common::{Client, ORIGIN, SECRET, TestRelay, config, target, token, within};
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::record::{Action, Decision, Event};
 use jackfield_socket::UdpOptions;
@@ -28,7 +31,7 @@ async fn an_opening_is_recorded_with_its_rule_and_its_end_with_its_bytes() {
         (&*address, Action::Connect)
     );
     assert_eq!(record.address, Some(address.parse().expect("an address")));
-    assert_eq!(record.who.origin.as_deref(), Some(common::ORIGIN));
+    assert_eq!(record.who.origin.as_deref(), Some(ORIGIN));
     assert_eq!((record.id, record.bytes_up), (id.get(), None));
 
     let data = b"hello".as_slice().into();
@@ -207,4 +210,48 @@ async fn records_are_lines_of_json_in_a_file() {
             .is_some_and(|time| time.ends_with('Z'))
     );
     assert!(!text.contains(SECRET));
+}
+
+/// A file that is moved away keeps what it has, and the next one begins with the next record.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_moved_away_is_made_anew_on_sighup() {
+    let text = configuration("", "[records]\nfile = 'records.jsonl'");
+    let program = Program::start(&text).await;
+    let client = Client::open(program.address, ORIGIN, Some(SECRET)).await;
+    let mut client = client.expect("let in");
+    let (file, moved) = (
+        program.path("records.jsonl"),
+        program.path("records.jsonl.1"),
+    );
+    let asked = async |file: &Path| {
+        let read = async {
+            loop {
+                let text = std::fs::read_to_string(file).unwrap_or_default();
+                if text.ends_with('\n') {
+                    return text;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let text = within(read).await;
+        let records = text.lines().map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            record["asked"].as_str().expect("text").to_owned()
+        });
+        records.collect::<Vec<_>>()
+    };
+    client.refused("10.0.0.1:1").await;
+    assert_eq!(asked(&file).await, ["10.0.0.1:1"]);
+    std::fs::rename(&file, &moved).expect("it is there");
+    client.refused("10.0.0.1:2").await;
+    within(async { while asked(&moved).await.len() < 2 {} }).await;
+    let sent = std::process::Command::new("kill")
+        .args(["-HUP", &program.process.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+    program.says("reloaded the configuration").await;
+    client.refused("10.0.0.1:3").await;
+    assert_eq!(asked(&file).await, ["10.0.0.1:3"]);
+    assert_eq!(asked(&moved).await, ["10.0.0.1:1", "10.0.0.1:2"]);
 }
