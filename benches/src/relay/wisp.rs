@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio_websockets::Message;
 
 use super::dialect::WebSocket;
@@ -27,6 +28,8 @@ pub(crate) struct Session {
     streams: Arc<Mutex<HashMap<u32, Inner>>>,
     next: u32,
     initial_credit: usize,
+    /// What reads and writes the WebSocket, which is closed with the session.
+    _tasks: JoinSet<Result<()>>,
 }
 
 /// What comes of a stream.
@@ -60,7 +63,8 @@ impl Session {
         let initial_credit = u32::from_le_bytes(credit.get(..4).context("no credit")?.try_into()?);
         let (mut sink, mut source) = socket.split();
         let (out, mut queue) = mpsc::channel::<Bytes>(64);
-        tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
             while let Some(packet) = queue.recv().await {
                 sink.feed(Message::binary(packet)).await?;
                 if queue.is_empty() {
@@ -71,7 +75,7 @@ impl Session {
         });
         let streams: Arc<Mutex<HashMap<u32, Inner>>> = Arc::default();
         let table = streams.clone();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             while let Some(Ok(message)) = source.next().await {
                 let packet = Bytes::from(message.into_payload());
                 let Some((kind, id, _)) = parse(&packet) else {
@@ -106,12 +110,14 @@ impl Session {
                     _ => {}
                 }
             }
+            Ok(())
         });
         Ok(Self {
             out,
             streams,
             next: 1,
             initial_credit: initial_credit as usize,
+            _tasks: tasks,
         })
     }
 
