@@ -2,6 +2,7 @@
 //! client's: the servers at the far end, and a plain TCP proxy as the yardstick.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use jackfield_testing::certs::Certificate;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::{cipher_suite, default_provider};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -53,10 +54,12 @@ pub(crate) struct Targets {
     pub(crate) source: u16,
     /// Takes without end; says after each MiB that it did, a byte each.
     pub(crate) sink: u16,
+    /// Sends datagrams back.
+    pub(crate) datagrams: u16,
 }
 
 impl Targets {
-    /// All of them.
+    /// Those of TCP.
     pub(crate) fn ports(&self) -> [u16; 3] {
         [self.echo, self.source, self.sink]
     }
@@ -65,7 +68,7 @@ impl Targets {
 /// Starts the target servers.
 pub(crate) fn targets() -> Result<Targets> {
     let (process, ports) = start("role-targets", &[])?;
-    let [echo, source, sink] = ports[..] else {
+    let [echo, source, sink, datagrams] = ports[..] else {
         bail!("the target servers named {} ports", ports.len());
     };
     Ok(Targets {
@@ -73,6 +76,7 @@ pub(crate) fn targets() -> Result<Targets> {
         echo,
         source,
         sink,
+        datagrams,
     })
 }
 
@@ -102,6 +106,20 @@ pub(crate) fn tls_sources(certificate: &Certificate) -> Result<TlsSources> {
 /// Starts a plain TCP proxy to this port.
 pub(crate) fn proxy(target: u16) -> Result<(Running, u16)> {
     let (process, ports) = start("role-proxy", &[target.to_string()])?;
+    Ok((process, *ports.first().context("the proxy named no port")?))
+}
+
+/// Starts a plain forwarder of datagrams to this port.
+pub(crate) fn udp_proxy(target: u16) -> Result<(Running, u16)> {
+    let (process, ports) = start("role-udp-proxy", &[target.to_string()])?;
+    let port = ports.first().context("the forwarder named no port")?;
+    Ok((process, *port))
+}
+
+/// Starts a proxy that speaks TLS to its clients with this certificate, and plain TCP to this port.
+pub(crate) fn tls_proxy(certificate: &Certificate, target: u16) -> Result<(Running, u16)> {
+    let [chain, key] = [certificate.pem(), certificate.key_pem()].map(str::to_owned);
+    let (process, ports) = start("role-tls-proxy", &[chain, key, target.to_string()])?;
     Ok((process, *ports.first().context("the proxy named no port")?))
 }
 
@@ -136,7 +154,14 @@ pub(crate) fn run(role: &str) -> Result<()> {
                 let echo = TcpListener::bind(("127.0.0.1", 0)).await?;
                 let source = TcpListener::bind(("127.0.0.1", 0)).await?;
                 let sink = TcpListener::bind(("127.0.0.1", 0)).await?;
-                announce(&[&echo, &source, &sink])?;
+                let datagrams = UdpSocket::bind(("127.0.0.1", 0)).await?;
+                announce(&[
+                    echo.local_addr()?,
+                    source.local_addr()?,
+                    sink.local_addr()?,
+                    datagrams.local_addr()?,
+                ])?;
+                tokio::spawn(serve_datagrams(datagrams));
                 tokio::spawn(accept(echo, serve_echo));
                 tokio::spawn(accept(source, serve_source));
                 accept(sink, serve_sink).await
@@ -144,9 +169,9 @@ pub(crate) fn run(role: &str) -> Result<()> {
             "role-tls-sources" => {
                 let chacha20 = TcpListener::bind(("127.0.0.1", 0)).await?;
                 let aes256 = TcpListener::bind(("127.0.0.1", 0)).await?;
-                announce(&[&chacha20, &aes256])?;
+                announce(&[chacha20.local_addr()?, aes256.local_addr()?])?;
                 let serve = |listener, suite| {
-                    let acceptor = acceptor(suite)?;
+                    let acceptor = acceptor(Some(suite))?;
                     anyhow::Ok(accept(listener, move |stream| {
                         let acceptor = acceptor.clone();
                         async move { serve_source(acceptor.accept(stream).await?).await }
@@ -156,10 +181,31 @@ pub(crate) fn run(role: &str) -> Result<()> {
                 tokio::spawn(aes256);
                 serve(chacha20, cipher_suite::TLS13_CHACHA20_POLY1305_SHA256)?.await
             }
+            "role-tls-proxy" => {
+                let target: u16 = std::env::args().nth(4).context("no target")?.parse()?;
+                let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+                announce(&[listener.local_addr()?])?;
+                let acceptor = acceptor(None)?;
+                accept(listener, move |near| {
+                    let acceptor = acceptor.clone();
+                    async move {
+                        let mut near = acceptor.accept(near).await?;
+                        let mut far = TcpStream::connect(("127.0.0.1", target)).await?;
+                        far.set_nodelay(true)?;
+                        tokio::io::copy_bidirectional(&mut near, &mut far).await?;
+                        Ok(())
+                    }
+                })
+                .await
+            }
+            "role-udp-proxy" => {
+                let target: u16 = std::env::args().nth(2).context("no target")?.parse()?;
+                forward_datagrams(target).await
+            }
             "role-proxy" => {
                 let target: u16 = std::env::args().nth(2).context("no target")?.parse()?;
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-                announce(&[&listener])?;
+                announce(&[listener.local_addr()?])?;
                 accept(listener, move |mut near| async move {
                     let mut far = TcpStream::connect(("127.0.0.1", target)).await?;
                     far.set_nodelay(true)?;
@@ -174,10 +220,10 @@ pub(crate) fn run(role: &str) -> Result<()> {
     })
 }
 
-fn announce(listeners: &[&TcpListener]) -> Result<()> {
+fn announce(addresses: &[SocketAddr]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    for listener in listeners {
-        write!(out, "{} ", listener.local_addr()?.port())?;
+    for address in addresses {
+        write!(out, "{} ", address.port())?;
     }
     writeln!(out)?;
     Ok(out.flush()?)
@@ -207,14 +253,50 @@ async fn serve_echo(mut stream: TcpStream) -> Result<()> {
     }
 }
 
-/// TLS 1.3 with this cipher suite alone; certificate and key are among the arguments.
-fn acceptor(suite: SupportedCipherSuite) -> Result<TlsAcceptor> {
+async fn serve_datagrams(socket: UdpSocket) -> Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let (count, from) = socket.recv_from(&mut buffer).await?;
+        // Where it doesn't fit, it is lost, which the client notices.
+        let _ = socket.send_to(&buffer[..count], from).await;
+    }
+}
+
+/// For one client at a time: whoever sent last.
+async fn forward_datagrams(target: u16) -> Result<()> {
+    let near = UdpSocket::bind(("127.0.0.1", 0)).await?;
+    let far = UdpSocket::bind(("127.0.0.1", 0)).await?;
+    far.connect(("127.0.0.1", target)).await?;
+    announce(&[near.local_addr()?])?;
+    let mut client = None;
+    let (mut there, mut back) = (vec![0; CHUNK], vec![0; CHUNK]);
+    loop {
+        tokio::select! {
+            got = near.recv_from(&mut there) => {
+                let (count, from) = got?;
+                client = Some(from);
+                let _ = far.send(&there[..count]).await;
+            }
+            got = far.recv(&mut back) => {
+                let count = got?;
+                if let Some(client) = client {
+                    let _ = near.send_to(&back[..count], client).await;
+                }
+            }
+        }
+    }
+}
+
+/// TLS 1.3, with this cipher suite alone where there is one; certificate and key are among the arguments.
+fn acceptor(suite: Option<SupportedCipherSuite>) -> Result<TlsAcceptor> {
     let argument = |place| std::env::args().nth(place).context("no certificate");
     let [chain, key] = [argument(2)?, argument(3)?];
     let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
     let mut provider = default_provider();
-    provider.cipher_suites = vec![suite];
+    if let Some(suite) = suite {
+        provider.cipher_suites = vec![suite];
+    }
     let config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&TLS13])?
         .with_no_client_auth()

@@ -37,6 +37,8 @@ pub(crate) struct Peers {
     npm: PathBuf,
     /// A Python environment with `wisp-python`, `websockify` and `paho-mqtt`.
     python: PathBuf,
+    /// The binary of rusty-penguin.
+    penguin: PathBuf,
     /// A folder with the modules of single clients, each in one with its features' names, and the entries of the npm
     /// package, each one script that finds its module in `wasm`.
     web: PathBuf,
@@ -64,7 +66,17 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("size", &["size"]),
-    ("relay", &["relay", "relay-integrity"]),
+    (
+        "relay",
+        &[
+            "relay-rates",
+            "relay-keystroke",
+            "relay-idle",
+            "relay-handshakes",
+            "relay-datagrams",
+            "relay-integrity",
+        ],
+    ),
 ];
 
 fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report) -> Result<()> {
@@ -87,8 +99,12 @@ fn measure(section: &str, peers: &dyn Fn() -> Result<Peers>, report: &mut Report
         "page-sockets" => page::sockets::run(&peers()?, report),
         "page-load" => page::load::run(&peers()?, report),
         "size" => size::run(&peers()?, report),
-        "relay-integrity" => relay::integrity::run(&peers()?, report),
-        _ => relay::run(&peers()?, report),
+        "relay-rates" => relay::rates::run(&peers()?, report),
+        "relay-keystroke" => relay::keystroke::run(&peers()?, report),
+        "relay-idle" => relay::idle::run(&peers()?, report),
+        "relay-handshakes" => relay::handshakes::run(&peers()?, report),
+        "relay-datagrams" => relay::datagrams::run(&peers()?, report),
+        _ => relay::integrity::run(&peers()?, report),
     }
 }
 
@@ -148,6 +164,7 @@ fn main() -> Result<()> {
             relayd: path("JACKFIELD_RELAYD")?,
             npm: path("JACKFIELD_BENCH_NPM")?,
             python: path("JACKFIELD_BENCH_PYTHON")?,
+            penguin: path("JACKFIELD_BENCH_PENGUIN")?,
             web: path("JACKFIELD_BENCH_WEB")?,
         })
     };

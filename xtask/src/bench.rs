@@ -26,6 +26,15 @@ const PYTHON_PEERS: &[&str] = &[
     "websockify==0.13.0",
     "paho-mqtt==2.1.0",
 ];
+/// Built from the registry, without what only matters beside a relay: ACME, and the system's roots.
+const PENGUIN: &[&str] = &[
+    "install",
+    "rusty-penguin",
+    "--version=0.8.4",
+    "--locked",
+    "--no-default-features",
+    "--features=client,server,rustls-webpki-roots,ring",
+];
 /// The features of `jackfield-page-size`, each a client without TLS or a backend.
 const CLIENTS: &[&str] = &[
     "imap",
@@ -84,6 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     )?;
     let peers = target_folder()?.join("bench-peers");
     let python = install_peers(&peers)?;
+    let penguin = install_penguin(&peers)?;
     let before = arguments.before.as_deref().map(build_earlier).transpose()?;
     let pages = target_folder()?.join("bench-web");
     let only = arguments.only.as_deref();
@@ -95,7 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         build_clients(&pages)?;
     }
 
-    println!("measuring: some thirty minutes, in which the machine should do nothing else");
+    println!("measuring: some forty minutes, in which the machine should do nothing else");
     let mut bench = cargo(&["run", "--release", "--quiet", "--manifest-path", MANIFEST]);
     bench
         .env(
@@ -104,6 +114,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         )
         .env("JACKFIELD_BENCH_NPM", &peers)
         .env("JACKFIELD_BENCH_PYTHON", &python)
+        .env("JACKFIELD_BENCH_PENGUIN", &penguin)
         .env("JACKFIELD_BENCH_WEB", &pages)
         // In memory: mailboxes of 50,000 files are made there, and copied.
         .env("TMPDIR", "/dev/shm")
@@ -197,4 +208,14 @@ fn install_peers(peers: &Path) -> Result<PathBuf> {
     let mut install = command(&pip.to_string_lossy(), &["install", "--quiet"]);
     quietly("installing peers from PyPI", install.args(PYTHON_PEERS))?;
     Ok(python)
+}
+
+/// Builds rusty-penguin below this folder, which does nothing where this version is there; gives its binary.
+fn install_penguin(peers: &Path) -> Result<PathBuf> {
+    let root = peers.join("penguin");
+    let binary = root.join("bin/penguin");
+    let mut install = cargo(PENGUIN);
+    install.arg("--root").arg(&root);
+    quietly("building rusty-penguin", &mut install)?;
+    Ok(binary)
 }

@@ -7,7 +7,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_native::Native;
 use jackfield_relay::{Relay, RelayConfig, RelayStream};
-use jackfield_socket::{Endpoint, TcpConnect as _, TcpOptions};
+use jackfield_socket::{Endpoint, TcpConnect as _, TcpOptions, UdpOpen as _, UdpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,8 +16,10 @@ use tokio_websockets::{
     ClientBuilder, CloseCode, Limits, MaybeTlsStream, Message, WebSocketStream,
 };
 
+use super::datagrams::Socket;
 use super::servers::TOKEN;
 use super::wisp;
+use crate::child::Running;
 
 pub(crate) type WebSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -27,8 +29,11 @@ const READ: usize = 64 * 1024;
 pub(crate) enum Dialect {
     Jackfield(Relay),
     Wisp(wisp::Session),
-    /// A port of the relay for each target's port.
-    Tcp(Vec<(u16, u16)>),
+    /// A port of the relay for each target's port; of a client of the relay's, where it comes with one.
+    Tcp {
+        ports: Vec<(u16, u16)>,
+        _client: Option<Running>,
+    },
     Websockify(Vec<(u16, u16)>),
 }
 
@@ -78,7 +83,9 @@ pub(crate) enum Receiver {
 
 impl Dialect {
     pub(crate) async fn jackfield(port: u16) -> Result<Self> {
-        let config = RelayConfig::new(&format!("ws://127.0.0.1:{port}/"))?.with_token(TOKEN)?;
+        let url = format!("ws://127.0.0.1:{port}/");
+        let mut config = RelayConfig::new(&url)?.with_token(TOKEN)?;
+        config.max_open = 12_000;
         let (relay, connection) = Relay::over(Native, config);
         tokio::spawn(connection);
         relay.ready().await?;
@@ -87,11 +94,22 @@ impl Dialect {
 
     pub(crate) async fn wisp(port: u16) -> Result<Self> {
         let socket = web_socket(port, None).await?;
-        Ok(Self::Wisp(wisp::Session::open(socket).await?))
+        Ok(Self::Wisp(wisp::Session::begin(socket).await?))
     }
 
     pub(crate) fn tcp(ports: Vec<(u16, u16)>) -> Self {
-        Self::Tcp(ports)
+        Self::Tcp {
+            ports,
+            _client: None,
+        }
+    }
+
+    /// Ports of a client that is a process of its own, and ends with this value.
+    pub(crate) fn through(client: Running, ports: Vec<(u16, u16)>) -> Self {
+        Self::Tcp {
+            ports,
+            _client: Some(client),
+        }
     }
 
     pub(crate) fn websockify(ports: Vec<(u16, u16)>) -> Self {
@@ -119,7 +137,7 @@ impl Dialect {
                 let (sender, receiver) = session.connect(target).await?;
                 Ok((Sender::Wisp(sender), Receiver::Packets(receiver)))
             }
-            Self::Tcp(ports) => {
+            Self::Tcp { ports, .. } => {
                 let stream = TcpStream::connect(("127.0.0.1", find(ports)?)).await?;
                 stream.set_nodelay(true)?;
                 let (read, write) = stream.into_split();
@@ -130,6 +148,24 @@ impl Dialect {
                 let (sink, stream) = socket.split();
                 Ok((Sender::WebSocket(sink), Receiver::WebSocket(stream)))
             }
+        }
+    }
+}
+
+impl Dialect {
+    /// A UDP socket of this port's.
+    pub(crate) async fn datagrams(&mut self, target: u16) -> Result<Socket> {
+        match self {
+            Self::Jackfield(relay) => {
+                let to = Endpoint::new(Ipv4Addr::LOCALHOST, target);
+                let socket = relay.open_connected(&to, &UdpOptions::default()).await?;
+                Ok(Socket::Jackfield(socket))
+            }
+            Self::Wisp(session) => {
+                let (sender, packets) = session.datagrams(target).await?;
+                Ok(Socket::Wisp(sender, packets))
+            }
+            Self::Tcp { .. } | Self::Websockify(_) => bail!("it carries no datagrams"),
         }
     }
 }

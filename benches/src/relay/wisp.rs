@@ -16,6 +16,9 @@ const CONNECT: u8 = 1;
 const DATA: u8 = 2;
 const CONTINUE: u8 = 3;
 const CLOSE: u8 = 4;
+/// What a stream is of.
+const TCP: u8 = 1;
+const UDP: u8 = 2;
 /// The reason of a stream that was closed in order.
 const VOLUNTARY: u8 = 2;
 
@@ -51,7 +54,7 @@ pub(crate) struct Sender {
 }
 
 impl Session {
-    pub(crate) async fn open(mut socket: WebSocket) -> Result<Self> {
+    pub(crate) async fn begin(mut socket: WebSocket) -> Result<Self> {
         let hello = match socket.next().await {
             Some(message) => Bytes::from(message?.into_payload()),
             None => bail!("the server closed the WebSocket"),
@@ -121,11 +124,30 @@ impl Session {
         })
     }
 
+    /// A TCP connection to this port.
     pub(crate) async fn connect(&mut self, port: u16) -> Result<(Sender, mpsc::Receiver<Packet>)> {
+        let credit = self.initial_credit;
+        self.open(TCP, port, credit).await
+    }
+
+    /// A UDP socket of this port's; it needs no credit, and a packet is a datagram.
+    pub(crate) async fn datagrams(
+        &mut self,
+        port: u16,
+    ) -> Result<(Sender, mpsc::Receiver<Packet>)> {
+        self.open(UDP, port, Semaphore::MAX_PERMITS / 2).await
+    }
+
+    async fn open(
+        &mut self,
+        kind: u8,
+        port: u16,
+        credit: usize,
+    ) -> Result<(Sender, mpsc::Receiver<Packet>)> {
         let id = self.next;
         self.next += 1;
         let (data, receiver) = mpsc::channel(HELD);
-        let credit = Arc::new(Semaphore::new(self.initial_credit));
+        let credit = Arc::new(Semaphore::new(credit));
         let inner = Inner {
             data,
             credit: credit.clone(),
@@ -133,7 +155,7 @@ impl Session {
         };
         lock(&self.streams).insert(id, inner);
         let mut packet = head(CONNECT, id, 16);
-        packet.put_u8(1);
+        packet.put_u8(kind);
         packet.put_u16_le(port);
         packet.put_slice(b"127.0.0.1");
         self.out.send(packet.freeze()).await?;
