@@ -1,10 +1,11 @@
 //! The fleet: what several relays share, in a Redis or Valkey that all of them reach.
 //!
 //! Each relay judges alone, and shares only what can't be known alone: which tokens were revoked meanwhile
-//! ([`revocations`]). There is one connection, for commands and for what others publish; while there is none
+//! ([`revocations`]), and what is left of a quota that holds over all relays ([`leases`]). There is one connection, for commands and for what others publish; while there is none
 //! the relay does what its configuration says for each use. Whoever may write there rules over what is shared,
 //! so that what comes from there is bounded and checked, but believed.
 
+mod leases;
 mod link;
 mod metrics;
 mod revocations;
@@ -15,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jackfield_relay_wire::{Code, Reason};
 use redis::aio::MultiplexedConnection;
+use tokio::sync::Notify;
 
 use self::metrics::Metrics;
 use self::revocations::Revocations;
@@ -22,6 +24,7 @@ use crate::config::{Config, RedisConfig, WhenGone};
 use crate::identity::Grant;
 use crate::token::Credential;
 
+pub(crate) use self::leases::{Asked, Full, Lease};
 pub(crate) use self::metrics::Series;
 
 /// A relay among others. Clones are the same.
@@ -30,6 +33,10 @@ pub(crate) struct Fleet(Arc<Inner>);
 
 struct Inner {
     config: RedisConfig,
+    /// What this relay is told from the others by: 128 random bits.
+    relay: String,
+    /// Redis is there again.
+    back: Notify,
     /// `None` while Redis is gone.
     connection: RwLock<Option<MultiplexedConnection>>,
     /// Where Redis is, as far as that is known: its name may have got other addresses.
@@ -44,6 +51,8 @@ impl Fleet {
         let config = config.redis.clone()?;
         Some(Self(Arc::new(Inner {
             config,
+            relay: format!("{:032x}", fastrand::u128(..)),
+            back: Notify::new(),
             connection: RwLock::default(),
             at: RwLock::default(),
             revocations: Revocations::default(),

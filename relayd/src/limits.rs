@@ -6,6 +6,7 @@
 //! Asked in this order, a bearer that has reached its own takes nothing from those with whom it shares the
 //! token.
 
+mod claim;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -21,9 +22,10 @@ use tokio::time::Instant;
 
 use self::traffic::Meter;
 use crate::budget::{Budget, Held, Place, Used};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Lease};
 use crate::source::Source;
 
+pub(crate) use self::claim::Claim;
 pub(crate) use self::traffic::{Carried, Clock, Rate};
 
 /// How many accounts are kept. Beyond it, those of which nothing is held go, though they have dialled
@@ -212,6 +214,8 @@ pub(crate) enum Whose {
     Session,
     /// That of the relay as a whole.
     Relay,
+    /// One over all relays, of which nothing can be known now.
+    Fleet,
 }
 
 /// A limit was passed.
@@ -231,6 +235,10 @@ impl fmt::Display for LimitReached {
             Whose::Token => "the token's limit",
             Whose::Session => "the session's limit",
             Whose::Relay => "the relay's limit",
+            Whose::Fleet => {
+                let known = "is over all relays, and nobody can tell what is left of it";
+                return write!(f, "the limit {name} ({value}) {known}");
+            }
         };
         write!(f, "{whose} {name} ({value}) is reached")
     }
@@ -265,6 +273,7 @@ impl Holder {
 pub(crate) struct Accounts {
     known: Mutex<Known>,
     budget: Arc<Budget>,
+    /// With whom what is in use of some quotas is shared.
     fleet: Option<Fleet>,
 }
 
@@ -277,15 +286,17 @@ struct Known {
 
 /// What one holder has in use.
 #[derive(Debug, Default)]
-struct Account {
+pub(crate) struct Account {
     held: [AtomicU32; 5],
+    /// What of it may be given out, where it counts over all relays.
+    lease: Option<Lease>,
     dials: Mutex<Bucket>,
     meter: Mutex<Meter>,
 }
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
-enum What {
+pub(crate) enum What {
     Session,
     Stream,
     Listener,
@@ -294,7 +305,7 @@ enum What {
 }
 
 impl What {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Session => "sessions",
             Self::Stream => "streams",
@@ -348,6 +359,13 @@ impl Accounts {
         self.fleet.as_ref()
     }
 
+    /// The accounts of which something is leased, or in use without a lease.
+    fn shared(&self) -> Vec<Arc<Account>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = |account: &&Arc<Account>| account.is_leased() || account.is_in_use();
+        known.accounts.values().filter(shared).cloned().collect()
+    }
+
     /// How much of the relay's budget is in use.
     pub(crate) fn used(&self) -> Used {
         self.budget.used()
@@ -360,7 +378,7 @@ impl Accounts {
         let share = |(holder, quota): (Holder, Quota)| Share {
             whose: holder.whose(),
             quota,
-            account: known.account(holder, clock),
+            account: known.account(holder, clock, self.fleet.as_ref()),
         };
         let shares: Arc<[_]> = holders.into_iter().map(share).collect();
         let metered = shares.iter().any(|share| share.quota.is_metered());
@@ -369,14 +387,18 @@ impl Accounts {
 }
 
 impl Known {
-    fn account(&mut self, holder: Holder, clock: Clock) -> Arc<Account> {
+    fn account(&mut self, holder: Holder, clock: Clock, fleet: Option<&Fleet>) -> Arc<Account> {
         if let Some(account) = self.accounts.get(&holder) {
             return Arc::clone(account);
         }
         if self.accounts.len() >= self.sweep_at.max(MIN_ACCOUNTS) {
             self.sweep(clock);
         }
-        Arc::clone(self.accounts.entry(holder).or_default())
+        let account = Account {
+            lease: fleet.and_then(|fleet| fleet.lease(&holder)),
+            ..Account::default()
+        };
+        Arc::clone(self.accounts.entry(holder).or_insert(Arc::new(account)))
     }
 
     /// Forgets accounts of which nothing is held. Seldom enough that an account costs little.
@@ -398,17 +420,54 @@ impl Account {
 
     /// Whether nothing lately done counts any more.
     fn is_forgotten(&self, clock: Clock) -> bool {
-        self.bucket().is_full(clock.now) && self.meter().is_settled(clock)
+        self.bucket().is_full(clock.now) && self.meter().is_settled(clock) && !self.is_leased()
     }
 
-    fn take(&self, what: What, limit: Option<u32>) -> Result<(), u32> {
+    fn is_leased(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_leased)
+    }
+
+    /// Whether it has sessions or streams that may count over all relays.
+    fn is_in_use(&self) -> bool {
+        let held = |what: What| self.held[what as usize].load(Ordering::Relaxed) > 0;
+        self.lease.is_some() && (held(What::Session) || held(What::Stream))
+    }
+
+    /// Renews what is leased, or gives back what isn't in use, at the end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the lease as it was, and it ends with its time.
+    async fn renew(&self, last: bool) {
+        if let Some(lease) = &self.lease {
+            for what in [What::Session, What::Stream] {
+                lease.renew(what, &self.held[what as usize], last).await;
+            }
+        }
+    }
+
+    fn take(&self, what: What, limit: Option<u32>, leases: Leases) -> Result<(), Short> {
+        let held = &self.held[what as usize];
         let limit = limit.unwrap_or(u32::MAX);
-        self.held[what as usize]
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-                (held < limit).then(|| held + 1)
-            })
-            .map(drop)
-            .map_err(|_| limit)
+        let room = || held.load(Ordering::Relaxed) < limit;
+        match &self.lease {
+            Some(lease) if limit < u32::MAX && matches!(leases, Leases::Count) => {
+                if lease.take(what, limit, held) {
+                    return Ok(());
+                }
+                // Of what this relay has given out itself, nobody has to be asked.
+                return Err(if room() {
+                    Short::Lease
+                } else {
+                    Short::Limit(limit)
+                });
+            }
+            _ => {}
+        }
+        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            (held < limit).then(|| held + 1)
+        })
+        .map(drop)
+        .map_err(|_| Short::Limit(limit))
     }
 
     fn give_back(&self, what: What) {
@@ -416,21 +475,59 @@ impl Account {
     }
 }
 
+/// Whether leases bound what is taken.
+#[derive(Clone, Copy, Debug)]
+enum Leases {
+    Count,
+    /// Nobody is there who would know, and it is said to go on.
+    Forgotten,
+}
+
+/// Why something can't be taken from an account.
+#[derive(Clone, Copy, Debug)]
+enum Short {
+    /// There is no more.
+    Limit(u32),
+    /// This relay has leased no more.
+    Lease,
+}
+
+/// Why something can't be taken.
+#[derive(Debug)]
+enum NotTaken {
+    Limit(LimitReached),
+    /// This share's lease has no room.
+    Lease(usize),
+}
+
 impl Usage {
-    pub(crate) fn session(&self) -> Result<Slot, LimitReached> {
-        self.take(What::Session)
-    }
-
-    pub(crate) fn stream(&self) -> Result<Slot, LimitReached> {
-        self.take(What::Stream)
-    }
-
     pub(crate) fn listener(&self) -> Result<Slot, LimitReached> {
-        self.take(What::Listener)
+        self.take_here(What::Listener)
     }
 
     pub(crate) fn look_up(&self) -> Result<Slot, LimitReached> {
-        self.take(What::LookUp)
+        self.take_here(What::LookUp)
+    }
+
+    /// What counts at this relay alone.
+    fn take_here(&self, what: What) -> Result<Slot, LimitReached> {
+        match self.take(what, Leases::Forgotten) {
+            Ok(slot) => Ok(slot),
+            Err(NotTaken::Limit(reached)) => Err(reached),
+            Err(NotTaken::Lease(index)) => Err(self.reached(index, what)),
+        }
+    }
+
+    fn reached(&self, index: usize, what: What) -> LimitReached {
+        let share = self.0.get(index);
+        LimitReached {
+            whose: share.map_or(Whose::Relay, |share| share.whose),
+            name: what.name(),
+            value: share
+                .and_then(|share| share.quota.of(what))
+                .unwrap_or(0)
+                .into(),
+        }
     }
 
     /// How many streams, sockets and listeners its limits allow at most.
@@ -448,25 +545,29 @@ impl Usage {
     }
 
     /// One of `what` from every account, or from none.
-    fn take(&self, what: What) -> Result<Slot, LimitReached> {
+    fn take(&self, what: What, leases: Leases) -> Result<Slot, NotTaken> {
         if matches!(what, What::Stream | What::Listener) {
-            self.check_today(Clock::now)?;
+            self.check_today(Clock::now).map_err(NotTaken::Limit)?;
         }
         let place = match what {
             What::Session => self.1.check_memory().map(|()| None),
             What::Stream | What::Listener => self.1.place().map(Some),
             // What drains brings the one that it has; look-ups are bounded for all by `max_look_ups`.
             What::Draining | What::LookUp => Ok(None),
-        }?;
+        }
+        .map_err(NotTaken::Limit)?;
         for (index, share) in self.0.iter().enumerate() {
-            if let Err(limit) = share.account.take(what, share.quota.of(what)) {
+            if let Err(short) = share.account.take(what, share.quota.of(what), leases) {
                 for share in &self.0[..index] {
                     share.account.give_back(what);
                 }
-                return Err(LimitReached {
-                    whose: share.whose,
-                    name: what.name(),
-                    value: limit.into(),
+                return Err(match short {
+                    Short::Lease => NotTaken::Lease(index),
+                    Short::Limit(limit) => NotTaken::Limit(LimitReached {
+                        whose: share.whose,
+                        name: what.name(),
+                        value: limit.into(),
+                    }),
                 });
             }
         }
@@ -501,7 +602,7 @@ impl Slot {
     /// Counts a stream among those that go on without their client, and no longer among those that clients
     /// have. Where as many drain as may, it is given back as it was.
     pub(crate) fn drain(mut self) -> Result<Self, Self> {
-        match self.usage.take(What::Draining) {
+        match self.usage.take_here(What::Draining) {
             Ok(mut draining) => {
                 draining.place = self.place.take();
                 Ok(draining)

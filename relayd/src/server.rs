@@ -40,6 +40,8 @@ use crate::tls::Certificates;
 /// How many clients are told at a time why they aren't let in; beyond it, their connections are just
 /// closed. What they take is no handshake's place, nor a session's.
 const MAX_DENIALS: usize = 64;
+/// How long it may take to give back what was leased, at the end.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 /// How long to wait when the system has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -311,6 +313,7 @@ impl Relayd {
         refreshing.spawn(jwks::keep_all(reloader.keys.subscribe(), changed));
         if let Some(fleet) = shared.context.fleet().cloned() {
             let (context, rules) = (shared.context.clone(), shared.rules.clone());
+            refreshing.spawn(fleet.clone().renew(Arc::clone(&shared.accounts)));
             let (tried, first) = oneshot::channel();
             refreshing.spawn(fleet.keep(context, move || rules.send_modify(|_| {}), tried));
             // Whoever was revoked while the relay wasn't there shall not get in meanwhile.
@@ -331,6 +334,8 @@ impl Relayd {
             () = stopper.stopping() => {}
         }
         end(&stopper, tasks).await;
+        // What isn't given back ends with its time.
+        let _ = timeout(GIVE_BACK, shared.accounts.settle(true)).await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jackfield_socket::{Endpoint, Host, HostName};
 use jackfield_tls::{Certificates, TlsConfig, TlsConnector};
@@ -13,13 +14,17 @@ use toml::Spanned;
 
 use super::file::{Hidden, Wrong};
 
-/// A Redis or Valkey in which several relays share what must hold over all of them: revocations.
+/// How long a lease may be, in seconds: long enough to be renewed, and short enough to be waited for.
+const LEASES: std::ops::RangeInclusive<u32> = 2..=300;
+
+/// A Redis or Valkey in which several relays share what must hold over all of them: quotas of tokens and their
+/// bearers, by leases, and revocations.
 ///
 /// ```
 /// use jackfield_relayd::config::{RedisConfig, WhenGone};
 ///
 /// let url = "rediss://relay:secret@redis.example.org/0";
-/// let redis = RedisConfig::new(url, None, WhenGone::Allow)?;
+/// let redis = RedisConfig::new(url, None, WhenGone::Allow, WhenGone::Deny)?;
 /// assert!(!format!("{redis:?}").contains("secret"));
 /// # Ok::<(), String>(())
 /// ```
@@ -33,6 +38,10 @@ pub struct RedisConfig {
     /// What its keys and its channel begin with. Relays with the same one share everything. Default:
     /// `jackfield`.
     pub prefix: String,
+    /// What becomes of who needs a further lease while it is gone, of sessions or of streams.
+    pub quotas: WhenGone,
+    /// For how long a relay holds a lease that it doesn't renew. Default: 15 s.
+    pub lease: Duration,
     /// What becomes of those who come in while it is gone, and revocations aren't heard of.
     pub revocations: WhenGone,
 }
@@ -54,7 +63,12 @@ impl RedisConfig {
     ///
     /// # Errors
     /// Where it is no such URL, or the roots can't be used; without the URL, which may hold a password.
-    pub fn new(url: &str, roots: Option<&str>, revocations: WhenGone) -> Result<Self, String> {
+    pub fn new(
+        url: &str,
+        roots: Option<&str>,
+        quotas: WhenGone,
+        revocations: WhenGone,
+    ) -> Result<Self, String> {
         let (tls, rest) = match (url.strip_prefix("rediss://"), url.strip_prefix("redis://")) {
             (Some(rest), _) => (true, rest),
             (_, Some(rest)) => (false, rest),
@@ -79,6 +93,8 @@ impl RedisConfig {
             roots: roots.map(str::to_owned),
             tls,
             prefix: "jackfield".into(),
+            quotas,
+            lease: Duration::from_secs(15),
             revocations,
         };
         match (&new.roots, tls) {
@@ -125,6 +141,8 @@ impl fmt::Debug for RedisConfig {
             .field("server", &self.server)
             .field("tls", &self.tls)
             .field("prefix", &self.prefix)
+            .field("quotas", &self.quotas)
+            .field("lease", &self.lease)
             .field("revocations", &self.revocations)
             .finish_non_exhaustive()
     }
@@ -138,6 +156,8 @@ pub(super) struct FileRedis {
     url_file: Option<Spanned<PathBuf>>,
     roots_file: Option<Spanned<PathBuf>>,
     prefix: Option<Spanned<String>>,
+    quotas_when_gone: WhenGone,
+    lease_seconds: Option<Spanned<u32>>,
     revocations_when_gone: WhenGone,
 }
 
@@ -169,7 +189,8 @@ impl FileRedis {
             Some(path) => Some(text(path, "redis.roots_file")?),
             None => None,
         };
-        let new = RedisConfig::new(&url, roots.as_deref(), self.revocations_when_gone);
+        let (quotas, revocations) = (self.quotas_when_gone, self.revocations_when_gone);
+        let new = RedisConfig::new(&url, roots.as_deref(), quotas, revocations);
         let mut redis = new.map_err(|message| Wrong::new(place, key, message))?;
         if let Some(prefix) = self.prefix {
             let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
@@ -179,6 +200,14 @@ impl FileRedis {
                 return Err(Wrong::new(prefix.span(), "redis.prefix", message));
             }
             redis.prefix = prefix.into_inner();
+        }
+        if let Some(seconds) = self.lease_seconds {
+            if !LEASES.contains(seconds.get_ref()) {
+                let (least, most) = (LEASES.start(), LEASES.end());
+                let message = format!("a lease is of {least} to {most} seconds");
+                return Err(Wrong::new(seconds.span(), "redis.lease_seconds", message));
+            }
+            redis.lease = Duration::from_secs((*seconds.get_ref()).into());
         }
         Ok(redis)
     }
@@ -190,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_url_says_where_it_is_and_keeps_its_password() {
-        let new = |url: &str| RedisConfig::new(url, None, WhenGone::Deny);
+        let new = |url: &str| RedisConfig::new(url, None, WhenGone::Allow, WhenGone::Deny);
         for (url, server) in [
             ("redis://127.0.0.1", "127.0.0.1:6379"),
             ("redis://redis:7000/3", "redis:7000"),
@@ -220,7 +249,7 @@ mod tests {
             let error = new(wrong).expect_err(wrong);
             assert!(!error.contains("r.example"), "{error}");
         }
-        let roots = RedisConfig::new("redis://a", Some(""), WhenGone::Deny);
+        let roots = RedisConfig::new("redis://a", Some(""), WhenGone::Allow, WhenGone::Deny);
         assert!(roots.is_err());
     }
 }

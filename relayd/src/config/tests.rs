@@ -48,15 +48,15 @@ fn what_takes_redis_is_refused_by_a_relay_without_it() {
 #[cfg(feature = "redis")]
 #[test]
 fn what_is_wrong_about_redis_is_named_without_the_url() {
-    let when = "revocations_when_gone = 'deny'\n";
+    let when = "quotas_when_gone = 'deny'\nrevocations_when_gone = 'deny'\n";
     for (section, expected) in [
         (
             "url = 'redis://a'",
-            "relayd.toml:2:1: redis: missing field `revocations_when_gone`",
+            "relayd.toml:2:1: redis: missing field `quotas_when_gone`",
         ),
         (
-            "url = 'redis://a'\nrevocations_when_gone = 'no'",
-            "relayd.toml:4:25: redis.revocations_when_gone: ",
+            "url = 'redis://a'\nquotas_when_gone = 'no'",
+            "relayd.toml:4:20: redis.quotas_when_gone: ",
         ),
         (
             when,
@@ -64,23 +64,27 @@ fn what_is_wrong_about_redis_is_named_without_the_url() {
         ),
         (
             &format!("{when}url = 'http://hid'"),
-            "relayd.toml:4:7: redis.url: it begins with redis:// or",
+            "relayd.toml:5:7: redis.url: it begins with redis:// or",
         ),
         (
             &format!("{when}url = 'redis://hid:den@a/b'"),
-            "relayd.toml:4:7: redis.url: ",
+            "relayd.toml:5:7: redis.url: ",
         ),
         (
             &format!("{when}url_file = 'none'"),
-            "relayd.toml:4:12: redis.url_file: none can't be read: ",
+            "relayd.toml:5:12: redis.url_file: none can't be read: ",
         ),
         (
             &format!("{when}url = 'redis://a'\nroots_file = 'none'"),
-            "relayd.toml:5:14: redis.roots_file: ",
+            "relayd.toml:6:14: redis.roots_file: ",
         ),
         (
             &format!("{when}url = 'redis://a'\nprefix = 'a b'"),
-            "relayd.toml:5:10: redis.prefix: a prefix has",
+            "relayd.toml:6:10: redis.prefix: a prefix has",
+        ),
+        (
+            &format!("{when}url = 'redis://a'\nlease_seconds = 1"),
+            "relayd.toml:6:17: redis.lease_seconds: a lease is of 2 to 300 seconds",
         ),
     ] {
         let text = format!("listen = []\n[redis]\n{section}");

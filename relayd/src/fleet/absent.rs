@@ -4,6 +4,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use jackfield_relay_wire::Reason;
@@ -12,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::identity::Grant;
+use crate::limits::{Accounts, Holder, What};
 use crate::session::Context;
 use crate::token::{Credential, Proven, Revocation};
 
@@ -21,6 +24,25 @@ pub(crate) struct Fleet(Infallible);
 
 #[derive(Debug)]
 pub(crate) struct Series(Infallible);
+
+#[derive(Debug)]
+pub(crate) struct Lease(Infallible);
+
+/// What would have come of asking for more.
+#[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "there is nobody to ask")]
+pub(crate) enum Asked {
+    Leased,
+    Forgotten,
+}
+
+/// Why there would be none.
+#[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "there is nobody to ask")]
+pub(crate) enum Full {
+    Taken,
+    Unknown,
+}
 
 impl Fleet {
     pub(crate) fn of(_: &Config) -> Option<Self> {
@@ -47,7 +69,33 @@ impl Fleet {
         match self.0 {}
     }
 
+    pub(crate) fn lease(&self, _: &Holder) -> Option<Lease> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn renew(self, _: Arc<Accounts>) {
+        match self.0 {}
+    }
+
     pub(crate) fn series(&self) -> Series {
+        match self.0 {}
+    }
+}
+
+impl Lease {
+    pub(crate) fn take(&self, _: What, _: u32, _: &AtomicU32) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) async fn ask(&self, _: What, _: u32, _: &AtomicU32) -> Result<Asked, Full> {
+        match self.0 {}
+    }
+
+    pub(crate) async fn renew(&self, _: What, _: &AtomicU32, _: bool) {
+        match self.0 {}
+    }
+
+    pub(crate) fn is_leased(&self) -> bool {
         match self.0 {}
     }
 }

@@ -65,6 +65,7 @@ impl Fleet {
                     self.0.metrics.connected.set(1);
                     *write(&self.0.connection) = Some(link.connection.clone());
                     changed();
+                    self.0.back.notify_one();
                     if let Some(tried) = tried.take() {
                         let _ = tried.send(());
                     }
@@ -83,7 +84,8 @@ impl Fleet {
             if told {
                 debug!(%server, why, "Redis is still gone");
             } else {
-                warn!(%server, why, revocations = ?self.0.config.revocations, "Redis is gone");
+                let (quotas, revocations) = (self.0.config.quotas, self.0.config.revocations);
+                warn!(%server, why, ?quotas, ?revocations, "Redis is gone");
             }
             told = true;
             sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;

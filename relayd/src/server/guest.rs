@@ -18,7 +18,7 @@ use crate::admission::{Fault, Turned};
 use crate::ending::Ending;
 use crate::handshake::{self, Admitted, Headers, Outcome, Refused, Upgrade};
 use crate::identity::Grant;
-use crate::limits::{Slot, Whose};
+use crate::limits::{LimitReached, Slot, Whose};
 use crate::metrics::Handshake;
 use crate::proxy::{self, ProxiesConfig, ToldBy};
 use crate::session::{self, Signals};
@@ -170,7 +170,7 @@ async fn shake_hands<S>(
     let slots = if ending.is_leaving() {
         Err(Reason::new(Code::GOING_AWAY, session::GOING))
     } else {
-        slots(shared, &admitted)
+        slots(shared, &admitted).await
     };
     let slots = match slots {
         Ok(slots) => slots,
@@ -212,7 +212,7 @@ where
 }
 
 /// A place for a session: one of the relay's, and one of its token's and its bearer's.
-fn slots<'a>(
+async fn slots<'a>(
     shared: &'a Shared,
     admitted: &Admitted,
 ) -> Result<(SemaphorePermit<'a>, Slot), Reason> {
@@ -224,12 +224,13 @@ fn slots<'a>(
         let text = "the relay's limit max_sessions is reached";
         Reason::new(Code::RELAY_FULL, text)
     })?;
-    let token = admitted.grant.usage.session().map_err(|limit| {
+    let full = |limit: LimitReached| {
         let code = match limit.whose {
-            Whose::Source | Whose::Relay => Code::RELAY_FULL,
+            Whose::Source | Whose::Relay | Whose::Fleet => Code::RELAY_FULL,
             Whose::Bearer | Whose::Token | Whose::Session => Code::TOKEN_FULL,
         };
         Reason::new(code, &limit.to_string())
-    })?;
-    Ok((relay, token))
+    };
+    let claim = admitted.grant.usage.session().map_err(full)?;
+    Ok((relay, claim.slot().await.map_err(full)?))
 }

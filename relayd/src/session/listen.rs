@@ -1,6 +1,7 @@
 //! A listening socket of a client, and the connections that it takes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use jackfield_native::{NativeListener, NativeStream};
@@ -10,20 +11,26 @@ use tracing::{debug, info};
 
 use super::tcp::TcpPump;
 use super::{Shared, Turn, reached_by};
-use crate::limits::Slot;
+use crate::limits::{Claim, LimitReached, Slot};
 
 pub(super) struct Listening {
     listener: NativeListener,
     /// By which address others reach it, where that is another one.
     advertised: Option<IpAddr>,
+    /// A connection that was taken, until it has its place.
+    taken: Option<(NativeStream, Placing)>,
     _slot: Slot,
 }
+
+/// A place, or the way to it.
+type Placing = Pin<Box<dyn Future<Output = Result<Slot, LimitReached>> + Send>>;
 
 impl Listening {
     pub(super) fn new(listener: NativeListener, advertised: Option<IpAddr>, slot: Slot) -> Self {
         Self {
             listener,
             advertised,
+            taken: None,
             _slot: slot,
         }
     }
@@ -32,6 +39,14 @@ impl Listening {
     pub(super) fn turn(&mut self, cx: &mut Context<'_>, id: Id, shared: &mut Shared<'_>) -> Turn {
         if shared.mux.inbound_capacity(id) == 0 {
             return Turn::Waiting;
+        }
+        if let Some((_, placing)) = &mut self.taken {
+            let Poll::Ready(place) = placing.as_mut().poll(cx) else {
+                return Turn::Waiting;
+            };
+            if let Some((stream, _)) = self.taken.take() {
+                return self.announce(id, stream, place, shared);
+            }
         }
         let stream = match self.listener.poll_accept(cx) {
             Poll::Pending => return Turn::Waiting,
@@ -52,7 +67,28 @@ impl Listening {
                 return Turn::Over;
             }
         };
-        match announce(id, self.advertised, &stream, shared) {
+        match shared.grant.usage.stream() {
+            Ok(Claim::Taken(slot)) => self.announce(id, stream, Ok(slot), shared),
+            Ok(claim) => {
+                self.taken = Some((stream, Box::pin(claim.slot())));
+                Turn::Worked
+            }
+            Err(reached) => self.announce(id, stream, Err(reached), shared),
+        }
+    }
+
+    /// Tells the client of a connection that has its place, or turns it away.
+    fn announce(
+        &self,
+        id: Id,
+        stream: NativeStream,
+        place: Result<Slot, LimitReached>,
+        shared: &mut Shared<'_>,
+    ) -> Turn {
+        let announced = place
+            .map_err(|limit| limit.to_string())
+            .and_then(|slot| announce(id, self.advertised, &stream, slot, shared));
+        match announced {
             Ok((inbound, slot, remote)) => {
                 debug!(id = %inbound, listener = %id, %remote, "accepted");
                 Turn::Accepted(inbound, Box::new(TcpPump::new(stream, slot)), remote)
@@ -71,9 +107,9 @@ fn announce(
     listener: Id,
     advertised: Option<IpAddr>,
     stream: &NativeStream,
+    slot: Slot,
     shared: &mut Shared<'_>,
 ) -> Result<(Id, Slot, SocketAddr), String> {
-    let slot = (shared.grant.usage.stream()).map_err(|limit| limit.to_string())?;
     let info = stream.info();
     let (Some(local), Some(remote)) = (info.local, info.peer) else {
         return Err("it was gone at once".into());

@@ -23,7 +23,7 @@ use super::udp::UdpPump;
 use super::{Item, Turn};
 use crate::ask::{Doing, No, Question};
 use crate::identity::Grant;
-use crate::limits::{LimitReached, Slot};
+use crate::limits::{Claim, LimitReached, Slot};
 use crate::policy::{Refusal, Transport};
 use crate::record::{Answered, Basis, Case, Who};
 
@@ -76,7 +76,7 @@ impl Opening {
         to: Endpoint,
         options: TcpOptions,
     ) -> Result<Self, Refused> {
-        let slot = take_stream(grant, &to)?;
+        let claim = claim_stream(grant, &to)?;
         (options.validate()).map_err(|error| Refused::invalid(&to, &error))?;
         let mut options = options;
         let asked = options.send_buffer.unwrap_or(SEND_BUFFER);
@@ -86,6 +86,7 @@ impl Opening {
             grant.token.limits.dial_deadline,
             to.clone(),
             async move {
+                let slot = take(claim, &to).await?;
                 let found =
                     find(&grant, &context, &who, Transport::Tcp, &to, options.family).await?;
                 let addresses = found.iter().map(|(address, _)| *address).collect();
@@ -172,13 +173,14 @@ impl Opening {
         to: Endpoint,
         options: UdpOptions,
     ) -> Result<Self, Refused> {
-        let slot = take_stream(grant, &to)?;
+        let claim = claim_stream(grant, &to)?;
         (options.validate_connected()).map_err(|error| Refused::invalid(&to, &error))?;
         let (grant, context, who) = (Arc::clone(grant), context.clone(), Arc::clone(who));
         Ok(Self::within(
             grant.token.limits.dial_deadline,
             to.clone(),
             async move {
+                let slot = take(claim, &to).await?;
                 let found =
                     find(&grant, &context, &who, Transport::Udp, &to, options.family).await?;
                 let addresses = found.iter().map(|(address, _)| *address).collect();
@@ -209,7 +211,7 @@ impl Opening {
         at: SocketAddr,
         mut options: UdpOptions,
     ) -> Result<Self, Refused> {
-        let slot = take_stream(grant, &at)?;
+        let claim = claim_stream(grant, &at)?;
         (options.validate_bound(at)).map_err(|error| Refused::invalid(&at, &error))?;
         refuse_dual_stack(options.v6_only, at)?;
         let denied = move |refusal| Refused::denied("binding", &at, &refusal, true);
@@ -232,6 +234,7 @@ impl Opening {
         let (grant, context, who) = (Arc::clone(grant), context.clone(), Arc::clone(who));
         let deadline = grant.token.limits.dial_deadline;
         let opening = async move {
+            let slot = take(claim, &at).await?;
             let policy = &grant.token.policy;
             // Each datagram is decided on by itself, at once.
             context.learn(policy, Transport::Udp, None).await;
@@ -379,11 +382,17 @@ impl Refused {
     }
 }
 
-/// A place for a stream. Whatever becomes of it, it counts as a dial.
-fn take_stream(grant: &Grant, what: &dyn ToString) -> Result<Slot, Refused> {
+/// A place for a stream, or the way to it. Whatever becomes of it, it counts as a dial.
+fn claim_stream(grant: &Grant, what: &dyn ToString) -> Result<Claim, Refused> {
     let limit = |reached| Refused::limit(what, reached);
     grant.usage.dial(Instant::now()).map_err(limit)?;
     grant.usage.stream().map_err(limit)
+}
+
+/// The place that was claimed.
+async fn take(claim: Claim, what: &impl ToString) -> Result<Slot, Refused> {
+    let slot = claim.slot().await;
+    slot.map_err(|reached| Refused::limit(what, reached))
 }
 
 /// On an IPv6 address the relay takes IPv6 only: what is granted is what is bound.

@@ -210,8 +210,13 @@ pub struct Client {
 impl Client {
     /// A client at this address, of whatever speaks TLS at the other.
     pub fn new(from: Ipv4Addr, front: SocketAddr, tls: TlsConnector) -> Self {
+        Self::through(from, front, tls, TOKEN)
+    }
+
+    /// The same, with this token.
+    pub fn through(from: Ipv4Addr, front: SocketAddr, tls: TlsConnector, token: &str) -> Self {
         let config = RelayConfig::new(&format!("wss://{front}/"))
-            .and_then(|config| config.with_token(TOKEN))
+            .and_then(|config| config.with_token(token))
             .expect("a configuration");
         Self::by(from, config.with_tls(tls))
     }

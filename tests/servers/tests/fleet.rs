@@ -1,22 +1,33 @@
 //! Relays that share what must hold over all of them, in a real Redis.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
-use jackfield_relay::{Code, Reason};
+use jackfield_relay::{Code, Reason, RelayStream};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
-use jackfield_server_tests::LONG;
-use jackfield_server_tests::balanced::{Client, Relayd, TOKEN, echo};
+use jackfield_server_tests::balanced::{Client, HAPROXY, Relayd, TOKEN, before, echo};
+use jackfield_server_tests::{LONG, NAMES, connector};
 use jackfield_socket::{Error, ErrorKind};
 use jackfield_testing::certs::Authority;
+use jackfield_testing::haproxy::{self, Haproxy};
+use jackfield_testing::process::free_addresses;
 use jackfield_testing::redis::{self, Redis};
 use jackfield_testing::unpacked::is_skipped;
+use jackfield_tls::TlsConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Where clients come from: nobody whom the relays trust to speak for others.
 const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const KEY: &str = "the-signing-key-of-all-these-tests";
+
+/// What a relay of these does while Redis is gone.
+const ALLOWS: &str =
+    "quotas_when_gone = 'allow'\nrevocations_when_gone = 'allow'\nlease_seconds = 2";
+const DENIES: &str =
+    "quotas_when_gone = 'deny'\nrevocations_when_gone = 'allow'\nlease_seconds = 2";
+/// One that also refuses who comes in, since it doesn't hear of revocations.
+const UNHEARD: &str = "quotas_when_gone = 'allow'\nrevocations_when_gone = 'deny'";
 
 /// A Redis, and whose certificate it shows.
 async fn redis() -> (Redis, Authority) {
@@ -98,20 +109,17 @@ async fn a_revoked_token_ends_everywhere_within_a_second() {
     let roots = folder.path().join("roots.pem");
     std::fs::write(&roots, authority.pem()).expect("written");
     let secure = format!(
-        "url = 'rediss://:{}@{}'\nroots_file = '{}'\nrevocations_when_gone = 'deny'",
+        "url = 'rediss://:{}@{}'\nroots_file = '{}'\nquotas_when_gone = 'deny'\nrevocations_when_gone = 'deny'",
         redis::PASSWORD,
         redis.tls(),
         roots.display()
     );
     // As docs/operating.md has it.
     let user = "ACL SETUSER relay on >staple ~jackfield:* &jackfield:* +@connection +@scripting \
-                +subscribe +publish +@sortedset +@keyspace +time";
+                +subscribe +publish +@sortedset +@hash +@keyspace +time";
     let made = redis.ask(&[user]).await.expect("it answers");
     assert!(!made.contains("-ERR"), "{made}");
-    let least = format!(
-        "url = 'redis://relay:staple@{}'\nrevocations_when_gone = 'allow'",
-        redis.plain()
-    );
+    let least = format!("url = 'redis://relay:staple@{}'\n{ALLOWS}", redis.plain());
     let relays = [relay_by(&least, "").await, relay_by(&secure, "").await];
     let echo = echo().await;
     let mut adas = Vec::new();
@@ -137,7 +145,7 @@ async fn a_revoked_token_ends_everywhere_within_a_second() {
     assert!(took < Duration::from_secs(1), "{took:?}");
 
     // One that comes later has missed it, and knows it all the same.
-    let later = relay(&redis, "revocations_when_gone = 'allow'", "").await;
+    let later = relay(&redis, ALLOWS, "").await;
     for relay in relays.iter().chain([&later]) {
         let error = client(relay, "ada").enter().await.expect_err("revoked");
         assert_eq!(code(&error), Code::TOKEN_EXPIRED, "{error}");
@@ -175,8 +183,8 @@ async fn while_redis_is_gone_who_may_be_revoked_comes_in_or_not_as_it_is_said() 
         return;
     }
     let (mut redis, _) = redis().await;
-    let open = relay(&redis, "revocations_when_gone = 'allow'", "").await;
-    let closed = relay(&redis, "revocations_when_gone = 'deny'", "").await;
+    let open = relay(&redis, ALLOWS, "").await;
+    let closed = relay(&redis, UNHEARD, "").await;
     let echo = echo().await;
     let mut kept = Vec::new();
     for relay in [&open, &closed] {
@@ -211,4 +219,141 @@ async fn while_redis_is_gone_who_may_be_revoked_comes_in_or_not_as_it_is_said() 
 
     redis.start_again().await.expect("it starts");
     until(async || client(&closed, "ada").enter().await.ok()).await;
+}
+
+/// Opens streams until none is given, and why.
+async fn fill(client: &Client, echo: SocketAddr) -> (Vec<RelayStream>, Error) {
+    let mut all = Vec::new();
+    loop {
+        match client.open(echo).await {
+            Ok(stream) => all.push(stream),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+                return (all, error);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_quota_holds_over_both_relays_behind_haproxy() {
+    if is_skipped(redis::NAME) || is_skipped(haproxy::NAME) {
+        return;
+    }
+    let (redis, authority) = redis().await;
+    let limits = "bearer_limits = { sessions = 3, streams = 5 }";
+    let relays = [
+        relay(&redis, DENIES, limits).await,
+        relay(&redis, ALLOWS, limits).await,
+    ];
+    let [front] = free_addresses().expect("an address");
+    let config = before(HAPROXY, front, &relays);
+    let haproxy = Haproxy::start(&config, &authority.server(&NAMES), front).await;
+    let _haproxy = haproxy.expect("it starts");
+    let tls = connector(TlsConfig::new(), &authority);
+    let enter = async || {
+        let client = Client::through(HERE, front, tls.clone(), &token("ada"));
+        client.enter().await.map(|()| client)
+    };
+    let (mut inside, mut refused) = (Vec::new(), 0);
+    for _ in 0..8 {
+        match enter().await {
+            Ok(client) => inside.push(client),
+            Err(error) => {
+                assert_eq!(code(&error), Code::TOKEN_FULL, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((inside.len(), refused), (3, 5));
+    // Whichever relay each is at, they have five streams together.
+    let echo = echo().await;
+    let mut streams = Vec::new();
+    for client in &inside {
+        streams.extend(fill(client, echo).await.0);
+    }
+    assert_eq!(streams.len(), 5);
+    let bob = Client::through(HERE, front, tls.clone(), &token("bob"));
+    bob.open(echo).await.expect("he has his own");
+    // What is given back is there for whoever asks, at either relay.
+    drop(streams);
+    drop(inside);
+    let mut again = Vec::new();
+    for _ in 0..3 {
+        again.push(until(async || enter().await.ok()).await);
+    }
+    for client in &again {
+        until(async || client.open(echo).await.ok()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_leases_of_a_killed_relay_end_with_their_time() {
+    if is_skipped(redis::NAME) {
+        return;
+    }
+    let (redis, _authority) = redis().await;
+    let limits = "bearer_limits = { streams = 3 }";
+    let mut killed = relay(&redis, DENIES, limits).await;
+    let other = relay(&redis, DENIES, limits).await;
+    let echo = echo().await;
+    let at_killed = client(&killed, "ada");
+    let (streams, _) = fill(&at_killed, echo).await;
+    assert_eq!(streams.len(), 3);
+    let at_other = client(&other, "ada");
+    let (none, error) = fill(&at_other, echo).await;
+    assert!(
+        none.is_empty() && error.to_string().contains("streams (3)"),
+        "{error}"
+    );
+    killed.process().kill().expect("it lived");
+    let mut all = Vec::new();
+    while all.len() < 3 {
+        all.push(until(async || at_other.open(echo).await.ok()).await);
+    }
+    assert!(fill(&at_other, echo).await.0.is_empty());
+}
+
+#[tokio::test]
+async fn while_redis_is_gone_quotas_are_each_relays_own_or_what_was_leased() {
+    if is_skipped(redis::NAME) {
+        return;
+    }
+    let (mut redis, _authority) = redis().await;
+    let limits = "bearer_limits = { streams = 4 }";
+    let open = relay(&redis, ALLOWS, limits).await;
+    let closed = relay(&redis, DENIES, limits).await;
+    let echo = echo().await;
+    let ada = client(&open, "ada");
+    let bob = client(&closed, "bob");
+    let adas = ada.open(echo).await.expect("allowed");
+    let mut bobs = bob.open(echo).await.expect("allowed");
+    redis.kill().expect("it lived");
+    for relay in [&open, &closed] {
+        relay.says("Redis is gone").await;
+    }
+    let (more, error) = fill(&ada, echo).await;
+    assert_eq!(more.len(), 3, "as many as one relay gives: {error}");
+    let (none, error) = fill(&bob, echo).await;
+    assert!(none.is_empty(), "no more than was leased");
+    assert!(error.to_string().contains("nobody can tell"), "{error}");
+    bobs.write_all(b"still").await.expect("open");
+    bobs.read_exact(&mut [0; 5]).await.expect("open");
+
+    // It has forgotten everything, and hears again what is in use.
+    redis.start_again().await.expect("it starts");
+    until(async || bob.open(echo).await.ok()).await;
+    until(async || {
+        let keys = redis.ask(&["KEYS jackfield:streams:*"]).await;
+        keys.is_ok_and(|keys| keys.contains("ada")).then_some(())
+    })
+    .await;
+    let elsewhere = client(&closed, "ada");
+    let (none, error) = fill(&elsewhere, echo).await;
+    assert!(
+        none.is_empty() && error.to_string().contains("streams (4)"),
+        "{error}"
+    );
+    drop((adas, more));
+    until(async || elsewhere.open(echo).await.ok()).await;
 }
