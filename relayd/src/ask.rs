@@ -5,9 +5,10 @@
 //! and no packet leaves for the target. What is asked is a small JSON object by HTTP; the answer is its status:
 //! 200 or 204 allow, 403 denies, and everything else is no answer.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::header::CONTENT_TYPE;
@@ -49,6 +50,13 @@ pub struct Ask {
     deadline: Duration,
     at_most: u32,
     questions: Arc<Semaphore>,
+    of_bearers: Arc<Mutex<HashMap<String, u32>>>,
+}
+
+/// One question of a bearer's share; dropping it gives it back.
+struct OfBearer<'a> {
+    all: &'a Mutex<HashMap<String, u32>>,
+    bearer: &'a str,
 }
 
 /// What becomes of an opening where the question has no answer.
@@ -114,6 +122,7 @@ impl Ask {
             deadline: Self::DEADLINE,
             at_most: Self::AT_MOST,
             questions: Arc::new(Semaphore::new(Self::AT_MOST as usize)),
+            of_bearers: Arc::default(),
         })
     }
 
@@ -124,7 +133,8 @@ impl Ask {
         self
     }
 
-    /// Asks so many questions at a time. What would be one more is refused, whatever [`Fails`] says:
+    /// Asks so many questions at a time, and a quarter of that, rounded up, for each bearer of signed tokens
+    /// (`sub`), so that none takes them all. What would be one more is refused, whatever [`Fails`] says:
     /// otherwise asking much would be a way past the answer.
     #[must_use]
     pub fn with_at_most(mut self, at_most: u32) -> Self {
@@ -157,13 +167,26 @@ impl Ask {
         who: &Who,
         question: &Question,
     ) -> Result<Answered, No> {
-        let _one = self.questions.try_acquire().map_err(|_| {
+        let answered = self.put(context, who, question).await;
+        context.metrics().asked(&answered);
+        answered
+    }
+
+    async fn put(&self, context: &Context, who: &Who, question: &Question) -> Result<Answered, No> {
+        let reached = |whose, value: u32| {
             No::Limit(LimitReached {
-                whose: Whose::Token,
+                whose,
                 name: "ask_at_most",
-                value: self.at_most.into(),
+                value: value.into(),
             })
-        })?;
+        };
+        let share = self.at_most.div_ceil(4);
+        let of_bearer = who.bearer.as_deref().map(|bearer| self.take(bearer, share));
+        if let Some(None) = of_bearer {
+            return Err(reached(Whose::Bearer, share));
+        }
+        let _one =
+            (self.questions.try_acquire()).map_err(|_| reached(Whose::Token, self.at_most))?;
         let deadline = Instant::now() + self.deadline;
         let late = |_| format!("there is no answer after {} ms", self.deadline.as_millis());
         let answer = timeout_at(deadline, self.exchange(context, who, question)).await;
@@ -186,6 +209,17 @@ impl Ask {
             Fails::Open => Ok(Answered::FailedOpen),
             Fails::Closed => Err(No::Failed(failure)),
         }
+    }
+
+    /// One question of a bearer who may have so many; none where he has. Who asks nothing isn't kept.
+    fn take<'a>(&'a self, bearer: &'a str, share: u32) -> Option<OfBearer<'a>> {
+        let all = &*self.of_bearers;
+        let mut asking = all.lock().unwrap_or_else(PoisonError::into_inner);
+        if asking.get(bearer).is_some_and(|count| *count >= share) {
+            return None;
+        }
+        *asking.entry(bearer.to_owned()).or_default() += 1;
+        Some(OfBearer { all, bearer })
     }
 
     async fn exchange(
@@ -217,6 +251,18 @@ impl Ask {
             .method(Method::POST)
             .header(CONTENT_TYPE, "application/json");
         self.place.exchange(stream, request, body).await
+    }
+}
+
+impl Drop for OfBearer<'_> {
+    fn drop(&mut self) {
+        let mut asking = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = asking.get_mut(self.bearer) {
+            *count -= 1;
+            if *count == 0 {
+                asking.remove(self.bearer);
+            }
+        }
     }
 }
 

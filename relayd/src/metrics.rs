@@ -28,11 +28,12 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::admission::Turned;
+use crate::ask::No;
 use crate::budget::Used;
 use crate::handshake::{self, Gate};
 use crate::lane;
 use crate::limits::{Accounts, Rate, Whose};
-use crate::record::{Event, Record};
+use crate::record::{Answered, Event, Record};
 use crate::session::Context;
 use crate::tls::Certificates;
 
@@ -58,6 +59,7 @@ pub(crate) struct Metrics {
     open: [Gauge; Kind::ALL.len()],
     /// By the limit and whose it is.
     held_back: Family<[(&'static str, &'static str); 2], Gauge>,
+    questions: Family<[Label; 1], Counter>,
     look_ups: Family<[Label; 1], Counter>,
     look_up_seconds: Histogram,
     dial_seconds: Histogram,
@@ -131,6 +133,7 @@ impl Default for Metrics {
             handshakes: Family::default(),
             turned_away: Family::default(),
             open: Default::default(),
+            questions: Family::default(),
             look_ups: Family::default(),
             look_up_seconds: Histogram::new(SECONDS),
             dial_seconds: Histogram::new(SECONDS),
@@ -191,6 +194,19 @@ impl Metrics {
             .get_or_create_owned(&limit_labels(whose, rate));
         gauge.inc();
         Counted(gauge)
+    }
+
+    /// It was asked whether to open something, or couldn't be.
+    pub(crate) fn asked(&self, answered: &Result<Answered, No>) {
+        let result = match answered {
+            Ok(Answered::Allowed) => "allowed",
+            Err(No::Denied(_)) | Ok(Answered::Denied) => "denied",
+            Ok(Answered::FailedOpen) => "failed_open",
+            Err(No::Failed(_)) | Ok(Answered::FailedClosed) => "failed_closed",
+            Err(No::Limit(_)) => "limit_exceeded",
+        };
+        let labels = [("result", result.to_owned())];
+        self.questions.get_or_create(&labels).inc();
     }
 
     /// A name was looked up, and that took so long. Look-ups that were given up are not among them.
@@ -297,6 +313,11 @@ fn series(sources: Sources) -> Series {
         "held_back",
         "Directions of streams and sockets that wait for a limit by the second",
         metrics.held_back.clone(),
+    );
+    series.register(
+        "questions",
+        "Whether to open something, by what was answered",
+        metrics.questions.clone(),
     );
     series.register(
         "look_ups",

@@ -4,7 +4,7 @@ mod common;
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::{
     Client, ORIGIN, PATIENCE, Recorded, SECRET, TestRelay, acceptor, config, names, token, within,
@@ -14,6 +14,7 @@ use jackfield_relayd::Token;
 use jackfield_relayd::ask::{Ask, Fails};
 use jackfield_relayd::record::{Answered, Decision, Event};
 use jackfield_relayd::resolve::{Resolve, Resolving};
+use jackfield_relayd::token::{Claims, Credential, Secret, SigningKey};
 use jackfield_socket::{HostName, MulticastGroup, MulticastOptions, UdpOptions};
 use jackfield_testing::certs::Authority;
 use serde_json::{Value, json};
@@ -651,6 +652,46 @@ async fn questions_have_a_bound_and_end_with_what_they_are_about() {
     asked.taken_back().await;
     assert_eq!(recorded.next().await.basis.decision, Decision::None);
     nobody_came(&target);
+}
+
+/// Who asks much takes the answers of nobody else.
+#[tokio::test]
+async fn each_bearer_has_a_share_of_the_questions() {
+    const KEY: &str = "the-signing-key-of-all-these-tests";
+    let mut hook = Hook::start().await;
+    let mut token = asking(hook.ask(Fails::Open).with_at_most(8));
+    token.credential = Credential::Key(Secret::new(KEY).expect("long enough"));
+    let relay = TestRelay::start(config(token)).await;
+    let client = async |subject: &str| {
+        let mut claims = Claims::new(SystemTime::now() + Duration::from_secs(1000));
+        claims.subject = Some(subject.into());
+        let key = SigningKey::hs256(&Secret::new(KEY).expect("long enough"));
+        let key = key.expect("long enough").with_id("tests");
+        let jwt = key.mint(&claims).expect("short");
+        let client = Client::open(relay.address, ORIGIN, Some(&jwt)).await;
+        client.expect("let in")
+    };
+    let (_target, to) = target();
+    let (mut greedy, mut again) = (client("eve").await, client("eve").await);
+    let mut asked = Vec::new();
+    for client in [&mut greedy, &mut again] {
+        client.ask(&to, 1024).await;
+        asked.push(hook.next().await);
+    }
+    let refused = greedy.refused(&to).await;
+    assert_eq!(
+        refused.text(),
+        "the bearer's limit ask_at_most (2) is reached"
+    );
+    let mut other = client("ada").await;
+    let id = other.ask(&to, 1024).await;
+    hook.next().await.answer(ALLOWED).await;
+    opened(&mut other, id).await;
+    // What was answered makes room.
+    asked.pop().expect("the second").answer(ALLOWED).await;
+    assert!(matches!(again.frame().await, Frame::Opened { .. }));
+    greedy.ask(&to, 1024).await;
+    hook.next().await;
 }
 
 /// What was opened unasked, or by another's answer, ends; what the same would answer goes on.
