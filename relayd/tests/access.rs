@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use common::{Client, ORIGIN, SECRET, TestRelay, config, headers, request, token, within};
 use futures_util::StreamExt as _;
 use jackfield_relay_wire::{Capabilities, Code, Frame, Reason, UdpTarget};
+use jackfield_relayd::record::Decision;
 use jackfield_relayd::resolve::{Resolve, Resolving};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Token};
@@ -200,7 +201,7 @@ async fn no_form_of_an_inner_address_is_reached() {
     let port = v4.local_addr().expect("bound").port();
     let _v6 = TcpListener::bind(("::", port)).await;
     let everything = ["*:*", "0.0.0.0/0:*", "[::/0]:*", "localhost:*"];
-    let relay = TestRelay::start(config(reaching(&everything, &[]))).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(reaching(&everything, &[]))).await;
     let mut client = relay.client().await;
     for host in [
         "127.0.0.1",
@@ -226,13 +227,16 @@ async fn no_form_of_an_inner_address_is_reached() {
         "224.0.0.1",
         "255.255.255.255",
     ] {
-        let reason = client.refused(&format!("{host}:{port}")).await;
+        let to = format!("{host}:{port}");
+        let reason = client.refused(&to).await;
         assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+        recorded.denied(&to, None).await;
     }
     for to in ["8.8.8.8:25", "[::ffff:8.8.8.8]:25", "8.8.8.8:0"] {
         let reason = client.refused(to).await;
         assert_eq!(reason.code(), Code::DENIED, "{to}: {reason}");
         assert!(reason.text().contains("port"), "{reason}");
+        recorded.denied(to, None).await;
     }
 }
 
@@ -278,7 +282,7 @@ async fn of_a_names_addresses_only_those_that_pass_are_dialled() {
         ("other.test", &["127.0.0.2"]),
     ]);
     let token = reaching(&["*.example:*", "127.0.0.2:*"], &["denied.example:*"]);
-    let relay = TestRelay::start_with(config(token), names.clone()).await;
+    let (relay, mut recorded) = TestRelay::start_recorded_with(config(token), names.clone()).await;
     let mut client = relay.client().await;
 
     let id = client.ask(&format!("mixed.example:{port}"), 1024).await;
@@ -294,8 +298,15 @@ async fn of_a_names_addresses_only_those_that_pass_are_dialled() {
     let asked = names.asked.load(Ordering::Relaxed);
     assert_eq!(asked, 2, "once a connection, and the name that is denied");
 
-    let reason = client.refused(&format!("inner.example:{port}")).await;
+    let opened = recorded
+        .decision(Decision::Allow, Some("127.0.0.2:*"), "opened")
+        .await;
+    assert_eq!(opened.address, Some(([127, 0, 0, 2], port).into()));
+
+    let inner = format!("inner.example:{port}");
+    let reason = client.refused(&inner).await;
     assert_eq!(reason.code(), Code::DENIED);
+    recorded.denied(&inner, None).await;
     // What its addresses are is not the client's to know.
     assert!(
         !reason.text().contains("127") && !reason.text().contains("loopback"),
@@ -307,13 +318,22 @@ async fn of_a_names_addresses_only_those_that_pass_are_dialled() {
             Code::HOST_NOT_FOUND,
             "{to}"
         );
+        let record = recorded.next().await;
+        assert_eq!((&*record.asked, &*record.outcome), (to, "host not found"));
     }
     // The address is listed, so whatever name leads there may be used.
     let (_, _) = client.connect(&format!("other.test:{port}"), 1024).await;
+    recorded
+        .decision(Decision::Allow, Some("127.0.0.2:*"), "opened")
+        .await;
 
     let before = names.asked.load(Ordering::Relaxed);
-    for to in ["denied.example:80", "mixed.example:25"] {
+    for (to, rule) in [
+        ("denied.example:80", Some("denied.example:*")),
+        ("mixed.example:25", None),
+    ] {
         assert_eq!(client.refused(to).await.code(), Code::DENIED, "{to}");
+        recorded.denied(to, rule).await;
     }
     assert_eq!(
         names.asked.load(Ordering::Relaxed),
@@ -333,18 +353,21 @@ async fn a_denied_name_is_not_reached_by_its_address_or_another_name() {
     ]);
     let rules = ["127.0.0.0/8:*", "127.0.0.0/8:*/udp", "*:*/udp"];
     let token = reaching(&rules, &["secret.example:*", "gone.example:*"]);
-    let relay = TestRelay::start_with(config(token), names.clone()).await;
+    let (relay, mut recorded) = TestRelay::start_recorded_with(config(token), names.clone()).await;
     let mut client = relay.client().await;
+    let rule = Some("secret.example:*");
     for host in [
         "secret.example",
         "127.0.0.2",
         "[::ffff:127.0.0.2]",
         "alias.example",
     ] {
-        let reason = client.refused(&format!("{host}:{port}")).await;
+        let asked = format!("{host}:{port}");
+        let reason = client.refused(&asked).await;
         assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+        recorded.denied(&asked, rule).await;
         let id = client.new_id();
-        let to = format!("{host}:{port}").parse().expect(host);
+        let to = asked.parse().expect(host);
         client
             .send(&Frame::Udp {
                 id,
@@ -355,6 +378,7 @@ async fn a_denied_name_is_not_reached_by_its_address_or_another_name() {
             .await;
         let reason = client.refusal(id).await;
         assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+        recorded.denied(&asked, rule).await;
     }
     for host in ["127.0.0.1", "mixed.example"] {
         client.connect(&format!("{host}:{port}"), 1024).await;
@@ -377,10 +401,12 @@ async fn a_denied_name_that_cant_be_looked_up_denies_what_it_might_be() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let at = listener.local_addr().expect("bound");
     let deny = format!("secret.example:{}", at.port());
-    let relay = TestRelay::start_with(config(reaching(&["127.0.0.0/8:*"], &[&deny])), Broken).await;
+    let config = config(reaching(&["127.0.0.0/8:*"], &[&deny]));
+    let (relay, mut recorded) = TestRelay::start_recorded_with(config, Broken).await;
     let mut client = relay.client().await;
     let reason = client.refused(&at.to_string()).await;
     assert_eq!(reason.code(), Code::DENIED);
+    recorded.denied(&at.to_string(), Some(&deny)).await;
     assert!(
         reason.text().contains("can't be found out"),
         "it says why: {reason}"
@@ -395,13 +421,15 @@ async fn a_denied_name_that_cant_be_looked_up_denies_what_it_might_be() {
 async fn the_relay_is_not_reached_through_itself() {
     let mut config = config(reaching(&["127.0.0.0/8:*", "localhost:*"], &[]));
     config.health = Some("127.0.0.1:0".parse().expect("an address"));
-    let relay = TestRelay::start(config).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config).await;
     let mut client = relay.client().await;
     let health = relay.health.expect("it has one").port();
     for port in [relay.address.port(), health] {
         for host in ["127.0.0.1", "127.0.0.2", "[::ffff:127.0.0.1]", "localhost"] {
-            let reason = client.refused(&format!("{host}:{port}")).await;
+            let to = format!("{host}:{port}");
+            let reason = client.refused(&to).await;
             assert_eq!(reason.code(), Code::DENIED, "{host}: {reason}");
+            recorded.denied(&to, None).await;
         }
     }
 }

@@ -110,6 +110,14 @@ impl Recorded {
         assert_eq!(record.who.token, "tests");
         record
     }
+
+    /// The next record, which has that this was denied, and by which rule, where one did it.
+    pub async fn denied(&mut self, asked: &str, rule: Option<&str>) {
+        let record = self.decision(Decision::Deny, rule, "denied").await;
+        let asked: Endpoint = asked.parse().expect(asked);
+        assert_eq!(record.asked, asked.to_string(), "{record:?}");
+        assert!(record.why.is_some(), "{record:?}");
+    }
 }
 
 /// A relay that runs until it is dropped, or [stopped](Self::stop).
@@ -144,6 +152,14 @@ impl TestRelay {
         let (told, recorded) = mpsc::unbounded_channel();
         let relay = Self::start_recording(config, Told(told)).await;
         (relay, Recorded(recorded))
+    }
+
+    /// The same, where names have these addresses.
+    pub async fn start_recorded_with(config: Config, resolver: impl Resolve) -> (Self, Recorded) {
+        let (told, recorded) = mpsc::unbounded_channel();
+        let relay = Relayd::bind(config).await.expect("a free port");
+        let relay = relay.with_resolver(resolver).with_records(Told(told));
+        (Self::run(relay), Recorded(recorded))
     }
 
     /// With what gives it another configuration.
