@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use common::{Client, TestRelay, config, token, within};
 use jackfield_relay_wire::{Code, Frame, Id, Reason, UdpTarget};
+use jackfield_relayd::record::Decision;
 use jackfield_socket::UdpOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -150,7 +151,7 @@ async fn only_what_is_granted_is_listened_at() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("bound").port();
     token.policy.listen = vec![format!("127.0.0.1:{port}").parse().expect("a rule")];
-    let relay = TestRelay::start(config(token.clone())).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token.clone())).await;
     let mut client = relay.client().await;
     for (at, expected) in [
         ("0.0.0.0:0".to_owned(), Code::DENIED),
@@ -165,14 +166,24 @@ async fn only_what_is_granted_is_listened_at() {
         let asked = client.ask_to_listen(&at, 1).await;
         let reason = client.refusal(asked).await;
         assert_eq!(reason.code(), expected, "{at}: {reason}");
+        if expected == Code::DENIED {
+            recorded.denied(&at, None).await;
+        } else {
+            let rule = format!("127.0.0.1:{port}");
+            let outcome = expected.to_string();
+            recorded
+                .decision(Decision::Allow, Some(&rule), &outcome)
+                .await;
+        }
     }
     drop(taken);
     let (_, local) = listen(&mut client, "127.0.0.1:0", 1).await;
     assert_eq!(local.port(), port);
 
     token.policy.listen.clear();
-    let relay = TestRelay::start(config(token)).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let mut client = relay.client().await;
     let asked = client.ask_to_listen("127.0.0.1:0", 1).await;
     assert_eq!(client.refusal(asked).await.code(), Code::DENIED);
+    recorded.denied("127.0.0.1:0", None).await;
 }
