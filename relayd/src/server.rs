@@ -159,7 +159,6 @@ impl Relayd {
         let accounts = Accounts::new(Budget::new(&config)).with_fleet(context.fleet().cloned());
         let accounts = Arc::new(accounts);
         let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
-        let context = Context::new(&config, Machine::new(&own, &config.advertise)?)?;
         let rules = watch::Sender::new(Arc::new(gate));
         let stopper = Stopper::new(config.drain);
         let reloader = Reloader {
