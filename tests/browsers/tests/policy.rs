@@ -2,12 +2,16 @@
 //! asked. What they refuse never leaves the page.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
 
-use jackfield_browser_tests::peers;
 use jackfield_browser_tests::relay::SECRET;
 use jackfield_browser_tests::stage::Stage;
+use jackfield_browser_tests::{Suite, page, peers};
 use serde_json::{Value, json};
+
+/// Nothing here takes so long, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where nobody must come.
 struct Silent(TcpListener);
@@ -261,6 +265,58 @@ async fn rules_on_trial_tell_what_they_would_refuse_and_reach_it() {
         })
     );
     stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_sockets_are_held_to_it_as_well() {
+    const TRY: &str = "async (port, other) => {
+        const { TCPSocket, UDPSocket, open } = await import('/direct-sockets.js');
+        const at = `127.0.0.1:${port}`;
+        const policy = { allow: [at, `${at}/udp`], listen: ['127.0.0.1:*/udp'] };
+        const { kind } = await open({ policy });
+        const ending = (work) => work.then(() => 'done', ({ cause }) => `${cause?.kind} ${cause?.where}`);
+        const told = { kind };
+        told.streams = [
+            await ending(new TCPSocket('127.0.0.1', port).opened),
+            await ending(new TCPSocket('127.0.0.1', other).opened),
+        ];
+        const bind = () => new UDPSocket({ localAddress: '127.0.0.1' }).opened;
+        const send = async (remotePort) => {
+            const { writable } = await bind();
+            const data = new Uint8Array([7]);
+            return ending(writable.getWriter().write({ data, remoteAddress: '127.0.0.1', remotePort }));
+        };
+        told.datagrams = [await send(port), await send(other)];
+        const { multicastController } = await bind();
+        told.group = await multicastController.joinGroup('239.1.2.3').then(() => 'joined', () => 'refused');
+        return told;
+    }";
+    let echo = peers::echo().await;
+    let port = echo.address().port();
+    let udp = UdpSocket::bind(("127.0.0.1", port)).unwrap();
+    udp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (other, silent) = loop {
+        let other = Silent::new();
+        if let Ok(udp) = UdpSocket::bind(("127.0.0.1", other.port())) {
+            break (other, udp);
+        }
+    };
+    silent.set_nonblocking(true).unwrap();
+    let npm = tokio::task::spawn_blocking(|| page("npm")).await;
+    let app = Suite::app_beside(&npm.unwrap().unwrap()).await.unwrap();
+    let arguments = [json!(port), json!(other.port())];
+    assert_eq!(
+        app.page.invoke::<Value>(TRY, &arguments).await.unwrap(),
+        json!({
+            "kind": "direct",
+            "streams": ["done", "denied policy"],
+            "datagrams": ["done", "denied policy"],
+            "group": "refused",
+        })
+    );
+    assert_eq!(udp.recv(&mut [0; 2]).unwrap(), 1);
+    assert!(other.is_untouched() && silent.recv(&mut [0; 2]).is_err());
+    app.close().await.unwrap();
 }
 
 /// A worker that opens and connects, after it was restricted or not.
