@@ -5,6 +5,7 @@
 //! the relay does what its configuration says for each use. Whoever may write there rules over what is shared,
 //! so that what comes from there is bounded and checked, but believed.
 
+mod days;
 mod leases;
 mod link;
 mod metrics;
@@ -24,6 +25,7 @@ use crate::config::{Config, RedisConfig, WhenGone};
 use crate::identity::Grant;
 use crate::token::Credential;
 
+pub(crate) use self::days::Left;
 pub(crate) use self::leases::{Asked, Full, Lease};
 pub(crate) use self::metrics::Series;
 

@@ -136,7 +136,7 @@ pub struct Quota {
     /// `packets_per_second`: how many datagrams ([`Limits::packets_per_second`]).
     pub packets_per_second: Option<NonZeroU32>,
     /// `bytes_per_day`: how much payload on a day of UTC ([`Limits::bytes_per_day`]). It is counted
-    /// from when there is this limit, and forgotten when the relay ends.
+    /// from when there is this limit, and forgotten when the relay ends, but where it is shared with others.
     pub bytes_per_day: Option<u64>,
 }
 
@@ -427,10 +427,11 @@ impl Account {
         self.lease.as_ref().is_some_and(Lease::is_leased)
     }
 
-    /// Whether it has sessions or streams that may count over all relays.
+    /// Whether it has sessions or streams, or has carried something, that may count over all relays.
     fn is_in_use(&self) -> bool {
         let held = |what: What| self.held[what as usize].load(Ordering::Relaxed) > 0;
-        self.lease.is_some() && (held(What::Session) || held(What::Stream))
+        let used = held(What::Session) || held(What::Stream) || self.carried().1 > 0;
+        self.lease.is_some() && used
     }
 
     /// Renews what is leased, or gives back what isn't in use, at the end.
@@ -439,6 +440,10 @@ impl Account {
     /// Dropping the future may leave the lease as it was, and it ends with its time.
     async fn renew(&self, last: bool) {
         if let Some(lease) = &self.lease {
+            if last {
+                let (day, carried) = self.carried();
+                lease.give_back(day, carried).await;
+            }
             for what in [What::Session, What::Stream] {
                 lease.renew(what, &self.held[what as usize], last).await;
             }

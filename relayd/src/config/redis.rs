@@ -38,7 +38,7 @@ pub struct RedisConfig {
     /// What its keys and its channel begin with. Relays with the same one share everything. Default:
     /// `jackfield`.
     pub prefix: String,
-    /// What becomes of who needs a further lease while it is gone, of sessions or of streams.
+    /// What becomes of who needs a further lease while it is gone, of sessions, of streams, or of a day.
     pub quotas: WhenGone,
     /// For how long a relay holds a lease that it doesn't renew. Default: 15 s.
     pub lease: Duration,

@@ -36,6 +36,17 @@ pub(crate) enum Asked {
     Forgotten,
 }
 
+/// What would be left of a day.
+#[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "there is nobody to ask")]
+pub(crate) enum Left {
+    Bytes(u64),
+    Asked,
+    Own,
+    Nothing,
+    Unknown,
+}
+
 /// Why there would be none.
 #[derive(Clone, Copy, Debug)]
 #[expect(dead_code, reason = "there is nobody to ask")]
@@ -92,6 +103,14 @@ impl Lease {
     }
 
     pub(crate) async fn renew(&self, _: What, _: &AtomicU32, _: bool) {
+        match self.0 {}
+    }
+
+    pub(crate) fn left(&self, _: u64, _: u64, _: u64) -> Left {
+        match self.0 {}
+    }
+
+    pub(crate) async fn give_back(&self, _: u64, _: u64) {
         match self.0 {}
     }
 

@@ -13,7 +13,8 @@ use redis::Script;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
-use super::Fleet;
+use super::days::Days;
+use super::{Fleet, Left};
 use crate::config::WhenGone;
 use crate::limits::{Accounts, Holder, What};
 
@@ -58,6 +59,7 @@ pub(crate) struct Lease {
     holder: String,
     sessions: Places,
     streams: Places,
+    days: Arc<Days>,
 }
 
 /// Sessions, or streams.
@@ -111,6 +113,7 @@ impl Fleet {
         };
         Some(Lease {
             fleet: self.clone(),
+            days: Arc::new(Days::new(self.clone(), holder.clone())),
             holder,
             sessions: Places::default(),
             streams: Places::default(),
@@ -230,6 +233,16 @@ impl Lease {
         };
         // Where it fails, the lease ends with its time.
         let _ = self.request(what, places, (held_now, want, limit)).await;
+    }
+
+    /// What is left of a day of which so much may be carried, of which this relay has carried so much.
+    pub(crate) fn left(&self, day: u64, limit: u64, carried: u64) -> Left {
+        self.days.left(day, limit, carried)
+    }
+
+    /// Gives back what was leased of that day and isn't carried.
+    pub(crate) async fn give_back(&self, day: u64, carried: u64) {
+        self.days.give_back(day, carried).await;
     }
 
     /// Whether anything is leased, or was.

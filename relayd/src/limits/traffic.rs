@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use crate::fleet::Left;
+
 use super::{Account, LimitReached, Quota, Share, Usage, Whose};
 
 /// What may be carried at once is what a second gives, and this at least: a frame.
@@ -92,7 +94,8 @@ impl Usage {
         self.2
     }
 
-    /// How many bytes may be carried in one turn, and how long one that was silent waits for its own.
+    /// How many bytes may be carried in one turn, and how long one that was silent waits for its own. None for
+    /// now, where the other relays are being asked what the day has left.
     pub(crate) fn turn(&self, clock: Clock) -> Result<(usize, Duration), LimitReached> {
         let (mut bytes, mut wait) = (u64::MAX, Duration::ZERO);
         for share in self.metered() {
@@ -152,24 +155,44 @@ impl Quota {
 }
 
 impl Account {
+    /// What was carried today, as far as a day is limited, and which day that is.
+    pub(super) fn carried(&self) -> (u64, u64) {
+        let meter = self.meter();
+        (meter.day, meter.today)
+    }
+
     pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {
         self.meter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Meter {
-    /// What the day has left, where that is limited; an error where that is nothing.
+    /// What the day has left, where that is limited; an error where that is nothing. 0 where that is being asked.
     fn left_today(&mut self, share: &Share, clock: Clock) -> Result<u64, LimitReached> {
         let Some(limit) = share.quota.bytes_per_day else {
             return Ok(u64::MAX);
         };
-        match limit.saturating_sub(self.of(clock.day)) {
-            0 => Err(LimitReached {
-                whose: share.whose,
+        let carried = self.of(clock.day);
+        let own = limit.saturating_sub(carried);
+        let reached = |whose| {
+            Err(LimitReached {
+                whose,
                 name: "bytes_per_day",
                 value: limit,
-            }),
-            left => Ok(left),
+            })
+        };
+        if own == 0 {
+            return reached(share.whose);
+        }
+        let Some(lease) = &share.account.lease else {
+            return Ok(own);
+        };
+        match lease.left(clock.day, limit, carried) {
+            Left::Bytes(left) => Ok(left.min(own)),
+            Left::Asked => Ok(0),
+            Left::Own => Ok(own),
+            Left::Nothing => reached(share.whose),
+            Left::Unknown => reached(Whose::Fleet),
         }
     }
 

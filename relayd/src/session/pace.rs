@@ -13,6 +13,9 @@ use tokio::time::{Sleep, sleep_until};
 use crate::limits::{Carried, Clock, LimitReached, Usage};
 use crate::metrics::{Counted, Metrics};
 
+/// How long to wait where other relays are being asked what a day has left.
+const ASKED_AGAIN: Duration = Duration::from_millis(5);
+
 /// One direction's.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -81,8 +84,10 @@ impl State {
                 *self = Self::Turn;
             }
             let clock = Clock::now();
-            let (bytes, wait) = usage.turn(clock)?;
-            if matches!(self, Self::Turn) || wait.is_zero() {
+            let (bytes, mut wait) = usage.turn(clock)?;
+            if bytes == 0 {
+                wait = wait.max(ASKED_AGAIN);
+            } else if matches!(self, Self::Turn) || wait.is_zero() {
                 return Poll::Ready(Ok(bytes));
             }
             *self = Self::wait(clock, wait);

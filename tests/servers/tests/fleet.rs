@@ -116,7 +116,7 @@ async fn a_revoked_token_ends_everywhere_within_a_second() {
     );
     // As docs/operating.md has it.
     let user = "ACL SETUSER relay on >staple ~jackfield:* &jackfield:* +@connection +@scripting \
-                +subscribe +publish +@sortedset +@hash +@keyspace +time";
+                +subscribe +publish +@sortedset +@hash +@string +@keyspace +time";
     let made = redis.ask(&[user]).await.expect("it answers");
     assert!(!made.contains("-ERR"), "{made}");
     let least = format!("url = 'redis://relay:staple@{}'\n{ALLOWS}", redis.plain());
@@ -356,4 +356,74 @@ async fn while_redis_is_gone_quotas_are_each_relays_own_or_what_was_leased() {
     );
     drop((adas, more));
     until(async || elsewhere.open(echo).await.ok()).await;
+}
+
+/// Sends over a stream, to somebody who says everything again, until it is cut: how much went both ways, and why.
+async fn carry(stream: &mut RelayStream) -> (u64, Error) {
+    let (mut carried, mut back) = (0, vec![0; 8192]);
+    loop {
+        let round = async {
+            stream.write_all(&[7; 8192]).await?;
+            stream.read_exact(&mut back).await
+        };
+        match tokio::time::timeout(LONG, round).await.expect("in time") {
+            Ok(_) => carried += 2 * 8192,
+            Err(error) => return (carried, Error::from(error)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_day_is_one_over_both_relays_and_a_restart() {
+    if is_skipped(redis::NAME) {
+        return;
+    }
+    const DAY: u64 = 2 * 1024 * 1024;
+    let (redis, _authority) = redis().await;
+    let limits = format!("bearer_limits = {{ bytes_per_day = {DAY} }}");
+    let mut relays = [
+        relay(&redis, DENIES, &limits).await,
+        relay(&redis, ALLOWS, &limits).await,
+    ];
+    let echo = echo().await;
+    let mut carried = 0;
+    // Half of it here, and what is left there.
+    let ada = client(&relays[0], "ada");
+    let mut stream = ada.open(echo).await.expect("allowed");
+    while carried < DAY / 2 {
+        stream.write_all(&[7; 8192]).await.expect("open");
+        stream.read_exact(&mut [0; 8192]).await.expect("open");
+        carried += 2 * 8192;
+    }
+    let there = client(&relays[1], "ada");
+    let mut last = there.open(echo).await.expect("allowed");
+    let (more, error) = carry(&mut last).await;
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    carried += more;
+    // What one has leased and doesn't use is missing at the other; a round may have been cut in its middle.
+    let (leased, round) = (64 * 1024, 2 * 8192);
+    assert!(carried <= DAY, "{carried}");
+    assert!(carried + 2 * leased + round >= DAY, "{carried}");
+    let (more, error) = carry(&mut stream).await;
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded, "{error}");
+    assert!(carried + more <= DAY, "{carried} and {more}");
+    client(&relays[0], "bob")
+        .open(echo)
+        .await
+        .expect("he has his own");
+
+    drop((ada, there));
+    relays[1].process().terminate(LONG).await.expect("it ends");
+    relays[1].start_again().await;
+    let again = client(&relays[1], "ada");
+    let cut = match again.open(echo).await {
+        Ok(mut stream) => carry(&mut stream).await.1,
+        Err(error) => error,
+    };
+    assert_eq!(cut.kind(), ErrorKind::LimitExceeded, "{cut}");
+    let day = redis
+        .ask(&["KEYS jackfield:bytes:*"])
+        .await
+        .expect("it answers");
+    assert!(day.contains(":app/sub ada"), "{day}");
 }
