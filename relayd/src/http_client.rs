@@ -28,6 +28,9 @@ const MAX_HEAD: usize = 64 * 1024;
 pub(crate) struct Place {
     url: String,
     server: Endpoint,
+    /// The server as the URL has it: what `Host` says (RFC 9110, section 7.2), so that it is the same as in a
+    /// URL that is signed.
+    authority: String,
     /// What is asked for there.
     path: String,
     roots: Option<String>,
@@ -104,6 +107,7 @@ impl Place {
         Ok(Self {
             url: url.to_owned(),
             server,
+            authority: authority.to_owned(),
             path: match path {
                 "" => "/".to_owned(),
                 query if query.starts_with('?') => format!("/{query}"),
@@ -140,7 +144,7 @@ impl Place {
         let agent = concat!("jackfield-relayd/", env!("CARGO_PKG_VERSION"));
         let request = request
             .uri(&self.path)
-            .header(HOST, self.server.to_string())
+            .header(HOST, &self.authority)
             .header(USER_AGENT, agent)
             .body(body)
             .map_err(|error| error.to_string())?;
@@ -272,6 +276,8 @@ mod tests {
         ] {
             let place = Place::secure(url, Some(&root())).expect(url);
             assert_eq!((&*place.server.to_string(), &*place.path), (server, path));
+            assert!(url["https://".len()..].starts_with(&place.authority));
+            assert_eq!(place.authority.contains(":443"), url.contains(":443"));
         }
         for wrong in [
             "http://id.example/",
