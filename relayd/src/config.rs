@@ -12,6 +12,7 @@ mod redis;
 mod revoked;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 
 use std::fmt;
@@ -26,6 +27,8 @@ use self::file::{position, read, system_time};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, WhenGone};
 pub(crate) use self::revoked::can_revoke;
+#[cfg(feature = "acme")]
+use crate::acme::AcmeConfig;
 use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::ask::Ask;
@@ -66,7 +69,7 @@ pub struct Config {
     pub advertise: Vec<IpAddr>,
     /// The certificate for `wss`. Without it the relay speaks plain `ws`, which is for loopback and
     /// for standing behind a server that terminates TLS.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Tls>,
     /// The path of the WebSocket. Default: `/`.
     pub path: String,
     /// The origins whose pages may connect.
@@ -242,6 +245,30 @@ impl Token {
             mint_at_most: None,
             bearer_limits: Quota::BEARER,
         }
+    }
+}
+
+/// Where the relay's certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tls {
+    /// From files.
+    Files(TlsFiles),
+    /// From a certificate authority, by the relay itself.
+    #[cfg(feature = "acme")]
+    Acme(AcmeConfig),
+}
+
+impl From<TlsFiles> for Tls {
+    fn from(files: TlsFiles) -> Self {
+        Self::Files(files)
+    }
+}
+
+#[cfg(feature = "acme")]
+impl From<AcmeConfig> for Tls {
+    fn from(acme: AcmeConfig) -> Self {
+        Self::Acme(acme)
     }
 }
 

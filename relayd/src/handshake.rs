@@ -291,7 +291,9 @@ where
     match verdict {
         Verdict::Admitted(admitted) => Ok(admitted),
         Verdict::Probe(probe) => {
-            probe.answer(stream, ending.is_draining()).await?;
+            // TLS has brought it here, so that there is a certificate.
+            let unready = ending.is_draining().then_some("draining");
+            probe.answer(stream, unready).await?;
             Err(Outcome::Probed)
         }
         Verdict::Refused(refused) => {
@@ -302,11 +304,12 @@ where
     }
 }
 
-/// Reads a request for the relay's health and answers it, and nothing else.
+/// Reads a request for the relay's health and answers it, and nothing else; `unready` is why no clients should
+/// come.
 ///
 /// # Errors
 /// Where the client went away.
-pub(crate) async fn probe<S>(stream: &mut S, ending: &Ending) -> io::Result<()>
+pub(crate) async fn probe<S>(stream: &mut S, unready: Option<&'static str>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -319,7 +322,7 @@ where
         })
     });
     match probe {
-        Ok(probe) => probe.answer(stream, ending.is_draining()).await,
+        Ok(probe) => probe.answer(stream, unready).await,
         Err(refused) => refused.send(stream).await,
     }
 }

@@ -4,12 +4,14 @@
 //! and the answer. It speaks plain HTTP, and is for an address that only the balancer reaches.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
 use crate::ending::Ending;
+use crate::tls::Certificates;
 use crate::{handshake, lane};
 
 /// How many are answered at a time; beyond it, connections are closed.
@@ -18,11 +20,17 @@ const MAX_PROBES: usize = 64;
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Answers until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, ending: Ending) {
+pub(crate) async fn serve(listener: TcpListener, ending: Ending, tls: Option<Arc<Certificates>>) {
     let answer = |mut stream: TcpStream, peer: SocketAddr| {
-        let ending = ending.clone();
+        let unready = if ending.is_draining() {
+            Some("draining")
+        } else if tls.as_ref().is_some_and(|tls| !tls.are_there()) {
+            Some("no certificate yet")
+        } else {
+            None
+        };
         async move {
-            let answered = handshake::probe(&mut stream, &ending).await;
+            let answered = handshake::probe(&mut stream, unready).await;
             debug!(%peer, ?answered, "asked for health");
         }
     };

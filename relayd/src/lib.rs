@@ -29,6 +29,7 @@
 //! | [`config`] | what is allowed, and to whom |
 //! | `passed` | what listens already when it starts |
 //! | `server` | accepts connections, TLS |
+//! | `acme` | how a certificate is had from its authority (feature `acme`) |
 //! | `admission` | whose handshake may begin, and how many at a time |
 //! | [`proxy`] | for whom a proxy speaks, and whether that is believed |
 //! | `handshake` | `Origin`, `Host` and token: who comes in |
@@ -53,6 +54,8 @@
 //! [`conformance`] asks any relay at any address whether it keeps to the specification, and [`doctor`]
 //! tries one from outside, with what is between.
 
+#[cfg(feature = "acme")]
+mod acme;
 #[cfg(unix)]
 mod admin;
 mod admission;
@@ -94,8 +97,10 @@ mod source;
 mod tls;
 pub mod token;
 
+#[cfg(feature = "acme")]
+pub use acme::AcmeConfig;
 pub use config::{
-    AdmissionConfig, Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, Resolver,
+    AdmissionConfig, Config, ConfigError, LogConfig, LogFormat, LogLevel, Origin, Resolver, Tls,
     TlsFiles, Token,
 };
 pub use ending::{DrainConfig, Stopper};

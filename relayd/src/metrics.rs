@@ -102,6 +102,8 @@ impl Drop for Counted {
 pub(crate) enum Handshake {
     /// It became a session.
     Admitted,
+    /// It was a certificate authority's, which has seen a challenge.
+    Challenge,
     /// It was asked for the relay's health.
     Probe,
     /// It was answered with a status of HTTP.
@@ -158,6 +160,7 @@ impl Metrics {
     pub(crate) fn handshake(&self, handshake: Handshake) {
         let result = match handshake {
             Handshake::Admitted => "admitted".into(),
+            Handshake::Challenge => "challenge".into(),
             Handshake::Probe => "probe".into(),
             Handshake::Refused => "refused".into(),
             Handshake::Denied(code) => label(&code.to_string()),
@@ -397,6 +400,12 @@ impl Collector for Sources {
             let name = "certificate_not_after";
             let metric = (out.0).encode_descriptor(name, help, Some(&Unit::Seconds), kind)?;
             end.encode(metric)?;
+        }
+        #[cfg(feature = "acme")]
+        if let Some((issued, failed)) = self.tls.as_ref().and_then(|tls| tls.orders()) {
+            let help = "Certificates that the relay has asked for, by what came of it";
+            let orders = [("issued", issued), ("failed", failed)];
+            out.counters("certificate_orders", help, "result", orders)?;
         }
         let Used { streams, bytes } = self.accounts.used();
         let look_ups = self.context.look_ups();

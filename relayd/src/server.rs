@@ -81,7 +81,7 @@ impl Config {
     /// Names the file and what is wrong with it, or the limits and what they need.
     pub fn check(&self) -> io::Result<()> {
         budget::fit(&mut self.clone())?;
-        Certificates::load(self).map(drop)
+        Certificates::check(self)
     }
 }
 
@@ -277,7 +277,8 @@ impl Relayd {
             if let Ok(address) = listener.local_addr() {
                 info!(%address, "answering for health");
             }
-            probes.spawn(health::serve(listener, stopper.ending()));
+            let tls = shared.tls.clone();
+            probes.spawn(health::serve(listener, stopper.ending(), tls));
         }
         if let Some(listener) = self.metrics {
             if let Ok(address) = listener.local_addr() {
@@ -320,6 +321,10 @@ impl Relayd {
                 _ = first => {}
                 () = stopper.stopping() => {}
             }
+        }
+        #[cfg(feature = "acme")]
+        if let Some(tls) = &shared.tls {
+            refreshing.spawn(Arc::clone(tls).keep());
         }
         let mut tasks = JoinSet::new();
         for listener in self.listeners {

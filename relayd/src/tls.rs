@@ -1,55 +1,98 @@
 //! TLS of the relay itself, for `wss`. The TLS inside of a stream is none of the relay's business.
 
 mod clients;
+#[cfg(feature = "acme")]
+mod issued;
 
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use self::clients::Clients;
+#[cfg(feature = "acme")]
+use self::issued::Issued;
 use crate::certificate::Certificate;
-use crate::config::{Config, TlsFiles};
+use crate::config::{Config, Tls, TlsFiles};
 use crate::token::{ClientCa, Credential};
+
+/// What a WebSocket begins in; a client that was offered HTTP/2 would speak it.
+const HTTP: &[u8] = b"http/1.1";
 
 /// The certificate in use, which can be read anew.
 #[derive(Debug)]
 pub(crate) struct Certificates {
-    files: TlsFiles,
-    current: RwLock<Current>,
+    from: Tls,
+    in_use: RwLock<InUse>,
+    #[cfg(feature = "acme")]
+    issued: Issued,
 }
 
+/// What connections to come are accepted with.
 #[derive(Debug)]
-struct Current {
-    config: Arc<ServerConfig>,
+struct InUse {
+    /// None before the first one is issued.
+    current: Option<Current>,
     /// Whose certificates clients may show.
     clients: Vec<ClientCa>,
-    not_after: Option<SystemTime>,
+    /// Made of both.
+    config: Option<Arc<ServerConfig>>,
+}
+
+/// A certificate with its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    key: Arc<CertifiedKey>,
+    /// From when until when it is good, where that can be read.
+    validity: Option<(SystemTime, SystemTime)>,
 }
 
 impl Certificates {
+    /// Whether there can be one, without leaving anything behind.
+    ///
+    /// # Errors
+    /// As those of [`load`](Self::load).
+    pub(crate) fn check(config: &Config) -> io::Result<()> {
+        match &config.tls {
+            #[cfg(feature = "acme")]
+            Some(Tls::Acme(_)) => Ok(()),
+            _ => Self::load(config).map(drop),
+        }
+    }
+
     /// Those of a configuration; `None` where it has none.
     ///
     /// # Errors
     /// Where a file can't be used; the text names it.
     pub(crate) fn load(config: &Config) -> io::Result<Option<Self>> {
-        let Some(files) = config.tls.clone() else {
+        let Some(from) = config.tls.clone() else {
             return Ok(None);
         };
-        let current = RwLock::new(read(&files, authorities(config))?);
-        Ok(Some(Self { files, current }))
+        let current = match &from {
+            Tls::Files(files) => Some(read(files)?),
+            #[cfg(feature = "acme")]
+            Tls::Acme(acme) => crate::acme::kept(acme)?,
+        };
+        let in_use = InUse::new(current, authorities(config)).map_err(io::Error::other)?;
+        Ok(Some(Self {
+            from,
+            in_use: RwLock::new(in_use),
+            #[cfg(feature = "acme")]
+            issued: Issued::default(),
+        }))
     }
 
-    /// Reads the files again. If that fails, the certificate in use stays.
+    /// Reads the files again. If that fails, the certificate in use stays; so does one that was issued.
     pub(crate) fn reload(&self) -> io::Result<()> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let clients = current.clients.clone();
-        drop(current);
+        let clients = self.in_use().clients.clone();
         self.renew(clients)
     }
 
@@ -59,21 +102,88 @@ impl Certificates {
     }
 
     fn renew(&self, clients: Vec<ClientCa>) -> io::Result<()> {
-        let new = read(&self.files, clients)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+        let new = match &self.from {
+            Tls::Files(files) => Some(read(files)?),
+            #[cfg(feature = "acme")]
+            Tls::Acme(_) => None,
+        };
+        let mut in_use = self.change();
+        let current = new.or_else(|| in_use.current.clone());
+        *in_use = InUse::new(current, clients).map_err(io::Error::other)?;
         Ok(())
     }
 
-    /// What new connections are accepted with.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&current.config).into()
+    /// Speaks TLS with a client; `None` where it was none, but a certificate authority, which has seen what it
+    /// wanted.
+    ///
+    /// # Errors
+    /// Where TLS fails, or there is no certificate yet.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub(crate) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<Option<TlsStream<TcpStream>>> {
+        #[cfg(feature = "acme")]
+        if let Tls::Acme(_) = &self.from {
+            return self.accept_issued(stream).await;
+        }
+        let acceptor = TlsAcceptor::from(self.config()?);
+        acceptor.accept(stream).await.map(Some)
+    }
+
+    /// Whether there is one that clients can be shown.
+    pub(crate) fn are_there(&self) -> bool {
+        self.in_use().current.is_some()
     }
 
     /// Until when the certificate in use is valid, where that can be read.
     pub(crate) fn not_after(&self) -> Option<SystemTime> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.not_after
+        let (_, not_after) = self.in_use().current.as_ref()?.validity?;
+        Some(not_after)
+    }
+
+    /// What a client is shown, and asked for.
+    fn config(&self) -> io::Result<Arc<ServerConfig>> {
+        let config = self.in_use().config.clone();
+        config.ok_or_else(|| io::Error::other("there is no certificate yet"))
+    }
+
+    fn in_use(&self) -> RwLockReadGuard<'_, InUse> {
+        self.in_use.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, InUse> {
+        self.in_use.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InUse {
+    fn new(current: Option<Current>, clients: Vec<ClientCa>) -> Result<Self, rustls::Error> {
+        let config = match &current {
+            Some(current) => Some(server_config(&current.key, HTTP, &clients)?),
+            None => None,
+        };
+        Ok(Self {
+            current,
+            clients,
+            config,
+        })
+    }
+}
+
+impl Current {
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, rustls::Error> {
+        let read = chain.first().and_then(|first| Certificate::read(first));
+        let key = CertifiedKey::from_der(chain, key, &ring::default_provider())?;
+        Ok(Self {
+            key: Arc::new(key),
+            validity: read.map(|it| (it.not_before, it.not_after)),
+        })
     }
 }
 
@@ -88,7 +198,7 @@ fn authorities(config: &Config) -> Vec<ClientCa> {
     all.collect()
 }
 
-fn read(files: &TlsFiles, clients: Vec<ClientCa>) -> io::Result<Current> {
+fn read(files: &TlsFiles) -> io::Result<Current> {
     let wrong = |path: &std::path::Path, error: &dyn std::fmt::Display| {
         let text = format!("{}: {error}", path.display());
         io::Error::new(io::ErrorKind::InvalidInput, text)
@@ -96,27 +206,28 @@ fn read(files: &TlsFiles, clients: Vec<ClientCa>) -> io::Result<Current> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&files.certificate, &error))?;
-    let Some(first) = chain.first() else {
+    if chain.is_empty() {
         return Err(wrong(&files.certificate, &"no certificate in PEM is there"));
-    };
-    let not_after = Certificate::read(first).map(|it| it.not_after);
+    }
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
+    Current::new(chain, key).map_err(|error| wrong(&files.certificate, &error))
+}
+
+/// Shows this certificate to whoever speaks this protocol (ALPN), who may show one of these authorities.
+pub(crate) fn server_config(
+    key: &Arc<CertifiedKey>,
+    protocol: &[u8],
+    clients: &[ClientCa],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    let config = match Clients::of(&clients) {
+        .with_safe_default_protocol_versions()?;
+    let config = match Clients::of(clients) {
         Some(clients) => config.with_client_cert_verifier(Arc::new(clients)),
         None => config.with_no_client_auth(),
     };
-    let mut config = config
-        .with_single_cert(chain, key)
-        .map_err(|error| wrong(&files.certificate, &error))?;
-    // A WebSocket begins in HTTP/1.1; a client that was offered HTTP/2 would speak it.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Current {
-        config: Arc::new(config),
-        clients,
-        not_after,
-    })
+    let shown = SingleCertAndKey::from(Arc::clone(key));
+    let mut config = config.with_cert_resolver(Arc::new(shown));
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok(Arc::new(config))
 }

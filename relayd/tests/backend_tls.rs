@@ -28,7 +28,7 @@ async fn start(certificate: &Certificate) -> SocketAddr {
     config.hosts = vec!["localhost".parse().expect("a host")];
     config.allow_without_origin = true;
     config.tokens = vec![token];
-    config.tls = Some(TlsFiles::new(files.certificate, files.key));
+    config.tls = Some(TlsFiles::new(files.certificate, files.key).into());
     let relay = Relayd::bind(config).await.expect("a free port");
     let address = relay.local_addrs()[0];
     tokio::spawn(relay.run(std::future::pending()));

@@ -56,7 +56,7 @@ impl Setup {
         token.policy.allow = vec!["127.0.0.0/8:1024-65535".parse().expect("a rule")];
         token.bearer_limits.sessions = Some(1);
         let mut config = config(common::token());
-        config.tls = Some(TlsFiles::new(files.certificate, files.key));
+        config.tls = Some(TlsFiles::new(files.certificate, files.key).into());
         config.hosts = vec!["localhost".parse().expect("a host")];
         config.allow_without_origin = true;
         // What a JWT has to name: a certificate is for no relay in particular.

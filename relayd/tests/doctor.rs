@@ -245,7 +245,7 @@ async fn a_certificate_that_ends_soon_is_doubtful() {
             .expect("written");
         let mut config = config(token());
         config.hosts = vec!["localhost".parse().expect("a host")];
-        config.tls = Some(TlsFiles::new(files.certificate, files.key));
+        config.tls = Some(TlsFiles::new(files.certificate, files.key).into());
         let relay = TestRelay::start(config).await;
         let suite = Suite::new(&format!("wss://localhost:{}/", relay.address.port()));
         let mut suite = suite

@@ -48,7 +48,7 @@ async fn over_tls_too() {
     std::fs::write(&files.certificate, made.cert.pem()).expect("written");
     std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("written");
     let mut config = relay();
-    config.tls = Some(files.clone());
+    config.tls = Some(files.clone().into());
     let relay = TestRelay::start(config).await;
     let suite = suite("wss", relay.address).with_roots(&files.certificate);
     let report = suite.expect("its root").run_all().await;

@@ -74,7 +74,7 @@ async fn a_proxy_speaks_before_tls() {
     let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
     let certificate = new_certificate(&files);
     let mut config = config(token());
-    config.tls = Some(files);
+    config.tls = Some(files.into());
     config.hosts = vec!["localhost".parse().expect("a host")];
     config.proxies.trusted = vec!["127.0.0.1".parse().expect("an address")];
     let relay = common::TestRelay::start(config).await;
@@ -93,7 +93,7 @@ async fn a_websocket_opens_over_tls_and_certificates_can_be_replaced() {
     let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
     let first = new_certificate(&files);
     let mut config = config(token());
-    config.tls = Some(files.clone());
+    config.tls = Some(files.clone().into());
     config.hosts = vec!["localhost".parse().expect("a host")];
     let relay = Relayd::bind(config).await.expect("a free port");
     let address = relay.local_addrs()[0];
@@ -127,7 +127,7 @@ async fn one_deadline_is_over_tls_and_the_request() {
     let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
     let trusted = new_certificate(&files);
     let mut config = config(token());
-    config.tls = Some(files);
+    config.tls = Some(files.into());
     config.handshake_deadline = Duration::from_secs(3);
     let relay = Relayd::bind(config).await.expect("a free port");
     let address = relay.local_addrs()[0];
@@ -154,7 +154,7 @@ async fn files_that_cannot_be_used_are_named() {
     let files = TlsFiles::new(file("relay.crt"), file("relay.key"));
     let start = |files: &TlsFiles| {
         let mut config = config(token());
-        config.tls = Some(files.clone());
+        config.tls = Some(files.clone().into());
         async move {
             let error = Relayd::bind(config).await.expect_err("it can't");
             error.to_string()

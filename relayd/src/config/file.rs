@@ -16,10 +16,11 @@ use super::limits::{FileLimits, FileQuota};
 #[cfg(feature = "redis")]
 use super::redis::FileRedis;
 use super::revoked;
+use super::tls::{self, FileTls};
 use super::token::{self, Defaults, FileToken};
 use super::{
     AdmissionConfig, Config, DrainConfig, HEALTH_PATH, HostHeader, LogConfig, Origin, READY_PATH,
-    Resolver, TlsFiles,
+    Resolver,
 };
 use crate::limits::{Limits, Quota};
 use crate::proxy::{ProxiesConfig, ToldBy};
@@ -30,7 +31,7 @@ struct File {
     listen: Vec<Spanned<String>>,
     #[serde(default)]
     advertise: Vec<Spanned<String>>,
-    tls: Option<FileTls>,
+    tls: Option<Spanned<FileTls>>,
     proxies: Option<FileProxies>,
     path: Option<Spanned<String>>,
     #[serde(default)]
@@ -120,13 +121,6 @@ struct FileRecords {
     file: PathBuf,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileTls {
-    certificate_file: PathBuf,
-    key_file: PathBuf,
-}
-
 /// A string that no error message repeats.
 pub(super) struct Hidden(pub(super) String);
 
@@ -195,10 +189,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         log: file.log,
         ..Config::default()
     };
-    config.tls = file.tls.map(|tls| TlsFiles {
-        certificate: directory.join(tls.certificate_file),
-        key: directory.join(tls.key_file),
-    });
+    config.tls = file.tls.map(|tls| tls::read(tls, directory)).transpose()?;
     if let Some(proxies) = &file.proxies {
         config.proxies = ProxiesConfig {
             trusted: parse_all(&proxies.trusted, "proxies.trusted", str::parse)?,

@@ -95,6 +95,99 @@ fn what_is_wrong_about_redis_is_named_without_the_url() {
 }
 
 #[test]
+fn a_certificate_comes_from_one_place() {
+    let said = |section: &str| {
+        let text = format!("listen = []\n{section}");
+        let error = parse(&text).expect_err(section);
+        error.to_string()
+    };
+    let wrong = "it has certificate_file and key_file, or a section [tls.acme]";
+    for section in [
+        "[tls]",
+        "[tls]\nkey_file = 'a'",
+        "[tls]\ncertificate_file = 'a'",
+    ] {
+        assert_eq!(said(section), format!("relayd.toml:2:1: tls: {wrong}"));
+    }
+    let acme = "[tls.acme]\ndomains = ['a.example']\nfolder = 'acme'";
+    let error = said(&format!("[tls]\nkey_file = 'a'\n{acme}"));
+    let expected = "relayd.toml:4:1: tls.acme: a certificate comes from certificate_file and";
+    assert!(error.starts_with(expected), "{error}");
+    if cfg!(not(feature = "acme")) {
+        let expected = "relayd.toml:2:1: tls.acme: this relay was built without the feature";
+        assert!(said(acme).starts_with(expected), "{}", said(acme));
+    }
+}
+
+#[cfg(feature = "acme")]
+#[test]
+fn a_certificate_is_had_from_an_authority() {
+    let acme = |more: &str| {
+        let lines = format!("[tls.acme]\nfolder = 'acme'\n{more}");
+        Config::parse(
+            &format!("listen = []\n{lines}"),
+            Path::new("/etc/relayd.toml"),
+        )
+    };
+    let config = acme("domains = ['Relay.example']").expect("valid");
+    let domains = ["relay.example"];
+    let expected = AcmeConfig::new(AcmeConfig::LETS_ENCRYPT, None, &domains, "/etc/acme");
+    assert_eq!(config.tls, Some(expected.expect("valid").into()));
+    let valid = "domains = ['a.example', 'b.example']\nemail = 'ada@example.org'\n\
+                 directory = 'https://ca.example:8443/acme/directory'";
+    acme(valid).expect("valid");
+    // What the example has in place of files is valid too.
+    let example = include_str!("../../relayd.example.toml");
+    let (_, section) = example.split_once("# [tls.acme]\n").expect("it is there");
+    let (section, _) = section.split_once("\n\n").expect("it isn't the last");
+    let keys = section
+        .lines()
+        .filter(|line| line.contains(" = \"") || line.contains(" = ["));
+    let keys = keys.filter(|line| !line.contains("roots_file"));
+    let keys: Vec<_> = keys.map(|line| line.trim_start_matches("# ")).collect();
+    assert_eq!(keys.len(), 4);
+    let text = format!("listen = []\n[tls.acme]\n{}", keys.join("\n"));
+    parse(&text).expect("valid");
+    for (more, key, place) in [
+        ("", "missing field `domains`", "2:1: tls.acme"),
+        ("domains = []", "1 to 100 domains", "2:1: tls.acme"),
+        (
+            "domains = ['a', '*.b']",
+            "\"*.b\"",
+            "4:17: tls.acme.domains[1]",
+        ),
+        (
+            "domains = ['127.0.0.1']",
+            "\"127.0.0.1\"",
+            "4:12: tls.acme.domains[0]",
+        ),
+        ("email = 'ada'", "not an address", "4:9: tls.acme.email"),
+        (
+            "directory = 'http://ca.example/'",
+            "https://",
+            "4:13: tls.acme.directory",
+        ),
+        (
+            "directory_roots_file = '/none'",
+            "can't be read",
+            "4:24: tls.acme.directory_roots_file",
+        ),
+        ("port = 80", "unknown field", "4:1: tls.acme.port"),
+    ] {
+        let domains = if more.contains("domains") || more.is_empty() {
+            ""
+        } else {
+            "\ndomains = ['a.example']"
+        };
+        let error = acme(&format!("{more}{domains}"))
+            .expect_err(more)
+            .to_string();
+        let place = format!("/etc/relayd.toml:{place}: ");
+        assert!(error.starts_with(&place) && error.contains(key), "{error}");
+    }
+}
+
+#[test]
 fn an_empty_relay_reaches_nothing() {
     let config = parse("listen = ['127.0.0.1:0']").expect("valid");
     assert!(config.tokens.is_empty() && config.origins.is_empty());

@@ -106,16 +106,16 @@ impl Probe {
         })
     }
 
-    /// Answers it; `draining` is whether the relay takes no new clients.
+    /// Answers it; `unready` is why the relay takes no new clients.
     pub(super) async fn answer<S: AsyncWrite + Unpin>(
         self,
         stream: &mut S,
-        draining: bool,
+        unready: Option<&'static str>,
     ) -> io::Result<()> {
-        let (status, text) = match (self.ready, draining) {
+        let (status, text) = match (self.ready, unready) {
             (false, _) => ("200 OK", "ok"),
-            (true, false) => ("200 OK", "ready"),
-            (true, true) => ("503 Service Unavailable", "draining"),
+            (true, None) => ("200 OK", "ready"),
+            (true, Some(why)) => ("503 Service Unavailable", why),
         };
         answer(stream, status, "", text, self.head_only).await
     }

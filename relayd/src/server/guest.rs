@@ -91,12 +91,16 @@ pub(super) async fn connection(mut stream: TcpStream, mut guest: Guest, shared: 
     let Some(tls) = &shared.tls else {
         return shake_hands(stream, guest, Vec::new(), shared).await;
     };
-    match timeout_at(guest.deadline, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => {
+    match timeout_at(guest.deadline, tls.accept(stream)).await {
+        Ok(Ok(Some(stream))) => {
             let chain = stream.get_ref().1.peer_certificates();
             let chain = chain.unwrap_or_default().iter();
             let chain = chain.map(|it| it.clone().into_owned()).collect();
             shake_hands(stream, guest, chain, shared).await;
+        }
+        Ok(Ok(None)) => {
+            metrics.handshake(Handshake::Challenge);
+            debug!(%peer, "a certificate authority has seen a challenge's certificate");
         }
         Ok(Err(error)) => {
             metrics.handshake(Handshake::Tls);

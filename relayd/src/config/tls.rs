@@ -1,0 +1,110 @@
+//! Where the relay's certificate comes from, as it stands in the file.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::file::Wrong;
+use super::{Tls, TlsFiles};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileTls {
+    certificate_file: Option<Spanned<PathBuf>>,
+    key_file: Option<Spanned<PathBuf>>,
+    acme: Option<Spanned<FileAcme>>,
+}
+
+/// Read without the feature too, so that what is said of it is that it isn't there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    not(feature = "acme"),
+    expect(dead_code, reason = "nothing is done with it")
+)]
+struct FileAcme {
+    domains: Vec<Spanned<String>>,
+    folder: PathBuf,
+    email: Option<Spanned<String>>,
+    directory: Option<Spanned<String>>,
+    directory_roots_file: Option<Spanned<PathBuf>>,
+}
+
+pub(super) fn read(tls: Spanned<FileTls>, directory: &Path) -> Result<Tls, Wrong> {
+    let whole = tls.span();
+    let tls = tls.into_inner();
+    match (tls.certificate_file, tls.key_file, tls.acme) {
+        (Some(certificate), Some(key), None) => Ok(TlsFiles {
+            certificate: directory.join(certificate.into_inner()),
+            key: directory.join(key.into_inner()),
+        }
+        .into()),
+        (None, None, Some(acme)) => acme::read(&acme, directory),
+        (Some(_), _, Some(acme)) | (_, Some(_), Some(acme)) => {
+            let message = "a certificate comes from certificate_file and key_file, or from here";
+            Err(Wrong::new(acme.span(), "tls.acme", message))
+        }
+        (_, _, None) => {
+            let message = "it has certificate_file and key_file, or a section [tls.acme]";
+            Err(Wrong::new(whole, "tls", message))
+        }
+    }
+}
+
+#[cfg(not(feature = "acme"))]
+mod acme {
+    use super::{FileAcme, Path, Spanned, Tls, Wrong};
+
+    pub(super) fn read(acme: &Spanned<FileAcme>, _: &Path) -> Result<Tls, Wrong> {
+        let message = "this relay was built without the feature acme, which it takes to have a \
+                       certificate issued (cargo install --path relayd --features acme)";
+        Err(Wrong::new(acme.span(), "tls.acme", message))
+    }
+}
+
+#[cfg(feature = "acme")]
+mod acme {
+    use super::{FileAcme, Path, Spanned, Tls, Wrong};
+    use crate::acme::{self, AcmeConfig};
+
+    pub(super) fn read(acme: &Spanned<FileAcme>, directory: &Path) -> Result<Tls, Wrong> {
+        let whole = acme.span();
+        let acme = acme.get_ref();
+        let key = |name: &str| format!("tls.acme.{name}");
+        let roots = match &acme.directory_roots_file {
+            None => None,
+            Some(path) => {
+                let at = directory.join(path.get_ref());
+                let roots = std::fs::read_to_string(&at).map_err(|error| {
+                    let message = format!("{} can't be read: {error}", at.display());
+                    Wrong::new(path.span(), key("directory_roots_file"), message)
+                })?;
+                Some(roots)
+            }
+        };
+        for (index, domain) in acme.domains.iter().enumerate() {
+            acme::name(domain.get_ref()).map_err(|message| {
+                Wrong::new(domain.span(), key(&format!("domains[{index}]")), message)
+            })?;
+        }
+        let url = match &acme.directory {
+            None => AcmeConfig::LETS_ENCRYPT,
+            Some(url) => {
+                acme::check_directory(url.get_ref(), roots.as_deref())
+                    .map_err(|message| Wrong::new(url.span(), key("directory"), message))?;
+                url.get_ref()
+            }
+        };
+        let domains = acme.domains.iter().map(|domain| &**domain.get_ref());
+        let domains: Vec<_> = domains.collect();
+        let folder = directory.join(&acme.folder);
+        let mut config = AcmeConfig::new(url, roots.as_deref(), &domains, folder)
+            .map_err(|message| Wrong::new(whole, "tls.acme", message))?;
+        if let Some(email) = &acme.email {
+            config = (config.with_email(email.get_ref()))
+                .map_err(|message| Wrong::new(email.span(), key("email"), message))?;
+        }
+        Ok(config.into())
+    }
+}
