@@ -181,6 +181,13 @@ pub(crate) const HAPROXY: Need = Need::Unpacked {
     packages: &["haproxy"],
 };
 
+/// A certificate authority that speaks ACME.
+pub(crate) const PEBBLE: Need = Need::Unpacked {
+    name: "pebble",
+    suite: "bookworm",
+    packages: &["pebble"],
+};
+
 /// Sees to it that everything is there.
 ///
 /// # Errors

@@ -33,6 +33,7 @@ pub mod nginx;
 pub mod ngircd;
 pub mod node_coap;
 pub mod opensmtpd;
+pub mod pebble;
 pub mod postfix;
 pub mod postgresql;
 pub mod process;
