@@ -1,9 +1,10 @@
 //! The fleet: what several relays share, in a Redis or Valkey that all of them reach.
 //!
 //! Each relay judges alone, and shares only what can't be known alone: which tokens were revoked meanwhile
-//! ([`revocations`]), and what is left of a quota that holds over all relays ([`leases`]). There is one connection, for commands and for what others publish; while there is none
-//! the relay does what its configuration says for each use. Whoever may write there rules over what is shared,
-//! so that what comes from there is bounded and checked, but believed.
+//! ([`revocations`]), and what is left of a quota that holds over all relays ([`leases`]; [`days`] for its bytes).
+//! There is one connection, for commands and for what others publish; while there is none the relay does what
+//! its configuration says for each use. Whoever may write there rules over what is shared, so that what comes
+//! from there is bounded and checked, but believed.
 
 mod days;
 mod leases;
