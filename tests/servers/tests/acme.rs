@@ -77,7 +77,7 @@ impl Stage {
         Running {
             health: relay.health_addr().expect("configured"),
             metrics: relay.metrics_addr().expect("configured"),
-            running: tokio::spawn(relay.run(std::future::pending())),
+            task: tokio::spawn(relay.run(std::future::pending())),
         }
     }
 
@@ -121,7 +121,7 @@ async fn says_again(stream: &mut RelayStream) {
 struct Running {
     health: SocketAddr,
     metrics: SocketAddr,
-    running: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Running {
@@ -161,14 +161,14 @@ impl Running {
     }
 
     async fn end(mut self) {
-        self.running.abort();
-        let _ = (&mut self.running).await;
+        self.task.abort();
+        let _ = (&mut self.task).await;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.running.abort();
+        self.task.abort();
     }
 }
 
