@@ -375,10 +375,10 @@ async fn carry(stream: &mut RelayStream) -> (u64, Error) {
 
 #[tokio::test]
 async fn a_day_is_one_over_both_relays_and_a_restart() {
+    const DAY: u64 = 2 * 1024 * 1024;
     if is_skipped(redis::NAME) {
         return;
     }
-    const DAY: u64 = 2 * 1024 * 1024;
     let (redis, _authority) = redis().await;
     let limits = format!("bearer_limits = {{ bytes_per_day = {DAY} }}");
     let mut relays = [
