@@ -80,8 +80,8 @@ pub struct Capabilities {
     /// Whether a stream knows its own address.
     pub local_address: bool,
     /// The most bytes that are accepted in one direction while nobody reads on the other side:
-    /// all buffers on the way, the systems' own included. Default: 16 MiB, which holds for loopback
-    /// on Linux.
+    /// all buffers on the way, the systems' own included. Default: 48 MiB, which holds for loopback
+    /// on Linux where one end's own buffer grows to 32 MiB (`net.ipv4.tcp_rmem`).
     pub buffered: u64,
     /// The kind of error of a connection that was refused. Default:
     /// [`Refused`](ErrorKind::Refused).
@@ -168,7 +168,7 @@ impl Default for Capabilities {
             half_close: true,
             may_truncate: false,
             local_address: true,
-            buffered: 16 << 20,
+            buffered: 48 << 20,
             refused: ErrorKind::Refused,
             delay: true,
             keep_alive: true,

@@ -216,8 +216,8 @@ async fn a_reader_that_stalls_stalls_the_sender() {
         suite.run(place, &job).await.unwrap();
         let sent = sent.load(Ordering::Relaxed);
         eprintln!("while {place:?} read nothing: {sent} bytes");
-        // What is read ahead, and what the system's own buffers take.
-        assert!((4 * MIB..16 * MIB).contains(&sent), "{sent}");
+        // What is read ahead, and what the system's own buffers take: up to 32 MiB, where it allows as much.
+        assert!((4 * MIB..40 * MIB).contains(&sent), "{sent}");
     }
     suite.close().await.unwrap();
 }
