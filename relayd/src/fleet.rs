@@ -26,8 +26,7 @@ use crate::config::{Config, RedisConfig, WhenGone};
 use crate::identity::Grant;
 use crate::token::Credential;
 
-pub(crate) use self::days::Left;
-pub(crate) use self::leases::{Asked, Full, Lease};
+pub(crate) use self::leases::Lease;
 pub(crate) use self::metrics::Series;
 
 /// A relay among others. Clones are the same.

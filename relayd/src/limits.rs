@@ -6,6 +6,7 @@
 //! Asked in this order, a bearer that has reached its own takes nothing from those with whom it shares the
 //! token.
 
+mod answers;
 mod claim;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::budget::{Budget, Held, Place, Used};
 use crate::fleet::{Fleet, Lease};
 use crate::source::Source;
 
+pub(crate) use self::answers::{Asked, Full, Left};
 pub(crate) use self::claim::Claim;
 pub(crate) use self::traffic::{Carried, Clock, Rate};
 

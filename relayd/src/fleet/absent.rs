@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::identity::Grant;
-use crate::limits::{Accounts, Holder, What};
+use crate::limits::{Accounts, Asked, Full, Holder, Left, What};
 use crate::session::Context;
 use crate::token::{Credential, Proven, Revocation};
 
@@ -27,33 +27,6 @@ pub(crate) struct Series(Infallible);
 
 #[derive(Debug)]
 pub(crate) struct Lease(Infallible);
-
-/// What would have come of asking for more.
-#[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "there is nobody to ask")]
-pub(crate) enum Asked {
-    Leased,
-    Forgotten,
-}
-
-/// What would be left of a day.
-#[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "there is nobody to ask")]
-pub(crate) enum Left {
-    Bytes(u64),
-    Asked,
-    Own,
-    Nothing,
-    Unknown,
-}
-
-/// Why there would be none.
-#[derive(Clone, Copy, Debug)]
-#[expect(dead_code, reason = "there is nobody to ask")]
-pub(crate) enum Full {
-    Taken,
-    Unknown,
-}
 
 impl Fleet {
     pub(crate) fn of(_: &Config) -> Option<Self> {

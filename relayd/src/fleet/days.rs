@@ -13,6 +13,7 @@ use tracing::debug;
 
 use super::Fleet;
 use crate::config::WhenGone;
+use crate::limits::Left;
 
 /// The least and the most that is leased at a time, in bytes.
 const CHUNK: (u64, u64) = (64 * 1024, 64 * 1024 * 1024);
@@ -57,21 +58,6 @@ struct Today {
 enum Pause {
     Empty,
     Unanswered,
-}
-
-/// What is left of a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
-    /// So many bytes, of which this relay may carry all.
-    Bytes(u64),
-    /// It was asked for more, and will know.
-    Asked,
-    /// What this relay's own count says: Redis is gone, and it is said to go on.
-    Own,
-    /// Nothing, at any relay.
-    Nothing,
-    /// Redis is gone, which would know.
-    Unknown,
 }
 
 impl Days {

@@ -13,10 +13,10 @@ use redis::Script;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
+use super::Fleet;
 use super::days::Days;
-use super::{Fleet, Left};
 use crate::config::WhenGone;
-use crate::limits::{Accounts, Holder, What};
+use crate::limits::{Accounts, Asked, Full, Holder, Left, What};
 
 /// For how long nobody asks again when Redis hasn't answered.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -82,24 +82,6 @@ struct Leased {
     used: bool,
     /// Until when nobody asks again, since Redis hasn't answered: those who wait in line don't wait once each.
     silent: Option<Instant>,
-}
-
-/// What has come of asking for more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// There may be room now.
-    Leased,
-    /// Redis isn't there, and it is said to go on without leases.
-    Forgotten,
-}
-
-/// Why there is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// As many are taken over all relays as may.
-    Taken,
-    /// Redis isn't there, which would know.
-    Unknown,
 }
 
 impl Fleet {

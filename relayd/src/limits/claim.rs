@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{Account, Accounts, Leases, LimitReached, NotTaken, Share, Slot, Usage, What, Whose};
-use crate::fleet::{Asked, Full};
+use super::{
+    Account, Accounts, Asked, Full, Leases, LimitReached, NotTaken, Share, Slot, Usage, What, Whose,
+};
 
 /// How often a further lease is asked for, for one slot.
 const MAX_ASKED: usize = 8;

@@ -14,9 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::fleet::Left;
-
-use super::{Account, LimitReached, Quota, Share, Usage, Whose};
+use super::{Account, Left, LimitReached, Quota, Share, Usage, Whose};
 
 /// What may be carried at once is what a second gives, and this at least: a frame.
 const LEAST_BURST: u64 = 64 * 1024;
