@@ -72,7 +72,7 @@ impl Fleet {
     pub(crate) fn refuses(&self, grant: &Grant) -> Option<Reason> {
         let denies = self.0.config.revocations == WhenGone::Deny
             && !matches!(grant.token.credential, Credential::Secret(_))
-            && self.connection().is_none();
+            && !self.is_there();
         denies.then(|| {
             let text = "the relay can't tell now whether the token was revoked";
             Reason::new(Code::RELAY_FULL, text)
@@ -82,6 +82,10 @@ impl Fleet {
     /// Counts what happens, for whoever asks.
     pub(crate) fn series(&self) -> Series {
         self.0.metrics.series()
+    }
+
+    fn is_there(&self) -> bool {
+        read(&self.0.connection).is_some()
     }
 
     fn connection(&self) -> Option<MultiplexedConnection> {

@@ -83,12 +83,12 @@ impl Days {
         let left = today.leased.saturating_sub(carried);
         let now = Instant::now();
         let pause = today.pause.filter(|(till, _)| now < *till);
-        if left < chunk / 2 && !today.asks && pause.is_none() && self.fleet.connection().is_some() {
+        let gone = !self.fleet.is_there();
+        if left < chunk / 2 && !today.asks && pause.is_none() && !gone {
             today.asks = true;
             let debt = carried.saturating_sub(today.leased);
             tokio::spawn(Arc::clone(self).ask(day, (debt, chunk, limit)));
         }
-        let gone = self.fleet.connection().is_none();
         match pause {
             _ if left > 0 => Left::Bytes(left),
             Some((_, Pause::Empty)) => Left::Nothing,

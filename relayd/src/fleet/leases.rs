@@ -104,7 +104,7 @@ impl Fleet {
 
     /// Whether the relay goes by what it knows itself.
     fn is_alone(&self) -> bool {
-        self.0.config.quotas == WhenGone::Allow && self.connection().is_none()
+        self.0.config.quotas == WhenGone::Allow && !self.is_there()
     }
 
     /// Renews the leases of these accounts while Redis is there. It has no end.
@@ -117,7 +117,7 @@ impl Fleet {
                 // What it has in use, Redis may have forgotten.
                 () = self.0.back.notified() => {}
             }
-            if self.connection().is_some() {
+            if self.is_there() {
                 accounts.settle(false).await;
             }
         }
