@@ -6,7 +6,6 @@ mod common;
 
 use std::fs::Permissions;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -23,8 +22,6 @@ use tokio::net::{TcpListener, UnixStream};
 const KEY: &str = "the-signing-key-of-all-these-tests";
 /// The reason that a killed session is told.
 const KILLED: &str = "the relay's administrator has ended it";
-/// A user that owns nothing.
-const NOBODY: u32 = 65_534;
 
 /// A configuration with an admin socket, and two tokens: the tests' own, and one with bearers.
 fn text() -> String {
@@ -383,17 +380,8 @@ async fn another_user_may_not_ask() {
     }
     let program = start().await;
     let socket = program.path("admin.sock");
-    // He may run a copy of the program, and go to where the socket is.
-    let open = |path: &Path| {
-        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("ours");
-    };
-    open(program.directory());
-    let copy = program.path("program");
-    std::fs::copy(command().get_program(), &copy).expect("copied");
-    open(&copy);
     let as_nobody = || {
-        let mut command = Command::new(&copy);
-        command.uid(NOBODY).gid(NOBODY);
+        let mut command = program.as_nobody();
         command.args(["ctl", "--socket"]).arg(&socket).arg("drain");
         command
     };

@@ -4,15 +4,13 @@
 
 mod common;
 
-use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use common::program::{Program, command, configuration, run};
+use common::program::{NOBODY, Program, command, configuration, run};
 use common::{Client, ORIGIN, keep, within};
 use jackfield_relay_wire::Code;
 use serde_json::{Value, json};
@@ -20,8 +18,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
 
 const KEY: &str = "the-signing-key-of-all-these-tests";
-/// A user that owns nothing, and his group.
-const NOBODY: u32 = 65_534;
 
 /// Both sockets, and one token of each kind.
 fn text() -> String {
@@ -259,19 +255,11 @@ async fn who_is_in_the_files_group_may_have_tokens_minted() {
         return;
     }
     let program = start().await;
-    let open = |path: &Path| {
-        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("ours");
-    };
-    open(program.directory());
-    let copy = program.path("program");
-    std::fs::copy(command().get_program(), &copy).expect("copied");
-    open(&copy);
     let socket = program.path("mint.sock");
     let mode = socket.metadata().expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
     let as_nobody = || {
-        let mut command = Command::new(&copy);
-        command.uid(NOBODY).gid(NOBODY);
+        let mut command = program.as_nobody();
         command.args(["ctl", "--socket"]).arg(&socket);
         command.args(["mint", "app", "--sub", "ada"]);
         command

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 use super::{ORIGIN, PATIENCE, SECRET, within};
 
+/// A user that owns nothing, and his group.
+pub const NOBODY: u32 = 65_534;
+
 /// A program that runs until this is dropped.
 #[derive(Debug)]
 pub struct Program {
@@ -103,6 +106,27 @@ impl Program {
     /// Where its configuration is.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// A command of a copy of the program, as a user who owns nothing, and who may go to where its sockets are.
+    #[cfg(unix)]
+    pub fn as_nobody(&self) -> Command {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::process::CommandExt as _;
+
+        let open = |path: &Path| {
+            std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("ours");
+        };
+        open(self.directory());
+        let copy = self.path("program");
+        if !copy.exists() {
+            std::fs::copy(command().get_program(), &copy).expect("copied");
+            open(&copy);
+        }
+        let mut command = Command::new(copy);
+        command.uid(NOBODY).gid(NOBODY);
+        command
     }
 
     /// Puts something else into its file.
