@@ -63,6 +63,10 @@ pub(crate) use self::context::Context;
 const ROUNDS: usize = 16;
 /// How many messages it takes in one round.
 const MESSAGES_A_ROUND: usize = 16;
+/// How many turns there are in one round: what comes meanwhile waits so long.
+const TURNS_A_ROUND: usize = 8;
+/// A turn that carried so many bytes is a bulky one.
+const BULKY: u64 = 16 * 1024;
 /// How often it is counted what a session holds, while anything moves.
 const WEIGH_EVERY: Duration = Duration::from_millis(100);
 /// How long the last message may take to leave, and the client to close.
@@ -74,6 +78,19 @@ pub(crate) const GOING: &str = "the relay is shutting down";
 /// Sets what a connection should have that carries a WebSocket.
 pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    if let Some(v) = std::env::var("JF_SNDBUF")
+        .ok()
+        .and_then(|v| v.parse::<usize>().ok())
+    {
+        socket2::SockRef::from(stream).set_send_buffer_size(v)?;
+    }
+    if let Some(v) = std::env::var("JF_LOWAT")
+        .ok()
+        .and_then(|v| v.parse::<u32>().ok())
+    {
+        socket2::SockRef::from(stream).set_tcp_notsent_lowat(v)?;
+        return Ok(());
+    }
     // The system would take megabytes, and a keystroke would wait behind them.
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(stream).set_tcp_notsent_lowat(carrier::BACKLOG as u32)?;
@@ -430,10 +447,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether anything was done, or is left to be.
     fn take_turns(&mut self) -> bool {
         let mut worked = false;
-        // Those that queue again while the others have their turn come in the next round.
-        for place in self.ready.take() {
+        for _ in 0..TURNS_A_ROUND {
+            let Some(place) = self.ready.next() else {
+                return worked;
+            };
             let id = place.id();
             let Some(entry) = self.items.get_mut(&id) else {
                 continue;
@@ -458,14 +478,15 @@ impl<'a> Session<'a> {
             };
             let counters = &self.counters;
             let up = counters.bytes_up - before.0;
-            entry.case.carried(up, counters.bytes_down - before.1);
+            let down = counters.bytes_down - before.1;
+            entry.case.carried(up, down);
             worked |= !matches!(turn, Turn::Waiting);
             match turn {
-                Turn::Waiting => {}
-                Turn::Worked => place.queue(),
+                Turn::Waiting => place.waits(),
+                Turn::Worked => place.worked(up + down >= BULKY),
                 Turn::Opened(opened) => self.opened(id, *opened),
                 Turn::Accepted(stream, pump, remote) => {
-                    place.queue();
+                    place.worked(false);
                     self.counters.opened += 1;
                     let basis = entry.case.basis().clone();
                     let mut case =
@@ -479,7 +500,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        worked
+        worked || !self.ready.is_empty()
     }
 
     /// Tells the client what has become of an opening.

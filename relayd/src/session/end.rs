@@ -63,9 +63,10 @@ impl Session<'_> {
         }
         poll_fn(|cx| {
             self.ready.register(cx.waker());
-            self.take_turns();
+            if self.take_turns() {
+                cx.waker().wake_by_ref();
+            }
             self.publish();
-            // A turn that did something has queued again, and woken this.
             if self.items.is_empty() {
                 Poll::Ready(())
             } else {
