@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 const TOKEN: &str = "a-token-of-this-test";
-/// The window of either end: what both take by default.
+/// More than the window of either end is on a path as short as this one.
 const WINDOW: usize = 1024 * 1024;
 /// Several streams, so that what they hold stands out from what a process holds anyway.
 const STREAMS: usize = 4;

@@ -21,6 +21,7 @@ mod channel;
 mod check;
 mod chunk;
 mod deadline;
+mod path;
 mod recv;
 mod send;
 mod turns;
@@ -38,6 +39,7 @@ use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
 use self::channel::{AfterCut, Channel, Opening, Stream};
 pub use self::chunk::Chunk;
 use self::deadline::KeepAlive;
+use self::path::Path;
 use self::turns::Turns;
 use crate::{Code, Frame, Id, Reason, Settings, UdpTarget};
 
@@ -56,10 +58,10 @@ pub enum Role {
 pub struct Config {
     /// What `HELLO` says, [`Settings::max_open`] among it.
     pub settings: Settings,
-    /// How many bytes a stream may receive before they are consumed.
+    /// How many bytes a stream may receive before they are consumed, at the most.
     ///
-    /// Default: 1 MiB, which carries 100 Mbit/s over a round trip of 80 ms, and on a fast link
-    /// leaves a busy peer 1 ms to answer at 1 GiB/s.
+    /// It begins with [`START_WINDOW`](Self::START_WINDOW), and has more where it is busy and the
+    /// path to the peer is long: what 128 Mbit/s take. Default: 2 MiB, for round trips of 112 ms.
     pub window: u32,
     /// What a UDP socket may receive before it is consumed, as [`datagram_cost`](crate::datagram_cost)
     /// counts. Default: 256 KiB.
@@ -69,12 +71,14 @@ pub struct Config {
     /// Relay: how many bytes all streams and sockets together may hold, each way.
     ///
     /// A new one has a window of a sixteenth of what is left of it, as far as that lies between the
-    /// smallest window and that of above. So each can always go on by itself, however many others
-    /// stall. Default: 32 MiB.
+    /// smallest window and that of above, and a stream that is busy can have as much on top. So each
+    /// can always go on by itself, however many others stall. Default: 32 MiB.
     pub budget: u32,
 }
 
 impl Config {
+    /// The window with which a stream begins, unless the largest is smaller.
+    pub const START_WINDOW: u32 = 256 * 1024;
     /// The smallest window that the [`budget`](Self::budget) leaves a stream.
     pub const MIN_WINDOW: u32 = 32 * 1024;
     /// The smallest that it leaves a UDP socket; a datagram of any length fits.
@@ -87,7 +91,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             settings: Settings::default(),
-            window: 1024 * 1024,
+            window: 2 * 1024 * 1024,
             datagram_window: 256 * 1024,
             accept_window: 16,
             budget: 32 * 1024 * 1024,
@@ -223,6 +227,7 @@ pub struct Mux {
     turns: Turns,
     events: VecDeque<Event>,
     keep_alive: KeepAlive,
+    path: Path,
     peer_settings: Option<Settings>,
     going_away: Option<Reason>,
     come_back: Option<Instant>,
@@ -248,6 +253,7 @@ impl Mux {
             turns: Turns::default(),
             events: VecDeque::new(),
             keep_alive: KeepAlive::new(now),
+            path: Path::default(),
             peer_settings: None,
             going_away: None,
             come_back: None,
@@ -275,12 +281,7 @@ impl Mux {
         }
         self.keep_alive.heard(now);
         let handled = match Frame::decode(message) {
-            Ok(frame) => {
-                if let Frame::ComeBack { after } = frame {
-                    self.come_back = Some(now + after.min(Self::MAX_COME_BACK));
-                }
-                recv::handle(self, frame)
-            }
+            Ok(frame) => recv::handle(self, frame, now),
             Err(error) => Err(Reason::new(Code::PROTOCOL_ERROR, &error.to_string())),
         };
         if let Err(reason) = handled {
@@ -383,7 +384,7 @@ impl Mux {
     /// Where nothing new can be opened, and why.
     pub fn connect(&mut self, to: Endpoint, options: TcpOptions) -> Result<Id, Reason> {
         let id = self.new_id(Role::Client)?;
-        let credit = self.config.window;
+        let credit = self.config.start_window();
         self.channels
             .insert(id, Channel::Opening(Opening::Connect { credit: 0 }));
         self.control.push_back(Frame::Connect {
@@ -401,7 +402,8 @@ impl Mux {
     /// Where nothing new can be opened, and why.
     pub fn listen(&mut self, at: SocketAddr, options: ListenOptions) -> Result<Id, Reason> {
         let id = self.new_id(Role::Client)?;
-        let (credit, stream_credit) = (self.config.accept_window, self.config.window);
+        let credit = self.config.accept_window;
+        let stream_credit = self.config.start_window();
         self.channels.insert(
             id,
             Channel::Opening(Opening::Listen {

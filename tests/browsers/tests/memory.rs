@@ -24,8 +24,8 @@ const MEASURED: Duration = Duration::from_secs(4);
 /// used, on each connection between the page and the server, and the browser's pipes.
 const SYSTEM: u64 = 20 * MIB;
 
-/// [`RelayConfig::window`](jackfield_relay::RelayConfig::window), by default; the relay's own, of
-/// what a page sends, is the same.
+/// More than the window of either end is on a path as short as this one, though the page is slow to
+/// answer when it is measured.
 const RELAY_WINDOW: u64 = MIB;
 /// What `jackfield-direct` reads ahead.
 const DIRECT_WINDOW: u64 = 4 * MIB;

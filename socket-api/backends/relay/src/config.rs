@@ -24,8 +24,9 @@ pub struct RelayConfig {
     pub(crate) token: Option<String>,
     #[cfg(not(wasm_browser))]
     pub(crate) tls: Option<jackfield_tls::TlsConnector>,
-    /// How many bytes a stream may receive that nobody has read; beyond it, the sender waits.
-    /// Default: 1 MiB.
+    /// How many bytes a stream may receive that nobody has read, at the most; beyond it, the sender
+    /// waits. It begins with 256 KiB, and has more where it is busy and the relay is far: what
+    /// 128 Mbit/s take over a round trip. Default: 2 MiB.
     pub window: u32,
     /// How many bytes of datagrams a UDP socket may receive that nobody has read, each counted with
     /// 64 bytes on top; beyond it, the relay drops datagrams. At least 128 KiB, so that datagrams of

@@ -115,6 +115,8 @@ pub(super) struct Grant {
     threshold: u32,
     /// Whether that is under way.
     returning: bool,
+    /// Whether the window is as wide as it will be.
+    is_wide: bool,
 }
 
 /// Bytes received and not consumed.
@@ -213,7 +215,7 @@ impl Opening {
     /// The client learns that it is open, with credit from the relay.
     pub(super) fn open_at_client(&self, config: &Config, credit: u32) -> Channel {
         match self {
-            Self::Connect { .. } => Channel::Stream(Stream::new(credit, config.window)),
+            Self::Connect { .. } => Channel::Stream(Stream::new(credit, config.start_window())),
             Self::Listen { .. } => Listener::channel(config, credit, 0),
             Self::Udp { bound, .. } => {
                 Channel::Udp(Udp::new(*bound, credit, config.datagram_window))
@@ -234,9 +236,15 @@ impl Listener {
 }
 
 impl Config {
-    /// The window of a stream for which the budget has this share.
+    /// The window with which a stream begins.
+    pub(super) fn start_window(&self) -> u32 {
+        Self::START_WINDOW.min(self.window)
+    }
+
+    /// The same, where the budget has this share for it.
     pub(super) fn stream_window(&self, share: u32) -> u32 {
-        share.clamp(Self::MIN_WINDOW.min(self.window), self.window)
+        let start = self.start_window();
+        share.clamp(Self::MIN_WINDOW.min(start), start)
     }
 }
 
@@ -260,6 +268,11 @@ impl Stream {
     /// ways keep within the budget.
     pub(super) fn max_queued(&self) -> usize {
         Mux::SEND_QUEUE.min(self.grant.window as usize)
+    }
+
+    /// Whether its window can still become wider.
+    pub(super) fn may_widen(&self) -> bool {
+        !self.grant.is_wide && !self.ended && !self.orphan && self.reset.is_none()
     }
 
     /// Whether a turn would send something.
@@ -368,12 +381,33 @@ impl Grant {
             unreturned: 0,
             threshold: threshold.max(1),
             returning: false,
+            is_wide: false,
         }
     }
 
     /// What the peer may send that is not consumed.
     pub(super) fn window(&self) -> u32 {
         self.window
+    }
+
+    /// Whether the peer has sent as much as is given back at a time.
+    pub(super) fn is_busy(&self) -> bool {
+        self.window - self.available >= self.threshold
+    }
+
+    /// Makes the window so wide, once, as far as there is so much on top; whether it is time to give
+    /// what that adds.
+    #[must_use]
+    pub(super) fn widen(&mut self, window: u32, on_top: u32) -> bool {
+        self.is_wide = true;
+        let more = window.saturating_sub(self.window).min(on_top);
+        if more == 0 {
+            return false;
+        }
+        self.window += more;
+        self.threshold = self.window / 4;
+        self.unreturned += more;
+        !std::mem::replace(&mut self.returning, true)
     }
 
     /// The peer has sent so much; false where it may not.

@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 
+use jackfield_socket::time::Instant;
+
 use super::channel::{AfterCut, Channel, Opening, Stream};
-use super::{Event, Mux, Read, ReceivedDatagram, Role};
+use super::{Event, Mux, Read, ReceivedDatagram, Role, path};
 use crate::{Code, Frame, Id, Reason, UdpTarget, datagram_cost};
 
 type Result<T> = std::result::Result<T, Reason>;
 
 /// Acts on a frame. An error is the peer's breach, and ends the connection.
-pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
+pub(super) fn handle(mux: &mut Mux, frame: Frame, now: Instant) -> Result<()> {
     match (&frame, mux.peer_settings) {
         (Frame::Hello(settings), None) => {
             mux.peer_settings = Some(*settings);
@@ -27,8 +29,11 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
         (_, Some(_)) => {}
     }
     match frame {
-        // That a PONG came is all it says.
-        Frame::Hello(_) | Frame::Extension { .. } | Frame::Pong(_) => Ok(()),
+        Frame::Hello(_) | Frame::Extension { .. } => Ok(()),
+        Frame::Pong(bytes) => {
+            mux.path.answered(bytes, now);
+            Ok(())
+        }
         Frame::GoAway(reason) => {
             mux.events.push_back(Event::GoAway(reason.clone()));
             if reason.code() == Code::GOING_AWAY {
@@ -38,8 +43,11 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
             }
             Ok(())
         }
-        // `Mux::receive` has noted it, with the time.
-        Frame::ComeBack { .. } => from_relay(mux),
+        Frame::ComeBack { after } => {
+            from_relay(mux)?;
+            mux.come_back = Some(now + after.min(Mux::MAX_COME_BACK));
+            Ok(())
+        }
         Frame::Ping(bytes) => answer(mux, Frame::Pong(bytes)),
         Frame::Connect {
             id,
@@ -125,8 +133,13 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame) -> Result<()> {
         Frame::Data { id, data } => match find(mux, id)? {
             None => Ok(()),
             Some(Channel::Stream(stream)) => {
-                if take_data(stream, data)? {
+                let has_reader = take_data(stream, data)?;
+                let is_busy = stream.grant.is_busy();
+                if has_reader {
                     mux.events.push_back(Event::Readable(id));
+                }
+                if is_busy {
+                    path::widen(mux, id, now);
                 }
                 Ok(())
             }
@@ -287,7 +300,7 @@ fn inbound(mux: &mut Mux, id: Id, listener: Id, credit: u32, event: Event) -> Re
                 return overdrawn();
             }
             if !full {
-                let stream = Stream::new(credit, mux.config.window);
+                let stream = Stream::new(credit, mux.config.start_window());
                 mux.channels.insert(id, Channel::Stream(stream));
                 mux.events.push_back(event);
                 return Ok(());

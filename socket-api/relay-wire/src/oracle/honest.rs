@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions, time};
+use jackfield_socket::time::{self, Instant};
+use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
 
 use super::Program;
 use crate::{Chunk, Config, Event, Id, Mux, Read, Role, Settings, UdpTarget, datagram_cost};
@@ -13,6 +15,8 @@ use crate::{Chunk, Config, Event, Id, Mux, Read, Role, Settings, UdpTarget, data
 const PIPE: usize = 4;
 /// How many bytes a stream carries after the program, at the most.
 const MAX_GOAL: u64 = 250_000;
+/// How long a message is on its way: so long that windows grow.
+const ON_THE_WAY: Duration = Duration::from_millis(20);
 
 /// Runs a program of openings, reads, writes and moves between a client and a relay, then lets
 /// everything run to its end.
@@ -63,6 +67,7 @@ struct End {
     role: Role,
     window: u32,
     mux: Mux,
+    now: Instant,
     pipe: VecDeque<Bytes>,
     streams: BTreeMap<Id, Transfer>,
     listeners: Vec<Id>,
@@ -99,10 +104,12 @@ impl End {
             budget: 4_000_000,
             ..Config::default()
         };
+        let now = time::now();
         Self {
             role,
             window,
-            mux: Mux::new(role, config, time::now()),
+            mux: Mux::new(role, config, now),
+            now,
             pipe: VecDeque::new(),
             streams: BTreeMap::new(),
             listeners: Vec::new(),
@@ -238,7 +245,8 @@ impl End {
         let Some(message) = self.pipe.pop_front() else {
             return false;
         };
-        there.mux.receive(time::now(), message);
+        there.now += ON_THE_WAY;
+        there.mux.receive(there.now, message);
         assert_eq!(there.mux.closed(), None, "an honest peer was given up");
         true
     }
