@@ -1,5 +1,6 @@
 //! A native WebSocket, over any byte stream.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -214,6 +215,10 @@ fn refused(host: &Host, status: u16) -> Error {
 
 fn failed(host: &Host, error: tokio_websockets::Error) -> Error {
     match error {
+        // Nothing is written here after this side's own end: it was the server that ended the stream.
+        tokio_websockets::Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            lost(host, "cut")
+        }
         tokio_websockets::Error::Io(error) => Error::from(error),
         tokio_websockets::Error::AlreadyClosed => lost(host, "closed already"),
         tokio_websockets::Error::PayloadTooLong { len, max_len } => Error::new(
