@@ -9,8 +9,19 @@ export interface OpenOptions {
    * anywhere but in an Isolated Web App; not for servers that speak WebSocket themselves.
    */
   relay?: string | URL;
-  /** What the relay's owner gave you, to be let in. */
-  token?: string;
+  /**
+   * What the relay's owner gave you, to be let in; or a function that gives it: for a token that is good for some
+   * minutes, which your back end makes. It is called before each opening of a connection to the relay, once for all
+   * that waits for it: first when something is opened over this network, and again when the connection has ended, with
+   * the token's time or otherwise, and something is opened anew. So clients that connect again by themselves go on: what
+   * was lost with the token's time is `reset`, with the `relayCode` `token-expired`.
+   *
+   * Where it throws, the attempt fails as `other` (`where` is `relay`), with what was thrown as its `cause`, and a client
+   * asks again with its next attempt. A `JackfieldError` of the kind `denied` is for who shall have no token any more, after
+   * logging out, say: clients end by it, and tell its message. What is no token is `invalid-input`, and no answer within
+   * 10 seconds `timed-out`.
+   */
+  token?: string | (() => string | Promise<string>);
   /**
    * The certificates, in PEM, that servers are verified against, in place of Mozilla's list.
    * There is no way not to verify.
@@ -239,7 +250,7 @@ export type RelayCode =
   | 'token-missing'
   /** It doesn't know the token. */
   | 'token-unknown'
-  /** The token was good once: `open()` again, with a fresh one. */
+  /** The token was good once: `open()` again, with a fresh one. With a function for it, the next attempt asks for one. */
   | 'token-expired'
   /** It serves as many clients as it may. */
   | 'relay-full'

@@ -71,6 +71,10 @@ export function explain(error) {
   if (isRefusal || isOther) {
     return said;
   }
+  // Whatever the relay said as it went, the next attempt may go well.
+  if (kind === 'reset' && where === 'relay') {
+    return LOST;
+  }
   return CODES[/** @type {RelayCode} */ (relayCode)] ?? KINDS[where]?.[/** @type {ErrorKind} */ (kind)] ?? said;
 }
 

@@ -250,11 +250,34 @@ fn relay_code(reason: &jackfield_relay::Reason) -> Option<&'static str> {
     })
 }
 
+/// What a function of the page threw, in the words that it is told in, as the cause of an error.
+#[cfg(feature = "sockets")]
+#[derive(Debug)]
+pub(crate) struct Thrown {
+    pub(crate) text: String,
+    /// One thread runs a page's scripts; the network is told so.
+    pub(crate) value: send_wrapper::SendWrapper<JsValue>,
+}
+
+#[cfg(feature = "sockets")]
+impl std::fmt::Display for Thrown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(feature = "sockets")]
+impl StdError for Thrown {}
+
 /// The cause of an error, with its own; undefined where there is none that says more.
 fn cause(error: &(dyn StdError + 'static)) -> JsValue {
     let text = error.to_string();
     let mut next = error.source();
     while let Some(found) = next {
+        #[cfg(feature = "sockets")]
+        if let Some(thrown) = found.downcast_ref::<Thrown>() {
+            return (*thrown.value).clone();
+        }
         let more = found.to_string();
         if more != text {
             let made = js_sys::Error::new(&more);

@@ -6,6 +6,8 @@ mod sockets;
 #[cfg(not(feature = "sockets"))]
 #[path = "network/no_sockets.rs"]
 mod sockets;
+#[cfg(feature = "sockets")]
+mod token;
 
 use std::sync::{Arc, Mutex};
 

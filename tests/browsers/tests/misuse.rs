@@ -28,7 +28,7 @@ const MISUSES: &[(&str, &str)] = &[
     ("open({ relay: 'relay.example.org' })", ""),
     (
         "open({ ...options, token: 5 })",
-        "the option token is no string",
+        "the option token is neither a string nor a function",
     ),
     (
         "open({ ...options, pins: 'key:x' })",

@@ -126,6 +126,7 @@ fn what_is_wrong_is_found() {
         "network.connect('db.example.org:5432', { tls: { maxVersion: '1.2' } });",
         "network.connect('db.example.org:5432').close().then(done => done.nothing);",
         "import('jackfield').then(({ open }) => open({ pins: 'key:' }));",
+        "import('jackfield').then(({ open }) => open({ token: async () => 5 }));",
         "import('jackfield').then(({ open }) => open({ policy: { allow: '*:443' } }));",
         "import('jackfield').then(({ open }) => open({ policy: { ask: async () => 'yes' } }));",
         "import('jackfield/policy').then(({ restrict }) => restrict());",

@@ -6,6 +6,7 @@ import { Clients } from './clients.js';
 import { asyncDispose } from './ending.js';
 import { JackfieldError, made } from './error.js';
 import { ofPage, policies } from './policy.js';
+import { asked } from './token.js';
 
 /** @import * as Api from '../index.d.ts' */
 
@@ -51,8 +52,12 @@ export function entry(wasm, file, methods, names = OPTIONS) {
 
   /** @param {Api.OpenOptions} [options] @returns {Promise<any>} */
   async function open(options) {
-    const { relay, policy, ...others } = checked('open()', options, names) ?? {};
-    const all = relay === undefined ? others : { ...others, relay: address('relay', relay) };
+    const { relay, token, policy, ...others } = checked('open()', options, names) ?? {};
+    const all = {
+      ...others,
+      relay: relay === undefined ? undefined : address('relay', relay),
+      token: typeof token === 'function' ? asked(token) : token,
+    };
     const own = ofPage(policy);
     await load();
     const network = wasm.Network.open({ ...all, policies: policies(own) });

@@ -45,9 +45,7 @@ impl Sockets {
         } else if let Some(relay) = options.text("relay")? {
             let mut config = RelayConfig::new(&relay)?;
             config.max_open = MAX_OPEN;
-            if let Some(token) = options.text("token")? {
-                config = config.with_token(token)?;
-            }
+            config = super::token::given(options, config)?;
             let (relay, connection) = Relay::new(config);
             let (close, is_closed) = oneshot::channel();
             closing = Some(close);

@@ -5,13 +5,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use jackfield_relay_wire::{Code, Reason};
+use jackfield_relay_wire::{Code, MAX_MESSAGE, Reason, auth};
 #[cfg(not(wasm_browser))]
 use jackfield_socket::{AnyStream, TcpConnect, TcpOptions};
-use jackfield_socket::{Error, ErrorKind, Result, time};
+use jackfield_socket::{Error, ErrorKind, Place, Result, time};
 #[cfg(not(wasm_browser))]
 use jackfield_tls::{TlsConfig, TlsConnector};
-use jackfield_websocket::WebSocket;
+use jackfield_websocket::{WebSocket, WebSocketOptions};
 
 use crate::RelayConfig;
 use crate::session::Session;
@@ -20,15 +20,16 @@ use crate::session::Session;
 const BATCH: usize = 64;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-/// Opens WebSockets.
-pub(crate) type Connector = Box<dyn Fn() -> BoxFuture<Result<WebSocket>> + Send + Sync>;
+/// Opens WebSockets, with this token.
+pub(crate) type Connector =
+    Arc<dyn Fn(Option<String>) -> BoxFuture<Result<WebSocket>> + Send + Sync>;
 
 /// Opens WebSockets over streams of this network, with TLS where the address says so.
 #[cfg(not(wasm_browser))]
 pub(crate) fn connector(network: impl TcpConnect, config: &RelayConfig) -> Connector {
     let network = Arc::new(network);
     let config = config.clone();
-    Box::new(move || {
+    Arc::new(move |token| {
         let (network, config) = (network.clone(), config.clone());
         Box::pin(async move {
             let to = config.url.endpoint();
@@ -42,7 +43,8 @@ pub(crate) fn connector(network: impl TcpConnect, config: &RelayConfig) -> Conne
             } else {
                 AnyStream::new(stream)
             };
-            WebSocket::over(stream, &config.url, &config.websocket()).await
+            let options = options(token.as_deref());
+            WebSocket::over(stream, &config.url, &options).await
         })
     })
 }
@@ -51,25 +53,37 @@ pub(crate) fn connector(network: impl TcpConnect, config: &RelayConfig) -> Conne
 #[cfg(wasm_browser)]
 pub(crate) fn connector(config: &RelayConfig) -> Connector {
     let config = config.clone();
-    Box::new(move || Box::pin(WebSocket::open(&config.url, &config.websocket())))
+    Arc::new(move |token| {
+        let options = options(token.as_deref());
+        Box::pin(WebSocket::open(&config.url, &options))
+    })
+}
+
+/// How a WebSocket is opened, with this token.
+fn options(token: Option<&str>) -> WebSocketOptions {
+    let mut options = WebSocketOptions::new().with_subprotocol(auth::SUBPROTOCOL);
+    options
+        .offered_beside
+        .extend(token.map(auth::token_subprotocol));
+    options.max_message = MAX_MESSAGE;
+    options
 }
 
 /// Opens a WebSocket and moves a session's messages until it is over, or `idle` says that nobody
 /// needs it any more.
 pub(crate) async fn carry(
-    opening: BoxFuture<Result<WebSocket>>,
+    connector: Connector,
     session: Arc<Session>,
     config: RelayConfig,
     idle: impl Fn(&Session) -> bool + Unpin,
 ) {
     let opened = {
-        let limit = config.handshake_timeout;
         let not_before = session.look(|state| state.not_before);
-        let mut opening = pin!(async move {
+        let mut opening = pin!(async {
             if let Some(at) = not_before {
                 time::sleep_until(at).await;
             }
-            time::timeout(limit, opening).await
+            open(&connector, &config).await
         });
         poll_fn(|cx| {
             // Whoever closes the last handle meanwhile wakes this.
@@ -83,21 +97,8 @@ pub(crate) async fn carry(
     };
     let mut carrier = match opened {
         None => return session.fail(Error::new(ErrorKind::Closed, "the relay was closed")),
-        Some(Ok(Ok(carrier))) => carrier,
-        Some(Ok(Err(error))) => {
-            let host = config.url.endpoint().host();
-            return session.fail(error.retold(format!("the relay at {host}: {error}")));
-        }
-        Some(Err(_)) => {
-            let limit = time::seconds(config.handshake_timeout);
-            return session.fail(Error::new(
-                ErrorKind::TimedOut,
-                format!(
-                    "the relay at {} did not answer within {limit}",
-                    config.url.endpoint().host()
-                ),
-            ));
-        }
+        Some(Ok(carrier)) => carrier,
+        Some(Err(error)) => return session.fail(error),
     };
     let mut timer = time::sleep_until(time::now());
     let moved = poll_fn(|cx| {
@@ -115,7 +116,9 @@ pub(crate) async fn carry(
     })
     .await;
     if let Err(error) = moved {
-        session.fail(refusal(&carrier).unwrap_or(error));
+        let said = refusal(&carrier);
+        let said = said.map(|reason| session.look(|state| state.said(&reason)));
+        session.fail(said.unwrap_or(error));
     }
     // The last word, a GOAWAY among others, and the close; natively its answer is waited for, so
     // that nothing of it is lost.
@@ -133,11 +136,31 @@ pub(crate) async fn carry(
     session.fail(Error::new(ErrorKind::Closed, "the relay was closed"));
 }
 
+/// Opens a WebSocket, with a token where there is one.
+async fn open(connector: &Connector, config: &RelayConfig) -> Result<WebSocket> {
+    let host = config.url.endpoint().host();
+    let limit = config.handshake_timeout;
+    let late = |who| {
+        let limit = time::seconds(limit);
+        let text = format!("{who} at {host} did not answer within {limit}");
+        Error::new(ErrorKind::TimedOut, text)
+    };
+    let until = time::now() + limit;
+    let token = time::timeout(limit, config.token()).await;
+    let token =
+        token.map_err(|_| late("whoever gives the token for the relay").at(Place::Here))??;
+    let left = until.saturating_duration_since(time::now());
+    match time::timeout(left, connector(token)).await {
+        Ok(opened) => opened.map_err(|error| error.retold(format!("the relay at {host}: {error}"))),
+        Err(_) => Err(late("the relay")),
+    }
+}
+
 /// What the relay said by the code with which it has closed the WebSocket, where it said nothing else.
-fn refusal(carrier: &WebSocket) -> Option<Error> {
+fn refusal(carrier: &WebSocket) -> Option<Reason> {
     let (code, text) = carrier.peer_close()?;
     let code = Code::from_close_code(code).filter(|code| *code != Code::CLOSED)?;
-    Some(Reason::new(code, &text).into())
+    Some(Reason::new(code, &text))
 }
 
 /// Moves messages both ways, until neither way has one or the session is over.

@@ -1,11 +1,25 @@
 //! Configuration of the backend: where the relay is, and how it is used.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_relay_wire::{MAX_MESSAGE, auth};
+use jackfield_relay_wire::auth;
 use jackfield_socket::{Error, ErrorKind, Result};
-use jackfield_websocket::{WebSocketOptions, WebSocketUrl};
+use jackfield_websocket::WebSocketUrl;
+
+/// What a relay is shown, to be let in.
+#[derive(Clone)]
+pub(crate) enum Token {
+    /// The same each time.
+    Known(String),
+    /// Asked for before each opening of the WebSocket.
+    Asked(Arc<dyn Fn() -> Asked + Send + Sync>),
+}
+
+type Asked = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
 
 /// Where the relay is, and how it is used.
 ///
@@ -21,7 +35,7 @@ use jackfield_websocket::{WebSocketOptions, WebSocketUrl};
 #[non_exhaustive]
 pub struct RelayConfig {
     pub(crate) url: WebSocketUrl,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Token>,
     #[cfg(not(wasm_browser))]
     pub(crate) tls: Option<jackfield_tls::TlsConnector>,
     /// How many bytes a stream may receive that nobody has read, at the most; beyond it, the sender
@@ -69,12 +83,48 @@ impl RelayConfig {
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput), where it is empty or longer than 4096 bytes.
     pub fn with_token(mut self, token: impl Into<String>) -> Result<Self> {
-        let token = token.into();
-        if token.is_empty() || token.len() > auth::MAX_TOKEN {
-            return Err(invalid("a token has 1 to 4096 bytes"));
-        }
-        self.token = Some(token);
+        self.token = Some(Token::Known(fit(token.into())?));
         Ok(self)
+    }
+
+    /// The same, with a function that gives the token: for one that is good for some minutes, which an
+    /// application's back end makes.
+    ///
+    /// It is called once before each opening of the WebSocket, whatever waits for that, and has no longer
+    /// than [`handshake_timeout`](Self::handshake_timeout) together with it. When the relay ends a WebSocket
+    /// because its token's time is over, what was open there fails with [`Reset`](ErrorKind::Reset), and
+    /// what is opened next gets a fresh token; so a client that connects again by itself goes on. The same
+    /// kind tells that the token was over before the relay saw it.
+    ///
+    /// Where it fails, so does what waits for the opening, with its error; at whose place is the error's to
+    /// say. [`Denied`](ErrorKind::Denied) is for somebody who shall have no token any more: clients end
+    /// then. After most others they ask again when they next connect.
+    ///
+    /// ```
+    /// use jackfield_relay::RelayConfig;
+    /// use jackfield_socket::{Error, ErrorKind};
+    ///
+    /// async fn from_the_back_end() -> jackfield_socket::Result<String> {
+    ///     // …
+    ///     # let status = 401;
+    ///     match status {
+    ///         200 => Ok("eyJhbGciOi…".into()),
+    ///         401 => Err(Error::new(ErrorKind::Denied, "nobody is logged in")),
+    ///         _ => Err(Error::new(ErrorKind::Other, "the back end is not well")),
+    ///     }
+    /// }
+    ///
+    /// let config = RelayConfig::new("wss://relay.example.org")?.with_token_from(from_the_back_end);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_token_from<F, R>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<String>> + Send + 'static,
+    {
+        self.token = Some(Token::Asked(Arc::new(move || Box::pin(ask()))));
+        self
     }
 
     /// The same, with this TLS for `wss://`. Default: the platform's roots. (In a page, the browser
@@ -87,13 +137,18 @@ impl RelayConfig {
         self
     }
 
-    /// How the WebSocket is opened.
-    pub(crate) fn websocket(&self) -> WebSocketOptions {
-        let mut options = WebSocketOptions::new().with_subprotocol(auth::SUBPROTOCOL);
-        let token = self.token.as_deref().map(auth::token_subprotocol);
-        options.offered_beside.extend(token);
-        options.max_message = MAX_MESSAGE;
-        options
+    /// The token for the next opening.
+    pub(crate) async fn token(&self) -> Result<Option<String>> {
+        Ok(match &self.token {
+            None => None,
+            Some(Token::Known(token)) => Some(token.clone()),
+            Some(Token::Asked(ask)) => Some(fit(ask().await?)?),
+        })
+    }
+
+    /// Whether there is a fresh token for each opening.
+    pub(crate) fn is_renewed(&self) -> bool {
+        matches!(self.token, Some(Token::Asked(_)))
     }
 
     pub(crate) fn mux(&self) -> jackfield_relay_wire::Config {
@@ -115,6 +170,11 @@ impl fmt::Debug for RelayConfig {
     }
 }
 
-fn invalid(what: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidInput, what)
+/// A token that can be one.
+fn fit(token: String) -> Result<String> {
+    if token.is_empty() || token.len() > auth::MAX_TOKEN {
+        let what = "a token has 1 to 4096 bytes";
+        return Err(Error::new(ErrorKind::InvalidInput, what));
+    }
+    Ok(token)
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use jackfield_relay_wire::{Code, Id, Mux, Reason, UdpTarget};
+use jackfield_relay_wire::{Id, Mux, Reason, UdpTarget};
 use jackfield_socket::{
     Endpoint, Error, ErrorKind, ListenOptions, Result, TcpConnect, TcpListen, TcpOptions, UdpOpen,
     UdpOptions,
@@ -18,7 +18,8 @@ use crate::session::{Addresses, Open, Session};
 use crate::{RelayConfig, RelayDatagramSocket, RelayListener, RelayStream};
 
 /// To how many other WebSockets an opening moves at the most whose relay is being shut down: one where
-/// another relay takes over at once, and one more for each that is shut down as well.
+/// another relay takes over at once, and one more for each that is shut down as well. Or whose token's
+/// time is over, where the next one gets a fresh token.
 const MAX_MOVES: u32 = 3;
 
 /// A relay, as a network.
@@ -109,7 +110,7 @@ impl Relay {
         loop {
             let session = self.session()?;
             match poll_fn(|cx| session.poll_greeting(cx)).await {
-                Err(error) if moves < MAX_MOVES && is_going_away(&error) => moves += 1,
+                Err(error) if moves < MAX_MOVES && session.is_left(&error) => moves += 1,
                 greeted => return greeted,
             }
         }
@@ -196,16 +197,16 @@ impl Relay {
     async fn open(&self, ask: Ask<'_>) -> Result<(Open, Addresses)> {
         let mut moves = 0;
         loop {
-            match self.try_open(ask).await {
-                Err(error) if moves < MAX_MOVES && is_going_away(&error) => moves += 1,
+            let session = self.session()?;
+            match Self::try_open(&session, ask).await {
+                Err(error) if moves < MAX_MOVES && session.is_left(&error) => moves += 1,
                 opened => return opened,
             }
         }
     }
 
-    async fn try_open(&self, ask: Ask<'_>) -> Result<(Open, Addresses)> {
-        let session = self.session()?;
-        let open = Open::request(&session, ask)?;
+    async fn try_open(session: &Arc<Session>, ask: Ask<'_>) -> Result<(Open, Addresses)> {
+        let open = Open::request(session, ask)?;
         let addresses = poll_fn(|cx| open.poll_answer(cx)).await?;
         Ok((open, addresses))
     }
@@ -220,10 +221,6 @@ impl Relay {
         let (open, addresses) = self.open(&ask).await?;
         Ok(RelayDatagramSocket::new(open, addresses, bound))
     }
-}
-
-fn is_going_away(error: &Error) -> bool {
-    Reason::find(error).is_some_and(|reason| reason.code() == Code::GOING_AWAY)
 }
 
 impl Future for Connection {
@@ -242,7 +239,7 @@ impl Future for Connection {
                 session.is_empty() && (shared.lock().no_handles || !session.is_usable())
             };
             let running = carrier::carry(
-                (this.connector)(),
+                this.connector.clone(),
                 session.clone(),
                 this.config.clone(),
                 idle,

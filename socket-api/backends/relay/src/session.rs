@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) not_before: Option<Instant>,
     /// Why the carrier failed, more exactly than the multiplexer knows.
     failure: Option<Error>,
+    /// Whether the next one gets a fresh token.
+    is_renewed: bool,
     /// The connection's task.
     pub(crate) driver: Option<Waker>,
     /// Tasks that wait for the relay's `HELLO`.
@@ -68,6 +70,7 @@ impl Session {
             mux: Mux::new(Role::Client, config.mux(), time::now()),
             entries: SortedMap::new(),
             failure: None,
+            is_renewed: config.is_renewed(),
             driver: None,
             greeting: Vec::new(),
             to_wake: Vec::new(),
@@ -105,6 +108,17 @@ impl Session {
     /// Before when the relay wants nobody back, if it has said so.
     pub(crate) fn come_back(&self) -> Option<Instant> {
         self.lock().mux.come_back()
+    }
+
+    /// Whether what was asked for here, and met this error, can be had on another: the relay lets go of
+    /// this one, or its token's time was over in the middle.
+    pub(crate) fn is_left(&self, error: &Error) -> bool {
+        let code = Reason::find(error).map(Reason::code);
+        let state = self.lock();
+        code == Some(Code::GOING_AWAY)
+            || (code == Some(Code::TOKEN_EXPIRED)
+                && state.is_renewed
+                && state.mux.peer_settings().is_some())
     }
 
     /// Acts without waking anybody: for the connection's own task.
@@ -192,8 +206,21 @@ impl State {
                 let error = Error::from(reason.clone());
                 error.retold(format!("what answers there is no relay: {error}"))
             }
-            _ => reason.clone().into(),
+            _ => self.said(reason),
         }
+    }
+
+    /// What the relay has said, as an error. Where each session gets a fresh token, the end of one is no
+    /// refusal of the next.
+    pub(crate) fn said(&self, reason: &Reason) -> Error {
+        let error = Error::from(reason.clone());
+        if !self.is_renewed || reason.code() != Code::TOKEN_EXPIRED {
+            return error;
+        }
+        let text = format!("the connection to the relay has ended with its token: {error}");
+        Error::new(ErrorKind::Reset, text)
+            .at(Place::Relay)
+            .with_source(error)
     }
 
     /// The error for a stream that was open: whatever ended it, bytes may be lost.
