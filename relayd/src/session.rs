@@ -169,11 +169,21 @@ pub(crate) async fn run<S>(
         let ended = session.end(carrier).await;
         drop(places);
         session.entered.drains();
+        // Also where it has ended for that: who may not be here any more has nothing delivered.
+        let mut judge = !session.items.is_empty();
         loop {
+            if std::mem::take(&mut judge) {
+                let gate = Arc::clone(&rules.borrow_and_update());
+                match gate.reconsider(&admitted, &session.grant, SystemTime::now()) {
+                    Ok(grant) => session.renew(grant),
+                    Err(_) => session.give_up(),
+                }
+            }
             tokio::select! {
                 () = session.drain() => break,
                 () = ending.cut() => session.give_up(),
                 order = live.order() => session.obey(order),
+                Ok(()) = rules.changed() => judge = true,
             }
         }
         session.tell(&ended);

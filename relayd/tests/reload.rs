@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use common::{Client, ORIGIN, TestRelay, within};
+use common::{Client, ORIGIN, Recorded, TestRelay, send_and_end, stalling, within};
 use jackfield_relay_wire::{Code, Frame};
+use jackfield_relayd::record::Event;
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
 use jackfield_relayd::{Config, Reloader};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,6 +20,7 @@ const KEY: &str = "the-signing-key-of-all-these-tests";
 struct Relay {
     running: TestRelay,
     reloader: Reloader,
+    recorded: Recorded,
     directory: tempfile::TempDir,
 }
 
@@ -28,10 +30,11 @@ impl Relay {
         let path = directory.path().join("relayd.toml");
         std::fs::write(&path, text(rest)).expect("written");
         let config = Config::load(&path).expect("valid");
-        let (running, reloader) = TestRelay::start_reloadable(config).await;
+        let (running, reloader, recorded) = TestRelay::start_reloadable_recorded(config).await;
         Self {
             running,
             reloader,
+            recorded,
             directory,
         }
     }
@@ -125,6 +128,54 @@ async fn a_revoked_token_ends_where_it_is_used() {
     relay.reload(&text(&with)).await;
     let reason = other.last_word().await.expect("a reason");
     assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
+}
+
+/// Whether its client is gone already, or the revocation ends it: nothing more of it reaches a target.
+#[tokio::test]
+async fn what_drains_is_cut_by_a_revocation() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let list = directory.path().join("revoked.toml");
+    std::fs::write(&list, "").expect("written");
+    let with = format!("revoked_file = '{}'", list.display());
+    let mut relay = Relay::start(&with).await;
+    let mut targets = Vec::new();
+    let mut kept = Vec::new();
+    for (subject, gone) in [("ada", true), ("eve", false), ("bob", true)] {
+        let (address, go, arriving) = stalling().await;
+        let mut client = relay.client(&token(subject, "1")).await;
+        let (_, sent) = send_and_end(&mut client, &address).await;
+        if gone {
+            drop(client);
+        } else {
+            kept.push(client);
+        }
+        targets.push((go, arriving, sent));
+    }
+    let entries = "[[revoked]]\nsub = 'ada'\n[[revoked]]\nsub = 'eve'\n";
+    std::fs::write(&list, entries).expect("written");
+    relay.reload(&text(&with)).await;
+    for client in &mut kept {
+        let reason = client.last_word().await.expect("a reason");
+        assert_eq!(reason.code(), Code::TOKEN_EXPIRED);
+    }
+    let mut cut = 0;
+    while cut < 2 {
+        let record = relay.recorded.next().await;
+        if record.event == Event::Close {
+            assert_ne!(record.who.bearer.as_deref(), Some("bob"));
+            cut += 1;
+        }
+    }
+    for (index, (go, arriving, sent)) in targets.into_iter().enumerate() {
+        go.send(()).expect("it waits");
+        let arrived = within(arriving).await.expect("it ends");
+        if index == 2 {
+            assert_eq!(arrived.expect("in order"), sent, "nobody revoked this one");
+        } else {
+            let error = arrived.expect_err("no end in order");
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+        }
+    }
 }
 
 /// Each change, and what becomes of a session: it goes on, or ends for this reason.

@@ -169,6 +169,15 @@ impl TestRelay {
         (Self::run(relay), reloader)
     }
 
+    /// As [`start_reloadable`](Self::start_reloadable), with records to wait for.
+    pub async fn start_reloadable_recorded(config: Config) -> (Self, Reloader, Recorded) {
+        let (told, recorded) = mpsc::unbounded_channel();
+        let relay = Relayd::bind(config).await.expect("a free port");
+        let relay = relay.with_records(Told(told));
+        let reloader = relay.reloader();
+        (Self::run(relay), reloader, Recorded(recorded))
+    }
+
     fn run(relay: Relayd) -> Self {
         let (address, health) = (relay.local_addrs()[0], relay.health_addr());
         let stopper = relay.stopper();
