@@ -145,14 +145,17 @@ impl Identity {
         let name = &token.name;
         let narrowed = proven.claims.as_ref().map(|claims| narrow(token, claims));
         let token = narrowed.map_or_else(|| Arc::clone(token), Arc::new);
-        let bearer = proven.bearer.map(|bearer| {
-            let holder = Holder::Bearer(name.clone(), bearer);
-            (holder, token.bearer_limits)
-        });
+        let bearer = match proven.bearer {
+            Some(bearer) => (Holder::Bearer(name.clone(), bearer), token.bearer_limits),
+            None => (
+                Holder::Sharer(name.clone(), Source::of(from)),
+                Quota::default(),
+            ),
+        };
         let source = (self.source_limits != Quota::default())
             .then(|| (Holder::Source(Source::of(from)), self.source_limits));
         let all = (Holder::Token(name.clone()), Quota::from(&token.limits));
-        let holders = [bearer, source, Some(all)];
+        let holders = [Some(bearer), source, Some(all)];
         Grant {
             usage: self.accounts.usage(holders.into_iter().flatten()),
             token,

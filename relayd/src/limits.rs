@@ -8,6 +8,7 @@
 
 mod answers;
 mod claim;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -37,8 +38,6 @@ const MAX_ACCOUNTS: usize = 65_536;
 const MIN_ACCOUNTS: usize = 256;
 /// What may be dialled at once is what this time gives.
 const BURST: Duration = Duration::from_secs(1);
-/// What may be refused at once is what this time gives.
-const MINUTE: Duration = Duration::from_mins(1);
 
 /// What the bearers of one token may use of the relay, all their sessions together where it
 /// doesn't say otherwise. What passes a limit gets an error that names it.
@@ -57,8 +56,9 @@ pub struct Limits {
     pub dials_per_second: u32,
     /// `look_ups`: how many names may be looked up at a time. Default: 64.
     pub look_ups: u32,
-    /// `refusals_per_minute`: how many openings of one session may be refused in a minute, for whatever
-    /// reason; as many at once. Then the session ends. Default: 600.
+    /// `refusals_per_minute`: how many openings of one bearer may be refused in a minute, for whatever
+    /// reason; as many at once. A session ends in which one more is, and its bearer gets another as that time
+    /// passes. Of a shared secret, those who come from one block of addresses are one bearer in this. Default: 600.
     pub refusals_per_minute: u32,
     /// `dial_seconds`: how long a look-up and a connection may take together. Default: 15 s.
     pub dial_deadline: Duration,
@@ -212,8 +212,6 @@ pub(crate) enum Whose {
     Source,
     /// That of all bearers of a token together.
     Token,
-    /// One session's.
-    Session,
     /// That of the relay as a whole.
     Relay,
     /// One over all relays, of which nothing can be known now.
@@ -235,7 +233,6 @@ impl fmt::Display for LimitReached {
             Whose::Bearer => "the bearer's limit",
             Whose::Source => "the limit of one network address,",
             Whose::Token => "the token's limit",
-            Whose::Session => "the session's limit",
             Whose::Relay => "the relay's limit",
             Whose::Fleet => {
                 let known = "is over all relays, and nobody can tell what is left of it";
@@ -255,6 +252,9 @@ pub(crate) enum Holder {
     Token(String),
     /// Of the token of this name, the bearer that is known by this.
     Bearer(String, String),
+    /// Of the shared secret of this name, whoever comes from this block of addresses: its bearers can't be
+    /// told apart any better.
+    Sharer(String, Source),
     /// The clients of this block of addresses.
     Source(Source),
 }
@@ -263,7 +263,7 @@ impl Holder {
     fn whose(&self) -> Whose {
         match self {
             Self::Token(_) => Whose::Token,
-            Self::Bearer(..) => Whose::Bearer,
+            Self::Bearer(..) | Self::Sharer(..) => Whose::Bearer,
             Self::Source(_) => Whose::Source,
         }
     }
@@ -293,6 +293,7 @@ pub(crate) struct Account {
     /// What of it may be given out, where it counts over all relays.
     lease: Option<Lease>,
     dials: Mutex<Bucket>,
+    refusals: Mutex<Bucket>,
     meter: Mutex<Meter>,
 }
 
@@ -422,7 +423,11 @@ impl Account {
 
     /// Whether nothing lately done counts any more.
     fn is_forgotten(&self, clock: Clock) -> bool {
-        self.bucket().is_full(clock.now) && self.meter().is_settled(clock) && !self.is_leased()
+        let refused = self.refused().is_full(clock.now);
+        refused
+            && self.bucket().is_full(clock.now)
+            && self.meter().is_settled(clock)
+            && !self.is_leased()
     }
 
     fn is_leased(&self) -> bool {
@@ -627,23 +632,6 @@ impl Drop for Slot {
     }
 }
 
-/// The refusals of one session.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals(Bucket);
-
-impl Refusals {
-    /// Counts one.
-    pub(crate) fn count(&mut self, limits: &Limits, now: Instant) -> Result<(), LimitReached> {
-        let per_minute = limits.refusals_per_minute;
-        let enough = self.0.take_within(MINUTE, per_minute, now);
-        enough.then_some(()).ok_or(LimitReached {
-            whose: Whose::Session,
-            name: "refusals_per_minute",
-            value: per_minute.into(),
-        })
-    }
-}
-
 /// A bucket that fills with time, and of which each dial takes one. It knows no rate, since limits may
 /// differ among those that take from it, and change.
 #[derive(Debug, Default)]
@@ -662,12 +650,23 @@ impl Bucket {
         let Some(one) = time.checked_div(many) else {
             return false;
         };
-        let full_at = self.full_at.map_or(now, |at| at.max(now)) + one;
+        let full_at = self.with(one, now);
         let enough = full_at - now <= time;
         if enough {
             self.full_at = Some(full_at);
         }
         enough
+    }
+
+    /// Whether there is one left, where it fills within `time` with so many.
+    fn has_within(&self, time: Duration, many: u32, now: Instant) -> bool {
+        let one = time.checked_div(many);
+        one.is_some_and(|one| self.with(one, now) - now <= time)
+    }
+
+    /// When it would be full again if this were taken.
+    fn with(&self, taken: Duration, now: Instant) -> Instant {
+        self.full_at.map_or(now, |at| at.max(now)) + taken
     }
 
     fn give_back(&mut self, rate: u32) {

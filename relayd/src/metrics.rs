@@ -239,7 +239,7 @@ fn limit_labels(whose: Whose, rate: Rate) -> [(&'static str, &'static str); 2] {
         Whose::Bearer => "bearer",
         Whose::Source => "source",
         // No others are by the second.
-        Whose::Token | Whose::Session | Whose::Relay | Whose::Fleet => "token",
+        Whose::Token | Whose::Relay | Whose::Fleet => "token",
     };
     [("limit", limit), ("whose", whose)]
 }

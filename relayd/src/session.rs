@@ -52,7 +52,7 @@ use crate::budget::Held;
 use crate::ending::{Ending, Notice};
 use crate::handshake::{Admitted, Gate, Upgrade};
 use crate::identity::Grant;
-use crate::limits::{LimitReached, Refusals, Whose};
+use crate::limits::{LimitReached, Whose};
 use crate::policy::Transport;
 use crate::record::{Action, Case, Clerk, Who};
 use crate::registry::Entered;
@@ -215,7 +215,6 @@ struct Session<'a> {
     entered: Entered,
     scratch: Scratch,
     counters: Counters,
-    refusals: Refusals,
     /// When the token ends.
     expires: Option<Instant>,
     /// What the whole relay counts of what is held here, which is looked at now and then.
@@ -253,7 +252,6 @@ impl<'a> Session<'a> {
             entered,
             scratch: Scratch::default(),
             counters: Counters::default(),
-            refusals: Refusals::default(),
             idle_since: Some(now),
             timer: Box::pin(sleep_until(now)),
             leaving: false,
@@ -412,8 +410,8 @@ impl<'a> Session<'a> {
     fn refuse(&mut self, id: Id, case: Case, refused: open::Refused) {
         self.counters.refused += 1;
         self.mux.refuse(id, refused.tell(id, case));
-        let limits = &self.grant.token.limits;
-        if let Err(reached) = self.refusals.count(limits, Instant::now()) {
+        let Grant { token, usage, .. } = &*self.grant;
+        if let Err(reached) = usage.refuse(&token.limits, Instant::now()) {
             self.shut_down(reached);
         }
     }

@@ -100,6 +100,28 @@ async fn each_bearer_has_streams_and_dials_of_its_own() {
     );
 }
 
+/// To come again is no way to be refused more often: it would fill the records.
+#[tokio::test]
+async fn a_bearer_that_is_refused_too_often_has_no_session_for_a_while() {
+    let mut config = signed();
+    config.tokens[0].limits.refusals_per_minute = 5;
+    let relay = TestRelay::start(config).await;
+    let often = bearer(1);
+    let client = Client::open(relay.address, ORIGIN, Some(&often)).await;
+    let mut client = client.expect("let in");
+    for _ in 0..5 {
+        client.refused("10.0.0.1:80").await;
+    }
+    client.ask("10.0.0.1:80", 1024).await;
+    let text = "the bearer's limit refusals_per_minute (5) is reached";
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!((reason.code(), reason.text()), (Code::LIMIT_EXCEEDED, text));
+    let full = (Code::TOKEN_FULL, text.to_owned());
+    assert_eq!(denied(&relay, ORIGIN, &often).await, full);
+    let other = Client::open(relay.address, ORIGIN, Some(&bearer(2))).await;
+    other.expect("somebody else");
+}
+
 #[tokio::test]
 async fn all_clients_of_an_address_have_limits_where_they_are_set() {
     let mut config = signed();

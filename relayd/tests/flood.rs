@@ -14,6 +14,9 @@ use jackfield_relay_wire::{Code, Frame};
 /// How many times a client does what is refused.
 const REFUSALS: usize = 2000;
 
+/// Somebody else's.
+const OTHER_SECRET: &str = "the-secret-of-somebody-else";
+
 /// The program, which is killed when this is dropped.
 struct Relayd {
     child: Child,
@@ -31,7 +34,8 @@ impl Relayd {
         let text = format!(
             "listen = ['{address}']\norigins = ['{ORIGIN}']\n\
              [[token]]\nname = 'tests'\nsecret = '{SECRET}'\nallow = ['127.0.0.1:1024-65535']\n\
-             limits = {{ dials_per_second = 1_000_000 }}\n"
+             limits = {{ dials_per_second = 1_000_000 }}\n\
+             [[token]]\nname = 'other'\nsecret = '{OTHER_SECRET}'\nallow = ['127.0.0.1:1024-65535']\n"
         );
         std::fs::write(&path, text).expect("written");
         let mut command = program::command();
@@ -83,14 +87,14 @@ async fn a_log_that_nobody_reads_stops_nothing() {
     let mut relay = Relayd::start(Stdio::piped());
     // Held open, and never read.
     let _log = relay.child.stderr.take().expect("piped");
-    let client = || Client::open(relay.address, ORIGIN, Some(SECRET));
+    let client = |secret| Client::open(relay.address, ORIGIN, Some(secret));
     for _ in 0..REFUSALS {
         relay.knock().await;
     }
-    ask_in_vain(&mut client().await.expect("let in")).await;
+    ask_in_vain(&mut client(SECRET).await.expect("let in")).await;
     // Another client is served as before.
     let (target, _) = common::target(|stream| async move { drop(stream) }).await;
-    let mut client = client().await.expect("let in");
+    let mut client = client(OTHER_SECRET).await.expect("let in");
     client.connect(&target, 1024).await;
     // And it ends, though what it has to say at the end can't be written.
     relay.signal("-TERM");

@@ -91,7 +91,7 @@ impl Fleet {
             Holder::Token(token) => token.clone(),
             Holder::Bearer(token, bearer) => format!("{token}/{bearer}"),
             // Each relay has floods of its own.
-            Holder::Source(_) => return None,
+            Holder::Source(_) | Holder::Sharer(..) => return None,
         };
         Some(Lease {
             fleet: self.clone(),

@@ -231,10 +231,14 @@ async fn slots<'a>(
     let full = |limit: LimitReached| {
         let code = match limit.whose {
             Whose::Source | Whose::Relay | Whose::Fleet => Code::RELAY_FULL,
-            Whose::Bearer | Whose::Token | Whose::Session => Code::TOKEN_FULL,
+            Whose::Bearer | Whose::Token => Code::TOKEN_FULL,
         };
         Reason::new(code, &limit.to_string())
     };
-    let claim = admitted.grant.usage.session().map_err(full)?;
+    let Grant { token, usage, .. } = &*admitted.grant;
+    usage
+        .check_refusals(&token.limits, Instant::now())
+        .map_err(full)?;
+    let claim = usage.session().map_err(full)?;
     Ok((relay, claim.slot().await.map_err(full)?))
 }
