@@ -114,7 +114,8 @@ impl Certificates {
     }
 
     /// Speaks TLS with a client; `None` where it was none, but a certificate authority, which has seen what it
-    /// wanted.
+    /// wanted. The stream is large, and each future on the way to a session would have room for it, in
+    /// sessions without TLS too: so it stands by itself.
     ///
     /// # Errors
     /// Where TLS fails, or there is no certificate yet.
@@ -124,13 +125,14 @@ impl Certificates {
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
-    ) -> io::Result<Option<TlsStream<TcpStream>>> {
+    ) -> io::Result<Option<Box<TlsStream<TcpStream>>>> {
         #[cfg(feature = "acme")]
         if let Tls::Acme(_) = &self.from {
             return self.accept_issued(stream).await;
         }
         let acceptor = TlsAcceptor::from(self.config()?);
-        acceptor.accept(stream).await.map(Some)
+        let stream = acceptor.accept(stream).await?;
+        Ok(Some(Box::new(stream)))
     }
 
     /// Whether there is one that clients can be shown.

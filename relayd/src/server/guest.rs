@@ -91,7 +91,8 @@ pub(super) async fn connection(mut stream: TcpStream, mut guest: Guest, shared: 
     let Some(tls) = &shared.tls else {
         return shake_hands(stream, guest, Vec::new(), shared).await;
     };
-    match timeout_at(guest.deadline, tls.accept(stream)).await {
+    let accepted = timeout_at(guest.deadline, tls.accept(stream)).await;
+    match accepted {
         Ok(Ok(Some(stream))) => {
             let chain = stream.get_ref().1.peer_certificates();
             let chain = chain.unwrap_or_default().iter();

@@ -81,7 +81,7 @@ impl Certificates {
     pub(super) async fn accept_issued(
         &self,
         stream: TcpStream,
-    ) -> io::Result<Option<TlsStream<TcpStream>>> {
+    ) -> io::Result<Option<Box<TlsStream<TcpStream>>>> {
         let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let hello = begun.client_hello();
         if challenge::asks(&hello) {
@@ -94,7 +94,7 @@ impl Certificates {
             return Ok(None);
         }
         let stream = begun.into_stream(self.config()?).await?;
-        Ok(Some(stream))
+        Ok(Some(Box::new(stream)))
     }
 }
 
