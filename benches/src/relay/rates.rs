@@ -81,7 +81,8 @@ pub(crate) fn run(peers: &Peers, report: &mut Report) -> Result<()> {
          warm-up. wisp-js and wisp-python speak Wisp v1; websockify carries one stream a WebSocket, so its \
          streams are that many WebSockets; rusty-penguin comes with a client, which is one more process for \
          each session, and whose share of the processor doesn't count. The plain proxy copies TCP to TCP, so \
-         that its sessions are streams. A fresh process each time. Median of 3 runs, alternating. Aim: first of the relays by processor \
+         that its sessions are streams: what 10 streams of one session are to the others is 10 connections to \
+         it and to websockify, which two cores can share, and 1 stream shows what one connection carries. A fresh process each time. Median of 3 runs, alternating. Aim: first of the relays by processor \
          seconds everywhere, and at least 0.95 of the plain proxy's rate.",
     );
     let runtime = super::runtime()?;
