@@ -74,7 +74,7 @@ impl Subscription {
         received.map(|routed| routed.map(|routed| routed.delivery))
     }
 
-    /// Unsubscribes, and waits for the server's answer, which has a reason for each filter that no other
+    /// Unsubscribes, acknowledges what waits unread, and waits for the server's answer, which has a reason for each filter that no other
     /// subscription has; `None` where there is none such.
     ///
     /// ```no_run
@@ -91,9 +91,16 @@ impl Subscription {
     ///
     /// # Cancel safety
     /// Dropping the future discards the answer.
-    pub async fn unsubscribe(mut self) -> Result<Option<Unsubscribed>, RequestError> {
+    pub async fn unsubscribe(self) -> Result<Option<Unsubscribed>, RequestError> {
+        let Self {
+            received,
+            mut route,
+            ..
+        } = self;
         let (done, outcome) = oneshot::channel();
-        self.route.end(Some(done));
+        route.end(Some(done));
+        // Nobody reads them any more, and the answer stands behind what they hold back.
+        drop(received);
         answered(outcome).await
     }
 }

@@ -348,6 +348,44 @@ async fn messages_that_nobody_reads_stall_the_server() {
     }
 }
 
+/// The answer stands behind messages that nobody will read.
+#[tokio::test(start_paused = true)]
+async fn unsubscribing_waits_for_no_reader() {
+    let mut small = config();
+    small.subscription_capacity = 4;
+    let mut world = World::new(small).await;
+    let mut server = world.connected(false).await;
+    let filter = "flood".parse().expect("a filter");
+    let (flooded, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut flooded = flooded.expect("granted");
+    // More than is read at once, and less than its buffers on the way hold.
+    for number in 0..100 {
+        server
+            .deliver("flood", &format!("{number:0100}"), None)
+            .await;
+    }
+    server.is_silent().await;
+    assert!(flooded.next().await.is_some());
+    let (unsubscribed, ()) = tokio::join!(flooded.unsubscribe(), async {
+        let Packet::Unsubscribe(unsubscribe) = server.packet().await else {
+            panic!("it was asked for");
+        };
+        server
+            .send(&Packet::UnsubAck(UnsubAck {
+                packet_id: unsubscribe.packet_id,
+                reasons: vec![UnsubscribeReason::Success],
+                reason_string: None,
+                user_properties: Vec::new(),
+            }))
+            .await;
+    });
+    let answer = unsubscribed.expect("an answer").expect("the only one");
+    assert_eq!(answer.reasons, [UnsubscribeReason::Success]);
+}
+
 /// A server may send messages before it answers the subscription (MQTT 5, section 3.8.4), above all
 /// those that it has kept for the session.
 #[tokio::test(start_paused = true)]
