@@ -1,6 +1,7 @@
 //! The MQTT client's methods; `Mqtt` in the package's .d.ts describes them.
 
 mod options;
+mod pack;
 mod value;
 
 use std::time::Duration;
@@ -10,17 +11,18 @@ use jackfield_mqtt::client::{
     self, Address, Client, ClientEvent, Events, MqttWebSockets, Publication, Requester, Scheme,
     Status, Subscription,
 };
-use jackfield_mqtt::codec::{Disconnect, DisconnectReason, PublishReason, Text, TopicName};
+use jackfield_mqtt::codec::{Disconnect, DisconnectReason, PublishReason, QoS, Text, TopicName};
 use jackfield_mqtt::core::{Challenge, Event};
 use jackfield_socket::{Endpoint, Error, time};
 use jackfield_store::IndexedDbStore;
-use js_sys::Object;
+use js_sys::{Array, Object};
 use tokio::sync::{Mutex, Notify, OnceCell};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::spawn_local;
 
 use self::options::{Authenticate, Given};
+use self::pack::Pack;
 use crate::Network;
 use crate::convert::{self, Options, invalid, set, socket_error};
 use crate::network::Secured;
@@ -28,6 +30,9 @@ use crate::running::{self, Running, disconnected, timed};
 
 /// How long a request waits for its response, unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How many messages of QoS 0 a page is given at once. So many wait there at most, besides what waits in the
+/// client: the next ones are taken when the last of these is read.
+const MAX_PACK: usize = 64;
 
 /// An MQTT client.
 #[derive(Debug)]
@@ -150,7 +155,7 @@ impl Mqtt {
         topic: String,
         payload: Vec<u8>,
         options: JsValue,
-    ) -> Result<Object> {
+    ) -> Result<Array> {
         let options = Options(&options);
         let read = || {
             let message = options::message(&topic, payload, &options)?;
@@ -169,7 +174,7 @@ impl Mqtt {
             requester.call(message, left).await
         };
         let response = answered.await.map_err(|error| request_error(&error))?;
-        Ok(value::response(&response))
+        Ok(Pack::response(&response))
     }
 
     /// Acknowledges a message by hand.
@@ -237,18 +242,30 @@ impl MqttPublication {
 
 #[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl MqttSubscription {
-    /// The next message, or null after the end.
+    /// The next message, and those of QoS 0 that wait behind it, as a [`Pack`]; null after the end.
     pub async fn next(&self) -> JsValue {
         let mut subscription = self.subscription.lock().await;
         let Some(subscription) = subscription.as_mut() else {
             return JsValue::NULL;
         };
-        tokio::select! {
-            delivery = subscription.next() => {
-                delivery.map_or(JsValue::NULL, |delivery| value::delivery(&delivery).into())
+        let delivery = tokio::select! {
+            delivery = subscription.next() => delivery,
+            () = self.over.notified() => None,
+        };
+        let Some(delivery) = delivery else {
+            return JsValue::NULL;
+        };
+        let mut pack = Pack::default();
+        pack.push(&delivery);
+        // One that is acknowledged comes alone: what is taken with it would be taken before the page has read it.
+        if delivery.message.qos == QoS::AtMostOnce {
+            while pack.len() < MAX_PACK
+                && let Some(next) = subscription.try_next_at_most_once()
+            {
+                pack.push(&next);
             }
-            () = self.over.notified() => JsValue::NULL,
         }
+        pack.finish().into()
     }
 
     /// Unsubscribes, and waits for the broker's answer.
@@ -331,7 +348,7 @@ impl Mqtt {
             ClientEvent::Event(Event::Message(delivery)) => timed(
                 "message",
                 None,
-                [("message", value::unexpected(delivery).into())],
+                [("message", Pack::unexpected(delivery).into())],
             ),
             ClientEvent::Event(Event::ResubscribeFailed { filter, reason }) => timed(
                 "unsubscribed",

@@ -147,6 +147,65 @@ async fn a_broker_is_left_without_the_will_or_with_it() {
     stage.browser.close().await.unwrap();
 }
 
+/// Messages of QoS 0 come many at once, and are read one by one.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_come_in_order_however_many_come_at_once() {
+    // One client publishes what the other does not read yet: what it would wait for stands behind that.
+    const READ: &str = "async (options, url) => {
+        const network = await open(options);
+        const [sender, reader] = await Promise.all([network.mqtt(url), network.mqtt(url)]);
+        const sent = Array.from({ length: 600 }, (_, number) => String(number));
+        const publish = (topic) => Promise.all(sent.map((number) =>
+            sender.publish(topic, number, { qos: number % 100 === 99 ? 1 : 0 })));
+        const subscribed = async (topic, options) => {
+            const messages = reader.subscribe(topic, options);
+            await messages.granted;
+            return messages;
+        };
+        const all = await subscribed('all', { qos: 1 });
+        await publish('all');
+        const read = [];
+        for await (const message of all) {
+            read.push(message.text());
+            if (read.length === sent.length) break;
+        }
+        // Nobody has anything more to read who has left the loop, has unsubscribed, or has given up.
+        const looped = await subscribed('looped');
+        const left = await subscribed('left');
+        const aborted = new AbortController();
+        const given = await subscribed('given', { signal: aborted.signal });
+        const ends = [];
+        await publish('looped');
+        for await (const message of looped) {
+            ends.push(message.text());
+            if (ends.length === 3) break;
+        }
+        ends.push(await looped.next());
+        await publish('left');
+        ends.push((await left.next()).text());
+        const unsubscribed = left.unsubscribe();
+        // What is asked for before the broker has answered may come yet.
+        await left.next();
+        ends.push((await unsubscribed).code, await left.next());
+        await publish('given');
+        ends.push((await given.next()).text());
+        aborted.abort('enough');
+        await given.next().catch(() => undefined);
+        ends.push(await given.next().catch((reason) => reason));
+        await Promise.all([sender.close(), reader.close()]);
+        return { wrong: read.find((number, at) => number !== sent[at]) ?? null, ends };
+    }";
+    let certificate = Authority::new().server(&["127.0.0.1"]);
+    let broker = Mosquitto::start(&certificate, &Settings::default()).await;
+    let broker = broker.unwrap();
+    let stage = Stage::start(broker.plain()).await;
+    let url = json!(format!("mqtt://{}", broker.plain()));
+    let read = stage.run(READ, &[stage.options.clone(), url]).await;
+    let ends = json!(["0", "1", "2", null, "0", 0, null, "0", "enough"]);
+    assert_eq!(read, json!({ "wrong": null, "ends": ends }));
+    stage.browser.close().await.unwrap();
+}
+
 /// A CoAP server's end of a stream, message by message.
 struct Peer {
     stream: TcpStream,

@@ -5,11 +5,13 @@ import { address, kindOf, options as checked, text, texts } from './check.js';
 import { asyncDispose, settled } from './ending.js';
 import { invalid } from './error.js';
 import { Life, reconnect } from './life.js';
+import { unpacked } from './mqtt-pack.js';
 import { WAIT, mayWait, patiently } from './patience.js';
 import { Payload, toBytes } from './payload.js';
 import { Reading } from './reading.js';
 
 /** @import * as Api from '../index.d.ts' */
+/** @import { Pack } from './mqtt-pack.js' */
 
 /** What `MqttOptions` has, and what the objects within it have. */
 const OPTIONS = [
@@ -57,7 +59,7 @@ export class Mqtt {
     const life = new Life(this, client);
     this.#life = life;
     const event = (/** @type {any} */ event) =>
-      (event.type === 'message' ? { ...event, message: new Message(event.message, client, life) } : event);
+      (event.type === 'message' ? { ...event, message: toMessages(event.message, client, life)[0] } : event);
     this.#events = new Reading('events', life, () => client.next(), event);
   }
 
@@ -100,9 +102,9 @@ export class Mqtt {
     checked('subscribe()', options, SUBSCRIBE);
     mayWait(options);
     this.#events.keep();
-    const message = (/** @type {object} */ fields) => new Message(fields, this.#client, this.#life);
+    const messages = (/** @type {Pack} */ pack) => toMessages(pack, this.#client, this.#life);
     const subscribed = this.#settled(this.#client.subscribe(filters, options));
-    return new Subscription(filters, subscribed, message, this, this.#life, options);
+    return new Subscription(filters, subscribed, messages, this, this.#life, options);
   }
 
   /** @param {string} topic @param {Api.Body} [payload] @param {Api.MqttRequestOptions} [options] */
@@ -118,7 +120,8 @@ export class Mqtt {
     };
     // The client keeps the time from when it has asked; before, it may have to wait for the broker.
     const response = await this.#unless({ signal, timeout }, ask());
-    return /** @type {Api.MqttMessage} */ (/** @type {unknown} */ (new Message(response, this.#client, this.#life)));
+    const [message] = toMessages(/** @type {any} */ (response), this.#client, this.#life);
+    return /** @type {Api.MqttMessage} */ (/** @type {unknown} */ (message));
   }
 
   /** @param {Api.WaitOptions} [options] */
@@ -179,7 +182,7 @@ class Subscription {
   #broker;
   #life;
   #subscribed;
-  /** @type {Reading<object, any>} */
+  /** @type {Reading<Message, any>} */
   #messages;
   /** No longer heeds the signal. @type {() => void} */
   #unheed = () => undefined;
@@ -187,12 +190,12 @@ class Subscription {
   /**
    * @param {readonly string[]} filters
    * @param {Promise<import('../wasm/index.js').MqttSubscription>} subscribed
-   * @param {(fields: object) => any} message
+   * @param {(pack: Pack) => Message[]} messages
    * @param {Mqtt} broker
    * @param {Life} life
    * @param {Api.MqttSubscribeOptions} [options]
    */
-  constructor(filters, subscribed, message, broker, life, options) {
+  constructor(filters, subscribed, messages, broker, life, options) {
     this.filters = filters;
     // Whoever has a subscription has the client.
     this.#broker = broker;
@@ -208,11 +211,12 @@ class Subscription {
     this.granted.catch(() => undefined);
     /** @type {import('../wasm/index.js').MqttSubscription | undefined} */
     let source;
-    const first = async () => {
-      source = await granted;
-      return source.next();
+    const pull = async () => {
+      source ??= await granted;
+      const pack = await source.next();
+      return pack === null ? null : messages(pack);
     };
-    this.#messages = new Reading('messages', life, () => source?.next() ?? first(), message);
+    this.#messages = new Reading('messages', life, pull, (message) => message);
     const { signal } = options ?? {};
     if (signal) {
       const abort = () => {
@@ -233,6 +237,7 @@ class Subscription {
   async unsubscribe(options) {
     return patiently(checked('unsubscribe()', options, WAIT), async () => {
       this.#unheed();
+      this.#messages.forget();
       return this.#life.asked(this.#broker, toReply((await this.#subscribed).unsubscribe()));
     });
   }
@@ -248,6 +253,17 @@ class Subscription {
 /** @param {Promise<object>} fields */
 function toReply(fields) {
   return /** @type {Promise<Api.MqttReply>} */ (fields);
+}
+
+/**
+ * What a pack has, with its methods.
+ *
+ * @param {Pack} pack
+ * @param {import('../wasm/index.js').Mqtt} client
+ * @param {Life} life
+ */
+function toMessages(pack, client, life) {
+  return unpacked(pack).map((fields) => new Message(fields, client, life));
 }
 
 class Message extends Payload {

@@ -9,9 +9,12 @@ import { JackfieldError, invalid } from './error.js';
 /** How long what is read from a stream may become, in bytes: as much as MQTT's longest packet has. */
 const MAX_STREAMED = 268_435_455;
 
+/** What stands where there is no payload yet: to make one for each would take longer than all else. */
+const NONE = new Uint8Array();
+
 /** What messages and answers have in common. */
 export class Payload {
-  payload = new Uint8Array();
+  payload = NONE;
 
   text() { return new TextDecoder().decode(this.payload); }
 

@@ -25,7 +25,7 @@ export class Reading {
   #keeps;
   #most;
   #isEager;
-  /** The next one, on its way: it stays until a reader has it. @type {Promise<In | null> | null} */
+  /** The next one, on its way: it stays until a reader has it. @type {Promise<In | In[] | null> | null} */
   #pulled = null;
   /** @type {Out[]} */
   #kept = [];
@@ -36,13 +36,15 @@ export class Reading {
   /** Whether somebody waits for the next one. */
   #isAsked = false;
   #isLooped = false;
+  /** Whether nobody wants what is kept. */
+  #isForgotten = false;
   /** Why it ended before its client. @type {{ reason: unknown } | undefined} */
   #ended;
 
   /**
    * @param {string} what What they are, for errors.
    * @param {{ failure(): Api.JackfieldError | undefined }} life
-   * @param {() => Promise<In | null>} pull
+   * @param {() => Promise<In | In[] | null>} pull Several come at once only where nothing calls `keep()`.
    * @param {(value: In) => Out} made
    * @param {{ most?: number, isEager?: boolean }} [how] `most`: how many may wait.
    */
@@ -86,7 +88,7 @@ export class Reading {
         }
         if (!this.#isEager) {
           this.#pulled = null;
-          return this.#made(value);
+          return this.#first(value);
         }
         // It was kept just now.
         kept = this.#take();
@@ -115,9 +117,10 @@ export class Reading {
       throw this.#inUse();
     }
     this.#isLooped = true;
+    this.#isRead = true;
     try {
       for (;;) {
-        const value = await this.next();
+        const value = this.#take() ?? await this.next();
         if (value === null) {
           return;
         }
@@ -131,6 +134,12 @@ export class Reading {
     }
   }
 
+  /** Nobody wants what waits here, nor what comes yet beside the next one. */
+  forget() {
+    this.#isForgotten = true;
+    this.#kept.length = 0;
+  }
+
   /** It ends now, with this reason: what it is pulled from gives nothing more. @param {unknown} reason */
   fail(reason) { this.#ended ??= { reason }; }
 
@@ -142,6 +151,22 @@ export class Reading {
       return /** @type {Out} */ (missed);
     }
     return this.#kept.shift();
+  }
+
+  /**
+   * The first of what was pulled. The others wait for the next calls, which find them without asking.
+   *
+   * @param {In | In[]} value
+   */
+  #first(value) {
+    if (!Array.isArray(value)) {
+      return this.#made(value);
+    }
+    const [first, ...others] = value.map((one) => this.#made(one));
+    if (!this.#isForgotten) {
+      this.#kept.push(...others);
+    }
+    return /** @type {Out} */ (first);
   }
 
   /** Whether a reader takes what comes. */
@@ -160,7 +185,7 @@ export class Reading {
           return;
         }
         this.#pulled = null;
-        this.#kept.push(this.#made(value));
+        this.#kept.push(this.#made(/** @type {In} */ (value)));
         if (this.#kept.length > this.#most) {
           this.#kept.shift();
           this.#missed += 1;

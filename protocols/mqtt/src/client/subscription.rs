@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::action::{Route, answered};
 use super::event::Routed;
-use crate::codec::TopicFilter;
+use crate::codec::{QoS, TopicFilter};
 use crate::core::{Delivery, Unsubscribed};
 use crate::error::RequestError;
 
@@ -31,6 +31,8 @@ use crate::error::RequestError;
 pub struct Subscription {
     filters: Vec<TopicFilter>,
     received: mpsc::Receiver<Routed>,
+    /// What [`try_next_at_most_once`](Self::try_next_at_most_once) found and may not take.
+    found: Option<Routed>,
     route: Route,
 }
 
@@ -43,6 +45,7 @@ impl Subscription {
         Self {
             filters,
             received,
+            found: None,
             route,
         }
     }
@@ -65,13 +68,34 @@ impl Subscription {
     /// # Cancel safety
     /// Dropping the future loses no message.
     pub async fn next(&mut self) -> Option<Delivery> {
-        self.received.recv().await.map(|routed| routed.delivery)
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// [`next`](Self::next), polled.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        if let Some(found) = self.found.take() {
+            return Poll::Ready(Some(found.delivery));
+        }
         let received = self.received.poll_recv(cx);
         received.map(|routed| routed.map(|routed| routed.delivery))
+    }
+
+    /// The next message, where it waits already and is of QoS 0: for whoever takes several at once. One of
+    /// another QoS is left for [`next`](Self::next), since to take it is to acknowledge it.
+    ///
+    /// ```no_run
+    /// # async fn example(mut subscription: jackfield_mqtt::client::Subscription) {
+    /// while let Some(first) = subscription.next().await {
+    ///     let mut batch = vec![first];
+    ///     batch.extend(std::iter::from_fn(|| subscription.try_next_at_most_once()).take(63));
+    ///     println!("{} messages", batch.len());
+    /// }
+    /// # }
+    /// ```
+    pub fn try_next_at_most_once(&mut self) -> Option<Delivery> {
+        self.found = self.found.take().or_else(|| self.received.try_recv().ok());
+        let found = (self.found).take_if(|routed| routed.delivery.message.qos == QoS::AtMostOnce);
+        found.map(|routed| routed.delivery)
     }
 
     /// Unsubscribes, acknowledges what waits unread, and waits for the server's answer, which has a reason for each filter that no other
@@ -94,13 +118,14 @@ impl Subscription {
     pub async fn unsubscribe(self) -> Result<Option<Unsubscribed>, RequestError> {
         let Self {
             received,
+            found,
             mut route,
             ..
         } = self;
         let (done, outcome) = oneshot::channel();
         route.end(Some(done));
         // Nobody reads them any more, and the answer stands behind what they hold back.
-        drop(received);
+        drop((received, found));
         answered(outcome).await
     }
 }

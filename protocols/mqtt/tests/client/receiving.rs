@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jackfield_mqtt::RequestError;
-use jackfield_mqtt::client::{Acknowledge, Status};
+use jackfield_mqtt::client::{Acknowledge, Status, Subscription};
 use jackfield_mqtt::codec::{
     ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, TopicFilter,
     UnsubAck, UnsubscribeReason,
@@ -75,6 +75,39 @@ async fn more_than_the_receive_maximum_is_put_up_with() {
         world.message().await;
         assert_eq!(server.puback().await.packet_id.get(), packet_id);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_along_is_of_qos_0_and_in_order() {
+    let mut world = World::new(config()).await;
+    let mut server = world.connected(false).await;
+    let filter = "a/+".parse().expect("a filter");
+    let (subscription, ()) = tokio::join!(world.client.messages(filter, twice()), async {
+        let subscribe = server.subscribe().await;
+        server.grant(subscribe.packet_id).await;
+    });
+    let mut subscription = subscription.expect("granted");
+    assert_eq!(subscription.try_next_at_most_once(), None);
+    for (payload, packet_id) in [("1", None), ("2", None), ("3", Some(3)), ("4", None)] {
+        server.deliver("a/b", payload, packet_id).await;
+    }
+    server.is_silent().await;
+    let first = subscription.next().await.expect("a message");
+    assert_eq!(first.message.payload, "1");
+    let along = |subscription: &mut Subscription| {
+        let delivery = subscription.try_next_at_most_once();
+        delivery.map(|delivery| delivery.message.payload)
+    };
+    assert_eq!(along(&mut subscription).as_deref(), Some(&b"2"[..]));
+    // It is not taken, whoever asks how often, and so it is not acknowledged.
+    assert_eq!(along(&mut subscription), None);
+    assert_eq!(along(&mut subscription), None);
+    server.is_silent().await;
+    let third = subscription.next().await.expect("a message");
+    assert_eq!(third.message.payload, "3");
+    assert_eq!(server.puback().await.packet_id.get(), 3);
+    assert_eq!(along(&mut subscription).as_deref(), Some(&b"4"[..]));
+    assert_eq!(along(&mut subscription), None);
 }
 
 #[tokio::test(start_paused = true)]
