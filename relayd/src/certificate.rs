@@ -2,7 +2,7 @@
 //! it is.
 //!
 //! No more of it is read than that, and nothing is believed of it: it is the relay's own, which its
-//! administrator has put there, or a client's that was verified before.
+//! administrator has put there, or a client's, which may be anything until it is verified.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;

@@ -137,8 +137,13 @@ impl Gate {
             origin,
             from: *from,
         };
-        let grant = (self.identity.admit(shown, client, now))
-            .map_err(|error| Reason::new(error.code(), &error.to_string()))?;
+        let grant = self.identity.admit(shown, client, now).map_err(|error| {
+            let text = match self.identity.token(&before.token.name) {
+                Some(_) => error.to_string(),
+                None => "the relay's configuration has no such token any more".into(),
+            };
+            Reason::new(error.code(), &text)
+        })?;
         if !grant.covers(before) {
             let text = "the relay's rules for this token have changed";
             return Err(Reason::new(Code::GOING_AWAY, text));

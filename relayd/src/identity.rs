@@ -8,7 +8,7 @@ use crate::config::{Config, Token, can_revoke};
 use crate::fleet::Fleet;
 use crate::limits::{Accounts, Holder, Quota, Usage};
 use crate::source::Source;
-use crate::token::{Claims, Proven, Revoked, Shown, TokenError};
+use crate::token::{Claims, Credential, Proven, Revoked, Shown, TokenError};
 
 /// Whom the relay knows.
 #[derive(Debug)]
@@ -74,6 +74,16 @@ impl Identity {
         origin: Option<&str>,
         now: SystemTime,
     ) -> Result<(&Arc<Token>, Proven, Option<SystemTime>), TokenError> {
+        let checked = self.try_check(shown, origin, now);
+        checked.map_err(|error| error.of(shown))
+    }
+
+    fn try_check(
+        &self,
+        shown: &Shown,
+        origin: Option<&str>,
+        now: SystemTime,
+    ) -> Result<(&Arc<Token>, Proven, Option<SystemTime>), TokenError> {
         let (token, proven) = self.find(shown, now)?;
         let ends = [token.expires, proven.expires];
         let expires = ends.into_iter().flatten().min();
@@ -119,7 +129,9 @@ impl Identity {
         let mut found = Err(TokenError::Unknown);
         for token in &self.tokens {
             match (&found, token.credential.recognise(&token.name, shown, now)) {
-                (_, Err(TokenError::Unknown)) => {}
+                // What isn't for clients is that before any authority looks whose it is.
+                (_, Err(TokenError::Unknown))
+                | (Err(TokenError::Certificate(_)), Err(TokenError::Certificate(_))) => {}
                 (Err(TokenError::Unknown), verified) => {
                     found = verified.map(|proven| (token, proven));
                 }
@@ -166,6 +178,14 @@ impl Identity {
 }
 
 impl Grant {
+    /// What a client is told whose time is over.
+    pub(crate) fn over(&self) -> &'static str {
+        match self.token.credential {
+            Credential::Certificates(_) => "the certificate lets in no longer: its time is over",
+            _ => "the token has expired",
+        }
+    }
+
     /// Whether this allows whatever another did. Of the limits, only what is opened from now on hears.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let (new, old) = (&self.token, &other.token);

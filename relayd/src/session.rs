@@ -568,7 +568,7 @@ impl<'a> Session<'a> {
             return true;
         }
         if self.expires.is_some_and(|expires| expires <= now) {
-            let reason = Reason::new(Code::TOKEN_EXPIRED, "the token has expired");
+            let reason = Reason::new(Code::TOKEN_EXPIRED, self.grant.over());
             self.mux.shut_down(&reason);
             return true;
         }

@@ -42,6 +42,7 @@ use rustls_pki_types::CertificateDer;
 pub use self::claims::{Claims, LEEWAY};
 pub(crate) use self::claims::{Payload, PayloadLimits};
 pub use self::client_ca::ClientCa;
+use self::client_ca::Fault;
 pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
 pub use self::remote::RemoteKeys;
 pub(crate) use self::revoked::Revoked;
@@ -111,6 +112,8 @@ pub(crate) enum TokenError {
     Origin,
     /// It was revoked.
     Revoked,
+    /// It is a certificate, with this fault.
+    Certificate(Fault),
 }
 
 impl Secret {
@@ -195,7 +198,8 @@ impl Credential {
     /// The same of what may be a certificate, at this time.
     ///
     /// # Errors
-    /// As those of [`verify`](Self::verify), and [`TokenError::Revoked`] where the authority says so.
+    /// As those of [`verify`](Self::verify), and [`TokenError::Certificate`] where it is this authority's, and not
+    /// good.
     pub(crate) fn recognise(
         &self,
         name: &str,
@@ -258,6 +262,16 @@ fn jwt(presented: &str, claims: Claims) -> Proven {
 }
 
 impl TokenError {
+    /// The same of what was shown, which may have been a certificate.
+    pub(crate) fn of(self, shown: &Shown) -> Self {
+        match (self, shown) {
+            (Self::Unknown, Shown::Certificate(_)) => Fault::Authority.into(),
+            (Self::Revoked, Shown::Certificate(_)) => Fault::Revoked.into(),
+            (Self::Expired(when), Shown::Certificate(_)) => Fault::Over(when).into(),
+            _ => self,
+        }
+    }
+
     /// What a client is told, for programs.
     pub(crate) fn code(self) -> Code {
         match self {
@@ -267,6 +281,7 @@ impl TokenError {
             }
             Self::Expired(_) | Self::Revoked => Code::TOKEN_EXPIRED,
             Self::Origin => Code::ORIGIN_REFUSED,
+            Self::Certificate(fault) => fault.code(),
         }
     }
 }
@@ -303,6 +318,7 @@ impl fmt::Display for TokenError {
             Self::Audience => f.write_str("the token is for another relay (aud)"),
             Self::Origin => f.write_str("the token is for pages of another origin"),
             Self::Revoked => f.write_str("the token was revoked"),
+            Self::Certificate(fault) => fault.fmt(f),
         }
     }
 }

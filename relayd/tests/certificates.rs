@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
 use common::{SECRET, config, keep, within};
 use jackfield_native::Native;
@@ -162,32 +163,107 @@ async fn who_has_none_or_another_needs_a_token() {
     let wrong = setup.client(Some(&ada), Some("another-secret-of-the-tests"));
     let error = within(wrong.ready()).await.expect_err("unknown");
     assert_eq!(code(&error), Code::TOKEN_UNKNOWN);
-    // Neither is a server's certificate one for clients.
-    for wrong in [Authority::new().client("ada"), setup.fleet.server(&["ada"])] {
-        let error = setup.refused(Some(&wrong)).await;
-        assert!(Reason::find(&error).is_none(), "TLS says so: {error}");
+}
+
+/// What a client is told, and that the relay counts it as a denial with this code.
+async fn is_told(setup: &Setup, own: &Certificate, expected: (Code, &str)) {
+    let error = setup.refused(Some(own)).await;
+    let reason = Reason::find(&error).expect("the relay says so");
+    let (code, text) = expected;
+    assert_eq!(reason.code(), code, "{error}");
+    assert!(reason.text().starts_with(text), "{error}\nnot: {text}");
+    assert_eq!(error.kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_good_is_told_why() {
+    let mut setup = Setup::start().await;
+    let fleet = &setup.fleet;
+    let another = Authority::new();
+    let strange = "the certificate is of no authority that the relay knows";
+    for (own, code, text) in [
+        (another.client("ada"), Code::TOKEN_UNKNOWN, strange),
+        // Whose it is counts for more than its time.
+        (
+            another.client_for_days("ada", (-9, -2)),
+            Code::TOKEN_UNKNOWN,
+            strange,
+        ),
+        (
+            fleet.client_for_days("ada", (-9, -2)),
+            Code::TOKEN_EXPIRED,
+            "the certificate has expired at ",
+        ),
+        (
+            fleet.client_for_days("ada", (2, 9)),
+            Code::TOKEN_UNKNOWN,
+            "the certificate is not valid before ",
+        ),
+        (
+            fleet.server(&["ada"]),
+            Code::TOKEN_UNKNOWN,
+            "the certificate is not for clients",
+        ),
+    ] {
+        is_told(&setup, &own, (code, text)).await;
+    }
+    let ada = setup.fleet.client("ada");
+    // Nor may it come any longer than its token of the configuration.
+    setup.fleet_token().credential = authority(&setup.fleet, None);
+    setup.fleet_token().expires = Some(SystemTime::now() - Duration::from_secs(1));
+    setup.reload().await;
+    let text = "the certificate has let in until ";
+    is_told(&setup, &ada, (Code::TOKEN_EXPIRED, text)).await;
+}
+
+#[tokio::test]
+async fn two_authorities_are_told_apart_whatever_is_wrong() {
+    let mut setup = Setup::start().await;
+    let other = Authority::new();
+    let token = Token::new("others", authority(&other, None));
+    setup.config.tokens.push(token);
+    setup.reload().await;
+    setup.ready(&setup.fleet.client("ada")).await;
+    setup.ready(&other.client("ada")).await;
+    for of in [&setup.fleet, &other] {
+        let late = of.client_for_days("eve", (-9, -2));
+        let text = "the certificate has expired at ";
+        is_told(&setup, &late, (Code::TOKEN_EXPIRED, text)).await;
+        let text = "the certificate is not for clients";
+        is_told(&setup, &of.server(&["eve"]), (Code::TOKEN_UNKNOWN, text)).await;
     }
 }
 
-/// A stream that is open ends, and nobody comes in again.
-async fn ends_with(setup: &mut Setup, own: &Certificate, change: impl FnOnce(&mut Setup)) -> Error {
+/// A stream that is open ends, for this reason, and nobody comes in again.
+async fn ends_with(
+    setup: &mut Setup,
+    own: &Certificate,
+    expected: &str,
+    change: impl FnOnce(&mut Setup),
+) -> Error {
     let client = setup.ready(own).await;
     let to = setup.target.parse().expect("an endpoint");
     let stream = client.connect(&to, &TcpOptions::default()).await;
     let mut stream = stream.expect("allowed");
+    let opened = within(setup.records.recv()).await.expect("one");
+    assert_eq!(opened.outcome, "opened");
     change(setup);
     setup.reload().await;
     let cut = within(stream.read_u8()).await;
     cut.expect_err("its session has ended");
+    let record = within(setup.records.recv()).await.expect("one");
+    assert_eq!(record.why.as_deref(), Some(expected), "{record:?}");
     setup.refused(Some(own)).await
 }
+
+const REVOKED: &str = "the certificate was revoked";
 
 #[tokio::test]
 async fn a_name_or_a_number_is_revoked_as_those_of_tokens_are() {
     for by_name in [true, false] {
         let mut setup = Setup::start().await;
         let ada = setup.fleet.numbered_client("ada", 0x4d);
-        let error = ends_with(&mut setup, &ada, |setup| {
+        let error = ends_with(&mut setup, &ada, REVOKED, |setup| {
             let mut revocation = Revocation::default();
             if by_name {
                 revocation.subject = Some("ada".into());
@@ -197,7 +273,11 @@ async fn a_name_or_a_number_is_revoked_as_those_of_tokens_are() {
             setup.config.revoked = vec![revocation];
         })
         .await;
-        assert_eq!(code(&error), Code::TOKEN_EXPIRED);
+        let reason = Reason::find(&error).expect("the relay says so");
+        assert_eq!(
+            (reason.code(), reason.text()),
+            (Code::TOKEN_EXPIRED, REVOKED)
+        );
         setup.ready(&setup.fleet.client("grace")).await;
     }
 }
@@ -206,13 +286,13 @@ async fn a_name_or_a_number_is_revoked_as_those_of_tokens_are() {
 async fn a_list_of_the_authoritys_revokes_too() {
     let mut setup = Setup::start().await;
     let ada = setup.fleet.numbered_client("ada", 7);
-    let error = ends_with(&mut setup, &ada, |setup| {
+    let error = ends_with(&mut setup, &ada, REVOKED, |setup| {
         let list = setup.fleet.revoked(&[7]);
         let fleet = authority(&setup.fleet, Some(&list));
         setup.fleet_token().credential = fleet;
     })
     .await;
-    assert!(Reason::find(&error).is_none(), "TLS says so: {error}");
+    assert_eq!(code(&error), Code::TOKEN_EXPIRED);
     let other = setup.fleet.numbered_client("ada", 8);
     setup.ready(&other).await;
 }
@@ -223,10 +303,24 @@ async fn an_authority_can_be_replaced_while_the_relay_runs() {
     let ada = setup.fleet.client("ada");
     let next = Authority::new();
     let of_next = authority(&next, None);
-    let error = ends_with(&mut setup, &ada, |setup| {
+    let strange = "the certificate is of no authority that the relay knows";
+    let error = ends_with(&mut setup, &ada, strange, |setup| {
         setup.fleet_token().credential = of_next;
     })
     .await;
-    assert!(Reason::find(&error).is_none(), "TLS says so: {error}");
+    assert_eq!(code(&error), Code::TOKEN_UNKNOWN);
     setup.ready(&next.client("ada")).await;
+}
+
+#[tokio::test]
+async fn an_authority_can_be_taken_out_while_the_relay_runs() {
+    let mut setup = Setup::start().await;
+    let ada = setup.fleet.client("ada");
+    let gone = "the relay's configuration has no such token any more";
+    let error = ends_with(&mut setup, &ada, gone, |setup| {
+        setup.config.tokens.pop();
+    })
+    .await;
+    // Nor does TLS ask for certificates any more.
+    assert_eq!(code(&error), Code::TOKEN_MISSING);
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use httpdate::HttpDate;
+use jackfield_relay_wire::Code;
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -29,6 +31,27 @@ pub struct ClientCa {
     roots: Arc<[CertificateDer<'static>]>,
     revoked: Arc<[CertificateRevocationListDer<'static>]>,
     verifier: Arc<dyn ClientCertVerifier>,
+}
+
+/// Why a certificate was not accepted, as the client may know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is of no authority that the relay knows.
+    Authority,
+    /// It was valid until then.
+    Expired(SystemTime),
+    /// It is valid from then on.
+    NotYet(SystemTime),
+    /// Of those between it and its authority, one can't be used.
+    Between,
+    /// It is for something else than showing it as a client.
+    Purpose,
+    /// It was revoked: by its authority's list, or by the relay's configuration.
+    Revoked,
+    /// Its authority's lists don't say whether it was.
+    NoList,
+    /// Its `[[token]]` has let in until then.
+    Over(SystemTime),
 }
 
 impl ClientCa {
@@ -91,15 +114,8 @@ impl ClientCa {
         now: SystemTime,
     ) -> Result<Proven, TokenError> {
         let (own, between) = chain.split_first().ok_or(TokenError::Missing)?;
-        let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
-        match self.verifier.verify_client_cert(own, between, now) {
-            Ok(_) => {}
-            Err(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => {
-                return Err(TokenError::Revoked);
-            }
-            Err(_) => return Err(TokenError::Unknown),
-        }
         let certificate = Certificate::read(own).ok_or(TokenError::Unknown)?;
+        self.judge(own, between, &certificate, now)?;
         let mut claims = Claims::new(certificate.not_after);
         claims.issued_at = Some(certificate.not_before);
         claims.subject = certificate.name;
@@ -113,6 +129,88 @@ impl ClientCa {
             bearer: Some(bearer),
             claims: Some(claims),
         })
+    }
+
+    /// Whether a certificate is of this authority, and good at this time.
+    fn judge(
+        &self,
+        own: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        read: &Certificate,
+        now: SystemTime,
+    ) -> Result<(), TokenError> {
+        let at = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let time = UnixTime::since_unix_epoch(since);
+            let verified = self.verifier.verify_client_cert(own, between, time);
+            verified.map(drop).or_else(|error| fault(&error))
+        };
+        // What has no time is told before whose it is: whether it is of this authority shows at another.
+        let (time, late) = if now > read.not_after {
+            (read.not_after, Some(Fault::Expired(read.not_after)))
+        } else if now < read.not_before {
+            (read.not_before, Some(Fault::NotYet(read.not_before)))
+        } else {
+            (now, None)
+        };
+        match (at(time), late) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()) | Err(TokenError::Certificate(Fault::Between)), Some(late)) => Err(late.into()),
+            (Err(error), _) => Err(error),
+        }
+    }
+}
+
+/// What is wrong with a certificate, by what the library says of it and of those between; nothing that is known,
+/// where it leads to another authority.
+fn fault(error: &rustls::Error) -> Result<(), TokenError> {
+    use CertificateError as Wrong;
+    let rustls::Error::InvalidCertificate(wrong) = error else {
+        return Err(TokenError::Unknown);
+    };
+    Err(match wrong {
+        Wrong::Revoked => Fault::Revoked,
+        Wrong::UnknownRevocationStatus => Fault::NoList,
+        Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => Fault::Purpose,
+        Wrong::Expired
+        | Wrong::ExpiredContext { .. }
+        | Wrong::NotValidYet
+        | Wrong::NotValidYetContext { .. } => Fault::Between,
+        _ => return Err(TokenError::Unknown),
+    }
+    .into())
+}
+
+impl Fault {
+    /// What a client is told, for programs.
+    pub(super) fn code(self) -> Code {
+        match self {
+            Self::Expired(_) | Self::Revoked | Self::Over(_) => Code::TOKEN_EXPIRED,
+            _ => Code::TOKEN_UNKNOWN,
+        }
+    }
+}
+
+impl From<Fault> for TokenError {
+    fn from(fault: Fault) -> Self {
+        Self::Certificate(fault)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = |time: SystemTime| HttpDate::from(time.max(UNIX_EPOCH));
+        f.write_str("the certificate ")?;
+        match *self {
+            Self::Authority => f.write_str("is of no authority that the relay knows"),
+            Self::Expired(when) => write!(f, "has expired at {}", date(when)),
+            Self::NotYet(when) => write!(f, "is not valid before {}", date(when)),
+            Self::Between => f.write_str("came with another of its chain that is not valid now"),
+            Self::Purpose => f.write_str("is not for clients (its extended key usage)"),
+            Self::Revoked => f.write_str("was revoked"),
+            Self::NoList => f.write_str("is on no list (CRL) of the relay's that could revoke it"),
+            Self::Over(when) => write!(f, "has let in until {}, and no longer", date(when)),
+        }
     }
 }
 

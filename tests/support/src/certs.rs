@@ -100,16 +100,28 @@ impl Authority {
     /// The same, with a serial number of one byte below 128, by which it can be [revoked](Self::revoked).
     pub fn numbered_client(&self, name: &str, serial: impl Into<Option<u8>>) -> Certificate {
         let serial = serial.into().map(|number| SerialNumber::from(vec![number]));
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let mut params = client_params(name);
         params.serial_number = serial;
         valid_now(&mut params);
         self.sign(&params)
     }
 
+    /// A certificate for a client of this name that is valid from one day, counted from today, to another.
+    pub fn client_for_days(&self, name: &str, (from, to): (i64, i64)) -> Certificate {
+        let mut params = client_params(name);
+        let now = OffsetDateTime::now_utc();
+        params.not_before = now + Duration::days(from);
+        params.not_after = now + Duration::days(to);
+        self.sign(&params)
+    }
+
     /// The authority's list of those that it has revoked, by their serial numbers, as PEM.
     pub fn revoked(&self, serials: &[u8]) -> String {
+        self.revoked_until(serials, 1)
+    }
+
+    /// The same, of which the next one is due in so many days.
+    pub fn revoked_until(&self, serials: &[u8], days: i64) -> String {
         let now = OffsetDateTime::now_utc();
         let one = |serial: &u8| RevokedCertParams {
             serial_number: SerialNumber::from(vec![*serial]),
@@ -118,8 +130,8 @@ impl Authority {
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: now - Duration::days(1),
-            next_update: now + Duration::days(1),
+            this_update: now - Duration::days(30),
+            next_update: now + Duration::days(days),
             crl_number: SerialNumber::from(vec![1]),
             issuing_distribution_point: None,
             revoked_certs: serials.iter().map(one).collect(),
@@ -193,6 +205,13 @@ fn server_params(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).expect("names and addresses");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
+}
+
+fn client_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params
 }
 
