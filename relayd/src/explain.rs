@@ -10,6 +10,8 @@ use std::time::SystemTime;
 
 use httpdate::HttpDate;
 use jackfield_socket::{Endpoint, Host, HostName};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use crate::ask::{Ask, Fails};
 use crate::config::{Config, Token};
@@ -96,6 +98,37 @@ pub async fn explain_presented(
     presented: &str,
     destination: &str,
 ) -> io::Result<Explanation> {
+    let shown = Shown::Token(presented.to_owned());
+    explain_shown(config, origin, &shown, destination).await
+}
+
+/// The same of a program that shows this certificate in TLS, in PEM, perhaps with those that lead to its authority
+/// behind it. That it has the key is taken for granted; it names no origin, since who does needs a token.
+///
+/// # Errors
+/// Where there is no certificate in PEM, and as [`explain_presented`].
+///
+/// # Cancel safety
+/// As [`explain_presented`].
+pub async fn explain_certificate(
+    config: &Config,
+    pem: &str,
+    destination: &str,
+) -> io::Result<Explanation> {
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| invalid(format!("that is not PEM: {error}")))?;
+    if chain.is_empty() {
+        return Err(invalid("there is no CERTIFICATE in PEM".into()));
+    }
+    explain_shown(config, None, &Shown::Certificate(chain), destination).await
+}
+
+async fn explain_shown(
+    config: &Config,
+    origin: Option<&str>,
+    shown: &Shown,
+    destination: &str,
+) -> io::Result<Explanation> {
     let mut config = config.clone();
     let keys = jwks::fetch_all(&mut config, &[]).await;
     keys.map_err(|NoKeys { token, why }| io::Error::other(config.places.wrong_keys(token, why)))?;
@@ -106,8 +139,7 @@ pub async fn explain_presented(
         origin,
         from: Ipv4Addr::UNSPECIFIED.into(),
     };
-    let shown = Shown::Token(presented.to_owned());
-    match identity.admit(&shown, client, SystemTime::now()) {
+    match identity.admit(shown, client, SystemTime::now()) {
         Err(error) => {
             told.lines.push(format!("it is not let in: {error}"));
             told.shut_out = true;

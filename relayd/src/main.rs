@@ -71,12 +71,16 @@ enum Command {
         #[arg(long, value_name = "ORIGIN")]
         origin: Option<String>,
         /// The token's name in the configuration.
-        #[arg(long, value_name = "NAME", required_unless_present = "jwt")]
+        #[arg(long, value_name = "NAME", required_unless_present_any = ["jwt", "certificate"])]
         token: Option<String>,
         /// In place of it a token as its bearer presents it, or "-" to read it from standard input: what it
         /// says narrows what may be reached.
         #[arg(long, value_name = "TOKEN", conflicts_with = "token")]
         jwt: Option<String>,
+        /// In place of it the file of a certificate (PEM) that a program shows, with those that lead to its
+        /// authority, if any.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "jwt", "origin"])]
+        certificate: Option<PathBuf>,
         /// HOST:PORT, and "/udp" behind it for datagrams.
         destination: String,
     },
@@ -184,11 +188,13 @@ fn main() -> anyhow::Result<()> {
             origin,
             token,
             jwt,
+            certificate,
             destination,
         }) => {
-            let bearer = match jwt {
-                Some(jwt) => Bearer::Presents(or_stdin(jwt)?),
-                None => Bearer::Of(token.context("no token is given")?),
+            let bearer = match (jwt, certificate) {
+                (Some(jwt), _) => Bearer::Presents(or_stdin(jwt)?),
+                (None, Some(file)) => Bearer::Shows(file),
+                (None, None) => Bearer::Of(token.context("no token is given")?),
             };
             return explain(&config, origin.as_deref(), &bearer, &destination);
         }
@@ -338,6 +344,8 @@ enum Bearer {
     Of(String),
     /// Who presents this.
     Presents(String),
+    /// Who shows the certificate in this file.
+    Shows(PathBuf),
 }
 
 /// What was given, or where that is "-", what stands in standard input.
@@ -357,12 +365,18 @@ fn explain(
 ) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let explaining = async {
-        match bearer {
+        let explained = match bearer {
             Bearer::Of(name) => explain::explain(&config, origin, name, destination).await,
             Bearer::Presents(token) => {
                 explain::explain_presented(&config, origin, token, destination).await
             }
-        }
+            Bearer::Shows(file) => {
+                let pem = std::fs::read_to_string(file);
+                let pem = pem.with_context(|| format!("can't read {}", file.display()))?;
+                explain::explain_certificate(&config, &pem, destination).await
+            }
+        };
+        anyhow::Ok(explained?)
     };
     let explanation = alone(explaining)??;
     write!(std::io::stdout(), "{explanation}")?;

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jackfield_relay_wire::Frame;
+use jackfield_testing::certs::Authority;
 use serde_json::{Value, json};
 
 fn relayd(arguments: &[&str]) -> Command {
@@ -383,6 +384,82 @@ fn a_token_is_explained_as_it_is_presented() {
         assert!(out.contains(expected), "{to}: {out}{err}");
         assert!(!out.contains(jwt) && !err.contains(jwt), "{out}{err}");
     }
+}
+
+/// A certificate's name, its authority's token, and why it is not let in.
+#[test]
+fn a_certificate_is_explained_as_it_is_shown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_string_lossy().into_owned()
+    };
+    let fleet = Authority::new();
+    let own = Authority::new().server(&["localhost"]);
+    own.write_to(directory.path(), "relay").expect("both files");
+    file("ca.pem", fleet.pem());
+    file("revoked.toml", "[[revoked]]\nsub = 'eve'\n");
+    let text = "listen = ['127.0.0.1:8443']\nallow_without_origin = true\n\
+                revoked_file = 'revoked.toml'\n[tls]\ncertificate_file = 'relay.pem'\n\
+                key_file = 'relay.key'\n[[token]]\nname = 'fleet'\nclient_ca_file = 'ca.pem'\n\
+                allow = ['8.8.8.0/24:443']\n";
+    let config = file("relayd.toml", text);
+    let good = fleet.client("ada");
+    let strange = Authority::new().client("ada");
+    for (certificate, to, expected, allowed) in [
+        (
+            &good,
+            "8.8.8.8:443",
+            "it is good for the token \"fleet\", of the bearer \"ada\", until ",
+            true,
+        ),
+        (
+            &good,
+            "8.8.8.8:443",
+            "8.8.8.8:443: allowed by 8.8.8.0/24:443 (line 10)",
+            true,
+        ),
+        (&good, "9.9.9.9:443", "refused: no rule allows it", false),
+        (
+            &fleet.client("eve"),
+            "8.8.8.8:443",
+            "it is not let in: the certificate was revoked",
+            false,
+        ),
+        (
+            &fleet.client_for_days("ada", (-9, -2)),
+            "8.8.8.8:443",
+            "it is not let in: the certificate has expired at ",
+            false,
+        ),
+        (
+            &strange,
+            "8.8.8.8:443",
+            "it is not let in: the certificate is of no authority that the relay knows",
+            false,
+        ),
+    ] {
+        let own = file("own.pem", certificate.pem());
+        let arguments = ["explain", "--config", &config, "--certificate", &own, to];
+        let (good, out, err) = run(&arguments);
+        assert_eq!(good, allowed, "{to}: {out}{err}");
+        assert!(out.contains(expected), "{to}: {out}{err}\nnot: {expected}");
+    }
+    for (text, expected) in [
+        (good.key_pem(), "there is no CERTIFICATE in PEM"),
+        ("nothing", "there is no CERTIFICATE in PEM"),
+    ] {
+        let own = file("own.pem", text);
+        let to = "8.8.8.8:443";
+        let arguments = ["explain", "--config", &config, "--certificate", &own, to];
+        let (good, _, err) = run(&arguments);
+        assert!(!good && err.contains(expected), "{err}");
+    }
+    let to = "8.8.8.8:443";
+    let missing = ["explain", "--config", &config, "--certificate", "none", to];
+    let (good, _, err) = run(&missing);
+    assert!(!good && err.contains("can't read none"), "{err}");
 }
 
 #[cfg(unix)]
