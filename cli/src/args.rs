@@ -186,6 +186,12 @@ pub(crate) struct BackendArgs {
     /// The roots to trust for the relay's own certificate, as PEM; default: the system's
     #[arg(help_heading = RELAY, long, value_name = "FILE", requires = "relay")]
     pub(crate) relay_ca: Option<PathBuf>,
+    /// Our certificate for the relay, in the place of a token, and those that lead to its root, as PEM
+    #[arg(help_heading = RELAY, long, value_name = "FILE", requires_all = ["relay", "relay_key"])]
+    pub(crate) relay_cert: Option<PathBuf>,
+    /// Its private key, as PEM
+    #[arg(help_heading = RELAY, long, value_name = "FILE", requires = "relay_cert")]
+    pub(crate) relay_key: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

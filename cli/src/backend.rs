@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::args::BackendArgs;
 use crate::failure::{Failure, Step};
+use crate::secure::identity;
 
 /// Where the token is, unless a file is named.
 const TOKEN_VARIABLE: &str = "JACKFIELD_TOKEN";
@@ -52,8 +53,21 @@ fn through_relay(url: &str, args: &BackendArgs) -> Result<(Relay, Connection)> {
     if let Some(token) = token(args)? {
         config = config.with_token(token)?;
     }
-    if let Some(path) = &args.relay_ca {
-        let tls = TlsConfig::new().with_roots(read_roots(path)?);
+    let identity = identity(args.relay_cert.as_deref(), args.relay_key.as_deref())?;
+    if identity.is_some() && !url.to_ascii_lowercase().starts_with("wss:") {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "a certificate is shown to a relay at wss://…, in TLS",
+        ));
+    }
+    if args.relay_ca.is_some() || identity.is_some() {
+        let mut tls = TlsConfig::new();
+        if let Some(path) = &args.relay_ca {
+            tls = tls.with_roots(read_roots(path)?);
+        }
+        if let Some(identity) = identity {
+            tls = tls.with_identity(identity);
+        }
         config = config.with_tls(TlsConnector::new(tls)?);
     }
     Ok(Relay::over(Native, config))

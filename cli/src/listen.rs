@@ -87,8 +87,9 @@ fn acceptor(args: &ListenArgs) -> Result<Option<TlsAcceptor>, Error> {
     if !args.tls {
         return Ok(None);
     }
-    let identity = secure::identity(&args.identity)?
-        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "--tls needs --cert and --key"))?;
+    let identity =
+        secure::identity(args.identity.cert.as_deref(), args.identity.key.as_deref())?
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "--tls needs --cert and --key"))?;
     let config = TlsServerConfig::new(identity).with_alpn(args.alpn.clone());
     TlsAcceptor::new(config).map(Some)
 }

@@ -29,14 +29,15 @@ fn config(ca: Option<&Path>, pins: &[Pin], shown: &IdentityArgs) -> Result<TlsCo
     if let Some(path) = ca {
         config = config.with_roots(read_roots(path)?);
     }
-    if let Some(identity) = identity(shown)? {
+    if let Some(identity) = identity(shown.cert.as_deref(), shown.key.as_deref())? {
         config = config.with_identity(identity);
     }
     Ok(pins.iter().copied().fold(config, TlsConfig::with_pin))
 }
 
-pub(crate) fn identity(args: &IdentityArgs) -> Result<Option<Identity>> {
-    let (Some(cert), Some(key)) = (&args.cert, &args.key) else {
+/// A certificate to show, with its key; none, where none is given.
+pub(crate) fn identity(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Identity>> {
+    let (Some(cert), Some(key)) = (cert, key) else {
         return Ok(None);
     };
     let identity = Identity::from_pem(&read(cert)?, &read(key)?);

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 
 use common::{command, listener, start};
 use jackfield_irc::server::{ServerConfig, serve};
-use jackfield_relayd::token::{Credential, Secret};
-use jackfield_relayd::{Config, Relayd, Token};
+use jackfield_relayd::token::{ClientCa, Credential, Secret};
+use jackfield_relayd::{Config, Relayd, TlsFiles, Token};
 use jackfield_socket::TcpListener;
+use jackfield_testing::certs::Authority;
 use jackfield_testing::mqtt_broker::Broker;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,10 +20,13 @@ const SECRET: &str = "the-secret-of-the-tests";
 
 /// A relay whose token's bearer may reach this machine's loopback addresses, and listen there.
 async fn relay() -> SocketAddr {
-    let mut token = Token::new(
-        "tests",
-        Credential::Secret(Secret::new(SECRET).expect("long enough")),
-    );
+    let secret = Secret::new(SECRET).expect("long enough");
+    relay_with(Credential::Secret(secret), None).await
+}
+
+/// The same, which lets in by this, and speaks TLS where it has files for it.
+async fn relay_with(credential: Credential, tls: Option<TlsFiles>) -> SocketAddr {
+    let mut token = Token::new("tests", credential);
     let rules = ["127.0.0.0/8:1024-65535"];
     token.policy.allow = rules.map(|rule| rule.parse().expect(rule)).into();
     let rules = ["127.0.0.1:*"];
@@ -31,6 +35,8 @@ async fn relay() -> SocketAddr {
     config.listen = vec!["127.0.0.1:0".parse().expect("an address")];
     config.allow_without_origin = true;
     config.tokens = vec![token];
+    config.hosts = vec!["127.0.0.1".parse().expect("a host")];
+    config.tls = tls.map(Into::into);
     let relay = Relayd::bind(config).await.expect("a free port");
     let at = relay.local_addrs()[0];
     tokio::spawn(relay.run(std::future::pending()));
@@ -217,4 +223,65 @@ async fn a_token_from_a_file() {
     };
     let (outcome, ()) = tokio::join!(calling.finish(b""), serve);
     assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+}
+
+/// A certificate lets in without a token, and one that doesn't is told why.
+#[tokio::test]
+async fn a_certificate_in_the_place_of_a_token() {
+    let (trusted, fleet) = (Authority::new(), Authority::new());
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |of: &Authority, name: &str| {
+        let files = of.client(name).write_to(directory.path(), name);
+        let files = files.expect("both files");
+        [files.certificate, files.key].map(|path| path.to_string_lossy().into_owned())
+    };
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, trusted.pem()).expect("written");
+    let files = (trusted.server(&["127.0.0.1"])).write_to(directory.path(), "relay");
+    let files = files.expect("both files");
+    let authority = ClientCa::from_pem(fleet.pem(), None).expect("an authority");
+    let files = TlsFiles::new(files.certificate, files.key);
+    let relay = relay_with(Credential::Certificates(authority), Some(files)).await;
+    let (mut listener, at) = listener().await;
+    let port = at.port().to_string();
+    let calls = |scheme: &str, [certificate, key]: &[String; 2]| {
+        let url = format!("{scheme}://{relay}");
+        let ca = ca.to_string_lossy();
+        let args = ["nc", "--relay", &url, "--relay-ca", &ca];
+        let shown = ["--relay-cert", certificate, "--relay-key", key];
+        start(command(
+            &[&args[..], &shown, &["127.0.0.1", &port]].concat(),
+        ))
+    };
+
+    let ada = write(&fleet, "ada");
+    let serve = async {
+        let mut stream = listener.accept().await.expect("a connection");
+        stream.shutdown().await.expect("ended");
+    };
+    let (outcome, ()) = tokio::join!(calls("wss", &ada).finish(b""), serve);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.errors);
+
+    let eve = write(&Authority::new(), "eve");
+    let outcome = calls("wss", &eve).finish(b"").await;
+    assert_eq!(outcome.code, Some(6), "{}", outcome.errors);
+    let why = "the certificate is of no authority that the relay knows";
+    assert!(outcome.errors.contains(why), "{}", outcome.errors);
+
+    // Where it couldn't be shown, or is none, nothing is tried.
+    let [certificate, _] = &ada;
+    let [_, key] = &eve;
+    for (scheme, files, expected) in [
+        ("ws", ada.clone(), "wss://"),
+        ("wss", [certificate.clone(), key.clone()], &**certificate),
+        ("wss", ["none".into(), key.clone()], "can't read none"),
+    ] {
+        let outcome = calls(scheme, &files).finish(b"").await;
+        assert_eq!(outcome.code, Some(2), "{}", outcome.errors);
+        assert!(outcome.errors.contains(expected), "{}", outcome.errors);
+    }
+    let alone = ["nc", "--relay", "wss://a", "--relay-cert", "b", "c", "1"];
+    let outcome = start(command(&alone)).finish(b"").await;
+    assert_eq!(outcome.code, Some(2), "{}", outcome.errors);
+    assert!(outcome.errors.contains("--relay-key"), "{}", outcome.errors);
 }
