@@ -7,6 +7,7 @@
 mod ask;
 mod file;
 mod limits;
+mod private_key;
 #[cfg(feature = "redis")]
 mod redis;
 mod revoked;
@@ -36,7 +37,7 @@ pub use crate::ending::DrainConfig;
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
 use crate::proxy::ProxiesConfig;
-use crate::token::{Credential, Revocation};
+use crate::token::{Credential, Revocation, SigningKey};
 
 /// Answers with 200 while the relay runs; for load balancers, so whatever `Host` says. No WebSocket
 /// has this path, nor the next.
@@ -223,9 +224,12 @@ pub struct Token {
     pub udp_open: bool,
     /// What its bearers may use of the relay, all together.
     pub limits: Limits,
-    /// For how long a token is good at most that the relay itself mints with the `signing_key`
-    /// ([`mint`](Config::mint)). Default: it mints none.
+    /// For how long a token is good at most that the relay itself mints ([`mint`](Config::mint)), with the
+    /// `signing_key` or the [`mint_key`](Self::mint_key). Default: it mints none.
     pub mint_at_most: Option<Duration>,
+    /// The private key that it mints with, where the credential is [public keys](Credential::PublicKeys), of which
+    /// this is one's. Default: none.
+    pub mint_key: Option<SigningKey>,
     /// What each of its bearers may use of that, where they can be told apart: by their signed tokens. A
     /// shared secret has one bearer, whoever has it. Default: [`Quota::BEARER`].
     pub bearer_limits: Quota,
@@ -243,6 +247,7 @@ impl Token {
             udp_open: false,
             limits: Limits::default(),
             mint_at_most: None,
+            mint_key: None,
             bearer_limits: Quota::BEARER,
         }
     }

@@ -42,7 +42,7 @@ enum Command {
     Kill(Kill),
     /// Has the relay mint a signed token (a JWT), and prints it.
     ///
-    /// Its `[[token]]` has a `signing_key`, and `mint_at_most_seconds`. The socket may be that of `[mint]`.
+    /// Its `[[token]]` has a `signing_key` or a `mint_key_file`, and `mint_at_most_seconds`. The socket may be that of `[mint]`.
     Mint(Mint),
     /// Revokes tokens at this relay and all others with the same Redis: those to which all applies that is
     /// given.

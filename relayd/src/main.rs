@@ -149,7 +149,7 @@ struct TokenArguments {
     config: PathBuf,
     /// The token's name in the configuration.
     name: String,
-    /// The private key (PEM), where the configuration has a public one.
+    /// The private key (PEM), where the configuration has a public one, and no mint_key_file.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// The key's name, where its JWK has one (kid).
@@ -301,6 +301,9 @@ fn print_token(asked: TokenArguments) -> anyhow::Result<()> {
         (Credential::PublicKeys(_) | Credential::RemoteKeys(_), Some(path)) => {
             let key = read_key(path)?;
             key.with_id(asked.key_id.as_ref().unwrap_or(name))
+        }
+        (Credential::PublicKeys(_), None) if token.mint_key.is_some() => {
+            token.signing_key().map_err(anyhow::Error::msg)?
         }
         (Credential::PublicKeys(_) | Credential::RemoteKeys(_), None) => {
             bail!("the token {name:?} has a public key: --key names the private one's file")

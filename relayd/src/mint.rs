@@ -1,4 +1,5 @@
-//! Minting: signed tokens for an application's users, made by the relay with a `signing_key` of its own.
+//! Minting: signed tokens for an application's users, made by the relay with a key of its own:
+//! the `signing_key` of the configuration, or a private one (`mint_key_file`).
 //!
 //! For back ends that would rather ask for a token than have the key. What is minted is a JWT like any other:
 //! whatever it says, it gives no more than its `[[token]]` of the configuration, and it is tried as one that
@@ -13,9 +14,7 @@ use tracing::info;
 use crate::config::{Origin, Token};
 use crate::handshake::Gate;
 use crate::record::{Minting, Records};
-use crate::token::{
-    Claims, Credential, Payload, PayloadLimits, Secret, Shown, SigningKey, random_id,
-};
+use crate::token::{Claims, Credential, Payload, PayloadLimits, Shown, SigningKey, random_id};
 
 /// How long a token is good whose request doesn't say it, where the configuration allows as much.
 const USUAL: Duration = Duration::from_mins(15);
@@ -58,7 +57,7 @@ pub(crate) fn mint(
     let name = wanted.token.clone();
     let token = gate.identity().token(&name);
     let token = token.ok_or_else(|| format!("the configuration has no token {name:?}"))?;
-    let key = signing_key(token)?;
+    let key = token.signing_key()?;
     let expires = expires(token, wanted.seconds, now)?;
     let mut claims = wanted.claims(expires)?;
     claims.issued_at = Some(now);
@@ -90,21 +89,46 @@ pub(crate) fn mint(
     Ok(Minted { jwt, jti, exp })
 }
 
-/// What is wrong with a key that tokens are to be minted with.
-pub(crate) fn minting_key(credential: &Credential) -> Result<&Secret, String> {
-    match credential {
-        Credential::Key(secret) => SigningKey::hs256(secret).map(|_| secret),
-        Credential::Secret(_) => Err("it has a secret, which is no key to mint with".into()),
-        Credential::Certificates(_) => Err("it is for who has a certificate".into()),
-        _ => Err("it has public keys: who has the private one mints its tokens".into()),
+/// The key that tokens of this name are minted with, where the relay has one; `private` is what it has beside
+/// public keys.
+///
+/// # Errors
+/// Says why there is none.
+pub(crate) fn minting_key(
+    name: &str,
+    credential: &Credential,
+    private: Option<&SigningKey>,
+) -> Result<SigningKey, String> {
+    match (credential, private) {
+        (Credential::Key(secret), None) => {
+            SigningKey::hs256(secret).map(|secret| secret.with_id(name))
+        }
+        (Credential::PublicKeys(keys), Some(private)) => keys
+            .pair(private, name)
+            .ok_or_else(|| "its public key is none of the token's".into()),
+        (Credential::PublicKeys(_), None) => {
+            Err("it has public keys: mint_key_file names the file of a private one".into())
+        }
+        (Credential::Key(_), Some(_)) => Err("it has a signing_key, which mints by itself".into()),
+        (Credential::Secret(_), _) => Err("it has a secret, which is no key to mint with".into()),
+        (Credential::Certificates(_), _) => Err("it is for who has a certificate".into()),
+        (Credential::RemoteKeys(_), _) => {
+            Err("its keys are at a URL: who publishes them mints its tokens".into())
+        }
     }
 }
 
-fn signing_key(token: &Token) -> Result<SigningKey, String> {
-    let name = &token.name;
-    let secret = minting_key(&token.credential)
-        .map_err(|error| format!("the token {name:?} can't be minted: {error}"))?;
-    Ok(SigningKey::hs256(secret)?.with_id(name))
+impl Token {
+    /// The key that the relay mints tokens of this name with: a `signing_key`, or the
+    /// [`mint_key`](Self::mint_key), which names itself as the public one does.
+    ///
+    /// # Errors
+    /// Where the relay has none; the text says why.
+    pub fn signing_key(&self) -> Result<SigningKey, String> {
+        let name = &self.name;
+        minting_key(name, &self.credential, self.mint_key.as_ref())
+            .map_err(|error| format!("the token {name:?} can't be minted: {error}"))
+    }
 }
 
 /// When a token ends that is to be good for so long: with the one of the configuration at the latest.

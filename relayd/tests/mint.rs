@@ -13,10 +13,17 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::program::{NOBODY, Program, command, configuration, run};
 use common::{Client, ORIGIN, keep, within};
 use jackfield_relay_wire::Code;
+use jackfield_relayd::token::SigningKey;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
 
+const ED25519: &str = include_str!("keys/ed25519.pem");
+const P256: &str = include_str!("keys/p256.pem");
+/// Nobody's.
+const OTHER_ED25519: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+    -----END PRIVATE KEY-----\n";
 const KEY: &str = "the-signing-key-of-all-these-tests";
 
 /// Both sockets, and one token of each kind.
@@ -176,7 +183,7 @@ async fn what_would_be_of_no_use_or_too_much_is_refused_and_says_why() {
         ),
         (
             json!({ "token": "public" }),
-            "the token \"public\" can't be minted: it has public keys: who has the private one",
+            "the token \"public\" can't be minted: it has public keys: mint_key_file names",
         ),
         (
             json!({ "token": "app", "seconds": 601 }),
@@ -270,6 +277,98 @@ async fn who_is_in_the_files_group_may_have_tokens_minted() {
     let (good, out, err) = run(as_nobody()).await;
     assert!(good, "{err}");
     assert_eq!(claims(&out)["sub"], "ada");
+}
+
+/// A private key, which only its owner may read, in this program's folder.
+fn private_key(program: &Path, pem: &str) {
+    let path = program.join("app.key");
+    std::fs::write(&path, pem).expect("written");
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&path, mode).expect("ours");
+}
+
+/// With a pair, of each kind, and by all ways; its public key names it, and nothing else of the token changes.
+#[tokio::test]
+async fn a_private_key_mints_beside_its_public_one() {
+    for (algorithm, private, jwk) in [
+        ("EdDSA", ED25519, "old"),
+        // Without a `kid` of its own it is the token's name.
+        ("ES256", P256, "app"),
+    ] {
+        let key = SigningKey::from_pem(private).expect("a key");
+        let own = if jwk == "app" { key } else { key.with_id(jwk) };
+        let public = own.public_jwk().expect("it has one");
+        let other = SigningKey::from_pem(if algorithm == "EdDSA" { P256 } else { ED25519 });
+        let other = other.expect("a key").with_id("other").public_jwk();
+        let other = other.expect("it has one");
+        let token = format!(
+            "[[token]]\nname = 'app'\nmint_at_most_seconds = 600\nmint_key_file = 'app.key'\n\
+             public_key = '{{\"keys\":[{other},{public}]}}'\nallow = ['127.0.0.0/8:1024-65535']\n"
+        );
+        let before = "[admin]\nsocket = 'admin.sock'\n[mint]\nsocket = 'mint.sock'\n";
+        let text = configuration(before, &token);
+        let directory = tempfile::tempdir().expect("a directory");
+        private_key(directory.path(), private);
+        let program = Program::start_in(directory, &text).await;
+        let header = |jwt: &str| {
+            let header = jwt.split('.').next().expect("three parts");
+            let header = BASE64_URL_SAFE_NO_PAD.decode(header).expect("base64url");
+            serde_json::from_slice::<Value>(&header).expect("JSON")
+        };
+        let request = json!({ "ask": "mint", "token": "app", "sub": "ada" });
+        let asked = ask(&program, &request).await;
+        let asked = asked["jwt"].as_str().expect("a token").to_owned();
+        let (good, by_ctl, err) = run(ctl(
+            &program.path("admin.sock"),
+            &["mint", "app", "--sub", "ada"],
+        ))
+        .await;
+        assert!(good, "{err}");
+        let mut by_hand = command();
+        by_hand.args(["token", "app", "--sub", "ada", "--config"]);
+        by_hand.arg(program.path("relayd.toml"));
+        let (good, by_hand, err) = run(by_hand).await;
+        assert!(good, "{err}");
+        for jwt in [&*asked, by_ctl.trim_end(), by_hand.trim_end()] {
+            let header = header(jwt);
+            let named = (&header["alg"], &header["kid"]);
+            assert_eq!(named, (&json!(algorithm), &json!(jwk)));
+            let client = Client::open(program.address, ORIGIN, Some(jwt)).await;
+            client.expect("let in");
+        }
+
+        // A key that is none of its own, or that others could read, is not taken.
+        let reload = || run(ctl(&program.path("admin.sock"), &["reload"]));
+        let path = program.path("app.key");
+        let line = text
+            .lines()
+            .position(|line| line.starts_with("mint_key_file"));
+        let at = format!(":{}:17: token[", line.expect("there") + 1);
+        std::fs::write(&path, OTHER_ED25519).expect("written");
+        let (good, out, err) = reload().await;
+        let error = format!("{out}{err}");
+        assert!(!good && error.contains(&at), "{error}");
+        let expected = "mint_key_file: its public key is none of the token's";
+        assert!(error.contains(expected), "{error}");
+        std::fs::write(&path, private).expect("written");
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&path, mode).expect("ours");
+        let (good, out, err) = reload().await;
+        let error = format!("{out}{err}");
+        assert!(!good && error.contains(&at), "{error}");
+        assert!(error.contains("others have it, too"), "{error}");
+        let mut check = command();
+        check.args(["--check", "--config"]);
+        check.arg(program.path("relayd.toml"));
+        let (good, _, err) = run(check).await;
+        assert!(!good && err.contains("others have it, too"), "{err}");
+        // The one in use goes on.
+        let answer = ask(&program, &request).await;
+        assert!(answer["jwt"].is_string(), "{answer}");
+        private_key(path.parent().expect("a folder"), private);
+        let (good, out, err) = reload().await;
+        assert!(good, "{out}{err}");
+    }
 }
 
 /// Once the rules are others, so is what is minted.

@@ -13,6 +13,7 @@ use super::Token;
 use super::ask::FileAsk;
 use super::file::{Hidden, Wrong, lined, system_time};
 use super::limits::{FileLimits, FileQuota};
+use super::private_key;
 use crate::ask::Fails;
 use crate::limits::{Limits, Quota};
 use crate::mint::minting_key;
@@ -49,6 +50,7 @@ pub(super) struct FileToken {
     ask_seconds: Option<Spanned<u32>>,
     ask_at_most: Option<Spanned<u32>>,
     mint_at_most_seconds: Option<Spanned<NonZeroU32>>,
+    mint_key_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     udp_open: bool,
     #[serde(default)]
@@ -172,8 +174,22 @@ pub(super) fn read(
         }
         (Some(limits), _) => limits.get_ref().over(defaults.bearer_limits),
     };
+    let named = token.name.get_ref();
+    let mint_key = match &token.mint_key_file {
+        None => None,
+        Some(path) => {
+            let wrong = |message: String| Wrong::new(path.span(), key("mint_key_file"), message);
+            if token.mint_at_most_seconds.is_none() {
+                let message = "nothing is minted with it: there is no mint_at_most_seconds";
+                return Err(wrong(message.into()));
+            }
+            let private = private_key::read(&directory.join(path.get_ref())).map_err(wrong)?;
+            minting_key(named, &credential, Some(&private)).map_err(wrong)?;
+            Some(private)
+        }
+    };
     if let Some(seconds) = &token.mint_at_most_seconds {
-        minting_key(&credential)
+        minting_key(named, &credential, mint_key.as_ref())
             .map_err(|message| Wrong::new(seconds.span(), key("mint_at_most_seconds"), message))?;
     }
     let listen = lined(&token.listen, &key("listen"), file, ListenRule::at_line)?;
@@ -215,6 +231,7 @@ pub(super) fn read(
         limits,
         mint_at_most: (token.mint_at_most_seconds)
             .map(|seconds| Duration::from_secs(seconds.get_ref().get().into())),
+        mint_key,
         bearer_limits,
     })
 }

@@ -101,6 +101,16 @@ impl PublicKeys {
         Self::new(text)
     }
 
+    /// A private key whose public one is among these; in its tokens it names itself as that does. `name` is the
+    /// token's in the configuration.
+    pub(crate) fn pair(&self, private: &SigningKey, name: &str) -> Option<SigningKey> {
+        let (curve, bytes) = private.public()?;
+        let mut keys = self.0.iter();
+        let own = keys.find(|key| key.curve == curve && key.bytes == bytes)?;
+        let id = own.id.as_deref().unwrap_or(name);
+        Some(private.clone().with_id(id))
+    }
+
     /// Whether a token names a key that isn't among these. Of what it says nothing is proven.
     pub(super) fn lack(&self, name: &str, presented: &str) -> bool {
         let header = jsonwebtoken::decode_header(presented);
@@ -328,24 +338,36 @@ impl SigningKey {
 
     /// Its public key, as a JWK, for the relay; `None` for HS256, which has none.
     pub fn public_jwk(&self) -> Option<String> {
-        let mut jwk = match self.algorithm {
-            Algorithm::EdDSA => {
-                let pair = crypto::ed25519(self.key.as_bytes()).ok()?;
-                let x = BASE64.encode(pair.public_key());
-                serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "x": x })
+        let mut jwk = match self.public()? {
+            (Curve::Ed25519, bytes) => {
+                serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "x": BASE64.encode(bytes) })
             }
-            Algorithm::ES256 => {
-                let pair = crypto::p256(self.key.as_bytes()).ok()?;
-                let (x, y) = pair.public_key().as_ref().get(1..)?.split_at_checked(32)?;
+            (Curve::P256, bytes) => {
+                let (x, y) = bytes.get(1..)?.split_at_checked(32)?;
                 let (x, y) = (BASE64.encode(x), BASE64.encode(y));
                 serde_json::json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y })
             }
-            _ => return None,
         };
         if let Some(id) = &self.id {
             jwk["kid"] = id.as_str().into();
         }
         Some(jwk.to_string())
+    }
+
+    /// Its public key, as [`PublicKey`] has it.
+    fn public(&self) -> Option<(Curve, Vec<u8>)> {
+        let private = self.key.as_bytes();
+        match self.algorithm {
+            Algorithm::EdDSA => {
+                let pair = crypto::ed25519(private).ok()?;
+                Some((Curve::Ed25519, pair.public_key().as_ref().to_vec()))
+            }
+            Algorithm::ES256 => {
+                let pair = crypto::p256(private).ok()?;
+                Some((Curve::P256, pair.public_key().as_ref().to_vec()))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -3,20 +3,21 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jackfield_native::Native;
 use jackfield_relay::{Connection, Relay, RelayConfig};
-use jackfield_relayd::token::{Claims, Credential, PublicKeys, Secret, SigningKey};
+use jackfield_relayd::token::{Credential, PublicKeys, Secret, SigningKey};
 use jackfield_relayd::{Config, Relayd, Token};
 use jackfield_server_tests::LONG;
 use jackfield_socket::{ErrorKind, TcpConnect as _, TcpOptions};
 use jackfield_testing::runtimes::{node, python};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixStream};
 
 const ED25519: [&str; 2] = [
     include_str!("../../../relayd/tests/keys/ed25519.pem"),
@@ -61,7 +62,7 @@ fn keys() -> [(&'static str, SigningKey); 3] {
     ]
 }
 
-/// A relay that knows a key for each algorithm, and reaches loopback; it mints with one, where it has a socket
+/// A relay that knows a key for each algorithm, and reaches loopback; it mints with each, where it has a socket
 /// for that.
 async fn relay(mint: Option<PathBuf>) -> SocketAddr {
     let public = |pem| Credential::PublicKeys(PublicKeys::new(pem).expect("a key"));
@@ -81,8 +82,9 @@ async fn relay(mint: Option<PathBuf>) -> SocketAddr {
         token("ES256", public(P256[1])),
         token("HS256", Credential::Key(secret)),
     ];
-    if let Some(token) = config.tokens.last_mut() {
+    for (token, (name, key)) in config.tokens.iter_mut().zip(keys()) {
         token.mint_at_most = Some(Duration::from_mins(15));
+        token.mint_key = (name != "HS256").then_some(key);
     }
     let relayd = Relayd::bind(config).await.expect("a port");
     let address = relayd.local_addrs()[0];
@@ -102,20 +104,17 @@ async fn agree(library: impl Fn(&Asked) -> Command) {
     let target = async || TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (allowed, other) = (target().await, target().await);
     let [allowed, other] = [&allowed, &other].map(|it| it.local_addr().expect("its address"));
-    let mut claims = Claims::new(UNIX_EPOCH + Duration::from_secs(now() + 900));
-    claims.subject = Some("ada".into());
-    claims.id = Some("7".into());
-    claims.issued_at = Some(SystemTime::now());
-    claims.audience = vec![AUDIENCE.into()];
-    claims.allow = Some(vec![allowed.to_string().parse().expect("a rule")]);
-    let ours = keys().map(|(name, key)| {
-        let key = key.with_id(name);
-        (name, key.mint(&claims).expect("short enough"))
-    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("mint.sock");
+    let relay = relay(Some(socket.clone())).await;
+    let mut ours = HashMap::new();
+    for (name, _) in keys() {
+        ours.insert(name, minted(&socket, name, &allowed.to_string()).await);
+    }
     let asked = Asked {
         private: [("EdDSA", ED25519[0]), ("ES256", P256[0]), ("HS256", HS256)].into(),
         public: [("EdDSA", ED25519[1]), ("ES256", P256[1]), ("HS256", HS256)].into(),
-        ours: ours.into(),
+        ours,
         claims: json!({
             "sub": "ada", "jti": "8", "iat": now(), "exp": now() + 900, "aud": AUDIENCE,
             "allow": [allowed.to_string()], "limits": { "streams": 4 },
@@ -124,7 +123,6 @@ async fn agree(library: impl Fn(&Asked) -> Command) {
     let said = output_of(library(&asked)).await;
     let said: Said = serde_json::from_str(&said).expect("JSON");
 
-    let relay = relay(None).await;
     for (algorithm, _) in keys() {
         let read = &said.read[algorithm];
         assert_eq!((&read["sub"], &read["jti"]), (&json!("ada"), &json!("7")));
@@ -143,6 +141,21 @@ async fn agree(library: impl Fn(&Asked) -> Command) {
         assert_eq!(refused.kind(), ErrorKind::Denied, "{algorithm}: {refused}");
         moving.abort();
     }
+}
+
+/// What the relay itself mints, for ada to reach this.
+async fn minted(socket: &Path, name: &str, allowed: &str) -> String {
+    let request = json!({
+        "ask": "mint", "token": name, "sub": "ada", "jti": "7", "allow": [allowed],
+    });
+    let mut stream = UnixStream::connect(socket).await.expect("it listens");
+    let line = format!("{request}\n");
+    stream.write_all(line.as_bytes()).await.expect("taken");
+    let mut answer = String::new();
+    let reading = tokio::time::timeout(LONG, stream.read_to_string(&mut answer)).await;
+    reading.expect("soon").expect("text");
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    answer["jwt"].as_str().expect("a token").to_owned()
 }
 
 /// What a program writes that ends well.
