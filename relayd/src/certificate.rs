@@ -11,12 +11,12 @@ use crate::config::point_in_time;
 
 /// The tags of DER (X.690) that stand on the way.
 const BOOLEAN: u8 = 0x01;
-const INTEGER: u8 = 0x02;
+pub(crate) const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
@@ -79,7 +79,7 @@ impl Certificate {
     }
 }
 
-fn time(tag: u8, time: &[u8]) -> Option<SystemTime> {
+pub(crate) fn time(tag: u8, time: &[u8]) -> Option<SystemTime> {
     let time = str::from_utf8(time).ok()?.strip_suffix('Z')?;
     let digits = time.bytes().all(|byte| byte.is_ascii_digit());
     // Of two digits, those below 50 are of this century.
@@ -150,13 +150,13 @@ fn name(text: &[u8]) -> Option<String> {
 }
 
 /// The content of the element that comes first, which has this tag, and what is behind it.
-fn expect(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn expect(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (found, content, rest) = element(bytes)?;
     (found == tag).then_some((content, rest))
 }
 
 /// The tag and the content of the element that comes first, and what is behind it.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(crate) fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, mut rest) = rest.split_first()?;
     let mut length = usize::from(first);

@@ -33,6 +33,7 @@ use crate::acme::AcmeConfig;
 use crate::address::special_purpose;
 pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::ask::Ask;
+use crate::crl;
 pub use crate::ending::DrainConfig;
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
@@ -492,7 +493,12 @@ impl Config {
             )
         });
         let plain = plain.filter(|_| self.tls.is_none());
-        plain.chain(everybody).collect()
+        let now = SystemTime::now();
+        let outdated = self.tokens.iter().filter_map(|token| {
+            let due = token.credential.list_due().filter(|due| *due <= now)?;
+            Some(crl::complaint(&token.name, due))
+        });
+        plain.chain(everybody).chain(outdated).collect()
     }
 
     /// As [`load`](Self::load), for a file's text.

@@ -56,6 +56,12 @@ impl Identity {
         self.tokens.iter().map(|token| &*token.name)
     }
 
+    /// Of each token that has lists of revoked certificates, when the first of them is to be replaced.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = (&str, SystemTime)> {
+        let tokens = self.tokens.iter();
+        tokens.filter_map(|token| Some((&*token.name, token.credential.list_due()?)))
+    }
+
     /// What the bearer of this token or certificate may do.
     pub(crate) fn admit(
         &self,

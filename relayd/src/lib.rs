@@ -64,6 +64,7 @@ mod budget;
 mod certificate;
 pub mod config;
 pub mod conformance;
+mod crl;
 pub mod doctor;
 mod ending;
 pub mod explain;

@@ -401,6 +401,16 @@ impl Collector for Sources {
             let metric = (out.0).encode_descriptor(name, help, Some(&Unit::Seconds), kind)?;
             end.encode(metric)?;
         }
+        let gate = Arc::clone(&self.rules.borrow());
+        let since_1970 = |(token, due): (_, SystemTime)| {
+            let since = due.duration_since(UNIX_EPOCH).unwrap_or_default();
+            (token, since.as_secs())
+        };
+        let lists = gate.identity().lists().map(since_1970).collect::<Vec<_>>();
+        if !lists.is_empty() {
+            let help = "When the next list of revoked certificates is due, since 1970, by the token's name";
+            out.gauges("crl_next_update_seconds", help, "token", lists)?;
+        }
         #[cfg(feature = "acme")]
         if let Some((issued, failed)) = self.tls.as_ref().and_then(|tls| tls.orders()) {
             let help = "Certificates that the relay has asked for, by what came of it";

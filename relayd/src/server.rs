@@ -23,6 +23,7 @@ use crate::admin::{self, Admin, Asker};
 use crate::admission::Admission;
 use crate::budget::{self, Budget};
 use crate::config::Config;
+use crate::crl;
 use crate::ending::{Ending, Phase, Stopper};
 use crate::handshake::Gate;
 use crate::health;
@@ -310,7 +311,8 @@ impl Relayd {
         let mut refreshing = JoinSet::new();
         let rules = shared.rules.clone();
         let changed = move || rules.send_modify(|_| {});
-        refreshing.spawn(jwks::keep_all(reloader.keys.subscribe(), changed));
+        refreshing.spawn(jwks::keep_all(reloader.keys.subscribe(), changed.clone()));
+        refreshing.spawn(crl::watch(shared.rules.subscribe(), changed));
         if let Some(fleet) = shared.context.fleet().cloned() {
             let (context, rules) = (shared.context.clone(), shared.rules.clone());
             refreshing.spawn(fleet.clone().renew(Arc::clone(&shared.accounts)));

@@ -41,7 +41,7 @@ use rustls_pki_types::CertificateDer;
 
 pub use self::claims::{Claims, LEEWAY};
 pub(crate) use self::claims::{Payload, PayloadLimits};
-pub use self::client_ca::ClientCa;
+pub use self::client_ca::{ClientCa, WhenOutdated};
 use self::client_ca::Fault;
 pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
 pub use self::remote::RemoteKeys;
@@ -212,6 +212,14 @@ impl Credential {
                 authority.verify(chain, now)
             }
             (_, Shown::Certificate(_)) => Err(TokenError::Unknown),
+        }
+    }
+
+    /// When the first of an authority's lists of revoked certificates is to be replaced; `None` where it has none.
+    pub(crate) fn list_due(&self) -> Option<SystemTime> {
+        match self {
+            Self::Certificates(authority) => authority.list_due(),
+            _ => None,
         }
     }
 

@@ -9,7 +9,7 @@ use common::{SECRET, config, keep, within};
 use jackfield_native::Native;
 use jackfield_relay::{Code, Reason, Relay, RelayConfig};
 use jackfield_relayd::record::{Record, Records};
-use jackfield_relayd::token::{ClientCa, Credential, Revocation};
+use jackfield_relayd::token::{ClientCa, Credential, Revocation, WhenOutdated};
 use jackfield_relayd::{Config, Relayd, Reloader, TlsFiles, Token};
 use jackfield_socket::{Error, ErrorKind, TcpConnect as _, TcpOptions};
 use jackfield_testing::certs::{Authority, Certificate};
@@ -323,4 +323,34 @@ async fn an_authority_can_be_taken_out_while_the_relay_runs() {
     .await;
     // Nor does TLS ask for certificates any more.
     assert_eq!(code(&error), Code::TOKEN_MISSING);
+}
+
+/// What is done while a list is outdated is said by name; that it is, is said in any case.
+#[tokio::test]
+async fn a_list_that_is_outdated_counts_as_is_chosen() {
+    let mut setup = Setup::start().await;
+    let (ada, eve) = (setup.fleet.client("ada"), setup.fleet.numbered_client("eve", 7));
+    let list = setup.fleet.revoked_until(&[7], -1);
+    let of = |when| {
+        let authority = ClientCa::from_pem_with(setup.fleet.pem(), Some(&list), when);
+        Credential::Certificates(authority.expect("an authority"))
+    };
+    let [allowing, denying] = [WhenOutdated::Allow, WhenOutdated::Deny].map(of);
+    setup.fleet_token().credential = allowing;
+    let [warning] = &setup.config.warnings()[..] else {
+        panic!("one: {:?}", setup.config.warnings());
+    };
+    assert!(
+        warning.starts_with("client_crl_file: the token \"fleet\" has a list whose next one was due"),
+        "{warning}"
+    );
+    setup.reload().await;
+    is_told(&setup, &eve, (Code::TOKEN_EXPIRED, REVOKED)).await;
+    // Who is in goes, too.
+    let outdated = "the certificate may have been revoked: the relay's list (CRL) is outdated";
+    let error = ends_with(&mut setup, &ada, outdated, |setup| {
+        setup.fleet_token().credential = denying;
+    })
+    .await;
+    assert_eq!(code(&error), Code::TOKEN_UNKNOWN);
 }

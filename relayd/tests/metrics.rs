@@ -362,14 +362,26 @@ async fn what_goes_wrong_is_counted() {
     let write = |name, text| std::fs::write(directory.path().join(name), text).expect("written");
     write("relay.crt", certificate.pem());
     write("relay.key", key.serialize_pem());
+    let fleet = Authority::new();
+    write("fleet.pem", fleet.pem().to_owned());
+    write("fleet.crl", fleet.revoked_until(&[7], -1));
+    let token = "[[token]]\nname = 'fleet'\nclient_ca_file = 'fleet.pem'\n\
+                 client_crl_file = 'fleet.crl'\n";
     let tls = "[tls]\ncertificate_file = 'relay.crt'\nkey_file = 'relay.key'\n";
-    let before =
-        format!("metrics = '127.0.0.1:0'\n{tls}[admission]\nhandshakes = '1:100:1'\nexempt = []\n");
-    let program = Program::start_in(directory, &configuration(&before, "")).await;
+    let before = format!(
+        "metrics = '127.0.0.1:0'\nallow_without_origin = true\n{tls}\
+         [admission]\nhandshakes = '1:100:1'\nexempt = []\n"
+    );
+    let program = Program::start_in(directory, &configuration(&before, token)).await;
     let metrics = program.address_of("answering with metrics").await;
     let end = format!("{}", params.not_after.unix_timestamp());
     let scrape = Scrape::of(metrics).await;
     assert_eq!(scrape.get("jackfield_certificate_not_after_seconds"), end);
+    let due = scrape.get("jackfield_crl_next_update_seconds{token=\"fleet\"}");
+    let due: u64 = due.parse().expect("seconds");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.expect("later than 1970").as_secs();
+    assert!((now - 90_000..now).contains(&due), "{due}");
 
     // One is waited for, and the next is turned away.
     let first = TcpStream::connect(program.address)

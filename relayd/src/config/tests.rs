@@ -359,6 +359,25 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
             "relayd.toml:5:19: token[0].client_crl_file: it says what was revoked of client_ca_file",
         ),
         (
+            &format!("{token}secret = '0123456789abcdef'\nclient_crl_outdated = 'deny'"),
+            "relayd.toml:5:23: token[0].client_crl_outdated: it is of client_crl_file, which isn't there",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nclient_crl_outdated = 'no'"),
+            "relayd.toml:5:23: token[0].client_crl_outdated: unknown variant `no`, expected `allow`",
+        ),
+        (
+            &format!("{token}secret = '0123456789abcdef'\nmint_key_file = 'none.key'"),
+            "relayd.toml:5:17: token[0].mint_key_file: nothing is minted with it: there is no mint_at",
+        ),
+        (
+            &format!(
+                "{token}secret = '0123456789abcdef'\nmint_key_file = 'none.key'\n\
+                 mint_at_most_seconds = 60"
+            ),
+            "relayd.toml:5:17: token[0].mint_key_file: none.key can't be read: ",
+        ),
+        (
             &format!("{token}client_ca_file = 'none.pem'"),
             "relayd.toml:4:18: token[0].client_ca_file: none.pem can't be read: ",
         ),

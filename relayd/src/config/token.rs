@@ -18,7 +18,7 @@ use crate::ask::Fails;
 use crate::limits::{Limits, Quota};
 use crate::mint::minting_key;
 use crate::policy::{ListenRule, Policy, Rule};
-use crate::token::{ClientCa, Credential, PublicKeys, RemoteKeys, Secret};
+use crate::token::{ClientCa, Credential, PublicKeys, RemoteKeys, Secret, WhenOutdated};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +35,7 @@ pub(super) struct FileToken {
     jwks_roots_file: Option<Spanned<PathBuf>>,
     client_ca_file: Option<Spanned<PathBuf>>,
     client_crl_file: Option<Spanned<PathBuf>>,
+    client_crl_outdated: Option<Spanned<WhenOutdated>>,
     expires: Option<Spanned<Datetime>>,
     #[serde(default)]
     allow: Vec<Spanned<String>>,
@@ -141,9 +142,19 @@ pub(super) fn read(
         revoked,
         "what was revoked of",
     )?;
+    if let (Some(outdated), None) = (&token.client_crl_outdated, &revoked) {
+        let message = "it is of client_crl_file, which isn't there";
+        return Err(Wrong::new(
+            outdated.span(),
+            key("client_crl_outdated"),
+            message,
+        ));
+    }
     let wrong = |message| Wrong::new(span.clone(), key(name), message);
     let text = roots.as_deref().or(revoked.as_deref());
-    let credential = read_credential(name, source, text).map_err(wrong)?;
+    let when_outdated = token.client_crl_outdated.map(Spanned::into_inner);
+    let credential =
+        read_credential(name, source, text, when_outdated.unwrap_or_default()).map_err(wrong)?;
     if let Credential::Certificates(authority) = &credential {
         let met = before.iter().find(|other| match &other.credential {
             Credential::Certificates(other) => other.meets(authority),
@@ -237,11 +248,12 @@ pub(super) fn read(
 }
 
 /// Reads a secret, a key or an authority, which stands there or in a file; beside it may be roots, or lists of
-/// what was revoked.
+/// what was revoked, which may be outdated.
 fn read_credential(
     name: &str,
     source: Result<String, PathBuf>,
     beside: Option<&str>,
+    when_outdated: WhenOutdated,
 ) -> Result<Credential, String> {
     let (text, place) = match source {
         Ok(text) => (text, String::new()),
@@ -256,7 +268,9 @@ fn read_credential(
         "secret" | "secret_file" => Secret::new(&text).map(Credential::Secret),
         "signing_key" | "signing_key_file" => Secret::new(&text).map(Credential::Key),
         "jwks_url" => RemoteKeys::new(&text, beside).map(Credential::RemoteKeys),
-        "client_ca_file" => ClientCa::from_pem(&text, beside).map(Credential::Certificates),
+        "client_ca_file" => {
+            ClientCa::from_pem_with(&text, beside, when_outdated).map(Credential::Certificates)
+        }
         _ => PublicKeys::new(&text).map(Credential::PublicKeys),
     }
     .map_err(|message| format!("{place}{message}"))

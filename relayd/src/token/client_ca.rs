@@ -12,9 +12,11 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{CertificateError, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use serde::Deserialize;
 
 use super::{Claims, Proven, TokenError};
 use crate::certificate::Certificate;
+use crate::crl::next_update;
 
 /// An authority whose certificates let programs in over `wss`, without a token: whoever has one, and its
 /// private key.
@@ -30,7 +32,22 @@ use crate::certificate::Certificate;
 pub struct ClientCa {
     roots: Arc<[CertificateDer<'static>]>,
     revoked: Arc<[CertificateRevocationListDer<'static>]>,
+    /// When the first of them is to be replaced.
+    due: Option<SystemTime>,
+    when_outdated: WhenOutdated,
     verifier: Arc<dyn ClientCertVerifier>,
+}
+
+/// What is done about certificates while the list (CRL) that could revoke them should have been replaced: its
+/// `nextUpdate` is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenOutdated {
+    /// They let in, unless they are on it.
+    #[default]
+    Allow,
+    /// They don't, and sessions end.
+    Deny,
 }
 
 /// Why a certificate was not accepted, as the client may know it.
@@ -50,18 +67,32 @@ pub(crate) enum Fault {
     Revoked,
     /// Its authority's lists don't say whether it was.
     NoList,
+    /// Its authority's list should have been replaced.
+    Outdated,
     /// Its `[[token]]` has let in until then.
     Over(SystemTime),
 }
 
 impl ClientCa {
     /// An authority by its certificate in PEM, or several; and its lists of revoked certificates (CRL), in PEM.
-    /// Without lists nothing is looked up. With any, each certificate's issuer must have one there; how old it
-    /// is isn't looked at.
+    /// Without lists nothing is looked up. With any, each certificate's issuer must have one there; one that is
+    /// outdated counts as well as another.
     ///
     /// # Errors
     /// Where there is no certificate, or no list, or they can't be used.
     pub fn from_pem(authorities: &str, revoked: Option<&str>) -> Result<Self, String> {
+        Self::from_pem_with(authorities, revoked, WhenOutdated::default())
+    }
+
+    /// The same, which says what is done while a list is outdated.
+    ///
+    /// # Errors
+    /// As those of [`from_pem`](Self::from_pem).
+    pub fn from_pem_with(
+        authorities: &str,
+        revoked: Option<&str>,
+        when_outdated: WhenOutdated,
+    ) -> Result<Self, String> {
         let pem = |error| format!("that is not PEM: {error}");
         let roots: Vec<_> = CertificateDer::pem_slice_iter(authorities.as_bytes())
             .collect::<Result<_, _>>()
@@ -86,19 +117,28 @@ impl ClientCa {
             added.map_err(|error| format!("a certificate can't be used: {error}"))?;
         }
         let provider = Arc::new(ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider)
-            .with_crls(revoked.iter().cloned())
-            .build()
-            .map_err(|error| error.to_string())?;
+        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider)
+            .with_crls(revoked.iter().cloned());
+        if when_outdated == WhenOutdated::Deny {
+            builder = builder.enforce_revocation_expiration();
+        }
+        let verifier = builder.build().map_err(|error| error.to_string())?;
         Ok(Self {
             roots: roots.into(),
+            due: revoked.iter().filter_map(|list| next_update(list)).min(),
             revoked: revoked.into(),
+            when_outdated,
             verifier,
         })
     }
 
     pub(crate) fn verifier(&self) -> &Arc<dyn ClientCertVerifier> {
         &self.verifier
+    }
+
+    /// When the first of its lists is to be replaced; `None` where it has none.
+    pub(crate) fn list_due(&self) -> Option<SystemTime> {
+        self.due
     }
 
     /// Whether another has an authority of this one: whose a certificate is could not be told.
@@ -171,6 +211,9 @@ fn fault(error: &rustls::Error) -> Result<(), TokenError> {
     Err(match wrong {
         Wrong::Revoked => Fault::Revoked,
         Wrong::UnknownRevocationStatus => Fault::NoList,
+        Wrong::ExpiredRevocationList | Wrong::ExpiredRevocationListContext { .. } => {
+            Fault::Outdated
+        }
         Wrong::InvalidPurpose | Wrong::InvalidPurposeContext { .. } => Fault::Purpose,
         Wrong::Expired
         | Wrong::ExpiredContext { .. }
@@ -209,6 +252,7 @@ impl fmt::Display for Fault {
             Self::Purpose => f.write_str("is not for clients (its extended key usage)"),
             Self::Revoked => f.write_str("was revoked"),
             Self::NoList => f.write_str("is on no list (CRL) of the relay's that could revoke it"),
+            Self::Outdated => f.write_str("may have been revoked: the relay's list (CRL) is outdated"),
             Self::Over(when) => write!(f, "has let in until {}, and no longer", date(when)),
         }
     }
@@ -216,7 +260,9 @@ impl fmt::Display for Fault {
 
 impl PartialEq for ClientCa {
     fn eq(&self, other: &Self) -> bool {
-        self.roots == other.roots && self.revoked == other.revoked
+        self.roots == other.roots
+            && self.revoked == other.revoked
+            && self.when_outdated == other.when_outdated
     }
 }
 
