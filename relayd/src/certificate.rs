@@ -28,8 +28,6 @@ const NAMES: [u8; 3] = [0x86, 0x82, 0x81];
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// `subjectAltName` (2.5.29.17).
 const ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
-/// The most bytes of a name, as of a `sub`.
-const MAX_NAME: usize = 256;
 
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +37,8 @@ pub(crate) struct Certificate {
     pub(crate) not_before: SystemTime,
     pub(crate) not_after: SystemTime,
     /// The first URI of its alternative names; without one, the first DNS name; without one, the first mail
-    /// address; without any, its common name. `None` where it has none of 1 to 256 bytes.
-    pub(crate) name: Option<String>,
+    /// address; without any, its common name. As it stands there: it may be no text. `None` where it has none.
+    pub(crate) name: Option<Vec<u8>>,
 }
 
 impl Certificate {
@@ -74,7 +72,7 @@ impl Certificate {
             serial,
             not_before,
             not_after,
-            name: alternative_name(rest).or_else(|| common_name(subject)),
+            name: (alternative_name(rest).or_else(|| common_name(subject))).map(<[u8]>::to_vec),
         })
     }
 }
@@ -96,21 +94,21 @@ pub(crate) fn time(tag: u8, time: &[u8]) -> Option<SystemTime> {
     point_in_time(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
 }
 
-fn common_name(mut subject: &[u8]) -> Option<String> {
+fn common_name(mut subject: &[u8]) -> Option<&[u8]> {
     while let Some((attributes, behind)) = expect(SET, subject) {
         subject = behind;
         let (attribute, _) = expect(SEQUENCE, attributes)?;
         let (kind, value) = expect(OBJECT_IDENTIFIER, attribute)?;
         let (tag, text, _) = element(value)?;
         if kind == COMMON_NAME && STRINGS.contains(&tag) {
-            return name(text);
+            return Some(text);
         }
     }
     None
 }
 
 /// In what follows the subject: the key, perhaps two identifiers, and the extensions.
-fn alternative_name(rest: &[u8]) -> Option<String> {
+fn alternative_name(rest: &[u8]) -> Option<&[u8]> {
     let (_, mut rest) = expect(SEQUENCE, rest)?;
     let mut extensions = loop {
         let (tag, content, behind) = element(rest)?;
@@ -136,17 +134,12 @@ fn alternative_name(rest: &[u8]) -> Option<String> {
             loop {
                 let (tag, text, behind) = element(names)?;
                 if tag == *wanted {
-                    return name(text);
+                    return Some(text);
                 }
                 names = behind;
             }
         });
     }
-}
-
-fn name(text: &[u8]) -> Option<String> {
-    let text = str::from_utf8(text).ok()?;
-    (!text.is_empty() && text.len() <= MAX_NAME).then(|| text.to_owned())
 }
 
 /// The content of the element that comes first, which has this tag, and what is behind it.
@@ -204,7 +197,7 @@ mod tests {
                 serial: "ab0007".into(),
                 not_before: at(seconds[0]),
                 not_after: at(seconds[1]),
-                name: Some("relay.example".into()),
+                name: Some(b"relay.example".to_vec()),
             };
             assert_eq!(Certificate::read(&whole), Some(expected), "{year}");
             // What is cut off anywhere is no certificate, and nothing worse.
@@ -221,7 +214,8 @@ mod tests {
         params.distinguished_name = rcgen::DistinguishedName::new();
         let read = |params: &CertificateParams| {
             let certificate = Certificate::read(&signed(params));
-            certificate.expect("a certificate").name
+            let name = certificate.expect("a certificate").name;
+            name.map(|name| String::from_utf8(name).expect("text"))
         };
         assert_eq!(read(&params), None);
         params
@@ -243,9 +237,5 @@ mod tests {
             params.subject_alt_names.push(name);
             assert_eq!(read(&params).as_deref(), Some(expected));
         }
-        let mut long = CertificateParams::default();
-        long.distinguished_name
-            .push(DnType::CommonName, "a".repeat(257));
-        assert_eq!(read(&long), None);
     }
 }

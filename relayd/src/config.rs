@@ -498,7 +498,16 @@ impl Config {
             let due = token.credential.list_due().filter(|due| *due <= now)?;
             Some(crl::complaint(&token.name, due))
         });
-        plain.chain(everybody).chain(outdated).collect()
+        let passed_over = self.tokens.iter().filter_map(|token| {
+            let Credential::PublicKeys(keys) = &token.credential else {
+                return None;
+            };
+            let what = keys.passed_over()?;
+            let name = &token.name;
+            Some(format!("token {name:?}: of its set of keys, {what}"))
+        });
+        let all = plain.chain(everybody).chain(outdated);
+        all.chain(passed_over).collect()
     }
 
     /// As [`load`](Self::load), for a file's text.

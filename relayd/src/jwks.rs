@@ -159,7 +159,11 @@ async fn refresh(keys: &RemoteKeys) -> Result<(bool, Duration), String> {
     let late = |_| format!("it takes longer than {} s", DEADLINE.as_secs());
     let (text, good_for) = fetched.map_err(late)??;
     let new = PublicKeys::from_jwks(&text)?;
-    Ok((keys.set(new), good_for))
+    let differs = keys.set(new.clone());
+    if let Some(what) = new.passed_over().filter(|_| differs) {
+        info!(url = keys.url(), "of the keys there, {what}");
+    }
+    Ok((differs, good_for))
 }
 
 /// A set of keys as text, and how long it is good for.

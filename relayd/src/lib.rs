@@ -60,6 +60,7 @@ mod acme;
 mod admin;
 mod admission;
 pub mod ask;
+mod bearer;
 mod budget;
 mod certificate;
 pub mod config;

@@ -17,6 +17,8 @@
 //! since 1970 (UTC), and `MAC` the HMAC-SHA256 (RFC 2104) over `jackfield.v1 NAME EXPIRY` under the
 //! key, in base64url without padding. They name no bearer.
 
+#[cfg(test)]
+mod attacks;
 mod claims;
 mod client_ca;
 mod crypto;
@@ -41,8 +43,8 @@ use rustls_pki_types::CertificateDer;
 
 pub use self::claims::{Claims, LEEWAY};
 pub(crate) use self::claims::{Payload, PayloadLimits};
-pub use self::client_ca::{ClientCa, WhenOutdated};
 use self::client_ca::Fault;
+pub use self::client_ca::{ClientCa, WhenOutdated};
 pub use self::keys::{MAX_KEYS, PublicKeys, SigningKey};
 pub use self::remote::RemoteKeys;
 pub(crate) use self::revoked::Revoked;

@@ -6,13 +6,14 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::program::{Program, configuration};
 use common::{Client, ORIGIN, SECRET, keep, request, target, within};
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
 use jackfield_socket::UdpOptions;
+use jackfield_testing::certs::Authority;
 use jackfield_testing::closed::Closed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use super::TokenError;
+use crate::bearer::is_name;
 use crate::config::Origin;
 use crate::limits::Quota;
 use crate::policy::Rule;
@@ -15,8 +16,6 @@ use crate::policy::Rule;
 /// How far the clock of whoever makes tokens may be ahead of the relay's: so much earlier than its `nbf` and
 /// `iat` a token is good. Its `exp` is looked at without it: a session ends in that second.
 pub const LEEWAY: Duration = Duration::from_mins(1);
-/// The most bytes of a `sub` and of a `jti`.
-const MAX_NAME: usize = 256;
 /// The last second of the year 9999.
 const LAST: u64 = 253_402_300_799;
 
@@ -26,9 +25,9 @@ const LAST: u64 = 253_402_300_799;
 #[non_exhaustive]
 pub struct Claims {
     /// `sub`: who the bearer is, to whoever made the token: it has limits of its own, and stands in the log.
-    /// 1 to 256 bytes.
+    /// 1 to 256 bytes, without control characters or those that turn the direction of text.
     pub subject: Option<String>,
-    /// `jti`: what this token is known by, to revoke it. 1 to 256 bytes.
+    /// `jti`: what this token is known by, to revoke it. As that.
     pub id: Option<String>,
     /// `exp`: when it ends, and its sessions with it. In whole seconds, up to the year 9999.
     pub expires: SystemTime,
@@ -234,7 +233,7 @@ fn read<T: DeserializeOwned>(
 fn name(claim: &'static str, value: Option<Value>) -> Result<Option<String>, TokenError> {
     let name = read::<String>(claim, value)?;
     match &name {
-        Some(name) if name.is_empty() || name.len() > MAX_NAME => Err(TokenError::Claim(claim)),
+        Some(name) if !is_name(name) => Err(TokenError::Claim(claim)),
         _ => Ok(name),
     }
 }

@@ -15,6 +15,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use serde::Deserialize;
 
 use super::{Claims, Proven, TokenError};
+use crate::bearer::is_name;
 use crate::certificate::Certificate;
 use crate::crl::next_update;
 
@@ -67,6 +68,8 @@ pub(crate) enum Fault {
     Revoked,
     /// Its authority's lists don't say whether it was.
     NoList,
+    /// The name that counts can't be one.
+    Name,
     /// Its authority's list should have been replaced.
     Outdated,
     /// Its `[[token]]` has let in until then.
@@ -158,7 +161,11 @@ impl ClientCa {
         self.judge(own, between, &certificate, now)?;
         let mut claims = Claims::new(certificate.not_after);
         claims.issued_at = Some(certificate.not_before);
-        claims.subject = certificate.name;
+        claims.subject = match certificate.name.map(String::from_utf8) {
+            None => None,
+            Some(Ok(name)) if is_name(&name) => Some(name),
+            Some(_) => return Err(Fault::Name.into()),
+        };
         let bearer = match &claims.subject {
             Some(name) => format!("sub {name}"),
             None => format!("jti {}", certificate.serial),
@@ -252,6 +259,7 @@ impl fmt::Display for Fault {
             Self::Purpose => f.write_str("is not for clients (its extended key usage)"),
             Self::Revoked => f.write_str("was revoked"),
             Self::NoList => f.write_str("is on no list (CRL) of the relay's that could revoke it"),
+            Self::Name => f.write_str("has a name that is too long, or can't be shown"),
             Self::Outdated => f.write_str("may have been revoked: the relay's list (CRL) is outdated"),
             Self::Over(when) => write!(f, "has let in until {}, and no longer", date(when)),
         }

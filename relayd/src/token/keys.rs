@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use jackfield_relay_wire::auth::MAX_TOKEN;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use ring::signature::KeyPair as _;
 use rustls_pki_types::pem::PemObject;
@@ -20,6 +20,8 @@ use super::{Secret, TokenError, crypto};
 
 /// The most keys that one token's JWTs may be signed with: each is tried on one that has no `kid`.
 pub const MAX_KEYS: usize = 32;
+/// The most characters of a `kid` that a message has.
+const MAX_SHOWN: usize = 64;
 /// What a key for HS256 has at least (RFC 7518, section 3.2).
 const MIN_HS256: usize = 32;
 /// What stands before an Ed25519 public key in a `SubjectPublicKeyInfo` (RFC 8410, section 10.1).
@@ -30,7 +32,11 @@ const P256_PREFIX: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x0
 
 /// Public keys, any of which tokens may be signed with: Ed25519 (`EdDSA`), and P-256 (`ES256`).
 #[derive(Clone, PartialEq, Eq)]
-pub struct PublicKeys(Arc<[PublicKey]>);
+pub struct PublicKeys {
+    keys: Arc<[PublicKey]>,
+    /// What is to be said of the keys of its set that can't be used.
+    passed_over: Option<Arc<str>>,
+}
 
 #[derive(Clone, PartialEq, Eq)]
 struct PublicKey {
@@ -79,10 +85,10 @@ impl PublicKeys {
     /// # Errors
     /// Where there is no such key, or more than [`MAX_KEYS`], or a private one.
     pub fn new(text: &str) -> Result<Self, String> {
-        let keys = if text.trim_start().starts_with('{') {
+        let (keys, passed_over) = if text.trim_start().starts_with('{') {
             from_json(text)?
         } else {
-            from_pem(text)?
+            (from_pem(text)?, None)
         };
         if keys.is_empty() {
             return Err("there is no public key on Ed25519 or P-256".into());
@@ -90,7 +96,10 @@ impl PublicKeys {
         if keys.len() > MAX_KEYS {
             return Err(format!("there are more than {MAX_KEYS} keys"));
         }
-        Ok(Self(keys.into()))
+        Ok(Self {
+            keys: keys.into(),
+            passed_over: passed_over.map(Into::into),
+        })
     }
 
     /// The keys in a set of JWKs alone, as [`new`](Self::new) reads it.
@@ -101,11 +110,16 @@ impl PublicKeys {
         Self::new(text)
     }
 
+    /// How many keys of its set are passed over, and why the first one is; `None` where all are taken.
+    pub(crate) fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
+    }
+
     /// A private key whose public one is among these; in its tokens it names itself as that does. `name` is the
     /// token's in the configuration.
     pub(crate) fn pair(&self, private: &SigningKey, name: &str) -> Option<SigningKey> {
         let (curve, bytes) = private.public()?;
-        let mut keys = self.0.iter();
+        let mut keys = self.keys.iter();
         let own = keys.find(|key| key.curve == curve && key.bytes == bytes)?;
         let id = own.id.as_deref().unwrap_or(name);
         Some(private.clone().with_id(id))
@@ -116,7 +130,10 @@ impl PublicKeys {
         let header = jsonwebtoken::decode_header(presented);
         let named = header.ok().and_then(|header| header.kid);
         let is = |kid: &str| {
-            let mut ids = self.0.iter().map(|key| key.id.as_deref().unwrap_or(name));
+            let mut ids = self
+                .keys
+                .iter()
+                .map(|key| key.id.as_deref().unwrap_or(name));
             ids.any(|id| id == kid)
         };
         named.is_some_and(|kid| !is(&kid))
@@ -125,7 +142,7 @@ impl PublicKeys {
     /// What a token says that one of these signed.
     pub(super) fn verify(&self, name: &str, presented: &str) -> Result<Claims, TokenError> {
         let mut outcome = Err(TokenError::Unknown);
-        for key in &*self.0 {
+        for key in &*self.keys {
             let id = key.id.as_deref().unwrap_or(name);
             let (algorithm, decoding) = match key.curve {
                 Curve::Ed25519 => (Algorithm::EdDSA, DecodingKey::from_ed_der(&key.bytes)),
@@ -197,7 +214,7 @@ fn from_pem(text: &str) -> Result<Vec<PublicKey>, String> {
         .collect()
 }
 
-fn from_json(text: &str) -> Result<Vec<PublicKey>, String> {
+fn from_json(text: &str) -> Result<(Vec<PublicKey>, Option<String>), String> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<Value>,
@@ -206,18 +223,42 @@ fn from_json(text: &str) -> Result<Vec<PublicKey>, String> {
     let wrong = || "that is neither a JWK nor a set of JWKs".to_owned();
     let value: Value = serde_json::from_str(text).map_err(|_| wrong())?;
     if value.get("keys").is_none() {
-        return from_jwk(value).map(|key| vec![key]);
+        return from_jwk(value).map(|key| (vec![key], None));
     }
     let set: Set = serde_json::from_value(value).map_err(|_| wrong())?;
-    let private = |key: &Value| key.get("d").is_some();
-    if set.keys.iter().any(private) {
-        return Err("there is a private key: the relay needs public ones only".into());
+    let private = |key: &&Value| key.get("d").is_some();
+    if let Some(key) = set.keys.iter().find(private) {
+        let id = named(key);
+        return Err(format!(
+            "there is a private key, {id}: whoever has read it can make tokens; the relay needs public ones only"
+        ));
     }
-    Ok(set
-        .keys
-        .into_iter()
-        .filter_map(|key| from_jwk(key).ok())
-        .collect())
+    let (mut keys, mut first, mut passed) = (Vec::new(), None, 0);
+    for key in set.keys {
+        let id = named(&key);
+        match from_jwk(key) {
+            Ok(key) => keys.push(key),
+            Err(why) => {
+                passed += 1;
+                first.get_or_insert((id, why));
+            }
+        }
+    }
+    let told = first.map(|(id, why)| match passed {
+        1 => format!("the key {id} is passed over: {why}"),
+        _ => format!("{passed} keys are passed over, the first, {id}, since {why}"),
+    });
+    Ok((keys, told))
+}
+
+/// What a JWK is called in a message: it may be long, or hold anything.
+fn named(key: &Value) -> String {
+    let id = key.get("kid").and_then(Value::as_str);
+    let Some(id) = id else {
+        return "which has no kid".into();
+    };
+    let short: String = id.chars().take(MAX_SHOWN).collect();
+    format!("{short:?}")
 }
 
 fn from_jwk(value: Value) -> Result<PublicKey, String> {
@@ -248,6 +289,9 @@ fn from_jwk(value: Value) -> Result<PublicKey, String> {
         _ => return Err("a public key is on Ed25519 or P-256".into()),
     };
     let meant = jwk.common.key_algorithm.map(Algorithm::try_from);
+    // A key may say what it does in either way (RFC 7517, sections 4.2 and 4.3).
+    let verifies = |all: &Vec<KeyOperations>| all.contains(&KeyOperations::Verify);
+    let signs = signs && jwk.common.key_operations.as_ref().is_none_or(verifies);
     if !signs || meant.is_some_and(|meant| meant.ok() != Some(algorithm)) {
         return Err("the key is meant for something else than signing so".into());
     }
@@ -373,7 +417,7 @@ impl SigningKey {
 
 impl fmt::Debug for PublicKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.0.iter().map(|key| (key.id.as_deref(), key.curve));
+        let keys = self.keys.iter().map(|key| (key.id.as_deref(), key.curve));
         f.debug_list().entries(keys).finish()
     }
 }

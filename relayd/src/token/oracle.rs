@@ -1,9 +1,17 @@
-//! Oracle: what holds for any token that is presented, and for any claims that are signed.
+//! Oracle: what holds for any token or certificate that is presented, and for any claims that are signed.
+
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use ring::hmac;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
-use super::{BASE64, Credential, PublicKeys, Secret, SigningKey, TokenError};
+use super::{
+    BASE64, ClientCa, Credential, PublicKeys, Secret, Shown, SigningKey, TokenError, WhenOutdated,
+};
+use crate::certificate::Certificate;
+use crate::crl::next_update;
 
 /// The token's name in the configuration.
 const NAME: &str = "fuzzed";
@@ -14,6 +22,58 @@ const PUBLIC: &str = r#"{"keys":[
     {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
     {"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
      "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
+
+/// An authority whose key nobody has.
+const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\n\
+    MIIBkDCCATegAwIBAgIUOCf78xEDLbsHWDkaLS52Q//lUqAwCgYIKoZIzj0EAwIw\n\
+    HTEbMBkGA1UEAwwSTm9ib2R5J3MgYXV0aG9yaXR5MCAXDTI2MTEzMDAzNTEyMVoY\n\
+    DzIxMjYxMTA2MDM1MTIxWjAdMRswGQYDVQQDDBJOb2JvZHkncyBhdXRob3JpdHkw\n\
+    WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQfqnuXBQ+R5HVplKsleRhbf4n9OSYn\n\
+    RA2HOHqWmYVDu2Eg3zjx5uLnJyH79nHREkw6U2+i58HveB5izjItJGQuo1MwUTAd\n\
+    BgNVHQ4EFgQUELA0u52u6UFlX6tnBQZ9jktqm+MwHwYDVR0jBBgwFoAUELA0u52u\n\
+    6UFlX6tnBQZ9jktqm+MwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBE\n\
+    AiAVQ5B0CveGek1nCV7iZbS7WZYOCYXNfU+A67T7ugBDkAIgUVSpHAJaFexIjwS/\n\
+    4btlWrn8ZYAkgRhaekPSu8zgK0E=\n\
+    -----END CERTIFICATE-----\n";
+
+/// A certificate that is anything, or a list of revoked ones, is read without a panic, and nothing in it is longer
+/// than it is. Of an authority whose key nobody has, none is let in, alone or behind its own; and a list which that
+/// has not signed never lets one in either.
+///
+/// # Panics
+/// Where that is not so.
+pub fn certificate(data: &[u8]) {
+    let now = UNIX_EPOCH + Duration::from_hours(500_000);
+    if let Some(read) = Certificate::read(data) {
+        assert!(read.serial.len() <= 2 * data.len());
+        assert!(read.name.is_none_or(|name| name.len() < data.len()));
+    }
+    let pem = |label: &str| {
+        let text = base64::prelude::BASE64_STANDARD.encode(data);
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    };
+    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
+    let (own, authority) = (der(&pem("CERTIFICATE")), der(AUTHORITY));
+    let list = pem("X509 CRL");
+    let with_list = |when| ClientCa::from_pem_with(AUTHORITY, Some(&list), when);
+    let known = [
+        ClientCa::from_pem(AUTHORITY, None),
+        with_list(WhenOutdated::Allow),
+        with_list(WhenOutdated::Deny),
+    ];
+    assert!(known[0].is_ok());
+    for known in known.into_iter().flatten() {
+        // What is taken says when the next one is due.
+        assert!(known.list_due() == next_update(data) || known.list_due().is_none());
+        let known = Credential::Certificates(known);
+        for chain in [vec![own.clone()], vec![own.clone(), authority.clone()]] {
+            let refused = known.recognise(NAME, &Shown::Certificate(chain), now);
+            assert!(refused.is_err(), "nobody has signed it");
+        }
+    }
+    // As an authority's own it is taken or refused.
+    let _ = ClientCa::from_pem(&pem("CERTIFICATE"), None);
+}
 
 /// Verifying never panics, whatever is presented. What nobody has signed is unknown. What the key has signed
 /// is read, or its claim named; then a token that is made of what was read says the same again, and no
@@ -64,5 +124,6 @@ mod tests {
     #[test]
     fn what_fuzzing_began_with_and_found() {
         jackfield_corpora::hold("relay_token", token);
+        jackfield_corpora::hold("relay_certificate", certificate);
     }
 }

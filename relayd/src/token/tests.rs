@@ -93,21 +93,21 @@ fn secrets_are_checked_and_never_shown() {
     assert!(!format!("{credential:?}").contains("0123456789"));
 }
 
-const KEY: &str = "a-signing-key-that-has-32-letters";
-const NOW: u64 = 1_800_000_000;
+pub(super) const KEY: &str = "a-signing-key-that-has-32-letters";
+pub(super) const NOW: u64 = 1_800_000_000;
 
-fn secret(text: &str) -> Secret {
+pub(super) fn secret(text: &str) -> Secret {
     Secret::new(text).expect("long enough")
 }
 
 /// A JWT of these parts, signed by HMAC-SHA256.
-fn jwt_of(header: &str, claims: &str, key: &str) -> String {
+pub(super) fn jwt_of(header: &str, claims: &str, key: &str) -> String {
     let signed = format!("{}.{}", BASE64.encode(header), BASE64.encode(claims));
     let mac = hmac::sign(&secret(key).key(), signed.as_bytes());
     format!("{signed}.{}", BASE64.encode(mac))
 }
 
-fn hs256(claims: &str) -> String {
+pub(super) fn hs256(claims: &str) -> String {
     jwt_of(r#"{"alg":"HS256","typ":"JWT"}"#, claims, KEY)
 }
 
@@ -117,7 +117,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 /// A private key of each kind.
-fn pairs() -> [SigningKey; 2] {
+pub(super) fn pairs() -> [SigningKey; 2] {
     let random = SystemRandom::new();
     let ed25519 = Ed25519KeyPair::generate_pkcs8(&random).expect("a key");
     let p256 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
@@ -125,11 +125,11 @@ fn pairs() -> [SigningKey; 2] {
         .map(|der| SigningKey::from_pem(&pem("PRIVATE KEY", der.as_ref())).expect("a key"))
 }
 
-fn public(key: &SigningKey) -> PublicKeys {
+pub(super) fn public(key: &SigningKey) -> PublicKeys {
     PublicKeys::new(&key.public_jwk().expect("it has one")).expect("a JWK")
 }
 
-fn claims() -> Claims {
+pub(super) fn claims() -> Claims {
     let mut claims = Claims::new(at(NOW + 900));
     claims.subject = Some("ada".into());
     claims
