@@ -207,7 +207,13 @@ async fn a_certificate_that_is_not_good_is_told_why() {
     ] {
         is_told(&setup, &own, (code, text)).await;
     }
+    // Another authority's list says nothing of it.
     let ada = setup.fleet.client("ada");
+    let list = another.revoked(&[7]);
+    setup.fleet_token().credential = authority(&setup.fleet, Some(&list));
+    setup.reload().await;
+    let text = "the certificate may be revoked: the relay has no good list";
+    is_told(&setup, &ada, (Code::TOKEN_UNKNOWN, text)).await;
     // Nor may it come any longer than its token of the configuration.
     setup.fleet_token().credential = authority(&setup.fleet, None);
     setup.fleet_token().expires = Some(SystemTime::now() - Duration::from_secs(1));
@@ -329,7 +335,10 @@ async fn an_authority_can_be_taken_out_while_the_relay_runs() {
 #[tokio::test]
 async fn a_list_that_is_outdated_counts_as_is_chosen() {
     let mut setup = Setup::start().await;
-    let (ada, eve) = (setup.fleet.client("ada"), setup.fleet.numbered_client("eve", 7));
+    let (ada, eve) = (
+        setup.fleet.client("ada"),
+        setup.fleet.numbered_client("eve", 7),
+    );
     let list = setup.fleet.revoked_until(&[7], -1);
     let of = |when| {
         let authority = ClientCa::from_pem_with(setup.fleet.pem(), Some(&list), when);
@@ -341,13 +350,14 @@ async fn a_list_that_is_outdated_counts_as_is_chosen() {
         panic!("one: {:?}", setup.config.warnings());
     };
     assert!(
-        warning.starts_with("client_crl_file: the token \"fleet\" has a list whose next one was due"),
+        warning
+            .starts_with("client_crl_file: the token \"fleet\" has a list whose next one was due"),
         "{warning}"
     );
     setup.reload().await;
     is_told(&setup, &eve, (Code::TOKEN_EXPIRED, REVOKED)).await;
     // Who is in goes, too.
-    let outdated = "the certificate may have been revoked: the relay's list (CRL) is outdated";
+    let outdated = "the certificate may be revoked: the relay's list (CRL) is outdated";
     let error = ends_with(&mut setup, &ada, outdated, |setup| {
         setup.fleet_token().credential = denying;
     })

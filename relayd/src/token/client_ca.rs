@@ -66,7 +66,7 @@ pub(crate) enum Fault {
     Purpose,
     /// It was revoked: by its authority's list, or by the relay's configuration.
     Revoked,
-    /// Its authority's lists don't say whether it was.
+    /// No good list of its issuer's says whether it was.
     NoList,
     /// The name that counts can't be one.
     Name,
@@ -202,7 +202,11 @@ impl ClientCa {
         };
         match (at(time), late) {
             (Ok(()), None) => Ok(()),
-            (Ok(()) | Err(TokenError::Certificate(Fault::Between)), Some(late)) => Err(late.into()),
+            // At that other time, what it is judged by may have none.
+            (
+                Ok(()) | Err(TokenError::Certificate(Fault::Between | Fault::Outdated)),
+                Some(late),
+            ) => Err(late.into()),
             (Err(error), _) => Err(error),
         }
     }
@@ -212,8 +216,11 @@ impl ClientCa {
 /// where it leads to another authority.
 fn fault(error: &rustls::Error) -> Result<(), TokenError> {
     use CertificateError as Wrong;
-    let rustls::Error::InvalidCertificate(wrong) = error else {
-        return Err(TokenError::Unknown);
+    let wrong = match error {
+        rustls::Error::InvalidCertificate(wrong) => wrong,
+        // It is looked at only once it is known that the authority has signed the certificate.
+        rustls::Error::InvalidCertRevocationList(_) => return Err(Fault::NoList.into()),
+        _ => return Err(TokenError::Unknown),
     };
     Err(match wrong {
         Wrong::Revoked => Fault::Revoked,
@@ -258,9 +265,11 @@ impl fmt::Display for Fault {
             Self::Between => f.write_str("came with another of its chain that is not valid now"),
             Self::Purpose => f.write_str("is not for clients (its extended key usage)"),
             Self::Revoked => f.write_str("was revoked"),
-            Self::NoList => f.write_str("is on no list (CRL) of the relay's that could revoke it"),
+            Self::NoList => {
+                f.write_str("may be revoked: the relay has no good list (CRL) of its issuer")
+            }
             Self::Name => f.write_str("has a name that is too long, or can't be shown"),
-            Self::Outdated => f.write_str("may have been revoked: the relay's list (CRL) is outdated"),
+            Self::Outdated => f.write_str("may be revoked: the relay's list (CRL) is outdated"),
             Self::Over(when) => write!(f, "has let in until {}, and no longer", date(when)),
         }
     }
