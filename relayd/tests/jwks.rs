@@ -14,6 +14,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+/// What nobody should publish: the private half, of whatever is known of it.
+const LEAKED: &str = "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"leaked\",\
+    \"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\"d\":\"AAAA\"}]}";
+
 /// What a provider answers.
 #[derive(Clone, Debug)]
 enum Answer {
@@ -222,6 +226,7 @@ async fn a_provider_that_fails_takes_nothing_away() {
         text("302 Found", "Location: /keys\r\n", ""),
         text("200 OK", "", "<html></html>"),
         text("200 OK", "", "{\"keys\":[]}"),
+        text("200 OK", "", LEAKED),
         text("200 OK", "Transfer-Encoding: chunked\r\n", "no chunks"),
         text("200 OK", "Content-Length: 7\r\n", "longer than that"),
         text("what", "", ""),
@@ -256,6 +261,7 @@ async fn a_relay_does_not_start_without_its_keys() {
     for (answer, expected) in [
         (text("404 Not Found", ""), "it answers 404 Not Found"),
         (text("200 OK", "{"), "neither a JWK nor a set of JWKs"),
+        (text("200 OK", LEAKED), "there is a private key, \"leaked\""),
         (text("200 OK", "-----BEGIN"), "that is not a set of JWKs"),
         (Answer::Endless, "it has more than 262144 bytes"),
         (Answer::Silence, "it takes longer than 10 s"),
