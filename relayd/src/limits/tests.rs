@@ -1,5 +1,7 @@
 //! What accounts count, and what they refuse.
 
+use std::time::Duration;
+
 use super::*;
 
 fn token() -> Holder {
