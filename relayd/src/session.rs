@@ -24,6 +24,7 @@ mod peers;
 mod questions;
 mod ready;
 mod tcp;
+mod turns;
 mod udp;
 
 use std::collections::HashMap;
@@ -42,19 +43,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tracing::{Instrument as _, debug, info, info_span};
+use tracing::{Instrument as _, info, info_span};
 
 use self::carrier::{Carrier, Incoming};
 use self::item::{Counters, Entry, Item, Scratch, Shared, Turn};
-use self::open::{Opened, Opening};
-use self::ready::{Place, Ready};
+use self::open::Opening;
+use self::ready::Ready;
 use crate::budget::Held;
 use crate::ending::{Ending, Notice};
 use crate::handshake::{Admitted, Gate, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Whose};
 use crate::policy::Transport;
-use crate::record::{Action, Case, Clerk, Who};
+use crate::record::{Action, Clerk, Who};
 use crate::registry::Entered;
 
 pub(crate) use self::context::Context;
@@ -63,10 +64,6 @@ pub(crate) use self::context::Context;
 const ROUNDS: usize = 16;
 /// How many messages it takes in one round.
 const MESSAGES_A_ROUND: usize = 16;
-/// How many turns there are in one round: what comes meanwhile waits so long.
-const TURNS_A_ROUND: usize = 8;
-/// A turn that carried so many bytes is a bulky one.
-const BULKY: u64 = 16 * 1024;
 /// How often it is counted what a session holds, while anything moves.
 const WEIGH_EVERY: Duration = Duration::from_millis(100);
 /// How long the last message may take to leave, and the client to close.
@@ -389,149 +386,6 @@ impl<'a> Session<'a> {
             }
         }
         worked
-    }
-
-    fn wake(&self, id: Id) {
-        if let Some(entry) = self.items.get(&id) {
-            entry.place.queue();
-        }
-    }
-
-    /// Begins to open what the client has asked for, or refuses it.
-    fn open(&mut self, id: Id, case: Case, opening: Result<Opening, open::Refused>) {
-        match opening {
-            Ok(opening) => self.insert(id, Item::Opening(opening), case),
-            Err(refused) => self.refuse(id, case, refused),
-        }
-    }
-
-    /// Tells the client that it can't be. Too many such answers end the session: each costs the relay
-    /// more than asking for it costs the client.
-    fn refuse(&mut self, id: Id, case: Case, refused: open::Refused) {
-        self.counters.refused += 1;
-        self.mux.refuse(id, refused.tell(id, case));
-        let Grant { token, usage, .. } = &*self.grant;
-        if let Err(reached) = usage.refuse(&token.limits, Instant::now()) {
-            self.shut_down(reached);
-        }
-    }
-
-    fn insert(&mut self, id: Id, item: Item, case: Case) {
-        let place = Place::new(id, &self.ready);
-        place.queue();
-        let counted = self.context.metrics().hangs(item.kind());
-        let entry = Entry {
-            item,
-            place,
-            case,
-            _counted: counted,
-        };
-        self.items.insert(id, entry);
-        self.idle_since = None;
-    }
-
-    fn remove(&mut self, id: Id) {
-        self.items.remove(&id);
-        if self.items.is_empty() {
-            self.idle_since = Some(Instant::now());
-        }
-    }
-
-    /// The client has cut, closed or cancelled it.
-    fn reset(&mut self, id: Id, reason: &Reason) {
-        let entry = self.items.get_mut(&id).map(|entry| {
-            entry.case.ending(reason);
-            &mut entry.item
-        });
-        match entry {
-            // What it sent before it ended its own direction still goes out.
-            Some(Item::Stream(_)) => self.wake(id),
-            Some(Item::Opening(_) | Item::Listener(_) | Item::Udp(_)) => {
-                debug!(%id, %reason, "closed by the client");
-                self.mux.close(id);
-                self.remove(id);
-            }
-            None => {}
-        }
-    }
-
-    /// Whether anything was done, or is left to be.
-    fn take_turns(&mut self) -> bool {
-        let mut worked = false;
-        for _ in 0..TURNS_A_ROUND {
-            let Some(place) = self.ready.next() else {
-                return worked;
-            };
-            let id = place.id();
-            let Some(entry) = self.items.get_mut(&id) else {
-                continue;
-            };
-            let waker = place.waker();
-            let mut cx = TaskContext::from_waker(&waker);
-            let before = (self.counters.bytes_up, self.counters.bytes_down);
-            let mut shared = Shared {
-                case: &mut entry.case,
-                mux: &mut self.mux,
-                scratch: &mut self.scratch,
-                counters: &mut self.counters,
-                grant: &self.grant,
-                context: self.context,
-                expires: self.expires,
-            };
-            let turn = match &mut entry.item {
-                Item::Opening(opening) => opening.turn(&mut cx),
-                Item::Stream(stream) => stream.turn(&mut cx, id, &mut shared),
-                Item::Listener(listener) => listener.turn(&mut cx, id, &mut shared),
-                Item::Udp(socket) => socket.turn(&mut cx, id, &mut shared),
-            };
-            let counters = &self.counters;
-            let up = counters.bytes_up - before.0;
-            let down = counters.bytes_down - before.1;
-            entry.case.carried(up, down);
-            worked |= !matches!(turn, Turn::Waiting);
-            match turn {
-                Turn::Waiting => place.waits(),
-                Turn::Worked => place.worked(up + down >= BULKY),
-                Turn::Opened(opened) => self.opened(id, *opened),
-                Turn::Accepted(stream, pump, remote) => {
-                    place.worked(false);
-                    self.counters.opened += 1;
-                    let basis = entry.case.basis().clone();
-                    let mut case =
-                        (self.clerk).case(stream, Action::Accept, Transport::Tcp, &remote);
-                    case.open(Some(remote), basis);
-                    self.insert(stream, Item::Stream(*pump), case);
-                }
-                Turn::Over => {
-                    self.mux.close(id);
-                    self.remove(id);
-                }
-            }
-        }
-        worked || !self.ready.is_empty()
-    }
-
-    /// Tells the client what has become of an opening.
-    fn opened(&mut self, id: Id, opened: Opened) {
-        let Some(Entry { mut case, .. }) = self.items.remove(&id) else {
-            return;
-        };
-        match opened {
-            Ok(open) => {
-                debug!(%id, local = ?open.local, remote = ?open.remote, "opened");
-                // The client may have cancelled it in this very moment; then it is dropped.
-                let local = open.local.map(|local| reached_by(local, open.advertised));
-                if self.mux.accept(id, local, open.remote).is_ok() {
-                    self.counters.opened += 1;
-                    case.open(open.remote.or(open.local), open.basis);
-                    self.insert(id, open.item, case);
-                }
-            }
-            Err(refused) => self.refuse(id, case, refused),
-        }
-        if self.items.is_empty() {
-            self.idle_since = Some(Instant::now());
-        }
     }
 
     fn check_bytes(&mut self) -> bool {
