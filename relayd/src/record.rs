@@ -7,25 +7,23 @@
 //! Where they are written nothing waits: what can't be written in time is dropped, and the log says how
 //! many that were.
 
-use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod case;
+mod lines;
 
-use jackfield_relay_wire::{Id, Reason};
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
 use serde::{Serialize, Serializer};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
-use crate::metrics::Metrics;
 use crate::policy::{Allowed, ListenRule, Refusal, Rule, Transport};
-use crate::sink::Sink;
 
-/// How long it is waited for the last records to be written.
-const FLUSH: Duration = Duration::from_millis(500);
+pub(crate) use self::case::{Case, Clerk, Shown};
+pub use self::lines::JsonLines;
 
 /// What was decided about an opening, or what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -229,114 +227,6 @@ impl Records for () {
     fn record(&self, _: &Record) {}
 }
 
-/// Records as lines of JSON, which a thread of its own writes. Dropping it waits for half a second at
-/// most until all are written.
-#[derive(Debug)]
-pub struct JsonLines {
-    sink: Sink,
-    /// None for standard output.
-    file: Option<(PathBuf, Next)>,
-}
-
-/// The file that is written to next, in place of the one that is.
-type Next = Arc<Mutex<Option<File>>>;
-
-impl JsonLines {
-    /// Appends to this file, which is made if it isn't there; to standard output where its name is `-`.
-    /// [Reopened](Records::reopen), it makes the file anew where somebody has moved it away, as `logrotate`
-    /// does; lines that wait by then go into either.
-    ///
-    /// # Errors
-    /// Where the file can't be opened; the text names it.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        if path == Path::new("-") {
-            let sink = Sink::start("records", io::stdout(), || {})?;
-            return Ok(Self { sink, file: None });
-        }
-        let next = Next::default();
-        let writer = Following {
-            current: append(path)?,
-            next: Arc::clone(&next),
-        };
-        Ok(Self {
-            sink: Sink::start("records", writer, || {})?,
-            file: Some((path.into(), next)),
-        })
-    }
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.map_err(|error| {
-        let text = format!("{} can't be written to: {error}", path.display());
-        io::Error::new(error.kind(), text)
-    })
-}
-
-/// Writes to the file that was opened last. A line is written at once, and so to one file.
-struct Following {
-    current: File,
-    next: Next,
-}
-
-impl Write for Following {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.current.write(bytes)
-    }
-
-    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
-        let next = (self.next.lock())
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(next) = next {
-            self.current = next;
-        }
-        self.current.write_all(line)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.current.flush()
-    }
-}
-
-impl JsonLines {
-    fn put(&self, record: &impl Serialize) {
-        // Nothing in it can't be written as JSON.
-        if let Ok(mut line) = serde_json::to_vec(record) {
-            line.push(b'\n');
-            self.sink.put(&line);
-        }
-    }
-}
-
-impl Records for JsonLines {
-    fn record(&self, record: &Record) {
-        self.put(record);
-    }
-
-    fn minting(&self, minting: &Minting) {
-        self.put(minting);
-    }
-
-    fn dropped(&self) -> u64 {
-        self.sink.dropped()
-    }
-
-    fn reopen(&self) -> io::Result<()> {
-        if let Some((path, next)) = &self.file {
-            let file = append(path)?;
-            *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for JsonLines {
-    fn drop(&mut self) {
-        self.sink.flush(FLUSH);
-    }
-}
-
 impl From<&Allowed<'_>> for Basis {
     fn from(allowed: &Allowed<'_>) -> Self {
         Self {
@@ -388,182 +278,12 @@ impl Basis {
     }
 }
 
-/// Who makes records of one session.
-#[derive(Clone, Debug)]
-pub(crate) struct Clerk {
-    pub(crate) session: u64,
-    pub(crate) who: Arc<Who>,
-    pub(crate) records: Arc<dyn Records>,
-    pub(crate) metrics: Arc<Metrics>,
-}
-
-/// What hangs on a session, as it is shown to an administrator.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Shown {
-    pub(crate) id: u32,
-    action: Action,
-    #[serde(serialize_with = "written")]
-    transport: Transport,
-    asked: String,
-    address: Option<SocketAddr>,
-    /// How long it has been open, in milliseconds; of an opening, nothing.
-    open_ms: Option<u64>,
-    bytes_up: u64,
-    bytes_down: u64,
-}
-
-/// The case of one opening: it gives a record when it is decided, and one when it is over. Where it is
-/// dropped before, it was withdrawn or cut.
-#[derive(Debug)]
-pub(crate) struct Case {
-    clerk: Clerk,
-    record: Record,
-    /// Since when it is open.
-    opened: Option<Instant>,
-    decided: bool,
-    bytes_up: u64,
-    bytes_down: u64,
-}
-
-impl Clerk {
-    pub(crate) fn case(
-        &self,
-        id: Id,
-        action: Action,
-        transport: Transport,
-        asked: &dyn ToString,
-    ) -> Case {
-        Case {
-            clerk: self.clone(),
-            record: Record {
-                time: String::new(),
-                event: Event::Open,
-                session: self.session,
-                id: id.get(),
-                who: Arc::clone(&self.who),
-                action,
-                transport,
-                asked: asked.to_string(),
-                address: None,
-                basis: Basis::default(),
-                outcome: "cancelled".into(),
-                why: None,
-                bytes_up: None,
-                bytes_down: None,
-                open_ms: None,
-            },
-            opened: None,
-            decided: false,
-            bytes_up: 0,
-            bytes_down: 0,
-        }
-    }
-}
-
-impl Case {
-    /// It is open.
-    pub(crate) fn open(&mut self, address: Option<SocketAddr>, basis: Basis) {
-        self.record.address = address;
-        self.record.basis = basis;
-        self.decide("opened", None);
-        self.opened = Some(Instant::now());
-        // Unless somebody says otherwise until then.
-        self.record.outcome = "closed".into();
-    }
-
-    /// It can't be; then there is nothing to end.
-    pub(crate) fn refuse(mut self, reason: &Reason, basis: Basis, why: &str) {
-        self.record.basis = basis;
-        self.decide(&reason.code().to_string(), Some(why));
-    }
-
-    /// What an administrator is shown of it.
-    pub(crate) fn shown(&self) -> Shown {
-        let record = &self.record;
-        Shown {
-            id: record.id,
-            action: record.action,
-            transport: record.transport,
-            asked: record.asked.clone(),
-            address: record.address,
-            open_ms: self.opened.map(milliseconds),
-            bytes_up: self.bytes_up,
-            bytes_down: self.bytes_down,
-        }
-    }
-
-    /// Who asks.
-    pub(crate) fn who(&self) -> &Arc<Who> {
-        &self.clerk.who
-    }
-
-    /// What was decided.
-    pub(crate) fn basis(&self) -> &Basis {
-        &self.record.basis
-    }
-
-    /// What it has carried besides.
-    pub(crate) fn carried(&mut self, up: u64, down: u64) {
-        self.bytes_up += up;
-        self.bytes_down += down;
-    }
-
-    /// How it is ending. The first word counts.
-    pub(crate) fn ending(&mut self, reason: &Reason) {
-        if self.record.why.is_none() {
-            self.record.outcome = reason.code().to_string();
-            self.record.why = Some(reason.text().into());
-        }
-    }
-
-    /// Datagrams to there are refused.
-    pub(crate) fn datagrams(&self, to: SocketAddr, basis: Basis, why: &str) {
-        let mut record = self.record.clone();
-        record.event = Event::Datagrams;
-        record.asked = to.to_string();
-        record.address = None;
-        record.basis = basis;
-        record.outcome = "dropped".into();
-        record.why = Some(why.into());
-        self.write(record);
-    }
-
-    fn decide(&mut self, outcome: &str, why: Option<&str>) {
-        self.decided = true;
-        let mut record = self.record.clone();
-        record.outcome = outcome.into();
-        record.why = why.map(Into::into);
-        self.write(record);
-    }
-
-    fn write(&self, mut record: Record) {
-        record.time = now();
-        self.clerk.metrics.recorded(&record);
-        self.clerk.records.record(&record);
-    }
-}
-
 /// The time, in RFC 3339.
 fn now() -> String {
     let mut text = String::new();
     // It fails for a year that nobody can write, which this isn't.
     let _ = SystemTime.format_time(&mut Writer::new(&mut text));
     text
-}
-
-impl Drop for Case {
-    fn drop(&mut self) {
-        let mut record = self.record.clone();
-        if let Some(opened) = self.opened {
-            record.event = Event::Close;
-            record.bytes_up = Some(self.bytes_up);
-            record.bytes_down = Some(self.bytes_down);
-            record.open_ms = Some(milliseconds(opened));
-        } else if self.decided {
-            return;
-        }
-        self.write(record);
-    }
 }
 
 /// How long ago that was.

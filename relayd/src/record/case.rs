@@ -1,0 +1,182 @@
+//! Cases: what a session has of each thing that it opens, for the records and for an administrator.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jackfield_relay_wire::{Id, Reason};
+use serde::Serialize;
+
+use super::{Action, Basis, Event, Record, Records, Who, milliseconds, now, written};
+use crate::metrics::Metrics;
+use crate::policy::Transport;
+
+/// Who makes records of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Clerk {
+    pub(crate) session: u64,
+    pub(crate) who: Arc<Who>,
+    pub(crate) records: Arc<dyn Records>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// What hangs on a session, as it is shown to an administrator.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) id: u32,
+    action: Action,
+    #[serde(serialize_with = "written")]
+    transport: Transport,
+    asked: String,
+    address: Option<SocketAddr>,
+    /// How long it has been open, in milliseconds; of an opening, nothing.
+    open_ms: Option<u64>,
+    bytes_up: u64,
+    bytes_down: u64,
+}
+
+/// The case of one opening: it gives a record when it is decided, and one when it is over. Where it is
+/// dropped before, it was withdrawn or cut.
+#[derive(Debug)]
+pub(crate) struct Case {
+    clerk: Clerk,
+    record: Record,
+    /// Since when it is open.
+    opened: Option<Instant>,
+    decided: bool,
+    bytes_up: u64,
+    bytes_down: u64,
+}
+
+impl Clerk {
+    pub(crate) fn case(
+        &self,
+        id: Id,
+        action: Action,
+        transport: Transport,
+        asked: &dyn ToString,
+    ) -> Case {
+        Case {
+            clerk: self.clone(),
+            record: Record {
+                time: String::new(),
+                event: Event::Open,
+                session: self.session,
+                id: id.get(),
+                who: Arc::clone(&self.who),
+                action,
+                transport,
+                asked: asked.to_string(),
+                address: None,
+                basis: Basis::default(),
+                outcome: "cancelled".into(),
+                why: None,
+                bytes_up: None,
+                bytes_down: None,
+                open_ms: None,
+            },
+            opened: None,
+            decided: false,
+            bytes_up: 0,
+            bytes_down: 0,
+        }
+    }
+}
+
+impl Case {
+    /// It is open.
+    pub(crate) fn open(&mut self, address: Option<SocketAddr>, basis: Basis) {
+        self.record.address = address;
+        self.record.basis = basis;
+        self.decide("opened", None);
+        self.opened = Some(Instant::now());
+        // Unless somebody says otherwise until then.
+        self.record.outcome = "closed".into();
+    }
+
+    /// It can't be; then there is nothing to end.
+    pub(crate) fn refuse(mut self, reason: &Reason, basis: Basis, why: &str) {
+        self.record.basis = basis;
+        self.decide(&reason.code().to_string(), Some(why));
+    }
+
+    /// What an administrator is shown of it.
+    pub(crate) fn shown(&self) -> Shown {
+        let record = &self.record;
+        Shown {
+            id: record.id,
+            action: record.action,
+            transport: record.transport,
+            asked: record.asked.clone(),
+            address: record.address,
+            open_ms: self.opened.map(milliseconds),
+            bytes_up: self.bytes_up,
+            bytes_down: self.bytes_down,
+        }
+    }
+
+    /// Who asks.
+    pub(crate) fn who(&self) -> &Arc<Who> {
+        &self.clerk.who
+    }
+
+    /// What was decided.
+    pub(crate) fn basis(&self) -> &Basis {
+        &self.record.basis
+    }
+
+    /// What it has carried besides.
+    pub(crate) fn carried(&mut self, up: u64, down: u64) {
+        self.bytes_up += up;
+        self.bytes_down += down;
+    }
+
+    /// How it is ending. The first word counts.
+    pub(crate) fn ending(&mut self, reason: &Reason) {
+        if self.record.why.is_none() {
+            self.record.outcome = reason.code().to_string();
+            self.record.why = Some(reason.text().into());
+        }
+    }
+
+    /// Datagrams to there are refused.
+    pub(crate) fn datagrams(&self, to: SocketAddr, basis: Basis, why: &str) {
+        let mut record = self.record.clone();
+        record.event = Event::Datagrams;
+        record.asked = to.to_string();
+        record.address = None;
+        record.basis = basis;
+        record.outcome = "dropped".into();
+        record.why = Some(why.into());
+        self.write(record);
+    }
+
+    fn decide(&mut self, outcome: &str, why: Option<&str>) {
+        self.decided = true;
+        let mut record = self.record.clone();
+        record.outcome = outcome.into();
+        record.why = why.map(Into::into);
+        self.write(record);
+    }
+
+    fn write(&self, mut record: Record) {
+        record.time = now();
+        self.clerk.metrics.recorded(&record);
+        self.clerk.records.record(&record);
+    }
+}
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        let mut record = self.record.clone();
+        if let Some(opened) = self.opened {
+            record.event = Event::Close;
+            record.bytes_up = Some(self.bytes_up);
+            record.bytes_down = Some(self.bytes_down);
+            record.open_ms = Some(milliseconds(opened));
+        } else if self.decided {
+            return;
+        }
+        self.write(record);
+    }
+}
