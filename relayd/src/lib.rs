@@ -91,6 +91,7 @@ pub mod proxy;
 pub mod record;
 mod registry;
 mod reload;
+mod repeats;
 pub mod resolve;
 mod server;
 mod session;

@@ -8,8 +8,6 @@
 //! writes them, so that a reader who stalls stalls nobody else. And of events of one kind from one
 //! source, [a few a minute](LogConfig::repeats) are written, and the others told as a number.
 
-mod repeats;
-
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
@@ -25,8 +23,8 @@ use tracing_subscriber::layer::{Context, Filter, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use self::repeats::{Repeats, Summary};
 use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::repeats::{Repeats, Summary};
 use crate::sink::Sink;
 use crate::source::Source;
 

@@ -17,7 +17,7 @@ const MAX_TOLD: usize = 16;
 
 /// Who repeats what, in the minute that is running.
 #[derive(Debug)]
-pub(super) struct Repeats<K> {
+pub(crate) struct Repeats<K> {
     /// How many a minute are written in full.
     limit: u32,
     began: Instant,
@@ -33,15 +33,15 @@ struct Seen {
 
 /// What was not written of one kind.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Summary {
-    pub(super) what: String,
-    pub(super) more: u64,
+pub(crate) struct Summary {
+    pub(crate) what: String,
+    pub(crate) more: u64,
     /// Where it came from, if that is one source.
-    pub(super) source: Option<Source>,
+    pub(crate) source: Option<Source>,
 }
 
 impl<K: Clone + Eq + Hash> Repeats<K> {
-    pub(super) fn new(limit: u32, now: Instant) -> Self {
+    pub(crate) fn new(limit: u32, now: Instant) -> Self {
         Self {
             limit,
             began: now,
@@ -50,7 +50,7 @@ impl<K: Clone + Eq + Hash> Repeats<K> {
     }
 
     /// Takes note of an event; whether to write it in full. `what` says what it is, and is asked for once a key.
-    pub(super) fn note(
+    pub(crate) fn note(
         &mut self,
         kind: K,
         source: Option<Source>,
@@ -67,7 +67,7 @@ impl<K: Clone + Eq + Hash> Repeats<K> {
     }
 
     /// Begins a new minute where one has passed: what was not written in it.
-    pub(super) fn next(&mut self, now: Instant) -> Vec<Summary> {
+    pub(crate) fn next(&mut self, now: Instant) -> Vec<Summary> {
         if now.duration_since(self.began) < WINDOW {
             return Vec::new();
         }
@@ -76,7 +76,7 @@ impl<K: Clone + Eq + Hash> Repeats<K> {
     }
 
     /// What was not written so far.
-    pub(super) fn end(&mut self) -> Vec<Summary> {
+    pub(crate) fn end(&mut self) -> Vec<Summary> {
         let mut all: Vec<_> = self
             .seen
             .drain()
