@@ -190,30 +190,63 @@ impl Reloader {
         Ok(needs_start)
     }
 
-    /// What differs that a running relay doesn't take.
+    /// What differs that a running relay doesn't take. Each key is named here, so that a new one is thought of.
     fn needs_start(&self, new: &Config) -> Vec<&'static str> {
-        let old = &self.started;
-        [
-            ("listen", old.listen != new.listen),
-            ("advertise", old.advertise != new.advertise),
-            ("health", old.health != new.health),
-            ("metrics", old.metrics != new.metrics),
-            ("admin", old.admin != new.admin),
-            ("mint", old.mint != new.mint),
+        let Config {
+            listen,
+            advertise,
+            tls,
+            max_sessions,
+            max_streams,
+            max_buffer_bytes,
+            admission,
+            health,
+            metrics,
+            admin,
+            mint,
             #[cfg(feature = "redis")]
-            ("redis", old.redis != new.redis),
-            ("tls", old.tls != new.tls),
-            ("max_sessions", old.max_sessions != new.max_sessions),
-            ("max_streams", old.max_streams != new.max_streams),
+            redis,
+            resolver,
+            max_look_ups,
+            log,
+            records,
+            // These are taken.
+            path: _,
+            origins: _,
+            allow_without_origin: _,
+            proxies: _,
+            hosts: _,
+            tokens: _,
+            audience: _,
+            revoked: _,
+            source_limits: _,
+            handshake_deadline: _,
+            drain: _,
+            // These are no keys.
+            file: _,
+            places: _,
+        } = &*self.started;
+        [
+            ("listen", *listen != new.listen),
+            ("advertise", *advertise != new.advertise),
+            ("health", *health != new.health),
+            ("metrics", *metrics != new.metrics),
+            ("admin", *admin != new.admin),
+            ("mint", *mint != new.mint),
+            #[cfg(feature = "redis")]
+            ("redis", *redis != new.redis),
+            ("tls", *tls != new.tls),
+            ("max_sessions", *max_sessions != new.max_sessions),
+            ("max_streams", *max_streams != new.max_streams),
             (
                 "max_buffer_bytes",
-                old.max_buffer_bytes != new.max_buffer_bytes,
+                *max_buffer_bytes != new.max_buffer_bytes,
             ),
-            ("admission", old.admission != new.admission),
-            ("resolver", old.resolver != new.resolver),
-            ("max_look_ups", old.max_look_ups != new.max_look_ups),
-            ("records", old.records != new.records),
-            ("log", old.log != new.log),
+            ("admission", *admission != new.admission),
+            ("resolver", *resolver != new.resolver),
+            ("max_look_ups", *max_look_ups != new.max_look_ups),
+            ("records", *records != new.records),
+            ("log", *log != new.log),
         ]
         .into_iter()
         .filter_map(|(key, differs)| differs.then_some(key))
