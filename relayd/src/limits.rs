@@ -155,10 +155,15 @@ impl What {
     }
 }
 
-/// What a session counts in: the accounts of its bearer, of its source, and of its token; and whether
-/// any of them limits what is carried.
+/// What a session counts in.
 #[derive(Clone, Debug)]
-pub(crate) struct Usage(Arc<[Share]>, Arc<Budget>, bool);
+pub(crate) struct Usage {
+    /// The accounts of its bearer, of its source, and of its token, as far as there are any.
+    shares: Arc<[Share]>,
+    budget: Arc<Budget>,
+    /// Whether any of the accounts limits what is carried.
+    is_metered: bool,
+}
 
 /// An account, and what may be taken of it.
 #[derive(Debug)]
@@ -220,8 +225,12 @@ impl Accounts {
             account: known.account(holder, clock, self.fleet.as_ref()),
         };
         let shares: Arc<[_]> = holders.into_iter().map(share).collect();
-        let metered = shares.iter().any(|share| share.quota.is_metered());
-        Usage(shares, Arc::clone(&self.budget), metered)
+        let is_metered = shares.iter().any(|share| share.quota.is_metered());
+        Usage {
+            shares,
+            budget: Arc::clone(&self.budget),
+            is_metered,
+        }
     }
 }
 
@@ -367,7 +376,7 @@ impl Usage {
     }
 
     fn reached(&self, index: usize, what: What) -> LimitReached {
-        let share = self.0.get(index);
+        let share = self.shares.get(index);
         LimitReached {
             whose: share.map_or(Whose::Relay, |share| share.whose),
             name: what.name(),
@@ -381,7 +390,7 @@ impl Usage {
     /// How many streams, sockets and listeners its limits allow at most.
     pub(crate) fn max_open(&self) -> u32 {
         let least = |what| {
-            let limits = self.0.iter().filter_map(|share| share.quota.of(what));
+            let limits = self.shares.iter().filter_map(|share| share.quota.of(what));
             limits.min().unwrap_or(u32::MAX)
         };
         least(What::Stream).saturating_add(least(What::Listener))
@@ -389,7 +398,7 @@ impl Usage {
 
     /// What a session's memory counts in.
     pub(crate) fn held(&self) -> Held {
-        self.1.held()
+        self.budget.held()
     }
 
     /// One of `what` from every account, or from none.
@@ -398,15 +407,15 @@ impl Usage {
             self.check_today(Clock::now).map_err(NotTaken::Limit)?;
         }
         let place = match what {
-            What::Session => self.1.check_memory().map(|()| None),
-            What::Stream | What::Listener => self.1.place().map(Some),
+            What::Session => self.budget.check_memory().map(|()| None),
+            What::Stream | What::Listener => self.budget.place().map(Some),
             // What drains brings the one that it has; look-ups are bounded for all by `max_look_ups`.
             What::Draining | What::LookUp => Ok(None),
         }
         .map_err(NotTaken::Limit)?;
-        for (index, share) in self.0.iter().enumerate() {
+        for (index, share) in self.shares.iter().enumerate() {
             if let Err(short) = share.account.take(what, share.quota.of(what), leases) {
-                for share in &self.0[..index] {
+                for share in &self.shares[..index] {
                     share.account.give_back(what);
                 }
                 return Err(match short {
@@ -425,12 +434,12 @@ impl Usage {
 
     /// Counts one dial, in every account or in none.
     pub(crate) fn dial(&self, now: Instant) -> Result<(), LimitReached> {
-        for (index, share) in self.0.iter().enumerate() {
+        for (index, share) in self.shares.iter().enumerate() {
             let Some(rate) = share.quota.dials_per_second else {
                 continue;
             };
             if !share.account.bucket().take(rate, now) {
-                for share in &self.0[..index] {
+                for share in &self.shares[..index] {
                     if let Some(rate) = share.quota.dials_per_second {
                         share.account.bucket().give_back(rate);
                     }
@@ -462,7 +471,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        for share in &*self.usage.0 {
+        for share in &*self.usage.shares {
             share.account.give_back(self.what);
         }
     }

@@ -79,7 +79,7 @@ impl Usage {
                 Err(NotTaken::Limit(reached)) => return Err(reached),
                 Err(NotTaken::Lease(index)) => index,
             };
-            let Share { quota, account, .. } = &self.0[index];
+            let Share { quota, account, .. } = &self.shares[index];
             let (Some(lease), Some(limit)) = (&account.lease, quota.of(what)) else {
                 break;
             };

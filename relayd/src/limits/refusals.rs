@@ -41,7 +41,7 @@ impl Usage {
     }
 
     fn bearers(&self) -> impl Iterator<Item = &Account> {
-        let shares = self.0.iter();
+        let shares = self.shares.iter();
         let bearers = shares.filter(|share| share.whose == Whose::Bearer);
         bearers.map(|share| &*share.account)
     }

@@ -43,7 +43,7 @@ fn slots_come_back_when_they_are_dropped() {
     drop(first);
     let first = usage.stream().expect("one came back");
     drop((first, second));
-    assert_eq!(usage.0[0].account.held[1].load(Ordering::Relaxed), 0);
+    assert_eq!(usage.shares[0].account.held[1].load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn one_bearer_leaves_the_others_what_is_theirs() {
     drop((third, fourth));
     assert!([first, second].iter().all(|usage| {
         let held = |share: &Share| share.account.held[1].load(Ordering::Relaxed);
-        usage.0.iter().all(|share| held(share) == 0)
+        usage.shares.iter().all(|share| held(share) == 0)
     }));
 }
 

@@ -89,7 +89,7 @@ struct Leaky {
 impl Usage {
     /// Whether anything limits what is carried. Where nothing does, nothing is counted.
     pub(crate) fn is_metered(&self) -> bool {
-        self.2
+        self.is_metered
     }
 
     /// How many bytes may be carried in one turn, and how long one that was silent waits for its own. None for
@@ -139,7 +139,7 @@ impl Usage {
     }
 
     fn metered(&self) -> impl Iterator<Item = &Share> {
-        self.0.iter().filter(|share| share.quota.is_metered())
+        self.shares.iter().filter(|share| share.quota.is_metered())
     }
 }
 
@@ -484,7 +484,7 @@ mod tests {
         assert!(limited.is_metered());
         let clock = Clock::now();
         limited.count(bytes(7), clock);
-        assert_eq!(limited.0[0].account.meter().today, 0);
-        assert_eq!(limited.0[1].account.meter().today, 7);
+        assert_eq!(limited.shares[0].account.meter().today, 0);
+        assert_eq!(limited.shares[1].account.meter().today, 7);
     }
 }
