@@ -194,8 +194,9 @@ impl Explanation {
         };
         let to = to.parse::<Endpoint>();
         let to = to.map_err(|error| invalid(error.to_string()))?;
-        let listening = config.listen.iter().chain(&config.health).copied();
-        let machine = Machine::new(&listening.collect::<Vec<_>>(), &config.advertise)?;
+        let lanes = config.health.iter().chain(&config.metrics);
+        let listening: Vec<_> = config.listen.iter().chain(lanes).copied().collect();
+        let machine = Machine::new(&listening, &config.advertise)?;
         // Nothing is recorded: nobody does it.
         let mut config = config.clone();
         config.records = None;

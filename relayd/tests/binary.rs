@@ -246,8 +246,8 @@ async fn a_target_sees_a_killed_relay_as_a_cut() {
 fn a_decision_is_explained_with_its_rule_and_line() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("relayd.toml");
-    let text = "listen = ['127.0.0.1:8443']\norigins = ['https://a.example']\n[[token]]\nname = 'a'\n\
-                secret = '0123456789abcdef'\nallow = ['*:443', '127.0.0.0/8:80,8443', 'localhost:80']\n\
+    let text = "listen = ['127.0.0.1:8443']\nmetrics = '127.0.0.1:8444'\norigins = ['https://a.example']\n[[token]]\nname = 'a'\n\
+                secret = '0123456789abcdef'\nallow = ['*:443', '127.0.0.0/8:80,8443-8444', 'localhost:80']\n\
                 deny = [\n  '9.9.9.9:*',\n]\n\
                 ask = 'http://127.0.0.1:9/secret'\nask_fails = 'closed'\n";
     std::fs::write(&path, text).expect("written");
@@ -256,7 +256,7 @@ fn a_decision_is_explained_with_its_rule_and_line() {
         (
             "https://a.example",
             "8.8.8.8:443",
-            "8.8.8.8:443: allowed by *:443 (line 6)",
+            "8.8.8.8:443: allowed by *:443 (line 7)",
             true,
         ),
         (
@@ -280,12 +280,18 @@ fn a_decision_is_explained_with_its_rule_and_line() {
         (
             "https://a.example",
             "9.9.9.9:443/udp",
-            "refused: the rule 9.9.9.9:* denies it (line 8)",
+            "refused: the rule 9.9.9.9:* denies it (line 9)",
             false,
         ),
         (
             "https://a.example",
             "127.0.0.1:8443",
+            "the relay itself",
+            false,
+        ),
+        (
+            "https://a.example",
+            "127.0.0.1:8444",
             "the relay itself",
             false,
         ),
@@ -298,7 +304,7 @@ fn a_decision_is_explained_with_its_rule_and_line() {
         (
             "https://a.example",
             "localhost:80",
-            "127.0.0.1:80: allowed by 127.0.0.0/8:80,8443",
+            "127.0.0.1:80: allowed by 127.0.0.0/8:80,8443-8444",
             true,
         ),
     ] {
