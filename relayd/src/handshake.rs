@@ -216,10 +216,8 @@ impl Gate {
         let upgrade = Upgrade::of(method, &headers);
         let origin = headers.all("origin").next();
         let allowed = match origin {
-            Some(_) => headers
-                .only("origin")
-                .is_some_and(|origin| self.origins.iter().any(|allowed| allowed == origin)),
-            None => self.allow_without_origin,
+            Some(_) => (headers.only("origin")).is_some_and(|only| self.allows(Some(only))),
+            None => self.allows(None),
         };
         let refused = if !self.hosts.iter().any(|allowed| allowed.matches(host)) {
             let text = "the relay doesn't go by this Host";
