@@ -134,6 +134,14 @@ pub enum Event {
         /// How.
         options: UdpOptions,
     },
+    /// Relay: the client has asked for something, and was told no at once: as many are open as may be, or
+    /// nothing new is taken.
+    Declined {
+        /// What it has asked for: [`Event::Connect`], [`Event::Listen`] or [`Event::Udp`].
+        asked: Box<Event>,
+        /// What it was told.
+        reason: Reason,
+    },
     /// Client: what was asked for is open.
     Opened {
         /// The stream, listener or socket.

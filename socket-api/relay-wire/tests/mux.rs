@@ -432,6 +432,25 @@ fn a_relay_that_goes_says_when_to_come_back() {
     assert_eq!(reason.code(), Code::PROTOCOL_ERROR);
 }
 
+/// A relay that says no by itself tells whoever drives it, for the records.
+#[test]
+fn what_is_declined_at_once_is_told_at_the_relay_too() {
+    let mut pair = Pair::new(&Config::default());
+    let id = (pair.client.connect(there(), TcpOptions::default())).expect("room for a stream");
+    pair.relay.go_away("restarting", Duration::ZERO);
+    let mut events = pair.exchange().into_iter();
+    let declined = events.find_map(|event| match event {
+        Event::Declined { asked, reason } => Some((*asked, reason)),
+        _ => None,
+    });
+    let (asked, reason) = declined.expect("it was declined");
+    assert!(
+        matches!(asked, Event::Connect { id: of, .. } if of == id),
+        "{asked:?}"
+    );
+    assert_eq!(reason, Reason::new(Code::GOING_AWAY, "restarting"));
+}
+
 #[test]
 fn going_away_keeps_what_is_open() {
     let mut pair = Pair::new(&Config::default());

@@ -279,13 +279,13 @@ fn request(mux: &mut Mux, id: Id, opening: Opening, event: impl FnOnce() -> Even
         mux.events.push_back(event());
         return Ok(());
     };
-    answer(
-        mux,
-        Frame::Refused {
-            id,
-            reason: refusal,
-        },
-    )
+    let reason = refusal.clone();
+    answer(mux, Frame::Refused { id, reason })?;
+    mux.events.push_back(Event::Declined {
+        asked: Box::new(event()),
+        reason: refusal,
+    });
+    Ok(())
 }
 
 fn inbound(mux: &mut Mux, id: Id, listener: Id, credit: u32, event: Event) -> Result<()> {
