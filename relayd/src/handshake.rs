@@ -76,6 +76,15 @@ impl std::fmt::Debug for Presented {
     }
 }
 
+/// Who asks for a WebSocket, and isn't let in.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    pub(crate) upgrade: Upgrade,
+    /// The origin that it names, whatever that is.
+    pub(crate) origin: Option<String>,
+    pub(crate) reason: Reason,
+}
+
 /// The answer that makes a WebSocket of the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Upgrade {
@@ -88,7 +97,7 @@ enum Verdict {
     Admitted(Admitted),
     Probe(Probe),
     Refused(Refused),
-    Denied(Upgrade, Reason),
+    Denied(Denied),
 }
 
 impl Gate {
@@ -231,10 +240,18 @@ impl Gate {
         } else {
             None
         };
+        let denied = |upgrade, reason| {
+            let origin = origin.map(str::to_owned);
+            Verdict::Denied(Denied {
+                upgrade,
+                origin,
+                reason,
+            })
+        };
         // Who speaks WebSocket is told in one, since a browser keeps a status from its page.
         let upgrade = match (refused, upgrade) {
             (Some((_, code, text)), Ok(upgrade)) => {
-                return Ok(Verdict::Denied(upgrade, Reason::new(code, text)));
+                return Ok(denied(upgrade, Reason::new(code, text)));
             }
             (Some((status, _, text)), Err(_)) => return Err(Refused::new(status, text)),
             (None, upgrade) => upgrade?,
@@ -263,7 +280,7 @@ impl Gate {
                 origin: origin.map(str::to_owned),
                 upgrade,
             }),
-            Err(error) => Verdict::Denied(upgrade, Reason::new(error.code(), &error.to_string())),
+            Err(error) => denied(upgrade, Reason::new(error.code(), &error.to_string())),
         })
     }
 }
@@ -303,7 +320,7 @@ where
             refused.send(stream).await?;
             Err(Outcome::Refused(refused))
         }
-        Verdict::Denied(upgrade, reason) => Err(Outcome::Denied(upgrade, reason)),
+        Verdict::Denied(denied) => Err(Outcome::Denied(denied)),
     }
 }
 
@@ -390,7 +407,7 @@ fn parse<'headers, 'head>(
 pub(crate) enum Outcome {
     Probed,
     Refused(Refused),
-    Denied(Upgrade, Reason),
+    Denied(Denied),
     Failed(io::Error),
 }
 

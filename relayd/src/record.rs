@@ -2,13 +2,18 @@
 //!
 //! Each opening has one record, when it is known what becomes of it, and if it came to be, one more when it
 //! is over. They say who it was, what was asked for, what was dialled, and which rule decided, as it
-//! stands in the configuration. No payload, token or password is ever in one.
+//! stands in the configuration. Each new peer of a datagram socket has one as well, each client that is let in
+//! or not, each session at its end, and each token that is minted. No payload, token or password is ever in one.
+//!
+//! What costs its author nothing can't fill a disk: of what is denied over and over, the first few a minute have
+//! a record, and the next one says how many more there were (`more_denied`).
 //!
 //! Where they are written nothing waits: what can't be written in time is dropped, and the log says how
 //! many that were.
 
 mod case;
 mod lines;
+mod strangers;
 
 use std::fmt::Debug;
 use std::io;
@@ -24,6 +29,7 @@ use crate::policy::{Allowed, ListenRule, Refusal, Rule, Transport};
 
 pub(crate) use self::case::{Case, Clerk, Shown};
 pub use self::lines::JsonLines;
+pub(crate) use self::strangers::{Stranger, Strangers};
 
 /// What was decided about an opening, or what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,7 +58,8 @@ pub struct Record {
     /// What was decided.
     #[serde(flatten)]
     pub basis: Basis,
-    /// What came of it: `opened`, or the code that the client was told; at the end, how it ended.
+    /// What came of it: `opened`, or the code that the client was told; at the end, how it ended. Of a
+    /// datagram socket's peer, `allowed` or `dropped`.
     pub outcome: String,
     /// More about that, for people; of a refusal, the reason.
     pub why: Option<String>,
@@ -65,6 +72,14 @@ pub struct Record {
     /// How long it was open, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_ms: Option<u64>,
+    /// Whether its target did not get all that the client had sent and ended. At the end only, and left out
+    /// where it isn't so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<bool>,
+    /// How many more datagrams of this socket, or connections to this listener, were denied since its last
+    /// record, that have none of their own. Of a minute, 16 peers have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_denied: Option<u64>,
 }
 
 /// What a record is of.
@@ -76,9 +91,14 @@ pub enum Event {
     Open,
     /// Of the end of what was opened.
     Close,
+    /// Of a client that was let in, and has a session, or that was not ([`SessionRecord`]).
+    Enter,
+    /// Of the end of a session.
+    Leave,
     /// Of a token that the relay has minted.
     Mint,
-    /// Of the first datagrams that a socket may not send; there are no more such records of it.
+    /// Of a new peer of a bound datagram socket: whether it may send there. Those that it may not send to
+    /// are [told up to a bound](Record::more_denied).
     Datagrams,
 }
 
@@ -168,6 +188,70 @@ pub enum Decision {
     None,
 }
 
+/// Whether a client was let in, and how its session ended: a record with the event `enter` or `leave`.
+///
+/// Of clients that are not let in, the first 20 a minute have one that come from one block of addresses and
+/// are denied for one reason. A client that asks for no WebSocket, or is gone before it is answered, has none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SessionRecord {
+    /// When, in RFC 3339.
+    pub time: String,
+    /// [`Event::Enter`] or [`Event::Leave`].
+    pub event: Event,
+    /// The session's number, where there is one.
+    pub session: Option<u64>,
+    /// The token's name, where it has shown a good one.
+    pub token: Option<String>,
+    /// Which of the token's bearers, where that is known.
+    pub bearer: Option<String>,
+    /// The page's origin; of one that isn't let in, its first 256 bytes.
+    pub origin: Option<String>,
+    /// Where the WebSocket comes from.
+    pub peer: SocketAddr,
+    /// Whether it was let in.
+    pub decision: Decision,
+    /// `opened`, or the code that the client was told.
+    pub outcome: String,
+    /// More about that, for people.
+    pub why: Option<String>,
+    /// Payload from the client, in bytes. At the end only, as what follows; what its streams had still to
+    /// deliver then is in their records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_up: Option<u64>,
+    /// Payload to the client, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_down: Option<u64>,
+    /// How long it was open, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_ms: Option<u64>,
+    /// How many more clients were not let in since the last record of one, that have none of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_denied: Option<u64>,
+}
+
+impl SessionRecord {
+    /// Of one that was let in.
+    fn of(event: Event, session: Option<u64>, who: &Who) -> Self {
+        Self {
+            time: now(),
+            event,
+            session,
+            token: Some(who.token.clone()),
+            bearer: who.bearer.clone(),
+            origin: who.origin.clone(),
+            peer: who.peer,
+            decision: Decision::Allow,
+            outcome: "opened".into(),
+            why: None,
+            bytes_up: None,
+            bytes_down: None,
+            open_ms: None,
+            more_denied: None,
+        }
+    }
+}
+
 /// A token that the relay has minted: a record of no session, with the event `mint`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -203,6 +287,9 @@ impl Minting {
 pub trait Records: Debug + Send + Sync + 'static {
     /// Takes this one.
     fn record(&self, record: &Record);
+
+    /// Takes one of a client that was let in or not, or of the end of its session.
+    fn session(&self, _: &SessionRecord) {}
 
     /// Takes one of a token that was minted.
     fn minting(&self, _: &Minting) {}

@@ -32,7 +32,7 @@ use crate::limits::Accounts;
 use crate::machine::Machine;
 use crate::metrics;
 use crate::passed::Passed;
-use crate::record::Records;
+use crate::record::{Records, Strangers};
 use crate::reload::{Reloader, Reloading, Told};
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
@@ -70,6 +70,7 @@ struct Shared {
     sessions: Semaphore,
     door: Arc<Door>,
     denials: Semaphore,
+    strangers: Strangers,
     context: Context,
     numbers: AtomicU64,
 }
@@ -184,6 +185,7 @@ impl Relayd {
                 fastrand::Rng::new(),
             )))),
             denials: Semaphore::new(MAX_DENIALS),
+            strangers: Strangers::default(),
             context,
             numbers: AtomicU64::new(1),
         };

@@ -24,6 +24,7 @@ mod peers;
 mod questions;
 mod ready;
 mod tcp;
+mod told;
 mod turns;
 mod udp;
 
@@ -36,9 +37,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime};
 
-use jackfield_relay_wire::{
-    Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings, UdpTarget,
-};
+use jackfield_relay_wire::{Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -47,7 +46,6 @@ use tracing::{Instrument as _, info, info_span};
 
 use self::carrier::{Carrier, Incoming};
 use self::item::{Counters, Entry, Item, Scratch, Shared, Turn};
-use self::open::Opening;
 use self::ready::Ready;
 use crate::budget::Held;
 use crate::ending::{Ending, Notice};
@@ -55,7 +53,7 @@ use crate::handshake::{Admitted, Gate, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Whose};
 use crate::policy::Transport;
-use crate::record::{Action, Clerk, Who};
+use crate::record::{Clerk, Who};
 use crate::registry::Entered;
 
 pub(crate) use self::context::Context;
@@ -140,6 +138,7 @@ pub(crate) async fn run<S>(
             records: Arc::clone(context.records()),
             metrics: Arc::clone(context.metrics()),
         };
+        clerk.entered();
         let mut carrier = Carrier::new(stream);
         let mut session = Session::new(grant, context, clerk, entered);
         loop {
@@ -354,35 +353,13 @@ impl<'a> Session<'a> {
         let mut worked = false;
         while let Some(event) = self.mux.poll_event() {
             worked = true;
-            let who = &self.clerk.who;
             match event {
                 Event::Readable(id) | Event::Writable(id) => self.wake(id),
-                Event::Connect { id, to, options } => {
-                    let case = self.clerk.case(id, Action::Connect, Transport::Tcp, &to);
-                    let opening = Opening::connect(&self.grant, self.context, who, to, options);
-                    self.open(id, case, opening);
-                }
-                Event::Listen { id, at, options } => {
-                    let case = self.clerk.case(id, Action::Listen, Transport::Tcp, &at);
-                    let opening = Opening::listen(&self.grant, self.context, who, at, &options);
-                    self.open(id, case, opening);
-                }
-                Event::Udp {
-                    id,
-                    target,
-                    options,
-                } => {
-                    let (action, asked) = match &target {
-                        UdpTarget::Connected(to) => (Action::Connect, to.to_string()),
-                        UdpTarget::Bound(at) => (Action::Bind, at.to_string()),
-                    };
-                    let case = self.clerk.case(id, action, Transport::Udp, &asked);
-                    let opening = Opening::udp(&self.grant, self.context, who, target, options);
-                    self.open(id, case, opening);
-                }
                 Event::Reset { id, reason } => self.reset(id, &reason),
-                // The client takes no new connections: its listeners stay, and it resets them.
-                _ => {}
+                Event::Declined { asked, reason } => self.declined(&asked, &reason),
+                // Of the others, those that ask for something. When the client takes no new connections, its
+                // listeners stay, and it resets them.
+                asked => self.open(asked),
             }
         }
         worked

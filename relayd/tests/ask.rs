@@ -537,6 +537,14 @@ async fn bind(client: &mut Client, hook: &mut Hook) -> Id {
     id
 }
 
+/// What is recorded of a peer that may be sent to.
+async fn sends(recorded: &mut Recorded, to: SocketAddr, answer: Answered) {
+    let rule = Some("127.0.0.0/8:1024-65535/udp");
+    let record = recorded.datagrams(to, Decision::Allow, rule).await;
+    assert_eq!(record.basis.answer, Some(answer), "{record:?}");
+    assert_eq!(record.address, Some(to), "{record:?}");
+}
+
 /// Waits until the relay has dropped so many of the client's datagrams in all.
 async fn dropped(client: &mut Client, expected: u64) {
     let mut dropped = 0;
@@ -564,6 +572,7 @@ async fn each_new_peer_is_asked_about_and_the_others_go_on() {
     send(&mut client, id, known_at, b"first").await;
     hook.next().await.answer(ALLOWED).await;
     assert_eq!(receive(&known).await, b"first");
+    sends(&mut recorded, known_at, Answered::Allowed).await;
 
     let (new, new_at) = peer();
     send(&mut client, id, new_at, b"asks").await;
@@ -580,19 +589,15 @@ async fn each_new_peer_is_asked_about_and_the_others_go_on() {
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     asked.answer(ALLOWED).await;
     assert_eq!(receive(&new).await, b"asks");
+    sends(&mut recorded, new_at, Answered::Allowed).await;
     send(&mut client, id, new_at, b"later").await;
     assert_eq!(receive(&new).await, b"later");
 
     let (denied, denied_at) = peer();
     send(&mut client, id, denied_at, b"denied").await;
     hook.next().await.answer(DENIED).await;
-    let record = recorded.next().await;
-    assert_eq!(
-        (record.event, record.basis.decision),
-        (Event::Datagrams, Decision::Deny)
-    );
+    let record = recorded.datagrams(denied_at, Decision::Deny, None).await;
     assert_eq!(record.basis.answer, Some(Answered::Denied));
-    assert_eq!(record.asked, denied_at.to_string());
     assert_eq!(
         record.why.as_deref(),
         Some("the answer denies it: not on Sundays")
@@ -601,6 +606,29 @@ async fn each_new_peer_is_asked_about_and_the_others_go_on() {
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     assert!(hook.is_silent());
     dropped(&mut client, 2).await;
+}
+
+/// Peers, too, are sent to or not as the token has it.
+#[tokio::test]
+async fn of_peers_without_an_answer_it_is_recorded_how_the_question_fails() {
+    for fails in [Fails::Open, Fails::Closed] {
+        let mut hook = Hook::start().await;
+        let (relay, mut recorded) = TestRelay::start_recorded(config(hook.token(fails))).await;
+        let mut client = relay.client().await;
+        let id = bind(&mut client, &mut hook).await;
+        recorded.next().await;
+        let (peer, at) = peer();
+        send(&mut client, id, at, b"hello").await;
+        hook.next().await.answer("what").await;
+        if fails == Fails::Open {
+            assert_eq!(receive(&peer).await, b"hello");
+            sends(&mut recorded, at, Answered::FailedOpen).await;
+        } else {
+            let record = recorded.datagrams(at, Decision::Deny, None).await;
+            assert_eq!(record.basis.answer, Some(Answered::FailedClosed));
+            dropped(&mut client, 1).await;
+        }
+    }
 }
 
 /// A peer beyond those that are being asked about is not asked about.

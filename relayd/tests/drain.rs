@@ -12,9 +12,15 @@ use jackfield_relay_wire::{Code, Frame, Reason};
 use jackfield_relayd::record::Event;
 use tokio::net::TcpListener;
 
-/// Waits until a target is given up.
+/// Waits until a target is given up, which is recorded.
 async fn given_up(recorded: &mut Recorded) {
-    while recorded.next().await.event != Event::Close {}
+    let record = loop {
+        let record = recorded.next().await;
+        if record.event == Event::Close {
+            break record;
+        }
+    };
+    assert_eq!(record.undelivered, Some(true), "{record:?}");
 }
 
 #[track_caller]

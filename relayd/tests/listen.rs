@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use common::{Client, TestRelay, config, token, within};
 use jackfield_relay_wire::{Code, Frame, Id, Reason, UdpTarget};
-use jackfield_relayd::record::Decision;
+use jackfield_relayd::record::{Action, Decision};
 use jackfield_socket::UdpOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -186,4 +186,33 @@ async fn only_what_is_granted_is_listened_at() {
     let asked = client.ask_to_listen("127.0.0.1:0", 1).await;
     assert_eq!(client.refusal(asked).await.code(), Code::DENIED);
     recorded.denied("127.0.0.1:0", None).await;
+}
+
+/// Who has no place is turned away, and that is recorded: once for each address, and the others as a number.
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_recorded() {
+    let mut token = token();
+    token.limits.streams = 1;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
+    let mut client = relay.client().await;
+    let (listener, local) = listen(&mut client, "127.0.0.1:0", 9).await;
+    recorded.next().await;
+    let _first = TcpStream::connect(local).await.expect("it listens");
+    inbound(&mut client, listener).await;
+    let record = recorded.next().await;
+    let accepted = (record.action, &*record.outcome);
+    assert_eq!(accepted, (Action::Accept, "opened"));
+    for _ in 0..3 {
+        let mut turned = TcpStream::connect(local).await.expect("it listens");
+        let read = within(turned.read(&mut [0])).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+    let outcome = Code::LIMIT_EXCEEDED.to_string();
+    let record = recorded.decision(Decision::Deny, None, &outcome).await;
+    assert_eq!((record.action, record.id), (Action::Accept, listener.get()));
+    assert!(record.why.expect("a reason").contains("streams (1)"));
+    drop(client);
+    let ends = [recorded.next().await, recorded.next().await];
+    let more = ends.iter().find_map(|end| end.more_denied);
+    assert_eq!(more, Some(2), "{ends:?}");
 }

@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use common::program::{Program, configuration};
-use common::{Client, ORIGIN, SECRET, TestRelay, config, target, token, within};
+use common::{
+    Client, ORIGIN, SECRET, TestRelay, config, headers, request, sink, target, token, within,
+};
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::record::{Action, Decision, Event};
 use jackfield_socket::UdpOptions;
@@ -138,22 +141,15 @@ async fn listeners_what_they_take_and_refused_datagrams_are_recorded() {
             })
             .await;
     }
-    let record = recorded.next().await;
-    assert_eq!(
-        (record.event, &*record.asked),
-        (Event::Datagrams, "10.0.0.1:7")
-    );
-    assert_eq!(record.basis.decision, Decision::Deny);
+    let denied = "10.0.0.1:7".parse().expect("an address");
+    recorded.datagrams(denied, Decision::Deny, None).await;
     drop((peer, client));
-    let mut ends = Vec::new();
     for _ in 0..3 {
-        ends.push(recorded.next().await.event);
+        let record = recorded.next().await;
+        assert_eq!(record.event, Event::Close, "of a peer there is one record");
+        let is_socket = record.action == Action::Bind;
+        assert_eq!(record.more_denied, is_socket.then_some(1), "{record:?}");
     }
-    assert_eq!(
-        ends,
-        [Event::Close; 3],
-        "of datagrams there is one record only"
-    );
 }
 
 #[tokio::test]
@@ -180,6 +176,155 @@ async fn a_token_that_only_reports_reaches_it_and_says_what_it_would_be() {
     client.frame().await;
     client.refused("127.0.0.1:2000").await;
     recorded.decision(Decision::Deny, None, "denied").await;
+
+    // Nor does a bound one, and its peers are decisions of their own.
+    let id = client.new_id();
+    client
+        .send(&Frame::Udp {
+            id,
+            credit: 1024,
+            target: UdpTarget::Bound("127.0.0.1:0".parse().expect("an address")),
+            options: UdpOptions::default(),
+        })
+        .await;
+    recorded.next().await;
+    let to = "8.8.8.8:53".parse().expect("an address");
+    client
+        .send(&Frame::Datagram {
+            id,
+            peer: Some(to),
+            truncated: false,
+            data: b"x".as_slice().into(),
+        })
+        .await;
+    let record = recorded.datagrams(to, Decision::Allow, None).await;
+    let would_deny = record.basis.would_deny.as_deref();
+    assert_eq!(would_deny, Some("no rule allows it"));
+}
+
+/// Who is let in and who isn't, and how a session ends.
+#[tokio::test]
+async fn sessions_have_a_record_of_their_beginning_and_one_of_their_end() {
+    let (address, arriving) = sink().await;
+    let mut token = token();
+    token.limits.sessions = 1;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
+    let mut client = relay.client().await;
+    let entered = recorded.session().await;
+    let (event, decision) = (entered.event, entered.decision);
+    assert_eq!((event, decision), (Event::Enter, Decision::Allow));
+    assert_eq!(entered.outcome, "opened");
+    assert_eq!(entered.token.as_deref(), Some("tests"));
+    assert_eq!(entered.origin.as_deref(), Some(ORIGIN));
+    assert!(entered.session.is_some() && entered.bytes_up.is_none());
+
+    let host = relay.address.to_string();
+    let long = format!("https://{}.example", "x".repeat(1000));
+    for (origin, secret, token, outcome) in [
+        (ORIGIN, Some(SECRET), Some("tests"), "token full"),
+        (ORIGIN, None, None, "token missing"),
+        (
+            ORIGIN,
+            Some("not-this-secret-but-another"),
+            None,
+            "token unknown",
+        ),
+        ("https://evil.example", Some(SECRET), None, "origin refused"),
+        (&*long, Some(SECRET), None, "origin refused"),
+    ] {
+        let headers = headers(&host, Some(origin), secret);
+        let (stream, answer) = request(relay.address, "GET / HTTP/1.1", &headers).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        let reason = Client::over(stream).await.last_word().await;
+        let denied = recorded.session().await;
+        let (event, decision) = (denied.event, denied.decision);
+        assert_eq!((event, decision), (Event::Enter, Decision::Deny));
+        assert_eq!((denied.session, denied.token.as_deref()), (None, token));
+        assert_eq!(denied.outcome, outcome);
+        let why = reason.as_ref().map(Reason::text);
+        assert_eq!(denied.why.as_deref(), why);
+        let origin = &origin[..origin.len().min(256)];
+        assert_eq!(denied.origin.as_deref(), Some(origin));
+    }
+
+    let (id, _) = client.connect(&address, 1024).await;
+    let data = b"hello".as_slice().into();
+    client.send(&Frame::Data { id, data }).await;
+    client.send(&Frame::Fin { id }).await;
+    let arrived = within(arriving).await.expect("it ends");
+    assert_eq!(arrived.expect("in order"), b"hello");
+    drop(client);
+    let left = recorded.session().await;
+    assert_eq!((left.event, &*left.outcome), (Event::Leave, "carrier lost"));
+    assert_eq!(left.session, entered.session);
+    assert_eq!((left.bytes_up, left.bytes_down), (Some(5), Some(0)));
+    assert!(left.open_ms.is_some());
+}
+
+/// Anybody may come as often as he likes.
+#[tokio::test]
+async fn who_is_denied_over_and_over_is_counted() {
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token())).await;
+    let denied = async |origin: &str| {
+        let client = Client::upgrade(relay.address, origin, None).await;
+        let reason = client.expect("a WebSocket").last_word().await;
+        reason.expect("a reason").code()
+    };
+    for _ in 0..25 {
+        assert_eq!(denied(ORIGIN).await, Code::TOKEN_MISSING);
+    }
+    let evil = "https://evil.example";
+    assert_eq!(denied(evil).await, Code::ORIGIN_REFUSED);
+    for _ in 0..20 {
+        let record = recorded.session().await;
+        assert_eq!(
+            (&*record.outcome, record.more_denied),
+            ("token missing", None)
+        );
+    }
+    let record = recorded.session().await;
+    let (outcome, more) = (&*record.outcome, record.more_denied);
+    assert_eq!((outcome, more), ("origin refused", Some(5)));
+}
+
+/// Of a socket that sends to whom it may not.
+#[tokio::test]
+async fn denied_peers_have_a_bound_and_the_others_are_counted() {
+    const PEERS: u16 = 1000;
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token())).await;
+    let mut client = relay.client().await;
+    let id = client.new_id();
+    let target = UdpTarget::Bound("127.0.0.1:0".parse().expect("an address"));
+    let bind = Frame::Udp {
+        id,
+        credit: 100_000,
+        target,
+        options: UdpOptions::default(),
+    };
+    client.send(&bind).await;
+    recorded.next().await;
+    let peer = |number: u16| SocketAddr::from(([10, 0, 0, 1], 1 + number));
+    for number in 0..PEERS {
+        let datagram = Frame::Datagram {
+            id,
+            peer: Some(peer(number)),
+            truncated: false,
+            data: b"x".as_slice().into(),
+        };
+        client.send(&datagram).await;
+    }
+    for number in 0..16 {
+        let record = recorded.datagrams(peer(number), Decision::Deny, None).await;
+        assert_eq!(record.more_denied, None);
+    }
+    let all = u64::from(PEERS);
+    while !matches!(client.frame().await, Frame::Dropped { total, .. } if total == all) {}
+    drop(client);
+    let close = recorded.next().await;
+    assert_eq!(
+        (close.event, close.more_denied),
+        (Event::Close, Some(all - 16))
+    );
 }
 
 #[tokio::test]
@@ -194,7 +339,16 @@ async fn records_are_lines_of_json_in_a_file() {
     relay.stopped().await;
     drop(client);
     let text = std::fs::read_to_string(&file).expect("written");
-    let line: serde_json::Value = serde_json::from_str(text.trim_end()).expect("one line");
+    let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
+    let lines: Vec<_> = lines.collect::<Result<_, _>>().expect("JSON");
+    let events: Vec<_> = lines.iter().map(|line| line["event"].clone()).collect();
+    assert_eq!(events, ["enter", "open", "leave"]);
+    for line in [&lines[0], &lines[2]] {
+        let who = (&line["session"], &line["token"], &line["decision"]);
+        assert_eq!(who, (&1.into(), &"tests".into(), &"allow".into()), "{line}");
+    }
+    assert_eq!(lines[2]["bytes_up"], 0);
+    let line = &lines[1];
     assert_eq!(line["asked"], "10.0.0.1:80");
     assert_eq!(
         (&line["event"], &line["decision"]),
@@ -235,14 +389,14 @@ async fn a_file_that_is_moved_away_is_made_anew_on_sighup() {
             }
         };
         let text = within(read).await;
-        let records = text.lines().map(|line| {
+        let records = text.lines().filter_map(|line| {
             let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            record["asked"].as_str().expect("text").to_owned()
+            Some(record["asked"].as_str()?.to_owned())
         });
         records.collect::<Vec<_>>()
     };
     client.refused("10.0.0.1:1").await;
-    assert_eq!(asked(&file).await, ["10.0.0.1:1"]);
+    within(async { while asked(&file).await != ["10.0.0.1:1"] {} }).await;
     std::fs::rename(&file, &moved).expect("it is there");
     client.refused("10.0.0.1:2").await;
     within(async { while asked(&moved).await.len() < 2 {} }).await;
@@ -252,6 +406,6 @@ async fn a_file_that_is_moved_away_is_made_anew_on_sighup() {
     assert!(sent.expect("kill runs").success());
     program.says("reloaded the configuration").await;
     client.refused("10.0.0.1:3").await;
-    assert_eq!(asked(&file).await, ["10.0.0.1:3"]);
+    within(async { while asked(&file).await != ["10.0.0.1:3"] {} }).await;
     assert_eq!(asked(&moved).await, ["10.0.0.1:1", "10.0.0.1:2"]);
 }

@@ -12,19 +12,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use common::{
-    Client, ORIGIN, SECRET, TestRelay, config, echo, names, pattern, sink, target, token, within,
+    Client, ORIGIN, Recorded, SECRET, TestRelay, config, echo, names, pattern, sink, target, token,
+    within,
 };
 use futures_util::SinkExt as _;
 use jackfield_native::Native;
 use jackfield_relay::{Relay, RelayConfig};
 use jackfield_relay_wire::{Code, Frame, Id, Reason, UdpTarget, datagram_cost};
-use jackfield_relayd::record::{Event, Record, Records};
+use jackfield_relayd::record::{Decision, Event, Record};
 use jackfield_relayd::token::{Claims, Credential, Secret, SigningKey};
 use jackfield_relayd::{Config, Token};
 use jackfield_socket::{Error, ErrorKind, Place, TcpConnect as _, TcpOptions, UdpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
 
 const KIB: usize = 1024;
 const KEY: &str = "the-signing-key-of-all-these-tests";
@@ -309,28 +309,10 @@ async fn a_flood_of_a_target_arrives_at_its_rate() {
     );
 }
 
-/// Gives records to the test.
-#[derive(Debug)]
-struct Told(mpsc::UnboundedSender<Record>);
-
-impl Records for Told {
-    fn record(&self, record: &Record) {
-        let _ = self.0.send(record.clone());
-    }
-}
-
-async fn recording(config: Config) -> (TestRelay, mpsc::UnboundedReceiver<Record>) {
-    let (told, recorded) = mpsc::unbounded_channel();
-    (
-        TestRelay::start_recording(config, Told(told)).await,
-        recorded,
-    )
-}
-
 /// The next record of this kind.
-async fn recorded(records: &mut mpsc::UnboundedReceiver<Record>, event: Event) -> Record {
+async fn recorded(records: &mut Recorded, event: Event) -> Record {
     loop {
-        let record = within(records.recv()).await.expect("the relay runs");
+        let record = records.next().await;
         if record.event == event {
             return record;
         }
@@ -348,7 +330,7 @@ fn used_up(reason: &Reason) {
 async fn a_day_that_is_used_up_ends_streams_and_refuses_new_ones() {
     let mut token = signed();
     token.bearer_limits.bytes_per_day = Some(1000);
-    let (relay, mut records) = recording(config(token)).await;
+    let (relay, mut records) = TestRelay::start_recorded(config(token)).await;
     let (sink, sunk) = target(|mut stream| async move {
         let mut all = Vec::new();
         let ended = stream.read_to_end(&mut all).await;
@@ -441,7 +423,7 @@ async fn each_new_peer_of_a_socket_is_a_dial() {
     const DIALS: u32 = 3;
     let mut token = signed();
     token.bearer_limits.dials_per_second = Some(DIALS);
-    let (relay, mut records) = recording(config(token)).await;
+    let (relay, mut records) = TestRelay::start_recorded(config(token)).await;
     let (known, address) = socket().await;
     let others = std::iter::repeat_with(|| {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -473,7 +455,13 @@ async fn each_new_peer_of_a_socket_is_a_dial() {
     let most = f64::from(DIALS) * (1.0 + begin.elapsed().as_secs_f64());
     let dials = 2 + met.count() as u32;
     assert!(f64::from(dials) <= most, "{dials} are more than {most}");
-    let record = recorded(&mut records, Event::Datagrams).await;
+    let record = loop {
+        let record = recorded(&mut records, Event::Datagrams).await;
+        if record.basis.decision == Decision::Deny {
+            break record;
+        }
+        assert_eq!(record.outcome, "allowed");
+    };
     let why = record.why.expect("a reason");
     assert_eq!(why, "the bearer's limit dials_per_second (3) is reached");
     // Streams have these dials, too.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use common::{Client, TestRelay, config, token, within};
 use jackfield_relay_wire::{Code, Frame, Id, MAX_DATAGRAM, UdpTarget, datagram_cost};
+use jackfield_relayd::record::Decision;
 use jackfield_socket::UdpOptions;
 use tokio::net::UdpSocket;
 
@@ -124,20 +125,30 @@ async fn each_datagram_is_authorised() {
     let mut token = token();
     let (peer, address) = socket().await;
     let (_, other) = socket().await;
-    token.policy.allow = vec![format!("{address}/udp").parse().expect("a rule")];
-    let relay = TestRelay::start(config(token)).await;
+    let rule = format!("{address}/udp");
+    token.policy.allow = vec![rule.parse().expect(&rule)];
+    let deny = format!("{other}/udp");
+    token.policy.deny = vec![deny.parse().expect(&deny)];
+    let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let mut client = relay.client().await;
     let (id, _) = open(&mut client, bound()).await;
+    recorded.next().await;
     let mapped = format!("[::ffff:127.0.0.1]:{}", other.port());
     let denied = [
-        Some(other),
-        Some("169.254.169.254:80".parse().expect("an address")),
-        Some(mapped.parse().expect("an address")),
+        (other, Some(&*deny)),
+        ("169.254.169.254:80".parse().expect("an address"), None),
+        (mapped.parse().expect("an address"), Some(&*deny)),
     ];
-    for to in denied {
-        send(&mut client, id, to, b"psst").await;
+    for (to, rule) in denied {
+        send(&mut client, id, Some(to), b"psst").await;
+        recorded.datagrams(to, Decision::Deny, rule).await;
     }
-    send(&mut client, id, Some(address), b"hello").await;
+    for _ in 0..2 {
+        send(&mut client, id, Some(address), b"hello").await;
+    }
+    let allow = Some(&*rule);
+    let record = recorded.datagrams(address, Decision::Allow, allow).await;
+    assert_eq!(record.address, Some(address));
     let mut buffer = [0; 100];
     let (length, _) = within(peer.recv_from(&mut buffer)).await.expect("open");
     assert_eq!(&buffer[..length], b"hello");
@@ -150,6 +161,8 @@ async fn each_datagram_is_authorised() {
     }
     let asked = ask(&mut client, UdpTarget::Connected(other.into()), 1024).await;
     assert_eq!(client.refusal(asked).await.code(), Code::DENIED);
+    // Whom it knows has no further record.
+    recorded.denied(&other.to_string(), Some(&deny)).await;
 }
 
 #[tokio::test]

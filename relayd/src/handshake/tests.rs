@@ -84,7 +84,7 @@ fn refused(request: &str) -> Status {
 
 fn denied(request: &str) -> Reason {
     match judge(request) {
-        Verdict::Denied(_, reason) => reason,
+        Verdict::Denied(denied) => denied.reason,
         other => panic!("{request}\n{other:?}"),
     }
 }
@@ -254,7 +254,7 @@ fn a_certificate_is_nothing_to_a_page() {
     let judge = |gate: &Gate, origin| {
         let request = request(&[("Sec-WebSocket-Protocol", Some("jackfield.v1")), origin]);
         match gate.judge(&head(&request), FROM, shown.clone(), UNIX_EPOCH + NOW) {
-            Verdict::Denied(_, reason) => reason.code(),
+            Verdict::Denied(denied) => denied.reason.code(),
             other => panic!("{other:?}"),
         }
     };

@@ -7,7 +7,9 @@ use std::time::Instant;
 use jackfield_relay_wire::{Id, Reason};
 use serde::Serialize;
 
-use super::{Action, Basis, Event, Record, Records, Who, milliseconds, now, written};
+use super::{
+    Action, Basis, Event, Record, Records, SessionRecord, Who, milliseconds, now, written,
+};
 use crate::metrics::Metrics;
 use crate::policy::Transport;
 
@@ -46,16 +48,29 @@ pub(crate) struct Case {
     decided: bool,
     bytes_up: u64,
     bytes_down: u64,
+    undelivered: bool,
+    /// How many datagrams or connections were denied since its last record that have none of their own.
+    more_denied: u64,
 }
 
 impl Clerk {
-    pub(crate) fn case(
-        &self,
-        id: Id,
-        action: Action,
-        transport: Transport,
-        asked: &dyn ToString,
-    ) -> Case {
+    /// The session begins.
+    pub(crate) fn entered(&self) {
+        let record = SessionRecord::of(Event::Enter, Some(self.session), &self.who);
+        self.records.session(&record);
+    }
+
+    /// The session ends, since when it was open, and with what payload from the client and to it.
+    pub(crate) fn left(&self, reason: &Reason, since: Instant, up: u64, down: u64) {
+        let mut record = SessionRecord::of(Event::Leave, Some(self.session), &self.who);
+        record.outcome = reason.code().to_string();
+        record.why = Some(reason.text().into());
+        (record.bytes_up, record.bytes_down) = (Some(up), Some(down));
+        record.open_ms = Some(milliseconds(since));
+        self.records.session(&record);
+    }
+
+    pub(crate) fn case(&self, id: Id, action: Action, transport: Transport, asked: String) -> Case {
         Case {
             clerk: self.clone(),
             record: Record {
@@ -66,7 +81,7 @@ impl Clerk {
                 who: Arc::clone(&self.who),
                 action,
                 transport,
-                asked: asked.to_string(),
+                asked,
                 address: None,
                 basis: Basis::default(),
                 outcome: "cancelled".into(),
@@ -74,11 +89,15 @@ impl Clerk {
                 bytes_up: None,
                 bytes_down: None,
                 open_ms: None,
+                undelivered: None,
+                more_denied: None,
             },
             opened: None,
             decided: false,
             bytes_up: 0,
             bytes_down: 0,
+            undelivered: false,
+            more_denied: 0,
         }
     }
 }
@@ -120,6 +139,11 @@ impl Case {
         &self.clerk.who
     }
 
+    /// What is asked for.
+    pub(crate) fn asked(&self) -> &str {
+        &self.record.asked
+    }
+
     /// What was decided.
     pub(crate) fn basis(&self) -> &Basis {
         &self.record.basis
@@ -131,6 +155,11 @@ impl Case {
         self.bytes_down += down;
     }
 
+    /// Its target doesn't get all that the client had sent and ended.
+    pub(crate) fn undelivered(&mut self) {
+        self.undelivered = true;
+    }
+
     /// How it is ending. The first word counts.
     pub(crate) fn ending(&mut self, reason: &Reason) {
         if self.record.why.is_none() {
@@ -139,16 +168,50 @@ impl Case {
         }
     }
 
-    /// Datagrams to there are refused.
-    pub(crate) fn datagrams(&self, to: SocketAddr, basis: Basis, why: &str) {
-        let mut record = self.record.clone();
-        record.event = Event::Datagrams;
-        record.asked = to.to_string();
-        record.address = None;
-        record.basis = basis;
+    /// Its socket sends to a new peer.
+    pub(crate) fn sends(&self, to: SocketAddr, address: SocketAddr, basis: Basis) {
+        let mut record = self.of_peer(Event::Datagrams, to, basis);
+        record.address = Some(address);
+        record.outcome = "allowed".into();
+        self.write(record);
+    }
+
+    /// Its socket may not send there.
+    pub(crate) fn may_not_send(&mut self, to: SocketAddr, basis: Basis, why: &str) {
+        let mut record = self.of_peer(Event::Datagrams, to, basis);
         record.outcome = "dropped".into();
         record.why = Some(why.into());
+        record.more_denied = self.take_more();
         self.write(record);
+    }
+
+    /// Its listener turns a connection from there away.
+    pub(crate) fn turns_away(&mut self, from: SocketAddr, reason: &Reason) {
+        let mut record = self.of_peer(Event::Open, from, Basis::denied());
+        record.action = Action::Accept;
+        record.outcome = reason.code().to_string();
+        record.why = Some(reason.text().into());
+        record.more_denied = self.take_more();
+        self.write(record);
+    }
+
+    /// One more was denied of which there is no record.
+    pub(crate) fn denied_more(&mut self) {
+        self.more_denied += 1;
+    }
+
+    fn take_more(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.more_denied)).filter(|more| *more > 0)
+    }
+
+    /// The beginning of a record of what is decided while it is open.
+    fn of_peer(&self, event: Event, peer: SocketAddr, basis: Basis) -> Record {
+        let mut record = self.record.clone();
+        record.event = event;
+        record.asked = peer.to_string();
+        record.address = None;
+        record.basis = basis;
+        record
     }
 
     fn decide(&mut self, outcome: &str, why: Option<&str>) {
@@ -174,6 +237,8 @@ impl Drop for Case {
             record.bytes_up = Some(self.bytes_up);
             record.bytes_down = Some(self.bytes_down);
             record.open_ms = Some(milliseconds(opened));
+            record.undelivered = self.undelivered.then_some(true);
+            record.more_denied = self.take_more();
         } else if self.decided {
             return;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Minting, Record, Records};
+use super::{Minting, Record, Records, SessionRecord};
 use crate::sink::Sink;
 
 /// How long it is waited for the last records to be written.
@@ -96,6 +96,10 @@ impl JsonLines {
 
 impl Records for JsonLines {
     fn record(&self, record: &Record) {
+        self.put(record);
+    }
+
+    fn session(&self, record: &SessionRecord) {
         self.put(record);
     }
 

@@ -16,11 +16,12 @@ use super::Shared;
 use super::door::Handshaking;
 use crate::admission::{Fault, Turned};
 use crate::ending::Ending;
-use crate::handshake::{self, Admitted, Headers, Outcome, Refused, Upgrade};
+use crate::handshake::{self, Admitted, Denied, Headers, Outcome, Refused, Upgrade};
 use crate::identity::Grant;
 use crate::limits::{LimitReached, Slot, Whose};
 use crate::metrics::Handshake;
 use crate::proxy::{self, ProxiesConfig, ToldBy};
+use crate::record::Stranger;
 use crate::session::{self, Signals};
 
 /// Who has knocked, and isn't let in yet.
@@ -140,7 +141,9 @@ async fn shake_hands<S>(
         Ok(Ok(_)) => {}
         Ok(Err(Outcome::Probed)) => metrics.handshake(Handshake::Probe),
         Ok(Err(Outcome::Refused(_))) => metrics.handshake(Handshake::Refused),
-        Ok(Err(Outcome::Denied(_, reason))) => metrics.handshake(Handshake::Denied(reason.code())),
+        Ok(Err(Outcome::Denied(denied))) => {
+            metrics.handshake(Handshake::Denied(denied.reason.code()));
+        }
         Ok(Err(Outcome::Failed(_))) => metrics.handshake(Handshake::Gone),
         Err(_) => metrics.handshake(Handshake::Late),
     }
@@ -154,8 +157,19 @@ async fn shake_hands<S>(
             }
             return;
         }
-        Ok(Err(Outcome::Denied(upgrade, reason))) => {
+        Ok(Err(Outcome::Denied(denied))) => {
+            let Denied {
+                upgrade,
+                origin,
+                reason,
+            } = denied;
             info!(%peer, %reason, "denied a client");
+            let stranger = Stranger {
+                peer,
+                origin: origin.as_deref(),
+                grant: None,
+            };
+            (shared.strangers).record(&**shared.context.records(), &stranger, &reason);
             if reason.code() == Code::TOKEN_UNKNOWN {
                 handshaking.penalise(Fault::Token, peer);
             } else {
@@ -183,6 +197,12 @@ async fn shake_hands<S>(
             metrics.handshake(Handshake::Denied(reason.code()));
             let Grant { token, bearer, .. } = &*admitted.grant;
             info!(%peer, token = token.name, bearer, %reason, "denied a client");
+            let stranger = Stranger {
+                peer,
+                origin: admitted.origin.as_deref(),
+                grant: Some(&admitted.grant),
+            };
+            (shared.strangers).record(&**shared.context.records(), &stranger, &reason);
             drop(handshaking);
             return deny(stream, shared, &admitted.upgrade, reason).await;
         }

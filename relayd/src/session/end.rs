@@ -26,6 +26,10 @@ impl Session<'_> {
     {
         let reason = self.mux.closed().cloned();
         let reason = reason.unwrap_or_else(|| Reason::new(Code::CLOSED, ""));
+        // Ahead of the last word, which its client may take its time over. What drains afterwards is in the
+        // records of the streams.
+        let (up, down) = (self.counters.bytes_up, self.counters.bytes_down);
+        self.clerk.left(&reason, self.entered.since, up, down);
         for entry in self.items.values_mut() {
             entry.case.ending(&reason);
         }
@@ -36,7 +40,10 @@ impl Session<'_> {
         self.items.retain(|id, entry| match &mut entry.item {
             Item::Stream(pump) if mux.read(*id).is_ok() => {
                 let goes_on = pump.outlive(grant, expires);
-                *undelivered += u64::from(!goes_on);
+                if !goes_on {
+                    *undelivered += 1;
+                    entry.case.undelivered();
+                }
                 goes_on
             }
             _ => false,
@@ -79,7 +86,9 @@ impl Session<'_> {
     /// Cuts what drains.
     pub(super) fn give_up(&mut self) {
         self.counters.undelivered += self.items.len() as u64;
-        self.items.clear();
+        for (_, mut entry) in self.items.drain() {
+            entry.case.undelivered();
+        }
     }
 
     /// Logs what it was.

@@ -7,9 +7,11 @@ use std::task::{Context, Poll};
 use jackfield_native::{NativeListener, NativeStream};
 use jackfield_relay_wire::{Code, Id, Reason};
 use jackfield_socket::{ByteStream as _, ErrorKind, TcpListener as _};
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::tcp::TcpPump;
+use super::told::Told;
 use super::{Shared, Turn, reached_by};
 use crate::limits::{Claim, LimitReached, Slot};
 
@@ -19,6 +21,8 @@ pub(super) struct Listening {
     advertised: Option<IpAddr>,
     /// A connection that was taken, until it has its place.
     taken: Option<(NativeStream, Placing)>,
+    /// From where a connection had no place.
+    told: Told<IpAddr>,
     _slot: Slot,
 }
 
@@ -31,6 +35,7 @@ impl Listening {
             listener,
             advertised,
             taken: None,
+            told: Told::default(),
             _slot: slot,
         }
     }
@@ -79,15 +84,16 @@ impl Listening {
 
     /// Tells the client of a connection that has its place, or turns it away.
     fn announce(
-        &self,
+        &mut self,
         id: Id,
         stream: NativeStream,
         place: Result<Slot, LimitReached>,
         shared: &mut Shared<'_>,
     ) -> Turn {
-        let announced = place
-            .map_err(|limit| limit.to_string())
-            .and_then(|slot| announce(id, self.advertised, &stream, slot, shared));
+        let announced = match place {
+            Ok(slot) => announce(id, self.advertised, &stream, slot, shared),
+            Err(limit) => Err(self.deny(&stream, limit, shared)),
+        };
         match announced {
             Ok((inbound, slot, remote)) => {
                 debug!(id = %inbound, listener = %id, %remote, "accepted");
@@ -99,6 +105,25 @@ impl Listening {
                 Turn::Worked
             }
         }
+    }
+
+    /// Tells the records that a connection has no place, or counts it; why that is.
+    fn deny(
+        &mut self,
+        stream: &NativeStream,
+        limit: LimitReached,
+        shared: &mut Shared<'_>,
+    ) -> String {
+        let reason = Reason::new(Code::LIMIT_EXCEEDED, &limit.to_string());
+        if let Some(from) = stream.info().peer {
+            if self.told.is_new(from.ip(), Instant::now()) {
+                shared.counters.refused += 1;
+                shared.case.turns_away(from, &reason);
+            } else {
+                shared.case.denied_more();
+            }
+        }
+        reason.text().into()
     }
 }
 

@@ -316,6 +316,22 @@ impl Refused {
         }
     }
 
+    /// The multiplexer has refused it: as many are open as may be, or the relay is ending.
+    pub(super) fn declined(case: &Case, reason: &Reason) -> Self {
+        let is_limit = reason.code() == Code::LIMIT_EXCEEDED;
+        let basis = if is_limit {
+            Basis::denied()
+        } else {
+            Basis::default()
+        };
+        Self {
+            reason: reason.clone(),
+            asked: case.asked().into(),
+            why: reason.text().into(),
+            basis: Box::new(basis),
+        }
+    }
+
     fn limit(what: &dyn ToString, limit: LimitReached) -> Self {
         let text = limit.to_string();
         Self {

@@ -33,6 +33,13 @@ struct Host {
     ports: Vec<u16>,
 }
 
+/// Whether it is a new peer to whom something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    Known,
+    New,
+}
+
 /// Why nothing may be sent to a new peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unmet {
@@ -47,13 +54,13 @@ impl Peers {
         peer: SocketAddr,
         now: Instant,
         dial: impl FnOnce() -> Result<(), LimitReached>,
-    ) -> Result<(), Unmet> {
+    ) -> Result<Met, Unmet> {
         let (ip, port) = (peer.ip(), peer.port());
         if let Some(host) = self.hosts.get_mut(&ip).filter(|host| host.is_heard(now))
             && host.ports.binary_search(&port).is_ok()
         {
             host.sent = now;
-            return Ok(());
+            return Ok(Met::Known);
         }
         if self.count >= MAX_PEERS {
             self.hosts.retain(|_, host| host.is_heard(now));
@@ -76,7 +83,7 @@ impl Peers {
             host.ports.insert(place, port);
             self.count += 1;
         }
-        Ok(())
+        Ok(Met::New)
     }
 
     /// Whether something was sent there not long ago.
@@ -130,15 +137,16 @@ mod tests {
             Ok(())
         };
         for to in [peer(1, 9), peer(1, 7), peer(2, 7), peer(1, 8)] {
-            for _ in 0..3 {
-                assert_eq!(peers.meet(to, now, &mut dial), Ok(()));
+            for met in [Met::New, Met::Known, Met::Known] {
+                assert_eq!(peers.meet(to, now, &mut dial), Ok(met));
             }
         }
         assert_eq!(dials, 4);
         let refused = peers.meet(peer(3, 7), now, || Err(LIMIT));
         assert_eq!(refused, Err(Unmet::Limit(LIMIT)));
         assert!(!peers.hears(peer(3, 7).ip(), now));
-        assert_eq!(peers.meet(peer(1, 7), now, || Err(LIMIT)), Ok(()));
+        let met = peers.meet(peer(1, 7), now, || Err(LIMIT));
+        assert_eq!(met, Ok(Met::Known));
     }
 
     #[test]
@@ -146,13 +154,14 @@ mod tests {
         let (mut peers, start) = (Peers::default(), Instant::now());
         let never = || Err(LIMIT);
         let ip = peer(1, 7).ip();
-        assert_eq!(peers.meet(peer(1, 7), start, || Ok(())), Ok(()));
+        assert_eq!(peers.meet(peer(1, 7), start, || Ok(())), Ok(Met::New));
         let kept = start + PERMISSION - Duration::from_secs(1);
         assert!(peers.hears(ip, kept));
-        assert_eq!(peers.meet(peer(1, 7), kept, never), Ok(()));
+        assert_eq!(peers.meet(peer(1, 7), kept, never), Ok(Met::Known));
         assert!(!peers.hears(ip, kept + PERMISSION));
         assert!(peers.meet(peer(1, 7), kept + PERMISSION, never).is_err());
-        assert_eq!(peers.meet(peer(1, 8), kept + PERMISSION, || Ok(())), Ok(()));
+        let met = peers.meet(peer(1, 8), kept + PERMISSION, || Ok(()));
+        assert_eq!(met, Ok(Met::New));
         assert!(peers.meet(peer(1, 7), kept + PERMISSION, never).is_err());
         assert_eq!(peers.count, 1);
     }
@@ -164,9 +173,9 @@ mod tests {
             let met =
                 (0..10_000).filter(|&number| peers.meet(of(number), start, || Ok(())).is_ok());
             assert_eq!(met.count(), MAX_PEERS);
-            assert_eq!(peers.meet(of(1), start, || Err(LIMIT)), Ok(()));
+            assert_eq!(peers.meet(of(1), start, || Err(LIMIT)), Ok(Met::Known));
             let later = start + PERMISSION;
-            assert_eq!(peers.meet(of(9999), later, || Ok(())), Ok(()));
+            assert_eq!(peers.meet(of(9999), later, || Ok(())), Ok(Met::New));
             assert_eq!(peers.count, 1);
         }
     }

@@ -14,7 +14,7 @@ use jackfield_relay_wire::ReceivedDatagram;
 use super::Context;
 use crate::ask::{Ask, Doing, No, Question};
 use crate::policy::Transport;
-use crate::record::{Answered, Who};
+use crate::record::{Answered, Basis, Who};
 
 /// How many peers of a socket are asked about at a time, each with a datagram that waits.
 const MAX_QUESTIONS: usize = 8;
@@ -26,6 +26,7 @@ pub(super) struct Questions(Vec<Running>);
 struct Running {
     to: SocketAddr,
     datagram: ReceivedDatagram,
+    basis: Basis,
     answer: Pin<Box<dyn Future<Output = Result<Answered, No>> + Send>>,
 }
 
@@ -33,6 +34,8 @@ struct Running {
 pub(super) struct Answer {
     pub(super) to: SocketAddr,
     pub(super) datagram: ReceivedDatagram,
+    /// Why the rules allow it.
+    pub(super) basis: Basis,
     pub(super) said: Result<Answered, No>,
 }
 
@@ -42,7 +45,7 @@ impl Questions {
         self.0.len() < MAX_QUESTIONS && self.0.iter().all(|running| running.to != to)
     }
 
-    /// Asks whether this may go there. The answer comes from [`poll`](Self::poll), which has to be called
+    /// Asks whether this may go there, which the rules allow as `basis` has it. The answer comes from [`poll`](Self::poll), which has to be called
     /// for it to begin.
     pub(super) fn ask(
         &mut self,
@@ -51,12 +54,14 @@ impl Questions {
         who: &Arc<Who>,
         to: SocketAddr,
         datagram: ReceivedDatagram,
+        basis: Basis,
     ) {
         let (ask, context, who) = (ask.clone(), context.clone(), Arc::clone(who));
         let question = Question::new(Doing::Send, Transport::Udp, &to.into());
         self.0.push(Running {
             to,
             datagram,
+            basis,
             answer: Box::pin(async move { ask.ask(&context, &who, &question).await }),
         });
     }
@@ -67,8 +72,13 @@ impl Questions {
             let Poll::Ready(said) = self.0[index].answer.as_mut().poll(cx) else {
                 continue;
             };
-            let Running { to, datagram, .. } = self.0.swap_remove(index);
-            return Poll::Ready(Answer { to, datagram, said });
+            let running = self.0.swap_remove(index);
+            return Poll::Ready(Answer {
+                to: running.to,
+                datagram: running.datagram,
+                basis: running.basis,
+                said,
+            });
         }
         Poll::Pending
     }

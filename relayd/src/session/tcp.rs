@@ -134,6 +134,7 @@ impl TcpPump {
         {
             info!(%id, why, "gave a target up that does not take what a client had sent");
             shared.counters.undelivered += 1;
+            shared.case.undelivered();
             return Turn::Over;
         }
         if worked { Turn::Worked } else { Turn::Waiting }
@@ -151,7 +152,10 @@ impl TcpPump {
     fn end(&mut self, id: Id, shared: &mut Shared<'_>, limit: LimitReached) -> Turn {
         let reason = Reason::new(Code::LIMIT_EXCEEDED, &limit.to_string());
         info!(%id, %reason, "ended a stream");
-        shared.counters.undelivered += u64::from(self.draining.is_some());
+        if self.draining.is_some() {
+            shared.counters.undelivered += 1;
+            shared.case.undelivered();
+        }
         shared.case.ending(&reason);
         shared.mux.reset(id, &reason);
         Turn::Over

@@ -2,7 +2,7 @@
 
 use std::task::Context as TaskContext;
 
-use jackfield_relay_wire::{Id, Reason};
+use jackfield_relay_wire::{Code, Event, Id, Reason, UdpTarget};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -26,12 +26,57 @@ impl Session<'_> {
         }
     }
 
-    /// Begins to open what the client has asked for, or refuses it.
-    pub(super) fn open(&mut self, id: Id, case: Case, opening: Result<Opening, Refused>) {
+    /// Begins to open what the client asks for, or refuses it.
+    pub(super) fn open(&mut self, asked: Event) {
+        let Some((id, case)) = self.case(&asked) else {
+            return;
+        };
+        let (grant, context, who) = (&self.grant, self.context, &self.clerk.who);
+        let opening = match asked {
+            Event::Connect { to, options, .. } => {
+                Opening::connect(grant, context, who, to, options)
+            }
+            Event::Listen { at, options, .. } => Opening::listen(grant, context, who, at, &options),
+            Event::Udp {
+                target, options, ..
+            } => Opening::udp(grant, context, who, target, options),
+            _ => return,
+        };
         match opening {
             Ok(opening) => self.insert(id, Item::Opening(opening), case),
             Err(refused) => self.refuse(id, case, refused),
         }
+    }
+
+    /// The client was told at once that it can't be.
+    pub(super) fn declined(&mut self, asked: &Event, reason: &Reason) {
+        if let Some((id, case)) = self.case(asked) {
+            let refused = Refused::declined(&case, reason);
+            if reason.code() == Code::GOING_AWAY {
+                // It is no fault of the client's, which will hear of it.
+                self.counters.refused += 1;
+                refused.tell(id, case);
+            } else {
+                self.refuse(id, case, refused);
+            }
+        }
+    }
+
+    /// The case of what the client asks for, if it is that.
+    fn case(&self, asked: &Event) -> Option<(Id, Case)> {
+        let (id, action, transport, what) = match asked {
+            Event::Connect { id, to, .. } => (*id, Action::Connect, Transport::Tcp, to.to_string()),
+            Event::Listen { id, at, .. } => (*id, Action::Listen, Transport::Tcp, at.to_string()),
+            Event::Udp { id, target, .. } => {
+                let (action, what) = match target {
+                    UdpTarget::Connected(to) => (Action::Connect, to.to_string()),
+                    UdpTarget::Bound(at) => (Action::Bind, at.to_string()),
+                };
+                (*id, action, Transport::Udp, what)
+            }
+            _ => return None,
+        };
+        Some((id, self.clerk.case(id, action, transport, what)))
     }
 
     /// Tells the client that it can't be. Too many such answers end the session: each costs the relay
@@ -126,8 +171,8 @@ impl Session<'_> {
                     place.worked(false);
                     self.counters.opened += 1;
                     let basis = entry.case.basis().clone();
-                    let mut case =
-                        (self.clerk).case(stream, Action::Accept, Transport::Tcp, &remote);
+                    let (accept, tcp) = (Action::Accept, Transport::Tcp);
+                    let mut case = self.clerk.case(stream, accept, tcp, remote.to_string());
                     case.open(Some(remote), basis);
                     self.insert(stream, Item::Stream(*pump), case);
                 }

@@ -7,6 +7,9 @@
 //!
 //! Where the token asks about each new peer, the datagram that is the first to him waits for the answer, and
 //! the others go on ([`Questions`]).
+//!
+//! Each new peer of a bound socket is a decision, and has a record. Who may be sent to is bounded by the limits
+//! for dials; who may not is [`Told`] some of, and nothing else is kept of him.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,8 +23,9 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::pace::Pace;
-use super::peers::{Peers, Unmet};
+use super::peers::{Met, Peers, Unmet};
 use super::questions::{Answer, Questions};
+use super::told::Told;
 use super::{Shared, Turn};
 use crate::limits::{Carried, LimitReached, Slot};
 use crate::policy::Transport;
@@ -38,8 +42,8 @@ pub(super) struct UdpPump {
     questions: Questions,
     /// The next datagram to send, if the system could not take it yet.
     waiting: Option<(SocketAddr, ReceivedDatagram)>,
-    /// Whether the log has it that datagrams were refused.
-    refusal_logged: bool,
+    /// Of a bound socket: to whom it may not send.
+    told: Told<SocketAddr>,
     /// From the client, and to it.
     up: Pace,
     down: Pace,
@@ -54,8 +58,8 @@ pub(super) struct UdpPump {
 enum Authorised {
     Yes(SocketAddr),
     No,
-    /// It has to be asked first.
-    Asked(SocketAddr),
+    /// It has to be asked first; the rules allow it.
+    Asked(SocketAddr, Basis),
 }
 
 impl UdpPump {
@@ -73,7 +77,7 @@ impl UdpPump {
             peers,
             questions: Questions::default(),
             waiting: None,
-            refusal_logged: false,
+            told: Told::default(),
             up: Pace::default(),
             down: Pace::default(),
             held_back: false,
@@ -134,10 +138,10 @@ impl UdpPump {
                 match self.authorise(id, datagram.peer, shared) {
                     Authorised::Yes(to) => self.waiting = Some((to, datagram)),
                     Authorised::No => {}
-                    Authorised::Asked(to) => {
+                    Authorised::Asked(to, basis) => {
                         let (who, context) = (shared.case.who(), shared.context);
                         if let Some(ask) = &grant.token.ask {
-                            self.questions.ask(ask, context, who, to, datagram);
+                            (self.questions).ask(ask, context, who, to, datagram, basis);
                         }
                         return Ok(true);
                     }
@@ -180,28 +184,33 @@ impl UdpPump {
         let grant = shared.grant;
         let policy = &grant.token.policy;
         (shared.context).learn_meanwhile(policy, Transport::Udp, to.port());
-        let (basis, refusal) = match policy.check(shared.context, Transport::Udp, None, to) {
-            Ok(allowed) => {
-                let (now, to) = (Instant::now(), allowed.address);
-                let is_new = grant.token.ask.is_some() && !peers.knows(to, now);
-                let met = if !is_new {
-                    let met = peers.meet(to, now, || grant.usage.dial(now));
-                    met.map(|()| Authorised::Yes(to))
-                } else if self.questions.has_room_for(to) {
-                    let dialled = grant.usage.dial(now).map_err(Unmet::Limit);
-                    dialled.map(|()| Authorised::Asked(to))
-                } else {
-                    // There may be an answer when the next one comes.
-                    return Authorised::No;
-                };
-                match met {
-                    Ok(authorised) => return authorised,
-                    Err(unmet) => (Basis::denied(), unmet.to_string()),
-                }
+        let allowed = match policy.check(shared.context, Transport::Udp, None, to) {
+            Ok(allowed) => allowed,
+            Err(refusal) => {
+                self.tell_denied(id, to, (&refusal).into(), &refusal.to_string(), shared);
+                return Authorised::No;
             }
-            Err(refusal) => (Basis::from(&refusal), refusal.to_string()),
         };
-        self.tell_refused(id, to, basis, &refusal, shared);
+        let (now, address) = (Instant::now(), allowed.address);
+        let unmet = if grant.token.ask.is_none() || peers.knows(address, now) {
+            match peers.meet(address, now, || grant.usage.dial(now)) {
+                Ok(Met::Known) => return Authorised::Yes(address),
+                Ok(Met::New) => {
+                    shared.case.sends(to, address, Basis::from(&allowed));
+                    return Authorised::Yes(address);
+                }
+                Err(unmet) => unmet,
+            }
+        } else if self.questions.has_room_for(address) {
+            match grant.usage.dial(now) {
+                Ok(()) => return Authorised::Asked(address, Basis::from(&allowed)),
+                Err(limit) => Unmet::Limit(limit),
+            }
+        } else {
+            // There may be an answer when the next one comes.
+            return Authorised::No;
+        };
+        self.tell_denied(id, to, Basis::denied(), &unmet.to_string(), shared);
         Authorised::No
     }
 
@@ -212,21 +221,29 @@ impl UdpPump {
         answer: Answer,
         shared: &mut Shared<'_>,
     ) -> Option<(SocketAddr, ReceivedDatagram)> {
-        let Answer { to, datagram, said } = answer;
+        let Answer {
+            to,
+            datagram,
+            basis,
+            said,
+        } = answer;
         let (basis, refusal) = match said {
             Err(no) => (Basis::denied().answered(no.answered()), no.to_string()),
             // He was counted as a dial when it was asked.
             Ok(answered) => match self.peers.as_mut()?.meet(to, Instant::now(), || Ok(())) {
-                Ok(()) => return Some((to, datagram)),
+                Ok(_) => {
+                    shared.case.sends(to, to, basis.answered(Some(answered)));
+                    return Some((to, datagram));
+                }
                 Err(unmet) => (Basis::denied().answered(Some(answered)), unmet.to_string()),
             },
         };
-        self.tell_refused(id, to, basis, &refusal, shared);
+        self.tell_denied(id, to, basis, &refusal, shared);
         None
     }
 
-    /// Tells the log and the records of the first datagram that may not go.
-    fn tell_refused(
+    /// Tells the log and the records that a datagram may not go, or counts it.
+    fn tell_denied(
         &mut self,
         id: Id,
         to: SocketAddr,
@@ -234,10 +251,12 @@ impl UdpPump {
         why: &str,
         shared: &mut Shared<'_>,
     ) {
-        if !std::mem::replace(&mut self.refusal_logged, true) {
+        if self.told.is_new(to, Instant::now()) {
             shared.counters.refused += 1;
             info!(%id, asked = %to, why, "refused datagrams");
-            shared.case.datagrams(to, basis, why);
+            shared.case.may_not_send(to, basis, why);
+        } else {
+            shared.case.denied_more();
         }
     }
 

@@ -6,7 +6,9 @@
     reason = "a module of each test file, which uses a part of it"
 )]
 
+pub mod ledger;
 pub mod program;
+pub mod recorded;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_relay_wire::{Code, Frame, Id, MAX_DATA, Reason, Settings, auth};
-use jackfield_relayd::record::{Decision, Event, Record, Records};
+use jackfield_relayd::record::Records;
 use jackfield_relayd::resolve::{Resolve, SystemResolver};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Relayd, Reloader, Stopper, Token};
@@ -27,11 +29,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
+
+use self::ledger::{Denials, Ledger};
+pub use self::recorded::Recorded;
 
 pub const ORIGIN: &str = "http://app.example";
 pub const SECRET: &str = "the-secret-of-the-tests";
@@ -76,50 +81,6 @@ pub fn config(token: Token) -> Config {
     config
 }
 
-/// Gives records to the test.
-#[derive(Debug)]
-struct Told(mpsc::UnboundedSender<Record>);
-
-impl Records for Told {
-    fn record(&self, record: &Record) {
-        let _ = self.0.send(record.clone());
-    }
-}
-
-/// What a relay has recorded, in order.
-#[derive(Debug)]
-pub struct Recorded(mpsc::UnboundedReceiver<Record>);
-
-impl Recorded {
-    pub async fn next(&mut self) -> Record {
-        within(self.0.recv()).await.expect("the relay runs")
-    }
-
-    /// The next record, of a decision; with the rule, the outcome, and why.
-    pub async fn decision(
-        &mut self,
-        decision: Decision,
-        rule: Option<&str>,
-        outcome: &str,
-    ) -> Record {
-        let record = self.next().await;
-        assert_eq!(record.event, Event::Open, "{record:?}");
-        assert_eq!(record.basis.decision, decision, "{record:?}");
-        assert_eq!(record.basis.rule.as_deref(), rule, "{record:?}");
-        assert_eq!(record.outcome, outcome, "{record:?}");
-        assert_eq!(record.who.token, "tests");
-        record
-    }
-
-    /// The next record, which has that this was denied, and by which rule, where one did it.
-    pub async fn denied(&mut self, asked: &str, rule: Option<&str>) {
-        let record = self.decision(Decision::Deny, rule, "denied").await;
-        let asked: Endpoint = asked.parse().expect(asked);
-        assert_eq!(record.asked, asked.to_string(), "{record:?}");
-        assert!(record.why.is_some(), "{record:?}");
-    }
-}
-
 /// A relay that runs until it is dropped, or [stopped](Self::stop).
 pub struct TestRelay {
     pub address: SocketAddr,
@@ -127,6 +88,8 @@ pub struct TestRelay {
     pub health: Option<SocketAddr>,
     /// What ends it otherwise.
     pub stopper: Stopper,
+    /// What gives it another configuration.
+    pub reloader: Reloader,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -137,50 +100,53 @@ impl TestRelay {
     }
 
     pub async fn start_with(config: Config, resolver: impl Resolve) -> Self {
-        let relay = Relayd::bind(config).await.expect("a free port");
-        Self::run(relay.with_resolver(resolver))
+        // Where it has a file, records go there.
+        if config.records.is_some() {
+            let relay = Relayd::bind(config).await.expect("a free port");
+            return Self::run(relay.with_resolver(resolver));
+        }
+        Self::start_recording_with(config, (), resolver).await
     }
 
     /// As [`start`](Self::start), with records for the test.
     pub async fn start_recording(config: Config, records: impl Records) -> Self {
-        let relay = Relayd::bind(config).await.expect("a free port");
-        Self::run(relay.with_resolver(SystemResolver).with_records(records))
+        Self::start_recording_with(config, records, SystemResolver).await
     }
 
     /// The same, with records to wait for.
     pub async fn start_recorded(config: Config) -> (Self, Recorded) {
-        let (told, recorded) = mpsc::unbounded_channel();
-        let relay = Self::start_recording(config, Told(told)).await;
-        (relay, Recorded(recorded))
+        Self::start_recorded_with(config, SystemResolver).await
     }
 
     /// The same, where names have these addresses.
     pub async fn start_recorded_with(config: Config, resolver: impl Resolve) -> (Self, Recorded) {
-        let (told, recorded) = mpsc::unbounded_channel();
-        let relay = Relayd::bind(config).await.expect("a free port");
-        let relay = relay.with_resolver(resolver).with_records(Told(told));
-        (Self::run(relay), Recorded(recorded))
+        let (told, recorded) = Recorded::new();
+        let relay = Self::start_recording_with(config, told, resolver).await;
+        (relay, recorded)
     }
 
     /// With what gives it another configuration.
     pub async fn start_reloadable(config: Config) -> (Self, Reloader) {
-        let relay = Relayd::bind(config).await.expect("a free port");
-        let reloader = relay.reloader();
-        (Self::run(relay), reloader)
+        let relay = Self::start(config).await;
+        let reloader = relay.reloader.clone();
+        (relay, reloader)
     }
 
-    /// As [`start_reloadable`](Self::start_reloadable), with records to wait for.
-    pub async fn start_reloadable_recorded(config: Config) -> (Self, Reloader, Recorded) {
-        let (told, recorded) = mpsc::unbounded_channel();
+    async fn start_recording_with(
+        config: Config,
+        all: impl Records,
+        resolver: impl Resolve,
+    ) -> Self {
         let relay = Relayd::bind(config).await.expect("a free port");
-        let relay = relay.with_records(Told(told));
-        let reloader = relay.reloader();
-        (Self::run(relay), reloader, Recorded(recorded))
+        let denials = Arc::default();
+        ledger::open(relay.local_addrs()[0].port(), Arc::clone(&denials));
+        let relay = relay.with_resolver(resolver);
+        Self::run(relay.with_records(Ledger { denials, all }))
     }
 
     fn run(relay: Relayd) -> Self {
         let (address, health) = (relay.local_addrs()[0], relay.health_addr());
-        let stopper = relay.stopper();
+        let (stopper, reloader) = (relay.stopper(), relay.reloader());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {
             relay
@@ -193,6 +159,7 @@ impl TestRelay {
             address,
             health,
             stopper,
+            reloader,
             stop: Some(stop),
             running,
         }
@@ -214,6 +181,12 @@ impl TestRelay {
         Client::open(self.address, ORIGIN, Some(SECRET))
             .await
             .expect("let in")
+    }
+}
+
+impl Drop for TestRelay {
+    fn drop(&mut self) {
+        ledger::close(self.address.port());
     }
 }
 
@@ -286,6 +259,8 @@ pub struct Client {
     pub socket: WebSocketStream<TcpStream>,
     pub settings: Settings,
     next: u32,
+    /// Of its relay, where that is one of the tests' own and nobody stands between.
+    denials: Option<Arc<Denials>>,
 }
 
 impl Client {
@@ -320,6 +295,8 @@ impl Client {
 
     /// Says `HELLO` where the handshake is done.
     pub async fn over(stream: TcpStream) -> Self {
+        let relay = stream.peer_addr().map(|relay| relay.port());
+        let denials = relay.ok().and_then(ledger::find);
         let mut socket = ClientBuilder::new()
             .limits(Limits::unlimited())
             .take_over(stream);
@@ -329,6 +306,7 @@ impl Client {
             socket,
             settings: Settings::default(),
             next: 1,
+            denials,
         }
     }
 
@@ -350,7 +328,7 @@ impl Client {
         }
     }
 
-    /// The next frame; `None` when the WebSocket has ended.
+    /// The next frame; `None` when the WebSocket has ended. Of a denial it is looked whether it is recorded.
     pub async fn next_frame(&mut self) -> Option<Frame> {
         loop {
             let message = within(self.socket.next()).await?.ok()?;
@@ -360,8 +338,24 @@ impl Client {
             let frame = Frame::decode(message.into_payload().into()).expect("a frame");
             match frame {
                 Frame::Ping(bytes) => self.send(&Frame::Pong(bytes)).await,
-                frame => return Some(frame),
+                frame => {
+                    self.expect_record(&frame);
+                    return Some(frame);
+                }
             }
+        }
+    }
+
+    /// What is refused, and what ends a session, is recorded before its client hears of it.
+    #[track_caller]
+    fn expect_record(&self, frame: &Frame) {
+        let Some(denials) = &self.denials else {
+            return;
+        };
+        match frame {
+            Frame::Refused { id, reason } => denials.hear_refusal(*id, reason),
+            Frame::GoAway(reason) => denials.hear_end(reason),
+            _ => {}
         }
     }
 
