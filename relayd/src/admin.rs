@@ -6,6 +6,7 @@
 //! nobody else. At a socket of its own, an application's back end has tokens minted, and asks nothing else;
 //! whom its file is for may.
 
+use std::fmt::Display;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
@@ -30,7 +31,7 @@ use tracing::{info, warn};
 use crate::config::point_in_time;
 use crate::ending::Stopper;
 use crate::mint::{Minted, Wanted, mint};
-use crate::record::{Records, Shown, Who, milliseconds};
+use crate::record::{Command, Commanded, Records, Shown, Who, milliseconds};
 use crate::registry::{Live, MAX_ADMINS, Order, Registry};
 use crate::reload::{NotTaken, Reloader};
 use crate::token::Revocation;
@@ -385,6 +386,13 @@ impl Admin {
         });
         let text = "the relay's administrator has ended it";
         let reason = Reason::new(Code::GOING_AWAY, text);
+        // Ahead of what comes of it.
+        self.records.command(&Command {
+            session,
+            token: token.map(Into::into),
+            bearer: bearer.map(Into::into),
+            ..Command::now(Commanded::Kill, None)
+        });
         // One that takes no order is over, or has one to end already.
         chosen.retain(|live| live.give(Order::End(reason.clone())));
         let sessions = chosen.len();
@@ -413,10 +421,17 @@ impl Admin {
             gate.identity().can_revoke(name).map_err(complaint)?;
         }
         let revoked = fleet.revoke(one, Duration::from_secs(ttl.into())).await;
-        revoked.map_err(|text| complaint(&text))?;
         let Revocation {
             token, id, subject, ..
         } = one;
+        let failed = revoked.as_ref().err().map(|text| text as &dyn Display);
+        self.records.command(&Command {
+            token: token.clone(),
+            bearer: subject.clone(),
+            jti: id.clone(),
+            ..Command::now(Commanded::Revoke, failed)
+        });
+        revoked.map_err(|text| complaint(&text))?;
         info!(token, jti = id, sub = subject, "an administrator revokes");
         Ok(json!({ "done": true }))
     }

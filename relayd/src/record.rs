@@ -3,7 +3,7 @@
 //! Each opening has one record, when it is known what becomes of it, and if it came to be, one more when it
 //! is over. They say who it was, what was asked for, what was dialled, and which rule decided, as it
 //! stands in the configuration. Each new peer of a datagram socket has one as well, each client that is let in
-//! or not, each session at its end, and each token that is minted. No payload, token or password is ever in one.
+//! or not, each session at its end, each token that is minted, and what an administrator has the relay do. No payload, token or password is ever in one.
 //!
 //! What costs its author nothing can't fill a disk: of what is denied over and over, the first few a minute have
 //! a record, and the next one says how many more there were (`more_denied`).
@@ -15,7 +15,7 @@ mod case;
 mod lines;
 mod strangers;
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,6 +97,8 @@ pub enum Event {
     Leave,
     /// Of a token that the relay has minted.
     Mint,
+    /// Of what an administrator has had the relay do ([`Command`]).
+    Command,
     /// Of a new peer of a bound datagram socket: whether it may send there. Those that it may not send to
     /// are [told up to a bound](Record::more_denied).
     Datagrams,
@@ -283,6 +285,63 @@ impl Minting {
     }
 }
 
+/// What an administrator has had the relay do: a record of no session, with the event `command`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Command {
+    /// When, in RFC 3339.
+    pub time: String,
+    /// [`Event::Command`].
+    pub event: Event,
+    /// What.
+    pub command: Commanded,
+    /// Of which session, token and bearer, and of which token's `jti`, where it was said.
+    pub session: Option<u64>,
+    /// The token's name in the configuration.
+    pub token: Option<String>,
+    /// The bearer (`sub`).
+    pub bearer: Option<String>,
+    /// The token's `jti`.
+    pub jti: Option<String>,
+    /// `done`, or `failed`: then nothing has changed.
+    pub outcome: String,
+    /// Why it has failed.
+    pub why: Option<String>,
+}
+
+/// What an administrator may have a relay do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Commanded {
+    /// To end sessions.
+    Kill,
+    /// To revoke tokens.
+    Revoke,
+    /// To take its configuration again, by whatever means it is told to.
+    Reload,
+    /// To end, by whatever means it is told to.
+    Drain,
+}
+
+impl Command {
+    /// It was done, or why not.
+    pub(crate) fn now(command: Commanded, failed: Option<&dyn Display>) -> Self {
+        let outcome = if failed.is_some() { "failed" } else { "done" };
+        Self {
+            time: now(),
+            event: Event::Command,
+            command,
+            session: None,
+            token: None,
+            bearer: None,
+            jti: None,
+            outcome: outcome.into(),
+            why: failed.map(ToString::to_string),
+        }
+    }
+}
+
 /// Takes records. It must not block: sessions wait for it.
 pub trait Records: Debug + Send + Sync + 'static {
     /// Takes this one.
@@ -293,6 +352,9 @@ pub trait Records: Debug + Send + Sync + 'static {
 
     /// Takes one of a token that was minted.
     fn minting(&self, _: &Minting) {}
+
+    /// Takes one of what an administrator has had the relay do.
+    fn command(&self, _: &Command) {}
 
     /// How many it had to drop so far.
     fn dropped(&self) -> u64 {

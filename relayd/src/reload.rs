@@ -14,7 +14,7 @@ use crate::ending::Stopper;
 use crate::handshake::Gate;
 use crate::jwks::{self, Fetched, NoKeys};
 use crate::limits::Accounts;
-use crate::record::Records;
+use crate::record::{Command, Commanded, Records};
 use crate::tls::Certificates;
 
 /// What gives a running relay another configuration.
@@ -129,6 +129,7 @@ impl Reloader {
         let _turn = self.turn.lock().await;
         let _telling = self.told.begin();
         let taken = self.take(config.clone()).await;
+        self.record(&taken);
         taken.map(drop).map_err(|not_taken| match not_taken {
             NotTaken::File(error) => io::Error::other(error),
             NotTaken::Other(error) => error,
@@ -159,10 +160,17 @@ impl Reloader {
             Ok(needs_start)
         };
         let taken = take.await;
+        self.record(&taken);
         if let Err(error) = &taken {
             error!(%error, "the configuration in use stays");
         }
         taken
+    }
+
+    fn record<T>(&self, taken: &Result<T, NotTaken>) {
+        let failed = taken.as_ref().err().map(|error| error as &dyn fmt::Display);
+        self.records
+            .command(&Command::now(Commanded::Reload, failed));
     }
 
     /// Takes this, and says what takes effect when the relay is started again.

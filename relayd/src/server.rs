@@ -32,7 +32,7 @@ use crate::limits::Accounts;
 use crate::machine::Machine;
 use crate::metrics;
 use crate::passed::Passed;
-use crate::record::{Records, Strangers};
+use crate::record::{Command, Commanded, Records, Strangers};
 use crate::reload::{Reloader, Reloading, Told};
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
@@ -341,6 +341,8 @@ impl Relayd {
             () = shutdown => stopper.drain(),
             () = stopper.stopping() => {}
         }
+        let drain = Command::now(Commanded::Drain, None);
+        shared.context.records().command(&drain);
         end(&stopper, tasks).await;
         // What isn't given back ends with its time.
         let _ = timeout(GIVE_BACK, shared.accounts.settle(true)).await;

@@ -226,25 +226,40 @@ async fn who_is_killed_is_told_and_recorded_and_nobody_else() {
     assert!(!good && err.contains("there is no session 1"), "{err}");
 
     // Each stream's last record says why. Records are written beside what is going on.
-    let closes = within(async {
+    let records = within(async {
         loop {
             let text = std::fs::read_to_string(program.path("records.jsonl")).expect("written");
             let records = text.lines().map(serde_json::from_str::<Value>);
-            let records = records.filter_map(Result::ok);
-            let closes: Vec<Value> = records.filter(|one| one["event"] == "close").collect();
-            if closes.len() == 7 {
-                break closes;
+            let records: Vec<Value> = records.filter_map(Result::ok).collect();
+            if records.iter().filter(|one| one["event"] == "close").count() == 7 {
+                break records;
             }
             tokio::task::yield_now().await;
         }
     })
     .await;
-    for close in closes {
+    let of = |event: &'static str| records.iter().filter(move |one| one["event"] == event);
+    // The one that came again has left by itself.
+    let killed = of("leave").filter(|one| one["session"].as_u64() <= Some(4));
+    for over in of("close").chain(killed) {
         assert_eq!(
-            (&close["outcome"], &close["why"]),
+            (&over["outcome"], &over["why"]),
             (&json!("going away"), &json!(KILLED))
         );
     }
+    let commands = of("command").map(|one| {
+        let said = ["command", "session", "token", "bearer", "outcome"];
+        said.map(|key| one[key].clone())
+    });
+    assert_eq!(
+        json!(commands.collect::<Vec<_>>()),
+        json!([
+            ["kill", null, "tests", "ada", "done"],
+            ["kill", null, null, "ada", "done"],
+            ["kill", 1, null, null, "done"],
+            ["kill", null, "app", null, "done"],
+        ])
+    );
 }
 
 /// What a session still delivers whose client is gone is listed, and cut by killing it.

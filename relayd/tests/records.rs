@@ -342,12 +342,13 @@ async fn records_are_lines_of_json_in_a_file() {
     let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
     let lines: Vec<_> = lines.collect::<Result<_, _>>().expect("JSON");
     let events: Vec<_> = lines.iter().map(|line| line["event"].clone()).collect();
-    assert_eq!(events, ["enter", "open", "leave"]);
-    for line in [&lines[0], &lines[2]] {
+    assert_eq!(events, ["enter", "open", "command", "leave"]);
+    assert_eq!(lines[2]["command"], "drain");
+    for line in [&lines[0], &lines[3]] {
         let who = (&line["session"], &line["token"], &line["decision"]);
         assert_eq!(who, (&1.into(), &"tests".into(), &"allow".into()), "{line}");
     }
-    assert_eq!(lines[2]["bytes_up"], 0);
+    assert_eq!(lines[3]["bytes_up"], 0);
     let line = &lines[1];
     assert_eq!(line["asked"], "10.0.0.1:80");
     assert_eq!(

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use common::{Client, ORIGIN, Recorded, TestRelay, send_and_end, stalling, within};
 use jackfield_relay_wire::{Code, Frame};
-use jackfield_relayd::record::Event;
+use jackfield_relayd::record::{Commanded, Event};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
 use jackfield_relayd::{Config, Reloader};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,7 +30,8 @@ impl Relay {
         let path = directory.path().join("relayd.toml");
         std::fs::write(&path, text(rest)).expect("written");
         let config = Config::load(&path).expect("valid");
-        let (running, reloader, recorded) = TestRelay::start_reloadable_recorded(config).await;
+        let (running, recorded) = TestRelay::start_recorded(config).await;
+        let reloader = running.reloader.clone();
         Self {
             running,
             reloader,
@@ -281,6 +282,21 @@ async fn a_wrong_file_changes_nothing() {
     relay.reload(&removed).await;
     let reason = client.last_word().await.expect("a reason");
     assert_eq!(reason.code(), Code::TOKEN_UNKNOWN);
+}
+
+/// Whether it is taken is recorded, with what is wrong and where.
+#[tokio::test]
+async fn each_reload_is_recorded() {
+    let mut relay = Relay::start("").await;
+    relay.reload(&text("")).await;
+    let record = relay.recorded.command().await;
+    let (command, outcome) = (record.command, &*record.outcome);
+    assert_eq!((command, outcome), (Commanded::Reload, "done"));
+    relay.reload(&text("port = 7")).await;
+    let record = relay.recorded.command().await;
+    assert_eq!(record.outcome, "failed");
+    let why = record.why.expect("a reason");
+    assert!(why.contains("relayd.toml:3:1: "), "{why}");
 }
 
 /// How the relay is to end is what the last file said.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Minting, Record, Records, SessionRecord};
+use super::{Command, Minting, Record, Records, SessionRecord};
 use crate::sink::Sink;
 
 /// How long it is waited for the last records to be written.
@@ -105,6 +105,10 @@ impl Records for JsonLines {
 
     fn minting(&self, minting: &Minting) {
         self.put(minting);
+    }
+
+    fn command(&self, command: &Command) {
+        self.put(command);
     }
 
     fn dropped(&self) -> u64 {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use jackfield_relay_wire::{Code, Id, Reason};
-use jackfield_relayd::record::{Decision, Event, Minting, Record, Records, SessionRecord};
+use jackfield_relayd::record::{Command, Decision, Event, Minting, Record, Records, SessionRecord};
 
 /// How many denials are kept that no client has heard of. Beyond it, the oldest go.
 const MAX_UNHEARD: usize = 100_000;
@@ -61,6 +61,10 @@ impl<R: Records> Records for Ledger<R> {
 
     fn minting(&self, minting: &Minting) {
         self.all.minting(minting);
+    }
+
+    fn command(&self, command: &Command) {
+        self.all.command(command);
     }
 
     fn dropped(&self) -> u64 {

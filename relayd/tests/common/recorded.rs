@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use jackfield_relayd::record::{Decision, Event, Record, Records, SessionRecord};
+use jackfield_relayd::record::{Command, Decision, Event, Record, Records, SessionRecord};
 use jackfield_socket::Endpoint;
 use tokio::sync::mpsc;
 
@@ -13,6 +13,7 @@ use super::within;
 pub struct Told {
     openings: mpsc::UnboundedSender<Record>,
     sessions: mpsc::UnboundedSender<SessionRecord>,
+    commands: mpsc::UnboundedSender<Command>,
 }
 
 impl Records for Told {
@@ -23,6 +24,10 @@ impl Records for Told {
     fn session(&self, record: &SessionRecord) {
         let _ = self.sessions.send(record.clone());
     }
+
+    fn command(&self, record: &Command) {
+        let _ = self.commands.send(record.clone());
+    }
 }
 
 /// What a relay has recorded, in order.
@@ -30,19 +35,23 @@ impl Records for Told {
 pub struct Recorded {
     openings: mpsc::UnboundedReceiver<Record>,
     sessions: mpsc::UnboundedReceiver<SessionRecord>,
+    commands: mpsc::UnboundedReceiver<Command>,
 }
 
 impl Recorded {
     pub fn new() -> (Told, Self) {
         let (tell_opening, openings) = mpsc::unbounded_channel();
         let (tell_session, sessions) = mpsc::unbounded_channel();
+        let (tell_command, commands) = mpsc::unbounded_channel();
         let told = Told {
             openings: tell_opening,
             sessions: tell_session,
+            commands: tell_command,
         };
         let recorded = Self {
             openings,
             sessions,
+            commands,
         };
         (told, recorded)
     }
@@ -55,6 +64,11 @@ impl Recorded {
     /// The next record of a session, or of who isn't let in.
     pub async fn session(&mut self) -> SessionRecord {
         within(self.sessions.recv()).await.expect("the relay runs")
+    }
+
+    /// The next record of what an administrator has had it do.
+    pub async fn command(&mut self) -> Command {
+        within(self.commands.recv()).await.expect("the relay runs")
     }
 
     /// The next record, of a decision; with the rule, the outcome, and why.
