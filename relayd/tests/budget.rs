@@ -73,14 +73,14 @@ async fn fill(client: &mut Client, id: Id, mut credit: u32) -> usize {
 #[tokio::test]
 async fn where_too_much_waits_nothing_new_is_taken() {
     let mut config = config(token());
-    config.max_buffer_bytes = 600_000;
+    config.max_buffer_bytes = 200_000;
     let relay = TestRelay::start(config).await;
     let address = keeper();
     let (mut client, mut bystander) = (relay.client().await, relay.client().await);
     let (id, credit) = client.connect(&address, 1024).await;
     fill(&mut client, id, credit).await;
     // It is counted now and then.
-    let limit = "the relay's limit max_buffer_bytes (600000)";
+    let limit = "the relay's limit max_buffer_bytes (200000)";
     within(async {
         loop {
             let asked = bystander.ask(&address, 1024).await;
