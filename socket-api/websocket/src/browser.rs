@@ -217,6 +217,12 @@ impl State {
         }
     }
 
+    fn next(&mut self) -> Option<Bytes> {
+        let message = self.messages.pop_front()?;
+        self.waiting -= message.len();
+        Some(message)
+    }
+
     /// Who is to be woken now for what has come; who was woken a moment ago is at the next turn.
     fn due(&mut self) -> Option<Waker> {
         let waker = self.waker.take()?;
@@ -336,8 +342,7 @@ impl Socket {
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         let inner = &*self.0;
         let mut state = inner.state.borrow_mut();
-        if let Some(message) = state.messages.pop_front() {
-            state.waiting -= message.len();
+        if let Some(message) = state.next() {
             return Poll::Ready(Ok(Some(message)));
         }
         match state.end {
@@ -348,6 +353,11 @@ impl Socket {
                 Poll::Pending
             }
         }
+    }
+
+    /// The next message, where it has come already.
+    pub(crate) fn waiting(&mut self) -> Option<Bytes> {
+        self.0.state.borrow_mut().next()
     }
 
     pub(crate) fn peer_close(&self) -> Option<(u16, String)> {

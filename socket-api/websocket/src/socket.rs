@@ -140,6 +140,12 @@ impl WebSocket {
         self.socket.poll_receive(cx)
     }
 
+    /// The next message, where it has come already.
+    #[cfg(wasm_browser)]
+    pub(crate) fn waiting(&mut self) -> Option<Bytes> {
+        self.socket.waiting()
+    }
+
     /// The code and the reason with which the server has closed it, where that was received; the reason is
     /// whatever the server wrote. In a page the code is 1006 where it was cut.
     pub fn peer_close(&self) -> Option<(u16, String)> {

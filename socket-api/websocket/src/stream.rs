@@ -53,6 +53,12 @@ impl WebSocketStream {
 }
 
 impl WebSocketStream {
+    /// Gives what was not read yet of a message, as far as there is room.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let count = self.unread.len().min(buf.remaining());
+        buf.put_slice(&self.unread.split_to(count));
+    }
+
     /// Ready when some data can be taken.
     #[cfg(not(wasm_browser))]
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -132,8 +138,16 @@ impl AsyncRead for WebSocketStream {
                 None => this.ended = true,
             }
         }
-        let count = this.unread.len().min(buf.remaining());
-        buf.put_slice(&this.unread.split_to(count));
+        this.give(buf);
+        // What came in one of the browser's turns is read in one go: servers that send a message for each of
+        // their packets make very many short ones.
+        #[cfg(wasm_browser)]
+        while buf.remaining() > 0
+            && let Some(message) = this.socket.waiting()
+        {
+            this.unread = message;
+            this.give(buf);
+        }
         Poll::Ready(Ok(()))
     }
 }
