@@ -77,7 +77,7 @@ impl Network {
     #[cfg(any(feature = "coap", feature = "mqtt"))]
     pub(crate) fn web_socket(&self, tls: bool, network: impl TcpConnect) -> Secured {
         let network = AnyNetwork::default().with_tcp(network);
-        let network = self.policies.over(network);
+        let network = self.policies.over_streams(network);
         Secured::new(Way::WebSocket(network, if tls { "wss" } else { "ws" }))
     }
 

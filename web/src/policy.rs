@@ -47,16 +47,28 @@ impl Policies {
     }
 
     /// The network, as far as all of them allow it.
+    #[cfg(feature = "sockets")]
     pub(crate) fn over(&self, network: AnyNetwork) -> AnyNetwork {
         if self.is_empty() {
             return network;
         }
+        AnyNetwork::new(self.guarded(network))
+    }
+
+    /// The same of a network that has streams alone, so that nothing is downloaded that guards the rest.
+    #[cfg(any(feature = "coap", feature = "mqtt"))]
+    pub(crate) fn over_streams(&self, network: AnyNetwork) -> AnyNetwork {
+        if self.is_empty() {
+            return network;
+        }
+        AnyNetwork::default().with_tcp(self.guarded(network))
+    }
+
+    fn guarded(&self, network: AnyNetwork) -> Guarded<AnyNetwork> {
         let guarded = Guarded::unrestricted(network);
-        AnyNetwork::new(
-            self.0
-                .iter()
-                .fold(guarded, |guarded, one| one.over(guarded)),
-        )
+        self.0
+            .iter()
+            .fold(guarded, |guarded, one| one.over(guarded))
     }
 }
 
