@@ -30,6 +30,7 @@ use tracing::{info, warn};
 
 use crate::config::point_in_time;
 use crate::ending::Stopper;
+use crate::lane::ACCEPT_PAUSE;
 use crate::mint::{Minted, Wanted, mint};
 use crate::record::{Command, Commanded, Records, Shown, Who, milliseconds};
 use crate::registry::{Live, MAX_ADMINS, Order, Registry};
@@ -42,8 +43,6 @@ const MAX_REQUEST: u64 = 4096;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How many streams a session shows at a time, so that what waits for a slow reader is bounded.
 const PAGE: usize = 256;
-/// How long to wait when the system has no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The socket. Dropping it takes its file away.
 #[derive(Debug)]

@@ -28,6 +28,7 @@ use crate::ending::{Ending, Phase, Stopper};
 use crate::handshake::Gate;
 use crate::health;
 use crate::jwks::{self, NoKeys};
+use crate::lane::ACCEPT_PAUSE;
 use crate::limits::Accounts;
 use crate::machine::Machine;
 use crate::metrics;
@@ -43,8 +44,6 @@ use crate::tls::Certificates;
 const MAX_DENIALS: usize = 64;
 /// How long it may take to give back what was leased, at the end.
 const GIVE_BACK: Duration = Duration::from_secs(1);
-/// How long to wait when the system has no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A relay that listens, and waits to be [run](Self::run).
 #[derive(Debug)]
