@@ -73,19 +73,6 @@ pub(crate) const GOING: &str = "the relay is shutting down";
 /// Sets what a connection should have that carries a WebSocket.
 pub(crate) fn prepare_carrier(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    if let Some(v) = std::env::var("JF_SNDBUF")
-        .ok()
-        .and_then(|v| v.parse::<usize>().ok())
-    {
-        socket2::SockRef::from(stream).set_send_buffer_size(v)?;
-    }
-    if let Some(v) = std::env::var("JF_LOWAT")
-        .ok()
-        .and_then(|v| v.parse::<u32>().ok())
-    {
-        socket2::SockRef::from(stream).set_tcp_notsent_lowat(v)?;
-        return Ok(());
-    }
     // The system would take megabytes, and a keystroke would wait behind them.
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(stream).set_tcp_notsent_lowat(carrier::BACKLOG as u32)?;
