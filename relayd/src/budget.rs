@@ -40,7 +40,7 @@ pub(crate) struct Used {
 
 /// A descriptor of the budget; dropping it gives it back.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Budget>);
+pub(crate) struct Descriptor(Arc<Budget>);
 
 /// What one session holds of the budget's memory; dropping it gives it back.
 #[derive(Debug)]
@@ -70,14 +70,14 @@ impl Budget {
         }
     }
 
-    /// A place for a stream, a datagram socket or a listener.
-    pub(crate) fn place(self: &Arc<Self>) -> Result<Place, LimitReached> {
+    /// One for a stream, a datagram socket or a listener.
+    pub(crate) fn descriptor(self: &Arc<Self>) -> Result<Descriptor, LimitReached> {
         self.check_memory()?;
         self.open
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
                 (open < self.max_streams).then(|| open + 1)
             })
-            .map(|_| Place(Arc::clone(self)))
+            .map(|_| Descriptor(Arc::clone(self)))
             .map_err(|_| reached("max_streams", self.max_streams.into()))
     }
 
@@ -116,7 +116,7 @@ fn reached(name: &'static str, value: u64) -> LimitReached {
     }
 }
 
-impl Drop for Place {
+impl Drop for Descriptor {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -233,22 +233,25 @@ mod tests {
     }
 
     #[test]
-    fn places_and_bytes_come_back() {
+    fn descriptors_and_bytes_come_back() {
         let budget = Arc::new(Budget {
             max_streams: 2,
             max_buffer_bytes: 1000,
             ..Budget::default()
         });
-        let places = [budget.place(), budget.place()];
-        let third = budget.place().expect_err("no third").to_string();
+        let both = [budget.descriptor(), budget.descriptor()];
+        let third = budget.descriptor().expect_err("no third").to_string();
         assert_eq!(third, "the relay's limit max_streams (2) is reached");
-        drop(places);
+        drop(both);
         let (mut one, mut two) = (budget.held(), budget.held());
         one.set(600);
         two.set(399);
-        assert!(budget.place().is_ok());
+        assert!(budget.descriptor().is_ok());
         two.set(400);
-        let short = budget.place().expect_err("too much is held").to_string();
+        let short = budget
+            .descriptor()
+            .expect_err("too much is held")
+            .to_string();
         assert_eq!(
             short,
             "the relay's limit max_buffer_bytes (1000) is reached"

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use self::bucket::Bucket;
 use self::traffic::Meter;
-use crate::budget::{Budget, Held, Place, Used};
+use crate::budget::{Budget, Descriptor, Held, Used};
 use crate::fleet::{Fleet, Lease};
 use crate::source::Source;
 
@@ -179,7 +179,7 @@ pub(crate) struct Slot {
     usage: Usage,
     what: What,
     /// Of the relay's descriptors, where it holds one.
-    place: Option<Place>,
+    descriptor: Option<Descriptor>,
 }
 
 impl Accounts {
@@ -406,9 +406,9 @@ impl Usage {
         if matches!(what, What::Stream | What::Listener) {
             self.check_today(Clock::now).map_err(NotTaken::Limit)?;
         }
-        let place = match what {
+        let descriptor = match what {
             What::Session => self.budget.check_memory().map(|()| None),
-            What::Stream | What::Listener => self.budget.place().map(Some),
+            What::Stream | What::Listener => self.budget.descriptor().map(Some),
             // What drains brings the one that it has; look-ups are bounded for all by `max_look_ups`.
             What::Draining | What::LookUp => Ok(None),
         }
@@ -429,7 +429,11 @@ impl Usage {
             }
         }
         let usage = self.clone();
-        Ok(Slot { usage, what, place })
+        Ok(Slot {
+            usage,
+            what,
+            descriptor,
+        })
     }
 
     /// Counts one dial, in every account or in none.
@@ -461,7 +465,7 @@ impl Slot {
     pub(crate) fn drain(mut self) -> Result<Self, Self> {
         match self.usage.take_here(What::Draining) {
             Ok(mut draining) => {
-                draining.place = self.place.take();
+                draining.descriptor = self.descriptor.take();
                 Ok(draining)
             }
             Err(_) => Err(self),
