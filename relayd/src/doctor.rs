@@ -4,25 +4,21 @@
 //! proxies that don't forward an upgrade, take a header away, or cut what is silent. The doctor goes
 //! the way that a client goes, step by step, and stops at the first that leads nowhere.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+mod health;
+mod way;
 
-use httpdate::HttpDate;
+use std::fmt;
+use std::time::Duration;
+
 use jackfield_relay_wire::{Code, Frame, MAX_DATA, Reason, Settings, auth};
-use jackfield_socket::{Endpoint, Host};
+use jackfield_socket::Endpoint;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::address::special_purpose;
-use crate::certificate::Certificate;
-use crate::config::{HEALTH_PATH, READY_PATH};
 use crate::conformance::client::{Answer, Client, raw};
 use crate::conformance::{Stop, Suite};
 
 /// How long one step may take.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How long before its end a certificate should have been renewed: what renews by itself does so earlier.
-const RENEWED_BEFORE: Duration = Duration::from_hours(14 * 24);
 /// How many round trips are timed.
 const ROUNDS: usize = 9;
 /// What a relay never reaches for a client, if its rules were written with care: its own machine, and
@@ -168,112 +164,6 @@ impl Doctor {
         self.forbidden(&mut client, found).await?;
         self.destinations(&mut client, found).await?;
         self.silent(client, found).await
-    }
-
-    /// The name's addresses, and whether each is reached; TLS.
-    async fn way(&self, found: &mut Diagnosis) -> Result<(), Ended> {
-        let to = self.suite.relay.endpoint();
-        let addresses = match to.host() {
-            Host::Ip(ip) => vec![SocketAddr::new(*ip, to.port())],
-            Host::Name(name) => {
-                let asked = tokio::net::lookup_host((name.as_str(), to.port()));
-                match timeout(DEADLINE, asked).await {
-                    Ok(Ok(addresses)) => addresses.collect(),
-                    Ok(Err(error)) => {
-                        found.wrong(format!("{name} has no address: {error}"));
-                        return Err(Ended);
-                    }
-                    Err(_) => {
-                        found.wrong(format!("nobody says which addresses {name} has"));
-                        return Err(Ended);
-                    }
-                }
-            }
-        };
-        let mut reached = 0;
-        for address in &addresses {
-            match timeout(DEADLINE, tokio::net::TcpStream::connect(address)).await {
-                Ok(Ok(_)) => {
-                    reached += 1;
-                    found.well(format!("{address} takes connections"));
-                }
-                Ok(Err(error)) => found.wrong(format!(
-                    "{address} is an address of the relay, and can't be reached: {error}"
-                )),
-                Err(_) => found.wrong(format!(
-                    "{address} is an address of the relay, and doesn't answer: is a firewall before it?"
-                )),
-            }
-        }
-        if reached == 0 {
-            return Err(Ended);
-        }
-        self.tls(&addresses, found).await
-    }
-
-    async fn tls(&self, addresses: &[SocketAddr], found: &mut Diagnosis) -> Result<(), Ended> {
-        if !self.suite.relay.is_secure() {
-            let public = |address: &&SocketAddr| special_purpose(address.ip()).is_none();
-            match addresses.iter().find(public) {
-                Some(address) => found.wrong(format!(
-                    "{address} is public and the relay's address is ws://: whoever is between reads the \
-                     token; pages that came by https can't use it at all. Give the relay [tls], or a proxy \
-                     that speaks it"
-                )),
-                None => found.doubtful("ws:// without TLS: good within this machine or network, and no further"),
-            }
-            return Ok(());
-        }
-        match self.step(self.suite.certificate()).await {
-            Ok(certificate) => {
-                let host = self.suite.relay.endpoint().host();
-                let good = format!("TLS: the certificate is good for {host}");
-                match Certificate::read(&certificate) {
-                    None => found.well(good),
-                    Some(Certificate { not_after: end, .. }) => {
-                        let left = end.duration_since(SystemTime::now()).unwrap_or_default();
-                        let good = format!("{good}, until {}", HttpDate::from(end));
-                        if left < RENEWED_BEFORE {
-                            let days = left.as_secs() / (24 * 60 * 60);
-                            found.doubtful(format!(
-                                "{good}, which is in {days} days: renew it, and have the relay read it \
-                                 again (SIGHUP, or `jackfield-relayd ctl reload`)"
-                            ));
-                        } else {
-                            found.well(good);
-                        }
-                    }
-                }
-                Ok(())
-            }
-            Err(why) => {
-                found.wrong(why);
-                Err(Ended)
-            }
-        }
-    }
-
-    /// What a balancer asks. A proxy may keep it for itself.
-    async fn health(&self, found: &mut Diagnosis) {
-        for path in [HEALTH_PATH, READY_PATH] {
-            let mut request = self
-                .suite
-                .request()
-                .without("Upgrade")
-                .set("Connection", "close");
-            request.path = path.into();
-            match self.step(self.suite.ask(&request)).await {
-                Ok((_, answer)) if answer.status == 200 => found.well(format!("{path} answers 200")),
-                Ok((_, answer)) if answer.status == 503 && path == READY_PATH => {
-                    found.doubtful(format!("{path} answers 503: the relay is about to end"));
-                }
-                Ok((_, answer)) => found.doubtful(format!(
-                    "{path} answers {}: a proxy before the relay keeps it for itself, or this is no jackfield-relayd",
-                    answer.status
-                )),
-                Err(why) => found.doubtful(format!("{path}: {why}")),
-            }
-        }
     }
 
     /// The request for a WebSocket, and what a proxy may have done to it.
