@@ -188,6 +188,21 @@ pub(crate) const PEBBLE: Need = Need::Unpacked {
     packages: &["pebble"],
 };
 
+/// What runs services on most machines, in a root that it can be booted in, with the programs that the unit's
+/// installation takes.
+pub(crate) const SYSTEMD: Need = Need::Unpacked {
+    name: "systemd",
+    suite: "bookworm",
+    packages: &[
+        "systemd",
+        "dash",
+        "coreutils",
+        "passwd",
+        "procps",
+        "util-linux",
+    ],
+};
+
 /// Sees to it that everything is there.
 ///
 /// # Errors

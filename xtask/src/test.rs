@@ -11,7 +11,7 @@ use crate::fuzz;
 use crate::needs::{
     self, ATHEME, CLANG, COURIER, CURL, CXX, CYRUS, DOVECOT, DOVECOT_24, EXIM, EXIM_SID, HAPROXY,
     INSPIRCD, IP, LIBCOAP, MOSQUITTO, NGINX, NGIRCD, NODE_SERVERS, Need, OPENSMTPD, OPENSMTPD_7,
-    PEBBLE, POSTFIX, POSTFIX_SID, POSTGRESQL, REDIS, SENDMAIL,
+    PEBBLE, POSTFIX, POSTFIX_SID, POSTGRESQL, REDIS, SENDMAIL, SYSTEMD,
 };
 use crate::run::{captured, cargo, seconds};
 use crate::workspace::{Package, packages, target_folder};
@@ -86,6 +86,7 @@ const STAGES: &[Stage] = &[
             NGINX,
             PEBBLE,
             REDIS,
+            SYSTEMD,
             NODE_SERVERS,
             Need::PythonPackages,
         ],

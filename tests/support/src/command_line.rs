@@ -16,7 +16,7 @@ pub async fn jackfield() -> Result<PathBuf> {
     built("jackfield-cli", "jackfield", &[]).await
 }
 
-/// The same for the relay, `jackfield-relayd`, with what it may share in Redis.
+/// The same for the relay, `jackfield-relayd`, with all that it may have.
 ///
 /// # Errors
 /// Where it doesn't build.
@@ -24,7 +24,7 @@ pub async fn relayd() -> Result<PathBuf> {
     built(
         "jackfield-relayd",
         "jackfield-relayd",
-        &["--features", "redis"],
+        &["--features", "acme,redis"],
     )
     .await
 }

@@ -44,6 +44,7 @@ pub mod runtimes;
 pub mod sendmail;
 pub mod sink;
 pub mod site;
+pub mod systemd;
 pub mod unpacked;
 pub mod websocket;
 pub mod workspace;
