@@ -26,6 +26,8 @@ use serde::Deserialize;
 
 use self::file::{position, read, system_time};
 #[cfg(feature = "redis")]
+pub(crate) use self::redis::Server as RedisServer;
+#[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, WhenGone};
 pub(crate) use self::revoked::can_revoke;
 #[cfg(feature = "acme")]

@@ -17,13 +17,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jackfield_relay_wire::{Code, Reason};
+use jackfield_socket::Host;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 
 use self::metrics::Metrics;
 use self::revocations::Revocations;
-use crate::config::{Config, RedisConfig, WhenGone};
+use crate::config::{Config, RedisConfig, RedisServer as Server, WhenGone};
 use crate::identity::Grant;
+use crate::machine::Machine;
 use crate::token::Credential;
 
 pub(crate) use self::leases::Lease;
@@ -41,8 +43,9 @@ struct Inner {
     back: Notify,
     /// `None` while Redis is gone.
     connection: RwLock<Option<MultiplexedConnection>>,
-    /// Where Redis is, as far as that is known: its name may have got other addresses.
-    at: RwLock<Vec<SocketAddr>>,
+    /// Where Redis is, as far as that is known: its name may have got other addresses. `None` before there were
+    /// any.
+    at: RwLock<Option<Vec<SocketAddr>>>,
     revocations: Revocations,
     metrics: Metrics,
 }
@@ -51,20 +54,32 @@ impl Fleet {
     /// The one that a configuration names; not connected yet.
     pub(crate) fn of(config: &Config) -> Option<Self> {
         let config = config.redis.clone()?;
+        let at = match config.server() {
+            Server::At(server) => match server.host() {
+                Host::Ip(ip) => Some(vec![SocketAddr::new(*ip, server.port())]),
+                Host::Name(_) => None,
+            },
+            Server::Unix(_) => Some(Vec::new()),
+        };
         Some(Self(Arc::new(Inner {
             config,
             relay: format!("{:032x}", fastrand::u128(..)),
             back: Notify::new(),
             connection: RwLock::default(),
-            at: RwLock::default(),
+            at: RwLock::new(at),
             revocations: Revocations::default(),
             metrics: Metrics::default(),
         })))
     }
 
-    /// Where Redis is, which clients never reach.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        read(&self.0.at).clone()
+    /// Whether Redis may be what listens there, which clients never reach. As long as nobody knows its addresses,
+    /// it may be at any with its port.
+    pub(crate) fn may_be_at(&self, machine: &Machine, address: SocketAddr) -> bool {
+        match (&*read(&self.0.at), self.0.config.server()) {
+            (Some(known), _) => machine.is_any_of(known, address),
+            (None, Server::At(server)) => server.port() == address.port(),
+            (None, Server::Unix(_)) => false,
+        }
     }
 
     /// Whether nobody may come in by this grant now, and what he is told: his token might have been revoked

@@ -80,6 +80,7 @@ impl Machine {
     }
 
     /// Whether something may listen there that is known to listen at one of these, here or elsewhere.
+    #[cfg(any(feature = "redis", test))]
     pub(crate) fn is_any_of(&self, places: &[SocketAddr], at: SocketAddr) -> bool {
         let here = |ip: IpAddr| self.is_here(ip.to_canonical(), Duration::ZERO);
         let same_port = |place: &&SocketAddr| place.port() == at.port();

@@ -32,7 +32,7 @@ const LEASES: std::ops::RangeInclusive<u32> = 2..=300;
 #[non_exhaustive]
 pub struct RedisConfig {
     url: String,
-    server: Endpoint,
+    server: Server,
     roots: Option<String>,
     tls: bool,
     /// What its keys and its channel begin with. Relays with the same one share everything. Default:
@@ -44,6 +44,23 @@ pub struct RedisConfig {
     pub lease: Duration,
     /// What becomes of those who come in while it is gone, and revocations aren't heard of.
     pub revocations: WhenGone,
+}
+
+/// Where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    At(Endpoint),
+    /// A socket on this machine.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(endpoint) => endpoint.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// What is done about something that only Redis knows, while it is gone.
@@ -59,7 +76,8 @@ pub enum WhenGone {
 impl RedisConfig {
     /// The server at this URL: `rediss://USER:PASSWORD@HOST:PORT/DATABASE`, verified against these roots in
     /// PEM or those that the system trusts; or the same with `redis://`, in the clear, where that leads to a
-    /// loopback or private address. Everything but the host may be left out.
+    /// loopback or private address. Everything but the host may be left out. Or a socket on this machine:
+    /// `unix:///PATH?user=USER&pass=PASSWORD&db=DATABASE`, of which the path suffices.
     ///
     /// # Errors
     /// Where it is no such URL, or the roots can't be used; without the URL, which may hold a password.
@@ -69,26 +87,21 @@ impl RedisConfig {
         quotas: WhenGone,
         revocations: WhenGone,
     ) -> Result<Self, String> {
-        let (tls, rest) = match (url.strip_prefix("rediss://"), url.strip_prefix("redis://")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => return Err("it begins with redis:// or rediss://".into()),
-        };
-        if url.contains(['?', '#']) {
-            return Err("it has no query and no fragment".into());
-        }
-        let url = format!("redis://{rest}");
-        let info = url.as_str().into_connection_info();
-        let info = info.map_err(|error| error.to_string())?;
-        let ConnectionAddr::Tcp(host, port) = info.addr() else {
-            return Err("it names no host".into());
-        };
-        let host = match host.parse::<IpAddr>() {
-            Ok(ip) => Host::Ip(ip.to_canonical()),
-            Err(_) => Host::Name(host.parse::<HostName>().map_err(|e| e.to_string())?),
+        let (url, tls, server) = if url.starts_with("unix://") {
+            let path = socket(url)?;
+            (url.to_owned(), false, Server::Unix(path))
+        } else {
+            let (tls, rest) = match (url.strip_prefix("rediss://"), url.strip_prefix("redis://")) {
+                (Some(rest), _) => (true, rest),
+                (_, Some(rest)) => (false, rest),
+                _ => return Err("it begins with redis://, rediss:// or unix://".into()),
+            };
+            let url = format!("redis://{rest}");
+            let server = endpoint(&url)?;
+            (url, tls, Server::At(server))
         };
         let new = Self {
-            server: Endpoint::new(host, *port),
+            server,
             url,
             roots: roots.map(str::to_owned),
             tls,
@@ -98,7 +111,7 @@ impl RedisConfig {
             revocations,
         };
         match (&new.roots, tls) {
-            (Some(_), false) => return Err("redis:// has nobody to verify by roots".into()),
+            (Some(_), false) => return Err("only rediss:// has somebody to verify by roots".into()),
             (Some(_), true) => drop(new.tls()?),
             (None, _) => {}
         }
@@ -106,7 +119,7 @@ impl RedisConfig {
     }
 
     /// Whom to connect to.
-    pub(crate) fn server(&self) -> &Endpoint {
+    pub(crate) fn server(&self) -> &Server {
         &self.server
     }
 
@@ -145,6 +158,42 @@ impl fmt::Debug for RedisConfig {
             .field("lease", &self.lease)
             .field("revocations", &self.revocations)
             .finish_non_exhaustive()
+    }
+}
+
+/// The server that a URL with `redis://` names.
+fn endpoint(url: &str) -> Result<Endpoint, String> {
+    if url.contains(['?', '#']) {
+        return Err("it has no query and no fragment".into());
+    }
+    let info = url.into_connection_info().map_err(|e| e.to_string())?;
+    let ConnectionAddr::Tcp(host, port) = info.addr() else {
+        return Err("it names no host".into());
+    };
+    let host = match host.parse::<IpAddr>() {
+        Ok(ip) => Host::Ip(ip.to_canonical()),
+        Err(_) => Host::Name(host.parse::<HostName>().map_err(|e| e.to_string())?),
+    };
+    Ok(Endpoint::new(host, *port))
+}
+
+/// The socket that a URL with `unix://` names.
+fn socket(url: &str) -> Result<PathBuf, String> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let known = |key: &str| {
+        ["user=", "pass=", "db="]
+            .iter()
+            .any(|it| key.starts_with(it))
+    };
+    if url.contains('#') || !query.split('&').all(|key| key.is_empty() || known(key)) {
+        return Err("its query has user, pass and db, and it has no fragment".into());
+    }
+    let info = url.into_connection_info().map_err(|e| e.to_string())?;
+    match info.addr() {
+        ConnectionAddr::Unix(path) if url.starts_with("unix:///") && path.file_name().is_some() => {
+            Ok(path.clone())
+        }
+        _ => Err("behind unix:// stands the path of a socket, from / on".into()),
     }
 }
 
@@ -238,6 +287,12 @@ mod tests {
         let log_in = log_in.log_in().expect("good");
         assert_eq!((log_in.username(), log_in.db()), (Some("ada"), 7));
         assert_eq!(log_in.password(), Some("hid den"));
+        let socket = new("unix:///run/re%20dis.sock?user=ada&pass=hid%20den&db=7").expect("good");
+        assert_eq!(socket.server(), &Server::Unix("/run/re dis.sock".into()));
+        assert!(!format!("{socket:?}").contains("hid"), "{socket:?}");
+        let log_in = socket.log_in().expect("good");
+        assert_eq!((log_in.username(), log_in.db()), (Some("ada"), 7));
+        assert_eq!(log_in.password(), Some("hid den"));
         for wrong in [
             "127.0.0.1:6379",
             "http://r.example/",
@@ -245,6 +300,13 @@ mod tests {
             "redis://r.example/name",
             "rediss://r.example/#insecure",
             "redis+unix:///run/redis",
+            "unix://r.example/run/redis",
+            "unix://",
+            "unix:///",
+            "unix:///?db=1",
+            "unix:///run/redis?protocol=2",
+            "unix:///run/redis?db=one",
+            "unix:///run/redis#r.example",
         ] {
             let error = new(wrong).expect_err(wrong);
             assert!(!error.contains("r.example"), "{error}");

@@ -64,7 +64,7 @@ fn what_is_wrong_about_redis_is_named_without_the_url() {
         ),
         (
             &format!("{when}url = 'http://hid'"),
-            "relayd.toml:5:7: redis.url: it begins with redis:// or",
+            "relayd.toml:5:7: redis.url: it begins with redis://, rediss://",
         ),
         (
             &format!("{when}url = 'redis://hid:den@a/b'"),

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::identity::Grant;
 use crate::limits::{Accounts, Asked, Full, Holder, Left, What};
+use crate::machine::Machine;
 use crate::session::Context;
 use crate::token::{Credential, Proven, Revocation};
 
@@ -33,7 +34,7 @@ impl Fleet {
         None
     }
 
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+    pub(crate) fn may_be_at(&self, _: &Machine, _: SocketAddr) -> bool {
         match self.0 {}
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jackfield_native::Native;
-use jackfield_socket::{Host, TcpOptions};
+use jackfield_socket::{Endpoint, Host, TcpOptions};
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::{Fleet, write};
+use super::{Fleet, Server, write};
 use crate::http_client::is_near;
 use crate::session::Context;
 
@@ -96,15 +96,36 @@ impl Fleet {
     /// Connects, and learns what was revoked until now.
     async fn connect(&self, context: &Context) -> Result<Link, String> {
         let config = &self.0.config;
-        let server = config.server();
+        let mut link = match config.server() {
+            Server::At(server) => self.reach(server, context).await?,
+            #[cfg(unix)]
+            Server::Unix(path) => {
+                let stream = tokio::net::UnixStream::connect(path).await;
+                self.log_in(stream.map_err(|error| error.to_string())?)
+                    .await?
+            }
+            #[cfg(not(unix))]
+            Server::Unix(_) => return Err("this system has no such sockets".into()),
+        };
+        // First what comes, then what there is: nothing is missed between.
+        let channel = self.key("revoked");
+        let subscribed = link.connection.subscribe(channel).await;
+        subscribed.map_err(|error| error.to_string())?;
+        self.learn(&mut link.connection).await?;
+        Ok(link)
+    }
+
+    async fn reach(&self, server: &Endpoint, context: &Context) -> Result<Link, String> {
         let found = match server.host() {
             Host::Ip(ip) => vec![*ip],
             Host::Name(name) => context.resolve(name).await.map_err(|e| e.to_string())?,
         };
         let at = |ip| SocketAddr::new(ip, server.port());
         let found: Vec<_> = found.into_iter().map(at).collect();
-        write(&self.0.at).clone_from(&found);
-        let tls = config.tls()?;
+        if !found.is_empty() {
+            *write(&self.0.at) = Some(found.clone());
+        }
+        let tls = self.0.config.tls()?;
         if tls.is_none()
             && let Some(far) = found.iter().find(|at| !is_near(at.ip().to_canonical()))
         {
@@ -115,19 +136,13 @@ impl Fleet {
         let options = TcpOptions::default();
         let stream = Native.connect_resolved(server, found, &options).await;
         let stream = stream.map_err(|error| error.to_string())?;
-        let mut link = match tls {
-            None => self.log_in(stream).await?,
+        match tls {
+            None => self.log_in(stream).await,
             Some(tls) => {
                 let stream = tls.connect(stream, server.host()).await;
-                self.log_in(stream.map_err(|e| e.to_string())?).await?
+                self.log_in(stream.map_err(|e| e.to_string())?).await
             }
-        };
-        // First what comes, then what there is: nothing is missed between.
-        let channel = self.key("revoked");
-        let subscribed = link.connection.subscribe(channel).await;
-        subscribed.map_err(|error| error.to_string())?;
-        self.learn(&mut link.connection).await?;
-        Ok(link)
+        }
     }
 
     async fn log_in<S>(&self, stream: S) -> Result<Link, String>

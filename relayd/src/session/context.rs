@@ -149,7 +149,7 @@ impl Facts for Context {
     }
 
     fn is_relay(&self, transport: Transport, address: SocketAddr) -> bool {
-        let is_redis = |fleet: &Fleet| self.machine.is_any_of(&fleet.addresses(), address);
+        let is_redis = |fleet: &Fleet| fleet.may_be_at(&self.machine, address);
         self.machine.is_relay(transport, address)
             || (transport == Transport::Tcp && self.fleet.as_ref().is_some_and(is_redis))
     }

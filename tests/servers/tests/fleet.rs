@@ -120,7 +120,16 @@ async fn a_revoked_token_ends_everywhere_within_a_second() {
     let made = redis.ask(&[user]).await.expect("it answers");
     assert!(!made.contains("-ERR"), "{made}");
     let least = format!("url = 'redis://relay:staple@{}'\n{ALLOWS}", redis.plain());
-    let relays = [relay_by(&least, "").await, relay_by(&secure, "").await];
+    let socket = redis.socket();
+    let near = format!(
+        "url = 'unix://{}?user=relay&pass=staple'\n{ALLOWS}",
+        socket.display()
+    );
+    let relays = [
+        relay_by(&least, "").await,
+        relay_by(&secure, "").await,
+        relay_by(&near, "").await,
+    ];
     let echo = echo().await;
     let mut adas = Vec::new();
     let mut bobs = Vec::new();
@@ -162,7 +171,7 @@ async fn a_revoked_token_ends_everywhere_within_a_second() {
         "CLIENT KILL TYPE pubsub",
     ]);
     let told = told.await.expect("it answers");
-    assert!(told.contains(":3\r\n"), "{told}");
+    assert!(told.contains(":4\r\n"), "{told}");
     for (_, stream) in &mut bobs {
         let read = tokio::time::timeout(LONG, stream.read(&mut [0])).await;
         let error = Error::from(read.expect("in time").expect_err("no end"));

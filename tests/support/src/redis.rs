@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,7 +46,7 @@ impl Redis {
         fs::write(
             folder.path().join("conf"),
             format!(
-                "bind {ip}\nport {port}\ntls-port {tls_port}\ndir {inside}\nsave \"\"\nrequirepass {PASSWORD}\n\
+                "bind {ip}\nport {port}\ntls-port {tls_port}\nunixsocket {inside}/redis.sock\nunixsocketperm 777\ndir {inside}\nsave \"\"\nrequirepass {PASSWORD}\n\
                  tls-cert-file {inside}/cert.pem\ntls-key-file {inside}/key.pem\ntls-auth-clients no\n"
             ),
         )?;
@@ -92,6 +93,11 @@ impl Redis {
     /// Where it listens, without TLS.
     pub fn plain(&self) -> SocketAddr {
         self.plain
+    }
+
+    /// The socket at which it listens besides.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
     }
 
     /// Where it listens with TLS.
