@@ -11,11 +11,14 @@ mod folder;
 mod http;
 mod order;
 
-use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::Uri;
+use instant_acme::ExternalAccountKey;
 use jackfield_socket::HostName;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -54,6 +57,27 @@ pub struct AcmeConfig {
     domains: Vec<String>,
     folder: PathBuf,
     email: Option<String>,
+    external: Option<External>,
+}
+
+/// An account elsewhere, to which the authority binds the relay's (RFC 8555, section 7.3.4).
+#[derive(Clone, PartialEq, Eq)]
+struct External {
+    id: String,
+    key: Vec<u8>,
+}
+
+impl fmt::Debug for External {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The key is a secret.
+        f.debug_tuple("External").field(&self.id).finish()
+    }
+}
+
+impl External {
+    fn key(&self) -> ExternalAccountKey {
+        ExternalAccountKey::new(self.id.clone(), &self.key)
+    }
 }
 
 impl AcmeConfig {
@@ -86,6 +110,7 @@ impl AcmeConfig {
             domains: domains.collect::<Result<_, _>>()?,
             folder: folder.into(),
             email: None,
+            external: None,
         })
     }
 
@@ -104,6 +129,24 @@ impl AcmeConfig {
             return Err(format!("{email:?} is not an address"));
         }
         self.email = Some(email.to_owned());
+        Ok(self)
+    }
+
+    /// The account elsewhere that the authority binds the relay's to, by its identifier and its key in base64url, as
+    /// the authority gives both out. It counts when the relay's account is made. Default: none.
+    ///
+    /// # Errors
+    /// Where that is no key, or no identifier; without the key.
+    pub fn with_external_account(mut self, id: &str, key: &str) -> Result<Self, String> {
+        if id.is_empty() {
+            return Err("an account's identifier is not empty".into());
+        }
+        let key = BASE64_URL_SAFE_NO_PAD.decode(key.trim_end_matches('='));
+        let key = key.ok().filter(|key| !key.is_empty());
+        self.external = Some(External {
+            id: id.to_owned(),
+            key: key.ok_or("the account's key is not base64url")?,
+        });
         Ok(self)
     }
 }
@@ -260,6 +303,31 @@ mod tests {
             "ada", "@a", "a@", "a@b@c", "a b@c", "a@b,c@d", "a@b?c=d", "ä@b",
         ] {
             assert!(config().with_email(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_an_account_elsewhere_is_shown_nowhere() {
+        let config = || with(&["relay.example"]).expect("a name");
+        let key = "aGlkZGVuLWhpZGRlbg";
+        for written in [key.to_owned(), format!("{key}==")] {
+            let config = config().with_external_account("kid-1", &written);
+            let config = config.expect("a key");
+            assert_eq!(
+                config.external.as_ref().map(|it| &*it.key),
+                Some(&b"hidden-hidden"[..])
+            );
+            let shown = format!("{config:?}");
+            assert!(shown.contains("kid-1") && !shown.contains("104"), "{shown}");
+        }
+        for (id, wrong) in [
+            ("", key),
+            ("kid-1", ""),
+            ("kid-1", "hidden hidden"),
+            ("kid-1", "a+/a"),
+        ] {
+            let error = config().with_external_account(id, wrong).expect_err(wrong);
+            assert!(!error.contains("hidden"), "{error}");
         }
     }
 

@@ -22,13 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Answers until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, ending: Ending, tls: Option<Arc<Certificates>>) {
     let answer = |mut stream: TcpStream, peer: SocketAddr| {
-        let unready = if ending.is_draining() {
-            Some("draining")
-        } else if tls.as_ref().is_some_and(|tls| !tls.are_there()) {
-            Some("no certificate yet")
-        } else {
-            None
-        };
+        let draining = ending.is_draining().then_some("draining");
+        let unready = draining.or_else(|| tls.as_ref()?.unready());
         async move {
             let answered = handshake::probe(&mut stream, unready).await;
             debug!(%peer, ?answered, "asked for health");

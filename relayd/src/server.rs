@@ -325,8 +325,9 @@ impl Relayd {
                 () = stopper.stopping() => {}
             }
         }
-        #[cfg(feature = "acme")]
         if let Some(tls) = &shared.tls {
+            refreshing.spawn(Arc::clone(tls).tell_of_end());
+            #[cfg(feature = "acme")]
             refreshing.spawn(Arc::clone(tls).keep());
         }
         let mut tasks = JoinSet::new();

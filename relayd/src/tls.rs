@@ -6,16 +6,19 @@ mod issued;
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use httpdate::HttpDate;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tracing::error;
 
 use self::clients::Clients;
 #[cfg(feature = "acme")]
@@ -26,6 +29,8 @@ use crate::token::{ClientCa, Credential};
 
 /// What a WebSocket begins in; a client that was offered HTTP/2 would speak it.
 const HTTP: &[u8] = b"http/1.1";
+/// How long it takes at most to notice that a certificate has ended: the clock may be set, and another one come.
+const NAP: Duration = Duration::from_mins(1);
 
 /// The certificate in use, which can be read anew.
 #[derive(Debug)]
@@ -135,9 +140,32 @@ impl Certificates {
         Ok(Some(Box::new(stream)))
     }
 
-    /// Whether there is one that clients can be shown.
-    pub(crate) fn are_there(&self) -> bool {
-        self.in_use().current.is_some()
+    /// Why there is none that clients take, where that is so.
+    pub(crate) fn unready(&self) -> Option<&'static str> {
+        match &self.in_use().current {
+            None => Some("no certificate yet"),
+            Some(current) if current.has_ended() => Some("the certificate has ended"),
+            Some(_) => None,
+        }
+    }
+
+    /// Says in the log when the certificate in use has ended. Never ready.
+    pub(crate) async fn tell_of_end(self: Arc<Self>) {
+        let mut told = None;
+        loop {
+            let end = self.not_after();
+            let left = end.and_then(|end| end.duration_since(SystemTime::now()).ok());
+            if let Some(ended) = end
+                && left.is_none()
+                && told != end
+            {
+                told = end;
+                let ended = HttpDate::from(ended);
+                error!(%ended, "the certificate has ended: clients refuse it, and /readyz says so");
+            }
+            let nap = left.filter(|left| !left.is_zero()).unwrap_or(NAP);
+            sleep(nap.min(NAP)).await;
+        }
     }
 
     /// Until when the certificate in use is valid, where that can be read.
@@ -176,6 +204,11 @@ impl InUse {
 }
 
 impl Current {
+    /// Whether its time is over.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.validity.is_some_and(|(_, to)| to <= SystemTime::now())
+    }
+
     fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,

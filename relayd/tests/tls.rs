@@ -4,11 +4,15 @@ mod common;
 
 use std::net::SocketAddr;
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{SECRET, config, headers, token, within};
+use common::program::{Program, configuration};
+use common::{SECRET, config, headers, request, token, within};
 use jackfield_relayd::{Relayd, TlsFiles};
+use jackfield_testing::certs::Authority;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -171,4 +175,39 @@ async fn files_that_cannot_be_used_are_named() {
     std::fs::write(&files.key, "").expect("written");
     let error = start(&files).await;
     assert!(named(&error, &files.key), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_certificate_that_has_ended_is_told_until_there_is_another() {
+    let authority = Authority::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let ended = authority.expired_server(&["localhost"]);
+    ended.write_to(directory.path(), "relay").expect("written");
+    let text = configuration(
+        "health = '127.0.0.1:0'\nmetrics = '127.0.0.1:0'",
+        "[tls]\ncertificate_file = 'relay.pem'\nkey_file = 'relay.key'",
+    );
+    let program = Program::start_in(directory, &text).await;
+    let said = program.says("the certificate has ended").await;
+    assert!(said.contains("Sat, 01 Feb 2020 00:00:00 GMT"), "{said}");
+    let health = program.address_of("answering for health").await;
+    let ready = async || request(health, "GET /readyz HTTP/1.0", &[]).await.1;
+    let answer = ready().await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.ends_with("the certificate has ended\n"), "{answer}");
+    let metrics = program.address_of("answering with metrics").await;
+    let metrics = request(metrics, "GET /metrics HTTP/1.0", &[]).await.1;
+    let line = "jackfield_certificate_not_after_seconds 1580515200";
+    assert!(metrics.contains(line), "{metrics}");
+
+    let another = authority.server(&["localhost"]);
+    let written = another.write_to(program.directory(), "relay");
+    written.expect("written");
+    let pid = program.process.id().to_string();
+    let told = Command::new("kill").args(["-HUP", &pid]).status();
+    assert!(told.expect("kill runs").success());
+    program.says("reloaded the configuration").await;
+    let answer = ready().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }

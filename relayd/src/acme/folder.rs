@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use super::AcmeConfig;
 
 const ACCOUNT: &str = "account.json";
+/// The address that the authority knows of the account; empty, or not there, where it knows none.
+const EMAIL: &str = "email.txt";
 /// The chain and its key: in one file, so that they never differ.
 const CERTIFICATE: &str = "certificate.pem";
 
@@ -48,6 +50,16 @@ impl Folder {
     /// Keeps the account's credentials.
     pub(super) fn keep_account(&self, credentials: &str) -> io::Result<()> {
         self.keep(ACCOUNT, credentials)
+    }
+
+    /// The address that the authority has of the account, if it has one.
+    pub(super) fn email(&self) -> Result<Option<String>, String> {
+        Ok(self.read(EMAIL)?.filter(|email| !email.is_empty()))
+    }
+
+    /// Keeps that the authority has this one.
+    pub(super) fn keep_email(&self, email: Option<&str>) -> io::Result<()> {
+        self.keep(EMAIL, email.unwrap_or_default())
     }
 
     /// Forgets the account, which the authority doesn't know.
@@ -133,6 +145,10 @@ mod tests {
         folder.keep_account("{}").expect("kept");
         folder.keep_account("{1}").expect("kept again");
         assert_eq!(folder.account(), Ok(Some("{1}".into())));
+        for email in [Some("a@b"), None] {
+            folder.keep_email(email).expect("kept");
+            assert_eq!(folder.email().expect("read").as_deref(), email);
+        }
         folder.keep_certificate("chain\n", "key\n").expect("kept");
         let both = "chain\nkey\n".to_owned();
         assert_eq!(folder.certificate(), Ok(Some((both.clone(), both))));

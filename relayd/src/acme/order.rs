@@ -10,10 +10,10 @@ use instant_acme::{
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use tracing::{info, warn};
 
-use super::AcmeConfig;
 use super::challenge::Challenges;
 use super::folder::Folder;
 use super::http::Client;
+use super::{AcmeConfig, External};
 use crate::tls::Current;
 
 /// What an authority says that has forgotten an account.
@@ -74,21 +74,51 @@ async fn account(config: &AcmeConfig, folder: &Folder) -> Result<Account, Failed
         let credentials = serde_json::from_str(&kept)
             // The library's complaint might show the key.
             .map_err(|_| "account.json in tls.acme.folder is no account: remove it")?;
-        return Ok(builder.from_credentials(credentials).await?);
+        let account = builder.from_credentials(credentials).await?;
+        // A certificate is worth more than mail.
+        if let Err(error) = tell_email(&account, config, folder).await {
+            warn!(%error, "can't tell the authority the account's other address");
+        }
+        return Ok(account);
     }
-    let mail = config.email.as_ref().map(|email| format!("mailto:{email}"));
-    let contact: Vec<_> = mail.iter().map(String::as_str).collect();
+    let mail = contact(config);
+    let mail: Vec<_> = mail.iter().map(String::as_str).collect();
     let new = NewAccount {
-        contact: &contact,
+        contact: &mail,
         terms_of_service_agreed: true,
         only_return_existing: false,
     };
     let directory = config.directory.clone();
-    let (account, credentials) = builder.create(&new, directory, None).await?;
+    let external = config.external.as_ref().map(External::key);
+    let made = builder.create(&new, directory, external.as_ref()).await?;
+    let (account, credentials) = made;
     let kept = serde_json::to_string(&credentials)?;
     folder.keep_account(&kept)?;
+    folder.keep_email(config.email.as_deref())?;
     info!(account = account.id(), "made an account");
     Ok(account)
+}
+
+/// Has the authority know the address of the configuration, and no other.
+async fn tell_email(account: &Account, config: &AcmeConfig, folder: &Folder) -> Result<(), Failed> {
+    if folder.email()? == config.email {
+        return Ok(());
+    }
+    let mail = contact(config);
+    let mail: Vec<_> = mail.iter().map(String::as_str).collect();
+    account.update_contacts(&mail).await?;
+    folder.keep_email(config.email.as_deref())?;
+    info!(
+        account = account.id(),
+        "told the authority the account's other address"
+    );
+    Ok(())
+}
+
+/// Where the authority writes about the account (RFC 8555, section 7.3).
+fn contact(config: &AcmeConfig) -> Option<String> {
+    let email = config.email.as_ref()?;
+    Some(format!("mailto:{email}"))
 }
 
 /// Has the authority look at each domain that it hasn't seen lately.

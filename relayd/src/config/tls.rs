@@ -29,6 +29,8 @@ struct FileAcme {
     email: Option<Spanned<String>>,
     directory: Option<Spanned<String>>,
     directory_roots_file: Option<Spanned<PathBuf>>,
+    external_account: Option<Spanned<String>>,
+    external_account_key_file: Option<Spanned<PathBuf>>,
 }
 
 pub(super) fn read(tls: Spanned<FileTls>, directory: &Path) -> Result<Tls, Wrong> {
@@ -65,23 +67,23 @@ mod acme {
 
 #[cfg(feature = "acme")]
 mod acme {
-    use super::{FileAcme, Path, Spanned, Tls, Wrong};
+    use super::{FileAcme, Path, PathBuf, Spanned, Tls, Wrong};
     use crate::acme::{self, AcmeConfig};
 
     pub(super) fn read(acme: &Spanned<FileAcme>, directory: &Path) -> Result<Tls, Wrong> {
         let whole = acme.span();
         let acme = acme.get_ref();
         let key = |name: &str| format!("tls.acme.{name}");
+        let text = |path: &Spanned<PathBuf>, name: &str| {
+            let at = directory.join(path.get_ref());
+            std::fs::read_to_string(&at).map_err(|error| {
+                let message = format!("{} can't be read: {error}", at.display());
+                Wrong::new(path.span(), key(name), message)
+            })
+        };
         let roots = match &acme.directory_roots_file {
             None => None,
-            Some(path) => {
-                let at = directory.join(path.get_ref());
-                let roots = std::fs::read_to_string(&at).map_err(|error| {
-                    let message = format!("{} can't be read: {error}", at.display());
-                    Wrong::new(path.span(), key("directory_roots_file"), message)
-                })?;
-                Some(roots)
-            }
+            Some(path) => Some(text(path, "directory_roots_file")?),
         };
         for (index, domain) in acme.domains.iter().enumerate() {
             acme::name(domain.get_ref()).map_err(|message| {
@@ -100,10 +102,23 @@ mod acme {
         let domains: Vec<_> = domains.collect();
         let folder = directory.join(&acme.folder);
         let mut config = AcmeConfig::new(url, roots.as_deref(), &domains, folder)
-            .map_err(|message| Wrong::new(whole, "tls.acme", message))?;
+            .map_err(|message| Wrong::new(whole.clone(), "tls.acme", message))?;
         if let Some(email) = &acme.email {
             config = (config.with_email(email.get_ref()))
                 .map_err(|message| Wrong::new(email.span(), key("email"), message))?;
+        }
+        match (&acme.external_account, &acme.external_account_key_file) {
+            (None, None) => {}
+            (Some(id), Some(path)) => {
+                let name = "external_account_key_file";
+                let secret = text(path, name)?;
+                config = (config.with_external_account(id.get_ref(), secret.trim()))
+                    .map_err(|message| Wrong::new(path.span(), key(name), message))?;
+            }
+            _ => {
+                let message = "external_account and external_account_key_file stand together";
+                return Err(Wrong::new(whole, "tls.acme", message));
+            }
         }
         Ok(config.into())
     }

@@ -130,11 +130,6 @@ impl Current {
         let time = to.duration_since(from).unwrap_or_default();
         to.checked_sub(time / 3)
     }
-
-    /// Whether its time is over.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.validity.is_some_and(|(_, to)| to <= SystemTime::now())
-    }
 }
 
 #[cfg(test)]

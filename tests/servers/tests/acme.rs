@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jackfield_native::Native;
 use jackfield_relay::{Relay, RelayConfig, RelayStream};
-use jackfield_relayd::token::{Credential, Secret};
+use jackfield_relayd::token::{ClientCa, Credential, Secret};
 use jackfield_relayd::{AcmeConfig, Config, Relayd, Token};
 use jackfield_server_tests::balanced::{TOKEN, echo};
 use jackfield_server_tests::{LONG, NAMES};
@@ -29,6 +29,12 @@ const YEARS: Duration = Duration::from_hours(5 * 365 * 24);
 /// As short as leaves time for what happens when a third is left, on a machine that has other things to do.
 const SHORT: Duration = Duration::from_secs(18);
 
+/// How Pebble names the account elsewhere, and its key.
+const ELSEWHERE: (&str, &str) = (
+    "kid-1",
+    "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W",
+);
+
 /// A port for relays, an authority that looks there, and where relays keep what it issues.
 struct Stage {
     port: TcpListener,
@@ -36,6 +42,10 @@ struct Stage {
     /// Who vouches for the authority's own server.
     authority: Authority,
     folder: TempDir,
+    /// Where the authority may write.
+    email: Option<&'static str>,
+    /// Whether relays say to which account theirs is bound.
+    bound: bool,
 }
 
 impl Stage {
@@ -49,6 +59,8 @@ impl Stage {
             pebble: pebble.expect("it starts"),
             authority,
             folder: tempfile::tempdir().expect("a folder"),
+            email: None,
+            bound: false,
         }
     }
 
@@ -62,12 +74,23 @@ impl Stage {
             Credential::Secret(Secret::new(TOKEN).expect("long enough")),
         );
         token.policy.allow = vec!["127.0.0.1/32:*".parse().expect("a rule")];
+        // Clients are asked for certificates, and the authority isn't.
+        let devices = ClientCa::from_pem(Authority::new().pem(), None).expect("an authority");
+        let devices = Token::new("devices", Credential::Certificates(devices));
         let mut config = Config::default();
         config.listen = vec![self.port.local_addr().expect("bound")];
         config.hosts = vec!["localhost".parse().expect("a host")];
         config.allow_without_origin = true;
-        config.tokens = vec![token];
-        config.tls = Some(acme.expect("a configuration").into());
+        config.tokens = vec![token, devices];
+        let mut acme = acme.expect("a configuration");
+        if let Some(email) = self.email {
+            acme = acme.with_email(email).expect("an address");
+        }
+        if self.bound {
+            let (id, key) = ELSEWHERE;
+            acme = acme.with_external_account(id, key).expect("a key");
+        }
+        config.tls = Some(acme.into());
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         (config.health, config.metrics) = (Some(any), Some(any));
         let port = self.port.try_clone().expect("the same port");
@@ -127,12 +150,17 @@ struct Running {
 impl Running {
     /// Waits until clients can come.
     async fn ready(&self) {
+        self.says("200 OK").await;
+    }
+
+    /// Waits until this stands in what it says of its readiness.
+    async fn says(&self, text: &str) {
         let asking = async {
-            while !get(self.health, "/readyz").await.contains("200 OK") {
+            while !get(self.health, "/readyz").await.contains(text) {
                 sleep(LOOK_EVERY).await;
             }
         };
-        timeout(LONG, asking).await.expect("a certificate");
+        timeout(LONG, asking).await.expect(text);
     }
 
     /// How many certificates were issued since it started, and how many were asked for in vain.
@@ -262,6 +290,8 @@ async fn a_certificate_is_renewed_and_outlives_its_authority() {
     relay.reaches(2, 1).await;
     says_again(&mut stream).await;
     stage.open(&root, echo).await.expect("its time is not over");
+    relay.says("the certificate has ended").await;
+    says_again(&mut stream).await;
 }
 
 #[tokio::test]
@@ -280,4 +310,39 @@ async fn an_authority_that_sees_another_server_issues_nothing() {
         "{ready}"
     );
     assert!(!stage.kept("certificate.pem").exists());
+}
+
+#[tokio::test]
+async fn an_account_is_bound_to_another_and_has_another_address() {
+    if is_skipped(pebble::NAME) {
+        return;
+    }
+    let mut stage = Stage::new(YEARS).await;
+    stage
+        .pebble
+        .require_account(ELSEWHERE)
+        .await
+        .expect("it starts");
+    let relay = stage.relay().await;
+    relay.reaches(0, 1).await;
+    relay.end().await;
+    assert!(!stage.kept("account.json").exists());
+
+    (stage.bound, stage.email) = (true, Some("ada@example.org"));
+    let relay = stage.relay().await;
+    relay.ready().await;
+    relay.end().await;
+    let account = std::fs::read_to_string(stage.kept("account.json")).expect("kept");
+    for email in [Some("bob@example.org"), None] {
+        stage.email = email;
+        std::fs::remove_file(stage.kept("certificate.pem")).expect("kept");
+        let relay = stage.relay().await;
+        relay.ready().await;
+        relay.end().await;
+        // Written when the authority has taken it.
+        let known = std::fs::read_to_string(stage.kept("email.txt")).expect("kept");
+        assert_eq!(known, email.unwrap_or_default());
+        let same = std::fs::read_to_string(stage.kept("account.json")).expect("kept");
+        assert_eq!(account, same);
+    }
 }

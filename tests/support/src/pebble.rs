@@ -84,6 +84,20 @@ impl Pebble {
         Ok(())
     }
 
+    /// Starts it again, and from now on it makes accounts only for who is known elsewhere by this identifier and this
+    /// key in base64url (external account binding).
+    ///
+    /// # Errors
+    /// As those of [`start`](Self::start).
+    pub async fn require_account(&mut self, (id, key): (&str, &str)) -> io::Result<()> {
+        let conf = self.folder.path().join("conf");
+        let mut config: serde_json::Value = serde_json::from_str(&fs::read_to_string(&conf)?)?;
+        config["pebble"]["externalAccountBindingRequired"] = true.into();
+        config["pebble"]["externalAccountMACKeys"] = serde_json::json!({ id: key });
+        fs::write(conf, config.to_string())?;
+        self.start_again().await
+    }
+
     /// Ends it.
     pub fn stop(&mut self) {
         self.process = None;
