@@ -127,22 +127,23 @@ impl Suite {
         if !self.relay.is_secure() {
             return Ok(Box::new(stream));
         }
-        Ok(Box::new(self.secure(stream).await?))
+        let stream = self.secure(stream).await;
+        Ok(Box::new(stream.step("TLS with the relay")?))
     }
 
     /// The certificate that it has for TLS, in DER.
-    pub(crate) async fn certificate(&self) -> Result<Vec<u8>, Stop> {
+    pub(crate) async fn certificate(&self) -> jackfield_socket::Result<Vec<u8>> {
         let to = self.relay.endpoint();
-        let stream = Native.connect(to, &TcpOptions::default()).await;
-        let stream = stream.step("connecting to the relay")?;
+        let stream = Native.connect(to, &TcpOptions::default()).await?;
         let stream = self.secure(stream).await?;
         Ok(stream.peer_certificate().unwrap_or_default().to_vec())
     }
 
-    async fn secure(&self, stream: NativeStream) -> Result<TlsStream<NativeStream>, Stop> {
-        let host = self.relay.endpoint().host();
-        let stream = self.tls.connect(stream, host).await;
-        stream.step("TLS with the relay")
+    async fn secure(
+        &self,
+        stream: NativeStream,
+    ) -> jackfield_socket::Result<TlsStream<NativeStream>> {
+        self.tls.connect(stream, self.relay.endpoint().host()).await
     }
 }
 

@@ -57,6 +57,9 @@ pub struct Doctor {
     /// For how long the WebSocket is left silent, but for what the relay says by itself: many proxies
     /// cut after 60 s. Zero leaves that out. Default: 75 s.
     pub silence: Duration,
+    /// At which port of its addresses the relay's metrics must not be told. Zero leaves that out. Default: 9100,
+    /// as the relay's documents have it.
+    pub metrics_port: u16,
 }
 
 /// What was found, in the order in which it was looked for.
@@ -140,6 +143,7 @@ impl Doctor {
             suite,
             destinations: Vec::new(),
             silence: Duration::from_secs(75),
+            metrics_port: 9100,
         }
     }
 
@@ -155,8 +159,9 @@ impl Doctor {
     }
 
     async fn go(&self, found: &mut Diagnosis) -> Result<(), Ended> {
-        self.way(found).await?;
+        let addresses = self.way(found).await?;
         self.health(found).await;
+        self.metrics(&addresses, found).await;
         self.upgrade(found).await?;
         self.strangers(found).await;
         let mut client = self.welcome(found).await?;
@@ -422,12 +427,19 @@ fn no_websocket(answer: &Answer) -> String {
              headers Upgrade and Connection)"
         }
         403 => "a firewall or the proxy refuses it; the relay itself says why in a WebSocket",
+        301 | 302 | 303 | 307 | 308 => {
+            "WebSockets follow nobody elsewhere. Give the address to which it leads to your clients, with wss:// \
+             in the place of https://"
+        }
         404 => "there is no relay at this path",
         429 => "this machine's address has asked too often; wait some minutes",
         502..=504 => "the proxy doesn't reach the relay behind it",
         _ => "that is none of the relay's",
     };
-    format!("the answer is {status}: {why}")
+    match answer.header("Location") {
+        Some(to) => format!("the answer is {status} to {to:?}: {why}"),
+        None => format!("the answer is {status}: {why}"),
+    }
 }
 
 /// What to do about a reason.

@@ -140,6 +140,9 @@ struct DoctorArguments {
     /// that out.
     #[arg(long, value_name = "SECONDS", default_value_t = 75)]
     silence: u32,
+    /// At which port of its addresses the relay's metrics must not be told; 0 leaves that out.
+    #[arg(long, value_name = "PORT", default_value_t = 9100)]
+    metrics_port: u16,
 }
 
 #[derive(Debug, Args)]
@@ -414,6 +417,7 @@ fn examine(asked: DoctorArguments) -> anyhow::Result<()> {
     let mut doctor = Doctor::new(asked.relay.suite()?);
     doctor.destinations = asked.to;
     doctor.silence = Duration::from_secs(asked.silence.into());
+    doctor.metrics_port = asked.metrics_port;
     let diagnosis = alone(doctor.examine())?;
     writeln!(std::io::stdout(), "{diagnosis}")?;
     if !diagnosis.is_well() {

@@ -3,11 +3,12 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use jackfield_relayd::conformance::Suite;
 use jackfield_relayd::doctor::{Diagnosis, Doctor, Severity};
-use jackfield_relayd::{Config, TlsFiles};
+use jackfield_relayd::{Config, Relayd, TlsFiles};
 use jackfield_testing::certs::Authority;
 use jackfield_testing::closed::Closed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -228,6 +229,114 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
+#[tokio::test]
+async fn what_a_web_server_answers_instead_is_told() {
+    let relay = TestRelay::start(well_known()).await;
+    let moved = Faults {
+        answer: |_| {
+            "HTTP/1.1 301 Moved Permanently\r\nLocation: https://relay.example/\r\n\r\n".into()
+        },
+        ..NONE
+    };
+    let diagnosis = doctor(proxy(relay.address, moved).await, SECRET);
+    let diagnosis = diagnosis.examine().await;
+    is_wrong(
+        &diagnosis,
+        "301 to \"https://relay.example/\": WebSockets follow nobody",
+    );
+    let late = Faults {
+        answer: |text| {
+            let Some((before, behind)) = text.split_once("Date: ") else {
+                return text;
+            };
+            let (_, behind) = behind.split_once("\r\n").expect("a line");
+            format!("{before}Date: Sat, 01 Feb 2020 00:00:00 GMT\r\n{behind}")
+        },
+        ..NONE
+    };
+    let diagnosis = doctor(proxy(relay.address, late).await, SECRET);
+    let diagnosis = diagnosis.examine().await;
+    is_wrong(&diagnosis, "one of both clocks is wrong");
+}
+
+#[tokio::test]
+async fn a_relay_that_is_about_to_end_is_told() {
+    let mut config = well_known();
+    config.drain.delay = Duration::from_hours(1);
+    config.drain.cut = Duration::from_hours(2);
+    let relay = TestRelay::start(config).await;
+    relay.stopper.drain();
+    let diagnosis = doctor(relay.address, SECRET).examine().await;
+    is_wrong(&diagnosis, "/readyz answers 503, \"draining\"");
+}
+
+#[tokio::test]
+async fn metrics_that_anybody_reads_are_told() {
+    let mut config = well_known();
+    config.metrics = Some("127.0.0.1:0".parse().expect("an address"));
+    let relay = Relayd::bind(config).await.expect("it starts");
+    let metrics = relay.metrics_addr().expect("configured");
+    let address = relay.local_addrs()[0];
+    let running = tokio::spawn(relay.run(std::future::pending()));
+    let mut doctor = doctor(address, SECRET);
+    doctor.metrics_port = metrics.port();
+    let diagnosis = doctor.examine().await;
+    // This is the relay's own machine.
+    let told = diagnosis.findings().iter().any(|finding| {
+        finding.severity == Severity::Doubtful
+            && finding
+                .text
+                .starts_with(&format!("{metrics} tells its metrics"))
+    });
+    assert!(told && diagnosis.is_well(), "{diagnosis}");
+    running.abort();
+}
+
+/// What is found at a relay with this certificate and key, by these roots.
+async fn with_certificate((chain, key): (&str, &str), roots: &Path) -> Diagnosis {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = ["relay.crt", "relay.key"].map(|name| directory.path().join(name));
+    for (file, text) in files.iter().zip([chain, key]) {
+        std::fs::write(file, text).expect("written");
+    }
+    let [certificate, key] = files;
+    let mut config = config(token());
+    config.hosts = vec!["localhost".parse().expect("a host")];
+    config.tls = Some(TlsFiles::new(certificate, key).into());
+    let relay = TestRelay::start(config).await;
+    let suite = Suite::new(&format!("wss://localhost:{}/", relay.address.port()));
+    let mut suite = suite.expect("an address").with_roots(roots).expect("roots");
+    suite.token = Some(SECRET.into());
+    suite.origin = Some(ORIGIN.into());
+    let mut doctor = Doctor::new(suite);
+    doctor.silence = Duration::ZERO;
+    doctor.examine().await
+}
+
+#[tokio::test]
+async fn a_certificate_that_clients_refuse_is_told() {
+    let authority = Authority::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let roots = directory.path().join("roots.pem");
+    std::fs::write(&roots, authority.pem()).expect("written");
+    let ended = authority.expired_server(&["localhost"]);
+    let other = authority.server(&["a.example"]);
+    // Whoever doesn't know the one between doesn't know this one either.
+    let unknown = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    for (chain, key, expected) in [
+        (ended.pem(), ended.key_pem(), "Renew it, and have"),
+        (other.pem(), other.key_pem(), "Use one of these names"),
+        (
+            &unknown.cert.pem(),
+            &unknown.signing_key.serialize_pem(),
+            "put that one's behind it",
+        ),
+    ] {
+        let diagnosis = with_certificate((chain, key), &roots).await;
+        is_wrong(&diagnosis, expected);
+    }
+}
+
 /// A certificate is told of before it ends.
 #[tokio::test]
 async fn a_certificate_that_ends_soon_is_doubtful() {
@@ -240,23 +349,8 @@ async fn a_certificate_that_ends_soon_is_doubtful() {
         (15, Severity::Well, "GMT"),
     ] {
         let certificate = authority.server_for_days(&["localhost"], days);
-        let files = certificate
-            .write_to(directory.path(), "relay")
-            .expect("written");
-        let mut config = config(token());
-        config.hosts = vec!["localhost".parse().expect("a host")];
-        config.tls = Some(TlsFiles::new(files.certificate, files.key).into());
-        let relay = TestRelay::start(config).await;
-        let suite = Suite::new(&format!("wss://localhost:{}/", relay.address.port()));
-        let mut suite = suite
-            .expect("an address")
-            .with_roots(&roots)
-            .expect("roots");
-        suite.token = Some(SECRET.into());
-        suite.origin = Some(ORIGIN.into());
-        let mut doctor = Doctor::new(suite);
-        doctor.silence = Duration::ZERO;
-        let diagnosis = doctor.examine().await;
+        let shown = (certificate.pem(), certificate.key_pem());
+        let diagnosis = with_certificate(shown, &roots).await;
         let told = diagnosis.findings().iter().find(|finding| {
             finding
                 .text

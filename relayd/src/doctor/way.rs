@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use httpdate::HttpDate;
-use jackfield_socket::Host;
+use jackfield_socket::{Error, ErrorKind, Host};
+use jackfield_tls::{CertificateError, CertificateProblem};
 use tokio::time::timeout;
 
 use super::{DEADLINE, Diagnosis, Doctor, Ended};
@@ -16,7 +17,7 @@ const RENEWED_BEFORE: Duration = Duration::from_hours(14 * 24);
 
 impl Doctor {
     /// The name's addresses, and whether each is reached; TLS.
-    pub(super) async fn way(&self, found: &mut Diagnosis) -> Result<(), Ended> {
+    pub(super) async fn way(&self, found: &mut Diagnosis) -> Result<Vec<SocketAddr>, Ended> {
         let to = self.suite.relay.endpoint();
         let addresses = match to.host() {
             Host::Ip(ip) => vec![SocketAddr::new(*ip, to.port())],
@@ -53,7 +54,8 @@ impl Doctor {
         if reached == 0 {
             return Err(Ended);
         }
-        self.tls(&addresses, found).await
+        self.tls(&addresses, found).await?;
+        Ok(addresses)
     }
 
     async fn tls(&self, addresses: &[SocketAddr], found: &mut Diagnosis) -> Result<(), Ended> {
@@ -69,7 +71,9 @@ impl Doctor {
             }
             return Ok(());
         }
-        match self.step(self.suite.certificate()).await {
+        let shown = timeout(DEADLINE, self.suite.certificate()).await;
+        let late = |_| Err(Error::new(ErrorKind::TimedOut, "nobody answers"));
+        match shown.unwrap_or_else(late) {
             Ok(certificate) => {
                 let host = self.suite.relay.endpoint().host();
                 let good = format!("TLS: the certificate is good for {host}");
@@ -91,10 +95,43 @@ impl Doctor {
                 }
                 Ok(())
             }
-            Err(why) => {
-                found.wrong(why);
+            Err(error) => {
+                found.wrong(format!(
+                    "TLS with the relay: {error}. {}",
+                    what_helps(&error)
+                ));
                 Err(Ended)
             }
         }
+    }
+}
+
+/// What to do about TLS that fails.
+fn what_helps(error: &Error) -> &'static str {
+    let Some(refused) = CertificateError::find(error) else {
+        return "Does something else listen there, or a proxy that has no certificate for this name?";
+    };
+    match refused.reason() {
+        CertificateProblem::UnknownIssuer if refused.chain().len() == 1 => {
+            "Nothing but the relay's own certificate is shown: where an authority between has issued it, put \
+             that one's behind it in certificate_file. Browsers may find it elsewhere, and programs don't. An \
+             authority of your own is given by --root"
+        }
+        CertificateProblem::UnknownIssuer => {
+            "Is one missing in certificate_file, between the relay's own and the root? An authority of your \
+             own is given by --root"
+        }
+        CertificateProblem::WrongName => {
+            "Use one of these names, or have a certificate for this one"
+        }
+        CertificateProblem::Expired => {
+            "Renew it, and have the relay read it again (SIGHUP, or `jackfield-relayd ctl reload`); with \
+             [tls.acme] the relay's log says why that failed"
+        }
+        CertificateProblem::NotYetValid => "Compare the clocks",
+        CertificateProblem::Unusable => {
+            "certificate_file begins with the relay's own certificate, and those of authorities follow"
+        }
+        _ => "Have another one issued",
     }
 }

@@ -1,11 +1,13 @@
 //! As much of HTTP as a WebSocket's handshake needs: a request's head, its headers, a short answer.
 
+use std::time::SystemTime;
 use std::{fmt, io};
 
 use crate::admission::Turned;
 use crate::config::{HEALTH_PATH, READY_PATH};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use httpdate::HttpDate;
 use ring::digest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -142,8 +144,9 @@ pub(super) async fn answer_with<S: AsyncWrite + Unpin>(
     head_only: bool,
 ) -> io::Result<()> {
     let mut response = format!(
-        "HTTP/1.1 {status}\r\n{header}Connection: close\r\n{SAFETY}\
+        "HTTP/1.1 {status}\r\n{header}Date: {}\r\nConnection: close\r\n{SAFETY}\
          Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        HttpDate::from(SystemTime::now()),
         body.len()
     );
     if !head_only {
