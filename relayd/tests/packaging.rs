@@ -76,7 +76,7 @@ fn the_container_runs_the_program_as_it_is() {
         command.extend(serde_json::from_str::<Vec<String>>(json).expect("an array of strings"));
     }
     is_understood(&command.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(values(&container, "USER "), ["nonroot"]);
+    assert_eq!(values(&container, "USER "), ["65532:65532"]);
     assert_eq!(values(&container, "STOPSIGNAL "), ["SIGTERM"]);
 }
 
