@@ -12,6 +12,7 @@
 //! many that were.
 
 mod case;
+mod file;
 mod lines;
 mod strangers;
 

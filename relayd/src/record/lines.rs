@@ -1,6 +1,5 @@
 //! Records as lines of JSON, in a file that may be moved away.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::file::Appending;
 use super::{Command, Minting, Record, Records, SessionRecord};
 use crate::sink::Sink;
 
@@ -24,7 +24,7 @@ pub struct JsonLines {
 }
 
 /// The file that is written to next, in place of the one that is.
-type Next = Arc<Mutex<Option<File>>>;
+type Next = Arc<Mutex<Option<Appending>>>;
 
 impl JsonLines {
     /// Appends to this file, which is made if it isn't there; to standard output where its name is `-`.
@@ -40,7 +40,7 @@ impl JsonLines {
         }
         let next = Next::default();
         let writer = Following {
-            current: append(path)?,
+            current: Appending::open(path)?,
             next: Arc::clone(&next),
         };
         Ok(Self {
@@ -50,23 +50,15 @@ impl JsonLines {
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.map_err(|error| {
-        let text = format!("{} can't be written to: {error}", path.display());
-        io::Error::new(error.kind(), text)
-    })
-}
-
 /// Writes to the file that was opened last. A line is written at once, and so to one file.
 struct Following {
-    current: File,
+    current: Appending,
     next: Next,
 }
 
 impl Write for Following {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.current.write(bytes)
+        self.write_all(bytes).map(|()| bytes.len())
     }
 
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
@@ -76,7 +68,7 @@ impl Write for Following {
         if let Some(next) = next {
             self.current = next;
         }
-        self.current.write_all(line)
+        self.current.write_line(line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -117,7 +109,7 @@ impl Records for JsonLines {
 
     fn reopen(&self) -> io::Result<()> {
         if let Some((path, next)) = &self.file {
-            let file = append(path)?;
+            let file = Appending::open(path)?;
             *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         }
         Ok(())
