@@ -2,10 +2,13 @@
 //!
 //! What is sent to an address of the machine itself goes through the loopback interface, whichever
 //! address that is, and so past any firewall that stands before it. The addresses are listed again as
-//! they change; those of a NAT before the machine only its administrator knows (`advertise`).
+//! they change; those of a NAT before the machine only its administrator knows (`advertise`). A route may lead
+//! to the machine, too, whose addresses no interface has: those of a load balancer before it (`ip route add local`),
+//! say. So the system is asked besides where it would send.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +18,8 @@ use crate::policy::Transport;
 
 /// For how long a list of the machine's addresses is good.
 const FRESH: Duration = Duration::from_secs(1);
+/// Of how many addresses it is known as long where they lead; beyond it, they are all asked for again.
+const MAX_ROUTED: usize = 1024;
 
 /// Which addresses are the machine's.
 #[derive(Debug)]
@@ -24,6 +29,7 @@ pub(crate) struct Machine {
     /// Addresses that lead here from outside.
     advertised: Vec<IpAddr>,
     list: fn() -> io::Result<Vec<IpAddr>>,
+    routed_here: fn(IpAddr) -> bool,
     listed: Mutex<Listed>,
 }
 
@@ -31,6 +37,8 @@ pub(crate) struct Machine {
 struct Listed {
     at: Instant,
     addresses: Vec<IpAddr>,
+    /// Whether others lead here, as far as somebody has asked since.
+    routed: HashMap<IpAddr, bool>,
 }
 
 impl Machine {
@@ -39,13 +47,14 @@ impl Machine {
     /// # Errors
     /// Where the system doesn't say which addresses it has.
     pub(crate) fn new(relay: &[SocketAddr], advertised: &[IpAddr]) -> io::Result<Self> {
-        Self::with_list(relay, advertised, interfaces)
+        Self::with_list(relay, advertised, interfaces, routed_here)
     }
 
     fn with_list(
         relay: &[SocketAddr],
         advertised: &[IpAddr],
         list: fn() -> io::Result<Vec<IpAddr>>,
+        routed_here: fn(IpAddr) -> bool,
     ) -> io::Result<Self> {
         let addresses = list().map_err(|error| {
             let text = format!("can't list this machine's addresses: {error}");
@@ -55,9 +64,11 @@ impl Machine {
             relay: relay.to_vec(),
             advertised: advertised.to_vec(),
             list,
+            routed_here,
             listed: Mutex::new(Listed {
                 at: Instant::now(),
                 addresses,
+                routed: HashMap::new(),
             }),
         })
     }
@@ -105,9 +116,21 @@ impl Machine {
                 // Those that it had are better than none.
                 Err(error) => warn!(%error, "can't list this machine's addresses"),
             }
+            listed.routed.clear();
             listed.at = Instant::now();
         }
-        listed.addresses.contains(&address)
+        if listed.addresses.contains(&address) {
+            return true;
+        }
+        if let Some(here) = listed.routed.get(&address) {
+            return *here;
+        }
+        if listed.routed.len() >= MAX_ROUTED {
+            listed.routed.clear();
+        }
+        let here = (self.routed_here)(address);
+        listed.routed.insert(address, here);
+        here
     }
 }
 
@@ -117,6 +140,24 @@ fn interfaces() -> io::Result<Vec<IpAddr>> {
         .into_iter()
         .map(|interface| interface.ip())
         .collect())
+}
+
+/// Whether the system would send what is for this address to the machine itself: it answers from the same
+/// address then. Nothing is sent.
+fn routed_here(address: IpAddr) -> bool {
+    /// Any will do.
+    const PORT: u16 = 9;
+    let any = match address {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, PORT))?;
+        socket.local_addr()
+    };
+    // Where no way leads there, or there is no descriptor left, nothing will be sent either.
+    source().is_ok_and(|source| source.ip() == address)
 }
 
 #[cfg(test)]
@@ -133,11 +174,13 @@ mod tests {
                 IpAddr::from([127, 0, 0, 1]),
             ])
         };
+        let routed = |address: IpAddr| address == IpAddr::from([9, 9, 9, 2]);
         let relay = [at("9.9.9.9:8443"), at("[::ffff:9.9.9.8]:8444")];
-        let machine = Machine::with_list(&relay, &[ip("9.9.9.1")], list).expect("listed");
+        let machine = Machine::with_list(&relay, &[ip("9.9.9.1")], list, routed).expect("listed");
         for (address, local) in [
             ("9.9.9.9", true),
             ("9.9.9.1", true),
+            ("9.9.9.2", true),
             ("127.3.2.1", true),
             ("::1", true),
             ("0.0.0.0", true),
@@ -149,6 +192,7 @@ mod tests {
         for (address, relay) in [
             ("9.9.9.9:8443", true),
             ("9.9.9.1:8443", true),
+            ("9.9.9.2:8443", true),
             ("127.0.0.1:8443", true),
             ("[::1]:8444", true),
             ("9.9.9.8:8444", true),
@@ -176,7 +220,7 @@ mod tests {
     #[test]
     fn a_machine_that_is_silent_about_its_addresses_is_an_error() {
         let silent = || Err(io::ErrorKind::PermissionDenied.into());
-        let error = Machine::with_list(&[], &[], silent).expect_err("none");
+        let error = Machine::with_list(&[], &[], silent, |_| false).expect_err("none");
         assert!(error.to_string().contains("this machine's addresses"));
     }
 }

@@ -76,6 +76,15 @@ fn own_public_addresses_are_special_as_they_come_and_the_relay_is_never_reached(
             }
         }
 
+        // No interface has this one, but what is for it ends here.
+        let route = ["route", "add", "local", "8.8.4.0/24", "dev", "lo"];
+        let added = Command::new("ip").args(route).status();
+        assert!(added.expect("ip runs").success());
+        let reason = client.refused(&format!("8.8.4.4:{port}")).await;
+        assert!(reason.text().contains("own machine"), "{reason}");
+        let reason = client.refused(&format!("8.8.4.4:{own}")).await;
+        assert!(reason.text().contains("the relay itself"), "{reason}");
+
         // Where a rule lists one by itself, it is reached. The relay isn't.
         add("8.8.8.8/32");
         client.connect(&format!("8.8.8.8:{port}"), 1024).await;
