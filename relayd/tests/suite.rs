@@ -207,6 +207,18 @@ async fn each_broken_rule_is_noticed() {
             AS_IT_IS,
         ),
         (
+            "an_end_takes_no_credit",
+            NOTHING,
+            |frame| match frame {
+                Frame::Fin { id } => Frame::Reset {
+                    id,
+                    reason: Reason::new(Code::RESET, ""),
+                },
+                other => other,
+            },
+            AS_IT_IS,
+        ),
+        (
             "a_targets_cut_is_reset",
             NOTHING,
             |frame| match frame {

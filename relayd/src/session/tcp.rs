@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::BufMut as _;
 use jackfield_native::NativeStream;
-use jackfield_relay_wire::{Chunk, Code, Id, MAX_DATA, Read, Reason};
+use jackfield_relay_wire::{Chunk, Code, Id, MAX_DATA, Mux, Read, Reason};
 use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
@@ -186,7 +186,13 @@ impl TcpPump {
         };
         let (grant, mux, scratch) = (shared.grant, &mut *shared.mux, &mut *shared.scratch);
         let capacity = match mux.capacity(id) {
-            Ok(0) => return Step::Waiting,
+            // An end takes no credit.
+            Ok(0) => {
+                return match stream.poll_ended(cx) {
+                    Poll::Pending => Step::Waiting,
+                    Poll::Ready(()) => finished(mux, id),
+                };
+            }
             Ok(capacity) => capacity,
             Err(reason) => return Step::Cut(reason),
         };
@@ -226,12 +232,7 @@ impl TcpPump {
                 match nothing {
                     Poll::Pending => return Step::Waiting,
                     Poll::Ready(Err(error)) => return Step::Failed(error),
-                    Poll::Ready(Ok(_)) => {
-                        return match mux.finish(id) {
-                            Ok(()) => Step::Ended,
-                            Err(reason) => Step::Cut(reason),
-                        };
-                    }
+                    Poll::Ready(Ok(_)) => return finished(mux, id),
                 }
             }
         };
@@ -291,6 +292,14 @@ impl TcpPump {
             }
             Poll::Ready(Err(error)) => Step::Failed(error),
         }
+    }
+}
+
+/// The target has ended its direction: so does the relay.
+fn finished(mux: &mut Mux, id: Id) -> Step {
+    match mux.finish(id) {
+        Ok(()) => Step::Ended,
+        Err(reason) => Step::Cut(reason),
     }
 }
 

@@ -51,6 +51,11 @@ pub(super) const CASES: &[Case] = &[
         "a target's end is FIN, behind all its DATA"
     ),
     case!(
+        an_end_takes_no_credit,
+        "6",
+        "a target's end is FIN, though no credit is left"
+    ),
+    case!(
         data_after_fin_is_an_error,
         "6",
         "DATA after FIN is an error"
@@ -280,6 +285,19 @@ async fn a_targets_end_is_fin(suite: &Suite) -> Checked {
         .step("the target reads")?;
     ensure!(&still == b"still", "the target read {still:?}");
     Ok(())
+}
+
+async fn an_end_takes_no_credit(suite: &Suite) -> Checked {
+    let (mut client, stream, mut target) = stream(suite, 1000).await?;
+    let sent = pattern(1000);
+    target.write_all(&sent).await.step("the target writes")?;
+    let arrived = client.read(stream.id, sent.len()).await?;
+    ensure!(arrived == sent, "other bytes came than the target wrote");
+    target.shutdown().await.step("the target ends")?;
+    match client.frame().await? {
+        Frame::Fin { id } if id == stream.id => Ok(()),
+        other => unexpected(&other, "FIN"),
+    }
 }
 
 async fn data_after_fin_is_an_error(suite: &Suite) -> Checked {

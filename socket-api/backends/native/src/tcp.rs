@@ -78,6 +78,25 @@ impl NativeStream {
         }
     }
 
+    /// Ready when the peer has ended its direction and everything before was read; nothing is taken. As long as
+    /// something is there to read, or the stream is cut, it is pending, and reading tells.
+    ///
+    /// For one who has no room for what may come, and shall hear of the end all the same.
+    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut byte = [0];
+        let mut byte = ReadBuf::new(&mut byte);
+        let Ok(stream) = self.stream() else {
+            return Poll::Pending;
+        };
+        match stream.poll_peek(cx, &mut byte) {
+            Poll::Ready(Ok(0)) => {
+                self.read_all = true;
+                Poll::Ready(())
+            }
+            _ => Poll::Pending,
+        }
+    }
+
     /// The stream, if its peer is to be taken leave of; otherwise it is closed.
     fn unfinished(&mut self) -> Option<TcpStream> {
         self.stream.take().filter(|_| self.ended && !self.read_all)
