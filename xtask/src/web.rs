@@ -89,6 +89,8 @@ struct Page {
     entry: &'static str,
     /// What it takes from npm: a file, and the folder where the page looks for it.
     packages: &'static [(&'static str, &'static str)],
+    /// Whether it can be an Isolated Web App: what has a back end of its own is none.
+    is_app: bool,
 }
 
 const PAGES: &[Page] = &[
@@ -97,6 +99,7 @@ const PAGES: &[Page] = &[
         source: "examples/irc",
         entry: "irc",
         packages: &[],
+        is_app: true,
     },
     Page {
         name: "iot",
@@ -107,6 +110,14 @@ const PAGES: &[Page] = &[
             ("uplot/dist/uPlot.min.css", "uplot"),
             ("uplot/LICENSE", "uplot"),
         ],
+        is_app: true,
+    },
+    Page {
+        name: "log-in",
+        source: "examples/log-in/page",
+        entry: "mqtt",
+        packages: &[],
+        is_app: false,
     },
 ];
 
@@ -349,7 +360,7 @@ pub(crate) fn compile(package: &str, profile: &str, features: &str) -> Result<St
 /// Packs each page as an Isolated Web App, signed with a key of this machine's own. The key decides
 /// the app's origin, so each has one.
 fn bundle() -> Result<()> {
-    for Page { name, .. } in PAGES {
+    for Page { name, .. } in PAGES.iter().filter(|page| page.is_app) {
         let key = target_folder()?.join(format!("iwa-key-{name}.pk8"));
         tool(
             &format!("signing the bundle of {name}"),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use irc_server::IrcServer;
+use jackfield_demo::log_in::{Around, LogIn};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Origin, Relayd, Token};
 use jackfield_socket::{Endpoint, Host};
@@ -30,7 +31,11 @@ use serde_json::{Value, json};
 
 /// The servers' name: the one in their certificates, and the one that the relay looks up.
 const HOST: &str = "localhost";
+/// The address that the page with a log-in knows the broker by.
+const ADDRESS: &str = "127.0.0.1";
 const CHANNEL: &str = "#jackfield";
+/// For how long the page with a log-in has a token.
+const TOKEN_SECONDS: u32 = 300;
 /// The file in the pages' folder that tells a page of one's own how to reach the relay.
 const OPTIONS: &str = "demo.json";
 
@@ -58,7 +63,7 @@ async fn main() -> Result<()> {
     let at = Ports::new(arguments.port);
     let server = IrcServer::start(&authority, HOST, at.irc(), arguments.embedded).await?;
     let irc = server.address();
-    let broker = MqttBroker::start(&authority, HOST, &at).await?;
+    let broker = MqttBroker::start(&authority, &[HOST, ADDRESS], &at).await?;
     let mqtt = broker.tls();
     let device = Arc::new(Device::start_at(at.coap()).await?);
 
@@ -100,10 +105,21 @@ async fn main() -> Result<()> {
             ],
         }),
     );
+    let log_in = LogIn::start(&Around {
+        page: &arguments.site.join("log-in"),
+        port: at.log_in().port(),
+        relay: at.log_in_relay(),
+        broker: mqtt,
+        roots: authority.pem(),
+        token_seconds: TOKEN_SECONDS,
+    })
+    .await
+    .context("could not start the page with a log-in")?;
     let site = Site::builder()
         .dir(&arguments.site)
         .file("/irc/config.json", chat.to_string())
         .file("/iot/config.json", dashboard.to_string())
+        .file("/log-in/index.html", to(log_in.url()))
         .port(arguments.port)
         .start()
         .await
@@ -124,6 +140,15 @@ async fn main() -> Result<()> {
     println!();
     println!("    chat         {}irc/", site.url());
     println!("    dashboard    {}iot/", site.url());
+    println!(
+        "    log-in       {}   as ada with engine, as bob with builder",
+        log_in.url()
+    );
+    println!(
+        "                 its relay, ws://{}/, takes tokens of {} minutes",
+        log_in.relay(),
+        TOKEN_SECONDS / 60
+    );
     println!(
         "    relay        ws://{relay_address}/   carries the pages' bytes; sees ciphertext only"
     );
@@ -169,6 +194,13 @@ async fn main() -> Result<()> {
     }
     println!("ended");
     Ok(())
+}
+
+/// A page that leads to another site: the page with a log-in is its back end's.
+fn to(url: &str) -> String {
+    format!(
+        "<!doctype html><title>Log in</title><meta http-equiv=refresh content=\"0; url={url}\">"
+    )
 }
 
 /// One configuration and more.

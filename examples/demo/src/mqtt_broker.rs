@@ -25,9 +25,13 @@ pub(crate) struct MqttBroker {
 }
 
 impl MqttBroker {
-    /// Starts one that shows a certificate for this name, at the demo's ports.
-    pub(crate) async fn start(authority: &Authority, name: &str, ports: &Ports) -> Result<Self> {
-        let certificate = authority.server(&[name]);
+    /// Starts one that shows a certificate for these names, at the demo's ports.
+    pub(crate) async fn start(
+        authority: &Authority,
+        names: &[&str],
+        ports: &Ports,
+    ) -> Result<Self> {
+        let certificate = authority.server(names);
         let (chain, key) = (certificate.pem(), certificate.key_pem());
         let identity = Identity::from_pem(chain.as_bytes(), key.as_bytes())?;
         let acceptor = TlsAcceptor::new(TlsServerConfig::new(identity))?;

@@ -38,6 +38,16 @@ impl Ports {
         self.usual(5)
     }
 
+    /// For the back end of the page with a log-in.
+    pub(crate) fn log_in(self) -> SocketAddr {
+        self.usual(6)
+    }
+
+    /// For the relay beside it.
+    pub(crate) fn log_in_relay(self) -> SocketAddr {
+        self.usual(7)
+    }
+
     /// The port that is so far from the pages', if it is free, else any.
     fn usual(self, far: u16) -> SocketAddr {
         let Some(port) = self.pages.checked_add(far) else {

@@ -68,7 +68,7 @@ fn the_pages_and_what_they_stand_on_agree() {
     let mut folders = ["", "lib", "lib/direct"]
         .map(|within| page("npm").unwrap().join(within))
         .to_vec();
-    for name in ["iot", "irc"] {
+    for name in ["iot", "irc", "log-in"] {
         folders.extend(["js", "shared/js"].map(|within| page(name).unwrap().join(within)));
     }
     let files = folders

@@ -1,0 +1,3 @@
+//! What of the demo the tests start as well.
+
+pub mod log_in;
