@@ -242,7 +242,7 @@ impl MqttPublication {
 
 #[wasm_bindgen(wasm_bindgen_futures = crate::promise)]
 impl MqttSubscription {
-    /// The next message, and those of QoS 0 that wait behind it, as a [`Pack`]; null after the end.
+    /// The next message, and those of QoS 0 that wait behind it, as a `Pack`; null after the end.
     pub async fn next(&self) -> JsValue {
         let mut subscription = self.subscription.lock().await;
         let Some(subscription) = subscription.as_mut() else {
