@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use jackfield_mqtt::client::{self, Client, ClientConfig, ClientEvent, Events, Status};
 use jackfield_mqtt::codec::{
     ConnAck, Connect, ConnectReason, Decoder, Encoder, Packet, PacketId, PubAck, Publish,
-    PublishReason, QoS, Release, ReleaseReason, SubAck, Subscribe, SubscribeReason, Version,
+    PublishReason, QoS, Release, ReleaseReason, SubAck, Subscribe, SubscribeReason, UnsubAck,
+    UnsubscribeReason, Version,
 };
 use jackfield_mqtt::core::{self, Delivery, Event};
 use jackfield_sim::{Network, SimHost, SimListener, SimStream};
@@ -218,6 +219,20 @@ impl Server {
         self.send(&Packet::SubAck(SubAck {
             packet_id,
             reasons: reasons.to_vec(),
+            reason_string: None,
+            user_properties: Vec::new(),
+        }))
+        .await;
+    }
+
+    /// Is asked to unsubscribe, and answers so.
+    pub(crate) async fn answer_unsubscribe(&mut self, reason: UnsubscribeReason) {
+        let Packet::Unsubscribe(unsubscribe) = self.packet().await else {
+            panic!("it was asked for");
+        };
+        self.send(&Packet::UnsubAck(UnsubAck {
+            packet_id: unsubscribe.packet_id,
+            reasons: vec![reason],
             reason_string: None,
             user_properties: Vec::new(),
         }))

@@ -7,7 +7,7 @@ use jackfield_mqtt::RequestError;
 use jackfield_mqtt::client::{Acknowledge, Status, Subscription};
 use jackfield_mqtt::codec::{
     ConnAck, ConnectReason, Packet, PublishReason, ReasonCode, SubscribeReason, TopicFilter,
-    UnsubAck, UnsubscribeReason,
+    UnsubscribeReason,
 };
 use jackfield_mqtt::core::{CleanStart, Message, SubscribeRequest};
 use jackfield_socket::time;
@@ -165,19 +165,10 @@ async fn each_subscription_has_its_messages() {
     server.deliver("x", "left over", None).await;
     assert_eq!(world.message().await.message.payload, "left over");
 
-    let (unsubscribed, ()) = tokio::join!(one.unsubscribe(), async {
-        let Packet::Unsubscribe(unsubscribe) = server.packet().await else {
-            panic!("it was asked for");
-        };
-        server
-            .send(&Packet::UnsubAck(UnsubAck {
-                packet_id: unsubscribe.packet_id,
-                reasons: vec![UnsubscribeReason::NoSubscriptionExisted],
-                reason_string: None,
-                user_properties: Vec::new(),
-            }))
-            .await;
-    });
+    let (unsubscribed, ()) = tokio::join!(
+        one.unsubscribe(),
+        server.answer_unsubscribe(UnsubscribeReason::NoSubscriptionExisted)
+    );
     let unsubscribed = unsubscribed.expect("an answer").expect("the only one");
     assert_eq!(
         unsubscribed.reasons,
@@ -402,19 +393,10 @@ async fn unsubscribing_waits_for_no_reader() {
     }
     server.is_silent().await;
     assert!(flooded.next().await.is_some());
-    let (unsubscribed, ()) = tokio::join!(flooded.unsubscribe(), async {
-        let Packet::Unsubscribe(unsubscribe) = server.packet().await else {
-            panic!("it was asked for");
-        };
-        server
-            .send(&Packet::UnsubAck(UnsubAck {
-                packet_id: unsubscribe.packet_id,
-                reasons: vec![UnsubscribeReason::Success],
-                reason_string: None,
-                user_properties: Vec::new(),
-            }))
-            .await;
-    });
+    let (unsubscribed, ()) = tokio::join!(
+        flooded.unsubscribe(),
+        server.answer_unsubscribe(UnsubscribeReason::Success)
+    );
     let answer = unsubscribed.expect("an answer").expect("the only one");
     assert_eq!(answer.reasons, [UnsubscribeReason::Success]);
 }
