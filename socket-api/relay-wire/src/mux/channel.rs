@@ -270,9 +270,9 @@ impl Stream {
         Mux::SEND_QUEUE.min(self.grant.window as usize)
     }
 
-    /// Whether its window can still become wider.
+    /// Whether it is to have a wider window, which it has once: it is busy, and somebody uses it.
     pub(super) fn may_widen(&self) -> bool {
-        !self.grant.is_wide && !self.ended && !self.orphan && self.reset.is_none()
+        !self.grant.is_wide && self.grant.is_busy() && !self.orphan && self.reset.is_none()
     }
 
     /// Whether a turn would send something.
@@ -391,7 +391,7 @@ impl Grant {
     }
 
     /// Whether the peer has sent as much as is given back at a time.
-    pub(super) fn is_busy(&self) -> bool {
+    fn is_busy(&self) -> bool {
         self.window - self.available >= self.threshold
     }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jackfield_socket::time::Instant;
 
+use super::channel::Channel;
 use super::{Config, Mux, Role};
-use crate::mux::channel::Channel;
 use crate::{Frame, Id};
 
 /// What a busy stream should have beyond [`Config::START_WINDOW`], for each second of a round trip:
@@ -49,7 +49,7 @@ fn filled(round_trip: Duration) -> u64 {
     micros.saturating_mul(RATE) / 1_000_000
 }
 
-/// Has a stream that is busy get the window that the path asks for, or has the path measured.
+/// Gives a stream that may have more the window that the path asks for, or has the path measured.
 pub(super) fn widen(mux: &mut Mux, id: Id, now: Instant) {
     let window = match mux.path {
         Path::Known(window) => window,
@@ -60,9 +60,6 @@ pub(super) fn widen(mux: &mut Mux, id: Id, now: Instant) {
             return;
         }
     };
-    if !matches!(mux.channels.get(&id), Some(Channel::Stream(stream)) if stream.may_widen()) {
-        return;
-    }
     let share = match mux.role {
         Role::Client => u32::MAX,
         Role::Relay => mux.share(),

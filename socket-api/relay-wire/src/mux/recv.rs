@@ -134,11 +134,11 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame, now: Instant) -> Result<()> {
             None => Ok(()),
             Some(Channel::Stream(stream)) => {
                 let has_reader = take_data(stream, data)?;
-                let is_busy = stream.grant.is_busy();
+                let may_widen = stream.may_widen();
                 if has_reader {
                     mux.events.push_back(Event::Readable(id));
                 }
-                if is_busy {
+                if may_widen {
                     path::widen(mux, id, now);
                 }
                 Ok(())
