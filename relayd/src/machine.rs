@@ -29,7 +29,7 @@ pub(crate) struct Machine {
     /// Addresses that lead here from outside.
     advertised: Vec<IpAddr>,
     list: fn() -> io::Result<Vec<IpAddr>>,
-    routed_here: fn(IpAddr) -> bool,
+    routed_here: fn(IpAddr) -> io::Result<bool>,
     listed: Mutex<Listed>,
 }
 
@@ -54,7 +54,7 @@ impl Machine {
         relay: &[SocketAddr],
         advertised: &[IpAddr],
         list: fn() -> io::Result<Vec<IpAddr>>,
-        routed_here: fn(IpAddr) -> bool,
+        routed_here: fn(IpAddr) -> io::Result<bool>,
     ) -> io::Result<Self> {
         let addresses = list().map_err(|error| {
             let text = format!("can't list this machine's addresses: {error}");
@@ -128,9 +128,17 @@ impl Machine {
         if listed.routed.len() >= MAX_ROUTED {
             listed.routed.clear();
         }
-        let here = (self.routed_here)(address);
-        listed.routed.insert(address, here);
-        here
+        match (self.routed_here)(address) {
+            Ok(here) => {
+                listed.routed.insert(address, here);
+                here
+            }
+            Err(error) => {
+                warn!(%error, "can't ask where the system would send");
+                // It may know in a moment, when whoever asks is let through.
+                true
+            }
+        }
     }
 }
 
@@ -144,7 +152,10 @@ fn interfaces() -> io::Result<Vec<IpAddr>> {
 
 /// Whether the system would send what is for this address to the machine itself: it answers from the same
 /// address then. Nothing is sent.
-fn routed_here(address: IpAddr) -> bool {
+///
+/// # Errors
+/// Where the system has no room for the socket that asks.
+fn routed_here(address: IpAddr) -> io::Result<bool> {
     /// Any will do.
     const PORT: u16 = 9;
     let any = match address {
@@ -156,12 +167,18 @@ fn routed_here(address: IpAddr) -> bool {
         socket.connect((address, PORT))?;
         socket.local_addr()
     };
-    // Where no way leads there, or there is no descriptor left, nothing will be sent either.
-    source().is_ok_and(|source| source.ip() == address)
+    match source() {
+        Ok(source) => Ok(source.ip() == address),
+        Err(error) if jackfield_native::out_of_room(&error) => Err(error),
+        // No way leads there: nothing will be sent either.
+        Err(_) => Ok(false),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -174,7 +191,7 @@ mod tests {
                 IpAddr::from([127, 0, 0, 1]),
             ])
         };
-        let routed = |address: IpAddr| address == IpAddr::from([9, 9, 9, 2]);
+        let routed = |address: IpAddr| Ok(address == IpAddr::from([9, 9, 9, 2]));
         let relay = [at("9.9.9.9:8443"), at("[::ffff:9.9.9.8]:8444")];
         let machine = Machine::with_list(&relay, &[ip("9.9.9.1")], list, routed).expect("listed");
         for (address, local) in [
@@ -218,9 +235,21 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_can_say_where_an_address_leads_it_leads_here_until_somebody_can() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let routed = |_| match ASKED.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(io::Error::other("too many open files")),
+            _ => Ok(false),
+        };
+        let machine = Machine::with_list(&[], &[], || Ok(Vec::new()), routed).expect("listed");
+        assert!(machine.is_local(IpAddr::from([9, 9, 9, 9])));
+        assert!(!machine.is_local(IpAddr::from([9, 9, 9, 9])));
+    }
+
+    #[test]
     fn a_machine_that_is_silent_about_its_addresses_is_an_error() {
         let silent = || Err(io::ErrorKind::PermissionDenied.into());
-        let error = Machine::with_list(&[], &[], silent, |_| false).expect_err("none");
+        let error = Machine::with_list(&[], &[], silent, |_| Ok(false)).expect_err("none");
         assert!(error.to_string().contains("this machine's addresses"));
     }
 }

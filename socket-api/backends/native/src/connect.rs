@@ -125,17 +125,19 @@ pub(crate) fn kind(error: &io::Error) -> ErrorKind {
     }
 }
 
-/// Whether the system can't open one more socket now.
+/// Whether the system can't open one more socket now, for want of descriptors or memory: that says nothing of the
+/// network.
 #[cfg(unix)]
-pub(crate) fn out_of_room(error: &io::Error) -> bool {
+pub fn out_of_room(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
     )
 }
 
+/// Whether the system can't open one more socket now, for want of memory: that says nothing of the network.
 #[cfg(not(unix))]
-pub(crate) fn out_of_room(error: &io::Error) -> bool {
+pub fn out_of_room(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::OutOfMemory
 }
 

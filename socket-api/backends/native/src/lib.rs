@@ -52,6 +52,7 @@ use jackfield_socket::{
     Endpoint, ListenOptions, Result, TcpConnect, TcpListen, TcpOptions, UdpOpen, UdpOptions,
 };
 
+pub use connect::out_of_room;
 pub use tcp::{NativeListener, NativeStream};
 pub use udp::NativeDatagramSocket;
 
