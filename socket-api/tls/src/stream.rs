@@ -4,7 +4,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use jackfield_socket::{ByteStream, Error, ErrorKind, Result, StreamInfo};
 use rustls::ProtocolVersion;
@@ -52,6 +53,8 @@ pub struct TlsStream<S> {
     read_side: ReadSide,
     /// Whoever waits for bytes.
     reader: Option<Waker>,
+    /// Whoever waits until more can be written, or all is.
+    writer: Option<Waker>,
     write_shut: bool,
 }
 
@@ -70,6 +73,7 @@ impl<S: ByteStream> TlsStream<S> {
             tls,
             read_side: ReadSide::Open,
             reader: None,
+            writer: None,
             write_shut: false,
         }
     }
@@ -203,10 +207,44 @@ impl<S: ByteStream> TlsStream<S> {
         let transport = self.tls.get_mut().0;
         transport.peer_ended = true;
         if self.write_shut {
-            // Everything has been said and heard: how it goes matters no more.
-            let _ = ready!(Pin::new(transport).poll_shutdown(cx));
+            // Everything has been said and heard: how it goes matters no more. Below, one waker waits
+            // to write, and a writer in another task waits there, too.
+            let both = both(cx.waker(), self.writer.as_ref());
+            let _ = ready!(Pin::new(transport).poll_shutdown(&mut Context::from_waker(&both)));
         }
         Poll::Ready(())
+    }
+
+    /// Writes, or waits until all is written.
+    fn poll_writing<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(
+            Pin<&mut tokio_rustls::TlsStream<Transport<S>>>,
+            &mut Context<'_>,
+        ) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let tls = Pin::new(&mut self.tls);
+        let written = match self.read_side {
+            // A reader waits for the same.
+            ReadSide::Ending => {
+                let both = both(cx.waker(), self.reader.as_ref());
+                write(tls, &mut Context::from_waker(&both))
+            }
+            _ => write(tls, cx),
+        };
+        if written.is_pending() {
+            self.writer = Some(cx.waker().clone());
+        }
+        written.map_err(|error| in_stream(error).into())
+    }
+
+    /// Reading has failed, and perhaps written an alert: whoever waits to write asks again.
+    fn fail(&mut self, error: Error) {
+        self.read_side = ReadSide::Failed(error);
+        if let Some(waker) = self.writer.take() {
+            waker.wake();
+        }
     }
 
     /// Takes what of TLS's own the peer has sent and nobody has read, such as session tickets: a TCP
@@ -221,9 +259,7 @@ impl<S: ByteStream> TlsStream<S> {
         match Pin::new(&mut self.tls).poll_fill_buf(&mut cx) {
             Poll::Pending => return,
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => {
-                self.read_side = ReadSide::Failed(in_stream(error));
-            }
+            Poll::Ready(Err(error)) => self.fail(in_stream(error)),
         }
         if let Some(waker) = self.reader.take() {
             waker.wake();
@@ -260,13 +296,16 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
                         Ok(()) => self.read_side = ReadSide::Ending,
                         Err(error) => {
                             let error = in_stream(error);
-                            self.read_side = ReadSide::Failed(error.clone());
+                            self.fail(error.clone());
                             return Poll::Ready(Err(error.into()));
                         }
                     }
                 }
                 ReadSide::Ending => {
-                    ready!(self.poll_finish(cx));
+                    let Poll::Ready(()) = self.poll_finish(cx) else {
+                        self.reader = Some(cx.waker().clone());
+                        return Poll::Pending;
+                    };
                     self.read_side = ReadSide::Ended;
                 }
                 ReadSide::Ended => return Poll::Ready(Ok(())),
@@ -283,9 +322,7 @@ impl<S: ByteStream> AsyncWrite for TlsStream<S> {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_open()?;
-        Pin::new(&mut self.tls)
-            .poll_write(cx, data)
-            .map_err(|error| in_stream(error).into())
+        self.poll_writing(cx, |tls, cx| tls.poll_write(cx, data))
     }
 
     fn poll_write_vectored(
@@ -294,9 +331,7 @@ impl<S: ByteStream> AsyncWrite for TlsStream<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check_open()?;
-        Pin::new(&mut self.tls)
-            .poll_write_vectored(cx, slices)
-            .map_err(|error| in_stream(error).into())
+        self.poll_writing(cx, |tls, cx| tls.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -304,14 +339,12 @@ impl<S: ByteStream> AsyncWrite for TlsStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls)
-            .poll_flush(cx)
-            .map_err(|error| in_stream(error).into())
+        self.poll_writing(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.write_shut = true;
-        ready!(Pin::new(&mut self.tls).poll_shutdown(cx)).map_err(in_stream)?;
+        ready!(self.poll_writing(cx, AsyncWrite::poll_shutdown))?;
         self.read_tickets();
         Poll::Ready(Ok(()))
     }
@@ -335,6 +368,23 @@ impl<S: ByteStream> fmt::Debug for TlsStream<S> {
             .field("version", &self.version())
             .field("cipher_suite", &self.cipher_suite())
             .finish_non_exhaustive()
+    }
+}
+
+/// Wakes both; the other one, where there is one.
+fn both(one: &Waker, other: Option<&Waker>) -> Waker {
+    match other {
+        Some(other) if !other.will_wake(one) => Arc::new(Both(one.clone(), other.clone())).into(),
+        _ => one.clone(),
+    }
+}
+
+struct Both(Waker, Waker);
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+        self.1.wake_by_ref();
     }
 }
 

@@ -95,6 +95,33 @@ async fn a_reader_in_another_task_outlives_our_end() {
 }
 
 #[tokio::test]
+async fn a_reader_and_an_ender_in_tasks_of_their_own_are_both_woken() {
+    let (near, far) = pipe(4096);
+    let control = near.control();
+    let (client, mut server) = World::new().connect((near, far)).await;
+    let (mut read, mut write) = tokio::io::split(client);
+    control.lock().expect("no panic").held = true;
+    let ending = tokio::spawn(async move { write.shutdown().await });
+    tokio::task::yield_now().await;
+    server.shutdown().await.expect("ended");
+    let reading = tokio::spawn(async move { read.read_u8().await });
+    tokio::task::yield_now().await;
+
+    let waiting = {
+        let mut control = control.lock().expect("no panic");
+        control.held = false;
+        control.waiting.take()
+    };
+    waiting.expect("both wait").wake();
+    let both = async { (ending.await, reading.await) };
+    let both = tokio::time::timeout(Duration::from_secs(10), both).await;
+    let (ended, end) = both.expect("both were woken");
+    ended.expect("no panic").expect("ended");
+    let end = end.expect("no panic").expect_err("nothing was said");
+    assert_eq!(end.kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
 async fn over_the_operating_systems_sockets() {
     const SIZE: usize = 8 << 20;
     let mut world = World::new();

@@ -12,7 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use jackfield_socket::{ByteStream, Host, Result, StreamInfo, TcpListener};
 use jackfield_testing::certs::{Authority, Certificate};
@@ -48,6 +48,10 @@ pub struct Pipe {
 pub struct Control {
     pub fault: Option<Fault>,
     pub shut_down: bool,
+    /// Whether shutting down waits.
+    pub held: bool,
+    /// Who was the last to shut down: the one whom the end of the wait wakes.
+    pub waiting: Option<Waker>,
 }
 
 /// Two ends, with room for `size` bytes in each direction.
@@ -128,7 +132,14 @@ impl AsyncWrite for Pipe {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.control.lock().expect("no panic").shut_down = true;
+        {
+            let mut control = self.control.lock().expect("no panic");
+            control.shut_down = true;
+            if control.held {
+                control.waiting = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
