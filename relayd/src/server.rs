@@ -39,8 +39,8 @@ use crate::resolve::Resolve;
 use crate::session::{self, Context};
 use crate::tls::Certificates;
 
-/// How many clients are told at a time why they aren't let in; beyond it, their connections are just
-/// closed. What they take is no handshake's place, nor a session's.
+/// How many clients that were told why they aren't let in may take their leave at a time; beyond it, they
+/// are told and not waited for. What they take is no handshake's place, nor a session's.
 const MAX_DENIALS: usize = 64;
 /// How long it may take to give back what was leased, at the end.
 const GIVE_BACK: Duration = Duration::from_secs(1);

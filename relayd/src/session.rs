@@ -175,9 +175,10 @@ pub(crate) async fn run<S>(
     .await;
 }
 
-/// Tells a client in its WebSocket why it isn't let in. Nothing that it sends is looked at, and it
-/// has [`CLOSE_DEADLINE`] to read this.
-pub(crate) async fn deny<S>(mut stream: S, upgrade: &Upgrade, reason: Reason)
+/// Tells a client in its WebSocket why it isn't let in. Nothing that it sends is looked at, and for as long
+/// as `patience` it may take its leave. What it is told waits for nobody: it fits in the system's buffer,
+/// which is empty before.
+pub(crate) async fn deny<S>(mut stream: S, upgrade: &Upgrade, reason: Reason, patience: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -185,7 +186,7 @@ where
         upgrade.send(&mut stream).await?;
         Carrier::new(stream).dismiss(&reason).await
     };
-    let _ = timeout(CLOSE_DEADLINE, telling).await;
+    let _ = timeout(patience, telling).await;
 }
 
 struct Session<'a> {

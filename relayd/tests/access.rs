@@ -165,6 +165,22 @@ async fn a_client_that_is_denied_and_stays_is_cut() {
     assert!(rest.len() < 100, "GOAWAY and the close: {rest:?}");
 }
 
+/// Whoever wants nobody to know why has many denied that stay.
+#[tokio::test]
+async fn a_client_is_told_why_however_many_stay_that_are_denied() {
+    let relay = TestRelay::start(config(token())).await;
+    let headers = headers(&relay.address.to_string(), Some(ORIGIN), None);
+    let mut staying = Vec::new();
+    for _ in 0..100 {
+        let (stream, answer) = request(relay.address, "GET / HTTP/1.1", &headers).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        staying.push(stream);
+    }
+    let mut late = Client::over(staying.pop().expect("many")).await;
+    let reason = late.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::TOKEN_MISSING);
+}
+
 #[tokio::test]
 async fn a_request_that_does_not_come_is_not_waited_for() {
     let mut config = config(token());

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jackfield_relay_wire::{Code, Reason};
 use rustls_pki_types::CertificateDer;
@@ -22,7 +23,7 @@ use crate::limits::{LimitReached, Slot, Whose};
 use crate::metrics::Handshake;
 use crate::proxy::{self, ProxiesConfig, ToldBy};
 use crate::record::Stranger;
-use crate::session::{self, Signals};
+use crate::session::{self, CLOSE_DEADLINE, Signals};
 
 /// Who has knocked, and isn't let in yet.
 pub(super) struct Guest {
@@ -226,14 +227,15 @@ async fn shake_hands<S>(
     session::run(stream, peer, number, admitted, context, signals, slots).await;
 }
 
-/// Tells a client why it isn't let in, unless too many are being told.
+/// Tells a client why it isn't let in. Where many stay whom that was told, it isn't waited for: whoever
+/// wants nobody to know why has many that stay.
 async fn deny<S>(stream: S, shared: &Shared, upgrade: &Upgrade, reason: Reason)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if let Ok(_place) = shared.denials.try_acquire() {
-        session::deny(stream, upgrade, reason).await;
-    }
+    let place = shared.denials.try_acquire();
+    let patience = place.as_ref().map_or(Duration::ZERO, |_| CLOSE_DEADLINE);
+    session::deny(stream, upgrade, reason, patience).await;
 }
 
 /// A place for a session: one of the relay's, and one of its token's and its bearer's.
