@@ -10,7 +10,8 @@
 //!   an IPv4 address or the first 64 bits of an IPv6 address.
 //! - **Penalties** (`PerSourcePenalties`): what only a hostile or broken client does adds seconds to
 //!   its source. Below a threshold they do nothing; above it, the source is refused until they have
-//!   passed. None is for what a page can make its visitors' browsers do.
+//!   passed. None is for what a page can make its visitors' browsers do. Silence is that, too: browsers open
+//!   connections ahead, and to wherever a page wants. So it has a penalty only while it keeps others out.
 //!
 //! Sources that are [exempt](AdmissionConfig::exempt) have a lane of their own: a flood of others takes
 //! nothing from them. A connection from a [proxy that is trusted](crate::proxy::ProxiesConfig) is in that lane until
@@ -47,7 +48,8 @@ pub struct AdmissionConfig {
     pub refuse_after: Duration,
     /// `refuse_at_most_seconds`: penalties never add up to more. Default: 600 s.
     pub refuse_at_most: Duration,
-    /// `late_penalty_seconds`: for a handshake that wasn't done in time. Default: 5 s.
+    /// `late_penalty_seconds`: for a handshake that wasn't done in time; where nothing at all was said, only
+    /// while so many are unfinished that others are dropped. Default: 5 s.
     pub late_penalty: Duration,
     /// `request_penalty_seconds`: for a request that is none. Default: 5 s.
     pub request_penalty: Duration,
@@ -193,8 +195,10 @@ pub(crate) struct Pass {
 /// What earns a penalty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The handshake was not done in time.
+    /// The handshake was begun, and not done in time.
     Late,
+    /// Nothing came in time.
+    Silent,
     /// What came is no request.
     Request,
     /// Nobody has made its token.
@@ -304,7 +308,9 @@ impl Admission {
         };
         let config = &self.config;
         let more = match fault {
-            Fault::Late => config.late_penalty,
+            // Who has the pass is among the others still.
+            Fault::Silent if self.others <= config.handshakes.start => return false,
+            Fault::Late | Fault::Silent => config.late_penalty,
             Fault::Request => config.request_penalty,
             Fault::Token => config.token_penalty,
         };
@@ -514,6 +520,23 @@ mod tests {
         assert!(admission.enter(v4(2), start + 599 * SECOND).is_err());
         let after = admission.enter(v4(2), start + 600 * SECOND);
         admission.leave(&after.expect("ten minutes at the most"));
+    }
+
+    #[test]
+    fn silence_is_a_fault_only_while_it_keeps_others_out() {
+        let now = Instant::now();
+        let mut admission = admission(|config| config.refuse_after = Duration::ZERO);
+        let mut silent: Vec<_> = (0..64).flat_map(|n| admission.enter(v4(n), now)).collect();
+        for pass in &silent {
+            assert!(!admission.penalise(pass, Fault::Silent, now));
+        }
+        silent.extend((64..).find_map(|n| admission.enter(v4(n), now).ok()));
+        for pass in &silent {
+            assert!(admission.penalise(pass, Fault::Silent, now));
+        }
+        for pass in &silent {
+            admission.leave(pass);
+        }
     }
 
     #[test]

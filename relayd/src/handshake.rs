@@ -288,7 +288,8 @@ impl Gate {
 /// Reads the request, and answers it unless a WebSocket is to come of it; then
 /// [`Upgrade::send`] does. `from` tells from the request's headers where it comes from, or why it is
 /// refused, before anything is judged but whether it asks for health. `chain` is the certificate that it has shown
-/// in TLS, with those that lead to its authority; empty, where it has shown none.
+/// in TLS, with those that lead to its authority; empty, where it has shown none. As soon as anything has come,
+/// `heard` is set.
 ///
 /// # Errors
 /// [`Outcome::Refused`] where the client was answered with an error, [`Outcome::Probed`] where it
@@ -300,11 +301,12 @@ pub(crate) async fn receive<S>(
     chain: Vec<CertificateDer<'static>>,
     gate: &Gate,
     ending: &Ending,
+    heard: &mut bool,
 ) -> Result<Admitted, Outcome>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let verdict = match read_head(stream).await? {
+    let verdict = match read_head(stream, heard).await? {
         Ok(head) => gate.judge(&head, from, chain, SystemTime::now()),
         Err(refused) => Verdict::Refused(refused),
     };
@@ -333,7 +335,7 @@ pub(crate) async fn probe<S>(stream: &mut S, unready: Option<&'static str>) -> i
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let probe = read_head(stream).await?.and_then(|head| {
+    let probe = read_head(stream, &mut false).await?.and_then(|head| {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let request = parse(&head.bytes, &mut headers)?;
         Probe::of(request.method.unwrap_or(""), request.path.unwrap_or("")).ok_or_else(|| {
@@ -360,7 +362,7 @@ where
 {
     /// What Prometheus calls OpenMetrics.
     const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let head_only = read_head(stream).await?.and_then(|head| {
+    let head_only = read_head(stream, &mut false).await?.and_then(|head| {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let request = parse(&head.bytes, &mut headers)?;
         let target = request.path.unwrap_or("");

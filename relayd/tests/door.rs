@@ -137,12 +137,13 @@ async fn a_source_that_fails_too_often_is_refused_and_others_are_not() {
             assert!(comes_in(hostile, relay.address).await, "{fault}: not yet");
             match fault {
                 "late" => {
-                    let mut silent = connect_from(hostile, relay.address).await;
-                    assert!(is_closed(&mut silent).await);
+                    let mut slow = connect_from(hostile, relay.address).await;
+                    slow.write_all(b"GET / HT").await.expect("it reads");
+                    assert!(is_closed(&mut slow).await);
                 }
                 "request" => {
                     let mut garbage = connect_from(hostile, relay.address).await;
-                    let sent = garbage.write_all(b"\x16\x03\x01\n").await;
+                    let sent = garbage.write_all(b"GET / HTTP/1.1\n").await;
                     sent.expect("it reads");
                     let mut answer = String::new();
                     let read = within(garbage.read_to_string(&mut answer)).await;
@@ -189,7 +190,36 @@ async fn what_a_foreign_page_can_do_earns_no_penalty() {
         assert!(!answer.starts_with("HTTP/1.1 400 "), "{answer}");
         drop(stream);
     }
+    // Browsers speak TLS (wss:), and STUN (turn: in WebRTC), to whatever port a page names.
+    for other in [
+        &b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\n"[..],
+        b"\0\x03\0\x08\x21\x12\xa4\x42",
+    ] {
+        let mut stream = connect_from(Ipv4Addr::LOCALHOST.into(), relay.address).await;
+        stream.write_all(other).await.expect("it reads");
+        let mut answer = String::new();
+        let read = within(stream.read_to_string(&mut answer)).await;
+        read.expect("an answer, and not after a deadline");
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
     assert!(comes_in(Ipv4Addr::LOCALHOST.into(), relay.address).await);
+}
+
+/// They do so unasked, and a page may have them do so anywhere (`rel=preconnect`).
+#[tokio::test]
+async fn a_connection_that_a_browser_opens_ahead_earns_no_penalty() {
+    let mut config = strict();
+    config.admission.refuse_after = Duration::ZERO;
+    config.handshake_deadline = Duration::from_secs(1);
+    let relay = TestRelay::start(config).await;
+    let mut ahead = Vec::new();
+    for _ in 0..3 {
+        ahead.push(connect_from(HONEST, relay.address).await);
+    }
+    for ahead in &mut ahead {
+        assert!(is_closed(ahead).await);
+    }
+    assert!(comes_in(HONEST, relay.address).await);
 }
 
 /// Who is told why it isn't let in holds nobody's place, however slowly it reads.

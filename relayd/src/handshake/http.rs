@@ -39,6 +39,7 @@ pub(super) enum Status {
     UpgradeRequired,
     TooMany,
     TooLarge,
+    NotHttp,
 }
 
 /// The beginning of a request, up to the empty line.
@@ -49,15 +50,20 @@ pub(super) struct Head {
     pub(super) has_tail: bool,
 }
 
-/// Reads up to the empty line.
+/// Reads up to the empty line. As soon as anything has come, `heard` is set.
 pub(super) async fn read_head<S: AsyncRead + Unpin>(
     stream: &mut S,
+    heard: &mut bool,
 ) -> io::Result<Result<Head, Refused>> {
     let mut bytes = Vec::with_capacity(2048);
     loop {
         let before = bytes.len();
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        *heard = true;
+        if let Some(other) = Refused::other_than_http(bytes[0]) {
+            return Ok(Err(other));
         }
         let ends = (before..bytes.len()).filter(|at| bytes[*at] == b'\n');
         for end in ends {
@@ -173,6 +179,22 @@ impl Refused {
         Self::new(Status::BadRequest, text)
     }
 
+    /// For what begins with this, where it can't be HTTP. No more of it is waited for: a page can have browsers speak
+    /// TLS to any port, and STUN (`turn:` in WebRTC), and neither has an end that is known here.
+    fn other_than_http(first: u8) -> Option<Self> {
+        /// A handshake's record.
+        const TLS: u8 = 22;
+        match first {
+            TLS => {
+                let text = "that is TLS, which the relay does not speak here";
+                Some(Self::new(Status::NotHttp, text))
+            }
+            b'\r' | b'\n' => None,
+            _ if first.is_ascii_control() => Some(Self::new(Status::NotHttp, "that is not HTTP")),
+            _ => None,
+        }
+    }
+
     /// Whether what came is no request that a page could have made.
     pub(crate) fn is_malformed(&self) -> bool {
         self.status == Status::BadRequest
@@ -181,7 +203,7 @@ impl Refused {
     /// Answers with this.
     pub(super) async fn send<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> io::Result<()> {
         let (line, header) = match self.status {
-            Status::BadRequest => ("400 Bad Request", ""),
+            Status::BadRequest | Status::NotHttp => ("400 Bad Request", ""),
             Status::Forbidden => ("403 Forbidden", ""),
             Status::NotFound => ("404 Not Found", ""),
             Status::MethodNotAllowed => ("405 Method Not Allowed", "Allow: GET\r\n"),

@@ -347,19 +347,25 @@ async fn a_request_may_come_in_pieces_but_not_too_long_nor_with_a_tail() {
         let _ = client.write_all(request(&[]).as_bytes()).await;
         client
     });
-    let head = read_head(&mut server).await.expect("whole").expect("good");
+    let head = read_head(&mut server, &mut false)
+        .await
+        .expect("whole")
+        .expect("good");
     assert!(head.bytes.ends_with(b"\r\n\r\n") && !head.has_tail);
     drop(sent);
 
     let mut long = io::Cursor::new(vec![b'a'; 2 * http::MAX_REQUEST]);
-    let refused = read_head(&mut long)
+    let refused = read_head(&mut long, &mut false)
         .await
         .expect("read")
         .expect_err("too long");
     assert_eq!(refused.status, Status::TooLarge);
 
     let mut tail = io::Cursor::new(format!("{}more", request(&[])));
-    let head = read_head(&mut tail).await.expect("read").expect("whole");
+    let head = read_head(&mut tail, &mut false)
+        .await
+        .expect("read")
+        .expect("whole");
     match gate().judge(&head, FROM, Vec::new(), UNIX_EPOCH + NOW) {
         Verdict::Refused(refused) => assert_eq!(refused.status, Status::BadRequest),
         other => panic!("{other:?}"),
@@ -367,7 +373,10 @@ async fn a_request_may_come_in_pieces_but_not_too_long_nor_with_a_tail() {
     // A page can have a browser send a form here; that is no hostile client.
     let form = request(&[("", Some("POST /relay HTTP/1.1"))]);
     let mut form = io::Cursor::new(format!("{form}a=b"));
-    let head = read_head(&mut form).await.expect("read").expect("whole");
+    let head = read_head(&mut form, &mut false)
+        .await
+        .expect("read")
+        .expect("whole");
     match gate().judge(&head, FROM, Vec::new(), UNIX_EPOCH + NOW) {
         Verdict::Refused(refused) => assert_eq!(refused.status, Status::MethodNotAllowed),
         other => panic!("{other:?}"),
@@ -380,11 +389,11 @@ async fn a_request_may_come_in_pieces_but_not_too_long_nor_with_a_tail() {
         "\n",
     ] {
         let mut bare = io::Cursor::new(lines.to_owned());
-        let refused = read_head(&mut bare).await.expect("read");
+        let refused = read_head(&mut bare, &mut false).await.expect("read");
         let refused = refused.expect_err("LF without CR");
         assert_eq!(refused.status, Status::BadRequest, "{lines:?}");
     }
 
     let mut cut = io::Cursor::new(b"GET / HT".to_vec());
-    assert!(read_head(&mut cut).await.is_err());
+    assert!(read_head(&mut cut, &mut false).await.is_err());
 }

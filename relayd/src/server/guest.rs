@@ -93,6 +93,15 @@ pub(super) async fn connection(mut stream: TcpStream, mut guest: Guest, shared: 
     let Some(tls) = &shared.tls else {
         return shake_hands(stream, guest, Vec::new(), shared).await;
     };
+    // So that whoever says nothing can be told from whoever does not come to an end.
+    if timeout_at(guest.deadline, stream.peek(&mut [0]))
+        .await
+        .is_err()
+    {
+        metrics.handshake(Handshake::Late);
+        info!(%peer, "nothing came in time");
+        return guest.handshaking.penalise(Fault::Silent, peer);
+    }
     let accepted = timeout_at(guest.deadline, tls.accept(stream)).await;
     match accepted {
         Ok(Ok(Some(stream))) => {
@@ -131,7 +140,8 @@ async fn shake_hands<S>(
     let gate = Arc::clone(&rules.borrow());
     let deadline = guest.deadline;
     let from = |headers: &Headers<'_>| guest.identify(headers, shared);
-    let received = handshake::receive(&mut stream, from, chain, &gate, &ending);
+    let mut heard = false;
+    let received = handshake::receive(&mut stream, from, chain, &gate, &ending, &mut heard);
     let received = timeout_at(deadline, received).await;
     let Guest {
         peer, handshaking, ..
@@ -180,6 +190,10 @@ async fn shake_hands<S>(
         }
         Ok(Err(Outcome::Failed(error))) => {
             return debug!(%peer, %error, "went away during the handshake");
+        }
+        Err(_) if !heard => {
+            info!(%peer, "no request came in time");
+            return handshaking.penalise(Fault::Silent, peer);
         }
         Err(_) => {
             info!(%peer, "the handshake took too long");
