@@ -30,9 +30,13 @@ const DROPPED: u8 = 0x25;
 const EXTENSIONS: u8 = 0x80;
 const UNREACHABLE: u8 = 0x80;
 const COME_BACK: u8 = 0x81;
+const TOKEN: u8 = 0x82;
+const TOKEN_LEFT: u8 = 0x83;
+const TOKEN_REFUSED: u8 = 0x84;
 
 const SETTING_MAX_OPEN: u8 = 1;
 const SETTING_CAPABILITIES: u8 = 2;
+const SETTING_TOKEN_LEFT: u8 = 3;
 
 // Address types; the first three are SOCKS5's (RFC 1928, section 5).
 const ADDRESS_NONE: u8 = 0;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
 
+use crate::auth::Token;
 use crate::codec::{self, DecodeError};
 use crate::{Id, Reason};
 
@@ -151,6 +152,13 @@ pub enum Frame {
         /// From when it comes.
         after: Duration,
     },
+    /// Client, of a relay whose settings have [`token_left`](Settings::token_left): another token, to go on with when
+    /// the last one ends. Its type, and those of its answers, are extensions'.
+    Token(Token),
+    /// Relay: the token that came is taken, and so long good, to the millisecond; 49 days are as good as more.
+    TokenLeft(Duration),
+    /// Relay: the token that came is not taken, for this reason, and nothing has changed.
+    TokenRefused(Reason),
     /// A frame of a type from 0x80 that is none of those above, which whoever doesn't know it
     /// ignores.
     Extension {
@@ -171,6 +179,9 @@ pub struct Settings {
     pub max_open: u32,
     /// What the relay grants this client; from a client, always empty.
     pub capabilities: Capabilities,
+    /// Of a relay that takes another token within the connection: how long the client's is still good, to the
+    /// millisecond; 49 days are as good as more. From a client, always none.
+    pub token_left: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -178,6 +189,7 @@ impl Default for Settings {
         Self {
             max_open: 256,
             capabilities: Capabilities::NONE,
+            token_left: None,
         }
     }
 }
@@ -308,6 +320,9 @@ impl fmt::Debug for Frame {
             ),
             Self::Dropped { id, total } => write!(f, "DROPPED {id}, {total} in all"),
             Self::ComeBack { after } => write!(f, "COME_BACK after {after:?}"),
+            Self::Token(_) => f.write_str("TOKEN"),
+            Self::TokenLeft(left) => write!(f, "TOKEN_LEFT {left:?}"),
+            Self::TokenRefused(reason) => write!(f, "TOKEN_REFUSED {reason:?}"),
             Self::Unreachable { id, reason } => write!(f, "UNREACHABLE {id} {reason:?}"),
             Self::Extension { kind, id, body } => {
                 write!(f, "extension {kind:#04x} {id}, {} bytes", body.len())

@@ -14,6 +14,7 @@
 //! | all of these at a relay, each way | [`Config::budget`], and [`Config::MIN_WINDOW`] a stream or [`Config::MIN_DATAGRAM_WINDOW`] a socket | later streams and sockets have smaller windows |
 //! | connections not accepted, a listener | [`Config::accept_window`] | they wait in the relay's system |
 //! | streams, listeners and sockets | [`Config::max_open`] | refused, one by one |
+//! | tokens that were not answered | 1 | the client waits; a client that doesn't fails the connection |
 //! | small frames waiting to be sent | twice `max_open` + 1024 | new local openings fail; a peer that causes more without reading fails the connection |
 
 mod channel;
@@ -24,6 +25,7 @@ mod deadline;
 mod path;
 mod recv;
 mod send;
+mod token;
 mod turns;
 
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ pub use self::chunk::Chunk;
 use self::deadline::KeepAlive;
 use self::path::Path;
 use self::turns::Turns;
+use crate::auth::Token;
 use crate::{Code, Frame, Id, Reason, Settings, UdpTarget};
 
 /// Which end.
@@ -142,6 +145,12 @@ pub enum Event {
         /// What it was told.
         reason: Reason,
     },
+    /// Relay: the client has another token. Answer with [`Mux::take_token`] or [`Mux::refuse_token`].
+    Token(Token),
+    /// Client: the relay has taken the token, which is so long good.
+    TokenLeft(Duration),
+    /// Client: the relay has not taken the token. The last one is good as long as it was.
+    TokenRefused(Reason),
     /// Client: what was asked for is open.
     Opened {
         /// The stream, listener or socket.
@@ -239,6 +248,10 @@ pub struct Mux {
     peer_settings: Option<Settings>,
     going_away: Option<Reason>,
     come_back: Option<Instant>,
+    /// Client: the token to be sent.
+    token: Option<Token>,
+    /// A token was sent, or came, that was not answered.
+    token_asked: bool,
     closed: Option<Reason>,
 }
 
@@ -265,6 +278,8 @@ impl Mux {
             peer_settings: None,
             going_away: None,
             come_back: None,
+            token: None,
+            token_asked: false,
             closed: None,
         }
     }
@@ -278,7 +293,10 @@ impl Mux {
 
     /// Whether [`transmit`](Self::transmit) may have something; false is certain.
     pub fn wants_transmit(&self) -> bool {
-        !self.control.is_empty() || !self.credits.is_empty() || !self.turns.is_empty()
+        !self.control.is_empty()
+            || self.token.is_some()
+            || !self.credits.is_empty()
+            || !self.turns.is_empty()
     }
 
     /// Takes a message from the peer. One that breaks the rules ends the connection: then
@@ -794,6 +812,7 @@ impl Mux {
     /// Ends the connection: everything that is open is cut.
     fn end(&mut self, reason: &Reason) {
         self.closed = Some(reason.clone());
+        (self.token, self.token_asked) = (None, false);
         self.control.clear();
         self.credits.clear();
         self.turns.clear();

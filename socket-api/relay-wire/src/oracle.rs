@@ -106,8 +106,10 @@ mod tests {
         for mut program in programs(20_000, 48) {
             frame(&program);
             // Most types are unknown: these are not.
-            program[0] = [1, 2, 3, 4, 16, 17, 18, 19, 20, 21, 32, 33, 34, 35, 36, 37]
-                [usize::from(program[0] % 16)];
+            let kinds = [
+                1, 2, 3, 4, 16, 17, 18, 19, 20, 21, 32, 33, 34, 35, 36, 37, 128, 129, 130, 131, 132,
+            ];
+            program[0] = kinds[usize::from(program[0]) % kinds.len()];
             for length in 0..program.len() {
                 frame(&program[..length]);
             }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jackfield_relay_wire::auth::Token;
 use jackfield_relay_wire::{Capabilities, Code, Frame, Id, Reason, Settings, UdpTarget};
 use jackfield_socket::{
     AddressFamily, Endpoint, ListenOptions, MulticastGroup, MulticastOptions, TcpOptions,
@@ -72,6 +73,8 @@ fn connections() -> Vec<(&'static str, Frame)> {
     let mut settings = Settings::default();
     settings.max_open = 272;
     settings.capabilities = Capabilities::CONNECT.and(Capabilities::UDP_CONNECTED);
+    let mut renewing = Settings::default();
+    renewing.token_left = Some(Duration::from_mins(10));
     vec![
         ("hello", Frame::Hello(settings)),
         (
@@ -83,6 +86,13 @@ fn connections() -> Vec<(&'static str, Frame)> {
             Frame::ComeBack {
                 after: Duration::from_millis(2500),
             },
+        ),
+        ("hello-token-left", Frame::Hello(renewing)),
+        ("token", Frame::Token(Token::new("s3cret").expect("short"))),
+        ("token-left", Frame::TokenLeft(Duration::from_mins(5))),
+        (
+            "token-refused",
+            Frame::TokenRefused(Reason::new(Code::TOKEN_EXPIRED, "it is over")),
         ),
         ("ping", Frame::Ping([1, 2, 3, 4, 5, 6, 7, 8])),
         ("pong", Frame::Pong([1, 2, 3, 4, 5, 6, 7, 8])),
@@ -298,6 +308,13 @@ fn lengths_have_their_limits() {
     frame(0x24, 2 + 65_508).expect_err("a larger datagram");
     frame(0x23, 1 + 255).expect("the longest text");
     frame(0x23, 1 + 256).expect_err("a longer text");
-    frame(0x82, 65_536).expect("the largest extension");
-    frame(0x82, 65_537).expect_err("a larger extension");
+    frame(0xc1, 65_536).expect("the largest extension");
+    frame(0xc1, 65_537).expect_err("a larger extension");
+    let token = |length: usize| {
+        let mut message = vec![0x82, 0, 0, 0, 0];
+        message.resize(5 + length, b'a');
+        Frame::decode(message.into())
+    };
+    token(4096).expect("the longest token");
+    token(4097).expect_err("a longer token");
 }

@@ -14,9 +14,10 @@ use super::{
     ADDRESS_NAME, ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_V6_SCOPED, COME_BACK, CONNECT,
     CONNECT_NO_DELAY, CREDIT, DATA, DATAGRAM, DATAGRAM_TRUNCATED, DROPPED, DecodeError, EXTENSIONS,
     FIN, GOAWAY, HELLO, INBOUND, LISTEN, OPENED, PING, PONG, REFUSED, RESET, Result,
-    SETTING_CAPABILITIES, SETTING_MAX_OPEN, UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST,
-    UDP_SHARE_ADDRESS, UNREACHABLE,
+    SETTING_CAPABILITIES, SETTING_MAX_OPEN, SETTING_TOKEN_LEFT, TOKEN, TOKEN_LEFT, TOKEN_REFUSED,
+    UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST, UDP_SHARE_ADDRESS, UNREACHABLE,
 };
+use crate::auth::Token;
 use crate::frame::{Capabilities, Frame, Settings, UdpTarget};
 use crate::{Id, MAX_DATA, MAX_DATAGRAM, MAX_MESSAGE, Reason, VERSION};
 
@@ -46,12 +47,18 @@ fn decode_body(kind: u8, id: u32, body: &mut Bytes) -> Result<Frame> {
         let reason = Reason::decode(body)?;
         return Ok(Frame::Unreachable { id, reason });
     }
-    if kind == COME_BACK {
+    if (COME_BACK..=TOKEN_REFUSED).contains(&kind) {
         if id != 0 {
             return Err(DecodeError::new(OF_THE_CONNECTION));
         }
-        let after = Duration::from_millis(get_u32(body)?.into());
-        return Ok(Frame::ComeBack { after });
+        return match kind {
+            COME_BACK => Ok(Frame::ComeBack {
+                after: get_milliseconds(body)?,
+            }),
+            TOKEN => decode_token(body),
+            TOKEN_LEFT => Ok(Frame::TokenLeft(get_milliseconds(body)?)),
+            _ => Ok(Frame::TokenRefused(Reason::decode(body)?)),
+        };
     }
     if kind >= EXTENSIONS {
         let body = body.split_off(0);
@@ -147,11 +154,19 @@ fn decode_hello(body: &mut Bytes) -> Result<Frame> {
         match key {
             SETTING_MAX_OPEN => settings.max_open = value,
             SETTING_CAPABILITIES => settings.capabilities = Capabilities(value),
+            SETTING_TOKEN_LEFT => settings.token_left = Some(Duration::from_millis(value.into())),
             // A later version's: ignored, as whoever sends it expects.
             _ => {}
         }
     }
     Ok(Frame::Hello(settings))
+}
+
+fn decode_token(body: &mut Bytes) -> Result<Frame> {
+    let text = body.split_off(0);
+    let text = std::str::from_utf8(&text).map_err(|_| DecodeError::new("it is not UTF-8"))?;
+    let token = Token::new(text).ok_or(DecodeError::new("a token has 1 to 4096 bytes"))?;
+    Ok(Frame::Token(token))
 }
 
 fn decode_connect(id: Id, body: &mut Bytes) -> Result<Frame> {
@@ -238,6 +253,10 @@ fn get_u16(body: &mut Bytes) -> Result<u16> {
 
 fn get_u32(body: &mut Bytes) -> Result<u32> {
     body.try_get_u32().map_err(|_| DecodeError::SHORT)
+}
+
+fn get_milliseconds(body: &mut Bytes) -> Result<Duration> {
+    Ok(Duration::from_millis(get_u32(body)?.into()))
 }
 
 fn get_array<const N: usize>(body: &mut Bytes) -> Result<[u8; N]> {

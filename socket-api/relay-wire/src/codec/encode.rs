@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use jackfield_socket::{AddressFamily, Endpoint, Host, UdpOptions};
@@ -10,7 +11,8 @@ use super::{
     ADDRESS_NAME, ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_V6_SCOPED, COME_BACK, CONNECT,
     CONNECT_NO_DELAY, CREDIT, DATA, DATAGRAM, DATAGRAM_TRUNCATED, DROPPED, FIN, GOAWAY, HELLO,
     INBOUND, LISTEN, OPENED, PING, PONG, REFUSED, RESET, SETTING_CAPABILITIES, SETTING_MAX_OPEN,
-    UDP, UDP_BOUND, UDP_LOOPBACK, UDP_MULTICAST, UDP_SHARE_ADDRESS, UNREACHABLE,
+    SETTING_TOKEN_LEFT, TOKEN, TOKEN_LEFT, TOKEN_REFUSED, UDP, UDP_BOUND, UDP_LOOPBACK,
+    UDP_MULTICAST, UDP_SHARE_ADDRESS, UNREACHABLE,
 };
 use crate::frame::{Frame, UdpTarget};
 use crate::{HEADER, Id, MAX_DATA, MAX_DATAGRAM, VERSION};
@@ -20,6 +22,7 @@ pub(crate) fn encode(frame: &Frame) -> BytesMut {
         Frame::Data { data, .. } => HEADER + data.len(),
         Frame::Datagram { data, .. } => HEADER + 24 + data.len(),
         Frame::Extension { body, .. } => HEADER + body.len(),
+        Frame::Token(token) => HEADER + token.as_str().len(),
         _ => 64,
     });
     match frame {
@@ -30,6 +33,10 @@ pub(crate) fn encode(frame: &Frame) -> BytesMut {
             out.put_u32(settings.max_open);
             out.put_u8(SETTING_CAPABILITIES);
             out.put_u32(settings.capabilities.0);
+            if let Some(left) = settings.token_left {
+                out.put_u8(SETTING_TOKEN_LEFT);
+                put_milliseconds(&mut out, left);
+            }
         }
         Frame::GoAway(reason) => {
             put_header(&mut out, GOAWAY, None);
@@ -149,7 +156,19 @@ pub(crate) fn encode(frame: &Frame) -> BytesMut {
         }
         Frame::ComeBack { after } => {
             put_header(&mut out, COME_BACK, None);
-            out.put_u32(after.as_millis().try_into().unwrap_or(u32::MAX));
+            put_milliseconds(&mut out, *after);
+        }
+        Frame::Token(token) => {
+            put_header(&mut out, TOKEN, None);
+            out.put_slice(token.as_str().as_bytes());
+        }
+        Frame::TokenLeft(left) => {
+            put_header(&mut out, TOKEN_LEFT, None);
+            put_milliseconds(&mut out, *left);
+        }
+        Frame::TokenRefused(reason) => {
+            put_header(&mut out, TOKEN_REFUSED, None);
+            reason.encode(&mut out);
         }
         Frame::Extension { kind, id, body } => {
             out.put_u8(*kind);
@@ -200,6 +219,11 @@ fn encode_udp(out: &mut BytesMut, id: Id, credit: u32, target: &UdpTarget, optio
 fn put_header(out: &mut BytesMut, kind: u8, id: Option<Id>) {
     out.put_u8(kind);
     out.put_u32(id.map_or(0, |id| id.0.get()));
+}
+
+/// What is longer than 32 bits can count is as long as they can.
+fn put_milliseconds(out: &mut BytesMut, time: Duration) {
+    out.put_u32(time.as_millis().try_into().unwrap_or(u32::MAX));
 }
 
 fn put_size(out: &mut BytesMut, size: Option<NonZeroU32>) {

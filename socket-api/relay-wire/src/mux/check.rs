@@ -43,6 +43,10 @@ impl Mux {
                 client && matches!(channel(id), Some(Channel::Udp(_)))
             }
             Frame::ComeBack { .. } => client,
+            Frame::Token(_) => {
+                !client && self.config.settings.token_left.is_some() && !self.token_asked
+            }
+            Frame::TokenLeft(_) | Frame::TokenRefused(_) => client && self.token_asked,
             _ => true,
         }
     }
@@ -51,7 +55,7 @@ impl Mux {
     pub(crate) fn check(&self) {
         let limit = self.config.settings.max_open as usize;
         assert!(self.channels.len() <= limit, "more is open than may be");
-        assert!(self.control.len() <= self.max_control() + 2 * limit);
+        assert!(self.control.len() <= self.max_control() + 2 * limit + 1);
         let open = self.channels.len();
         assert!(self.credits.len() <= open, "who has gone returns no credit");
         assert!(self.turns.len() <= open, "who has gone has no turn");

@@ -48,6 +48,29 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame, now: Instant) -> Result<()> {
             mux.come_back = Some(now + after.min(Mux::MAX_COME_BACK));
             Ok(())
         }
+        Frame::Token(token) => {
+            let is_offered = mux.config.settings.token_left.is_some();
+            if mux.role != Role::Relay || !is_offered {
+                return violation("a token came where none is taken");
+            }
+            // The answer needs a place among the frames that wait.
+            room_for_answer(mux)?;
+            if std::mem::replace(&mut mux.token_asked, true) {
+                return violation("a token came before the last one was answered");
+            }
+            mux.events.push_back(Event::Token(token));
+            Ok(())
+        }
+        Frame::TokenLeft(left) => {
+            token_answered(mux)?;
+            mux.events.push_back(Event::TokenLeft(left));
+            Ok(())
+        }
+        Frame::TokenRefused(reason) => {
+            token_answered(mux)?;
+            mux.events.push_back(Event::TokenRefused(reason));
+            Ok(())
+        }
         Frame::Ping(bytes) => answer(mux, Frame::Pong(bytes)),
         Frame::Connect {
             id,
@@ -366,6 +389,14 @@ fn from_relay(mux: &Mux) -> Result<()> {
     } else {
         violation("a client sent what only a relay may")
     }
+}
+
+fn token_answered(mux: &mut Mux) -> Result<()> {
+    from_relay(mux)?;
+    if std::mem::take(&mut mux.token_asked) {
+        return Ok(());
+    }
+    violation("a token was answered that was not sent")
 }
 
 /// Queues an answer that the peer has caused.

@@ -18,6 +18,10 @@ pub(super) fn transmit(mux: &mut Mux) -> Option<BytesMut> {
     if let Some(frame) = mux.control.pop_front() {
         return Some(frame.encode());
     }
+    if let Some(token) = mux.token.take() {
+        mux.token_asked = true;
+        return Some(Frame::Token(token).encode());
+    }
     while let Some(id) = mux.credits.pop_front() {
         let grant = match mux.channels.get_mut(&id) {
             // Whoever has ended its direction needs no credit.

@@ -9,7 +9,10 @@ use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
 
 use super::Program;
-use crate::{Chunk, Config, Event, Id, Mux, Read, Role, Settings, UdpTarget, datagram_cost};
+use crate::auth::Token;
+use crate::{
+    Chunk, Code, Config, Event, Id, Mux, Read, Reason, Role, Settings, UdpTarget, datagram_cost,
+};
 
 /// How many messages the pipe holds each way.
 const PIPE: usize = 4;
@@ -42,7 +45,11 @@ pub fn honest(data: &[u8]) {
             3 => here.datagram(&mut program),
             4 => here.finish(&mut program),
             5 => drop(here.transmit()),
-            _ => drop(here.deliver_to(there)),
+            6 => drop(here.deliver_to(there)),
+            _ => {
+                here.renew();
+                here.deliver_to(there);
+            }
         }
         client.events();
         relay.events();
@@ -72,6 +79,8 @@ struct End {
     streams: BTreeMap<Id, Transfer>,
     listeners: Vec<Id>,
     sockets: BTreeMap<Id, Datagrams>,
+    /// How many tokens were sent, or came; and how many of them were answered.
+    tokens: [u32; 2],
 }
 
 /// What one side of a stream has done.
@@ -94,6 +103,7 @@ impl End {
     fn new(role: Role, window: u32) -> Self {
         let settings = Settings {
             max_open: 12,
+            token_left: Some(Duration::ZERO),
             ..Settings::default()
         };
         let config = Config {
@@ -114,6 +124,15 @@ impl End {
             streams: BTreeMap::new(),
             listeners: Vec::new(),
             sockets: BTreeMap::new(),
+            tokens: [0; 2],
+        }
+    }
+
+    /// Sends another token, where that may be.
+    fn renew(&mut self) {
+        if self.role == Role::Client && self.mux.can_renew() {
+            self.mux.renew(Token::new("a token").expect("short"));
+            self.tokens[0] += 1;
         }
     }
 
@@ -276,6 +295,21 @@ impl End {
                     self.mux.accepted(listener);
                     self.streams.insert(id, Transfer::default());
                 }
+                Event::Token(_) => {
+                    self.tokens[0] += 1;
+                    if self.tokens[0].is_multiple_of(2) {
+                        let reason = Reason::new(Code::TOKEN_UNKNOWN, "");
+                        self.mux.refuse_token(reason);
+                    } else {
+                        self.mux.take_token(Duration::ZERO);
+                    }
+                    self.tokens[1] += 1;
+                }
+                Event::TokenLeft(_) | Event::TokenRefused(_) => {
+                    self.tokens[1] += 1;
+                    let refused = matches!(event, Event::TokenRefused(_));
+                    assert_eq!(refused, self.tokens[1].is_multiple_of(2), "another answer");
+                }
                 Event::Reset { id, reason } => {
                     // The client had its limit of streams.
                     assert!(self.role == Role::Relay, "{id}: {reason}");
@@ -313,6 +347,7 @@ impl End {
 
     fn done(&self, there: &Self) {
         assert_eq!(self.streams.len(), there.streams.len());
+        assert_eq!(self.tokens, there.tokens, "tokens are missing");
         for (id, transfer) in &self.streams {
             let sent = &there.streams[id];
             assert!(transfer.ended, "{id}: no end came");

@@ -8,6 +8,7 @@ use jackfield_socket::time::{self, Instant};
 use jackfield_socket::{Endpoint, ListenOptions, TcpOptions, UdpOptions};
 
 use super::Program;
+use crate::auth::Token;
 use crate::{
     Chunk, Code, Config, Event, Frame, Id, Mux, Read, Reason, Role, Settings, UdpTarget,
     datagram_cost,
@@ -16,6 +17,7 @@ use crate::{
 /// Small windows, so that a short program passes them.
 const WINDOW: u32 = 100_000;
 const MAX_OPEN: u32 = 8;
+const TOKEN_LEFT: Duration = Duration::from_mins(5);
 
 /// Runs a program of frames from a hostile peer and local actions against one end.
 ///
@@ -27,6 +29,7 @@ pub fn hostile(data: &[u8]) {
     let role = [Role::Client, Role::Relay][program.pick(2)];
     let settings = Settings {
         max_open: MAX_OPEN,
+        token_left: Some(TOKEN_LEFT),
         ..Settings::default()
     };
     let config = Config {
@@ -44,11 +47,12 @@ pub fn hostile(data: &[u8]) {
         sent: BTreeMap::new(),
         read: BTreeMap::new(),
         received: BTreeMap::new(),
+        tokens: 0,
         said_goodbye: false,
         next_peer_id: if role == Role::Relay { 1 } else { 2 },
     };
     if program.pick(8) != 0 {
-        world.receive(&Frame::Hello(Settings::default()));
+        world.receive(&Frame::Hello(settings));
     }
     while !program.is_over() {
         if program.pick(2) == 0 {
@@ -76,6 +80,8 @@ struct World {
     read: BTreeMap<Id, Reading>,
     /// How many bytes of data came.
     received: BTreeMap<Id, u64>,
+    /// How many tokens wait for their answer.
+    tokens: u32,
     said_goodbye: bool,
     next_peer_id: u32,
 }
@@ -110,6 +116,10 @@ impl World {
                 }
                 Frame::Data { id, data } => {
                     *self.received.entry(*id).or_default() += data.len() as u64;
+                }
+                Frame::Token(_) => self.tokens += 1,
+                Frame::TokenLeft(_) | Frame::TokenRefused(_) => {
+                    self.tokens = self.tokens.saturating_sub(1);
                 }
                 _ => {}
             }
@@ -155,13 +165,16 @@ impl World {
                 // The others are counted in `receive`; these can only be refused or harmless.
                 if message
                     .first()
-                    .is_some_and(|kind| *kind >= 0x80 || *kind < 0x10)
+                    .is_some_and(|kind| matches!(*kind, 0..0x10 | 0x80..=0x81 | 0x85..))
                 {
                     self.mux.receive(self.now, message);
                 }
                 return;
             }
-            3..=5 => Frame::Ping([1; 8]),
+            3..=4 => Frame::Ping([1; 8]),
+            5 if relay => Frame::Token(token()),
+            5 if credit < 1000 => Frame::TokenRefused(reason()),
+            5 => Frame::TokenLeft(TOKEN_LEFT),
             6..=12 if relay => Frame::Connect {
                 id: self.new_id(program),
                 credit,
@@ -251,9 +264,18 @@ impl World {
                     self.sent.entry(stream).or_default().credit += 1000;
                 }
             }
-            1 if self.role == Role::Relay => drop(self.mux.accept(id, Some(at), None)),
-            1 => self.mux.accepted(id),
-            2 => self.mux.refuse(id, Reason::new(Code::REFUSED, "")),
+            1 if self.role == Role::Relay => {
+                drop(self.mux.accept(id, Some(at), None));
+                self.mux.take_token(TOKEN_LEFT);
+            }
+            1 => {
+                self.mux.accepted(id);
+                self.mux.renew(token());
+            }
+            2 => {
+                self.mux.refuse(id, Reason::new(Code::REFUSED, ""));
+                self.mux.refuse_token(Reason::new(Code::TOKEN_UNKNOWN, ""));
+            }
             3..=4 => {
                 if let Ok(capacity) = self.mux.capacity(id) {
                     let length = program.length(capacity);
@@ -321,6 +343,17 @@ impl World {
                 assert!(!sent.over, "{id}: cut twice");
                 sent.over = true;
             }
+            Frame::Token(_) => {
+                assert_eq!((self.role, self.tokens), (Role::Client, 0), "a token");
+                self.tokens += 1;
+            }
+            Frame::TokenLeft(_) | Frame::TokenRefused(_) => {
+                let left = self
+                    .tokens
+                    .checked_sub(1)
+                    .filter(|_| self.role == Role::Relay);
+                self.tokens = left.expect("a token was answered that did not come");
+            }
             Frame::GoAway(reason) => self.said_goodbye = reason.code() != Code::GOING_AWAY,
             Frame::Credit { id, .. } => {
                 assert!(
@@ -353,6 +386,10 @@ impl World {
             }
         }
     }
+}
+
+fn token() -> Token {
+    Token::new("a token").expect("short")
 }
 
 fn program_code(seed: u32) -> u8 {
