@@ -160,6 +160,31 @@ impl Gate {
         Ok(grant)
     }
 
+    /// What a client that is in may do by another token, which is to be one of the same bearer.
+    pub(crate) fn renew(
+        &self,
+        admitted: &Admitted,
+        before: &Grant,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<(Grant, Presented), Reason> {
+        let presented = Presented {
+            shown: Shown::Token(token.to_owned()),
+            from: admitted.presented.from,
+        };
+        let client = Client {
+            origin: admitted.origin.as_deref(),
+            from: presented.from,
+        };
+        let grant = self.identity.admit(&presented.shown, client, now);
+        let grant = grant.map_err(|error| Reason::new(error.code(), &error.to_string()))?;
+        if !grant.is_of_the_same_bearer(before) {
+            let text = "the token is not of the bearer (sub) whose session this is";
+            return Err(Reason::new(Code::DENIED, text));
+        }
+        Ok((grant, presented))
+    }
+
     /// Whom it knows.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::config::{Config, Token, can_revoke};
 use crate::fleet::Fleet;
@@ -190,6 +190,23 @@ impl Grant {
             Credential::Certificates(_) => "the certificate lets in no longer: its time is over",
             _ => "the token has expired",
         }
+    }
+
+    /// How long the token is still good; `None` where it has no end.
+    pub(crate) fn left(&self, now: SystemTime) -> Option<Duration> {
+        let end = self.expires?;
+        Some(end.duration_since(now).unwrap_or_default())
+    }
+
+    /// Whether another token of the same bearer may follow: whose it is has to stand in both.
+    pub(crate) fn is_renewable(&self) -> bool {
+        self.bearer.is_some() && !matches!(self.token.credential, Credential::Certificates(_))
+    }
+
+    /// Whether it is of whoever has the other one.
+    pub(crate) fn is_of_the_same_bearer(&self, other: &Self) -> bool {
+        self.bearer.is_some()
+            && (&self.token.name, &self.bearer) == (&other.token.name, &other.bearer)
     }
 
     /// Whether this allows whatever another did. Of the limits, only what is opened from now on hears.

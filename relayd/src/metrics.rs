@@ -59,6 +59,7 @@ pub(crate) struct Metrics {
     open: [Gauge; Kind::ALL.len()],
     /// By the limit and whose it is.
     held_back: Family<[(&'static str, &'static str); 2], Gauge>,
+    renewals: Family<[Label; 1], Counter>,
     questions: Family<[Label; 1], Counter>,
     look_ups: Family<[Label; 1], Counter>,
     look_up_seconds: Histogram,
@@ -135,6 +136,7 @@ impl Default for Metrics {
             handshakes: Family::default(),
             turned_away: Family::default(),
             open: Default::default(),
+            renewals: Family::default(),
             questions: Family::default(),
             look_ups: Family::default(),
             look_up_seconds: Histogram::new(SECONDS),
@@ -170,6 +172,13 @@ impl Metrics {
             Handshake::Gone => "gone".into(),
         };
         self.handshakes.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Another token has come within a session, with this outcome.
+    pub(crate) fn renewed(&self, outcome: &str) {
+        self.renewals
+            .get_or_create(&[("result", label(outcome))])
+            .inc();
     }
 
     /// Admission let nobody in.
@@ -306,6 +315,11 @@ fn series(sources: Sources) -> Series {
         "handshakes",
         "Connections that began a handshake, by what came of it",
         metrics.handshakes.clone(),
+    );
+    series.register(
+        "renewals",
+        "Tokens that came within sessions, by what came of them",
+        metrics.renewals.clone(),
     );
     series.register(
         "turned_away",

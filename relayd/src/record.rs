@@ -3,7 +3,8 @@
 //! Each opening has one record, when it is known what becomes of it, and if it came to be, one more when it
 //! is over. They say who it was, what was asked for, what was dialled, and which rule decided, as it
 //! stands in the configuration. Each new peer of a datagram socket has one as well, each client that is let in
-//! or not, each session at its end, each token that is minted, and what an administrator has the relay do. No payload, token or password is ever in one.
+//! or not, each token that follows within a session, each session at its end, each token that is minted, and what an
+//! administrator has the relay do. No payload, token or password is ever in one.
 //!
 //! What costs its author nothing can't fill a disk: of what is denied over and over, the first few a minute have
 //! a record, and the next one says how many more there were (`more_denied`).
@@ -94,6 +95,8 @@ pub enum Event {
     Close,
     /// Of a client that was let in, and has a session, or that was not ([`SessionRecord`]).
     Enter,
+    /// Of another token within a session, which goes on by it, or not.
+    Renew,
     /// Of the end of a session.
     Leave,
     /// Of a token that the relay has minted.
@@ -191,7 +194,8 @@ pub enum Decision {
     None,
 }
 
-/// Whether a client was let in, and how its session ended: a record with the event `enter` or `leave`.
+/// Whether a client was let in, whether another token of it was taken, and how its session ended: a record with the
+/// event `enter`, `renew` or `leave`.
 ///
 /// Of clients that are not let in, the first 20 a minute have one that come from one block of addresses and
 /// are denied for one reason. A client that asks for no WebSocket, or is gone before it is answered, has none.
@@ -200,7 +204,7 @@ pub enum Decision {
 pub struct SessionRecord {
     /// When, in RFC 3339.
     pub time: String,
-    /// [`Event::Enter`] or [`Event::Leave`].
+    /// [`Event::Enter`], [`Event::Renew`] or [`Event::Leave`].
     pub event: Event,
     /// The session's number, where there is one.
     pub session: Option<u64>,
@@ -212,9 +216,9 @@ pub struct SessionRecord {
     pub origin: Option<String>,
     /// Where the WebSocket comes from.
     pub peer: SocketAddr,
-    /// Whether it was let in.
+    /// Whether it was let in, or its token taken.
     pub decision: Decision,
-    /// `opened`, or the code that the client was told.
+    /// `opened`, `renewed`, or the code that the client was told.
     pub outcome: String,
     /// More about that, for people.
     pub why: Option<String>,
@@ -348,7 +352,7 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// Takes this one.
     fn record(&self, record: &Record);
 
-    /// Takes one of a client that was let in or not, or of the end of its session.
+    /// Takes one of a client that was let in or not, of another token of it, or of the end of its session.
     fn session(&self, _: &SessionRecord) {}
 
     /// Takes one of a token that was minted.

@@ -23,6 +23,7 @@ mod pace;
 mod peers;
 mod questions;
 mod ready;
+mod renewal;
 mod tcp;
 mod told;
 mod turns;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime};
 
+use jackfield_relay_wire::auth::Token;
 use jackfield_relay_wire::{Capabilities, Code, Config, Event, Id, Mux, Reason, Role, Settings};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -47,6 +49,7 @@ use tracing::{Instrument as _, info, info_span};
 use self::carrier::{Carrier, Incoming};
 use self::item::{Counters, Entry, Item, Scratch, Shared, Turn};
 use self::ready::Ready;
+use self::renewal::Renewals;
 use crate::budget::Held;
 use crate::ending::{Ending, Notice};
 use crate::handshake::{Admitted, Gate, Upgrade};
@@ -94,7 +97,7 @@ pub(crate) async fn run<S>(
     stream: S,
     peer: SocketAddr,
     number: u64,
-    admitted: Admitted,
+    mut admitted: Admitted,
     context: &Context,
     signals: Signals,
     places: impl Send,
@@ -131,7 +134,13 @@ pub(crate) async fn run<S>(
         loop {
             tokio::select! {
                 biased;
-                () = poll_fn(|cx| session.poll(&mut carrier, cx)) => break,
+                next = poll_fn(|cx| session.poll(&mut carrier, cx)) => match next {
+                    Next::Over => break,
+                    Next::Shown(token) => {
+                        let gate = Arc::clone(&rules.borrow());
+                        session.take_token(&token, &gate, &mut admitted);
+                    }
+                },
                 notice = ending.next() => match notice {
                     Notice::Leave => {
                         session.mux.go_away(GOING, ending.come_back());
@@ -189,6 +198,14 @@ where
     let _ = timeout(patience, telling).await;
 }
 
+/// What a session's turn comes to.
+enum Next {
+    /// Its WebSocket is over.
+    Over,
+    /// Its client has another token.
+    Shown(Token),
+}
+
 struct Session<'a> {
     mux: Mux,
     items: HashMap<Id, Entry>,
@@ -201,6 +218,9 @@ struct Session<'a> {
     counters: Counters,
     /// When the token ends.
     expires: Option<Instant>,
+    /// Another one that has come, and that nobody has looked at.
+    shown: Option<Token>,
+    renewals: Renewals,
     /// What the whole relay counts of what is held here, which is looked at now and then.
     held: Held,
     /// When to look, if anything has moved since the last time.
@@ -230,6 +250,8 @@ impl<'a> Session<'a> {
             items: HashMap::new(),
             ready: Arc::default(),
             expires: end_of(&grant),
+            shown: None,
+            renewals: Renewals::default(),
             grant,
             context,
             clerk,
@@ -249,7 +271,7 @@ impl<'a> Session<'a> {
         // What waits for its turn might have it by now.
         for entry in self.items.values_mut() {
             match &mut entry.item {
-                Item::Stream(stream) => stream.renew(),
+                Item::Stream(stream) => stream.renew(self.expires),
                 Item::Udp(socket) => socket.renew(),
                 Item::Opening(_) | Item::Listener(_) => continue,
             }
@@ -257,14 +279,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ready when the session is over.
-    fn poll<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> Poll<()>
+    /// Ready when the session is over, or somebody has to look at a token.
+    fn poll<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> Poll<Next>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let over = self.poll_rounds(carrier, cx);
         self.publish();
-        over
+        match self.shown.take() {
+            Some(token) if over.is_pending() => Poll::Ready(Next::Shown(token)),
+            _ => over.map(|()| Next::Over),
+        }
     }
 
     fn poll_rounds<S>(&mut self, carrier: &mut Carrier<S>, cx: &mut TaskContext<'_>) -> Poll<()>
@@ -344,6 +369,7 @@ impl<'a> Session<'a> {
             match event {
                 Event::Readable(id) | Event::Writable(id) => self.wake(id),
                 Event::Reset { id, reason } => self.reset(id, &reason),
+                Event::Token(token) => self.shown = Some(token),
                 Event::Declined { asked, reason } => self.declined(&asked, &reason),
                 // Of the others, those that ask for something. When the client takes no new connections, its
                 // listeners stay, and it resets them.
@@ -426,10 +452,8 @@ impl<'a> Session<'a> {
 
 /// When a session with this grant ends.
 fn end_of(grant: &Grant) -> Option<Instant> {
-    let left = |end: SystemTime| end.duration_since(SystemTime::now()).unwrap_or_default();
-    grant
-        .expires
-        .and_then(|end| Instant::now().checked_add(left(end)))
+    let left = grant.left(SystemTime::now())?;
+    Instant::now().checked_add(left)
 }
 
 /// What the relay tells the client that it grants.
@@ -437,6 +461,9 @@ fn settings(grant: &Grant) -> Settings {
     let policy = &grant.token.policy;
     let mut settings = Settings::default();
     settings.max_open = grant.usage.max_open();
+    settings.token_left = grant
+        .left(SystemTime::now())
+        .filter(|_| grant.is_renewable());
     let granted = [
         (policy.reaches(Transport::Tcp), Capabilities::CONNECT),
         (policy.listens(Transport::Tcp), Capabilities::LISTEN),

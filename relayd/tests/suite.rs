@@ -3,12 +3,14 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use jackfield_relay_wire::{Code, Frame, Reason};
 use jackfield_relayd::conformance::{Suite, Verdict, cases};
-use jackfield_relayd::{Config, TlsFiles};
+use jackfield_relayd::token::{Claims, Credential, Secret, SigningKey};
+use jackfield_relayd::{Config, TlsFiles, Token};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_websockets::{ClientBuilder, CloseCode, Limits, Message, ServerBuilder};
@@ -18,13 +20,31 @@ use common::{ORIGIN, SECRET, TestRelay, config, token};
 fn suite(scheme: &str, address: SocketAddr) -> Suite {
     let mut suite = Suite::new(&format!("{scheme}://localhost:{}/", address.port()))
         .expect("a relay's address");
-    suite.token = Some(SECRET.into());
+    suite.token = Some(signed());
     suite.origin = Some(ORIGIN.into());
     suite
 }
 
+/// A token that ends, and says whose it is: so another can follow it.
+fn signed() -> String {
+    let mut claims = Claims::new(SystemTime::now() + Duration::from_secs(1000));
+    claims.subject = Some("suite".into());
+    let key = SigningKey::hs256(&key()).expect("long enough");
+    key.mint(&claims).expect("short")
+}
+
+fn key() -> Secret {
+    Secret::new("the-signing-key-of-all-these-tests").expect("long enough")
+}
+
+fn keyed() -> Token {
+    let mut token = token();
+    token.credential = Credential::Key(key());
+    token
+}
+
 fn relay() -> Config {
-    let mut config = config(token());
+    let mut config = config(keyed());
     config.hosts = vec!["localhost".parse().expect("a host")];
     config
 }
@@ -64,10 +84,13 @@ async fn what_is_not_granted_is_skipped() {
     let mut config = relay();
     config.tokens = vec![token];
     let relay = TestRelay::start(config).await;
-    let report = suite("ws", relay.address).run_all().await;
+    let mut suite = suite("ws", relay.address);
+    suite.token = Some(SECRET.into());
+    let report = suite.run_all().await;
     assert!(report.passed(), "{report}");
     for (case, verdict) in report.verdicts() {
-        let needs = case.name().contains("listen") || case.name().contains("datagrams_go");
+        let needs = ["listen", "datagrams_go", "a_good_token"];
+        let needs = needs.iter().any(|part| case.name().contains(part));
         let skipped = matches!(verdict, Verdict::Skipped(_));
         assert!(skipped || !needs, "{}: {verdict:?}", case.name());
     }
@@ -132,6 +155,30 @@ async fn each_broken_rule_is_noticed() {
                 Frame::Pong(_) => Frame::Pong([7; 8]),
                 other => other,
             },
+            AS_IT_IS,
+        ),
+        (
+            "a_good_token_is_taken",
+            NOTHING,
+            |frame| match frame {
+                Frame::TokenLeft(left) => Frame::TokenLeft(left * 2),
+                other => other,
+            },
+            AS_IT_IS,
+        ),
+        (
+            "a_bad_token_changes_nothing",
+            NOTHING,
+            |frame| match frame {
+                Frame::TokenRefused(reason) => Frame::GoAway(reason),
+                other => other,
+            },
+            AS_IT_IS,
+        ),
+        (
+            "a_token_that_can_be_none_is_an_error",
+            NOTHING,
+            refused_for_another_reason,
             AS_IT_IS,
         ),
         (
@@ -259,7 +306,7 @@ async fn each_broken_rule_is_noticed() {
         let address = spoiling(relay.address, *rewrite, *to_client, *to_relay).await;
         let mut suite = suite("ws", address);
         // What the relay should say never comes: a fault is a fault however long one waits for it.
-        suite.deadline = std::time::Duration::from_secs(3);
+        suite.deadline = Duration::from_secs(3);
         let case = cases().find(|case| case.name() == *name).expect(name);
         let report = suite.run_these([case]).await;
         assert_eq!(report.failed().collect::<Vec<_>>(), [*name], "{report}");

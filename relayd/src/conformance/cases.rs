@@ -7,6 +7,7 @@ mod handshake;
 mod identifiers;
 mod opening;
 mod streams;
+mod tokens;
 
 use super::Case;
 
@@ -28,6 +29,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Case> {
         handshake::CASES,
         frames::CASES,
         connection::CASES,
+        tokens::CASES,
         identifiers::CASES,
         opening::CASES,
         streams::CASES,

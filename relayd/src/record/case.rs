@@ -8,7 +8,7 @@ use jackfield_relay_wire::{Id, Reason};
 use serde::Serialize;
 
 use super::{
-    Action, Basis, Event, Record, Records, SessionRecord, Who, milliseconds, now, written,
+    Action, Basis, Decision, Event, Record, Records, SessionRecord, Who, milliseconds, now, written,
 };
 use crate::metrics::Metrics;
 use crate::policy::Transport;
@@ -57,6 +57,19 @@ impl Clerk {
     /// The session begins.
     pub(crate) fn entered(&self) {
         let record = SessionRecord::of(Event::Enter, Some(self.session), &self.who);
+        self.records.session(&record);
+    }
+
+    /// Another token has come: it goes on by it, or it was refused for this reason.
+    pub(crate) fn renewed(&self, refused: Option<&Reason>) {
+        let mut record = SessionRecord::of(Event::Renew, Some(self.session), &self.who);
+        record.outcome = "renewed".into();
+        if let Some(reason) = refused {
+            record.decision = Decision::Deny;
+            record.outcome = reason.code().to_string();
+            record.why = Some(reason.text().into());
+        }
+        self.metrics.renewed(&record.outcome);
         self.records.session(&record);
     }
 

@@ -19,7 +19,9 @@ const PERIOD: Duration = Duration::from_secs(30);
 /// A target's time to take what is left.
 #[derive(Debug)]
 pub(super) struct Draining {
-    /// The end, whatever the rate.
+    /// The end, whatever the rate, as long as the token lasts.
+    longest: Instant,
+    /// The same, and no longer than the token.
     until: Instant,
     /// What is to be taken in a period.
     least: u64,
@@ -33,16 +35,30 @@ pub(super) struct Draining {
 impl Draining {
     /// The time that a token's limits give, which ends with the token.
     pub(super) fn new(limits: &Limits, expires: Option<Instant>, now: Instant) -> Self {
-        let until = now
+        let longest = now
             .checked_add(limits.drain_deadline)
             .unwrap_or(now + PERIOD);
-        let until = expires.map_or(until, |expires| expires.min(until));
+        let until = expires.map_or(longest, |expires| expires.min(longest));
         Self {
+            longest,
             until,
             least: u64::from(limits.drain_bytes_per_second) * PERIOD.as_secs(),
             taken: 0,
             held_back: false,
             timer: Box::pin(sleep_until(until.min(now + PERIOD))),
+        }
+    }
+
+    /// The token ends at another moment.
+    pub(super) fn renew(&mut self, expires: Option<Instant>, now: Instant) {
+        let until = expires.map_or(self.longest, |expires| expires.min(self.longest));
+        let before = std::mem::replace(&mut self.until, until);
+        let next = self.timer.deadline();
+        if next == before {
+            // Which was no whole period.
+            self.timer.as_mut().reset(until.min(now + PERIOD));
+        } else if until < next {
+            self.timer.as_mut().reset(until);
         }
     }
 
@@ -126,6 +142,18 @@ mod tests {
                 after >= expected && late < seconds(1),
                 "{every_8_s} in {total} s at {rate}: after {after:?}"
             );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_has_as_long_as_the_next_token() {
+        for (then, expected) in [(Some(40), 40), (Some(3), 3), (None, 120)] {
+            let begin = Instant::now();
+            let at = |seconds| begin + Duration::from_secs(seconds);
+            let mut draining = Draining::new(&limits(120, 0), Some(at(10)), begin);
+            draining.renew(then.map(at), begin);
+            poll_fn(|cx| draining.poll_given_up(cx)).await;
+            assert_eq!(begin.elapsed().as_secs(), expected);
         }
     }
 

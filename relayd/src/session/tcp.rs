@@ -80,9 +80,12 @@ impl TcpPump {
         !self.writing || self.apart.is_some()
     }
 
-    /// The limits are others from now on.
-    pub(super) fn renew(&mut self) {
+    /// The limits are others from now on, and so is the token's end.
+    pub(super) fn renew(&mut self, expires: Option<Instant>) {
         (self.up, self.down) = (Pace::default(), Pace::default());
+        if let Some(draining) = &mut self.draining {
+            draining.renew(expires, Instant::now());
+        }
     }
 
     /// Nobody hears of the target any more.

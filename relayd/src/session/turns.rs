@@ -79,11 +79,15 @@ impl Session<'_> {
         Some((id, self.clerk.case(id, action, transport, what)))
     }
 
-    /// Tells the client that it can't be. Too many such answers end the session: each costs the relay
-    /// more than asking for it costs the client.
+    /// Tells the client that it can't be.
     fn refuse(&mut self, id: Id, case: Case, refused: Refused) {
         self.counters.refused += 1;
         self.mux.refuse(id, refused.tell(id, case));
+        self.count_refusal();
+    }
+
+    /// Too many refusals end the session: each costs the relay more than asking for it costs the client.
+    pub(super) fn count_refusal(&mut self) {
         let Grant { token, usage, .. } = &*self.grant;
         if let Err(reached) = usage.refuse(&token.limits, Instant::now()) {
             self.shut_down(reached);

@@ -354,7 +354,7 @@ impl Client {
         };
         match frame {
             Frame::Refused { id, reason } => denials.hear_refusal(*id, reason),
-            Frame::GoAway(reason) => denials.hear_end(reason),
+            Frame::GoAway(reason) | Frame::TokenRefused(reason) => denials.hear_end(reason),
             _ => {}
         }
     }
