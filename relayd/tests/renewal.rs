@@ -5,11 +5,15 @@ mod common;
 use std::time::{Duration, SystemTime};
 
 use common::{Client, ORIGIN, Recorded, SECRET, TestRelay, config, echo, keep, names, token};
+use jackfield_native::Native;
+use jackfield_relay::{Relay, RelayConfig};
 use jackfield_relay_wire::auth::Token as Text;
 use jackfield_relay_wire::{Code, Frame, Id, Reason};
 use jackfield_relayd::Config;
 use jackfield_relayd::record::{Decision, Event, SessionRecord};
 use jackfield_relayd::token::{Claims, Credential, Revocation, Secret, SigningKey};
+use jackfield_socket::{TcpConnect as _, TcpOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 fn key() -> Secret {
@@ -302,4 +306,31 @@ async fn where_none_can_follow_the_relay_takes_none() {
         let reason = client.last_word().await.expect("a reason");
         assert_eq!(reason.code(), Code::PROTOCOL_ERROR, "{reason}");
     }
+}
+
+/// The client of ours, with a function for its token.
+#[tokio::test]
+async fn a_client_renews_by_itself() {
+    let mut config = signed();
+    config.allow_without_origin = true;
+    let (relay, mut records) = TestRelay::start_recorded(config).await;
+    let config = RelayConfig::new(&format!("ws://{}/", relay.address)).expect("an address");
+    let config = config.with_token_from(async || Ok(lasting(8)));
+    let (network, connection) = Relay::over(Native, config);
+    let connection = tokio::spawn(connection);
+    let to = echo().await.parse().expect("an endpoint");
+    let stream = network.connect(&to, &TcpOptions::default()).await;
+    let mut stream = stream.expect("connected");
+    recorded(&mut records, Event::Enter, "opened").await;
+    // By the second, the first token is over.
+    for _ in 0..2 {
+        recorded(&mut records, Event::Renew, "renewed").await;
+    }
+    stream.write_all(b"hello").await.expect("alive");
+    stream.flush().await.expect("alive");
+    let mut back = [0; 5];
+    stream.read_exact(&mut back).await.expect("alive");
+    assert_eq!(&back, b"hello");
+    drop((stream, network));
+    connection.await.expect("it ends");
 }

@@ -12,14 +12,17 @@ export interface OpenOptions {
   /**
    * What the relay's owner gave you, to be let in; or a function that gives it: for a token that is good for some
    * minutes, which your back end makes. It is called before each opening of a connection to the relay, once for all
-   * that waits for it: first when something is opened over this network, and again when the connection has ended, with
-   * the token's time or otherwise, and something is opened anew. So clients that connect again by themselves go on: what
-   * was lost with the token's time is `reset`, with the `relayCode` `token-expired`.
+   * that waits for it: first when something is opened over this network, and again when the connection has ended and
+   * something is opened anew. And it is called two minutes before the token ends, or when half of its time is over if that
+   * comes later, while something is open: that goes on by the next token, which has to be of the same bearer (`sub`). Where
+   * none comes in time, or the relay takes none, what is open is lost with the token, as `reset` with the `relayCode`
+   * `token-expired`, and clients that connect again by themselves go on.
    *
-   * Where it throws, the attempt fails as `other` (`where` is `relay`), with what was thrown as its `cause`, and a client
+   * Where it throws at an opening, the attempt fails as `other` (`where` is `relay`), with what was thrown as its `cause`, and a client
    * asks again with its next attempt. A `JackfieldError` of the kind `denied` is for who shall have no token any more, after
    * logging out, say: clients end by it, and tell its message. What is no token is `invalid-input`, and no answer within
-   * 10 seconds `timed-out`.
+   * 10 seconds `timed-out`. For the next token it is called again after 5 seconds, as long as the last one is good; not
+   * after `denied`.
    */
   token?: string | (() => string | Promise<string>);
   /**

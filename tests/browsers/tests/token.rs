@@ -1,5 +1,5 @@
 //! A token for the relay that a function of the page gives: asked for when something is opened, once for all
-//! that waits, and again when its time is over; and what is told where it gives none.
+//! that waits, and again before its time is over, or when it is; and what is told where it gives none.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -15,6 +15,11 @@ const KEY: &str = "the-signing-key-of-the-tests-has-32-characters";
 /// How long a token is good that ends during a test.
 const SHORT: Duration = Duration::from_secs(3);
 const LONG: Duration = Duration::from_mins(10);
+/// The same, and long enough that there is time to give the next one.
+const LONG_ENOUGH: Duration = Duration::from_secs(8);
+/// Gives a token to whoever waits for it; how often one was asked for.
+const HAND_OVER: &str =
+    "(token) => { const to = give; give = undefined; to(token); return asked; }";
 
 /// Opens a network whose tokens `give()` gives, and counts how often one was asked for.
 const OPEN: &str = "async (options) => {
@@ -41,10 +46,11 @@ const CONNECT: &str = "async (url) => {
     return clients.map(({ state }) => state);
 }";
 
-fn token(good_for: Duration) -> Value {
+/// A token of this bearer; of nobody's, none can follow within a connection.
+fn token(good_for: Duration, bearer: Option<&str>) -> Value {
     let key = SigningKey::hs256(&Secret::new(KEY).unwrap()).unwrap();
     let mut claims = Claims::new(SystemTime::now() + good_for);
-    claims.subject = Some("ada".into());
+    claims.subject = bearer.map(Into::into);
     key.mint(&claims).unwrap().into()
 }
 
@@ -77,12 +83,11 @@ async fn clients_outlive_their_tokens() {
     assert_eq!(states, json!(["connecting", "connecting"]));
 
     stage.page.wait_for("give !== undefined").await.unwrap();
-    let give = "(token) => { const to = give; give = undefined; to(token); return asked; }";
-    assert_eq!(stage.run(give, &[token(SHORT)]).await, json!(1));
+    assert_eq!(stage.run(HAND_OVER, &[token(SHORT, None)]).await, json!(1));
     // Both lose their connections with it, and one token is asked for.
     stage.page.wait_for("cut.length >= 2").await.unwrap();
     stage.page.wait_for("give !== undefined").await.unwrap();
-    assert_eq!(stage.run(give, &[token(LONG)]).await, json!(2));
+    assert_eq!(stage.run(HAND_OVER, &[token(LONG, None)]).await, json!(2));
     let connected = "clients.every(({ state }) => state === 'connected')";
     stage.page.wait_for(connected).await.unwrap();
     let told = "async () => {
@@ -99,6 +104,33 @@ async fn clients_outlive_their_tokens() {
     let lost = json!(["reset", "relay", "token-expired", true, lost]);
     let told = stage.run(told, &[]).await;
     assert_eq!(told, json!(["still here", 2, lost, lost]));
+    stage.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_outlive_their_tokens_where_these_say_whose_they_are() {
+    let certificate = Authority::new().server(&["localhost"]);
+    let broker = Mosquitto::start(&certificate, &Settings::default()).await;
+    let broker = broker.unwrap();
+    let stage = Stage::start(broker.plain()).await;
+    let options = relay(&stage, broker.plain()).await;
+    assert_eq!(stage.run(OPEN, &[options]).await, json!(0));
+    let url = json!(format!("mqtt://{}", broker.plain()));
+    stage.run(CONNECT, &[url]).await;
+    stage.page.wait_for("give !== undefined").await.unwrap();
+    let first = token(LONG_ENOUGH, Some("ada"));
+    assert_eq!(stage.run(HAND_OVER, &[first.clone()]).await, json!(1));
+    // While the first one is good.
+    stage.page.wait_for("give !== undefined").await.unwrap();
+    let next = token(LONG, Some("ada"));
+    assert_eq!(stage.run(HAND_OVER, &[next]).await, json!(2));
+    let over = format!("JSON.parse(atob({first}.split('.')[1])).exp + 1 < Date.now() / 1000");
+    stage.page.wait_for(&over).await.unwrap();
+    let told = "async () => {
+        await clients[0].publish('news', 'still here', { qos: 1 });
+        return [asked, cut.length];
+    }";
+    assert_eq!(stage.run(told, &[]).await, json!([2, 0]));
     stage.browser.close().await.unwrap();
 }
 

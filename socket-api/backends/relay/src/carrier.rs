@@ -14,6 +14,7 @@ use jackfield_tls::{TlsConfig, TlsConnector};
 use jackfield_websocket::{WebSocket, WebSocketOptions};
 
 use crate::RelayConfig;
+use crate::renewal::Renewal;
 use crate::session::Session;
 
 /// How many messages are moved each way before other tasks have a turn.
@@ -101,6 +102,7 @@ pub(crate) async fn carry(
         Some(Err(error)) => return session.fail(error),
     };
     let mut timer = time::sleep_until(time::now());
+    let mut renewal = config.is_renewed().then(|| Renewal::new(config.clone()));
     let moved = poll_fn(|cx| {
         let moved = move_messages(&session, &mut carrier, &mut timer, cx);
         if let Poll::Ready(Err(_)) = moved {
@@ -108,6 +110,11 @@ pub(crate) async fn carry(
             while let Poll::Ready(Ok(Some(message))) = carrier.poll_receive(cx) {
                 session.act(|state| state.mux.receive(time::now(), message));
             }
+        }
+        if let Some(renewal) = &mut renewal
+            && moved.is_pending()
+        {
+            renewal.poll(&session, cx);
         }
         match moved {
             Poll::Pending if idle(&session) => Poll::Ready(Ok(())),

@@ -91,7 +91,10 @@ impl RelayConfig {
     /// application's back end makes.
     ///
     /// It is called once before each opening of the WebSocket, whatever waits for that, and has no longer
-    /// than [`handshake_timeout`](Self::handshake_timeout) together with it. When the relay ends a WebSocket
+    /// than [`handshake_timeout`](Self::handshake_timeout) together with it. Where the relay takes another token
+    /// within a WebSocket, it is called again two minutes before the last one ends, or when half of that is over if
+    /// that comes later, and what is open goes on; where it fails, or the relay refuses what it gives, every five
+    /// seconds until the end, but for `Denied`. While nothing is open, it isn't called. When the relay ends a WebSocket
     /// because its token's time is over, what was open there fails with [`Reset`](ErrorKind::Reset), and
     /// what is opened next gets a fresh token; so a client that connects again by itself goes on. The same
     /// kind tells that the token was over before the relay saw it.

@@ -41,6 +41,7 @@ mod carrier;
 mod config;
 mod connection;
 mod datagram;
+mod renewal;
 mod session;
 mod stream;
 

@@ -12,6 +12,7 @@ use jackfield_socket::time::Instant;
 use jackfield_socket::{Error, ErrorKind, Place, Result, time};
 
 use crate::RelayConfig;
+use crate::renewal::Told;
 
 /// Shared by the connection, which moves messages, and by everything that is open.
 pub(crate) struct Session(Mutex<State>);
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) not_before: Option<Instant>,
     /// Why the carrier failed, more exactly than the multiplexer knows.
     failure: Option<Error>,
+    /// What the relay has said of the token, until somebody looks.
+    pub(crate) told: Option<Told>,
     /// Whether the next one gets a fresh token.
     is_renewed: bool,
     /// The connection's task.
@@ -70,6 +73,7 @@ impl Session {
             mux: Mux::new(Role::Client, config.mux(), time::now()),
             entries: SortedMap::new(),
             failure: None,
+            told: None,
             is_renewed: config.is_renewed(),
             driver: None,
             greeting: Vec::new(),
@@ -293,6 +297,12 @@ impl State {
                         None => self.mux.close(id),
                     }
                 }
+                Event::Hello => {
+                    let settings = self.mux.peer_settings();
+                    self.told = settings.and_then(|it| it.token_left).map(Told::Left);
+                }
+                Event::TokenLeft(left) => self.told = Some(Told::Left(left)),
+                Event::TokenRefused(reason) => self.told = Some(Told::Refused(reason)),
                 Event::Readable(id) => self.wake(id, Side::Read),
                 Event::Writable(id) => self.wake(id, Side::Write),
                 // The rest a relay does; or, of GOAWAY, the next opening finds it.
