@@ -34,7 +34,7 @@ use crate::lane::ACCEPT_PAUSE;
 use crate::mint::{Minted, Wanted, mint};
 use crate::record::{Command, Commanded, Records, Shown, Who, milliseconds};
 use crate::registry::{Live, MAX_ADMINS, Order, Registry};
-use crate::reload::{NotTaken, Reloader};
+use crate::reload::{Lasts, NotTaken, Reloader};
 use crate::token::Revocation;
 
 /// The longest request, in bytes.
@@ -91,14 +91,14 @@ enum Request {
     },
     /// To mint a token.
     Mint(Wanted),
-    /// To revoke tokens at all relays that share a Redis: those to which all applies that is given.
+    /// To revoke tokens, at this relay or all that share a Redis with it: those to which all applies that is given.
     Revoke {
         token: Option<String>,
         jti: Option<String>,
         sub: Option<String>,
         /// A date and time with its offset from UTC.
         issued_before: Option<String>,
-        /// For how many seconds it matters.
+        /// For how many seconds it matters; a Redis keeps it for so long.
         ttl: u32,
     },
     /// To take the configuration file again.
@@ -288,7 +288,7 @@ impl Admin {
             } => {
                 let before = issued_before.as_deref();
                 match revocation(token, jti, sub, before) {
-                    Ok(one) => self.revoke(&one, ttl).await,
+                    Ok(one) => self.revoke(&one, issued_before, ttl).await,
                     Err(text) => Err(complaint(text)),
                 }
             }
@@ -410,29 +410,50 @@ impl Admin {
         Ok(json!({ "done": true, "jwt": jwt, "jti": jti, "exp": exp }))
     }
 
-    async fn revoke(&self, one: &Revocation, ttl: u32) -> Result<serde_json::Value, Complaint> {
-        let Some(fleet) = self.reloader.accounts.fleet() else {
-            let text = "the configuration has no [redis]: revocations stand in its revoked_file";
-            return Err(complaint(text));
-        };
+    /// Revokes; the time is the one in `one`, as it was asked for.
+    async fn revoke(
+        &self,
+        one: &Revocation,
+        issued_before: Option<String>,
+        ttl: u32,
+    ) -> Result<serde_json::Value, Complaint> {
         if let Some(name) = &one.token {
             let gate = Arc::clone(&self.reloader.rules.borrow());
             gate.identity().can_revoke(name).map_err(complaint)?;
         }
-        let revoked = fleet.revoke(one, Duration::from_secs(ttl.into())).await;
+        let matters = Duration::from_secs(ttl.into());
+        let revoked = self.reloader.revoke(one, matters).await;
         let Revocation {
             token, id, subject, ..
         } = one;
         let failed = revoked.as_ref().err().map(|text| text as &dyn Display);
+        let command = Command::now(Commanded::Revoke, failed);
+        let ends = match &revoked {
+            Ok(Lasts::UntilTheEnd(why)) => Some(format!("until the relay ends: {why}")),
+            _ => None,
+        };
         self.records.command(&Command {
             token: token.clone(),
             bearer: subject.clone(),
             jti: id.clone(),
-            ..Command::now(Commanded::Revoke, failed)
+            issued_before: issued_before.clone(),
+            why: command.why.or(ends),
+            ..command
         });
-        revoked.map_err(|text| complaint(&text))?;
-        info!(token, jti = id, sub = subject, "an administrator revokes");
-        Ok(json!({ "done": true }))
+        let lasts = revoked.map_err(|text| complaint(&text))?;
+        info!(
+            token,
+            jti = id,
+            sub = subject,
+            issued_before,
+            ?lasts,
+            "an administrator revokes"
+        );
+        Ok(match lasts {
+            Lasts::InRedis => json!({ "done": true, "lasts": true, "in": "redis" }),
+            Lasts::InFile(file) => json!({ "done": true, "lasts": true, "in": file }),
+            Lasts::UntilTheEnd(why) => json!({ "done": true, "lasts": false, "why": why }),
+        })
     }
 
     async fn reload(&self) -> Result<serde_json::Value, Complaint> {

@@ -29,7 +29,7 @@ use self::file::{position, read, system_time};
 pub(crate) use self::redis::Server as RedisServer;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, WhenGone};
-pub(crate) use self::revoked::can_revoke;
+pub(crate) use self::revoked::{append as append_revocation, can_revoke};
 #[cfg(feature = "acme")]
 use crate::acme::AcmeConfig;
 use crate::address::special_purpose;
@@ -91,6 +91,9 @@ pub struct Config {
     pub audience: Option<String>,
     /// Tokens that are good no longer.
     pub revoked: Vec<Revocation>,
+    /// The file that [they](Self::revoked) were read from, to which what an administrator revokes is appended.
+    /// Default: none; then that counts until the relay ends.
+    pub revoked_file: Option<PathBuf>,
     /// What all clients of one block of addresses (an IPv4 address, an IPv6 /64) have together, of whatever
     /// tokens. Default: no limits, since behind a proxy that isn't [trusted](Self::proxies) everybody has its
     /// address.
@@ -185,6 +188,7 @@ impl Default for Config {
             tokens: Vec::new(),
             audience: None,
             revoked: Vec::new(),
+            revoked_file: None,
             source_limits: Quota::default(),
             max_sessions: 1024,
             max_streams: None,

@@ -44,10 +44,11 @@ enum Command {
     ///
     /// Its `[[token]]` has a `signing_key` or a `mint_key_file`, and `mint_at_most_seconds`. The socket may be that of `[mint]`.
     Mint(Mint),
-    /// Revokes tokens at this relay and all others with the same Redis: those to which all applies that is
-    /// given.
+    /// Revokes tokens: those to which all applies that is given. Sessions that came in by them end at once.
     ///
-    /// Sessions that came in by them end. Relays that aren't there now hear of it when they are.
+    /// Where relays share a Redis, it is revoked at all of them, and those that aren't there now hear of it when they
+    /// are. A relay without one appends it to its revoked_file. Where there is none, or it can't be written to, it is
+    /// revoked until this relay ends, and the answer says so.
     Revoke(Revoke),
     /// Has the relay read its configuration again.
     ///
@@ -117,7 +118,7 @@ struct Revoke {
     /// What was issued before then, as 2030-01-31T12:00:00Z, or doesn't say when.
     #[arg(long, value_name = "TIME")]
     issued_before: Option<String>,
-    /// For how many seconds it matters: at least as long as the last of these tokens is good.
+    /// For how many seconds Redis keeps it: at least as long as the last of these tokens is good.
     #[arg(long, value_name = "SECONDS", default_value_t = 30 * 86_400)]
     ttl: u32,
 }
@@ -192,7 +193,7 @@ fn shown(command: &Command, rows: &[Value], last: &Value) -> String {
         Command::Streams { .. } => streams(rows),
         Command::Kill(_) => format!("ended: {}\n", last["sessions"]),
         Command::Mint(_) => format!("{}\n", cell(&last["jwt"])),
-        Command::Revoke(_) => "revoked\n".into(),
+        Command::Revoke(_) => revoked(last),
         Command::Drain => "it ends\n".into(),
         Command::Reload => {
             let mut text = "reloaded\n".to_owned();
@@ -203,6 +204,17 @@ fn shown(command: &Command, rows: &[Value], last: &Value) -> String {
             text
         }
         Command::Status => status(last),
+    }
+}
+
+/// What was revoked, and whether that lasts.
+fn revoked(last: &Value) -> String {
+    match &last["in"] {
+        _ if last["lasts"] == false => {
+            format!("revoked until this relay ends: {}\n", cell(&last["why"]))
+        }
+        Value::String(file) if file != "redis" => format!("revoked, and kept in {}\n", plain(file)),
+        _ => "revoked\n".into(),
     }
 }
 

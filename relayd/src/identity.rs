@@ -103,6 +103,7 @@ impl Identity {
         let (name, credential) = (&token.name, &token.credential);
         let by_others = |fleet: &Fleet| fleet.has_revoked(name, credential, &proven);
         if self.revoked.has(name, credential, &proven)
+            || (self.accounts.revoking()).has(name, credential, &proven)
             || self.accounts.fleet().is_some_and(by_others)
         {
             return Err(TokenError::Revoked);

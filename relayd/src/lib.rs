@@ -93,6 +93,7 @@ mod registry;
 mod reload;
 mod repeats;
 pub mod resolve;
+mod revoking;
 mod server;
 mod session;
 mod sink;

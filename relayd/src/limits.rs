@@ -26,6 +26,7 @@ use self::bucket::Bucket;
 use self::traffic::Meter;
 use crate::budget::{Budget, Descriptor, Held, Used};
 use crate::fleet::{Fleet, Lease};
+use crate::revoking::Revoking;
 use crate::source::Source;
 
 pub(crate) use self::answers::{Asked, Full, Left};
@@ -113,6 +114,8 @@ pub(crate) struct Accounts {
     budget: Arc<Budget>,
     /// With whom what is in use of some quotas is shared.
     fleet: Option<Fleet>,
+    /// Whose tokens an administrator has revoked at this relay alone.
+    revoking: Revoking,
 }
 
 #[derive(Debug, Default)]
@@ -189,6 +192,7 @@ impl Accounts {
             known: Mutex::default(),
             budget: Arc::new(budget),
             fleet: None,
+            revoking: Revoking::default(),
         }
     }
 
@@ -201,6 +205,11 @@ impl Accounts {
     /// The relays that it is among.
     pub(crate) fn fleet(&self) -> Option<&Fleet> {
         self.fleet.as_ref()
+    }
+
+    /// What was revoked by command at this relay.
+    pub(crate) fn revoking(&self) -> &Revoking {
+        &self.revoking
     }
 
     /// The accounts of which something is leased, or in use without a lease.

@@ -308,9 +308,12 @@ pub struct Command {
     pub bearer: Option<String>,
     /// The token's `jti`.
     pub jti: Option<String>,
+    /// Of what was issued before then, in RFC 3339, where that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_before: Option<String>,
     /// `done`, or `failed`: then nothing has changed.
     pub outcome: String,
-    /// Why it has failed.
+    /// Why it has failed, or of what was revoked, why that ends with the relay.
     pub why: Option<String>,
 }
 
@@ -341,6 +344,7 @@ impl Command {
             token: None,
             bearer: None,
             jti: None,
+            issued_before: None,
             outcome: outcome.into(),
             why: failed.map(ToString::to_string),
         }

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
@@ -16,6 +18,7 @@ use crate::jwks::{self, Fetched, NoKeys};
 use crate::limits::Accounts;
 use crate::record::{Command, Commanded, Records};
 use crate::tls::Certificates;
+use crate::token::Revocation;
 
 /// What gives a running relay another configuration.
 ///
@@ -107,6 +110,17 @@ pub(crate) enum NotTaken {
     Other(io::Error),
 }
 
+/// Whether what an administrator has revoked outlasts the relay.
+#[derive(Debug)]
+pub(crate) enum Lasts {
+    /// All relays that share a Redis have it from there.
+    InRedis,
+    /// It stands in this file.
+    InFile(PathBuf),
+    /// It ends with the relay; why.
+    UntilTheEnd(String),
+}
+
 impl fmt::Display for NotTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -167,6 +181,41 @@ impl Reloader {
         taken
     }
 
+    /// Revokes this: at all relays that share a Redis with this one, for so long; without one, at this relay. There
+    /// it counts at once, whatever becomes of the file that it is appended to.
+    ///
+    /// # Errors
+    /// Says why it can't. Then nothing is revoked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before it is ready takes nothing back: at this relay it is revoked, and where its file
+    /// can take it, it is appended.
+    pub(crate) async fn revoke(
+        &self,
+        one: &Revocation,
+        matters: Duration,
+    ) -> Result<Lasts, String> {
+        if let Some(fleet) = self.accounts.fleet() {
+            let revoked = fleet.revoke(one, matters).await;
+            return revoked.map(|()| Lasts::InRedis);
+        }
+        self.accounts.revoking().revoke(one)?;
+        // Those who are in are looked at again.
+        self.rules.send_modify(|_| {});
+        // Whoever reads the file meanwhile could miss it.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let (accounts, one) = (Arc::clone(&self.accounts), one.clone());
+        let keeping = spawn_blocking(move || {
+            let _turn = turn;
+            accounts.revoking().keep(&one)
+        });
+        Ok(match keeping.await {
+            Ok(Ok(file)) => Lasts::InFile(file),
+            Ok(Err(why)) => Lasts::UntilTheEnd(why),
+            Err(error) => Lasts::UntilTheEnd(error.to_string()),
+        })
+    }
+
     fn record<T>(&self, taken: &Result<T, NotTaken>) {
         let failed = taken.as_ref().err().map(|error| error as &dyn fmt::Display);
         self.records
@@ -191,6 +240,7 @@ impl Reloader {
         self.stopper.configure(config.drain);
         self.keys.send_replace(keys);
         self.rules.send_replace(Arc::new(gate));
+        (self.accounts.revoking()).read_with(config.revoked_file.clone());
         let needs_start = self.needs_start(&config);
         for key in &needs_start {
             warn!(key, "takes effect when the relay is started again");
@@ -227,6 +277,7 @@ impl Reloader {
             tokens: _,
             audience: _,
             revoked: _,
+            revoked_file: _,
             source_limits: _,
             handshake_deadline: _,
             drain: _,

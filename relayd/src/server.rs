@@ -158,6 +158,7 @@ impl Relayd {
         })?;
         let context = Context::new(&config, Machine::new(&own, &config.advertise)?)?;
         let accounts = Accounts::new(Budget::new(&config)).with_fleet(context.fleet().cloned());
+        (accounts.revoking()).read_with(config.revoked_file.clone());
         let accounts = Arc::new(accounts);
         let gate = Gate::new(&config, &addresses, Arc::clone(&accounts));
         let rules = watch::Sender::new(Arc::new(gate));

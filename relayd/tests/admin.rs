@@ -59,16 +59,9 @@ fn ctl(socket: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What the program answers to `ctl`, which must succeed.
-async fn asked(program: &Program, arguments: &[&str]) -> String {
-    let (good, out, err) = run(ctl(&program.path("admin.sock"), arguments)).await;
-    assert!(good, "{arguments:?}: {out}{err}");
-    out
-}
-
-/// The same in JSON: the lines before the last, and that.
+/// What the program answers to `ctl` in JSON: the lines before the last, and that.
 async fn listed(program: &Program, arguments: &[&str]) -> (Vec<Value>, Value) {
-    let out = asked(program, &[arguments, &["--json"]].concat()).await;
+    let out = program.ctl(&[arguments, &["--json"]].concat()).await;
     let lines = out.lines().map(serde_json::from_str);
     let mut lines: Vec<Value> = lines.collect::<Result<_, _>>().expect("JSON");
     let last = lines.pop().expect("a last line");
@@ -164,18 +157,18 @@ async fn sessions_and_streams_are_listed_as_they_are() {
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(status["listen"], json!([program.address]));
     assert_eq!(status["draining"], false);
-    let table = asked(&program, &["list"]).await;
+    let table = program.ctl(&["list"]).await;
     assert!(
         table.starts_with("SESSION  TOKEN  BEARER  ORIGIN"),
         "{table}"
     );
     assert_eq!(table.lines().count(), 3, "{table}");
-    let table = asked(&program, &["streams", &number]).await;
+    let table = program.ctl(&["streams", &number]).await;
     assert!(
         table.contains("connect tcp") && table.contains(&to),
         "{table}"
     );
-    assert!(asked(&program, &["status"]).await.contains("running"));
+    assert!(program.ctl(&["status"]).await.contains("running"));
     let (good, _, err) = run(ctl(&program.path("admin.sock"), &["streams", "77"])).await;
     assert!(!good && err.contains("there is no session 77"), "{err}");
 }
@@ -204,13 +197,10 @@ async fn who_is_killed_is_told_and_recorded_and_nobody_else() {
     // The other two go on.
     tests.connect(&to, 1024).await;
     bob.connect(&to, 1024).await;
-    assert_eq!(
-        asked(&program, &["kill", "--session", "1"]).await,
-        "ended: 1\n"
-    );
+    assert_eq!(program.ctl(&["kill", "--session", "1"]).await, "ended: 1\n");
     killed(&mut tests).await;
     bob.connect(&to, 1024).await;
-    asked(&program, &["kill", "--token", "app"]).await;
+    program.ctl(&["kill", "--token", "app"]).await;
     killed(&mut bob).await;
     // Who may come in may come again.
     client(&program, &token("ada")).await;
@@ -271,10 +261,10 @@ async fn what_a_client_has_left_is_killed_too() {
     send_and_end(&mut client, &to).await;
     drop(client);
     within(async { while listed(&program, &["list"]).await.0[0]["draining"] != true {} }).await;
-    assert!(asked(&program, &["list"]).await.contains("(left)"));
+    assert!(program.ctl(&["list"]).await.contains("(left)"));
     let (streams, _) = listed(&program, &["streams", "1"]).await;
     assert_eq!(streams.len(), 1, "{streams:?}");
-    asked(&program, &["kill", "--session", "1"]).await;
+    program.ctl(&["kill", "--session", "1"]).await;
     within(async { while listed(&program, &["list"]).await.1["sessions"] != 0 {} }).await;
     go.send(()).expect("it waits");
     let error = within(arriving)
@@ -292,7 +282,7 @@ async fn a_reload_takes_a_rule_or_says_what_is_wrong_and_where() {
     assert_eq!(reason.code(), Code::DENIED);
     let better = text().replace("'*:*'", "'*:*', '127.0.0.1:7'");
     program.rewrite(&better);
-    assert_eq!(asked(&program, &["reload"]).await, "reloaded\n");
+    assert_eq!(program.ctl(&["reload"]).await, "reloaded\n");
     // It is allowed now, and nobody listens there; the session hears of it when it has its turn.
     within(async { while client.refused("127.0.0.1:7").await.code() == Code::DENIED {} }).await;
 
@@ -314,7 +304,7 @@ async fn a_reload_takes_a_rule_or_says_what_is_wrong_and_where() {
     assert_eq!(answer["line"], line);
     assert_eq!(client.refused("127.0.0.1:7").await.code(), Code::REFUSED);
     program.rewrite(&better.replace("'127.0.0.1:0'", "'127.0.0.1:0', '127.0.0.1:0'"));
-    let out = asked(&program, &["reload"]).await;
+    let out = program.ctl(&["reload"]).await;
     assert!(
         out.contains("listen takes effect when the relay is started"),
         "{out}"
@@ -331,14 +321,14 @@ async fn a_format_on_the_command_line_is_no_change() {
         command
     };
     let program = Program::start_by(how, directory, &text).await;
-    assert_eq!(asked(&program, &["reload"]).await, "reloaded\n");
+    assert_eq!(program.ctl(&["reload"]).await, "reloaded\n");
 }
 
 #[tokio::test]
 async fn a_drain_ends_the_relay_in_order_and_takes_the_socket_away() {
     let program = start().await;
     let mut client = client(&program, SECRET).await;
-    assert_eq!(asked(&program, &["drain"]).await, "it ends\n");
+    assert_eq!(program.ctl(&["drain"]).await, "it ends\n");
     let reason = client.last_word().await.expect("a reason");
     assert_eq!(reason.code(), Code::GOING_AWAY);
     within(async {
@@ -365,12 +355,12 @@ async fn a_dead_relays_socket_is_replaced_and_a_living_ones_is_not() {
         "{err}"
     );
     assert!(err.contains("admin.sock"), "{err}");
-    asked(&program, &["status"]).await;
+    program.ctl(&["status"]).await;
 
     let directory = program.kill().await;
     assert!(socket.exists(), "it had no time to take it away");
     let program = Program::start_in(directory, &text()).await;
-    asked(&program, &["status"]).await;
+    program.ctl(&["status"]).await;
 
     // What is no socket is somebody's.
     let other = text().replace("admin.sock", "a-file");
@@ -436,7 +426,7 @@ async fn garbage_is_answered_with_an_error() {
     // Its answer may be lost with what was not read.
     raw(&program, &long).await;
     drop(connect(&program).await);
-    asked(&program, &["status"]).await;
+    program.ctl(&["status"]).await;
 }
 
 /// Those who ask much and read nothing take a bounded number of places, and nothing from the sessions.

@@ -287,6 +287,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     }
     if let Some(path) = file.revoked {
         config.revoked = revoked::read(&path, directory, &config.tokens)?;
+        config.revoked_file = Some(directory.join(path.get_ref()));
     }
     Ok(config)
 }

@@ -129,6 +129,39 @@ impl Program {
         command
     }
 
+    /// What it answers at its admin socket, `admin.sock`, to `ctl`, which must succeed.
+    pub async fn ctl(&self, arguments: &[&str]) -> String {
+        let (good, out, err) = self.try_ctl(arguments).await;
+        assert!(good, "{arguments:?}: {out}{err}");
+        out
+    }
+
+    /// The same, which may fail: whether it was good, what it wrote, and what went wrong.
+    pub async fn try_ctl(&self, arguments: &[&str]) -> (bool, String, String) {
+        let mut command = command();
+        command.arg("ctl").arg("--socket");
+        command.arg(self.path("admin.sock")).args(arguments);
+        run(command).await
+    }
+
+    /// Its records of this event in `records.jsonl`, as soon as there are so many.
+    pub async fn recorded(&self, event: &str, count: usize) -> Vec<serde_json::Value> {
+        within(async {
+            loop {
+                let text = std::fs::read_to_string(self.path("records.jsonl")).unwrap_or_default();
+                let records = text.lines().map(serde_json::from_str::<serde_json::Value>);
+                // The last line may be written just now.
+                let records = records.filter_map(Result::ok);
+                let records: Vec<_> = records.filter(|one| one["event"] == event).collect();
+                if records.len() >= count {
+                    return records;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    }
+
     /// Puts something else into its file.
     pub fn rewrite(&self, text: &str) {
         std::fs::write(self.path("relayd.toml"), text).expect("written");
