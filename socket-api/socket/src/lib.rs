@@ -50,6 +50,7 @@ mod stream;
 mod through;
 pub mod time;
 mod url;
+pub mod waking;
 
 pub use any::{AnyDatagramSocket, AnyListener, AnyNetwork, AnyStream};
 pub use datagram::{

@@ -33,6 +33,8 @@
 //!
 //! [`TcpConnect`]: jackfield_socket::TcpConnect
 
+#[cfg(not(wasm_browser))]
+mod bounded;
 #[cfg(wasm_browser)]
 mod browser;
 #[cfg(not(wasm_browser))]

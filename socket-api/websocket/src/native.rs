@@ -5,19 +5,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Sink as _, Stream as _};
+use futures_util::{Sink, Stream as _};
 use http::{HeaderValue, StatusCode, header};
+use jackfield_socket::waking::{both, remember};
 use jackfield_socket::{AnyStream, ByteStream, Error, ErrorKind, Host, Place, Result};
 use tokio::io::AsyncWrite as _;
 use tokio_websockets::upgrade::Error as UpgradeError;
 use tokio_websockets::{ClientBuilder, CloseCode, Limits, Message, WebSocketStream};
 
+use crate::bounded::{Bounded, MAX_RESPONSE};
 use crate::socket::closed_with;
 use crate::{WebSocketOptions, WebSocketUrl};
 
+/// How many answers to pings wait to be sent; beyond it, nothing is received. The library queues one for
+/// each, whether the peer takes them or not.
+const MAX_PINGS: u32 = 64;
+
 /// An open WebSocket.
 pub(crate) struct Socket {
-    stream: WebSocketStream<AnyStream>,
+    stream: WebSocketStream<Bounded>,
     /// For errors.
     host: Host,
     /// This side has sent its close.
@@ -26,6 +32,12 @@ pub(crate) struct Socket {
     end: Option<End>,
     /// The code and the reason with which the server has closed.
     peer_close: Option<(u16, String)>,
+    /// Answers to pings that may not have left yet.
+    pings: u32,
+    /// Whoever waits to write.
+    writer: Option<Waker>,
+    /// Whoever waits to read, until the answers to pings have left.
+    answering: Option<Waker>,
 }
 
 /// Why nothing more comes.
@@ -60,8 +72,8 @@ pub(crate) async fn open(
             .add_header(header::SEC_WEBSOCKET_PROTOCOL, offered)
             .map_err(|error| failed(host, error))?;
     }
-    let (stream, response) = builder
-        .connect_on(AnyStream::new(stream))
+    let (mut stream, response) = builder
+        .connect_on(Bounded::new(AnyStream::new(stream)))
         .await
         .map_err(|error| match error {
             tokio_websockets::Error::Upgrade(UpgradeError::DidNotSwitchProtocols(status)) => {
@@ -71,8 +83,16 @@ pub(crate) async fn open(
                 ErrorKind::Protocol,
                 format!("what answers at {host} opens no WebSockets: {error}"),
             ),
+            tokio_websockets::Error::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                let text = format!(
+                    "what answers at {host} opens no WebSockets: its answer is longer than \
+                     {MAX_RESPONSE} bytes"
+                );
+                Error::new(ErrorKind::Protocol, text)
+            }
             error => failed(host, error),
         })?;
+    stream.get_mut().lift();
     let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
     let chosen = chosen.and_then(|chosen| chosen.to_str().ok());
     options.check_chosen(host, chosen.unwrap_or_default())?;
@@ -81,20 +101,21 @@ pub(crate) async fn open(
 
 impl Socket {
     /// One whose handshake is done, with whoever is at this host.
-    pub(crate) fn new(stream: WebSocketStream<AnyStream>, host: Host) -> Self {
+    pub(crate) fn new(stream: WebSocketStream<Bounded>, host: Host) -> Self {
         Self {
             stream,
             host,
             closed: false,
             end: None,
             peer_close: None,
+            pings: 0,
+            writer: None,
+            answering: None,
         }
     }
 
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream)
-            .poll_ready(cx)
-            .map_err(|error| failed(&self.host, error))
+        self.poll_writing(cx, Sink::poll_ready)
     }
 
     pub(crate) fn send(&mut self, message: BytesMut) -> Result<()> {
@@ -104,9 +125,36 @@ impl Socket {
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream)
-            .poll_flush(cx)
-            .map_err(|error| failed(&self.host, error))
+        self.poll_writing(cx, Sink::poll_flush)
+    }
+
+    /// Writes, or waits until all is written. A reader may wait for the same.
+    fn poll_writing(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(
+            Pin<&mut WebSocketStream<Bounded>>,
+            &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), tokio_websockets::Error>>,
+    ) -> Poll<Result<()>> {
+        let both = both(cx.waker(), self.answering.as_ref());
+        let written = write(Pin::new(&mut self.stream), &mut Context::from_waker(&both));
+        if written.is_pending() {
+            remember(&mut self.writer, cx.waker());
+        }
+        written.map_err(|error| failed(&self.host, error))
+    }
+
+    /// Sends what reading has to say. Below, one waker waits to write, and a writer in another task
+    /// waits there, too.
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let both = both(cx.waker(), self.writer.as_ref());
+        let stream = Pin::new(&mut self.stream);
+        // Where it fails, receiving tells.
+        let _ = ready!(stream.poll_flush(&mut Context::from_waker(&both)));
+        self.pings = 0;
+        self.answering = None;
+        Poll::Ready(())
     }
 
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
@@ -115,6 +163,10 @@ impl Socket {
                 None => {}
                 Some(End::InOrder) => return Poll::Ready(Ok(None)),
                 Some(End::Failed(error)) => return Poll::Ready(Err(error.clone())),
+            }
+            if self.pings >= MAX_PINGS && self.poll_answers(cx).is_pending() {
+                remember(&mut self.answering, cx.waker());
+                return Poll::Pending;
             }
             let end = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
                 Some(Ok(message)) if message.is_binary() => {
@@ -126,20 +178,21 @@ impl Socket {
                     let text = format!("{} sent a text message", self.host);
                     End::Failed(Error::new(ErrorKind::Protocol, text))
                 }
-                Some(Ok(message)) => match message.as_close() {
-                    Some((code, reason)) => {
-                        self.peer_close = Some((code.into(), reason.to_owned()));
-                        self.closed_with(code, reason)
-                    }
-                    // A pong, or a ping, which is answered below this.
-                    None => continue,
-                },
+                Some(Ok(message)) => {
+                    // Otherwise a pong, or a ping, which is answered below this.
+                    let Some((code, reason)) = message.as_close() else {
+                        self.pings += u32::from(message.is_ping());
+                        continue;
+                    };
+                    self.peer_close = Some((code.into(), reason.to_owned()));
+                    self.closed_with(code, reason)
+                }
                 Some(Err(error)) => failed(&self.host, error).into(),
                 None => lost(&self.host, "cut").into(),
             };
             self.end = Some(end);
             // What is to be answered to that; it needs nothing of us any more.
-            let _ = Pin::new(&mut self.stream).poll_flush(cx);
+            let _ = self.poll_answers(cx);
         }
     }
 
@@ -160,14 +213,14 @@ impl Socket {
     }
 
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let mut stream = Pin::new(&mut self.stream);
-        let failed = |error| failed(&self.host, error);
         if self.end.is_none() && !self.closed {
             let close = Message::close(Some(CloseCode::NORMAL_CLOSURE), "");
-            stream.as_mut().start_send(close).map_err(failed)?;
+            Pin::new(&mut self.stream)
+                .start_send(close)
+                .map_err(|error| failed(&self.host, error))?;
             self.closed = true;
         }
-        ready!(stream.as_mut().poll_flush(cx)).map_err(failed)?;
+        ready!(self.poll_flush(cx))?;
         if self.end.is_some() {
             // Nothing comes any more: with TLS below, that ends in order, too.
             return Pin::new(self.stream.get_mut())

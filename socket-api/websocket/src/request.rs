@@ -10,6 +10,7 @@ use jackfield_socket::{AnyStream, ByteStream, Error, ErrorKind, Host, Prefixed, 
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
 use tokio_websockets::{Limits, ServerBuilder};
 
+use crate::bounded::Bounded;
 use crate::native::Socket;
 use crate::{WebSocket, WebSocketOptions};
 
@@ -168,7 +169,9 @@ impl<S: ByteStream> WebSocketRequest<S> {
                 .add_header(header::SEC_WEBSOCKET_PROTOCOL, value)
                 .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))?;
         }
-        let accepted = builder.accept(AnyStream::new(self.stream)).await;
+        let accepted = builder
+            .accept(Bounded::unbounded(AnyStream::new(self.stream)))
+            .await;
         let (_, mut stream) = accepted.map_err(|error| match error {
             tokio_websockets::Error::Io(error) => Error::from(error),
             error => protocol(format!(
