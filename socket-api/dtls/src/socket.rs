@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use dimpl::{Config, Output};
 use jackfield_socket::time::{self, Instant, Sleep};
+use jackfield_socket::waking::{both, remember, wake};
 use jackfield_socket::{Datagram, DatagramSocket, Endpoint, Error, ErrorKind, Result};
 use tokio::io::ReadBuf;
 
@@ -47,6 +48,10 @@ pub struct DtlsSocket<S: DatagramSocket> {
     connected: bool,
     /// What ended the session.
     ended: Option<Failure>,
+    /// Whoever waits to receive; the timer and what is to be sent are of its interest, too.
+    receiver: Option<Waker>,
+    /// Whoever waits to send.
+    sender: Option<Waker>,
     /// What the network below has learned of the peer, for whoever receives.
     report: Option<io::Error>,
     /// What the socket below has still to take: one flight of the handshake, or one datagram.
@@ -90,6 +95,8 @@ impl<S: DatagramSocket> DtlsSocket<S> {
             unanswered_since: None,
             connected: false,
             ended: None,
+            receiver: None,
+            sender: None,
             report: None,
             outgoing: VecDeque::new(),
             incoming: VecDeque::new(),
@@ -118,8 +125,10 @@ impl<S: DatagramSocket> DtlsSocket<S> {
     /// Does one thing: sends, acts on the deadline, or takes a datagram. Pending where there is
     /// nothing to do.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // What can't be sent is lost, as a datagram may be.
-        let _ = self.poll_flush(cx);
+        // What can't be sent is lost, as a datagram may be. Below, one waker waits to send, and a sender
+        // in another task waits there, too.
+        let both = both(cx.waker(), self.sender.as_ref());
+        let _ = self.poll_flush(&mut Context::from_waker(&both));
         if let Some(timer) = &mut self.timer
             && Pin::new(timer).poll(cx).is_ready()
         {
@@ -249,7 +258,13 @@ impl<S: DatagramSocket> DatagramSocket for DtlsSocket<S> {
             if let Some(failure) = &self.ended {
                 return Poll::Ready(Err(failure.error().into()));
             }
-            ready!(self.poll_step(cx));
+            if self.poll_step(cx).is_pending() {
+                remember(&mut self.receiver, cx.waker());
+                return Poll::Pending;
+            }
+            if self.ended.is_some() {
+                wake(&mut self.sender);
+            }
         }
     }
 
@@ -273,8 +288,13 @@ impl<S: DatagramSocket> DatagramSocket for DtlsSocket<S> {
             return Poll::Ready(Err(failure.error().into()));
         }
         // Only when nothing waits is the datagram taken, so that it is taken once.
+        let both = both(cx.waker(), self.receiver.as_ref());
+        let mut flushing = Context::from_waker(&both);
         while !self.outgoing.is_empty() {
-            let _ = ready!(self.poll_flush(cx));
+            if self.poll_flush(&mut flushing).is_pending() {
+                remember(&mut self.sender, cx.waker());
+                return Poll::Pending;
+            }
         }
         let now = time::now();
         self.unanswered_since.get_or_insert(now);
@@ -282,12 +302,15 @@ impl<S: DatagramSocket> DatagramSocket for DtlsSocket<S> {
             engine.handle_timeout(now)?;
             engine.send_application_data(data).map(|_| ())
         });
+        // Whoever receives looks after the deadlines, and after what is not sent at once; of an end it
+        // has to hear.
+        wake(&mut self.receiver);
         if let Some(failure) = &self.ended {
             return Poll::Ready(Err(failure.error().into()));
         }
-        match self.poll_flush(cx) {
+        match self.poll_flush(&mut flushing) {
             Poll::Ready(sent) => Poll::Ready(sent),
-            // It is taken: the next call sends it on.
+            // It is taken: the next call sends it on, of either kind.
             Poll::Pending => Poll::Ready(Ok(())),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use std::sync::Mutex;
+
 use dimpl::crypto::Dtls12CipherSuite;
 use jackfield_sim::{Link, Network, SimDatagramSocket, SimHost};
 use jackfield_socket::{UdpOpen, UdpOptions};
@@ -18,6 +20,10 @@ const SERVER: &str = "192.0.2.2:5684";
 struct Accepting {
     socket: SimDatagramSocket,
     peer: Option<SocketAddr>,
+    /// Whether nothing can be sent.
+    held: bool,
+    /// Who was the last to try: the one whom the end of that wakes.
+    waiting: Option<Waker>,
 }
 
 impl DatagramSocket for Accepting {
@@ -42,6 +48,10 @@ impl DatagramSocket for Accepting {
         data: &[u8],
         _to: Option<SocketAddr>,
     ) -> Poll<io::Result<()>> {
+        if self.held {
+            self.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         self.socket.poll_send(cx, data, self.peer)
     }
 
@@ -84,7 +94,13 @@ async fn accept(host: &SimHost, identity: &str, key: &[u8]) -> Result<DtlsSocket
         .mtu(1_232)
         .build()
         .expect("a configuration");
-    let mut session = DtlsSocket::new(Accepting { socket, peer: None }, &Arc::new(config));
+    let accepting = Accepting {
+        socket,
+        peer: None,
+        held: false,
+        waiting: None,
+    };
+    let mut session = DtlsSocket::new(accepting, &Arc::new(config));
     session
         .handshake()
         .await
@@ -348,4 +364,69 @@ async fn nobody_there_fails_the_handshake_and_no_session() {
     ours.send(b"are you there", None)
         .await
         .expect("the session lives");
+}
+
+/// Waits for something of a socket that several tasks use.
+fn of_shared<S: DatagramSocket, T: Send + 'static>(
+    socket: &Arc<Mutex<DtlsSocket<S>>>,
+    mut poll: impl FnMut(&mut DtlsSocket<S>, &mut Context<'_>) -> Poll<T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    let socket = socket.clone();
+    tokio::spawn(poll_fn(move |cx| {
+        poll(&mut socket.lock().expect("no panic"), cx)
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_and_who_receives_in_tasks_of_their_own_are_both_woken() {
+    let (client, server) = hosts(8, |_| {});
+    let (mut ours, mut theirs) = pair(&client, &server).await;
+    theirs.socket.held = true;
+    theirs.send(b"one", None).await.expect("it is taken");
+    let theirs = Arc::new(Mutex::new(theirs));
+    let sending = of_shared(&theirs, |socket, cx| socket.poll_send(cx, b"two", None));
+    tokio::task::yield_now().await;
+    let receiving = of_shared(&theirs, |socket, cx| {
+        let mut buffer = [0; 64];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        socket
+            .poll_recv(cx, &mut buffer)
+            .map_ok(|datagram| datagram.len)
+    });
+    tokio::task::yield_now().await;
+    assert!(!sending.is_finished() && !receiving.is_finished());
+
+    let waiting = {
+        let socket = &mut theirs.lock().expect("no panic").socket;
+        socket.held = false;
+        socket.waiting.take()
+    };
+    waiting.expect("both wait").wake();
+    let sent = time::timeout(Duration::from_secs(10), sending).await;
+    let sent = sent.expect("the sender was woken").expect("no panic");
+    sent.expect("it goes out");
+    for expected in [&b"one"[..], b"two"] {
+        assert_eq!(receive(&mut ours).await.expect("it arrives"), expected);
+    }
+    ours.send(b"three", None).await.expect("it goes out");
+    let received = time::timeout(Duration::from_secs(10), receiving).await;
+    let received = received.expect("the receiver was woken").expect("no panic");
+    assert_eq!(received.expect("it arrives"), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_receives_hears_that_what_another_task_sent_was_not_answered() {
+    let (client, server) = hosts(9, |_| {});
+    let (ours, _theirs) = pair(&client, &server).await;
+    let ours = Arc::new(Mutex::new(ours));
+    let receiving = of_shared(&ours, |socket, cx| {
+        socket.poll_recv(cx, &mut ReadBuf::new(&mut [0; 64]))
+    });
+    tokio::task::yield_now().await;
+    let sending = of_shared(&ours, |socket, cx| socket.poll_send(cx, b"there?", None));
+    sending.await.expect("no panic").expect("it goes out");
+    let received = time::timeout(Duration::from_hours(1), receiving).await;
+    let received = received.expect("it was told").expect("no panic");
+    let error = Error::from(received.expect_err("nobody answers"));
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
 }
