@@ -7,6 +7,7 @@ mod datagram;
 mod flow;
 mod listen;
 mod multicast;
+mod tasks;
 mod transfer;
 
 use crate::Case;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         close::CASES,
         cancel::CASES,
         flow::CASES,
+        tasks::CASES,
         listen::CASES,
         datagram::CASES,
         multicast::CASES,

@@ -241,8 +241,8 @@ impl Case {
         self.name
     }
 
-    /// What it is about: `connect`, `transfer`, `close`, `cancel`, `flow`, `listen`, `datagram` or
-    /// `multicast`.
+    /// What it is about: `connect`, `transfer`, `close`, `cancel`, `flow`, `tasks`, `listen`,
+    /// `datagram` or `multicast`.
     pub fn area(&self) -> &'static str {
         self.module.rsplit(':').next().unwrap_or_default()
     }

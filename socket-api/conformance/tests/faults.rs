@@ -3,7 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use jackfield_conformance::{Peer, Target, run};
 use jackfield_sim::{Network, SimDatagramSocket, SimHost, SimListener, SimStream};
@@ -34,6 +35,7 @@ enum Fault {
     TakesAnyAddress,
     HidesClosedPorts,
     HidesItsAddress,
+    OneWaker,
 }
 
 #[derive(Clone)]
@@ -46,7 +48,12 @@ struct FaultyStream {
     fault: Fault,
     read: usize,
     kept: Vec<u8>,
+    last: Arc<Last>,
 }
+
+/// Wakes whoever has asked last, to read or to write.
+#[derive(Debug, Default)]
+struct Last(Mutex<Option<Waker>>);
 
 #[derive(Debug)]
 struct FaultySocket {
@@ -87,6 +94,18 @@ async fn each_fault_is_found() {
         (
             Fault::WritesWithoutBound,
             "a_peer_that_does_not_read_stalls_the_writer",
+        ),
+        (
+            Fault::OneWaker,
+            "a_reader_and_a_writer_in_tasks_of_their_own",
+        ),
+        (Fault::OneWaker, "a_reset_wakes_a_reader_and_a_writer"),
+        (Fault::OneWaker, "the_peers_end_leaves_a_writer_that_waits"),
+        (Fault::NoEnd, "the_peers_end_leaves_an_ender_that_waits"),
+        (Fault::NoEnd, "our_end_leaves_a_reader_that_waits"),
+        (
+            Fault::ResetLooksLikeAnEnd,
+            "a_reset_wakes_a_reader_and_a_writer",
         ),
         (Fault::WritesAfterTheEnd, "writing_after_shutdown_fails"),
         (Fault::DropLeaks, "drop_is_a_cut"),
@@ -147,6 +166,7 @@ impl TcpConnect for Faulty {
                 fault: self.1,
                 read: 0,
                 kept: Vec::new(),
+                last: Arc::default(),
             }),
             Err(error) if self.1 == Fault::RefusalIsOther => {
                 Err(Error::new(ErrorKind::Other, error.to_string()))
@@ -194,6 +214,24 @@ impl FaultyStream {
     fn inner(&mut self) -> Pin<&mut SimStream> {
         Pin::new(self.inner.as_mut().expect("it is not dropped"))
     }
+
+    /// Who is to be woken for this caller.
+    fn waker(&self, cx: &Context<'_>) -> Waker {
+        if self.fault != Fault::OneWaker {
+            return cx.waker().clone();
+        }
+        *self.last.0.lock().expect("no panic") = Some(cx.waker().clone());
+        self.last.clone().into()
+    }
+}
+
+impl Wake for Last {
+    fn wake(self: Arc<Self>) {
+        let waker = self.0.lock().expect("no panic").take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 impl AsyncRead for FaultyStream {
@@ -204,6 +242,8 @@ impl AsyncRead for FaultyStream {
     ) -> Poll<io::Result<()>> {
         /// Where bytes are lost or repeated.
         const PLACE: usize = 1000;
+        let waker = self.waker(cx);
+        let cx = &mut Context::from_waker(&waker);
         let before = buf.filled().len();
         match ready!(self.inner().poll_read(cx, buf)) {
             Err(error)
@@ -242,6 +282,8 @@ impl AsyncWrite for FaultyStream {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let waker = self.waker(cx);
+        let cx = &mut Context::from_waker(&waker);
         match self.fault {
             Fault::WritesWithoutBound => {
                 self.kept.extend_from_slice(data);

@@ -4,9 +4,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Waker, ready};
 
+use jackfield_socket::waking::{both, remember};
 use jackfield_socket::{ByteStream, Error, ErrorKind, Result, StreamInfo};
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
@@ -56,6 +56,8 @@ pub struct TlsStream<S> {
     /// Whoever waits until more can be written, or all is.
     writer: Option<Waker>,
     write_shut: bool,
+    /// The same, and whoever ended this side has heard that all of it has left.
+    write_done: bool,
 }
 
 enum ReadSide {
@@ -75,6 +77,7 @@ impl<S: ByteStream> TlsStream<S> {
             reader: None,
             writer: None,
             write_shut: false,
+            write_done: false,
         }
     }
 
@@ -204,13 +207,16 @@ impl<S: ByteStream> TlsStream<S> {
 
     /// Ends the stream below, where the peer ended after us and nothing else would.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let transport = self.tls.get_mut().0;
-        transport.peer_ended = true;
+        self.tls.get_mut().0.peer_ended = true;
         if self.write_shut {
-            // Everything has been said and heard: how it goes matters no more. Below, one waker waits
-            // to write, and a writer in another task waits there, too.
+            // Below, one waker waits to write, and a writer in another task waits there, too.
             let both = both(cx.waker(), self.writer.as_ref());
-            let _ = ready!(Pin::new(transport).poll_shutdown(&mut Context::from_waker(&both)));
+            let shut = Pin::new(&mut self.tls).poll_shutdown(&mut Context::from_waker(&both));
+            if self.write_done {
+                // Everything has been said and heard: how it goes matters no more.
+                let _ = ready!(shut);
+            }
+            // Otherwise something waits to be sent, and whoever ends this side waits for that.
         }
         Poll::Ready(())
     }
@@ -234,7 +240,7 @@ impl<S: ByteStream> TlsStream<S> {
             _ => write(tls, cx),
         };
         if written.is_pending() {
-            self.writer = Some(cx.waker().clone());
+            remember(&mut self.writer, cx.waker());
         }
         written.map_err(|error| in_stream(error).into())
     }
@@ -288,7 +294,7 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
                 ReadSide::Open => {
                     let before = buf.filled().len();
                     let Poll::Ready(read) = Pin::new(&mut self.tls).poll_read(cx, buf) else {
-                        self.reader = Some(cx.waker().clone());
+                        remember(&mut self.reader, cx.waker());
                         return Poll::Pending;
                     };
                     match read {
@@ -303,7 +309,7 @@ impl<S: ByteStream> AsyncRead for TlsStream<S> {
                 }
                 ReadSide::Ending => {
                     let Poll::Ready(()) = self.poll_finish(cx) else {
-                        self.reader = Some(cx.waker().clone());
+                        remember(&mut self.reader, cx.waker());
                         return Poll::Pending;
                     };
                     self.read_side = ReadSide::Ended;
@@ -345,6 +351,7 @@ impl<S: ByteStream> AsyncWrite for TlsStream<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.write_shut = true;
         ready!(self.poll_writing(cx, AsyncWrite::poll_shutdown))?;
+        self.write_done = true;
         self.read_tickets();
         Poll::Ready(Ok(()))
     }
@@ -368,23 +375,6 @@ impl<S: ByteStream> fmt::Debug for TlsStream<S> {
             .field("version", &self.version())
             .field("cipher_suite", &self.cipher_suite())
             .finish_non_exhaustive()
-    }
-}
-
-/// Wakes both; the other one, where there is one.
-fn both(one: &Waker, other: Option<&Waker>) -> Waker {
-    match other {
-        Some(other) if !other.will_wake(one) => Arc::new(Both(one.clone(), other.clone())).into(),
-        _ => one.clone(),
-    }
-}
-
-struct Both(Waker, Waker);
-
-impl Wake for Both {
-    fn wake(self: Arc<Self>) {
-        self.0.wake_by_ref();
-        self.1.wake_by_ref();
     }
 }
 

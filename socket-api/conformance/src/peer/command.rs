@@ -54,7 +54,7 @@ commands! {
     Progress "progress" { ticket: u64 }
     /// Answers with a record once its connection is over.
     Outcome "outcome" { ticket: u64 }
-    /// Lets a stalled connection go on.
+    /// Lets a stalled connection go on, once.
     Release "release" { ticket: u64 }
     /// Answers once no connection is open that hasn't said a line.
     Silent "silent" {}
@@ -77,6 +77,10 @@ commands! {
     EndThenSink "end-then-sink" { ticket: u64, seed: u64 }
     /// Reads nothing until it is released, then does as `Sink`.
     Stall "stall" { ticket: u64, seed: u64 }
+    /// Reads nothing. Released, it ends its own direction; released again, it does as `Sink`.
+    StallThenEnd "stall-then-end" { ticket: u64, seed: u64 }
+    /// Reads nothing. Released, it resets the connection.
+    StallThenReset "stall-then-reset" { ticket: u64 }
     /// Sends as much as it can.
     Fill "fill" { ticket: u64, seed: u64 }
     /// Sends this many bytes, waits, and resets the connection.

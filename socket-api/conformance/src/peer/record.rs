@@ -55,7 +55,8 @@ struct Inner {
     silent: usize,
 }
 
-type Released = bool;
+/// How often it was let go on.
+type Released = u32;
 
 impl Records {
     pub(crate) fn ticket(&self) -> u64 {
@@ -86,7 +87,7 @@ impl Records {
 
     pub(crate) fn release(&self, ticket: u64) {
         if let Some((_, released)) = self.lock().records.get_mut(&ticket) {
-            *released = true;
+            *released += 1;
         }
         self.changed.notify_waiters();
     }
@@ -105,9 +106,10 @@ impl Records {
         .await
     }
 
-    pub(crate) async fn until_released(&self, ticket: u64) {
+    /// Waits until it was released so often.
+    pub(crate) async fn until_released(&self, ticket: u64, times: Released) {
         self.until(|inner| match inner.records.get(&ticket) {
-            Some((_, released)) => released.then_some(()),
+            Some((_, released)) => (*released >= times).then_some(()),
             None => Some(()),
         })
         .await;

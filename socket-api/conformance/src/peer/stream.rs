@@ -54,6 +54,10 @@ pub(super) async fn serve<S: ByteStream, N: TcpConnect + TcpListen>(
             }
             abort(stream);
         }
+        Ok(Command::StallThenReset { ticket }) => {
+            tools.records.until_released(ticket, 1).await;
+            abort(stream);
+        }
         Ok(command) => {
             if obey(&mut stream, command, tools).await.is_err() {
                 abort(stream);
@@ -171,7 +175,13 @@ async fn obey<S: ByteStream, N: TcpConnect + TcpListen>(
             sink(stream, ticket, seed, records).await
         }
         Command::Stall { ticket, seed } => {
-            records.until_released(ticket).await;
+            records.until_released(ticket, 1).await;
+            sink(stream, ticket, seed, records).await
+        }
+        Command::StallThenEnd { ticket, seed } => {
+            records.until_released(ticket, 1).await;
+            stream.shutdown().await?;
+            records.until_released(ticket, 2).await;
             sink(stream, ticket, seed, records).await
         }
         Command::Fill { ticket, seed } => {
@@ -179,8 +189,8 @@ async fn obey<S: ByteStream, N: TcpConnect + TcpListen>(
             records.update(ticket, |record| record.state = State::from(&result));
             result
         }
-        // `serve` has it: it needs the stream itself.
-        Command::Reset { .. } => Ok(()),
+        // `serve` has them: they need the stream itself.
+        Command::Reset { .. } | Command::StallThenReset { .. } => Ok(()),
     }
 }
 
