@@ -313,6 +313,9 @@ fn request(mux: &mut Mux, id: Id, opening: Opening, event: impl FnOnce() -> Even
 
 fn inbound(mux: &mut Mux, id: Id, listener: Id, credit: u32, event: Event) -> Result<()> {
     from_relay(mux)?;
+    if !listener.is_clients() {
+        return violation("INBOUND came from what is no listener");
+    }
     new_peer_id(mux, id)?;
     let limit = mux.config.settings.max_open as usize;
     let full = mux.channels.len() >= limit;
