@@ -206,7 +206,7 @@ pub(crate) enum Fault {
 }
 
 /// Why no handshake may begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Turned {
     /// Too many are unfinished.
     Early,

@@ -26,7 +26,7 @@ use self::http::{Head, Probe, Status, accept_key, answer_with, read_head};
 pub(crate) use self::http::{Headers, Refused};
 use crate::config::{Config, HostHeader};
 use crate::ending::Ending;
-use crate::identity::{Client, Grant, Identity};
+use crate::identity::{Client, Grant, Identity, NotGood, Signed};
 use crate::limits::Accounts;
 use crate::proxy::{self, ProxiesConfig};
 use crate::token::{Shown, TokenError};
@@ -82,6 +82,8 @@ pub(crate) struct Denied {
     pub(crate) upgrade: Upgrade,
     /// The origin that it names, whatever that is.
     pub(crate) origin: Option<String>,
+    /// Whose its token is, where that is signed as it should be.
+    pub(crate) of: Option<Signed>,
     pub(crate) reason: Reason,
 }
 
@@ -146,12 +148,13 @@ impl Gate {
             origin,
             from: *from,
         };
-        let grant = self.identity.admit(shown, client, now).map_err(|error| {
-            let text = match self.identity.token(&before.token.name) {
-                Some(_) => error.to_string(),
-                None => "the relay's configuration has no such token any more".into(),
-            };
-            Reason::new(error.code(), &text)
+        let grant = self.identity.admit(shown, client, now);
+        let grant = grant.map_err(|not_good| {
+            if self.identity.token(&before.token.name).is_some() {
+                return not_good.reason();
+            }
+            let text = "the relay's configuration has no such token any more";
+            Reason::new(not_good.error.code(), text)
         })?;
         if !grant.covers(before) {
             let text = "the relay's rules for this token have changed";
@@ -177,7 +180,7 @@ impl Gate {
             from: presented.from,
         };
         let grant = self.identity.admit(&presented.shown, client, now);
-        let grant = grant.map_err(|error| Reason::new(error.code(), &error.to_string()))?;
+        let grant = grant.map_err(|not_good| not_good.reason())?;
         if !grant.is_of_the_same_bearer(before) {
             let text = "the token is not of the bearer (sub) whose session this is";
             return Err(Reason::new(Code::DENIED, text));
@@ -265,18 +268,19 @@ impl Gate {
         } else {
             None
         };
-        let denied = |upgrade, reason| {
+        let denied = |upgrade, of, reason| {
             let origin = origin.map(str::to_owned);
             Verdict::Denied(Denied {
                 upgrade,
                 origin,
+                of,
                 reason,
             })
         };
         // Who speaks WebSocket is told in one, since a browser keeps a status from its page.
         let upgrade = match (refused, upgrade) {
             (Some((_, code, text)), Ok(upgrade)) => {
-                return Ok(denied(upgrade, Reason::new(code, text)));
+                return Ok(denied(upgrade, None, Reason::new(code, text)));
             }
             (Some((status, _, text)), Err(_)) => return Err(Refused::new(status, text)),
             (None, upgrade) => upgrade?,
@@ -294,7 +298,7 @@ impl Gate {
             (None, _) => Err(TokenError::Missing),
             (Some(_), Some(_)) => Err(TokenError::Unknown),
         };
-        let granted = shown.and_then(|shown| {
+        let granted = shown.map_err(NotGood::from).and_then(|shown| {
             let grant = self.identity.admit(&shown, Client { origin, from }, now)?;
             Ok((grant, Presented { shown, from }))
         });
@@ -305,7 +309,10 @@ impl Gate {
                 origin: origin.map(str::to_owned),
                 upgrade,
             }),
-            Err(error) => denied(upgrade, Reason::new(error.code(), &error.to_string())),
+            Err(not_good) => {
+                let reason = not_good.reason();
+                denied(upgrade, not_good.of, reason)
+            }
         })
     }
 }

@@ -1,8 +1,11 @@
 //! Identity: whose token that is, and what its bearer may do.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use jackfield_relay_wire::Reason;
 
 use crate::config::{Config, Token, can_revoke};
 use crate::fleet::Fleet;
@@ -28,8 +31,29 @@ pub(crate) struct Grant {
     pub(crate) usage: Usage,
     /// Who the bearer is, by the token's `sub`.
     pub(crate) bearer: Option<String>,
+    /// The token's own identifier, its `jti`.
+    pub(crate) id: Option<String>,
     /// When the token ends, and the session with it.
     pub(crate) expires: Option<SystemTime>,
+}
+
+/// Whose a token is that is signed as it should be, whether it is good or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signed {
+    /// The token's name in the configuration.
+    pub(crate) token: String,
+    /// Its `sub`.
+    pub(crate) bearer: Option<String>,
+    /// Its `jti`.
+    pub(crate) id: Option<String>,
+}
+
+/// Why a token lets nobody in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotGood {
+    pub(crate) error: TokenError,
+    /// Whose it is. `None` where nothing proves it: what an unsigned token says, anybody may have written.
+    pub(crate) of: Option<Signed>,
 }
 
 /// Who presents a token.
@@ -68,7 +92,7 @@ impl Identity {
         shown: &Shown,
         client: Client<'_>,
         now: SystemTime,
-    ) -> Result<Grant, TokenError> {
+    ) -> Result<Grant, NotGood> {
         let (token, proven, expires) = self.check(shown, client.origin, now)?;
         Ok(self.grant(token, proven, expires, client.from))
     }
@@ -79,20 +103,30 @@ impl Identity {
         shown: &Shown,
         origin: Option<&str>,
         now: SystemTime,
-    ) -> Result<(&Arc<Token>, Proven, Option<SystemTime>), TokenError> {
-        let checked = self.try_check(shown, origin, now);
-        checked.map_err(|error| error.of(shown))
+    ) -> Result<(&Arc<Token>, Proven, Option<SystemTime>), NotGood> {
+        let found = self.find(shown, now);
+        let (token, proven) = found.map_err(|error| NotGood::from(error.of(shown)))?;
+        let ends = [token.expires, proven.expires];
+        let expires = ends.into_iter().flatten().min();
+        match self.is_good(token, &proven, expires, shown, origin, now) {
+            Ok(()) => Ok((token, proven, expires)),
+            Err(error) => Err(NotGood {
+                error: error.of(shown),
+                of: Some(Signed::of(token, &proven)),
+            }),
+        }
     }
 
-    fn try_check(
+    /// Whether what is signed as it should be is good now, and here.
+    fn is_good(
         &self,
+        token: &Token,
+        proven: &Proven,
+        expires: Option<SystemTime>,
         shown: &Shown,
         origin: Option<&str>,
         now: SystemTime,
-    ) -> Result<(&Arc<Token>, Proven, Option<SystemTime>), TokenError> {
-        let (token, proven) = self.find(shown, now)?;
-        let ends = [token.expires, proven.expires];
-        let expires = ends.into_iter().flatten().min();
+    ) -> Result<(), TokenError> {
         if let Some(expires) = expires.filter(|expires| *expires <= now) {
             return Err(TokenError::Expired(expires));
         }
@@ -101,14 +135,14 @@ impl Identity {
             claims.check(now, self.audience.as_deref(), origin)?;
         }
         let (name, credential) = (&token.name, &token.credential);
-        let by_others = |fleet: &Fleet| fleet.has_revoked(name, credential, &proven);
-        if self.revoked.has(name, credential, &proven)
-            || (self.accounts.revoking()).has(name, credential, &proven)
+        let by_others = |fleet: &Fleet| fleet.has_revoked(name, credential, proven);
+        if self.revoked.has(name, credential, proven)
+            || (self.accounts.revoking()).has(name, credential, proven)
             || self.accounts.fleet().is_some_and(by_others)
         {
             return Err(TokenError::Revoked);
         }
-        Ok((token, proven, expires))
+        Ok(())
     }
 
     /// The token of the configuration that has this name.
@@ -175,12 +209,57 @@ impl Identity {
             .then(|| (Holder::Source(Source::of(from)), self.source_limits));
         let all = (Holder::Token(name.clone()), Quota::from(&token.limits));
         let holders = [Some(bearer), source, Some(all)];
+        let (bearer, id) = proven
+            .claims
+            .map_or((None, None), |claims| (claims.subject, claims.id));
         Grant {
             usage: self.accounts.usage(holders.into_iter().flatten()),
             token,
-            bearer: proven.claims.and_then(|claims| claims.subject),
+            bearer,
+            id,
             expires,
         }
+    }
+}
+
+impl Signed {
+    fn of(token: &Token, proven: &Proven) -> Self {
+        let claims = proven.claims.as_ref();
+        Self {
+            token: token.name.clone(),
+            bearer: claims.and_then(|claims| claims.subject.clone()),
+            id: claims.and_then(|claims| claims.id.clone()),
+        }
+    }
+}
+
+impl From<&Grant> for Signed {
+    fn from(grant: &Grant) -> Self {
+        Self {
+            token: grant.token.name.clone(),
+            bearer: grant.bearer.clone(),
+            id: grant.id.clone(),
+        }
+    }
+}
+
+/// Of nobody.
+impl From<TokenError> for NotGood {
+    fn from(error: TokenError) -> Self {
+        Self { error, of: None }
+    }
+}
+
+impl NotGood {
+    /// What a client is told.
+    pub(crate) fn reason(&self) -> Reason {
+        Reason::new(self.error.code(), &self.error.to_string())
+    }
+}
+
+impl fmt::Display for NotGood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
     }
 }
 

@@ -208,17 +208,22 @@ pub struct SessionRecord {
     pub event: Event,
     /// The session's number, where there is one.
     pub session: Option<u64>,
-    /// The token's name, where it has shown a good one.
+    /// The token's name, where it has shown one that is signed as it should be, or the secret itself; also where
+    /// that has expired, say, or was revoked.
     pub token: Option<String>,
     /// Which of the token's bearers, where that is known.
     pub bearer: Option<String>,
+    /// The token's own identifier (`jti`), where it has one. Not at the end: by then it may have got another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
     /// The page's origin; of one that isn't let in, its first 256 bytes.
     pub origin: Option<String>,
     /// Where the WebSocket comes from.
     pub peer: SocketAddr,
     /// Whether it was let in, or its token taken.
     pub decision: Decision,
-    /// `opened`, `renewed`, or the code that the client was told.
+    /// `opened`, `renewed`, or the code that the client was told; of one that admission turns away, which is told
+    /// nothing, `turned away`.
     pub outcome: String,
     /// More about that, for people.
     pub why: Option<String>,
@@ -246,6 +251,7 @@ impl SessionRecord {
             session,
             token: Some(who.token.clone()),
             bearer: who.bearer.clone(),
+            jti: None,
             origin: who.origin.clone(),
             peer: who.peer,
             decision: Decision::Allow,

@@ -20,7 +20,7 @@ use self::door::Door;
 use self::guest::Guest;
 #[cfg(unix)]
 use crate::admin::{self, Admin, Asker};
-use crate::admission::Admission;
+use crate::admission::{Admission, Turned};
 use crate::budget::{self, Budget};
 use crate::config::Config;
 use crate::crl;
@@ -72,6 +72,16 @@ struct Shared {
     strangers: Strangers,
     context: Context,
     numbers: AtomicU64,
+}
+
+impl Shared {
+    /// Counts, records and logs that a handshake may not begin.
+    fn turned_away(&self, peer: SocketAddr, reason: Turned) {
+        let (metrics, records) = (self.context.metrics(), self.context.records());
+        metrics.turned_away(reason);
+        self.strangers.turned_away(&**records, peer, reason);
+        info!(%peer, %reason, "turned a client away");
+    }
 }
 
 impl Config {
@@ -395,8 +405,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
                     let handshaking = match shared.door.enter(peer, untold) {
                         Ok(handshaking) => handshaking,
                         Err(reason) => {
-                            shared.context.metrics().turned_away(reason);
-                            info!(%peer, %reason, "turned a client away");
+                            shared.turned_away(peer, reason);
                             continue;
                         }
                     };

@@ -128,7 +128,7 @@ pub(crate) async fn run<S>(
             records: Arc::clone(context.records()),
             metrics: Arc::clone(context.metrics()),
         };
-        clerk.entered();
+        clerk.entered(grant.id.as_deref());
         let mut carrier = Carrier::new(stream);
         let mut session = Session::new(grant, context, clerk, entered);
         loop {

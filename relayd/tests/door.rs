@@ -5,9 +5,12 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use common::{Client, ORIGIN, SECRET, TestRelay, config, headers, request, token, within};
+use common::{
+    Client, ORIGIN, Recorded, SECRET, TestRelay, config, headers, request, token, within,
+};
 use jackfield_relay_wire::Code;
 use jackfield_relayd::config::Config;
+use jackfield_relayd::record::{Decision, Event, SessionRecord};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -53,6 +56,24 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
     matches!(within(stream.read(&mut [0])).await, Ok(0) | Err(_))
 }
 
+/// The next record of a client that admission turns away.
+async fn turned_away(recorded: &mut Recorded) -> SessionRecord {
+    loop {
+        let record = recorded.session().await;
+        if record.outcome == "turned away" {
+            assert_eq!(
+                (record.event, record.decision),
+                (Event::Enter, Decision::Deny)
+            );
+            assert_eq!(
+                (record.session, &record.token, &record.origin),
+                (None, &None, &None)
+            );
+            return record;
+        }
+    }
+}
+
 /// What a health check gets, as a load balancer asks.
 async fn probed(at: SocketAddr, line: &str) -> String {
     let (_, answer) = request(at, line, &[]).await;
@@ -61,7 +82,7 @@ async fn probed(at: SocketAddr, line: &str) -> String {
 
 #[tokio::test]
 async fn silent_connections_of_one_source_keep_nobody_else_out() {
-    let relay = TestRelay::start(strict()).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(strict()).await;
     let mut silent = Vec::new();
     for _ in 0..SILENT {
         silent.push(connect_from(Ipv4Addr::LOCALHOST.into(), relay.address).await);
@@ -75,6 +96,30 @@ async fn silent_connections_of_one_source_keep_nobody_else_out() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     // The source's first connections may take their time; those beyond its bound are closed.
     assert!(is_closed(silent.last_mut().expect("many")).await);
+    // Of those, the first few have a record; the next one, whoever it is of, counts the others.
+    for _ in 0..20 {
+        let record = turned_away(&mut recorded).await;
+        assert_eq!(record.peer.ip(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let why = "too many handshakes of its source are unfinished";
+        assert_eq!(
+            (record.why.as_deref(), record.more_denied),
+            (Some(why), None)
+        );
+    }
+    let (stream, _) = knock(HONEST, relay.address, "a-token-of-nobody").await;
+    Client::over(stream).await.last_word().await;
+    let unknown = within(async {
+        loop {
+            let record = recorded.session().await;
+            if record.decision == Decision::Deny {
+                break record;
+            }
+        }
+    })
+    .await;
+    assert_eq!(unknown.outcome, "token unknown");
+    let all = Config::default().admission.handshakes_per_source;
+    assert_eq!(unknown.more_denied, Some(u64::from(SILENT - all - 20)));
     let headers = headers(&relay.address.to_string(), Some(ORIGIN), Some(SECRET));
     let (_, answer) = common::ask(silent.remove(0), "GET / HTTP/1.1", &headers).await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -106,13 +151,18 @@ async fn a_proxy_is_not_kept_out_by_strangers() {
     let mut config = strict();
     config.admission.exempt = vec!["127.9.9.9".parse().expect("an address")];
     config.admission.handshakes = "8:100:8".parse().expect("valid");
-    let relay = TestRelay::start(config).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(config).await;
     let mut silent = Vec::new();
     for number in 0..20 {
         let source = Ipv4Addr::from_bits(0x7f01_0000 + number);
         silent.push(connect_from(source.into(), relay.address).await);
     }
     assert!(!comes_in(Ipv4Addr::LOCALHOST.into(), relay.address).await);
+    let record = turned_away(&mut recorded).await;
+    assert_eq!(
+        record.why.as_deref(),
+        Some("too many handshakes are unfinished")
+    );
     for _ in 0..20 {
         assert!(comes_in(HONEST, relay.address).await);
     }
@@ -131,7 +181,7 @@ async fn a_source_that_fails_too_often_is_refused_and_others_are_not() {
         if fault == "late" {
             config.handshake_deadline = Duration::from_millis(200);
         }
-        let relay = TestRelay::start(config).await;
+        let (relay, mut recorded) = TestRelay::start_recorded(config).await;
         let hostile = Ipv4Addr::LOCALHOST.into();
         for _ in 0..2 {
             assert!(comes_in(hostile, relay.address).await, "{fault}: not yet");
@@ -158,6 +208,12 @@ async fn a_source_that_fails_too_often_is_refused_and_others_are_not() {
             }
         }
         assert!(!comes_in(hostile, relay.address).await, "{fault}: refused");
+        let record = turned_away(&mut recorded).await;
+        let why = "its source has failed too often";
+        assert_eq!(
+            (record.peer.ip(), record.why.as_deref()),
+            (hostile, Some(why))
+        );
         assert!(comes_in(HONEST, relay.address).await, "{fault}: another");
     }
 }

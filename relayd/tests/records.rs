@@ -4,17 +4,49 @@ mod common;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use common::program::{Program, configuration};
 use common::{
     Client, ORIGIN, SECRET, TestRelay, config, headers, request, sink, target, token, within,
 };
-use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
+use jackfield_relay_wire::{Code, Frame, Id, Reason, UdpTarget};
 use jackfield_relayd::record::{Action, Decision, Event};
+use jackfield_relayd::token::{Claims, Credential, Revocation, Secret, SigningKey};
 use jackfield_socket::UdpOptions;
 use jackfield_testing::closed::Closed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+/// Asks for a datagram socket.
+async fn udp(client: &mut Client, target: UdpTarget) -> Id {
+    let id = client.new_id();
+    let udp = Frame::Udp {
+        id,
+        credit: 100_000,
+        target,
+        options: UdpOptions::default(),
+    };
+    client.send(&udp).await;
+    id
+}
+
+/// Asks for one that is bound to this machine.
+async fn bind(client: &mut Client) -> Id {
+    let target = UdpTarget::Bound("127.0.0.1:0".parse().expect("an address"));
+    udp(client, target).await
+}
+
+/// Has a bound one send a datagram there.
+async fn send_to(client: &mut Client, id: Id, peer: SocketAddr) {
+    let datagram = Frame::Datagram {
+        id,
+        peer: Some(peer),
+        truncated: false,
+        data: b"x".as_slice().into(),
+    };
+    client.send(&datagram).await;
+}
 
 #[tokio::test]
 async fn an_opening_is_recorded_with_its_rule_and_its_end_with_its_bytes() {
@@ -118,28 +150,13 @@ async fn listeners_what_they_take_and_refused_datagrams_are_recorded() {
     assert_eq!(record.action, Action::Accept);
     assert_eq!(record.asked, peer.local_addr().expect("bound").to_string());
 
-    let id = client.new_id();
-    client
-        .send(&Frame::Udp {
-            id,
-            credit: 100_000,
-            target: UdpTarget::Bound("127.0.0.1:0".parse().expect("an address")),
-            options: UdpOptions::default(),
-        })
-        .await;
+    let id = bind(&mut client).await;
     let record = recorded
         .decision(Decision::Allow, Some("127.0.0.1:*/udp"), "opened")
         .await;
     assert_eq!(record.action, Action::Bind);
     for _ in 0..2 {
-        client
-            .send(&Frame::Datagram {
-                id,
-                peer: Some("10.0.0.1:7".parse().expect("an address")),
-                truncated: false,
-                data: b"x".as_slice().into(),
-            })
-            .await;
+        send_to(&mut client, id, "10.0.0.1:7".parse().expect("an address")).await;
     }
     let denied = "10.0.0.1:7".parse().expect("an address");
     recorded.datagrams(denied, Decision::Deny, None).await;
@@ -160,15 +177,8 @@ async fn a_token_that_only_reports_reaches_it_and_says_what_it_would_be() {
     let (relay, mut recorded) = TestRelay::start_recorded(config(token)).await;
     let mut client = relay.client().await;
     // A datagram socket says nothing when it is opened; whether a way leads there is of no matter.
-    let id = client.new_id();
-    client
-        .send(&Frame::Udp {
-            id,
-            credit: 1024,
-            target: UdpTarget::Connected("8.8.8.8:53".parse().expect("an endpoint")),
-            options: UdpOptions::default(),
-        })
-        .await;
+    let target = UdpTarget::Connected("8.8.8.8:53".parse().expect("an endpoint"));
+    udp(&mut client, target).await;
     let record = recorded.next().await;
     assert_eq!(record.basis.decision, Decision::Allow, "{record:?}");
     let would_deny = record.basis.would_deny.as_deref();
@@ -178,25 +188,10 @@ async fn a_token_that_only_reports_reaches_it_and_says_what_it_would_be() {
     recorded.decision(Decision::Deny, None, "denied").await;
 
     // Nor does a bound one, and its peers are decisions of their own.
-    let id = client.new_id();
-    client
-        .send(&Frame::Udp {
-            id,
-            credit: 1024,
-            target: UdpTarget::Bound("127.0.0.1:0".parse().expect("an address")),
-            options: UdpOptions::default(),
-        })
-        .await;
+    let id = bind(&mut client).await;
     recorded.next().await;
     let to = "8.8.8.8:53".parse().expect("an address");
-    client
-        .send(&Frame::Datagram {
-            id,
-            peer: Some(to),
-            truncated: false,
-            data: b"x".as_slice().into(),
-        })
-        .await;
+    send_to(&mut client, id, to).await;
     let record = recorded.datagrams(to, Decision::Allow, None).await;
     let would_deny = record.basis.would_deny.as_deref();
     assert_eq!(would_deny, Some("no rule allows it"));
@@ -261,6 +256,85 @@ async fn sessions_have_a_record_of_their_beginning_and_one_of_their_end() {
     assert!(left.open_ms.is_some());
 }
 
+/// A token that is signed as it should be says whose it is, also where it is good no longer; any other may say
+/// what it likes.
+#[tokio::test]
+async fn whose_a_token_is_that_lets_in_no_longer_is_recorded_and_no_forgery_is() {
+    let key = |text: &str| Secret::new(text).expect("long enough");
+    let ours = key("the-signing-key-of-this-test-alone");
+    let signed = |key: &Secret, id: &str, change: &dyn Fn(&mut Claims)| {
+        let mut claims = Claims::new(SystemTime::now() + Duration::from_hours(1));
+        claims.subject = Some("ada".into());
+        claims.id = Some(id.into());
+        change(&mut claims);
+        let key = SigningKey::hs256(key).expect("long enough").with_id("app");
+        key.mint(&claims).expect("short")
+    };
+    let mut app = token();
+    app.name = "app".into();
+    app.credential = Credential::Key(ours.clone());
+    let mut config = config(app);
+    let mut revoked = Revocation::default();
+    revoked.id = Some("revoked".into());
+    config.revoked = vec![revoked];
+    let (relay, mut recorded) = TestRelay::start_recorded(config).await;
+    let good = signed(&ours, "good", &|_| {});
+    let _client = Client::open(relay.address, ORIGIN, Some(&good)).await;
+    let entered = recorded.session().await;
+    assert_eq!(entered.decision, Decision::Allow, "{entered:?}");
+    assert_eq!(entered.jti.as_deref(), Some("good"));
+
+    let past = |claims: &mut Claims| claims.expires = SystemTime::now() - Duration::from_secs(9);
+    let ahead = |claims: &mut Claims| claims.audience = vec!["another".into()];
+    let other = key("another-key-that-the-relay-has-not");
+    for (id, token, code, known) in [
+        (
+            "expired",
+            signed(&ours, "expired", &past),
+            Code::TOKEN_EXPIRED,
+            true,
+        ),
+        (
+            "revoked",
+            signed(&ours, "revoked", &|_| {}),
+            Code::TOKEN_EXPIRED,
+            true,
+        ),
+        (
+            "elsewhere",
+            signed(&ours, "elsewhere", &ahead),
+            Code::TOKEN_UNKNOWN,
+            true,
+        ),
+        (
+            "expired",
+            signed(&other, "expired", &past),
+            Code::TOKEN_UNKNOWN,
+            false,
+        ),
+        (
+            "revoked",
+            signed(&other, "revoked", &|_| {}),
+            Code::TOKEN_UNKNOWN,
+            false,
+        ),
+    ] {
+        let client = Client::upgrade(relay.address, ORIGIN, Some(&token)).await;
+        let reason = client.expect("a WebSocket").last_word().await;
+        assert_eq!(reason.expect("a reason").code(), code, "{id}");
+        let denied = recorded.session().await;
+        assert_eq!(denied.decision, Decision::Deny);
+        let told = (&denied.token, &denied.bearer, &denied.jti);
+        let told = (told.0.as_deref(), told.1.as_deref(), told.2.as_deref());
+        let expected = if known {
+            (Some("app"), Some("ada"), Some(id))
+        } else {
+            (None, None, None)
+        };
+        assert_eq!(told, expected, "{denied:?}");
+    }
+}
+
 /// Anybody may come as often as he likes.
 #[tokio::test]
 async fn who_is_denied_over_and_over_is_counted() {
@@ -293,25 +367,11 @@ async fn denied_peers_have_a_bound_and_the_others_are_counted() {
     const PEERS: u16 = 1000;
     let (relay, mut recorded) = TestRelay::start_recorded(config(token())).await;
     let mut client = relay.client().await;
-    let id = client.new_id();
-    let target = UdpTarget::Bound("127.0.0.1:0".parse().expect("an address"));
-    let bind = Frame::Udp {
-        id,
-        credit: 100_000,
-        target,
-        options: UdpOptions::default(),
-    };
-    client.send(&bind).await;
+    let id = bind(&mut client).await;
     recorded.next().await;
     let peer = |number: u16| SocketAddr::from(([10, 0, 0, 1], 1 + number));
     for number in 0..PEERS {
-        let datagram = Frame::Datagram {
-            id,
-            peer: Some(peer(number)),
-            truncated: false,
-            data: b"x".as_slice().into(),
-        };
-        client.send(&datagram).await;
+        send_to(&mut client, id, peer(number)).await;
     }
     for number in 0..16 {
         let record = recorded.datagrams(peer(number), Decision::Deny, None).await;

@@ -54,20 +54,26 @@ pub(crate) struct Case {
 }
 
 impl Clerk {
-    /// The session begins.
-    pub(crate) fn entered(&self) {
-        let record = SessionRecord::of(Event::Enter, Some(self.session), &self.who);
+    /// The session begins, by a token with this `jti`.
+    pub(crate) fn entered(&self, jti: Option<&str>) {
+        let mut record = SessionRecord::of(Event::Enter, Some(self.session), &self.who);
+        record.jti = jti.map(Into::into);
         self.records.session(&record);
     }
 
-    /// Another token has come: it goes on by it, or it was refused for this reason.
-    pub(crate) fn renewed(&self, refused: Option<&Reason>) {
+    /// Another token has come: it goes on by it, which has this `jti`, or it was refused for that reason.
+    pub(crate) fn renewed(&self, judged: Result<Option<&str>, &Reason>) {
         let mut record = SessionRecord::of(Event::Renew, Some(self.session), &self.who);
-        record.outcome = "renewed".into();
-        if let Some(reason) = refused {
-            record.decision = Decision::Deny;
-            record.outcome = reason.code().to_string();
-            record.why = Some(reason.text().into());
+        match judged {
+            Ok(jti) => {
+                record.outcome = "renewed".into();
+                record.jti = jti.map(Into::into);
+            }
+            Err(reason) => {
+                record.decision = Decision::Deny;
+                record.outcome = reason.code().to_string();
+                record.why = Some(reason.text().into());
+            }
         }
         self.metrics.renewed(&record.outcome);
         self.records.session(&record);

@@ -7,7 +7,8 @@ use std::time::Instant;
 use jackfield_relay_wire::{Code, Reason};
 
 use super::{Decision, Event, Records, SessionRecord, now};
-use crate::identity::Grant;
+use crate::admission::Turned;
+use crate::identity::Signed;
 use crate::repeats::Repeats;
 use crate::source::Source;
 
@@ -20,8 +21,8 @@ const MAX_ORIGIN: usize = 256;
 pub(crate) struct Stranger<'a> {
     pub(crate) peer: SocketAddr,
     pub(crate) origin: Option<&'a str>,
-    /// What its token gives, where that is good.
-    pub(crate) grant: Option<&'a Grant>,
+    /// Whose its token is, where that is signed as it should be.
+    pub(crate) of: Option<Signed>,
 }
 
 /// All of them.
@@ -30,9 +31,18 @@ pub(crate) struct Strangers(Mutex<Counted>);
 
 #[derive(Debug)]
 struct Counted {
-    repeats: Repeats<Code>,
+    repeats: Repeats<Kind>,
     /// How many there were since the last record that have none.
     more: u64,
+}
+
+/// For what they aren't let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    /// They are told so.
+    Denied(Code),
+    /// Their handshake may not even begin.
+    TurnedAway(Turned),
 }
 
 impl Default for Strangers {
@@ -43,46 +53,67 @@ impl Default for Strangers {
 }
 
 impl Strangers {
-    /// Records that this one isn't let in, or counts it.
-    pub(crate) fn record(&self, records: &dyn Records, stranger: &Stranger<'_>, reason: &Reason) {
-        let Some(more) = self.count(reason.code(), stranger.peer, Instant::now()) else {
+    /// Records that this one is denied for that reason, or counts it.
+    pub(crate) fn denied(&self, records: &dyn Records, stranger: Stranger<'_>, reason: &Reason) {
+        let kind = Kind::Denied(reason.code());
+        let Some(more) = self.count(kind, stranger.peer, Instant::now()) else {
             return;
         };
-        let Stranger {
+        let (outcome, why) = (reason.code().to_string(), reason.text());
+        records.session(&stranger.record(outcome, why, more));
+    }
+
+    /// Records that whoever comes from there is turned away by admission, or counts it. All that is known of him
+    /// is from where he comes; he is told nothing, so that there is no code.
+    pub(crate) fn turned_away(&self, records: &dyn Records, peer: SocketAddr, turned: Turned) {
+        let Some(more) = self.count(Kind::TurnedAway(turned), peer, Instant::now()) else {
+            return;
+        };
+        let stranger = Stranger {
             peer,
-            origin,
-            grant,
-        } = *stranger;
-        let cut = |origin: &str| origin[..origin.floor_char_boundary(MAX_ORIGIN)].to_owned();
-        records.session(&SessionRecord {
-            time: now(),
-            event: Event::Enter,
-            session: None,
-            token: grant.map(|grant| grant.token.name.clone()),
-            bearer: grant.and_then(|grant| grant.bearer.clone()),
-            origin: origin.map(cut),
-            peer,
-            decision: Decision::Deny,
-            outcome: reason.code().to_string(),
-            why: Some(reason.text().into()),
-            bytes_up: None,
-            bytes_down: None,
-            open_ms: None,
-            more_denied: Some(more).filter(|more| *more > 0),
-        });
+            origin: None,
+            of: None,
+        };
+        records.session(&stranger.record("turned away".into(), turned.text(), more));
     }
 
     /// How many had no record since the last one, where this one has one.
-    fn count(&self, code: Code, peer: SocketAddr, now: Instant) -> Option<u64> {
+    fn count(&self, kind: Kind, peer: SocketAddr, now: Instant) -> Option<u64> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The log tells from where they came.
         drop(counted.repeats.next(now));
         let source = Some(Source::of(peer.ip()));
-        if counted.repeats.note(code, source, String::new) {
+        if counted.repeats.note(kind, source, String::new) {
             return Some(std::mem::take(&mut counted.more));
         }
         counted.more += 1;
         None
+    }
+}
+
+impl Stranger<'_> {
+    fn record(self, outcome: String, why: &str, more: u64) -> SessionRecord {
+        let cut = |origin: &str| origin[..origin.floor_char_boundary(MAX_ORIGIN)].to_owned();
+        let (token, bearer, jti) = self
+            .of
+            .map_or((None, None, None), |of| (Some(of.token), of.bearer, of.id));
+        SessionRecord {
+            time: now(),
+            event: Event::Enter,
+            session: None,
+            token,
+            bearer,
+            jti,
+            origin: self.origin.map(cut),
+            peer: self.peer,
+            decision: Decision::Deny,
+            outcome,
+            why: Some(why.into()),
+            bytes_up: None,
+            bytes_down: None,
+            open_ms: None,
+            more_denied: Some(more).filter(|more| *more > 0),
+        }
     }
 }
 
@@ -96,12 +127,15 @@ mod tests {
     fn the_first_few_a_minute_have_a_record_and_the_next_counts_the_others() {
         let (strangers, start) = (Strangers::default(), Instant::now());
         let peer = |number: u8| SocketAddr::from(([192, 0, 2, number], 1000));
-        let count = |code, number, now| strangers.count(code, peer(number), now);
+        let of = |kind, number, now| strangers.count(kind, peer(number), now);
+        let count = |code, number, now| of(Kind::Denied(code), number, now);
         let recorded = (0..100).filter_map(|_| count(Code::TOKEN_UNKNOWN, 1, start));
         assert_eq!(recorded.collect::<Vec<_>>(), [0; A_MINUTE as usize]);
         // Another reason, and another source, are another matter.
         assert_eq!(count(Code::ORIGIN_REFUSED, 1, start), Some(80));
         assert_eq!(count(Code::TOKEN_UNKNOWN, 2, start), Some(0));
+        assert_eq!(count(Code::TOKEN_UNKNOWN, 1, start), None);
+        assert_eq!(of(Kind::TurnedAway(Turned::Early), 1, start), Some(1));
         assert_eq!(count(Code::TOKEN_UNKNOWN, 1, start), None);
         let later = start + Duration::from_mins(2);
         assert_eq!(count(Code::TOKEN_UNKNOWN, 1, later), Some(1));

@@ -18,7 +18,7 @@ use super::door::Handshaking;
 use crate::admission::{Fault, Turned};
 use crate::ending::Ending;
 use crate::handshake::{self, Admitted, Denied, Headers, Outcome, Refused, Upgrade};
-use crate::identity::Grant;
+use crate::identity::{Grant, Signed};
 use crate::limits::{LimitReached, Slot, Whose};
 use crate::metrics::Handshake;
 use crate::proxy::{self, ProxiesConfig, ToldBy};
@@ -58,7 +58,7 @@ impl Guest {
             let client = self.proxies.forwarded_for(told);
             let client = client.map_err(|_| Refused::untold())?;
             self.comes_from(client).map_err(|turned| {
-                shared.context.metrics().turned_away(turned);
+                shared.turned_away(self.peer, turned);
                 Refused::turned_away(turned)
             })?;
         }
@@ -85,8 +85,7 @@ pub(super) async fn connection(mut stream: TcpStream, mut guest: Guest, shared: 
             }
         };
         if let Err(reason) = guest.comes_from(client) {
-            metrics.turned_away(reason);
-            return info!(peer = %guest.peer, %reason, "turned a client away");
+            return shared.turned_away(guest.peer, reason);
         }
     }
     let peer = guest.peer;
@@ -172,15 +171,18 @@ async fn shake_hands<S>(
             let Denied {
                 upgrade,
                 origin,
+                of,
                 reason,
             } = denied;
-            info!(%peer, %reason, "denied a client");
+            let (token, bearer) =
+                (of.as_ref()).map_or((None, None), |of| (Some(&*of.token), of.bearer.as_deref()));
+            info!(%peer, token, bearer, %reason, "denied a client");
             let stranger = Stranger {
                 peer,
                 origin: origin.as_deref(),
-                grant: None,
+                of,
             };
-            (shared.strangers).record(&**shared.context.records(), &stranger, &reason);
+            (shared.strangers).denied(&**shared.context.records(), stranger, &reason);
             if reason.code() == Code::TOKEN_UNKNOWN {
                 handshaking.penalise(Fault::Token, peer);
             } else {
@@ -215,9 +217,9 @@ async fn shake_hands<S>(
             let stranger = Stranger {
                 peer,
                 origin: admitted.origin.as_deref(),
-                grant: Some(&admitted.grant),
+                of: Some(Signed::from(&*admitted.grant)),
             };
-            (shared.strangers).record(&**shared.context.records(), &stranger, &reason);
+            (shared.strangers).denied(&**shared.context.records(), stranger, &reason);
             drop(handshaking);
             return deny(stream, shared, &admitted.upgrade, reason).await;
         }

@@ -51,8 +51,8 @@ impl Session<'_> {
                 Some(reason) => Err(reason),
             }
         });
-        let refused = judged.as_ref().err();
-        self.clerk.renewed(refused);
+        let told = judged.as_ref().map(|(grant, _)| grant.id.as_deref());
+        self.clerk.renewed(told);
         match judged {
             Ok((grant, presented)) => {
                 admitted.presented = presented;
