@@ -2,7 +2,7 @@
 //! others run. Whatever comes, all that waits ends with an error or goes on, and the next opening gets a
 //! WebSocket of its own. The frames are made by hand, after `docs/relay-protocol.md`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -133,6 +133,8 @@ fn host(port: u16) -> Endpoint {
 struct Victim {
     relay: Relay,
     connection: JoinHandle<()>,
+    /// Whatever was accepted, it goes on listening.
+    _listener: Arc<Mutex<RelayListener>>,
     waiting: Vec<(&'static str, JoinHandle<Result<String, Error>>)>,
 }
 
@@ -150,7 +152,8 @@ impl Victim {
         };
         let opened = tokio::time::timeout(SOON, opening).await;
         let (stream, listener, udp) = opened.expect("in time").expect("opened");
-        let mut waiting = all_that_waits(stream, listener, udp);
+        let listener = Arc::new(Mutex::new(listener));
+        let mut waiting = all_that_waits(stream, Arc::clone(&listener), udp);
         let connecting = relay.clone();
         waiting.push((
             "connect",
@@ -162,6 +165,7 @@ impl Victim {
         Self {
             relay,
             connection,
+            _listener: listener,
             waiting,
         }
     }
@@ -169,11 +173,11 @@ impl Victim {
 
 fn all_that_waits(
     stream: RelayStream,
-    mut listener: RelayListener,
+    listener: Arc<Mutex<RelayListener>>,
     udp: RelayDatagramSocket,
 ) -> Vec<(&'static str, JoinHandle<Result<String, Error>>)> {
     let (mut read, mut write) = tokio::io::split(stream);
-    let udp = Arc::new(std::sync::Mutex::new(udp));
+    let udp = Arc::new(Mutex::new(udp));
     let receiving = udp.clone();
     vec![
         (
@@ -193,7 +197,14 @@ fn all_that_waits(
         ),
         (
             "accept",
-            tokio::spawn(async move { Ok(format!("{:?}", listener.accept().await?)) }),
+            tokio::spawn(async move {
+                let accepted = std::future::poll_fn(|cx| {
+                    let mut listener = listener.lock().expect("no panic");
+                    listener.poll_accept(cx)
+                })
+                .await?;
+                Ok(format!("{accepted:?}"))
+            }),
         ),
         (
             "send",
@@ -383,7 +394,7 @@ async fn more_than_was_granted_ends_everything_with_an_error() {
     ends_with("DATA beyond the window", data, &["read"]).await;
     let data = || (0..300_000).map(|_| frame(0x20, STREAM, b"x")).collect();
     ends_with("DATA beyond the window, by the byte", data, &["read"]).await;
-    let data = || vec![frame(0x24, UDP, &vec![0; 2 + 65_507]); 8];
+    let data = || vec![frame(0x24, UDP, &vec![0; 2 + 65_507]); 16];
     ends_with("DATAGRAM beyond the window", data, &["receive"]).await;
     let data = || vec![frame(0x24, UDP, &[0, 0]); 5000];
     ends_with("DATAGRAM without a byte, too often", data, &["receive"]).await;
