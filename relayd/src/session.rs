@@ -269,13 +269,13 @@ impl<'a> Session<'a> {
         self.expires = end_of(&grant);
         self.grant = Arc::new(grant);
         // What waits for its turn might have it by now.
-        for entry in self.items.values_mut() {
+        for (id, entry) in &mut self.items {
             match &mut entry.item {
                 Item::Stream(stream) => stream.renew(self.expires),
                 Item::Udp(socket) => socket.renew(),
                 Item::Opening(_) | Item::Listener(_) => continue,
             }
-            entry.place.queue();
+            self.ready.wake(*id);
         }
     }
 

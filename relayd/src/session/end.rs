@@ -65,8 +65,8 @@ impl Session<'_> {
     /// # Cancel safety
     /// Dropping the future loses nothing; another goes on.
     pub(super) async fn drain(&mut self) {
-        for entry in self.items.values() {
-            entry.place.queue();
+        for id in self.items.keys() {
+            self.ready.wake(*id);
         }
         poll_fn(|cx| {
             self.ready.register(cx.waker());

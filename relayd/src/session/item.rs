@@ -1,7 +1,7 @@
 //! What hangs on a session, and what it has while it has its turn.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::task::Waker;
 
 use jackfield_relay_wire::{Id, Mux};
 use tokio::time::Instant;
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::listen::Listening;
 use super::open::{Opened, Opening};
-use super::ready::Place;
 use super::tcp::TcpPump;
 use super::udp::UdpPump;
 use crate::identity::Grant;
 use crate::metrics::{Counted, Kind};
 use crate::record::Case;
 
-/// Something that hangs on the session, and where it queues for its turn.
+/// Something that hangs on the session, and what asks for its turns.
 pub(super) struct Entry {
     pub(super) item: Item,
-    pub(super) place: Arc<Place>,
+    /// It asks for a turn.
+    pub(super) waker: Waker,
     pub(super) case: Case,
     pub(super) _counted: Counted,
 }

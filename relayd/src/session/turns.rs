@@ -8,21 +8,20 @@ use tracing::debug;
 
 use super::item::{Entry, Item, Shared, Turn};
 use super::open::{Opened, Opening, Refused};
-use super::ready::Place;
 use super::{Session, reached_by};
 use crate::identity::Grant;
 use crate::policy::Transport;
 use crate::record::{Action, Case};
 
 /// How many turns there are in one round: what comes meanwhile waits so long.
-const TURNS_A_ROUND: usize = 8;
-/// A turn that carried so many bytes is a bulky one.
-const BULKY: u64 = 16 * 1024;
+const TURNS_A_ROUND: usize = 4;
+/// What each turn costs, in bytes, beside those that it carries.
+const TURN: u64 = 1024;
 
 impl Session<'_> {
     pub(super) fn wake(&self, id: Id) {
-        if let Some(entry) = self.items.get(&id) {
-            entry.place.queue();
+        if self.items.contains_key(&id) {
+            self.ready.wake(id);
         }
     }
 
@@ -95,21 +94,21 @@ impl Session<'_> {
     }
 
     fn insert(&mut self, id: Id, item: Item, case: Case) {
-        let place = Place::new(id, &self.ready);
-        place.queue();
         let counted = self.context.metrics().hangs(item.kind());
         let entry = Entry {
             item,
-            place,
+            waker: self.ready.waker(id),
             case,
             _counted: counted,
         };
         self.items.insert(id, entry);
+        self.ready.wake(id);
         self.idle_since = None;
     }
 
     fn remove(&mut self, id: Id) {
         self.items.remove(&id);
+        self.ready.remove(id);
         if self.items.is_empty() {
             self.idle_since = Some(Instant::now());
         }
@@ -137,15 +136,14 @@ impl Session<'_> {
     pub(super) fn take_turns(&mut self) -> bool {
         let mut worked = false;
         for _ in 0..TURNS_A_ROUND {
-            let Some(place) = self.ready.next() else {
+            let Some(id) = self.ready.next() else {
                 return worked;
             };
-            let id = place.id();
             let Some(entry) = self.items.get_mut(&id) else {
+                self.ready.remove(id);
                 continue;
             };
-            let waker = place.waker();
-            let mut cx = TaskContext::from_waker(&waker);
+            let mut cx = TaskContext::from_waker(&entry.waker);
             let before = (self.counters.bytes_up, self.counters.bytes_down);
             let mut shared = Shared {
                 case: &mut entry.case,
@@ -168,11 +166,12 @@ impl Session<'_> {
             entry.case.carried(up, down);
             worked |= !matches!(turn, Turn::Waiting);
             match turn {
-                Turn::Waiting => place.waits(),
-                Turn::Worked => place.worked(up + down >= BULKY),
+                Turn::Waiting => {}
+                // At most a chunk each way, which fits.
+                Turn::Worked => self.ready.again(id, (TURN + up + down) as u32),
                 Turn::Opened(opened) => self.opened(id, *opened),
                 Turn::Accepted(stream, pump, remote) => {
-                    place.worked(false);
+                    self.ready.again(id, TURN as u32);
                     self.counters.opened += 1;
                     let basis = entry.case.basis().clone();
                     let (accept, tcp) = (Action::Accept, Transport::Tcp);
@@ -191,6 +190,7 @@ impl Session<'_> {
 
     /// Tells the client what has become of an opening.
     fn opened(&mut self, id: Id, opened: Opened) {
+        self.ready.remove(id);
         let Some(Entry { mut case, .. }) = self.items.remove(&id) else {
             return;
         };

@@ -12,6 +12,7 @@
 pub mod auth;
 mod code;
 mod codec;
+mod fair;
 mod frame;
 mod mux;
 #[cfg(any(test, feature = "oracle"))]
@@ -22,6 +23,7 @@ use std::num::NonZeroU32;
 
 pub use code::{Code, MAX_TEXT, Reason};
 pub use codec::DecodeError;
+pub use fair::FairQueue;
 pub use frame::{Capabilities, Frame, Settings, UdpTarget, datagram_cost};
 pub use mux::{Chunk, Config, Event, Mux, Read, ReceivedDatagram, Role};
 

@@ -26,7 +26,6 @@ mod path;
 mod recv;
 mod send;
 mod token;
-mod turns;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -42,9 +41,8 @@ use self::channel::{AfterCut, Channel, Opening, Stream};
 pub use self::chunk::Chunk;
 use self::deadline::KeepAlive;
 use self::path::Path;
-use self::turns::Turns;
 use crate::auth::Token;
-use crate::{Code, Frame, Id, Reason, Settings, UdpTarget};
+use crate::{Code, FairQueue, Frame, Id, Reason, Settings, UdpTarget};
 
 /// Which end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +238,8 @@ pub struct Mux {
     control: VecDeque<Frame>,
     /// Who has credit to return.
     credits: VecDeque<Id>,
-    /// Who has data to send.
-    turns: Turns,
+    /// Who has data to send: small messages first, and nobody starves.
+    turns: FairQueue<Id>,
     events: VecDeque<Event>,
     keep_alive: KeepAlive,
     path: Path,
@@ -271,7 +269,7 @@ impl Mux {
             last_local: 0,
             last_peer: 0,
             credits: VecDeque::new(),
-            turns: Turns::default(),
+            turns: FairQueue::default(),
             events: VecDeque::new(),
             keep_alive: KeepAlive::new(now),
             path: Path::default(),

@@ -18,7 +18,7 @@ use crate::renewal::Renewal;
 use crate::session::Session;
 
 /// How many messages are moved each way before other tasks have a turn.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Opens WebSockets, with this token.

@@ -137,6 +137,15 @@ impl Channel {
         }
     }
 
+    /// Whether a turn would send something.
+    pub(super) fn has_work(&self, role: Role) -> bool {
+        match self {
+            Self::Opening(_) | Self::Listener(_) => false,
+            Self::Stream(stream) => stream.has_work(),
+            Self::Udp(udp) => udp.has_work(role),
+        }
+    }
+
     /// The bytes that it holds, each way.
     pub(super) fn held(&self) -> u64 {
         match self {

@@ -13,6 +13,8 @@ use crate::{Code, Frame, Id, MAX_DATA, MAX_DATAGRAM, Reason, datagram_cost};
 const GATHER_BELOW: usize = 16 * 1024;
 /// A buffer for writes shorter than this begins small; others have room for a whole frame at once.
 const SMALL_WRITE: usize = 4 * 1024;
+/// What each turn costs, in bytes, beside those of its message.
+const TURN: u32 = 256;
 
 pub(super) fn transmit(mux: &mut Mux) -> Option<BytesMut> {
     if let Some(frame) = mux.control.pop_front() {
@@ -43,10 +45,16 @@ pub(super) fn transmit(mux: &mut Mux) -> Option<BytesMut> {
             _ => None,
         };
         let Some(message) = message else {
-            mux.turns.leave(id);
             continue;
         };
-        mux.turns.again(id);
+        mux.turns.charge(id, TURN + message.len() as u32);
+        if mux
+            .channels
+            .get(&id)
+            .is_some_and(|it| it.has_work(mux.role))
+        {
+            mux.turns.wake(id);
+        }
         bury(mux, id);
         return Some(message);
     }
