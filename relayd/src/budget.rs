@@ -3,7 +3,8 @@
 //! A limit of a token keeps one bearer from harming others; this keeps all of them from harming the
 //! relay. Descriptors are fitted to the system's limit when the relay starts. Of memory, windows
 //! bound what a session can make the relay hold, but not how many sessions do so at a time: beyond
-//! the budget, nothing new is taken until what is open has moved on.
+//! the budget, nothing new is taken until what is open has moved on, and those who hold more than
+//! their part give up what doesn't.
 
 use std::io;
 use std::sync::Arc;
@@ -27,6 +28,17 @@ pub(crate) struct Budget {
     open: AtomicU32,
     max_buffer_bytes: u64,
     held: AtomicU64,
+    /// How many sessions hold anything.
+    holders: AtomicU64,
+}
+
+/// What a session holds beyond its part, while all hold too much together.
+#[derive(Debug)]
+pub(crate) struct Excess {
+    pub(crate) bytes: u64,
+    /// It is twice what it may be.
+    pub(crate) urgent: bool,
+    pub(crate) limit: LimitReached,
 }
 
 /// How much is in use, and how much may be.
@@ -57,6 +69,7 @@ impl Default for Budget {
             open: AtomicU32::new(0),
             max_buffer_bytes: u64::MAX,
             held: AtomicU64::new(0),
+            holders: AtomicU64::new(0),
         }
     }
 }
@@ -125,13 +138,36 @@ impl Drop for Descriptor {
 impl Held {
     /// The session holds so much now.
     pub(crate) fn set(&mut self, bytes: u64) {
-        let held = &self.budget.held;
+        let Budget { held, holders, .. } = &*self.budget;
+        match (self.bytes, bytes) {
+            (0, 1..) => _ = holders.fetch_add(1, Ordering::Relaxed),
+            (1.., 0) => _ = holders.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
+        }
         if bytes >= self.bytes {
             held.fetch_add(bytes - self.bytes, Ordering::Relaxed);
         } else {
             held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         }
         self.bytes = bytes;
+    }
+
+    /// As many as were told last.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What it has to give up, so that the others have room: all that hold anything have equal parts.
+    pub(crate) fn excess(&self) -> Option<Excess> {
+        let limit = self.budget.check_memory().err()?;
+        let most = self.budget.max_buffer_bytes;
+        let part = most / self.budget.holders.load(Ordering::Relaxed).max(1);
+        let bytes = self.bytes.checked_sub(part).filter(|bytes| *bytes > 0)?;
+        Some(Excess {
+            bytes,
+            urgent: self.budget.held.load(Ordering::Relaxed) / 2 >= most,
+            limit,
+        })
     }
 }
 
@@ -256,12 +292,19 @@ mod tests {
             short,
             "the relay's limit max_buffer_bytes (1000) is reached"
         );
+        assert!(two.excess().is_none(), "it has less than its half");
+        let excess = one.excess().expect("it has more");
+        assert_eq!((excess.bytes, excess.urgent), (100, false));
+        two.set(1400);
+        let excess = two.excess().expect("it has more");
+        assert_eq!((excess.bytes, excess.urgent), (900, true));
         two.set(0);
-        assert!(budget.check_memory().is_ok());
+        assert!(budget.check_memory().is_ok() && one.excess().is_none());
         one.set(1200);
         assert!(budget.check_memory().is_err());
         drop(one);
         assert_eq!(budget.held.load(Ordering::Relaxed), 0);
         assert_eq!(budget.open.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.holders.load(Ordering::Relaxed), 0);
     }
 }

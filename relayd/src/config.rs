@@ -104,7 +104,9 @@ pub struct Config {
     /// as many as the process may have descriptors, besides those for the rest.
     pub max_streams: Option<u32>,
     /// How many bytes of payload may wait in the relay, of all sessions together, before it takes
-    /// nothing new: neither sessions nor streams. Those that are open go on. Default: 1 GiB.
+    /// nothing new: neither sessions nor streams. Those that are open go on; but a session that holds more than
+    /// its equal part then ends what wouldn't be gone in 5 s, and whatever holds most, where it is twice as much.
+    /// Default: 1 GiB.
     pub max_buffer_bytes: u64,
     /// How long a client may take for TLS and the request together. Default: 10 s.
     pub handshake_deadline: Duration,

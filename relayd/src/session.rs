@@ -24,6 +24,7 @@ mod peers;
 mod questions;
 mod ready;
 mod renewal;
+mod shed;
 mod tcp;
 mod told;
 mod turns;
@@ -225,6 +226,8 @@ struct Session<'a> {
     held: Held,
     /// When to look, if anything has moved since the last time.
     weigh_at: Option<Instant>,
+    /// When to look what is stale of it, if there is any.
+    shed_at: Option<Instant>,
     /// Since when nothing has been open.
     idle_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -246,6 +249,7 @@ impl<'a> Session<'a> {
         Self {
             held: grant.usage.held(),
             weigh_at: None,
+            shed_at: None,
             mux: Mux::new(Role::Relay, config, now.into_std()),
             items: HashMap::new(),
             ready: Arc::default(),
@@ -431,12 +435,18 @@ impl<'a> Session<'a> {
         }
         if self.weigh_at.is_some_and(|at| at <= now) {
             self.weigh_at = None;
-            self.held.set(self.mux.held());
+            if self.weigh(now) {
+                return true;
+            }
+        }
+        if self.shed_at.is_some_and(|at| at <= now) && self.shed_stale(now) {
+            return true;
         }
         let next = [
             self.expires,
             idle,
             self.weigh_at,
+            self.shed_at,
             self.mux.deadline().map(Instant::from_std),
         ];
         if let Some(next) = next.into_iter().flatten().min() {

@@ -113,6 +113,31 @@ async fn where_too_much_waits_nothing_new_is_taken() {
     .await;
 }
 
+/// Targets that take nothing cost the client nothing that sends to them: it doesn't keep others out so.
+#[tokio::test]
+async fn who_holds_more_than_its_part_gives_it_up() {
+    let mut config = config(token());
+    config.max_buffer_bytes = 200_000;
+    let relay = TestRelay::start(config).await;
+    let address = keeper();
+    let (mut client, mut bystander) = (relay.client().await, relay.client().await);
+    let (theirs, _) = bystander.connect(&address, 1024).await;
+    let data = vec![7; 1000].into();
+    bystander.send(&Frame::Data { id: theirs, data }).await;
+    let (id, credit) = client.connect(&address, 1024).await;
+    fill(&mut client, id, credit).await;
+    let reason = match within(client.frame()).await {
+        Frame::Reset { id: cut, reason } if cut == id => reason,
+        other => panic!("{other:?}"),
+    };
+    names(&reason, "the relay's limit max_buffer_bytes (200000)");
+    // The session itself goes on, and so does what others have open.
+    client.connect(&address, 1024).await;
+    let data = vec![7; 1000].into();
+    bystander.send(&Frame::Data { id: theirs, data }).await;
+    bystander.connect(&address, 1024).await;
+}
+
 /// What a target doesn't take waits in the relay's window, and a little of it in the system.
 #[tokio::test]
 async fn the_system_keeps_little_for_a_target_that_takes_nothing() {

@@ -174,6 +174,11 @@ impl Case {
         self.bytes_down += down;
     }
 
+    /// How many bytes of payload it has carried, both ways.
+    pub(crate) fn moved(&self) -> u64 {
+        self.bytes_up + self.bytes_down
+    }
+
     /// Its target doesn't get all that the client had sent and ended.
     pub(crate) fn undelivered(&mut self) {
         self.undelivered = true;

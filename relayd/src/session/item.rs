@@ -21,6 +21,8 @@ pub(super) struct Entry {
     /// It asks for a turn.
     pub(super) waker: Waker,
     pub(super) case: Case,
+    /// How much had been carried when it was last looked at.
+    pub(super) mark: u64,
     pub(super) _counted: Counted,
 }
 

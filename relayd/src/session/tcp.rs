@@ -80,6 +80,11 @@ impl TcpPump {
         !self.writing || self.apart.is_some()
     }
 
+    /// Whether it goes on without a client that hears of it.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
     /// The limits are others from now on, and so is the token's end.
     pub(super) fn renew(&mut self, expires: Option<Instant>) {
         (self.up, self.down) = (Pace::default(), Pace::default());

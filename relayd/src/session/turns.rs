@@ -99,6 +99,7 @@ impl Session<'_> {
             item,
             waker: self.ready.waker(id),
             case,
+            mark: 0,
             _counted: counted,
         };
         self.items.insert(id, entry);
@@ -106,7 +107,7 @@ impl Session<'_> {
         self.idle_since = None;
     }
 
-    fn remove(&mut self, id: Id) {
+    pub(super) fn remove(&mut self, id: Id) {
         self.items.remove(&id);
         self.ready.remove(id);
         if self.items.is_empty() {

@@ -400,6 +400,11 @@ impl Mux {
         self.channels.values().map(Channel::held).sum()
     }
 
+    /// How many bytes of these are of one stream or socket; 0 where there is none.
+    pub fn held_by(&self, id: Id) -> u64 {
+        self.channels.get(&id).map_or(0, Channel::held)
+    }
+
     // The client's side.
 
     /// Asks for a TCP connection. [`Event::Opened`] or [`Event::Refused`] answers.
