@@ -20,7 +20,7 @@ function post(path, said) {
   return fetch(path, { method: 'POST', body: said && JSON.stringify(said) });
 }
 
-/** What the network asks for a token, whenever it opens a connection to the relay. */
+/** What the network asks for a token: whenever it opens a connection to the relay, and before the last one ends. */
 async function token() {
   const answer = await post('relay-token');
   if (answer.status === 401) {
@@ -48,12 +48,12 @@ function showToken() {
     return;
   }
   const left = Math.max(0, Math.round(known.exp - Date.now() / 1000));
-  const next = $('ended').hidden ? `in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}` : 'none';
+  const ends = $('ended').hidden ? `in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}` : 'ended';
   $('token').replaceChildren(...definitions([
     ['Who', known.sub],
     ['Reaches', known.allow.join(', ')],
     ['Tokens so far', String(count)],
-    ['The next one', next],
+    ['Ends', ends],
   ]));
 }
 
@@ -69,7 +69,7 @@ async function start() {
   const { name, relay, broker: url, roots } = await answer.json();
   $('who').textContent = `You are ${name}`;
   const network = await open({ relay, token, roots });
-  // Between two tokens the broker keeps what is said; by QoS 2 each line is there once.
+  // While a connection is lost the broker keeps what is said; by QoS 2 each line is there once.
   const broker = await network.mqtt(url, { sessionExpiry: 60, reconnect: { first: 100 } });
   setInterval(showToken, 1000);
   follow(broker);
@@ -132,6 +132,9 @@ function showEnd(error) {
 
 $('log-in').onsubmit = async (event) => {
   event.preventDefault();
+  // What is told is of this attempt.
+  $('log-in-error').hidden = true;
+  $('log-in-error').textContent = '';
   const answer = await post('log-in', { name: field('name').value, password: field('password').value });
   $('log-in-error').hidden = answer.ok;
   if (answer.ok) {
