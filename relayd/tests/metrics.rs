@@ -6,10 +6,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::program::{Program, configuration};
 use common::{Client, ORIGIN, SECRET, keep, request, target, within};
+use jackfield_relay_wire::auth::Token;
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
 use jackfield_socket::UdpOptions;
@@ -255,7 +256,7 @@ async fn the_numbers_are_those_of_what_was_done() {
 #[tokio::test]
 async fn no_label_is_of_a_clients_making() {
     let (program, metrics) = start().await;
-    let mut claims = Claims::new(SystemTime::now() + std::time::Duration::from_secs(1000));
+    let mut claims = Claims::new(SystemTime::now() + Duration::from_secs(1000));
     claims.subject = Some("ada-lovelace".into());
     let key = SigningKey::hs256(&Secret::new(KEY).expect("long enough"));
     let key = key.expect("long enough").with_id("app");
@@ -453,4 +454,24 @@ async fn what_is_held_back_is_counted() {
     shows(metrics, &[(bytes, 0)]).await;
     // All of it may have been in the system's buffers.
     let _ = within(sending).await;
+}
+
+#[tokio::test]
+async fn tokens_within_a_session_are_counted() {
+    let (program, metrics) = start().await;
+    let mut claims = Claims::new(SystemTime::now() + Duration::from_secs(1000));
+    claims.subject = Some("ada".into());
+    let key = Secret::new(KEY).and_then(|key| SigningKey::hs256(&key));
+    let token = key.expect("long enough").mint(&claims).expect("short");
+    let mut client = client(&program, &token).await;
+    for shown in [&*token, &*token, "a guess"] {
+        let shown = Token::new(shown).expect("short");
+        client.send(&Frame::Token(shown)).await;
+        client.frame().await;
+    }
+    let counted = [
+        ("renewals_total{result=\"renewed\"}", 2),
+        ("renewals_total{result=\"token_unknown\"}", 1),
+    ];
+    shows(metrics, &counted).await;
 }
