@@ -14,7 +14,7 @@ use jackfield_socket::HostName;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
-use super::Resolve;
+use super::{Found, Resolve};
 use crate::address::unmask;
 
 /// For how long an answer, or that there is none, is good.
@@ -105,34 +105,31 @@ impl Name {
     }
 
     async fn look_up(&self, name: &HostName, resolver: &dyn Resolve) {
-        let answer = timeout(DEADLINE, resolver.resolve(name)).await;
-        let answer = answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        if let Err(error) = &answer
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        let found = timeout(DEADLINE, resolver.resolve_all(name)).await;
+        let found =
+            found.unwrap_or_else(|_| Found::new(Vec::new(), Some(io::ErrorKind::TimedOut.into())));
+        if let Some(error) = &found.missing {
             warn!(%name, %error, "can't look up a name that a rule denies");
         }
-        self.note(answer);
+        self.note(found);
     }
 
-    fn note(&self, answer: io::Result<Vec<IpAddr>>) {
+    fn note(&self, found: Found) {
         let now = Instant::now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.asked = Some(now);
-        let addresses = match answer {
-            Ok(addresses) => addresses,
-            // It has none, which is an answer too.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(_) => return,
-        };
-        known.answered = true;
-        for address in addresses {
+        // That it has none is an answer, too; a part of them is none.
+        let is_whole = found.missing.is_none();
+        known.answered |= is_whole;
+        for address in found.addresses {
             // What hides its real address is never reached anyway.
             if let Ok(address) = unmask(address) {
                 known.addresses.insert(address, now);
             }
         }
-        (known.addresses).retain(|_, seen| now.duration_since(*seen) < REMEMBERED);
+        if is_whole {
+            (known.addresses).retain(|_, seen| now.duration_since(*seen) < REMEMBERED);
+        }
         while known.addresses.len() > MAX_ADDRESSES {
             let oldest = (known.addresses.iter()).min_by_key(|(_, seen)| **seen);
             let Some(oldest) = oldest.map(|(address, _)| *address) else {
@@ -145,13 +142,15 @@ impl Name {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Resolving;
+    use super::super::{Resolving, ResolvingAll};
     use super::*;
 
     /// Answers what the test sets.
     #[derive(Debug, Default)]
     struct Fake {
         answer: Mutex<Option<Vec<IpAddr>>>,
+        /// Whether one family can't be looked up.
+        half: Mutex<bool>,
         asked: Mutex<u32>,
     }
 
@@ -160,6 +159,41 @@ mod tests {
             *self.asked.lock().expect("no panic") += 1;
             let answer = self.answer.lock().expect("no panic").clone();
             Box::pin(async move { answer.ok_or_else(|| io::ErrorKind::TimedOut.into()) })
+        }
+
+        fn resolve_all(&self, name: &HostName) -> ResolvingAll {
+            let half = *self.half.lock().expect("no panic");
+            let resolving = self.resolve(name);
+            Box::pin(async move {
+                let mut found = Found::from(resolving.await);
+                if half {
+                    found.missing = Some(io::ErrorKind::Other.into());
+                }
+                found
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_an_answer_is_none() {
+        let name: HostName = "secret.example".parse().expect("a name");
+        let (v4, v6) = ([9, 9, 9, 1].into(), "2a00::1".parse().expect("an address"));
+        let (fake, denied) = (Fake::default(), DeniedNames::default());
+        *fake.answer.lock().expect("no panic") = Some(vec![v6]);
+        *fake.half.lock().expect("no panic") = true;
+        denied.learn(&name, &fake).await;
+        assert_eq!(denied.has_address(&name, v4), None, "nobody knows");
+
+        tokio::time::advance(FRESH).await;
+        *fake.answer.lock().expect("no panic") = Some(vec![v4]);
+        *fake.half.lock().expect("no panic") = false;
+        denied.learn(&name, &fake).await;
+        tokio::time::advance(REMEMBERED).await;
+        *fake.answer.lock().expect("no panic") = Some(vec![v6]);
+        *fake.half.lock().expect("no panic") = true;
+        denied.learn(&name, &fake).await;
+        for address in [v4, v6] {
+            assert_eq!(denied.has_address(&name, address), Some(true));
         }
     }
 

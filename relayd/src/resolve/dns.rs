@@ -16,7 +16,7 @@ use hickory_resolver::system_conf::read_system_conf;
 use jackfield_socket::HostName;
 use tracing::warn;
 
-use super::{Resolve, Resolving};
+use super::{Found, Resolve, Resolving, ResolvingAll};
 
 /// How long a name server may take, at most. It is asked three times, as a rule: before a dial's time is
 /// over, whatever else the system's configuration says.
@@ -84,9 +84,24 @@ impl DnsResolver {
 
 impl Resolve for DnsResolver {
     fn resolve(&self, name: &HostName) -> Resolving {
+        let finding = self.resolve_all(name);
+        Box::pin(async move {
+            let found = finding.await;
+            match found.missing {
+                _ if !found.addresses.is_empty() => Ok(found.addresses),
+                Some(error) => Err(error),
+                None => Err(io::ErrorKind::NotFound.into()),
+            }
+        })
+    }
+
+    fn resolve_all(&self, name: &HostName) -> ResolvingAll {
         let (resolver, name) = (Arc::clone(&self.0), Name::from_ascii(name.as_str()));
         Box::pin(async move {
-            let mut name = name.map_err(io::Error::other)?;
+            let mut name = match name {
+                Ok(name) => name,
+                Err(error) => return Found::new(Vec::new(), Some(io::Error::other(error))),
+            };
             name.set_fqdn(true);
             let (v6, v4) = tokio::join!(
                 resolver.lookup(name.clone(), RecordType::AAAA),
@@ -96,13 +111,8 @@ impl Resolve for DnsResolver {
                 Err(error) if !error.is_no_records_found() => Some(io::Error::other(error.clone())),
                 _ => None,
             };
-            let failed = failed(&v6).or(failed(&v4));
-            let found = alternating(addresses(v6), addresses(v4));
-            match failed {
-                Some(error) if found.is_empty() => Err(error),
-                None if found.is_empty() => Err(io::ErrorKind::NotFound.into()),
-                _ => Ok(found),
-            }
+            let missing = failed(&v6).or(failed(&v4));
+            Found::new(alternating(addresses(v6), addresses(v4)), missing)
         })
     }
 }
@@ -167,6 +177,36 @@ mod tests {
             assert!(asked.starts_with(b"\x03irc\x07example\x00"), "{asked:?}");
         }
         asking.abort();
+    }
+
+    #[tokio::test]
+    async fn whoever_must_know_all_is_told_that_one_family_is_missing() {
+        let server = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+        let at = server.local_addr().expect("bound");
+        tokio::spawn(async move {
+            let mut question = [0; 512];
+            while let Ok((_, from)) = server.recv_from(&mut question).await {
+                // The header, "irc.example", its type, and IN.
+                let asks_v6 = question[26] == 28;
+                let (rcode, count) = if asks_v6 { (0, 1) } else { (2, 0) };
+                let mut answer = [&question[..2], &[0x81, 0x80 | rcode, 0, 1, 0, count]].concat();
+                answer.extend([0; 4]);
+                answer.extend(&question[12..29]);
+                if asks_v6 {
+                    answer.extend([0xc0, 12, 0, 28, 0, 1, 0, 0, 0, 60, 0, 16]);
+                    answer.extend([0x2a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+                }
+                let _ = server.send_to(&answer, from).await;
+            }
+        });
+        let resolver = DnsResolver::with_servers(&[at]).expect("it is good");
+        let name = "irc.example".parse().expect("a name");
+        let only: Vec<IpAddr> = vec!["2a00::1".parse().expect("an address")];
+        let found = resolver.resolve_all(&name).await;
+        assert_eq!(found.addresses, only);
+        assert!(found.missing.is_some(), "the server failed for IPv4");
+        let found = resolver.resolve(&name).await;
+        assert_eq!(found.expect("some are enough to connect"), only);
     }
 
     #[test]
