@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use self::folder::Folder;
-use crate::http_client::Place;
+use crate::http_client::Resource;
 use crate::tls::{Certificates, Current};
 
 /// The most names of one certificate; Let's Encrypt takes no more.
@@ -153,7 +153,7 @@ impl AcmeConfig {
 
 /// Whether that is a directory's URL, and the roots are some.
 pub(crate) fn check_directory(url: &str, roots: Option<&str>) -> Result<(), String> {
-    Place::secure(url, roots)?;
+    Resource::secure(url, roots)?;
     // What the library takes for granted.
     url.parse::<Uri>().map_err(|error| error.to_string())?;
     Ok(())

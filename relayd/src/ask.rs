@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::http_client::{Answer, Place};
+use crate::http_client::{Answer, Resource};
 use crate::limits::{LimitReached, Whose};
 use crate::policy::Transport;
 use crate::record::{Answered, Who, written};
@@ -45,7 +45,7 @@ const MAX_TEXT: usize = 200;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ask {
-    place: Arc<Place>,
+    resource: Arc<Resource>,
     fails: Fails,
     deadline: Duration,
     at_most: u32,
@@ -117,7 +117,7 @@ impl Ask {
     /// Where it is another URL, or names a user or a fragment, or the roots can't be used.
     pub fn new(url: &str, roots: Option<&str>, fails: Fails) -> Result<Self, String> {
         Ok(Self {
-            place: Arc::new(Place::secure_or_near(url, roots)?),
+            resource: Arc::new(Resource::secure_or_near(url, roots)?),
             fails,
             deadline: Self::DEADLINE,
             at_most: Self::AT_MOST,
@@ -145,7 +145,7 @@ impl Ask {
 
     /// Who is asked.
     pub(crate) fn server(&self) -> &Endpoint {
-        self.place.server()
+        self.resource.server()
     }
 
     pub(crate) fn fails(&self) -> Fails {
@@ -154,7 +154,7 @@ impl Ask {
 
     /// Whether whatever was opened by what another said would be by this too.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        self.place == other.place && (self.fails == other.fails || self.fails == Fails::Open)
+        self.resource == other.resource && (self.fails == other.fails || self.fails == Fails::Open)
     }
 
     /// Asks, and waits for the answer: that it is allowed, or why it isn't.
@@ -250,7 +250,7 @@ impl Ask {
         let request = Request::builder()
             .method(Method::POST)
             .header(CONTENT_TYPE, "application/json");
-        self.place.exchange(stream, request, body).await
+        self.resource.exchange(stream, request, body).await
     }
 }
 

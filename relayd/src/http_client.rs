@@ -23,9 +23,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// The most bytes of an answer's head.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// A server, and what is asked for there: a URL that the configuration has.
+/// What is asked for at a server: a URL that the configuration has, and how the server is verified.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct Resource {
     url: String,
     server: Endpoint,
     /// The server as the URL has it: what `Host` says (RFC 9110, section 7.2), so that it is the same as in a
@@ -47,7 +47,7 @@ pub(crate) struct Answer {
 /// What moves the bytes while an answer is waited for; `None` when it is over.
 struct Connection(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
-impl Place {
+impl Resource {
     /// An `https` URL, whose server is verified against these roots in PEM, or against those that the system
     /// trusts.
     ///
@@ -63,10 +63,10 @@ impl Place {
             tls = tls.with_roots(roots);
             TlsConnector::new(tls.clone()).map_err(|error| error.to_string())?;
         }
-        let mut place = Self::new(url, rest, 443)?;
-        place.roots = roots.map(str::to_owned);
-        place.tls = Some(tls);
-        Ok(place)
+        let mut resource = Self::new(url, rest, 443)?;
+        resource.roots = roots.map(str::to_owned);
+        resource.tls = Some(tls);
+        Ok(resource)
     }
 
     /// The same, or a plain `http` URL of this machine or a private network: by its address, since a name
@@ -82,12 +82,12 @@ impl Place {
         if roots.is_some() {
             return Err("http:// has nobody to verify by roots".into());
         }
-        let place = Self::new(url, rest, 80)?;
-        match place.server.host() {
-            Host::Ip(ip) if is_near(ip.to_canonical()) => Ok(place),
+        let resource = Self::new(url, rest, 80)?;
+        match resource.server.host() {
+            Host::Ip(ip) if is_near(ip.to_canonical()) => Ok(resource),
             _ => Err(
                 "plain http:// goes to a loopback or private address only: use https://, or the \
-                 server's address in place of its name"
+                 server's address in resource of its name"
                     .into(),
             ),
         }
@@ -160,19 +160,19 @@ impl Place {
     }
 }
 
-impl PartialEq for Place {
+impl PartialEq for Resource {
     /// Whether the same is asked of the same server.
     fn eq(&self, other: &Self) -> bool {
         (&self.url, &self.roots) == (&other.url, &other.roots)
     }
 }
 
-impl Eq for Place {}
+impl Eq for Resource {}
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What stands behind it may be a secret.
-        f.debug_tuple("Place").field(&self.server).finish()
+        f.debug_tuple("Resource").field(&self.server).finish()
     }
 }
 
@@ -274,10 +274,10 @@ mod tests {
             ("https://127.0.0.1:1/", "127.0.0.1:1", "/"),
             ("https://[::1]/", "[::1]:443", "/"),
         ] {
-            let place = Place::secure(url, Some(&root())).expect(url);
-            assert_eq!((&*place.server.to_string(), &*place.path), (server, path));
-            assert!(url["https://".len()..].starts_with(&place.authority));
-            assert_eq!(place.authority.contains(":443"), url.contains(":443"));
+            let resource = Resource::secure(url, Some(&root())).expect(url);
+            assert_eq!((&*resource.server.to_string(), &*resource.path), (server, path));
+            assert!(url["https://".len()..].starts_with(&resource.authority));
+            assert_eq!(resource.authority.contains(":443"), url.contains(":443"));
         }
         for wrong in [
             "http://id.example/",
@@ -290,9 +290,9 @@ mod tests {
             "https://id.example/\r\nHost: x",
             "https://id.example:70000/",
         ] {
-            assert!(Place::secure(wrong, Some(&root())).is_err(), "{wrong}");
+            assert!(Resource::secure(wrong, Some(&root())).is_err(), "{wrong}");
         }
-        assert!(Place::secure("https://id.example/", Some("no PEM")).is_err());
+        assert!(Resource::secure("https://id.example/", Some("no PEM")).is_err());
     }
 
     #[test]
@@ -305,8 +305,8 @@ mod tests {
             ("http://[fd00::1]:81/", "[fd00::1]:81"),
             ("https://id.example/", "id.example:443"),
         ] {
-            let place = Place::secure_or_near(url, None).expect(url);
-            assert_eq!(place.server.to_string(), server);
+            let resource = Resource::secure_or_near(url, None).expect(url);
+            assert_eq!(resource.server.to_string(), server);
         }
         for far in [
             "http://8.8.8.8/",
@@ -319,15 +319,15 @@ mod tests {
             "http://a@127.0.0.1/",
             "ftp://127.0.0.1/",
         ] {
-            assert!(Place::secure_or_near(far, None).is_err(), "{far}");
+            assert!(Resource::secure_or_near(far, None).is_err(), "{far}");
         }
-        assert!(Place::secure_or_near("http://127.0.0.1/", Some(&root())).is_err());
+        assert!(Resource::secure_or_near("http://127.0.0.1/", Some(&root())).is_err());
     }
 
     #[test]
-    fn what_is_shown_of_a_place_is_no_secret() {
-        let place = Place::secure_or_near("http://127.0.0.1/?key=hidden", None).expect("near");
-        assert!(!format!("{place:?}").contains("hidden"), "{place:?}");
+    fn what_is_shown_of_a_resource_is_no_secret() {
+        let resource = Resource::secure_or_near("http://127.0.0.1/?key=hidden", None).expect("near");
+        assert!(!format!("{resource:?}").contains("hidden"), "{resource:?}");
     }
 
     fn root() -> String {

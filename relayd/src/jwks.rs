@@ -168,12 +168,12 @@ async fn refresh(keys: &RemoteKeys) -> Result<(bool, Duration), String> {
 
 /// A set of keys as text, and how long it is good for.
 async fn fetch(keys: &RemoteKeys) -> Result<(String, Duration), String> {
-    let place = keys.place();
-    let stream = Native.connect(place.server(), &TcpOptions::default()).await;
+    let resource = keys.resource();
+    let stream = Native.connect(resource.server(), &TcpOptions::default()).await;
     let stream = stream.map_err(|error| error.to_string())?;
     let accepted = "application/jwk-set+json, application/json";
     let request = Request::builder().header(ACCEPT, accepted);
-    let answer = place.exchange(stream, request, String::new()).await?;
+    let answer = resource.exchange(stream, request, String::new()).await?;
     if answer.status() != StatusCode::OK {
         return Err(format!("it answers {}", answer.status()));
     }

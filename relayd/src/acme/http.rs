@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::AcmeConfig;
-use crate::http_client::Place;
+use crate::http_client::Resource;
 
 /// How long a request may take, all in all.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ async fn exchange(
     // The authority names most of these URLs. Each is at a server that is verified like the directory's.
     let url = asked.uri.to_string();
     let about = |error: String| format!("{url}: {error}");
-    let place = Place::secure(&url, roots).map_err(about)?;
+    let resource = Resource::secure(&url, roots).map_err(about)?;
     let mut text = Vec::new();
     while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         text.extend(frame.into_data().unwrap_or_default());
@@ -70,9 +70,9 @@ async fn exchange(
     if let Some(kind) = asked.headers.get(CONTENT_TYPE) {
         request = request.header(CONTENT_TYPE, kind);
     }
-    let stream = Native.connect(place.server(), &TcpOptions::default()).await;
+    let stream = Native.connect(resource.server(), &TcpOptions::default()).await;
     let stream = stream.map_err(|error| about(error.to_string()))?;
-    let answer = place.exchange(stream, request, body).await.map_err(about)?;
+    let answer = resource.exchange(stream, request, body).await.map_err(about)?;
     let (status, headers) = (answer.status(), bounded(answer.headers()));
     let (body, true) = answer.read(MAX_BYTES).await.map_err(about)? else {
         return Err(about(format!("it has more than {MAX_BYTES} bytes")));

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::keys::PublicKeys;
 use super::{Claims, TokenError};
-use crate::http_client::Place;
+use crate::http_client::Resource;
 
 /// A set of JWKs at an `https` URL, any of which tokens may be signed with ([`PublicKeys`]).
 ///
@@ -22,7 +22,7 @@ use crate::http_client::Place;
 pub struct RemoteKeys(Arc<Remote>);
 
 struct Remote {
-    place: Place,
+    resource: Resource,
     /// None before they were fetched for the first time.
     current: RwLock<Option<PublicKeys>>,
     /// A token has named a key that isn't there.
@@ -37,7 +37,7 @@ impl RemoteKeys {
     /// Where that is no `https` URL, or names a user or a fragment, or the roots can't be used.
     pub fn new(url: &str, roots: Option<&str>) -> Result<Self, String> {
         Ok(Self(Arc::new(Remote {
-            place: Place::secure(url, roots)?,
+            resource: Resource::secure(url, roots)?,
             current: RwLock::default(),
             wanted: Notify::new(),
         })))
@@ -45,7 +45,7 @@ impl RemoteKeys {
 
     /// Where they are.
     pub fn url(&self) -> &str {
-        self.0.place.url()
+        self.0.resource.url()
     }
 
     /// Whether these are those, and not others that are fetched from the same place.
@@ -53,8 +53,8 @@ impl RemoteKeys {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    pub(crate) fn place(&self) -> &Place {
-        &self.0.place
+    pub(crate) fn resource(&self) -> &Resource {
+        &self.0.resource
     }
 
     /// Takes these from now on; whether they are others than before.
@@ -107,7 +107,7 @@ impl RemoteKeys {
 impl PartialEq for RemoteKeys {
     /// Whether the same is asked of the same server.
     fn eq(&self, other: &Self) -> bool {
-        self.0.place == other.0.place
+        self.0.resource == other.0.resource
     }
 }
 
@@ -115,6 +115,6 @@ impl Eq for RemoteKeys {}
 
 impl fmt::Debug for RemoteKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RemoteKeys").field(&self.0.place).finish()
+        f.debug_tuple("RemoteKeys").field(&self.0.resource).finish()
     }
 }
