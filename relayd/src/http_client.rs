@@ -275,7 +275,10 @@ mod tests {
             ("https://[::1]/", "[::1]:443", "/"),
         ] {
             let resource = Resource::secure(url, Some(&root())).expect(url);
-            assert_eq!((&*resource.server.to_string(), &*resource.path), (server, path));
+            assert_eq!(
+                (&*resource.server.to_string(), &*resource.path),
+                (server, path)
+            );
             assert!(url["https://".len()..].starts_with(&resource.authority));
             assert_eq!(resource.authority.contains(":443"), url.contains(":443"));
         }
@@ -326,7 +329,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_a_resource_is_no_secret() {
-        let resource = Resource::secure_or_near("http://127.0.0.1/?key=hidden", None).expect("near");
+        let resource =
+            Resource::secure_or_near("http://127.0.0.1/?key=hidden", None).expect("near");
         assert!(!format!("{resource:?}").contains("hidden"), "{resource:?}");
     }
 

@@ -169,7 +169,9 @@ async fn refresh(keys: &RemoteKeys) -> Result<(bool, Duration), String> {
 /// A set of keys as text, and how long it is good for.
 async fn fetch(keys: &RemoteKeys) -> Result<(String, Duration), String> {
     let resource = keys.resource();
-    let stream = Native.connect(resource.server(), &TcpOptions::default()).await;
+    let stream = Native
+        .connect(resource.server(), &TcpOptions::default())
+        .await;
     let stream = stream.map_err(|error| error.to_string())?;
     let accepted = "application/jwk-set+json, application/json";
     let request = Request::builder().header(ACCEPT, accepted);

@@ -65,15 +65,9 @@ pub struct Record {
     pub outcome: String,
     /// More about that, for people; of a refusal, the reason.
     pub why: Option<String>,
-    /// Payload from the client, in bytes. At the end only, as what follows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_up: Option<u64>,
-    /// Payload to the client, in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_down: Option<u64>,
-    /// How long it was open, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub open_ms: Option<u64>,
+    /// What it has carried. At the end only.
+    #[serde(flatten)]
+    pub carried: Option<Carried>,
     /// Whether its target did not get all that the client had sent and ended. At the end only, and left out
     /// where it isn't so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +76,28 @@ pub struct Record {
     /// record, that have none of their own. Of a minute, 16 peers have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_denied: Option<u64>,
+}
+
+/// What was carried until something was over, and how long it was open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Carried {
+    /// Payload from the client, in bytes.
+    pub bytes_up: u64,
+    /// Payload to the client, in bytes.
+    pub bytes_down: u64,
+    /// How long it was open, in milliseconds.
+    pub open_ms: u64,
+}
+
+impl Carried {
+    fn since(opened: Instant, bytes_up: u64, bytes_down: u64) -> Self {
+        Self {
+            bytes_up,
+            bytes_down,
+            open_ms: milliseconds(opened),
+        }
+    }
 }
 
 /// What a record is of.
@@ -227,16 +243,10 @@ pub struct SessionRecord {
     pub outcome: String,
     /// More about that, for people.
     pub why: Option<String>,
-    /// Payload from the client, in bytes. At the end only, as what follows; what its streams had still to
-    /// deliver then is in their records.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_up: Option<u64>,
-    /// Payload to the client, in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_down: Option<u64>,
-    /// How long it was open, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub open_ms: Option<u64>,
+    /// What its streams and sockets have carried. At the end only; what they had still to deliver then is in their
+    /// records.
+    #[serde(flatten)]
+    pub carried: Option<Carried>,
     /// How many more clients were not let in since the last record of one, that have none of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_denied: Option<u64>,
@@ -257,9 +267,7 @@ impl SessionRecord {
             decision: Decision::Allow,
             outcome: "opened".into(),
             why: None,
-            bytes_up: None,
-            bytes_down: None,
-            open_ms: None,
+            carried: None,
             more_denied: None,
         }
     }

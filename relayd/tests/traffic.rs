@@ -355,7 +355,7 @@ async fn a_day_that_is_used_up_ends_streams_and_refuses_new_ones() {
     let record = recorded(&mut records, Event::Close).await;
     assert_eq!(record.outcome, Code::LIMIT_EXCEEDED.to_string());
     assert!(record.why.is_some_and(|why| why.contains("bytes_per_day")));
-    assert_eq!(record.bytes_up, Some(1000));
+    assert_eq!(record.carried.map(|all| all.bytes_up), Some(1000));
 
     // A socket goes as well, when it is used, and nothing is opened any more, in whatever session.
     client.send(&datagram(socket, None, b"x")).await;

@@ -70,9 +70,14 @@ async fn exchange(
     if let Some(kind) = asked.headers.get(CONTENT_TYPE) {
         request = request.header(CONTENT_TYPE, kind);
     }
-    let stream = Native.connect(resource.server(), &TcpOptions::default()).await;
+    let stream = Native
+        .connect(resource.server(), &TcpOptions::default())
+        .await;
     let stream = stream.map_err(|error| about(error.to_string()))?;
-    let answer = resource.exchange(stream, request, body).await.map_err(about)?;
+    let answer = resource
+        .exchange(stream, request, body)
+        .await
+        .map_err(about)?;
     let (status, headers) = (answer.status(), bounded(answer.headers()));
     let (body, true) = answer.read(MAX_BYTES).await.map_err(about)? else {
         return Err(about(format!("it has more than {MAX_BYTES} bytes")));

@@ -8,7 +8,8 @@ use jackfield_relay_wire::{Id, Reason};
 use serde::Serialize;
 
 use super::{
-    Action, Basis, Decision, Event, Record, Records, SessionRecord, Who, milliseconds, now, written,
+    Action, Basis, Carried, Decision, Event, Record, Records, SessionRecord, Who, milliseconds,
+    now, written,
 };
 use crate::metrics::Metrics;
 use crate::policy::Transport;
@@ -84,8 +85,7 @@ impl Clerk {
         let mut record = SessionRecord::of(Event::Leave, Some(self.session), &self.who);
         record.outcome = reason.code().to_string();
         record.why = Some(reason.text().into());
-        (record.bytes_up, record.bytes_down) = (Some(up), Some(down));
-        record.open_ms = Some(milliseconds(since));
+        record.carried = Some(Carried::since(since, up, down));
         self.records.session(&record);
     }
 
@@ -105,9 +105,7 @@ impl Clerk {
                 basis: Basis::default(),
                 outcome: "cancelled".into(),
                 why: None,
-                bytes_up: None,
-                bytes_down: None,
-                open_ms: None,
+                carried: None,
                 undelivered: None,
                 more_denied: None,
             },
@@ -258,9 +256,7 @@ impl Drop for Case {
         let mut record = self.record.clone();
         if let Some(opened) = self.opened {
             record.event = Event::Close;
-            record.bytes_up = Some(self.bytes_up);
-            record.bytes_down = Some(self.bytes_down);
-            record.open_ms = Some(milliseconds(opened));
+            record.carried = Some(Carried::since(opened, self.bytes_up, self.bytes_down));
             record.undelivered = self.undelivered.then_some(true);
             record.more_denied = self.take_more();
         } else if self.decided {

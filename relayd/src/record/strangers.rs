@@ -109,9 +109,7 @@ impl Stranger<'_> {
             decision: Decision::Deny,
             outcome,
             why: Some(why.into()),
-            bytes_up: None,
-            bytes_down: None,
-            open_ms: None,
+            carried: None,
             more_denied: Some(more).filter(|more| *more > 0),
         }
     }
