@@ -44,7 +44,8 @@ pub(crate) struct Minted {
     pub(crate) exp: u64,
 }
 
-/// Mints a token by the rules in use. Log and records say for whom, and not what it is.
+/// Mints a token by the rules in use. Log and records say for whom, and not what it is; records also why one is not
+/// minted.
 ///
 /// # Errors
 /// Says why it would be of no use, or may not be.
@@ -54,6 +55,21 @@ pub(crate) fn mint(
     wanted: Wanted,
     now: SystemTime,
 ) -> Result<Minted, String> {
+    let name = wanted.token.clone();
+    let bearer = wanted.sub.as_ref().and_then(Value::as_str);
+    let bearer = bearer.map(str::to_owned);
+    let minted = try_mint(gate, wanted, now);
+    match &minted {
+        Ok(Minted { jti, exp, .. }) => {
+            info!(token = name, bearer, jti, exp, "minted a token");
+            records.minting(&Minting::minted(&name, bearer, jti, *exp));
+        }
+        Err(why) => records.minting(&Minting::denied(&name, bearer, why)),
+    }
+    minted
+}
+
+fn try_mint(gate: &Gate, wanted: Wanted, now: SystemTime) -> Result<Minted, String> {
     let name = wanted.token.clone();
     let token = gate.identity().token(&name);
     let token = token.ok_or_else(|| format!("the configuration has no token {name:?}"))?;
@@ -83,9 +99,6 @@ pub(crate) fn mint(
         .map_err(|error| format!("the relay would not take it: {error}"))?;
     let exp = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
     let exp = exp.as_secs();
-    let bearer = claims.subject;
-    records.minting(&Minting::now(&name, bearer.clone(), &jti, exp));
-    info!(token = name, bearer, jti, exp, "minted a token");
     Ok(Minted { jwt, jti, exp })
 }
 

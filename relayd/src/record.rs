@@ -3,7 +3,7 @@
 //! Each opening has one record, when it is known what becomes of it, and if it came to be, one more when it
 //! is over. They say who it was, what was asked for, what was dialled, and which rule decided, as it
 //! stands in the configuration. Each new peer of a datagram socket has one as well, each client that is let in
-//! or not, each token that follows within a session, each session at its end, each token that is minted, and what an
+//! or not, each token that follows within a session, each session at its end, each token that is to be minted, and what an
 //! administrator has the relay do. No payload, token or password is ever in one.
 //!
 //! What costs its author nothing can't fill a disk: of what is denied over and over, the first few a minute have
@@ -115,7 +115,7 @@ pub enum Event {
     Renew,
     /// Of the end of a session.
     Leave,
-    /// Of a token that the relay has minted.
+    /// Of a token that the relay was asked to mint ([`Minting`]).
     Mint,
     /// Of what an administrator has had the relay do ([`Command`]).
     Command,
@@ -273,7 +273,7 @@ impl SessionRecord {
     }
 }
 
-/// A token that the relay has minted: a record of no session, with the event `mint`.
+/// A token that the relay was asked to mint, and has minted or not: a record of no session, with the event `mint`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Minting {
@@ -281,25 +281,43 @@ pub struct Minting {
     pub time: String,
     /// [`Event::Mint`].
     pub event: Event,
-    /// The token's name in the configuration.
+    /// The token's name in the configuration, or what was asked for in its place.
     pub token: String,
     /// For whom it is (`sub`).
     pub bearer: Option<String>,
     /// What it can be revoked by.
-    pub jti: String,
+    pub jti: Option<String>,
     /// When it ends, in seconds since 1970.
-    pub exp: u64,
+    pub exp: Option<u64>,
+    /// Whether it was minted.
+    pub decision: Decision,
+    /// Why it was not.
+    pub why: Option<String>,
 }
 
 impl Minting {
-    pub(crate) fn now(token: &str, bearer: Option<String>, jti: &str, exp: u64) -> Self {
+    /// One that was minted.
+    pub(crate) fn minted(token: &str, bearer: Option<String>, jti: &str, exp: u64) -> Self {
+        Self {
+            jti: Some(jti.to_owned()),
+            exp: Some(exp),
+            decision: Decision::Allow,
+            why: None,
+            ..Self::denied(token, bearer, "")
+        }
+    }
+
+    /// One that was not, and why.
+    pub(crate) fn denied(token: &str, bearer: Option<String>, why: &str) -> Self {
         Self {
             time: now(),
             event: Event::Mint,
             token: token.to_owned(),
             bearer,
-            jti: jti.to_owned(),
-            exp,
+            jti: None,
+            exp: None,
+            decision: Decision::Deny,
+            why: Some(why.to_owned()),
         }
     }
 }
@@ -373,7 +391,7 @@ pub trait Records: Debug + Send + Sync + 'static {
     /// Takes one of a client that was let in or not, of another token of it, or of the end of its session.
     fn session(&self, _: &SessionRecord) {}
 
-    /// Takes one of a token that was minted.
+    /// Takes one of a token that was to be minted.
     fn minting(&self, _: &Minting) {}
 
     /// Takes one of what an administrator has had the relay do.

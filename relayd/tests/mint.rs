@@ -128,7 +128,7 @@ async fn what_is_minted_lets_in_and_no_further_than_it_says() {
     assert_eq!(
         record,
         json!({ "time": time, "event": "mint", "token": "app", "bearer": "ada",
-                "jti": minted["jti"], "exp": minted["exp"] })
+                "jti": minted["jti"], "exp": minted["exp"], "decision": "allow", "why": null })
     );
 
     let mut client = Client::open(program.address, ORIGIN, Some(jwt))
@@ -168,6 +168,7 @@ async fn ctl_prints_a_token_alone() {
 #[tokio::test]
 async fn what_would_be_of_no_use_or_too_much_is_refused_and_says_why() {
     let program = start().await;
+    let mut refused = Vec::new();
     for (request, expected) in [
         (
             json!({ "token": "none" }),
@@ -233,7 +234,16 @@ async fn what_would_be_of_no_use_or_too_much_is_refused_and_says_why() {
         let error = answer["error"].as_str().expect("an error");
         assert!(error.starts_with(expected), "{error}\nnot: {expected}");
         assert!(answer["jwt"].is_null(), "{answer}");
+        // What can't be read asks for no token.
+        if !expected.starts_with("that is no request") {
+            let sub = request.get("sub").cloned().unwrap_or_default();
+            refused.push(json!([request["token"], sub, null, null, "deny", error]));
+        }
     }
+    let records = program.recorded("mint", refused.len()).await;
+    let keys = ["token", "bearer", "jti", "exp", "decision", "why"];
+    let records = records.iter().map(|one| keys.map(|key| one[key].clone()));
+    assert_eq!(json!(records.collect::<Vec<_>>()), json!(refused));
 }
 
 #[tokio::test]
