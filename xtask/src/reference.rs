@@ -37,6 +37,8 @@ pub(crate) fn run() -> Result<()> {
         .map(|entry| types.join(format!("{entry}.d.ts")))
         .collect();
     let options = json!({
+        // Where a line stands would be told by what `origin` is in this checkout, which may have none.
+        "disableSources": true,
         "entryPoints": entries,
         "includeVersion": false,
         "name": "Jackfield",
