@@ -364,6 +364,32 @@ fn an_answer_may_cross_a_cancellation() {
     assert_eq!(pair.relay.open_count(), 0);
 }
 
+/// Only a relay takes less than there was.
+#[test]
+fn a_client_that_says_it_cut_a_datagram_short_breaks_the_rules() {
+    let mut pair = Pair::new(&Config::default());
+    let id = pair
+        .client
+        .open_udp(UdpTarget::Connected(there()), UdpOptions::default())
+        .expect("room for a socket");
+    pair.exchange();
+    pair.relay.accept(id, here(), here()).expect("asked for");
+    pair.exchange();
+    assert_eq!(pair.relay.send_datagram(id, None, &[7], true), Ok(true));
+    pair.exchange();
+    let received = pair.client.receive_datagram(id).expect("open");
+    assert!(received.expect("a datagram").truncated);
+    let cut = Frame::Datagram {
+        id,
+        peer: None,
+        truncated: true,
+        data: [7].to_vec().into(),
+    };
+    pair.relay.receive(pair.now, cut.encode().freeze());
+    let reason = pair.relay.closed().expect("it is over");
+    assert_eq!(reason.code(), Code::PROTOCOL_ERROR);
+}
+
 #[test]
 fn datagrams_beyond_the_credit_are_dropped_and_counted() {
     let mut pair = Pair::new(&Config::default());

@@ -54,6 +54,11 @@ pub(super) const CASES: &[Case] = &[
         "DATAGRAM without an address for a bound socket is an error"
     ),
     case!(
+        clients_cut_nothing_short,
+        "7",
+        "DATAGRAM with TRUNCATED from the client is an error"
+    ),
+    case!(
         streams_take_no_datagrams,
         "4",
         "DATA for a datagram socket is an error"
@@ -270,6 +275,18 @@ async fn bound_sockets_name_their_peer(suite: &Suite) -> Checked {
 async fn bound_sockets_need_a_peer(suite: &Suite) -> Checked {
     let (mut client, socket) = bound(suite).await?;
     client.send(&datagram(socket.id, "to whom")).await?;
+    client.ends_with(Code::PROTOCOL_ERROR).await
+}
+
+async fn clients_cut_nothing_short(suite: &Suite) -> Checked {
+    let (mut client, socket, ..) = connected(suite, ROOM).await?;
+    let cut = Frame::Datagram {
+        id: socket.id,
+        peer: None,
+        truncated: true,
+        data: Bytes::from_static(b"x"),
+    };
+    client.send(&cut).await?;
     client.ends_with(Code::PROTOCOL_ERROR).await
 }
 

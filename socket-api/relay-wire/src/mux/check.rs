@@ -35,9 +35,15 @@ impl Mux {
                 Some(_) => true,
                 None => false,
             },
-            Frame::Datagram { id, peer, .. } => {
+            Frame::Datagram {
+                id,
+                peer,
+                truncated,
+                ..
+            } => {
                 let named = peer.is_some();
-                matches!(channel(id), Some(Channel::Udp(udp)) if udp.names(self.role, named))
+                (client || !truncated)
+                    && matches!(channel(id), Some(Channel::Udp(udp)) if udp.names(self.role, named))
             }
             Frame::Dropped { id, .. } | Frame::Unreachable { id, .. } => {
                 client && matches!(channel(id), Some(Channel::Udp(_)))

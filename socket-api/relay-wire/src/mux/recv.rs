@@ -224,6 +224,9 @@ pub(super) fn handle(mux: &mut Mux, frame: Frame, now: Instant) -> Result<()> {
             data,
         } => {
             let role = mux.role;
+            if truncated && role == Role::Relay {
+                return violation("DATAGRAM came from a client as one that was cut short");
+            }
             match find(mux, id)? {
                 None => Ok(()),
                 Some(Channel::Udp(udp)) => {
