@@ -262,8 +262,19 @@ async fn what_is_no_websocket_or_too_long_is_told_and_closed_with_websockets_own
     // A message of 2^40 bytes, which is only announced; one that is not masked; and an unknown kind.
     let announced = [0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 1, 2, 3, 4];
     let (unmasked, unknown) = ([0x82, 0x01, 0x00], [0x83, 0x80, 1, 2, 3, 4]);
+    // Frames that are short, and with one byte more than a message may have.
+    let frame = |first: u8, count: u16| {
+        let mut frame = vec![first, 0xfe];
+        frame.extend(count.to_be_bytes());
+        frame.extend([0; 4]);
+        frame.resize(frame.len() + usize::from(count), 7);
+        frame
+    };
+    let one_more = [0x80, 0x81, 0, 0, 0, 0, 7].to_vec();
+    let summed = [frame(0x02, 40_000), frame(0x00, 25_541), one_more].concat();
     for (bytes, expected) in [
         (&announced[..], 1009),
+        (&summed[..], 1009),
         (&unmasked[..], 1002),
         (&unknown[..], 1002),
     ] {

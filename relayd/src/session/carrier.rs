@@ -144,8 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
         self.hang_up().await
     }
 
-    /// Sends the last message past the library, and then the library's close message with WebSocket's
-    /// own code.
+    /// Sends the last message past the library, and then a close message with WebSocket's own code: the
+    /// library's.
     async fn close_broken(&mut self) -> io::Result<()> {
         if let Some(last) = self.last.take() {
             // A whole binary message, not masked (RFC 6455, section 5.2); a GOAWAY is no longer.
@@ -160,6 +160,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
             frame.extend(last);
             self.socket.get_mut().write_all(&frame).await?;
         }
+        // The library has none of its own for a message that is too long in the sum of its frames only; where it
+        // has one, it takes no other.
+        let too_long = Message::close(Some(CloseCode::MESSAGE_TOO_BIG), "");
+        let _ = Pin::new(&mut self.socket).start_send(too_long);
         self.socket.flush().await.map_err(io::Error::other)?;
         self.hang_up().await
     }
