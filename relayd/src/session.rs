@@ -233,6 +233,8 @@ struct Session<'a> {
     timer: Pin<Box<Sleep>>,
     /// The relay is shutting down: the session ends as soon as nothing is open.
     leaving: bool,
+    /// An administrator has ended it: what its client had ended isn't delivered any more.
+    killed: bool,
 }
 
 /// What a client is told of an address of the relay's, where others reach it by another one.
@@ -265,6 +267,7 @@ impl<'a> Session<'a> {
             idle_since: Some(now),
             timer: Box::pin(sleep_until(now)),
             leaving: false,
+            killed: false,
         }
     }
 

@@ -274,6 +274,25 @@ async fn what_a_client_has_left_is_killed_too() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
+/// To be killed is to deliver nothing more, also of what was promised: nobody has to ask twice.
+#[tokio::test]
+async fn what_a_killed_client_had_ended_is_not_delivered() {
+    let program = start().await;
+    let (to, go, arriving) = stalling().await;
+    let mut client = client(&program, SECRET).await;
+    send_and_end(&mut client, &to).await;
+    program.ctl(&["kill", "--session", "1"]).await;
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!((reason.code(), reason.text()), (Code::GOING_AWAY, KILLED));
+    within(async { while listed(&program, &["list"]).await.1["sessions"] != 0 {} }).await;
+    go.send(()).expect("it waits");
+    let error = within(arriving)
+        .await
+        .expect("no panic")
+        .expect_err("no end in order");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
 #[tokio::test]
 async fn a_reload_takes_a_rule_or_says_what_is_wrong_and_where() {
     let program = start().await;

@@ -34,12 +34,12 @@ impl Session<'_> {
             entry.case.ending(&reason);
         }
         // Everything that is open is cut: its sockets close here. What the client had ended is whole,
-        // and was promised.
+        // and was promised, unless an administrator ends the session.
         let (mux, grant, expires) = (&mut self.mux, &self.grant, self.expires);
-        let undelivered = &mut self.counters.undelivered;
+        let (killed, undelivered) = (self.killed, &mut self.counters.undelivered);
         self.items.retain(|id, entry| match &mut entry.item {
             Item::Stream(pump) if mux.read(*id).is_ok() => {
-                let goes_on = pump.outlive(grant, expires);
+                let goes_on = !killed && pump.outlive(grant, expires);
                 if !goes_on {
                     *undelivered += 1;
                     entry.case.undelivered();

@@ -23,7 +23,10 @@ impl Session<'_> {
     /// Does what it is asked from outside.
     pub(super) fn obey(&mut self, order: Order) {
         match order {
-            Order::End(reason) if self.mux.closed().is_none() => self.mux.shut_down(&reason),
+            Order::End(reason) if self.mux.closed().is_none() => {
+                self.killed = true;
+                self.mux.shut_down(&reason);
+            }
             // Its client is gone already.
             Order::End(_) => self.give_up(),
             // Nobody may wait for it any more.
