@@ -307,7 +307,10 @@ impl<'a> Session<'a> {
         for _ in 0..ROUNDS {
             let mut worked = self.take_messages(carrier, cx);
             worked |= self.handle_events();
-            worked |= self.take_turns();
+            // What is over has turns as it drains.
+            if self.mux.closed().is_none() {
+                worked |= self.take_turns();
+            }
             worked |= self.check_bytes();
             worked |= self.handle_events();
             worked |= self.send_messages(carrier, cx);
@@ -371,8 +374,13 @@ impl<'a> Session<'a> {
 
     fn handle_events(&mut self) -> bool {
         let mut worked = false;
+        // What came in one batch with what ends the session is asked by nobody any more, and has no record. But
+        // what is cut hears of it.
         while let Some(event) = self.mux.poll_event() {
             worked = true;
+            if self.mux.closed().is_some() && !matches!(event, Event::Reset { .. }) {
+                continue;
+            }
             match event {
                 Event::Readable(id) | Event::Writable(id) => self.wake(id),
                 Event::Reset { id, reason } => self.reset(id, &reason),

@@ -16,8 +16,8 @@ use jackfield_relayd::record::Decision;
 use jackfield_relayd::resolve::{Resolve, Resolving};
 use jackfield_relayd::token::{Credential, Secret};
 use jackfield_relayd::{Config, Token};
-use jackfield_socket::{HostName, UdpOptions};
-use tokio::io::AsyncReadExt as _;
+use jackfield_socket::{HostName, TcpOptions, UdpOptions};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A token with these rules and nothing else.
@@ -471,6 +471,53 @@ async fn a_refusal_costs_a_dial_and_too_many_end_the_session() {
         reason.text().contains("refusals_per_minute (5)"),
         "{reason}"
     );
+}
+
+/// Of what came in one piece with the refusal that ends the session, nothing more is refused and recorded.
+#[tokio::test]
+async fn nothing_is_refused_in_a_session_that_is_over() {
+    let mut token = token();
+    token.limits.dials_per_second = 1;
+    token.limits.refusals_per_minute = 5;
+    let mut config = config(token);
+    let other = "another secret of the tests".replace(' ', "-");
+    let secret = Secret::new(&other).expect("long enough");
+    config
+        .tokens
+        .push(Token::new("other", Credential::Secret(secret)));
+    let (relay, mut recorded) = TestRelay::start_recorded(config).await;
+    let mut client = relay.client().await;
+    let mut asked = Vec::new();
+    for _ in 0..16 {
+        let ask = Frame::Connect {
+            id: client.new_id(),
+            credit: 1024,
+            to: "10.0.0.1:80".parse().expect("an endpoint"),
+            options: TcpOptions::default(),
+        };
+        let ask = ask.encode();
+        // A short binary message, masked by nothing (RFC 6455, section 5.2).
+        let length = u8::try_from(ask.len()).expect("short");
+        asked.extend([0x82, 0x80 | length, 0, 0, 0, 0]);
+        asked.extend(&ask[..]);
+    }
+    let stream = client.socket.get_mut();
+    stream.write_all(&asked).await.expect("open");
+    let reason = client.last_word().await.expect("a reason");
+    assert_eq!(reason.code(), Code::LIMIT_EXCEEDED);
+    // Somebody else's is recorded behind all of it.
+    let client = Client::open(relay.address, ORIGIN, Some(&other)).await;
+    client.expect("let in").refused("10.0.0.1:80").await;
+    let mut refused = 0;
+    loop {
+        let record = recorded.next().await;
+        if record.session == 2 {
+            break;
+        }
+        let why = record.why.unwrap_or_default();
+        refused += u32::from(why.contains("dials_per_second"));
+    }
+    assert_eq!(refused, 6, "the sixth is one too many");
 }
 
 #[tokio::test]

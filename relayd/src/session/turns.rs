@@ -136,7 +136,12 @@ impl Session<'_> {
     /// Whether anything was done, or is left to be.
     pub(super) fn take_turns(&mut self) -> bool {
         let mut worked = false;
+        let over = self.mux.closed().is_some();
         for _ in 0..TURNS_A_ROUND {
+            // A turn has ended the session, and with it those of the others.
+            if !over && self.mux.closed().is_some() {
+                return true;
+            }
             let Some(id) = self.ready.next() else {
                 return worked;
             };
