@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jackfield_relayd::{Relayd, Stopper};
 
 /// Does what signals ask for: SIGTERM and SIGINT end the relay in order, a second one at once; SIGHUP
-/// has it read its configuration again. Never ready.
+/// has it read its configuration again; those that mean something to other programs only do nothing. Never ready.
 ///
 /// # Errors
 /// Where the system doesn't tell of signals.
@@ -16,6 +16,19 @@ pub(crate) fn obey(relay: &Relayd, path: PathBuf) -> io::Result<impl Future<Outp
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // By themselves they would end it at once, with all that is open: what `logrotate` sends to another server
+    // (USR1), a timer, or a limit of file sizes, which shows as a full disk where records are written.
+    let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    for nothing in [
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+        SignalKind::alarm(),
+        SignalKind::io(),
+        file_size,
+    ] {
+        // It stays taken when nobody listens any more.
+        drop(signal(nothing)?);
+    }
     let reloader = relay.reloader();
     let mut end = End::new(relay);
     let ending = async move {

@@ -63,7 +63,8 @@ fn a_configuration_is_checked_without_being_used() {
         err.contains("relayd.toml:2:1: port: unknown field"),
         "{err}"
     );
-    let err = check("listen = []\n[tls]\ncertificate_file = 'x.crt'\nkey_file = 'x.key'\n");
+    let err =
+        check("listen = ['127.0.0.1:0']\n[tls]\ncertificate_file = 'x.crt'\nkey_file = 'x.key'\n");
     assert!(err.contains("x.crt"), "{err}");
     std::fs::write(&path, "listen = ['0.0.0.0:80']\n").expect("written");
     let (good, out, err) = run(&["--config", &path.to_string_lossy(), "--check"]);
@@ -470,7 +471,7 @@ fn a_certificate_is_explained_as_it_is_shown() {
 
 #[cfg(unix)]
 #[test]
-fn sigterm_ends_it_in_order_and_sighup_does_not() {
+fn sigterm_ends_it_in_order_and_other_signals_do_not() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("relayd.toml");
     std::fs::write(&path, "listen = ['127.0.0.1:0']\n").expect("written");
@@ -495,6 +496,9 @@ fn sigterm_ends_it_in_order_and_sighup_does_not() {
             "{line}"
         );
         if line.contains("\"message\":\"listening\"") {
+            for nothing in ["-USR1", "-USR2", "-ALRM", "-IO", "-XFSZ"] {
+                signal(nothing);
+            }
             signal("-HUP");
         } else if line.contains("reloaded the configuration") {
             signal("-TERM");
