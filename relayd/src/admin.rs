@@ -41,6 +41,8 @@ use crate::token::Revocation;
 const MAX_REQUEST: u64 = 4096;
 /// How long one may take, until the last line of the answer is read.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How many connections wait in the system's queue, until they are accepted; others are told that it is full.
+const BACKLOG: i32 = 128;
 /// How many streams a session shows at a time, so that what waits for a slow reader is bounded.
 const PAGE: usize = 256;
 
@@ -128,20 +130,21 @@ impl Socket {
     /// # Errors
     /// Where it can't be had, or somebody answers there; the text names the file.
     pub(crate) fn bind(path: &Path, asker: Asker) -> io::Result<Self> {
-        let bound = match UnixListener::bind(path) {
+        let mode = match asker {
+            Asker::Administrator => 0o600,
+            Asker::BackEnd => 0o660,
+        };
+        let bound = match bound(path, mode) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                remove_stale(path).and_then(|()| UnixListener::bind(path))
+                remove_stale(path).and_then(|()| bound(path, mode))
             }
             bound => bound,
         };
-        let own = |listener| {
-            let mode = match asker {
-                Asker::Administrator => 0o600,
-                Asker::BackEnd => 0o660,
-            };
-            std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+        let own = |bound: socket2::Socket| {
+            bound.listen(BACKLOG)?;
+            bound.set_nonblocking(true)?;
             Ok(Self {
-                listener,
+                listener: UnixListener::from_std(bound.into())?,
                 path: path.into(),
                 asker,
                 file: identity(path)?,
@@ -161,6 +164,15 @@ impl Drop for Socket {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// A socket whose file is there, with its mode. Nobody can connect before it listens: by the mode that it is made
+/// with (the umask's, which is the whole process's) others could.
+fn bound(path: &Path, mode: u32) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    Ok(socket)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
@@ -525,4 +537,35 @@ fn line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A mode that came after it listens would be too late for whoever was quick.
+    #[tokio::test]
+    async fn nobody_can_connect_before_the_file_is_for_him() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a.sock");
+        let mode = |path: &Path| {
+            let known = path.metadata().expect("it is there");
+            known.permissions().mode() & 0o777
+        };
+        let socket = bound(&path, 0o660).expect("bound");
+        assert_eq!(mode(&path), 0o660);
+        let error = UnixStream::connect(&path).expect_err("it doesn't listen yet");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        drop(socket);
+        // What such a one has left is replaced.
+        for (asker, expected) in [(Asker::BackEnd, 0o660), (Asker::Administrator, 0o600)] {
+            let socket = Socket::bind(&path, asker).expect("replaced");
+            assert_eq!(mode(&path), expected);
+            UnixStream::connect(&path).expect("it listens");
+            drop(socket);
+            assert!(!path.exists(), "it is taken away");
+        }
+    }
 }
