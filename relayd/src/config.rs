@@ -40,6 +40,7 @@ pub use crate::ending::DrainConfig;
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
 use crate::proxy::ProxiesConfig;
+use crate::files::{self, MAX_FILE};
 use crate::token::{Credential, Revocation, SigningKey};
 
 /// Answers with 200 while the relay runs; for load balancers, so whatever `Host` says. No WebSocket
@@ -471,7 +472,7 @@ impl Config {
     /// # Errors
     /// Says where in the file, at which key, and what is wrong there; never shows a secret.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        let text = files::read(path, MAX_FILE).map_err(|error| ConfigError {
             path: path.into(),
             position: None,
             key: String::new(),

@@ -38,6 +38,7 @@
 //! | `fleet` | what it shares with other relays, in Redis |
 //! | `certificate` | what a certificate says |
 //! | `jwks` | keys that are at a URL |
+//! | `files` | how a file that the configuration names is read |
 //! | `http_client` | one request to a server that the configuration names |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
 //! | [`ask`] | what is asked besides, of whom the configuration names |
@@ -69,6 +70,7 @@ mod crl;
 pub mod doctor;
 mod ending;
 pub mod explain;
+mod files;
 #[cfg(feature = "redis")]
 mod fleet;
 #[cfg(not(feature = "redis"))]

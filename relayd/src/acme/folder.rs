@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::AcmeConfig;
+use crate::files::{self, MAX_FILE};
 
 const ACCOUNT: &str = "account.json";
 /// The address that the authority knows of the account; empty, or not there, where it knows none.
@@ -80,7 +81,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str) -> Result<Option<String>, String> {
-        match fs::read_to_string(self.0.join(name)) {
+        match files::read(&self.0.join(name), MAX_FILE) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("{}/{name}: {error}", self.0.display())),

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::file::Wrong;
 use crate::ask::{Ask, Fails};
+use crate::files::{self, MAX_FILE};
 
 /// The keys of a token that say it.
 pub(super) struct FileAsk {
@@ -50,7 +51,7 @@ impl FileAsk {
             None => None,
             Some(path) => {
                 let at = directory.join(path.get_ref());
-                match std::fs::read_to_string(&at) {
+                match files::read(&at, MAX_FILE) {
                     Ok(roots) => Some(roots),
                     Err(error) => {
                         let message = format!("{} can't be read: {error}", at.display());

@@ -1,13 +1,11 @@
 //! The private key in a file, which is nobody's but the relay's.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
+use crate::files::{self, MAX_SECRET_FILE};
 use crate::token::SigningKey;
-
-/// The most bytes that are read of such a file: a key takes some hundred.
-const MAX_BYTES: u64 = 64 * 1024;
 
 /// Reads a private key in PEM (PKCS #8), from a file that others can't read.
 ///
@@ -19,12 +17,10 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub(super) fn read(path: &Path) -> Result<SigningKey, String> {
     let place = path.display();
     let read = || {
-        let file = File::open(path)?;
+        let file = files::open(path)?;
         // Of what was opened: the path may lead to another file by now.
         let shared = shared(&file)?;
-        let mut text = String::new();
-        file.take(MAX_BYTES).read_to_string(&mut text)?;
-        io::Result::Ok((shared, text))
+        io::Result::Ok((shared, files::read_from(file, MAX_SECRET_FILE)?))
     };
     let (shared, text) = read().map_err(|error| format!("{place} can't be read: {error}"))?;
     if let Some(why) = shared {

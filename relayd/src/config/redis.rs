@@ -13,6 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::file::{Hidden, Wrong};
+use crate::files::{self, MAX_FILE, MAX_SECRET_FILE};
 
 /// How long a lease may be, in seconds: long enough to be renewed, and short enough to be waited for.
 const LEASES: std::ops::RangeInclusive<u32> = 2..=300;
@@ -215,7 +216,7 @@ impl FileRedis {
     pub(super) fn read(self, whole: Range<usize>, directory: &Path) -> Result<RedisConfig, Wrong> {
         let text = |path: &Spanned<PathBuf>, key: &str| {
             let at = directory.join(path.get_ref());
-            std::fs::read_to_string(&at).map_err(|error| {
+            files::read(&at, most).map_err(|error| {
                 let message = format!("{} can't be read: {error}", at.display());
                 Wrong::new(path.span(), key, message)
             })
@@ -226,7 +227,7 @@ impl FileRedis {
                 ("redis.url", (url.into_inner().0, place))
             }
             (None, Some(path)) => {
-                let url = text(path, "redis.url_file")?;
+                let url = text(path, "redis.url_file", MAX_SECRET_FILE)?;
                 ("redis.url_file", (url.trim().to_owned(), path.span()))
             }
             _ => {
@@ -235,7 +236,7 @@ impl FileRedis {
             }
         };
         let roots = match &self.roots_file {
-            Some(path) => Some(text(path, "redis.roots_file")?),
+            Some(path) => Some(text(path, "redis.roots_file", MAX_FILE)?),
             None => None,
         };
         let (quotas, revocations) = (self.quotas_when_gone, self.revocations_when_gone);

@@ -11,6 +11,8 @@ use toml::value::{Date, Datetime, Offset, Time};
 
 use super::Token;
 use super::file::{Wrong, deserialize, system_time};
+use super::table::Table;
+use crate::files::{self, MAX_FILE};
 use crate::token::{Credential, MAX_REVOCATIONS, Revocation};
 
 #[derive(Deserialize)]
@@ -36,7 +38,7 @@ pub(super) fn read(
     tokens: &[Token],
 ) -> Result<Vec<Revocation>, Wrong> {
     let file = directory.join(path.get_ref());
-    let text = fs::read_to_string(&file).map_err(|error| {
+    let text = files::read(&file, MAX_FILE).map_err(|error| {
         let message = format!("{} can't be read: {error}", file.display());
         Wrong::new(path.span(), "revoked_file", message)
     })?;

@@ -76,14 +76,15 @@ mod acme {
         let key = |name: &str| format!("tls.acme.{name}");
         let text = |path: &Spanned<PathBuf>, name: &str| {
             let at = directory.join(path.get_ref());
-            std::fs::read_to_string(&at).map_err(|error| {
+            files::read(&at, most).map_err(|error| {
                 let message = format!("{} can't be read: {error}", at.display());
                 Wrong::new(path.span(), key(name), message)
             })
         };
+    use crate::files::{self, MAX_FILE, MAX_SECRET_FILE};
         let roots = match &acme.directory_roots_file {
             None => None,
-            Some(path) => Some(text(path, "directory_roots_file")?),
+            Some(path) => Some(text(path, "directory_roots_file", MAX_FILE)?),
         };
         for (index, domain) in acme.domains.iter().enumerate() {
             acme::name(domain.get_ref()).map_err(|message| {
@@ -111,7 +112,7 @@ mod acme {
             (None, None) => {}
             (Some(id), Some(path)) => {
                 let name = "external_account_key_file";
-                let secret = text(path, name)?;
+                let secret = text(path, name, MAX_SECRET_FILE)?;
                 config = (config.with_external_account(id.get_ref(), secret.trim()))
                     .map_err(|message| Wrong::new(path.span(), key(name), message))?;
             }

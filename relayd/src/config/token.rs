@@ -16,6 +16,7 @@ use super::limits::{FileLimits, FileQuota};
 use super::private_key;
 use crate::ask::Fails;
 use crate::limits::{Limits, Quota};
+use crate::files::{self, MAX_FILE, MAX_SECRET_FILE};
 use crate::mint::minting_key;
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::token::{ClientCa, Credential, PublicKeys, RemoteKeys, Secret, WhenOutdated};
@@ -122,7 +123,7 @@ pub(super) fn read(
         None => Ok(None),
         Some(path) if name == of => {
             let at = directory.join(path.get_ref());
-            let text = std::fs::read_to_string(&at);
+            let text = files::read(&at, MAX_FILE);
             text.map(Some).map_err(|error| {
                 let message = format!("{} can't be read: {error}", at.display());
                 Wrong::new(path.span(), key(own), message)
@@ -259,7 +260,11 @@ fn read_credential(
         Ok(text) => (text, String::new()),
         Err(path) => {
             let place = path.display();
-            let text = std::fs::read_to_string(&path)
+            let most = match name {
+                "secret_file" | "signing_key_file" => MAX_SECRET_FILE,
+                _ => MAX_FILE,
+            };
+            let text = files::read(&path, most)
                 .map_err(|error| format!("{place} can't be read: {error}"))?;
             (text, format!("{place}: "))
         }

@@ -1,8 +1,10 @@
 //! The file that records are appended to: each on a line of its own, whatever the disk took of the last one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::Path;
+
+use crate::files;
 
 /// A file that is appended to, line by line.
 #[derive(Debug)]
@@ -15,15 +17,19 @@ pub(super) struct Appending<W = File> {
 
 impl Appending {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        let file = file.map_err(|error| {
-            let text = format!("{} can't be written to: {error}", path.display());
-            io::Error::new(error.kind(), text)
-        })?;
+        let file = wrong(path, files::append(path))?;
         // One that can't be read is taken as it is.
         let torn = file.metadata()?.is_file() && is_torn(path).unwrap_or(false);
         Ok(Self { file, torn })
     }
+}
+
+/// The same, with the file's name where it is an error.
+pub(super) fn wrong<T>(path: &Path, opened: io::Result<T>) -> io::Result<T> {
+    opened.map_err(|error| {
+        let text = format!("{} can't be written to: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })
 }
 
 impl<W: Write> Appending<W> {
