@@ -135,7 +135,8 @@ impl FromStr for EarlyDrop {
         let wrong = || {
             format!(
                 "{text:?} is not START:RATE:FULL, for example \"64:30:512\": \
-                 two numbers of handshakes, the greater one last, and 1 to 100 percent between them"
+                 two numbers of handshakes, the greater one last, and 1 to 100 percent between them; \
+                 with 0 and 100, nobody would come in"
             )
         };
         let mut numbers = text.split(':').map(|part| {
@@ -147,6 +148,7 @@ impl FromStr for EarlyDrop {
         let mut next = || numbers.next().flatten().ok_or_else(wrong);
         let (start, rate, full) = (next()?, next()?, next()?);
         let good = full > 0 && start <= full && (1..=100).contains(&rate);
+        let good = good && (start, rate) != (0, 100);
         if !good || text.split(':').count() != 3 {
             return Err(wrong());
         }
@@ -400,6 +402,7 @@ mod tests {
             "64:0:512",
             "64:101:512",
             "0:30:0",
+            "0:100:5",
             "+1:30:5",
             "a:b:c",
             "64:30:99999999999",

@@ -11,13 +11,16 @@ mod private_key;
 #[cfg(feature = "redis")]
 mod redis;
 mod revoked;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod token;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -37,10 +40,10 @@ pub use crate::admission::{AdmissionConfig, EarlyDrop};
 use crate::ask::Ask;
 use crate::crl;
 pub use crate::ending::DrainConfig;
+use crate::files::{self, MAX_FILE};
 use crate::limits::{Limits, Quota};
 use crate::policy::Policy;
 use crate::proxy::ProxiesConfig;
-use crate::files::{self, MAX_FILE};
 use crate::token::{Credential, Revocation, SigningKey};
 
 /// Answers with 200 while the relay runs; for load balancers, so whatever `Host` says. No WebSocket
@@ -155,6 +158,8 @@ pub(crate) struct Places {
     listen: Vec<usize>,
     /// Of each token, the line and column of its `jwks_url`.
     jwks_urls: Vec<Option<(usize, usize)>>,
+    /// The line and column of each key that leads to a file, a socket or an address of the machine's.
+    keys: Vec<(&'static str, (usize, usize))>,
 }
 
 impl Places {
@@ -164,6 +169,18 @@ impl Places {
             Some(line) => format!("{}:{line}: listen[{index}]: ", self.path.display()),
             None => String::new(),
         }
+    }
+
+    /// What is wrong with where this key leads.
+    pub(crate) fn wrong(&self, key: &'static str, error: &io::Error) -> io::Error {
+        let mut keys = self.keys.iter();
+        let wrong = ConfigError {
+            path: self.path.clone(),
+            position: keys.find(|(known, _)| *known == key).map(|(_, at)| *at),
+            key: key.into(),
+            message: error.to_string(),
+        };
+        io::Error::new(error.kind(), wrong)
     }
 
     /// What is wrong with what this one of the tokens has at its `jwks_url`.
@@ -399,17 +416,41 @@ impl FromStr for Origin {
         if scheme.is_empty() || !scheme.bytes().all(|byte| lower(byte) || byte == b'-') {
             return wrong("its scheme is not in lower case");
         }
-        if host.is_empty() || !host.bytes().all(|b| lower(b) || b"-._:[]".contains(&b)) {
+        let (name, port) = split_port(host);
+        if name.is_empty() || !name.bytes().all(|b| lower(b) || b"-._:[]".contains(&b)) {
             return wrong(
                 "after the scheme comes a host in lower case, perhaps a port, and no path",
             );
         }
-        if (scheme == "https" && host.ends_with(":443"))
-            || (scheme == "http" && host.ends_with(":80"))
+        let address = (name.strip_prefix('[')).and_then(|rest| rest.strip_suffix(']'));
+        if name.contains([':', '[', ']'])
+            && address.is_none_or(|it| it.parse::<Ipv6Addr>().is_err())
         {
-            return wrong("browsers leave out the scheme's own port");
+            return wrong("that is no host: only an IPv6 address has a ':', in brackets");
+        }
+        if let Some(port) = port {
+            // As browsers write it: no sign, no zeros before it.
+            let known = port.parse::<NonZeroU16>();
+            let known = known.ok().filter(|number| number.to_string() == port);
+            match (scheme, known.map(NonZeroU16::get)) {
+                (_, None) => return wrong("a port is a number from 1 to 65535"),
+                ("https", Some(443)) | ("http", Some(80)) => {
+                    return wrong("browsers leave out the scheme's own port");
+                }
+                _ => {}
+            }
         }
         Ok(Self(text.into()))
+    }
+}
+
+/// A host, and the text of a port behind it.
+fn split_port(host: &str) -> (&str, Option<&str>) {
+    // The colons of an IPv6 address stand in brackets.
+    let after = host.rfind(']').map_or(0, |end| end + 1);
+    match host[after..].find(':') {
+        None => (host, None),
+        Some(at) => (&host[..after + at], Some(&host[after + at + 1..])),
     }
 }
 

@@ -59,7 +59,12 @@ impl Passed {
                 let text = format!("{place}sockets were passed, and none listens at {address}");
                 return Err(invalid(text));
             } else {
-                listeners.push(listen(address).await?);
+                let place = places.listen(index);
+                listeners.push(
+                    listen(address)
+                        .await
+                        .map_err(|error| io::Error::new(error.kind(), format!("{place}{error}")))?,
+                );
             }
         }
         Ok(listeners)

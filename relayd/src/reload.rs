@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Places};
 use crate::ending::Stopper;
 use crate::handshake::Gate;
 use crate::jwks::{self, Fetched, NoKeys};
@@ -106,7 +106,7 @@ impl Drop for Telling<'_> {
 #[derive(Debug)]
 pub(crate) enum NotTaken {
     File(ConfigError),
-    /// The certificate's files, that for records, or limits that don't fit in the machine's.
+    /// What stands in no one place, as limits that don't fit in the machine's.
     Other(io::Error),
 }
 
@@ -119,6 +119,15 @@ pub(crate) enum Lasts {
     InFile(PathBuf),
     /// It ends with the relay; why.
     UntilTheEnd(String),
+}
+
+impl From<io::Error> for NotTaken {
+    fn from(error: io::Error) -> Self {
+        match error.downcast() {
+            Ok(wrong) => Self::File(wrong),
+            Err(error) => Self::Other(error),
+        }
+    }
 }
 
 impl fmt::Display for NotTaken {
@@ -224,7 +233,7 @@ impl Reloader {
 
     /// Takes this, and says what takes effect when the relay is started again.
     async fn take(&self, mut config: Config) -> Result<Vec<&'static str>, NotTaken> {
-        config.check().map_err(NotTaken::Other)?;
+        config.check()?;
         let known = self.keys.borrow().clone();
         let keys = jwks::fetch_all(&mut config, &known).await;
         let keys = keys.map_err(|NoKeys { token, why }| {
@@ -232,10 +241,17 @@ impl Reloader {
         })?;
         let gate = Gate::new(&config, &self.addresses, Arc::clone(&self.accounts));
         // In use already, should something be wrong with what follows; it is the same file then.
-        self.records.reopen().map_err(NotTaken::Other)?;
+        let elsewhere = Places::default();
+        let places = if self.started.records == config.records {
+            &config.places
+        } else {
+            // Records go where they went, which that file doesn't name.
+            &elsewhere
+        };
+        (self.records.reopen()).map_err(|error| places.wrong("records.file", &error))?;
         // The last that can fail. From here on nothing is waited for, so that nobody sees a part of it.
         if let Some(tls) = &self.tls {
-            tls.reload_with(&config).map_err(NotTaken::Other)?;
+            tls.reload_with(&config)?;
         }
         self.stopper.configure(config.drain);
         self.keys.send_replace(keys);

@@ -22,7 +22,7 @@ use self::guest::Guest;
 use crate::admin::{self, Admin, Asker};
 use crate::admission::{Admission, Turned};
 use crate::budget::{self, Budget};
-use crate::config::Config;
+use crate::config::{Config, Places};
 use crate::crl;
 use crate::ending::{Ending, Phase, Stopper};
 use crate::handshake::Gate;
@@ -33,7 +33,7 @@ use crate::limits::Accounts;
 use crate::machine::Machine;
 use crate::metrics;
 use crate::passed::Passed;
-use crate::record::{Command, Commanded, Records, Strangers};
+use crate::record::{Command, Commanded, JsonLines, Records, Strangers};
 use crate::reload::{Reloader, Reloading, Told};
 use crate::resolve::Resolve;
 use crate::session::{self, Context};
@@ -85,13 +85,18 @@ impl Shared {
 }
 
 impl Config {
-    /// Looks at what only shows when the relay starts: the certificate's files, and whether the
-    /// system gives as many descriptors as the limits need.
+    /// Looks at what only shows when the relay starts: the certificate's files, whether records may go where
+    /// they are to, and whether the system gives as many descriptors as the limits need.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it, or the limits and what they need.
+    /// Names the file and what is wrong with it, with its place in the configuration's, or the limits and what
+    /// they need.
     pub fn check(&self) -> io::Result<()> {
         budget::fit(&mut self.clone())?;
+        if let Some(path) = &self.records {
+            let checked = JsonLines::check(path);
+            checked.map_err(|error| self.places.wrong("records.file", &error))?;
+        }
         Certificates::check(self)
     }
 }
@@ -129,23 +134,23 @@ impl Relayd {
         let mut passed = Passed::new(passed)?;
         let listeners = passed.clients(&config.listen, &config.places).await?;
         let health = match &config.health {
-            Some(address) => Some(passed.lane(address).await?),
+            Some(address) => Some(lane(&mut passed, address, "health", &config.places).await?),
             None => None,
         };
         let metrics = match &config.metrics {
-            Some(address) => Some(passed.lane(address).await?),
+            Some(address) => Some(lane(&mut passed, address, "metrics", &config.places).await?),
             None => None,
         };
         passed.finish(&config.places)?;
         #[cfg(unix)]
         let [admin, mint] = [
-            (&config.admin, Asker::Administrator),
-            (&config.mint, Asker::BackEnd),
+            (&config.admin, "admin.socket", Asker::Administrator),
+            (&config.mint, "mint.socket", Asker::BackEnd),
         ]
-        .map(|(path, asker)| {
-            let path = path.as_deref();
-            path.map(|path| admin::Socket::bind(path, asker))
-                .transpose()
+        .map(|(path, key, asker)| {
+            let bind = |path| admin::Socket::bind(path, asker);
+            let bound = path.as_deref().map(bind).transpose();
+            bound.map_err(|error| config.places.wrong(key, &error))
         });
         #[cfg(unix)]
         let (admin, mint) = (admin?, mint?);
@@ -433,4 +438,15 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
     }
     drop(listener);
     while sessions.join_next().await.is_some() {}
+}
+
+/// What listens for health or metrics.
+async fn lane(
+    passed: &mut Passed,
+    address: &SocketAddr,
+    key: &'static str,
+    places: &Places,
+) -> io::Result<TcpListener> {
+    let listener = passed.lane(address).await;
+    listener.map_err(|error| places.wrong(key, &error))
 }

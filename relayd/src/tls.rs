@@ -4,7 +4,9 @@ mod clients;
 #[cfg(feature = "acme")]
 mod issued;
 
+use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +26,8 @@ use self::clients::Clients;
 #[cfg(feature = "acme")]
 use self::issued::Issued;
 use crate::certificate::Certificate;
-use crate::config::{Config, Tls, TlsFiles};
+use crate::config::{Config, Places, Tls, TlsFiles};
+use crate::files::{self, MAX_FILE, MAX_SECRET_FILE};
 use crate::token::{ClientCa, Credential};
 
 /// What a WebSocket begins in; a client that was offered HTTP/2 would speak it.
@@ -82,7 +85,7 @@ impl Certificates {
             return Ok(None);
         };
         let current = match &from {
-            Tls::Files(files) => Some(read(files)?),
+            Tls::Files(files) => Some(read(files, &config.places)?),
             #[cfg(feature = "acme")]
             Tls::Acme(acme) => crate::acme::kept(acme)?,
         };
@@ -98,17 +101,23 @@ impl Certificates {
     /// Reads the files again. If that fails, the certificate in use stays; so does one that was issued.
     pub(crate) fn reload(&self) -> io::Result<()> {
         let clients = self.in_use().clients.clone();
-        self.renew(clients)
+        self.renew(clients, &Places::default())
     }
 
     /// The same, and from now on clients may show certificates of this configuration's authorities.
     pub(crate) fn reload_with(&self, config: &Config) -> io::Result<()> {
-        self.renew(authorities(config))
+        let elsewhere = Places::default();
+        let places = if config.tls.as_ref() == Some(&self.from) {
+            &config.places
+        } else {
+            &elsewhere
+        };
+        self.renew(authorities(config), places)
     }
 
-    fn renew(&self, clients: Vec<ClientCa>) -> io::Result<()> {
+    fn renew(&self, clients: Vec<ClientCa>, places: &Places) -> io::Result<()> {
         let new = match &self.from {
-            Tls::Files(files) => Some(read(files)?),
+            Tls::Files(files) => Some(read(files, places)?),
             #[cfg(feature = "acme")]
             Tls::Acme(_) => None,
         };
@@ -233,20 +242,24 @@ fn authorities(config: &Config) -> Vec<ClientCa> {
     all.collect()
 }
 
-fn read(files: &TlsFiles) -> io::Result<Current> {
-    let wrong = |path: &std::path::Path, error: &dyn std::fmt::Display| {
+fn read(files: &TlsFiles, places: &Places) -> io::Result<Current> {
+    let wrong = |key, path: &Path, error: &dyn fmt::Display| {
         let text = format!("{}: {error}", path.display());
-        io::Error::new(io::ErrorKind::InvalidInput, text)
+        places.wrong(key, &io::Error::new(io::ErrorKind::InvalidInput, text))
     };
-    let chain = CertificateDer::pem_file_iter(&files.certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(&files.certificate, &error))?;
+    let of_certificate =
+        |error: &dyn fmt::Display| wrong("tls.certificate_file", &files.certificate, error);
+    let of_key = |error: &dyn fmt::Display| wrong("tls.key_file", &files.key, error);
+    let text = files::read(&files.certificate, MAX_FILE).map_err(|error| of_certificate(&error))?;
+    let chain = CertificateDer::pem_slice_iter(text.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| of_certificate(&error))?;
     if chain.is_empty() {
-        return Err(wrong(&files.certificate, &"no certificate in PEM is there"));
+        return Err(of_certificate(&"no certificate in PEM is there"));
     }
-    let key =
-        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
-    Current::new(chain, key).map_err(|error| wrong(&files.certificate, &error))
+    let text = files::read(&files.key, MAX_SECRET_FILE).map_err(|error| of_key(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| of_key(&error))?;
+    Current::new(chain, key).map_err(|error| of_certificate(&error))
 }
 
 /// Shows this certificate to whoever speaks this protocol (ALPN), who may show one of these authorities.

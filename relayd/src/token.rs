@@ -217,6 +217,29 @@ impl Credential {
         }
     }
 
+    /// What another token has of this, so that whose bearer comes by it could not be told; `None` where it has
+    /// nothing, or each of both tells by its name which it is of.
+    pub(crate) fn met(&self, other: &Self) -> Option<&'static str> {
+        let (met, what) = match (self, other) {
+            (Self::Secret(own), Self::Secret(other)) => (own == other, "the same secret"),
+            // Whoever may know the one could sign with the other.
+            (Self::Secret(own), Self::Key(other)) | (Self::Key(own), Self::Secret(other)) => {
+                (own == other, "it as a signing key or a secret")
+            }
+            (Self::PublicKeys(own), Self::PublicKeys(other)) => {
+                (own.meets(other), "a key of it by the same kid")
+            }
+            (Self::RemoteKeys(own), Self::RemoteKeys(other)) => {
+                (own.url() == other.url(), "the same URL")
+            }
+            (Self::Certificates(own), Self::Certificates(other)) => {
+                (own.meets(other), "an authority of it")
+            }
+            _ => return None,
+        };
+        met.then_some(what)
+    }
+
     /// When the first of an authority's lists of revoked certificates is to be replaced; `None` where it has none.
     pub(crate) fn list_due(&self) -> Option<SystemTime> {
         match self {

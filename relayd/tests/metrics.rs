@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::program::{Program, configuration};
-use common::{Client, ORIGIN, SECRET, keep, request, target, within};
+use common::{Client, ORIGIN, SECRET, headers, keep, request, target, within};
 use jackfield_relay_wire::auth::Token;
 use jackfield_relay_wire::{Code, Frame, Reason, UdpTarget};
 use jackfield_relayd::token::{Claims, Secret, SigningKey};
@@ -399,14 +399,18 @@ async fn what_goes_wrong_is_counted() {
     shows(metrics, &[("handshakes_total{result=\"tls_failed\"}", 1)]).await;
 
     // Whom a proxy speaks for is counted as who comes by himself.
-    let before = "metrics = '127.0.0.1:0'\n[admission]\nhandshakes_per_source = 0\n\
+    let before = "metrics = '127.0.0.1:0'\n[admission]\nrefuse_after_seconds = 0\n\
                   [proxies]\ntrusted = ['127.0.0.1']\nheader = 'x-forwarded-for'\n";
     let program = Program::start(&configuration(before, "")).await;
     let metrics = program.address_of("answering with metrics").await;
-    let told = [("X-Forwarded-For".to_owned(), "192.0.2.7".to_owned())];
+    let host = program.address.to_string();
+    let mut told = headers(&host, Some(ORIGIN), Some("a-token-of-nobody"));
+    told.push(("X-Forwarded-For".to_owned(), "192.0.2.7".to_owned()));
+    let (_, answer) = request(program.address, "GET / HTTP/1.1", &told).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     let (_, answer) = request(program.address, "GET / HTTP/1.1", &told).await;
     assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
-    let turned = "turned_away_total{reason=\"source_full\"}";
+    let turned = "turned_away_total{reason=\"penalised\"}";
     shows(metrics, &[(turned, 1)]).await;
 
     // A disk that is full, to the relay.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use super::limits::{FileLimits, FileQuota};
 #[cfg(feature = "redis")]
 use super::redis::FileRedis;
 use super::revoked;
+use super::table::Table;
 use super::tls::{self, FileTls};
 use super::token::{self, Defaults, FileToken};
 use super::{
@@ -28,11 +30,11 @@ use crate::proxy::{ProxiesConfig, ToldBy};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    listen: Vec<Spanned<String>>,
+    listen: Spanned<Vec<Spanned<String>>>,
     #[serde(default)]
     advertise: Vec<Spanned<String>>,
-    tls: Option<Spanned<FileTls>>,
-    proxies: Option<FileProxies>,
+    tls: Option<Spanned<Table<FileTls>>>,
+    proxies: Option<Table<FileProxies>>,
     path: Option<Spanned<String>>,
     #[serde(default)]
     origins: Vec<Spanned<String>>,
@@ -43,43 +45,43 @@ struct File {
     audience: Option<Spanned<String>>,
     #[serde(rename = "revoked_file")]
     revoked: Option<Spanned<PathBuf>>,
-    max_sessions: Option<u32>,
-    max_streams: Option<u32>,
-    max_buffer_bytes: Option<u64>,
-    handshake_seconds: Option<u32>,
+    max_sessions: Option<NonZeroU32>,
+    max_streams: Option<NonZeroU32>,
+    max_buffer_bytes: Option<NonZeroU64>,
+    handshake_seconds: Option<NonZeroU32>,
     #[serde(default)]
-    admission: FileAdmission,
+    admission: Table<FileAdmission>,
     health: Option<Spanned<String>>,
     metrics: Option<Spanned<String>>,
-    admin: Option<FileSocket>,
-    mint: Option<FileSocket>,
+    admin: Option<Table<FileSocket>>,
+    mint: Option<Table<FileSocket>>,
     #[serde(default)]
-    drain: FileDrain,
+    drain: Table<FileDrain>,
     #[serde(default)]
     resolver: Resolver,
-    max_look_ups: Option<u32>,
+    max_look_ups: Option<NonZeroU32>,
     #[serde(default)]
-    log: LogConfig,
-    records: Option<FileRecords>,
+    log: Table<LogConfig>,
+    records: Option<Table<FileRecords>>,
     #[cfg(feature = "redis")]
-    redis: Option<Spanned<FileRedis>>,
+    redis: Option<Spanned<Table<FileRedis>>>,
     #[cfg(not(feature = "redis"))]
     redis: Option<Spanned<serde::de::IgnoredAny>>,
     #[serde(default)]
-    limits: FileLimits,
+    limits: Table<FileLimits>,
     #[serde(default)]
-    bearer_limits: FileQuota,
+    bearer_limits: Table<FileQuota>,
     #[serde(default)]
-    source_limits: FileQuota,
+    source_limits: Table<FileQuota>,
     #[serde(default)]
-    token: Vec<Spanned<FileToken>>,
+    token: Vec<Spanned<Table<FileToken>>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct FileAdmission {
     handshakes: Option<Spanned<String>>,
-    handshakes_per_source: Option<u32>,
+    handshakes_per_source: Option<NonZeroU32>,
     exempt: Option<Vec<Spanned<String>>>,
     refuse_after_seconds: Option<u32>,
     refuse_at_most_seconds: Option<u32>,
@@ -118,7 +120,7 @@ struct FileSocket {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileRecords {
-    file: PathBuf,
+    file: Spanned<PathBuf>,
 }
 
 /// A string that no error message repeats.
@@ -176,8 +178,12 @@ pub(super) fn deserialize<T: serde::de::DeserializeOwned>(text: &str) -> Result<
 pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
     let file: File = deserialize(text)?;
 
+    if file.listen.get_ref().is_empty() {
+        let message = "nobody could come in: it names no address";
+        return Err(Wrong::new(file.listen.span(), "listen", message));
+    }
     let mut config = Config {
-        listen: parse_all(&file.listen, "listen", address)?,
+        listen: parse_all(file.listen.get_ref(), "listen", address)?,
         advertise: parse_all(&file.advertise, "advertise", |text| {
             text.parse::<IpAddr>()
                 .map(|address| address.to_canonical())
@@ -186,11 +192,15 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         origins: parse_all(&file.origins, "origins", str::parse::<Origin>)?,
         allow_without_origin: file.allow_without_origin,
         hosts: parse_all(&file.hosts, "hosts", str::parse::<HostHeader>)?,
-        log: file.log,
+        log: file.log.0,
         ..Config::default()
     };
-    config.tls = file.tls.map(|tls| tls::read(tls, directory)).transpose()?;
-    if let Some(proxies) = &file.proxies {
+    let mut keys = Vec::new();
+    if let Some(tls) = file.tls {
+        keys.extend(tls::places(tls.get_ref()));
+        config.tls = Some(tls::read(tls, directory)?);
+    }
+    if let Some(Table(proxies)) = &file.proxies {
         config.proxies = ProxiesConfig {
             trusted: parse_all(&proxies.trusted, "proxies.trusted", str::parse)?,
             header: proxies.header,
@@ -211,39 +221,43 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         config.audience = Some(audience.into_inner());
     }
     config.resolver = file.resolver;
-    config.records = file.records.map(|records| {
-        let to_stdout = records.file == Path::new("-");
-        if to_stdout {
-            records.file
+    if let Some(Table(records)) = file.records {
+        keys.push(("records.file", records.file.span()));
+        let path = records.file.into_inner();
+        let to_stdout = path == Path::new("-");
+        config.records = Some(if to_stdout {
+            path
         } else {
-            directory.join(records.file)
-        }
-    });
+            directory.join(path)
+        });
+    }
     if let Some(look_ups) = file.max_look_ups {
-        config.max_look_ups = look_ups;
+        config.max_look_ups = look_ups.get();
     }
     if let Some(sessions) = file.max_sessions {
-        config.max_sessions = sessions;
+        config.max_sessions = sessions.get();
     }
-    config.max_streams = file.max_streams;
+    config.max_streams = file.max_streams.map(NonZeroU32::get);
     if let Some(bytes) = file.max_buffer_bytes {
-        config.max_buffer_bytes = bytes;
+        config.max_buffer_bytes = bytes.get();
     }
     if let Some(seconds) = file.handshake_seconds {
-        config.handshake_deadline = Duration::from_secs(seconds.into());
+        config.handshake_deadline = Duration::from_secs(seconds.get().into());
     }
-    config.admission = file.admission.read()?;
+    config.admission = file.admission.0.read()?;
     if let Some(text) = &file.health {
+        keys.push(("health", text.span()));
         config.health = Some(parse_one(text, "health", address)?);
     }
     if let Some(text) = &file.metrics {
+        keys.push(("metrics", text.span()));
         config.metrics = Some(parse_one(text, "metrics", address)?);
     }
     if let Some(redis) = file.redis {
         #[cfg(feature = "redis")]
         {
             let whole = redis.span();
-            config.redis = Some(redis.into_inner().read(whole, directory)?);
+            config.redis = Some(redis.into_inner().0.read(whole, directory)?);
         }
         #[cfg(not(feature = "redis"))]
         {
@@ -252,11 +266,13 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
             return Err(Wrong::new(redis.span(), "redis", message));
         }
     }
-    config.drain = file.drain.read()?;
-    if let Some(admin) = file.admin {
+    config.drain = file.drain.0.read()?;
+    if let Some(Table(admin)) = file.admin {
+        keys.push(("admin.socket", admin.socket.span()));
         config.admin = Some(read_socket(&admin.socket, "admin.socket", directory)?);
     }
-    if let Some(mint) = file.mint {
+    if let Some(Table(mint)) = file.mint {
+        keys.push(("mint.socket", mint.socket.span()));
         config.mint = Some(read_socket(&mint.socket, "mint.socket", directory)?);
         if config.mint == config.admin {
             let message = "the administrator's socket is another one";
@@ -264,11 +280,13 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         }
     }
     let line = |address: &Spanned<String>| position(text, address.span().start).0;
-    config.places.listen = file.listen.iter().map(line).collect();
-    config.source_limits = file.source_limits.over(Quota::default());
+    let place = |(key, span): (_, Range<usize>)| (key, position(text, span.start));
+    config.places.keys = keys.into_iter().map(place).collect();
+    config.places.listen = file.listen.get_ref().iter().map(line).collect();
+    config.source_limits = file.source_limits.0.over(Quota::default());
     let defaults = Defaults {
-        limits: file.limits.over(Limits::default()),
-        bearer_limits: file.bearer_limits.over(Quota::BEARER),
+        limits: file.limits.0.over(Limits::default()),
+        bearer_limits: file.bearer_limits.0.over(Quota::BEARER),
         programs: match (&config.tls, config.allow_without_origin) {
             (None, _) => Err("a certificate is shown in TLS, and there is no [tls]"),
             (_, false) => Err("programs send no Origin, and allow_without_origin is false"),
@@ -276,8 +294,8 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Config, Wrong> {
         },
         advertise: config.advertise.clone(),
     };
-    let keys_at = |token: &Spanned<FileToken>| {
-        let url = token.get_ref().jwks_url.as_ref();
+    let keys_at = |token: &Spanned<Table<FileToken>>| {
+        let url = token.get_ref().0.jwks_url.as_ref();
         url.map(|url| position(text, url.span().start))
     };
     config.places.jwks_urls = file.token.iter().map(keys_at).collect();
@@ -326,7 +344,7 @@ impl FileAdmission {
             },
             handshakes_per_source: self
                 .handshakes_per_source
-                .unwrap_or(defaults.handshakes_per_source),
+                .map_or(defaults.handshakes_per_source, NonZeroU32::get),
             exempt: match &self.exempt {
                 Some(texts) => parse_all(texts, "admission.exempt", str::parse)?,
                 None => defaults.exempt,

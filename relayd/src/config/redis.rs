@@ -214,7 +214,7 @@ pub(super) struct FileRedis {
 impl FileRedis {
     /// Reads what stands there in the file.
     pub(super) fn read(self, whole: Range<usize>, directory: &Path) -> Result<RedisConfig, Wrong> {
-        let text = |path: &Spanned<PathBuf>, key: &str| {
+        let text = |path: &Spanned<PathBuf>, key: &str, most| {
             let at = directory.join(path.get_ref());
             files::read(&at, most).map_err(|error| {
                 let message = format!("{} can't be read: {error}", at.display());

@@ -19,7 +19,7 @@ use crate::token::{Credential, MAX_REVOCATIONS, Revocation};
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    revoked: Vec<Spanned<FileRevocation>>,
+    revoked: Vec<Spanned<Table<FileRevocation>>>,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -54,9 +54,9 @@ fn parse(text: &str, tokens: &[Token]) -> Result<Vec<Revocation>, Wrong> {
         let message = format!("there are more than {MAX_REVOCATIONS} revocations");
         return Err(Wrong::new(one.span(), "revoked", message));
     }
-    let read = |(index, one): (usize, Spanned<FileRevocation>)| {
+    let read = |(index, one): (usize, Spanned<Table<FileRevocation>>)| {
         let span = one.span();
-        revocation(one.into_inner(), tokens)
+        revocation(one.into_inner().0, tokens)
             .map_err(|message| Wrong::new(span, format!("revoked[{index}]"), message))
     };
     file.revoked.into_iter().enumerate().map(read).collect()
@@ -71,10 +71,10 @@ fn parse(text: &str, tokens: &[Token]) -> Result<Vec<Revocation>, Wrong> {
 pub(crate) fn append(path: &Path, one: &Revocation) -> Result<(), String> {
     let said = |error: io::Error| error.to_string();
     let path = fs::canonicalize(path).map_err(said)?;
-    let mut text = fs::read_to_string(&path).map_err(said)?;
+    let mut text = files::read(&path, MAX_FILE).map_err(said)?;
     let known: File = deserialize(&text).map_err(|wrong| wrong.message)?;
     let one = FileRevocation::try_from(one)?;
-    if known.revoked.iter().any(|known| *known.get_ref() == one) {
+    if known.revoked.iter().any(|known| known.get_ref().0 == one) {
         return Ok(());
     }
     if known.revoked.len() >= MAX_REVOCATIONS {
@@ -234,6 +234,7 @@ mod tests {
             ),
             ("[[revoked]]\ntoken = 'b'\njti = '7'", "shared secret"),
             ("[[revoked]]\nid = '7'", "unknown field"),
+            ("revoked = [['a', '7']]", "expected a table"),
             ("[[revoked]]\nissued_before = 2030-01-01", "offset from UTC"),
             ("revoked = 7", "invalid type"),
             ("[[", ""),

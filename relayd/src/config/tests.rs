@@ -40,7 +40,8 @@ fn the_example_is_valid_and_says_what_it_does() {
 #[cfg(not(feature = "redis"))]
 #[test]
 fn what_takes_redis_is_refused_by_a_relay_without_it() {
-    let error = parse("listen = []\n\n[redis]\nurl = 'redis://127.0.0.1'").expect_err("refused");
+    let error = parse("listen = ['127.0.0.1:0']\n\n[redis]\nurl = 'redis://127.0.0.1'")
+        .expect_err("refused");
     assert_eq!((error.line(), error.key()), (Some(3), "redis"));
     assert!(error.to_string().contains("the feature redis"), "{error}");
 }
@@ -87,7 +88,7 @@ fn what_is_wrong_about_redis_is_named_without_the_url() {
             "relayd.toml:6:17: redis.lease_seconds: a lease is of 2 to 300 seconds",
         ),
     ] {
-        let text = format!("listen = []\n[redis]\n{section}");
+        let text = format!("listen = ['127.0.0.1:0']\n[redis]\n{section}");
         let error = parse(&text).expect_err(section).to_string();
         assert!(error.starts_with(expected), "{error}");
         assert!(!error.contains("hid"), "{error}");
@@ -97,7 +98,7 @@ fn what_is_wrong_about_redis_is_named_without_the_url() {
 #[test]
 fn a_certificate_comes_from_one_place() {
     let said = |section: &str| {
-        let text = format!("listen = []\n{section}");
+        let text = format!("listen = ['127.0.0.1:0']\n{section}");
         let error = parse(&text).expect_err(section);
         error.to_string()
     };
@@ -125,7 +126,7 @@ fn a_certificate_is_had_from_an_authority() {
     let acme = |more: &str| {
         let lines = format!("[tls.acme]\nfolder = 'acme'\n{more}");
         Config::parse(
-            &format!("listen = []\n{lines}"),
+            &format!("listen = ['127.0.0.1:0']\n{lines}"),
             Path::new("/etc/relayd.toml"),
         )
     };
@@ -147,7 +148,7 @@ fn a_certificate_is_had_from_an_authority() {
     let keys = keys.filter(|line| !line.contains("external_account"));
     let keys: Vec<_> = keys.map(|line| line.trim_start_matches("# ")).collect();
     assert_eq!(keys.len(), 4);
-    let text = format!("listen = []\n[tls.acme]\n{}", keys.join("\n"));
+    let text = format!("listen = ['127.0.0.1:0']\n[tls.acme]\n{}", keys.join("\n"));
     parse(&text).expect("valid");
     for (more, key, place) in [
         ("", "missing field `domains`", "2:1: tls.acme"),
@@ -223,54 +224,57 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
         ("listen = [\n", "relayd.toml:"),
         (
             "listen = ['127.0.0.1:0']\n\n[limits]\nstreams = 'many'",
-            "relayd.toml:4:11: limits.streams: invalid type: string \"many\", expected u32",
+            "relayd.toml:4:11: limits.streams: invalid type: string \"many\", expected a nonzero u32",
         ),
         (
-            "listen = []\norigins = ['https://a.example', 'https://a.example/']",
+            "listen = ['127.0.0.1:0']\norigins = ['https://a.example', 'https://a.example/']",
             "relayd.toml:2:33: origins[1]: \"https://a.example/\" is not an origin",
         ),
         (
-            "listen = []\n[admission]\nhandshakes = '9:30:5'",
+            "listen = ['127.0.0.1:0']\n[admission]\nhandshakes = '9:30:5'",
             "relayd.toml:3:14: admission.handshakes: \"9:30:5\" is not START:RATE:FULL",
         ),
         (
-            "listen = []\n[admission]\nexempt = ['10.0.0.0/8', '10.0.0.1/8']",
+            "listen = ['127.0.0.1:0']\n[admission]\nexempt = ['10.0.0.0/8', '10.0.0.1/8']",
             "relayd.toml:3:25: admission.exempt[1]: \"10.0.0.1/8\" is not a network",
         ),
         (
-            "listen = []\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', 'lb.example']",
+            "listen = ['127.0.0.1:0']\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', 'lb.example']",
             "relayd.toml:4:26: proxies.trusted[1]: \"lb.example\" is not an IP address",
         ),
         (
-            "listen = []\n[proxies]\ntrusted = []",
+            "listen = ['127.0.0.1:0']\n[proxies]\ntrusted = []",
             "relayd.toml:2:1: proxies: missing field `header`",
         ),
         (
-            "listen = []\n[proxies]\ntrusted = []\nheader = 'forwarded'",
+            "listen = ['127.0.0.1:0']\n[proxies]\ntrusted = []\nheader = 'forwarded'",
             "relayd.toml:4:10: proxies.header: unknown variant `forwarded`, expected `proxy` or",
         ),
         (
-            "listen = []\n[drain]\ndelay_seconds = 5",
+            "listen = ['127.0.0.1:0']\n[drain]\ndelay_seconds = 5",
             "relayd.toml:3:17: drain.delay_seconds: what is left is cut after 5 s (cut_seconds)",
         ),
         (
-            "listen = []\n[drain]\ncome_back_seconds = 61",
+            "listen = ['127.0.0.1:0']\n[drain]\ncome_back_seconds = 61",
             "relayd.toml:3:21: drain.come_back_seconds: no client waits for longer than 60 s",
         ),
         (
-            "listen = []\n[drain]\nspread_seconds = 9\ndelay_seconds = 2\ncut_seconds = 10",
+            "listen = ['127.0.0.1:0']\n[drain]\nspread_seconds = 9\ndelay_seconds = 2\ncut_seconds = 10",
             "relayd.toml:3:18: drain.spread_seconds: what is left is cut after 10 s",
         ),
         (
-            "listen = []\nhealth = '9090'",
+            "listen = ['127.0.0.1:0']\nhealth = '9090'",
             "relayd.toml:2:10: health: \"9090\" is not an address with a port",
         ),
         (
-            &format!("listen = []\n[admin]\nsocket = '/{}'", "a".repeat(200)),
+            &format!(
+                "listen = ['127.0.0.1:0']\n[admin]\nsocket = '/{}'",
+                "a".repeat(200)
+            ),
             "relayd.toml:3:10: admin.socket: ",
         ),
         (
-            "listen = []\n[admin]\nsocket = 'a'\n[mint]\nsocket = 'a'",
+            "listen = ['127.0.0.1:0']\n[admin]\nsocket = 'a'\n[mint]\nsocket = 'a'",
             "relayd.toml:5:10: mint.socket: the administrator's socket is another one",
         ),
         (
@@ -282,7 +286,7 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
             "relayd.toml:5:24: token[0].mint_at_most_seconds: a key for JWTs has at least 32",
         ),
         (
-            "listen = []\npath = '/readyz'",
+            "listen = ['127.0.0.1:0']\npath = '/readyz'",
             "relayd.toml:2:8: path: a path begins with '/', and is none for health checks",
         ),
         (
@@ -354,7 +358,7 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
             "relayd.toml:7:15: token[0].ask_at_most: nothing could be asked",
         ),
         (
-            "listen = []\n[bearer_limits]\nbytes_per_second = 0",
+            "listen = ['127.0.0.1:0']\n[bearer_limits]\nbytes_per_second = 0",
             "relayd.toml:3:20: bearer_limits.bytes_per_second: ",
         ),
         (
@@ -362,7 +366,7 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
             "relayd.toml:5:29: token[0].limits.packets_per_second: ",
         ),
         (
-            "listen = []\nsource_limits = { idle_seconds = 7 }",
+            "listen = ['127.0.0.1:0']\nsource_limits = { idle_seconds = 7 }",
             "relayd.toml:2:19: source_limits.idle_seconds: unknown field `idle_seconds`",
         ),
         (
@@ -435,6 +439,295 @@ fn an_error_names_file_line_column_and_key_and_no_secret() {
     }
 }
 
+/// What 0 would have nobody let in, or nothing opened or carried, is refused where it stands; where something
+/// is just left out by it, it is taken.
+#[test]
+fn a_zero_is_taken_only_where_it_leaves_something() {
+    let limits = "[limits]";
+    for (section, key) in [
+        ("", "max_sessions"),
+        ("", "max_streams"),
+        ("", "max_buffer_bytes"),
+        ("", "max_look_ups"),
+        ("", "handshake_seconds"),
+        ("[admission]", "handshakes_per_source"),
+        (limits, "sessions"),
+        (limits, "streams"),
+        (limits, "dials_per_second"),
+        (limits, "dial_seconds"),
+        (limits, "idle_seconds"),
+        (limits, "session_bytes"),
+        (limits, "bytes_per_second"),
+        (limits, "packets_per_second"),
+        (limits, "bytes_per_day"),
+        ("[bearer_limits]", "sessions"),
+        ("[bearer_limits]", "streams"),
+        ("[bearer_limits]", "dials_per_second"),
+        ("[source_limits]", "sessions"),
+        ("[source_limits]", "bytes_per_day"),
+    ] {
+        let text = format!("listen = ['127.0.0.1:0']\n{section}\n{key} = 0");
+        let error = parse(&text).expect_err(key);
+        let name = format!("{}.{key}", section.trim_matches(['[', ']']));
+        let name = name.trim_start_matches('.');
+        assert_eq!((error.line(), error.key()), (Some(3), name), "{error}");
+        assert!(error.to_string().contains("nonzero"), "{error}");
+    }
+    for (section, key) in [
+        ("[admission]", "refuse_after_seconds"),
+        ("[admission]", "refuse_at_most_seconds"),
+        ("[admission]", "token_penalty_seconds"),
+        ("[drain]", "cut_seconds"),
+        ("[drain]", "come_back_seconds"),
+        ("[log]", "repeats"),
+        (limits, "listeners"),
+        (limits, "look_ups"),
+        (limits, "refusals_per_minute"),
+        (limits, "buffer_bytes"),
+        (limits, "draining_streams"),
+        (limits, "drain_seconds"),
+        (limits, "drain_bytes_per_second"),
+        ("[bearer_limits]", "listeners"),
+    ] {
+        let text = format!("listen = ['127.0.0.1:0']\n{section}\n{key} = 0");
+        parse(&text).expect(key);
+    }
+    let error = parse("listen = []").expect_err("it listens nowhere");
+    let expected = "relayd.toml:1:10: listen: nobody could come in: it names no address";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_section_is_a_table_and_no_array() {
+    let token = "[[token]]\nname = 'a'\nsecret = '0123456789abcdef'";
+    for (text, key) in [
+        ("log = ['json']", "log"),
+        ("log = []", "log"),
+        ("[[log]]\nformat = 'json'", "log"),
+        ("proxies = [['10.0.0.0/8'], 'proxy']", "proxies"),
+        ("admission = ['64:30:512']", "admission"),
+        ("admin = ['/run/admin.sock']", "admin"),
+        ("mint = ['/run/mint.sock']", "mint"),
+        ("drain = [0]", "drain"),
+        ("records = ['records.jsonl']", "records"),
+        ("limits = [1]", "limits"),
+        ("bearer_limits = [1]", "bearer_limits"),
+        ("source_limits = [1]", "source_limits"),
+        ("tls = ['a.crt', 'a.key']", "tls"),
+        ("tls.acme = [['relay.example'], 'acme']", "tls.acme"),
+        ("token = [['a', '0123456789abcdef']]", "token[0]"),
+        (&format!("{token}\nlimits = [1]"), "token[0].limits"),
+        (
+            "[[token]]\nname = 'a'\nsigning_key = '0123456789abcdef'\nbearer_limits = [1]",
+            "token[0].bearer_limits",
+        ),
+    ] {
+        let error = parse(&format!("listen = ['127.0.0.1:0']\n{text}")).expect_err(text);
+        assert_eq!(error.key(), key, "{error}");
+        assert!(error.line().is_some_and(|line| line > 1), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("expected a table"), "{text}");
+        assert!(!text.contains("0123456789abcdef"), "{text}");
+    }
+}
+
+/// Nobody could tell who comes by it.
+#[test]
+fn no_two_tokens_have_the_same_secret() {
+    let okp =
+        |x: &str, id: &str| format!(r#"'{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{id}"}}'"#);
+    let (one, other) = (
+        "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg",
+    );
+    let (secret, short) = ("'0123456789abcdef0123456789abcdef'", "'fedcba9876543210'");
+    let two = |first: [&str; 2], second: [&str; 2]| {
+        let [first, second] = [first, second].map(|[key, value]| format!("{key} = {value}"));
+        parse(&format!(
+            "listen = ['127.0.0.1:0']\n[[token]]\nname = 'a'\n{first}\n\
+             [[token]]\nname = 'b'\n{second}"
+        ))
+    };
+    let (url, elsewhere) = ("'https://id.example/keys'", "'https://id.example/others'");
+    let (key, same, other_id, other) =
+        (okp(one, "1"), okp(one, "1"), okp(one, "2"), okp(other, "1"));
+    for (first, second) in [
+        (["secret", secret], ["secret", secret]),
+        (
+            ["secret", secret],
+            ["secret", "' 0123456789abcdef0123456789abcdef '"],
+        ),
+        (["secret", secret], ["signing_key", secret]),
+        (["signing_key", secret], ["secret", secret]),
+        (["public_key", &key], ["public_key", &same]),
+        (["jwks_url", url], ["jwks_url", url]),
+    ] {
+        let error = two(first, second).expect_err(first[0]);
+        let name = format!("token[1].{}", second[0]);
+        assert_eq!((error.line(), error.key()), (Some(7), &*name), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("the token \"a\" has"), "{text}");
+        assert!(
+            !text.contains("0123456789") && !text.contains("id.example"),
+            "{text}"
+        );
+    }
+    // What tells them apart is the token's name, or the key's own.
+    for (first, second) in [
+        (["secret", secret], ["secret", short]),
+        (["signing_key", secret], ["signing_key", secret]),
+        (["public_key", &key], ["public_key", &other_id]),
+        (["public_key", &key], ["public_key", &other]),
+        (["jwks_url", url], ["jwks_url", elsewhere]),
+    ] {
+        two(first, second).expect(first[0]);
+    }
+}
+
+/// Nothing waits for who writes to a FIFO, and no device is read that never ends.
+#[cfg(unix)]
+#[test]
+fn every_file_that_is_named_is_a_regular_one() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let at = tempfile::tempdir().expect("a directory");
+    let mode = Mode::RUSR | Mode::WUSR;
+    mknodat(CWD, at.path().join("fifo"), FileType::Fifo, mode, 0).expect("made");
+    let path = at.path().join("relayd.toml");
+    let begin = "listen = ['127.0.0.1:0']\nallow_without_origin = true";
+    let tls = "[tls]\ncertificate_file = 'a'\nkey_file = 'b'";
+    let token = "[[token]]\nname = 'a'";
+    let secret = "secret = '0123456789abcdef'";
+    let key = include_str!("../../tests/keys/ed25519.pub.pem");
+    std::fs::write(at.path().join("key.pem"), key).expect("written");
+    let mut all = vec![
+        (String::new(), "revoked_file"),
+        (token.into(), "secret_file"),
+        (token.into(), "signing_key_file"),
+        (token.into(), "public_key_file"),
+        (token.into(), "jwks_file"),
+        (
+            format!("{token}\njwks_url = 'https://a.example/'"),
+            "jwks_roots_file",
+        ),
+        (format!("{tls}\n{token}"), "client_ca_file"),
+        (
+            format!("{tls}\n{token}\nclient_ca_file = 'key.pem'"),
+            "client_crl_file",
+        ),
+        (
+            format!("{token}\n{secret}\nask = 'https://a.example/'\nask_fails = 'open'"),
+            "ask_roots_file",
+        ),
+        (
+            format!("{token}\npublic_key_file = 'key.pem'\nmint_at_most_seconds = 60"),
+            "mint_key_file",
+        ),
+    ];
+    if cfg!(feature = "redis") {
+        let when = "quotas_when_gone = 'deny'\nrevocations_when_gone = 'deny'";
+        all.push((format!("[redis]\n{when}"), "url_file"));
+        let url = "url = 'rediss://a'";
+        all.push((format!("[redis]\n{when}\n{url}"), "roots_file"));
+    }
+    if cfg!(feature = "acme") {
+        let acme = "[tls.acme]\ndomains = ['a.example']\nfolder = 'acme'";
+        all.push((acme.into(), "directory_roots_file"));
+        let account = format!("{acme}\nexternal_account = 'kid-1'");
+        all.push((account, "external_account_key_file"));
+    }
+    for (before, key) in all {
+        for (leads_to, kind) in [
+            ("fifo", "a FIFO"),
+            ("/dev/zero", "a device"),
+            (".", "a directory"),
+        ] {
+            let text = format!("{begin}\n{before}\n{key} = '{leads_to}'");
+            let error = Config::parse(&text, &path).expect_err(key);
+            let line = format!("{begin}\n{before}\n").lines().count() + 1;
+            assert_eq!(error.line(), Some(line), "{error}");
+            assert!(error.key().ends_with(key), "{error}");
+            let expected = format!("can't be read: it is {kind}, and no regular file");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+    let error = Config::load(&at.path().join("fifo")).expect_err("no file");
+    assert!(
+        error
+            .to_string()
+            .ends_with("it is a FIFO, and no regular file"),
+        "{error}"
+    );
+}
+
+/// What only shows when the relay starts is told with its place, too.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_shows_at_the_start_is_told_with_file_and_line() {
+    let at = tempfile::tempdir().expect("a directory");
+    let path = at.path().join("relayd.toml");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let used = taken.local_addr().expect("bound");
+    let listen = "listen = ['127.0.0.1:0']";
+    std::fs::write(at.path().join("a-file"), "precious").expect("written");
+    let wrong = async |text: &str, place: &str, what: &str| {
+        let config = Config::parse(text, &path).expect(text);
+        let error = crate::Relayd::bind(config)
+            .await
+            .expect_err(text)
+            .to_string();
+        let begin = format!("{}:{place}: ", path.display());
+        assert!(error.starts_with(&begin) && error.contains(what), "{error}");
+    };
+    for (section, key, what) in [
+        ("[records]\nfile = '.'", "records.file", "is a directory"),
+        (
+            "[records]\nfile = 'none/records'",
+            "records.file",
+            "none/records can't be",
+        ),
+        (
+            "[admin]\nsocket = 'a-file'",
+            "admin.socket",
+            "that is no socket",
+        ),
+        ("[admin]\nsocket = 'none/sock'", "admin.socket", "none/sock"),
+        (
+            "[mint]\nsocket = 'a-file'",
+            "mint.socket",
+            "that is no socket",
+        ),
+        (
+            "[tls]\ncertificate_file = 'none'\nkey_file = 'none'",
+            "tls.certificate_file",
+            "none: ",
+        ),
+    ] {
+        let column = section.lines().nth(1).and_then(|line| line.find('\''));
+        let column = column.expect("a value") + 1;
+        wrong(
+            &format!("{listen}\n{section}"),
+            &format!("3:{column}: {key}"),
+            what,
+        )
+        .await;
+    }
+    let can_t = format!("can't listen at {used}");
+    wrong(
+        &format!("{listen}\nhealth = '{used}'"),
+        "2:10: health",
+        &can_t,
+    )
+    .await;
+    wrong(
+        &format!("{listen}\nmetrics = '{used}'"),
+        "2:11: metrics",
+        &can_t,
+    )
+    .await;
+    let listen = format!("listen = [\n'127.0.0.1:0',\n'{used}',\n]");
+    wrong(&listen, "3: listen[1]", &can_t).await;
+}
+
 #[test]
 fn plain_text_on_a_public_address_is_warned_of() {
     let warnings = |text: &str| parse(text).expect(text).warnings();
@@ -448,7 +741,8 @@ fn plain_text_on_a_public_address_is_warned_of() {
 
 #[test]
 fn trust_in_everybody_is_warned_of() {
-    let text = "listen = []\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', '::/0']";
+    let text =
+        "listen = ['127.0.0.1:0']\n[proxies]\nheader = 'proxy'\ntrusted = ['10.0.0.0/8', '::/0']";
     let told = parse(text).expect(text).warnings();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
@@ -460,13 +754,13 @@ fn trust_in_everybody_is_warned_of() {
 #[test]
 fn a_token_takes_the_limits_that_it_has_not_of_its_own() {
     let config = parse(
-        "listen = []\n\
+        "listen = ['127.0.0.1:0']\n\
          [limits]\nstreams = 7\nsession_bytes = 1000\nbytes_per_second = 7000\n\
          [bearer_limits]\nstreams = 5\nsessions = 2\npackets_per_second = 9\n\
          [source_limits]\nbytes_per_day = 5\n\
          [[token]]\nname = 'a'\nsecret = '0123456789abcdef'\n\
          expires = 2030-01-01T01:00:01+01:00\nlimits = { streams = 3, dial_seconds = 2 }\n\
-         [[token]]\nname = 'b'\nsigning_key = '0123456789abcdef'\n\
+         [[token]]\nname = 'b'\nsigning_key = 'fedcba9876543210'\n\
          bearer_limits = { sessions = 1, bytes_per_day = 8 }\n\
          limits = { bytes_per_second = 5000 }\n",
     )
@@ -543,6 +837,9 @@ fn origins_are_written_as_browsers_send_them() {
         "https://app.example.org",
         "http://localhost:8000",
         "http://[::1]:8000",
+        "http://[2001:db8::7]",
+        "https://app.example.org:65535",
+        "http://app.example.org:443",
         "isolated-app://aerugqztij5biqquuk3mfwpsaibuegaqcitgfchwuosuofdjabzqaaic",
     ] {
         assert!(good.parse::<Origin>().is_ok(), "{good}");
@@ -558,6 +855,18 @@ fn origins_are_written_as_browsers_send_them() {
         "http://app.example.org:80",
         "https://*.example.org",
         "https://user@app.example.org",
+        "https://app.example.org:99999",
+        "https://app.example.org:0",
+        "https://app.example.org:",
+        "https://app.example.org:08443",
+        "https://app.example.org:+8443",
+        "https://app.example.org:8443:8443",
+        "https://app.example.org:a",
+        "http://[::1]:99999",
+        "http://[::1",
+        "http://::1",
+        "http://[]",
+        "http://[::1]a",
     ] {
         assert!(bad.parse::<Origin>().is_err(), "{bad}");
     }

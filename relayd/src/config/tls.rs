@@ -1,11 +1,13 @@
 //! Where the relay's certificate comes from, as it stands in the file.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::file::Wrong;
+use super::table::Table;
 use super::{Tls, TlsFiles};
 
 #[derive(Deserialize)]
@@ -13,7 +15,7 @@ use super::{Tls, TlsFiles};
 pub(super) struct FileTls {
     certificate_file: Option<Spanned<PathBuf>>,
     key_file: Option<Spanned<PathBuf>>,
-    acme: Option<Spanned<FileAcme>>,
+    acme: Option<Spanned<Table<FileAcme>>>,
 }
 
 /// Read without the feature too, so that what is said of it is that it isn't there.
@@ -33,9 +35,19 @@ struct FileAcme {
     external_account_key_file: Option<Spanned<PathBuf>>,
 }
 
-pub(super) fn read(tls: Spanned<FileTls>, directory: &Path) -> Result<Tls, Wrong> {
+/// Where the keys stand whose files are read when the relay starts.
+pub(super) fn places(Table(tls): &Table<FileTls>) -> Vec<(&'static str, Range<usize>)> {
+    let files = [
+        ("tls.certificate_file", &tls.certificate_file),
+        ("tls.key_file", &tls.key_file),
+    ];
+    let given = |(key, path): (_, &Option<Spanned<_>>)| Some((key, path.as_ref()?.span()));
+    files.into_iter().filter_map(given).collect()
+}
+
+pub(super) fn read(tls: Spanned<Table<FileTls>>, directory: &Path) -> Result<Tls, Wrong> {
     let whole = tls.span();
-    let tls = tls.into_inner();
+    let Table(tls) = tls.into_inner();
     match (tls.certificate_file, tls.key_file, tls.acme) {
         (Some(certificate), Some(key), None) => Ok(TlsFiles {
             certificate: directory.join(certificate.into_inner()),
@@ -56,9 +68,9 @@ pub(super) fn read(tls: Spanned<FileTls>, directory: &Path) -> Result<Tls, Wrong
 
 #[cfg(not(feature = "acme"))]
 mod acme {
-    use super::{FileAcme, Path, Spanned, Tls, Wrong};
+    use super::{FileAcme, Path, Spanned, Table, Tls, Wrong};
 
-    pub(super) fn read(acme: &Spanned<FileAcme>, _: &Path) -> Result<Tls, Wrong> {
+    pub(super) fn read(acme: &Spanned<Table<FileAcme>>, _: &Path) -> Result<Tls, Wrong> {
         let message = "this relay was built without the feature acme, which it takes to have a \
                        certificate issued (cargo install --path relayd --features acme)";
         Err(Wrong::new(acme.span(), "tls.acme", message))
@@ -67,21 +79,21 @@ mod acme {
 
 #[cfg(feature = "acme")]
 mod acme {
-    use super::{FileAcme, Path, PathBuf, Spanned, Tls, Wrong};
+    use super::{FileAcme, Path, PathBuf, Spanned, Table, Tls, Wrong};
     use crate::acme::{self, AcmeConfig};
+    use crate::files::{self, MAX_FILE, MAX_SECRET_FILE};
 
-    pub(super) fn read(acme: &Spanned<FileAcme>, directory: &Path) -> Result<Tls, Wrong> {
+    pub(super) fn read(acme: &Spanned<Table<FileAcme>>, directory: &Path) -> Result<Tls, Wrong> {
         let whole = acme.span();
-        let acme = acme.get_ref();
+        let Table(acme) = acme.get_ref();
         let key = |name: &str| format!("tls.acme.{name}");
-        let text = |path: &Spanned<PathBuf>, name: &str| {
+        let text = |path: &Spanned<PathBuf>, name: &str, most| {
             let at = directory.join(path.get_ref());
             files::read(&at, most).map_err(|error| {
                 let message = format!("{} can't be read: {error}", at.display());
                 Wrong::new(path.span(), key(name), message)
             })
         };
-    use crate::files::{self, MAX_FILE, MAX_SECRET_FILE};
         let roots = match &acme.directory_roots_file {
             None => None,
             Some(path) => Some(text(path, "directory_roots_file", MAX_FILE)?),

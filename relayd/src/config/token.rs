@@ -14,9 +14,10 @@ use super::ask::FileAsk;
 use super::file::{Hidden, Wrong, lined, system_time};
 use super::limits::{FileLimits, FileQuota};
 use super::private_key;
+use super::table::Table;
 use crate::ask::Fails;
-use crate::limits::{Limits, Quota};
 use crate::files::{self, MAX_FILE, MAX_SECRET_FILE};
+use crate::limits::{Limits, Quota};
 use crate::mint::minting_key;
 use crate::policy::{ListenRule, Policy, Rule};
 use crate::token::{ClientCa, Credential, PublicKeys, RemoteKeys, Secret, WhenOutdated};
@@ -56,8 +57,8 @@ pub(super) struct FileToken {
     #[serde(default)]
     udp_open: bool,
     #[serde(default)]
-    limits: FileLimits,
-    bearer_limits: Option<Spanned<FileQuota>>,
+    limits: Table<FileLimits>,
+    bearer_limits: Option<Spanned<Table<FileQuota>>>,
 }
 
 /// What stands in the file above all tokens, for those that have nothing of their own.
@@ -72,14 +73,14 @@ pub(super) struct Defaults {
 
 pub(super) fn read(
     index: usize,
-    token: Spanned<FileToken>,
+    token: Spanned<Table<FileToken>>,
     defaults: &Defaults,
     (file, directory): (&str, &Path),
     before: &[Token],
 ) -> Result<Token, Wrong> {
     let key = |name: &str| format!("token[{index}].{name}");
     let whole = token.span();
-    let token = token.into_inner();
+    let Table(token) = token.into_inner();
 
     let name = token.name.get_ref();
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -156,17 +157,11 @@ pub(super) fn read(
     let when_outdated = token.client_crl_outdated.map(Spanned::into_inner);
     let credential =
         read_credential(name, source, text, when_outdated.unwrap_or_default()).map_err(wrong)?;
-    if let Credential::Certificates(authority) = &credential {
-        let met = before.iter().find(|other| match &other.credential {
-            Credential::Certificates(other) => other.meets(authority),
-            _ => false,
-        });
-        if let Some(other) = met {
-            let other = &other.name;
-            return Err(wrong(format!(
-                "the token {other:?} has an authority of it, too"
-            )));
-        }
+    let met = |other: &Token| Some((other.name.clone(), credential.met(&other.credential)?));
+    if let Some((other, what)) = before.iter().find_map(met) {
+        return Err(wrong(format!("the token {other:?} has {what}, too")));
+    }
+    if let Credential::Certificates(_) = &credential {
         defaults.programs.map_err(|message| wrong(message.into()))?;
     }
 
@@ -184,7 +179,7 @@ pub(super) fn read(
             let message = "whoever has a shared secret is the same bearer: its limits are `limits`";
             return Err(Wrong::new(limits.span(), key("bearer_limits"), message));
         }
-        (Some(limits), _) => limits.get_ref().over(defaults.bearer_limits),
+        (Some(limits), _) => limits.get_ref().0.over(defaults.bearer_limits),
     };
     let named = token.name.get_ref();
     let mint_key = match &token.mint_key_file {
@@ -215,7 +210,7 @@ pub(super) fn read(
             return Err(Wrong::new(text.span(), key, message));
         }
     }
-    let limits = token.limits.over(defaults.limits);
+    let limits = token.limits.0.over(defaults.limits);
     let ask = FileAsk {
         url: token.ask.map(|url| {
             let place = url.span();

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::file::Appending;
+use super::file::{self, Appending};
 use super::{Command, Minting, Record, Records, SessionRecord};
+use crate::files;
 use crate::sink::Sink;
 
 /// How long it is waited for the last records to be written.
@@ -27,12 +28,14 @@ pub struct JsonLines {
 type Next = Arc<Mutex<Option<Appending>>>;
 
 impl JsonLines {
-    /// Appends to this file, which is made if it isn't there; to standard output where its name is `-`.
+    /// Appends to this file, which is made if it isn't there, or a character device such as `/dev/null`; to
+    /// standard output where its name is `-`.
     /// [Reopened](Records::reopen), it makes the file anew where somebody has moved it away, as `logrotate`
     /// does; lines that wait by then go into either.
     ///
     /// # Errors
-    /// Where the file can't be opened; the text names it.
+    /// Where the file can't be opened, or is something else, such as a FIFO, whose reader would be waited for;
+    /// the text names it.
     pub fn open(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
             let sink = Sink::start("records", io::stdout(), || {})?;
@@ -47,6 +50,19 @@ impl JsonLines {
             sink: Sink::start("records", writer, || {})?,
             file: Some((path.into(), next)),
         })
+    }
+}
+
+impl JsonLines {
+    /// Whether this may be opened, by what is there; nothing is made.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub(crate) fn check(path: &Path) -> io::Result<()> {
+        if path == Path::new("-") {
+            return Ok(());
+        }
+        file::wrong(path, files::check_append(path))
     }
 }
 

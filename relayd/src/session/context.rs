@@ -43,7 +43,10 @@ impl Context {
             Resolver::System => Arc::new(SystemResolver),
         };
         let records: Arc<dyn Records> = match &config.records {
-            Some(file) => Arc::new(JsonLines::open(file)?),
+            Some(file) => {
+                let opened = JsonLines::open(file);
+                Arc::new(opened.map_err(|error| config.places.wrong("records.file", &error))?)
+            }
             None => Arc::new(()),
         };
         Ok(Self {

@@ -145,7 +145,7 @@ impl ClientCa {
     }
 
     /// Whether another has an authority of this one: whose a certificate is could not be told.
-    pub(crate) fn meets(&self, other: &Self) -> bool {
+    pub(super) fn meets(&self, other: &Self) -> bool {
         self.roots.iter().any(|root| other.roots.contains(root))
     }
 

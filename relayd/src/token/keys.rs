@@ -125,6 +125,12 @@ impl PublicKeys {
         Some(private.clone().with_id(id))
     }
 
+    /// Whether others have a key of these by the same `kid`. One without its own goes by its token's name.
+    pub(super) fn meets(&self, others: &Self) -> bool {
+        let mut keys = self.keys.iter().filter(|key| key.id.is_some());
+        keys.any(|key| others.keys.contains(key))
+    }
+
     /// Whether a token names a key that isn't among these. Of what it says nothing is proven.
     pub(super) fn lack(&self, name: &str, presented: &str) -> bool {
         let header = jsonwebtoken::decode_header(presented);
