@@ -43,8 +43,8 @@ pub(crate) struct NoKeys {
     pub(crate) why: String,
 }
 
-/// Fetches the keys that a configuration has at URLs, but for those that are known, which it has from now on
-/// in the place of its own. All of them.
+/// Fetches the keys that a configuration has at URLs. What is in `known` isn't fetched again: the configuration gets
+/// those keys in the place of its own. Returns all keys that the configuration has then, each URL's once.
 ///
 /// # Errors
 /// Where some can't be had; the text has their URL.

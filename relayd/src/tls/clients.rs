@@ -13,8 +13,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::token::ClientCa;
 
-/// Asks for certificates of these authorities. It takes any, of whose key its owner has signed the handshake, and
-/// whoever shows none.
+/// Asks clients for certificates of these authorities. A client that shows none is taken, and so is one with any
+/// certificate, as long as it has signed the handshake with the certificate's key.
 #[derive(Debug)]
 pub(super) struct Clients {
     verifiers: Vec<Arc<dyn ClientCertVerifier>>,
