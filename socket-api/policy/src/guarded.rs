@@ -3,18 +3,16 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use jackfield_socket::{
-    ByteStream, Datagram, DatagramSocket, Endpoint, Error, ErrorKind, Host, HostName,
-    ListenOptions, Place, Result, TcpConnect, TcpListen, TcpOptions, UdpOpen, UdpOptions,
+    ByteStream, Datagram, DatagramSocket, Endpoint, Error, ErrorKind, Host, ListenOptions, Result,
+    TcpConnect, TcpListen, TcpOptions, UdpOpen, UdpOptions,
 };
 use tokio::io::ReadBuf;
 
-use crate::{Facts, Policy, Refusal, Transport};
+use crate::{Guard, Policy, Refusal, Rules, Transport};
 
 /// A network on which an application reaches what a [`Policy`] allows, over any backend.
 ///
@@ -72,16 +70,16 @@ use crate::{Facts, Policy, Refusal, Transport};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Guarded<N> {
+pub struct Guarded<N, G = Rules> {
     network: N,
-    guard: Guard,
+    guard: G,
 }
 
 /// A UDP socket of a [`Guarded`] network.
-pub struct GuardedSocket<S> {
+pub struct GuardedSocket<S, G = Rules> {
     socket: S,
     /// Of a bound socket: what judges each peer.
-    peers: Option<Guard>,
+    peers: Option<G>,
     /// The peers that were reported. One that is still there isn't reported again; once there are
     /// [`REPORTED_PEERS`], all are forgotten.
     reported: Vec<SocketAddr>,
@@ -109,23 +107,6 @@ pub enum Answer {
     Deny,
 }
 
-type Asking = Pin<Box<dyn Future<Output = Result<Answer>> + Send>>;
-type Report = Arc<dyn Fn(&Request, &Refusal) + Send + Sync>;
-
-/// All must agree. There is a judge for each time that it was narrowed, which is set up by hand.
-#[derive(Clone, Default)]
-struct Guard {
-    judges: Vec<Judge>,
-    asked: Vec<Arc<dyn Fn(Request) -> Asking + Send + Sync>>,
-}
-
-/// Rules, and who is told of what they would refuse, where they only report.
-#[derive(Clone)]
-struct Judge {
-    policy: Arc<Policy>,
-    report: Option<Report>,
-}
-
 impl<N> Guarded<N> {
     /// This network, as far as this policy allows it. [`Policy::default`] switches it off.
     pub fn new(network: N, policy: Policy) -> Self {
@@ -134,18 +115,14 @@ impl<N> Guarded<N> {
 
     /// This network, which nothing holds yet: what is done to it next does.
     pub fn unrestricted(network: N) -> Self {
-        let guard = Guard::default();
-        Self { network, guard }
+        Self::held_by(network, Rules::default())
     }
 
     /// The same network, as far as this policy allows it too. Where a rule must list what it allows
     /// by itself (a special-purpose range, port 25), one of each policy must.
     #[must_use]
     pub fn narrowed(mut self, policy: Policy) -> Self {
-        let report = false;
-        let policy = Arc::new(Policy { report, ..policy });
-        let report = None;
-        self.guard.judges.push(Judge { policy, report });
+        self.guard = self.guard.narrowed(policy);
         self
     }
 
@@ -172,14 +149,7 @@ impl<N> Guarded<N> {
         policy: Policy,
         report: impl Fn(&Request, &Refusal) + Send + Sync + 'static,
     ) -> Self {
-        let policy = Policy {
-            report: true,
-            ..policy
-        };
-        self.guard.judges.push(Judge {
-            policy: Arc::new(policy),
-            report: Some(Arc::new(report)),
-        });
+        self.guard = self.guard.reporting(policy, report);
         self
     }
 
@@ -209,43 +179,75 @@ impl<N> Guarded<N> {
     where
         F: Future<Output = Result<Answer>> + Send + 'static,
     {
-        let ask = move |request| -> Asking { Box::pin(ask(request)) };
-        self.guard.asked.push(Arc::new(ask));
+        self.guard = self.guard.asking(ask);
         self
     }
 }
 
-impl<N: TcpConnect> TcpConnect for Guarded<N> {
+impl<N, G: Guard> Guarded<N, G> {
+    /// This network, as far as this guard allows it.
+    pub fn held_by(network: N, guard: G) -> Self {
+        Self { network, guard }
+    }
+
+    async fn admit(&self, transport: Transport, to: &Endpoint) -> Result<Endpoint> {
+        self.guard.reach(transport, to)?;
+        let to = match to.host() {
+            // Out of the form in which the address was judged otherwise.
+            Host::Ip(ip) => Endpoint::new(ip.to_canonical(), to.port()),
+            Host::Name(_) => to.clone(),
+        };
+        let request = Request::Reach(transport, to.clone());
+        self.guard.ask(&request).await?;
+        Ok(to)
+    }
+
+    async fn admit_listen(&self, transport: Transport, at: SocketAddr) -> Result<Vec<SocketAddr>> {
+        let places = self.guard.listen(transport, at)?;
+        self.guard.ask(&Request::Listen(transport, at)).await?;
+        Ok(places)
+    }
+
+    /// Judges the address that a name had, where the network tells it.
+    fn found(&self, transport: Transport, to: &Endpoint, peer: Option<SocketAddr>) -> Result<()> {
+        match (to.host(), peer) {
+            (Host::Name(_), Some(peer)) => self.guard.found(transport, to, peer),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<N: TcpConnect, G: Guard> TcpConnect for Guarded<N, G> {
     type Stream = N::Stream;
 
     async fn connect(&self, to: &Endpoint, options: &TcpOptions) -> Result<Self::Stream> {
-        let to = self.guard.admit(Transport::Tcp, to).await?;
+        let to = self.admit(Transport::Tcp, to).await?;
         let stream = self.network.connect(&to, options).await?;
-        self.guard.found(Transport::Tcp, &to, stream.info().peer)?;
+        self.found(Transport::Tcp, &to, stream.info().peer)?;
         Ok(stream)
     }
 }
 
-impl<N: TcpListen> TcpListen for Guarded<N> {
+impl<N: TcpListen, G: Guard> TcpListen for Guarded<N, G> {
     type Listener = N::Listener;
 
     /// As the backend does it. Where the rules name ports, and any is asked for by port 0, the first
     /// of them that is free is taken.
     async fn listen(&self, at: SocketAddr, options: &ListenOptions) -> Result<Self::Listener> {
         options.validate(at)?;
-        let places = self.guard.admit_listen(Transport::Tcp, at).await?;
+        let places = self.admit_listen(Transport::Tcp, at).await?;
         first_free(&places, |at| self.network.listen(at, options)).await
     }
 }
 
-impl<N: UdpOpen> UdpOpen for Guarded<N> {
-    type Socket = GuardedSocket<N::Socket>;
+impl<N: UdpOpen, G: Guard> UdpOpen for Guarded<N, G> {
+    type Socket = GuardedSocket<N::Socket, G>;
 
     async fn open_connected(&self, to: &Endpoint, options: &UdpOptions) -> Result<Self::Socket> {
         options.validate_connected()?;
-        let to = self.guard.admit(Transport::Udp, to).await?;
+        let to = self.admit(Transport::Udp, to).await?;
         let socket = self.network.open_connected(&to, options).await?;
-        self.guard.found(Transport::Udp, &to, socket.peer_addr())?;
+        self.found(Transport::Udp, &to, socket.peer_addr())?;
         Ok(GuardedSocket::new(socket, None))
     }
 
@@ -254,16 +256,16 @@ impl<N: UdpOpen> UdpOpen for Guarded<N> {
         options.validate_bound(at)?;
         for group in options.multicast.iter().flat_map(|all| &all.groups) {
             let group = SocketAddr::new(group.address, at.port());
-            self.guard.judge(Transport::Udp, group, true)?;
+            self.guard.datagram(group, true)?;
         }
-        let places = self.guard.admit_listen(Transport::Udp, at).await?;
+        let places = self.admit_listen(Transport::Udp, at).await?;
         let socket = first_free(&places, |at| self.network.open_bound(at, options)).await?;
         Ok(GuardedSocket::new(socket, Some(self.guard.clone())))
     }
 }
 
-impl<S> GuardedSocket<S> {
-    fn new(socket: S, peers: Option<Guard>) -> Self {
+impl<S, G> GuardedSocket<S, G> {
+    fn new(socket: S, peers: Option<G>) -> Self {
         Self {
             socket,
             peers,
@@ -272,7 +274,7 @@ impl<S> GuardedSocket<S> {
     }
 }
 
-impl<S: DatagramSocket> DatagramSocket for GuardedSocket<S> {
+impl<S: DatagramSocket, G: Guard> DatagramSocket for GuardedSocket<S, G> {
     fn poll_recv(
         &mut self,
         cx: &mut Context<'_>,
@@ -289,7 +291,7 @@ impl<S: DatagramSocket> DatagramSocket for GuardedSocket<S> {
     ) -> Poll<io::Result<()>> {
         if let (Some(guard), Some(to)) = (&self.peers, to) {
             let is_new = !self.reported.contains(&to);
-            if guard.judge(Transport::Udp, to, is_new)? {
+            if guard.datagram(to, is_new)? {
                 if self.reported.len() == REPORTED_PEERS {
                     self.reported.clear();
                 }
@@ -308,176 +310,6 @@ impl<S: DatagramSocket> DatagramSocket for GuardedSocket<S> {
     }
 }
 
-impl Guard {
-    /// Where to go, if it may be gone to and nobody who was asked says no.
-    async fn admit(&self, transport: Transport, to: &Endpoint) -> Result<Endpoint> {
-        let to = match to.host() {
-            Host::Ip(ip) => {
-                let address = SocketAddr::new(*ip, to.port());
-                self.judge(transport, address, true)?;
-                // Out of the form in which the address was judged otherwise.
-                Endpoint::new(ip.to_canonical(), to.port())
-            }
-            Host::Name(name) => {
-                self.judge_name(transport, name, to)?;
-                to.clone()
-            }
-        };
-        self.ask(&Request::Reach(transport, to.clone())).await?;
-        Ok(to)
-    }
-
-    /// Judges an address. Whether it was allowed only to be reported, and was so where that `is_new`.
-    fn judge(&self, transport: Transport, at: SocketAddr, is_new: bool) -> Result<bool> {
-        let mut is_reported = false;
-        for judge in &self.judges {
-            let allowed = (judge.policy.check(&Unknown, transport, None, at))
-                .map_err(|refusal| denied(&format!("{at}/{transport}"), refusal))?;
-            if let Some(refusal) = allowed.would_deny
-                && is_new
-            {
-                is_reported = true;
-                let to = Endpoint::new(at.ip().to_canonical(), at.port());
-                judge.report(&Request::Reach(transport, to), &refusal);
-            }
-        }
-        Ok(is_reported)
-    }
-
-    /// Judges a name whose address isn't known.
-    fn judge_name(&self, transport: Transport, name: &HostName, to: &Endpoint) -> Result<()> {
-        for judge in &self.judges {
-            let would_deny = (judge.policy.check_unresolved(transport, name, to.port()))
-                .map_err(|refusal| denied(&format!("{to}/{transport}"), refusal))?;
-            if let Some(refusal) = would_deny {
-                judge.report(&Request::Reach(transport, to.clone()), &refusal);
-            }
-        }
-        if !is_loopback(name) {
-            return Ok(());
-        }
-        let at = |ip: IpAddr| {
-            let at = SocketAddr::new(ip, to.port());
-            self.found_at(transport, name, to, at)
-        };
-        at(Ipv4Addr::LOCALHOST.into()).or_else(|_| at(Ipv6Addr::LOCALHOST.into()))
-    }
-
-    /// Judges the address that a name had, where the network tells it.
-    fn found(&self, transport: Transport, to: &Endpoint, peer: Option<SocketAddr>) -> Result<()> {
-        match (to.host(), peer) {
-            (Host::Name(name), Some(peer)) => self.found_at(transport, name, to, peer),
-            _ => Ok(()),
-        }
-    }
-
-    /// Judges an address of a name that was judged by itself.
-    fn found_at(
-        &self,
-        transport: Transport,
-        name: &HostName,
-        to: &Endpoint,
-        at: SocketAddr,
-    ) -> Result<()> {
-        for judge in &self.judges {
-            let allowed = (judge.policy.check(&Unknown, transport, Some(name), at))
-                .map_err(|refusal| denied(&format!("{name} at {at}/{transport}"), refusal))?;
-            let is_known = || {
-                let judged = judge.policy.check_unresolved(transport, name, to.port());
-                judged.is_ok_and(|would_deny| would_deny.is_some())
-            };
-            if let Some(refusal) = allowed.would_deny
-                && !is_known()
-            {
-                judge.report(&Request::Reach(transport, to.clone()), &refusal);
-            }
-        }
-        Ok(())
-    }
-
-    /// Where to listen, one place after the other, if it may be listened there and nobody who was
-    /// asked says no.
-    async fn admit_listen(&self, transport: Transport, at: SocketAddr) -> Result<Vec<SocketAddr>> {
-        let places = self
-            .places(transport, at)
-            .map_err(|refusal| denied(&format!("listening at {at}/{transport}"), refusal))?;
-        self.ask(&Request::Listen(transport, at)).await?;
-        Ok(places)
-    }
-
-    fn places(&self, transport: Transport, at: SocketAddr) -> Result<Vec<SocketAddr>, Refusal> {
-        // What those policies agree on that were looked at; `None` while any port will do for them.
-        let mut agreed: Option<Vec<SocketAddr>> = None;
-        for judge in &self.judges {
-            let places = judge.policy.check_listen(transport, at)?.candidates;
-            let any = at.port() == 0 && places.iter().any(|place| place.port() == 0);
-            agreed = agreed.or((!any).then_some(places));
-        }
-        // The address in the form in which it was judged, with its scope where it has one.
-        let mut place = at;
-        place.set_ip(at.ip().to_canonical());
-        let Some(mut places) = agreed else {
-            return Ok(vec![place]);
-        };
-        for judge in &self.judges {
-            places.retain(|place| judge.policy.check_listen(transport, *place).is_ok());
-        }
-        for chosen in &mut places {
-            let port = chosen.port();
-            *chosen = place;
-            chosen.set_port(port);
-        }
-        if places.is_empty() {
-            return Err(Refusal::NotAllowed);
-        }
-        Ok(places)
-    }
-
-    async fn ask(&self, request: &Request) -> Result<()> {
-        for ask in &self.asked {
-            if ask(request.clone()).await? == Answer::Deny {
-                return Err(Error::new(
-                    ErrorKind::Denied,
-                    format!("who was asked doesn't allow {request}"),
-                )
-                .at(Place::Policy));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Judge {
-    fn report(&self, request: &Request, refusal: &Refusal) {
-        if let Some(report) = &self.report {
-            report(request, refusal);
-        }
-    }
-}
-
-/// What a client knows of the machine behind it.
-struct Unknown;
-
-impl Facts for Unknown {
-    fn is_local(&self, _: IpAddr) -> bool {
-        false
-    }
-
-    fn is_relay(&self, _: Transport, _: SocketAddr) -> bool {
-        false
-    }
-
-    fn has_address(&self, _: &HostName, _: IpAddr) -> Option<bool> {
-        Some(false)
-    }
-}
-
-/// Whether the name is this machine by definition (RFC 6761, section 6.3).
-fn is_loopback(name: &HostName) -> bool {
-    let name = name.as_str();
-    name == "localhost" || name.ends_with(".localhost")
-}
-
 /// The outcome at the first of these places that isn't taken.
 async fn first_free<T, F: Future<Output = Result<T>>>(
     places: &[SocketAddr],
@@ -493,11 +325,6 @@ async fn first_free<T, F: Future<Output = Result<T>>>(
     Err(taken)
 }
 
-fn denied(what: &str, refusal: Refusal) -> Error {
-    let text = format!("this application's policy doesn't allow {what}: {refusal}");
-    (Error::new(ErrorKind::Denied, text).with_source(refusal)).at(Place::Policy)
-}
-
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -507,23 +334,16 @@ impl fmt::Display for Request {
     }
 }
 
-impl<N: fmt::Debug> fmt::Debug for Guarded<N> {
+impl<N: fmt::Debug, G: fmt::Debug> fmt::Debug for Guarded<N, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded")
             .field("network", &self.network)
-            .field("policies", &self.guard.judges)
-            .field("asked", &self.guard.asked.len())
+            .field("guard", &self.guard)
             .finish()
     }
 }
 
-impl fmt::Debug for Judge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.policy.fmt(f)
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for GuardedSocket<S> {
+impl<S: fmt::Debug, G> fmt::Debug for GuardedSocket<S, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
     }
