@@ -40,6 +40,8 @@ pub(crate) fn run() -> Result<()> {
         // Where a line stands would be told by what `origin` is in this checkout, which may have none.
         "disableSources": true,
         "entryPoints": entries,
+        // Of the package, which no repository holds as it is built.
+        "disableSources": true,
         "includeVersion": false,
         "name": "Jackfield",
         "out": folder.join("html"),
