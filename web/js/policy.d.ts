@@ -8,10 +8,10 @@
  * ```
  */
 
-import type { Policy } from './common.js';
+import type { ModuleSource, Policy } from './common.js';
 
 export { JackfieldError } from './common.js';
-export type { ErrorKind, JackfieldErrorOptions, Policy, PolicyRefusal, PolicyRequest, RelayCode } from './common.js';
+export type { ErrorKind, JackfieldErrorOptions, ModuleSource, Policy, PolicyRefusal, PolicyRequest, RelayCode } from './common.js';
 
 /**
  * Holds every network that is opened from now on in this realm to a policy, by whichever entry of this package, and
@@ -28,3 +28,11 @@ export type { ErrorKind, JackfieldErrorOptions, Policy, PolicyRefusal, PolicyReq
  *   Whether its rules can be read is seen when a network is opened: where they can't, `open()` is `invalid-input`.
  */
 export function restrict(policy: Policy): void;
+
+/**
+ * Loads the module that reads and applies rules, which every entry's `open()` does by itself where there are any: nobody
+ * else downloads it. As `load()` of the entries, for where it isn't found: it is `wasm/policy_bg.wasm`.
+ *
+ * @throws {JackfieldError} As `load()` of the entries.
+ */
+export function load(source?: ModuleSource): Promise<void>;

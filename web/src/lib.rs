@@ -9,7 +9,9 @@
 //! | module | |
 //! |---|---|
 //! | `network` | Direct Sockets or relay; TLS, and what it negotiated |
-//! | `policy` | what a page may reach, over any of these |
+//! | `policy` | what a page may reach, over any of these: it asks `rules` |
+//! | `request` | what the rules are asked |
+//! | `rules` | the rules themselves, in a module of their own |
 //! | `irc` | the IRC client's methods |
 //! | `imap`, `smtp` | the clients' of mail; what they share is in `mail` |
 //! | `mqtt` | the MQTT client's |
@@ -36,11 +38,30 @@ mod irc;
 mod mail;
 #[cfg(feature = "mqtt")]
 mod mqtt;
+#[cfg(any(
+    feature = "coap",
+    feature = "imap",
+    feature = "irc",
+    feature = "mqtt",
+    feature = "raw",
+    feature = "smtp"
+))]
 mod network;
+#[cfg(any(
+    feature = "coap",
+    feature = "imap",
+    feature = "irc",
+    feature = "mqtt",
+    feature = "raw",
+    feature = "smtp"
+))]
 mod policy;
 mod promise;
 #[cfg(feature = "raw")]
 mod raw;
+mod request;
+#[cfg(feature = "policy")]
+mod rules;
 #[cfg(any(
     feature = "coap",
     feature = "imap",
@@ -61,9 +82,19 @@ pub use imap::{Imap, ImapReading};
 pub use irc::Irc;
 #[cfg(feature = "mqtt")]
 pub use mqtt::{Mqtt, MqttSubscription};
+#[cfg(any(
+    feature = "coap",
+    feature = "imap",
+    feature = "irc",
+    feature = "mqtt",
+    feature = "raw",
+    feature = "smtp"
+))]
 pub use network::Network;
 #[cfg(feature = "raw")]
 pub use raw::{RawDatagrams, RawListener, RawStream, RawTls};
+#[cfg(feature = "policy")]
+pub use rules::Rules;
 #[cfg(feature = "smtp")]
 pub use smtp::Smtp;
 

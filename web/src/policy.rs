@@ -1,141 +1,152 @@
-//! What a page may reach: the rules that it is held to, and its functions that are asked and told.
+//! What a page may reach: the rules that it is held to, and its functions that are asked.
 //!
-//! `lib/policy.js` has checked what a page passed, and wraps its functions: what comes here is a list of
-//! policies, of which all must agree.
+//! Most pages have no rules. What reads and applies them, `rules`, is therefore in a module of its own, which
+//! `lib/entry.js` loads where there are any; here is only what asks it, and it answers at once.
 
-use std::str::FromStr;
+use std::future::Future;
+use std::net::SocketAddr;
 
-use jackfield_policy::{Answer, Guarded, Policy, Request, Transport};
-use jackfield_socket::{AnyNetwork, Error, ErrorKind, Host, Place, Result};
+use jackfield_policy::{Guard, Guarded, Request, Transport};
+use jackfield_socket::{AnyNetwork, Endpoint, Error, ErrorKind, Place, Result};
 use js_sys::{Array, Function, Promise};
 use send_wrapper::SendWrapper;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use crate::convert::{Options, invalid};
+use crate::request::{named, told};
 
-/// The policies of a network; without any, everything is left to the browser and the relay.
-#[derive(Clone, Debug)]
-pub(crate) struct Policies(Vec<Given>);
+#[wasm_bindgen]
+extern "C" {
+    /// The rules of the other module. What they refuse, they throw as a text.
+    #[derive(Clone, Debug)]
+    type Judge;
 
-#[derive(Clone, Debug)]
-struct Given {
-    policy: Policy,
-    ask: Option<Hook>,
-    report: Option<Hook>,
+    #[wasm_bindgen(method, catch)]
+    fn reach(this: &Judge, transport: &str, host: &str, port: u16) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn found(this: &Judge, transport: &str, host: &str, port: u16, at: &str)
+    -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn listen(this: &Judge, transport: &str, at: &str) -> Result<Vec<u16>, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn datagram(this: &Judge, to: &str, is_new: bool) -> Result<bool, JsValue>;
 }
 
-/// A function of `lib/policy.js`. One thread runs a page's scripts; the network is told so.
-type Hook = SendWrapper<Function>;
+/// What a network is held to, where it is; without that, everything is left to the browser and the relay.
+#[derive(Clone, Debug)]
+pub(crate) struct Policies(Option<Held>);
+
+/// One thread runs a page's scripts; the network is told so.
+#[derive(Clone, Debug)]
+struct Held {
+    rules: SendWrapper<Judge>,
+    /// Functions of `lib/policy.js`.
+    ask: Vec<SendWrapper<Function>>,
+}
 
 impl Policies {
-    /// What `policies` has: a list of `Policy`, of which `sameDomain` is the page's host, and `name` is what
-    /// errors call it.
+    /// What `rules` and `ask` have: `Rules` of the other module, and who is asked besides.
     pub(crate) fn read(options: &Options<'_>) -> Result<Self> {
-        let policies = options.value("policies")?;
-        let policies = policies.map(JsValue::unchecked_into::<Array>);
-        let policies = policies.iter().flat_map(Array::iter);
-        policies
-            .map(|policy| Given::read(&Options(&policy)))
-            .collect::<Result<_>>()
-            .map(Self)
+        let Some(rules) = options.value("rules")? else {
+            return Ok(Self(None));
+        };
+        let ask = options.value("ask")?.map(JsValue::unchecked_into::<Array>);
+        let ask = ask.iter().flat_map(Array::iter).map(|ask| {
+            let ask = ask.dyn_into::<Function>();
+            ask.map(SendWrapper::new)
+                .map_err(|_| invalid("ask", "is no function"))
+        });
+        Ok(Self(Some(Held {
+            rules: SendWrapper::new(rules.unchecked_into()),
+            ask: ask.collect::<Result<_>>()?,
+        })))
     }
 
     /// Whether there are none.
+    #[cfg(feature = "raw")]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The network, as far as all of them allow it.
     #[cfg(feature = "sockets")]
     pub(crate) fn over(&self, network: AnyNetwork) -> AnyNetwork {
-        if self.is_empty() {
-            return network;
+        match &self.0 {
+            None => network,
+            Some(held) => AnyNetwork::new(Guarded::held_by(network, held.clone())),
         }
-        AnyNetwork::new(self.guarded(network))
     }
 
     /// The same of a network that has streams alone, so that nothing is downloaded that guards the rest.
     #[cfg(any(feature = "coap", feature = "mqtt"))]
     pub(crate) fn over_streams(&self, network: AnyNetwork) -> AnyNetwork {
-        if self.is_empty() {
-            return network;
+        match &self.0 {
+            None => network,
+            Some(held) => AnyNetwork::default().with_tcp(Guarded::held_by(network, held.clone())),
         }
-        AnyNetwork::default().with_tcp(self.guarded(network))
-    }
-
-    fn guarded(&self, network: AnyNetwork) -> Guarded<AnyNetwork> {
-        let guarded = Guarded::unrestricted(network);
-        self.0
-            .iter()
-            .fold(guarded, |guarded, one| one.over(guarded))
     }
 }
 
-impl Given {
-    fn read(options: &Options<'_>) -> Result<Self> {
-        let name = options.required("name")?;
-        let mut policy = match options.text("sameDomain")? {
-            Some(host) => Policy::same_domain_as(&host.parse::<Host>()?),
-            None => Policy::default(),
+impl Guard for Held {
+    fn reach(&self, transport: Transport, to: &Endpoint) -> Result<()> {
+        let host = to.host().to_string();
+        (self.rules)
+            .reach(named(transport), &host, to.port())
+            .map_err(|told| denied(&told))
+    }
+
+    fn found(&self, transport: Transport, to: &Endpoint, at: SocketAddr) -> Result<()> {
+        let (host, at) = (to.host().to_string(), at.to_string());
+        (self.rules)
+            .found(named(transport), &host, to.port(), &at)
+            .map_err(|told| denied(&told))
+    }
+
+    fn listen(&self, transport: Transport, at: SocketAddr) -> Result<Vec<SocketAddr>> {
+        let ports = self.rules.listen(named(transport), &at.to_string());
+        let ports = ports.map_err(|told| denied(&told))?;
+        // In the form in which it was judged, with its scope where it has one.
+        let place = |port| {
+            let mut place = at;
+            place.set_ip(at.ip().to_canonical());
+            place.set_port(port);
+            place
         };
-        policy.allow.extend(rules(options, &name, "allow")?);
-        policy.deny = rules(options, &name, "deny")?;
-        policy.listen = rules(options, &name, "listen")?;
-        Ok(Self {
-            policy,
-            ask: hook(options, "ask")?,
-            report: hook(options, "report")?,
+        Ok(ports.into_iter().map(place).collect())
+    }
+
+    fn datagram(&self, to: SocketAddr, is_new: bool) -> Result<bool> {
+        let told = self.rules.datagram(&to.to_string(), is_new);
+        told.map_err(|told| denied(&told))
+    }
+
+    fn ask(&self, request: &Request) -> impl Future<Output = Result<()>> + Send {
+        SendWrapper::new(async move {
+            for ask in &self.ask {
+                asked(ask, request).await?;
+            }
+            Ok(())
         })
     }
-
-    /// The network, as far as this allows it too.
-    fn over(&self, network: Guarded<AnyNetwork>) -> Guarded<AnyNetwork> {
-        let policy = self.policy.clone();
-        let network = match self.report.clone() {
-            None => network.narrowed(policy),
-            Some(report) => network.reporting(policy, move |request, refusal| {
-                let told = told(request);
-                told.push(&refusal.to_string().into());
-                // It throws nothing: the page's own function is called later.
-                let _ = report.apply(&JsValue::UNDEFINED, &told);
-            }),
-        };
-        match self.ask.clone() {
-            None => network,
-            Some(ask) => network.asking(move |request| {
-                let ask = ask.clone();
-                SendWrapper::new(async move { asked(&ask, &request).await })
-            }),
-        }
-    }
 }
 
-fn rules<T: FromStr<Err = String>>(
-    options: &Options<'_>,
-    policy: &str,
-    list: &str,
-) -> Result<Vec<T>> {
-    let rules = options.texts(list)?;
-    let rules = rules.iter().map(|rule| {
-        let wrong = |error| format!("{policy}: {list}: {rule:?} is no rule: {error}");
-        let parsed = rule.parse();
-        parsed.map_err(|error| Error::new(ErrorKind::InvalidInput, wrong(error)))
-    });
-    rules.collect()
+/// A refusal in the words of the rules. Where these can't be asked, that is none the less.
+fn denied(told: &JsValue) -> Error {
+    let text = told.as_string();
+    let text = text.unwrap_or_else(|| "this application's policy can't be asked".to_owned());
+    Error::new(ErrorKind::Denied, text).at(Place::Policy)
 }
 
-fn hook(options: &Options<'_>, name: &str) -> Result<Option<Hook>> {
-    let hook = options.value(name)?.map(JsValue::dyn_into::<Function>);
-    let hook = hook.transpose();
-    let hook = hook.map_err(|_| invalid(name, "is no function"))?;
-    Ok(hook.map(SendWrapper::new))
-}
-
-/// What somebody who was asked says. The question is withdrawn when this is dropped.
-async fn asked(ask: &Function, request: &Request) -> Result<Answer> {
+/// Asks somebody. The question is withdrawn when this is dropped.
+async fn asked(ask: &Function, request: &Request) -> Result<()> {
     let no = |why: &str| {
-        let text = format!("who was asked doesn't allow {request}: {why}");
+        let mut text = format!("who was asked doesn't allow {request}");
+        if !why.is_empty() {
+            text.push_str(": ");
+            text.push_str(why);
+        }
         Err(Error::new(ErrorKind::Denied, text).at(Place::Policy))
     };
     let question = ask.apply(&JsValue::UNDEFINED, &told(request));
@@ -146,9 +157,9 @@ async fn asked(ask: &Function, request: &Request) -> Result<Answer> {
     let answer = JsFuture::from(Promise::resolve(&question.0)).await;
     question.1 = None;
     match answer.map(|answer| (answer.as_bool(), answer.as_string())) {
-        Ok((Some(true), _)) => Ok(Answer::Allow),
+        Ok((Some(true), _)) => Ok(()),
         Ok((_, Some(why))) => no(&why),
-        _ => Ok(Answer::Deny),
+        _ => no(""),
     }
 }
 
@@ -162,28 +173,4 @@ impl Drop for Question {
             let _ = withdraw.call0(&JsValue::UNDEFINED);
         }
     }
-}
-
-/// What is asked for: what is to be done, over what, and the host and the port.
-fn told(request: &Request) -> Array {
-    let (action, transport, host, port) = match request {
-        Request::Reach(transport, to) => ("connect", transport, to.host().to_string(), to.port()),
-        Request::Listen(transport, at) => {
-            let action = if *transport == Transport::Udp {
-                "bind"
-            } else {
-                "listen"
-            };
-            (action, transport, at.ip().to_string(), at.port())
-        }
-        // There are no others yet.
-        _ => ("", &Transport::Tcp, String::new(), 0),
-    };
-    let transport = transport.to_string();
-    Array::of4(
-        &action.into(),
-        &transport.into(),
-        &host.into(),
-        &port.into(),
-    )
 }

@@ -21,6 +21,8 @@ pub(crate) const QUICK: &str = "dev";
 pub(crate) const PACKAGE: &str = "jackfield-web";
 /// Its features, of what is everything.
 pub(crate) const ALL: &str = "default";
+/// The entry whose module all others load where a page has rules.
+pub(crate) const POLICY: &str = "policy";
 /// What the files of a module are named after, until an entry has them.
 const MODULE: &str = "jackfield_web";
 
@@ -34,7 +36,7 @@ struct Entry {
 const ENTRIES: &[Entry] = &[
     Entry {
         name: "index",
-        features: ALL,
+        features: "coap,imap,irc,mqtt,raw,smtp",
     },
     Entry {
         name: "irc",
@@ -76,10 +78,14 @@ const ENTRIES: &[Entry] = &[
         name: "mail",
         features: "imap,smtp",
     },
+    Entry {
+        name: POLICY,
+        features: "policy",
+    },
 ];
 
 /// Scripts beside the entries that need no module.
-const ALONE: &[&str] = &["explain", "policy"];
+const ALONE: &[&str] = &["explain"];
 
 /// A page, in `dist` under its name.
 struct Page {
@@ -212,7 +218,7 @@ fn put_together(page: &Page, npm: &Path) -> Result<()> {
         (npm.to_owned(), package.clone()),
         (npm.join("wasm"), package.join("wasm")),
     ] {
-        let module = format!("{}_bg", page.entry);
+        let modules = [page.entry, POLICY].map(|entry| format!("{entry}_bg"));
         for file in fs::read_dir(from)? {
             let file = file?.path();
             let name = file
@@ -222,8 +228,8 @@ fn put_together(page: &Page, npm: &Path) -> Result<()> {
                 .into_owned();
             let stem = name.split('.').next().unwrap_or_default();
             // The types of one entry stand on those of others.
-            if stem == page.entry
-                || stem == module
+            if [page.entry, POLICY].contains(&stem)
+                || modules.iter().any(|module| stem == module)
                 || ALONE.contains(&stem)
                 || name.ends_with(".d.ts") && !name.contains(".wasm")
             {
@@ -250,19 +256,19 @@ pub(crate) fn documented() -> impl Iterator<Item = &'static str> {
     entries().chain(ALONE.iter().copied())
 }
 
-/// The features that those of them are built with that have not all, each set once.
+/// The features that they are built with, each set once.
 pub(crate) fn feature_sets() -> BTreeSet<&'static str> {
-    let features = ENTRIES.iter().map(|entry| entry.features);
-    features.filter(|features| *features != ALL).collect()
+    ENTRIES.iter().map(|entry| entry.features).collect()
 }
 
-/// Makes one small script of an entry's script and all that it imports.
+/// Makes one small script of an entry's script and all that it imports, but for what is loaded where a page has rules.
 pub(crate) fn bundle_scripts(from: &Path, to: &Path) -> Result<()> {
     let to = format!("--outfile={}", to.to_string_lossy());
     let mut bundle = esbuild()?;
     bundle
         .arg(from)
-        .args(["--bundle", "--minify", "--format=esm", &to]);
+        .args(["--bundle", "--minify", "--format=esm", &to])
+        .arg(format!("--external:../{POLICY}.js"));
     quietly("bundling its scripts", &mut bundle)
 }
 

@@ -370,7 +370,9 @@ async fn a_restriction_holds_all_that_is_opened_later() {
         const other = await import('./sockets.js');
         told.entry = await reach(at, undefined, other.open);
         const copy = await import('./lib/policy.js?copy');
-        told.copy = copy.policies().length;
+        // It has no module of its own yet, and reads what this one is held to.
+        copy.useRules({ read: (policies) => policies.length });
+        told.copy = copy.held().rules;
         told.before = await ending(before.connect(at).opened);
 
         const worker = (policy) => new Promise((resolve) => {
@@ -442,4 +444,51 @@ async fn a_restriction_that_cannot_be_honoured_lets_nothing_be_opened() {
         assert_eq!(told, json!([refused, opening]));
     }
     stage.browser.close().await.unwrap();
+}
+
+/// The rules are in a module of their own, which nobody downloads who has none; and without it, nothing is opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_loaded_where_there_are_any() {
+    const LOADED: &str = "() => performance.getEntriesByType('resource')
+        .map(({ name }) => name).filter((name) => name.includes('wasm/policy')).length";
+    const OPEN: &str = "async (options, policy) => ending(open({ ...options, policy }))";
+    const LATE: &str = "async (options, at) => {
+        const { restrict } = await import('./policy.js');
+        // As whoever restricts while a network is being opened.
+        const opening = open(options);
+        restrict({});
+        const network = await opening;
+        return ending(network.connect(at).opened);
+    }";
+    let silent = Silent::new();
+    let stage = stage(Stage::reaching(&[]).await).await;
+    let options = stage.options.clone();
+    assert_eq!(
+        stage.run(OPEN, std::slice::from_ref(&options)).await,
+        "opened"
+    );
+    assert_eq!(stage.run(LOADED, &[]).await, 0);
+    assert_eq!(
+        stage.run(OPEN, &[options.clone(), json!({})]).await,
+        "opened"
+    );
+    assert_eq!(stage.run(LOADED, &[]).await, 2);
+
+    stage.reload().await;
+    assert!(stage.page.evaluate::<bool>(ENDING).await.unwrap());
+    let at = json!(format!("127.0.0.1:{}", silent.port()));
+    let told = stage.run(LATE, &[silent.as_relay(), at]).await;
+    let told = told.as_str().unwrap();
+    assert!(told.starts_with("denied policy: "), "{told}");
+    assert!(silent.is_untouched());
+    stage.browser.close().await.unwrap();
+
+    let files = [("/wasm/policy_bg.wasm", "<!doctype html>")];
+    let broken = self::stage(Stage::with(&[], &files).await).await;
+    let told = broken.run(OPEN, &[silent.as_relay(), json!({})]).await;
+    let told = told.as_str().unwrap();
+    let refused = "other page: the WebAssembly module can't be loaded: ";
+    assert!(told.starts_with(refused), "{told}");
+    assert!(silent.is_untouched());
+    broken.browser.close().await.unwrap();
 }

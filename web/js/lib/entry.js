@@ -4,20 +4,13 @@
 import { address, options as checked } from './check.js';
 import { Clients } from './clients.js';
 import { asyncDispose } from './ending.js';
-import { JackfieldError, made } from './error.js';
-import { ofPage, policies } from './policy.js';
+import { loader } from './load.js';
+import { held, isHeld, ofPage } from './policy.js';
 import { asked } from './token.js';
 
 /** @import * as Api from '../index.d.ts' */
 
-/**
- * What wasm-bindgen makes of an entry's module, as far as all have it.
- *
- * @typedef {object} Module
- * @property {(options: { module_or_path: Api.ModuleSource }) => Promise<unknown>} default
- * @property {{ open(options: object): any }} Network
- * @property {(make: typeof made) => void} setErrors
- */
+/** @typedef {import('./load.js').Module & { Network: { open(options: object): any } }} Module */
 
 /** What `OpenOptions` has. */
 const OPTIONS = ['relay', 'token', 'roots', 'pins', 'policy'];
@@ -32,23 +25,7 @@ const OPTIONS = ['relay', 'token', 'roots', 'pins', 'policy'];
  * @param {readonly string[]} [names] Which options its `open()` has.
  */
 export function entry(wasm, file, methods, names = OPTIONS) {
-  /** @type {Promise<void> | undefined} */
-  let loaded;
-
-  /**
-   * Once, and again if that failed, since the network may be better by then.
-   *
-   * @param {Api.ModuleSource} [source]
-   * @returns {Promise<void>}
-   */
-  function load(source) {
-    const loading = loaded ?? instantiate(wasm, file, source);
-    loaded = loading;
-    loading.catch(() => {
-      loaded = undefined;
-    });
-    return loading;
-  }
+  const load = loader(() => wasm, file);
 
   /** @param {Api.OpenOptions} [options] @returns {Promise<any>} */
   async function open(options) {
@@ -59,8 +36,12 @@ export function entry(wasm, file, methods, names = OPTIONS) {
       token: typeof token === 'function' ? asked(token) : token,
     };
     const own = ofPage(policy);
-    await load();
-    const network = wasm.Network.open({ ...all, policies: policies(own) });
+    await Promise.all([load(), isHeld(own) && loadRules()]);
+    // Rules may have come meanwhile. From here on nothing waits.
+    if (isHeld(own)) {
+      await loadRules();
+    }
+    const network = wasm.Network.open({ ...all, ...held(own) });
     const clients = new Clients(network);
     const close = () => clients.close();
     /** @type {{ [name: string | symbol]: unknown }} */
@@ -74,20 +55,8 @@ export function entry(wasm, file, methods, names = OPTIONS) {
   return { load, open };
 }
 
-/** @param {Module} wasm @param {() => URL} file @param {Api.ModuleSource} [source] */
-async function instantiate(wasm, file, source) {
-  if (source === undefined && typeof document === 'undefined' && !('WorkerGlobalScope' in globalThis)) {
-    throw new JackfieldError('unsupported', 'this is neither a page nor a worker: open() is for these');
-  }
-  try {
-    await wasm.default({ module_or_path: source ?? file() });
-  } catch (cause) {
-    let said = cause instanceof Error ? cause.message : String(cause);
-    // A server of a single page answers with that page where there is no file.
-    if (said.includes('found 3c')) {
-      said += `; there is HTML in its place, so it lies elsewhere than at ${source ?? file()}: see load()`;
-    }
-    throw new JackfieldError('other', `the WebAssembly module can't be loaded: ${said}`, { cause });
-  }
-  wasm.setErrors(made);
+/** The rules are in a module of their own, as most pages have none. */
+async function loadRules() {
+  const { load } = await import('../policy.js');
+  await load();
 }

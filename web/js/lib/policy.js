@@ -102,19 +102,41 @@ function copied(what, policy) {
   return Object.freeze(copy);
 }
 
+/** What the rules' module has, once it is loaded. @type {{ read(policies: object[]): object } | undefined} */
+let Rules;
+
+/** Has the rules read by this class. @param {NonNullable<typeof Rules>} made */
+export function useRules(made) { Rules = made; }
+
+/**
+ * Whether a network is held to anything: then the rules' module has to be there.
+ *
+ * @param {Readonly<Api.Policy> | undefined} own
+ */
+export function isHeld(own) { return own !== undefined || (restricted()?.() ?? []).length > 0; }
+
 /**
  * What a network is held to, as its module takes it: to what its realm is restricted to, and to the page's own policy.
  *
  * @param {Readonly<Api.Policy> | undefined} own
  */
-export function policies(own) {
+export function held(own) {
+  if (!isHeld(own)) {
+    return {};
+  }
   const all = (restricted()?.() ?? []).map((policy) => {
     if (policy instanceof Error) {
       throw new JackfieldError('denied', `nothing can be opened here: ${policy.message}`, { where: 'policy', cause: policy });
     }
     return forModule('restrict()', policy);
   });
-  return own === undefined ? all : [...all, forModule('policy', own)];
+  if (own !== undefined) {
+    all.push(forModule('policy', own));
+  }
+  if (!Rules) {
+    throw new JackfieldError('denied', 'the module that reads the rules is not loaded', { where: 'policy' });
+  }
+  return { rules: Rules.read(all), ask: all.flatMap(({ ask }) => ask ?? []) };
 }
 
 /**
