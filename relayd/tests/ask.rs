@@ -17,6 +17,7 @@ use jackfield_relayd::resolve::{Resolve, Resolving};
 use jackfield_relayd::token::{Claims, Credential, Secret, SigningKey};
 use jackfield_socket::{HostName, MulticastGroup, MulticastOptions, UdpOptions};
 use jackfield_testing::certs::Authority;
+use jackfield_testing::closed::Closed;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -331,9 +332,9 @@ async fn silence_and_nobody_there_are_no_answer() {
         failed(&mut client, &mut recorded, id, &listener, fails).await;
         asked.taken_back().await;
 
-        let (gone, nowhere) = target();
-        drop(gone);
-        let ask = Ask::new(&format!("http://{nowhere}/"), None, fails).expect("loopback");
+        let nobody = Closed::tcp();
+        let url = format!("http://{}/", nobody.address());
+        let ask = Ask::new(&url, None, fails).expect("loopback");
         let (relay, mut recorded) = TestRelay::start_recorded(config(asking(ask))).await;
         let mut client = relay.client().await;
         let id = client.ask(&to, 1024).await;
