@@ -415,6 +415,12 @@ impl<'a> Session<'a> {
         self.mux.shut_down(&reason);
     }
 
+    /// A token ends by the wall clock, which may be set forward, or go on while the machine sleeps. It
+    /// isn't set back for anybody: no token lasts longer for that.
+    fn look_at_the_clock(&mut self) {
+        self.expires = sooner(self.expires, end_of(&self.grant));
+    }
+
     /// Acts on what is due, and sets the timer for what comes next. Whether something was due.
     fn keep_time(&mut self, cx: &mut TaskContext<'_>) -> bool {
         let now = Instant::now();
@@ -446,6 +452,7 @@ impl<'a> Session<'a> {
         }
         if self.weigh_at.is_some_and(|at| at <= now) {
             self.weigh_at = None;
+            self.look_at_the_clock();
             if self.weigh(now) {
                 return true;
             }
@@ -469,6 +476,11 @@ impl<'a> Session<'a> {
         }
         false
     }
+}
+
+/// The sooner of when a session was to end, and when it does by the wall clock as it stands now.
+fn sooner(expires: Option<Instant>, by_clock: Option<Instant>) -> Option<Instant> {
+    expires.map(|expires| by_clock.map_or(expires, |end| end.min(expires)))
 }
 
 /// When a session with this grant ends.
@@ -500,4 +512,19 @@ fn settings(grant: &Grant) -> Settings {
         .filter(|(granted, _)| *granted)
         .fold(Capabilities::NONE, |all, (_, one)| all.and(one));
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_ends_a_session_sooner_and_never_later() {
+        let now = Instant::now();
+        let at = |seconds| Some(now + Duration::from_secs(seconds));
+        assert_eq!(sooner(at(60), at(60)), at(60));
+        assert_eq!(sooner(at(60), at(0)), at(0));
+        assert_eq!(sooner(at(60), at(3660)), at(60));
+        assert_eq!(sooner(None, at(60)), None, "it has no end");
+    }
 }
