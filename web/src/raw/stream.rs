@@ -115,7 +115,11 @@ impl RawStream {
         let most = into.length() as usize;
         let take = |bytes: &[u8]| {
             let length = bytes.len() as u32;
-            // The page has the buffer, and may have taken it away.
+            // The page has the buffer, and may have taken it away: then it can't even be asked for
+            // nothing at all, and what JavaScript throws here would stop every task of the module.
+            if length == 0 {
+                return Ok(0);
+            }
             if into.length() < length {
                 return Err(taken_away());
             }
@@ -165,11 +169,12 @@ impl RawStream {
         let mut at = 0;
         let mut piece = Vec::new();
         while at < length {
-            let part = bytes.subarray(at, length.min(at + PIECE as u32));
-            piece.resize(part.length() as usize, 0);
-            if piece.is_empty() {
+            // As above.
+            if bytes.length() < length {
                 return Err(socket_error(&Error::from(taken_away())));
             }
+            let part = bytes.subarray(at, length.min(at + PIECE as u32));
+            piece.resize(part.length() as usize, 0);
             part.copy_to(&mut piece);
             let mut rest = &piece[..];
             while !rest.is_empty() {
