@@ -17,9 +17,9 @@ use crate::{Guard, Policy, Refusal, Rules, Transport};
 /// A network on which an application reaches what a [`Policy`] allows, over any backend.
 ///
 /// Without a rule nothing is reached, and a denial wins. What is refused is an error of kind
-/// [`Denied`](ErrorKind::Denied), at [`Place::Policy`], with the [`Refusal`] as its source. A policy
-/// that only [reports](Policy::report) does so where it is given somebody to
-/// [report to](Self::reporting); else it refuses like any other.
+/// [`Denied`](ErrorKind::Denied), at [`Place::Policy`](jackfield_socket::Place::Policy), with the
+/// [`Refusal`] as its source. A policy that only [reports](Policy::report) does so where it is given
+/// somebody to [report to](Self::reporting); else it refuses like any other.
 ///
 /// Whoever sets it up hands it on in the place of the network, and what holds it can't undo it:
 /// nothing gives the network below back, and [`narrowed`](Self::narrowed),
@@ -103,7 +103,7 @@ pub enum Request {
 pub enum Answer {
     /// It is done.
     Allow,
-    /// It fails with [`ErrorKind::Denied`], at [`Place::Policy`].
+    /// It fails with [`ErrorKind::Denied`], at [`Place::Policy`](jackfield_socket::Place::Policy).
     Deny,
 }
 

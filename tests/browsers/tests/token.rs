@@ -119,7 +119,10 @@ async fn connections_outlive_their_tokens_where_these_say_whose_they_are() {
     stage.run(CONNECT, &[url]).await;
     stage.page.wait_for("give !== undefined").await.unwrap();
     let first = token(LONG_ENOUGH, Some("ada"));
-    assert_eq!(stage.run(HAND_OVER, &[first.clone()]).await, json!(1));
+    assert_eq!(
+        stage.run(HAND_OVER, std::slice::from_ref(&first)).await,
+        json!(1)
+    );
     // While the first one is good.
     stage.page.wait_for("give !== undefined").await.unwrap();
     let next = token(LONG, Some("ada"));
