@@ -47,6 +47,15 @@ struct Account {
     waits: Option<u64>,
 }
 
+impl Account {
+    /// It waits from now on: until when, at which its next turn would be over.
+    fn wait(&mut self, now: u64) -> u64 {
+        let over = self.end.max(now) + u64::from(self.cost);
+        self.waits = Some(over);
+        over
+    }
+}
+
 impl<K: Ord> Default for FairQueue<K> {
     fn default() -> Self {
         Self {
@@ -60,14 +69,11 @@ impl<K: Ord> Default for FairQueue<K> {
 impl<K: Copy + Ord> FairQueue<K> {
     /// This one waits for a turn. One that had none for a while has no claim from that.
     pub fn wake(&mut self, key: K) {
-        let now = self.now;
         let account = self.accounts.get_or_insert_with(&key, Account::default);
-        if account.waits.is_some() {
-            return;
+        if account.waits.is_none() {
+            let over = account.wait(self.now);
+            self.queue.insert((over, key), ());
         }
-        let over = account.end.max(now) + u64::from(account.cost);
-        account.waits = Some(over);
-        self.queue.insert((over, key), ());
     }
 
     /// Who would have the next turn.
@@ -83,17 +89,25 @@ impl<K: Copy + Ord> FairQueue<K> {
         let ((over, key), ()) = self.queue.pop_first()?;
         if let Some(account) = self.accounts.get_mut(&key) {
             account.waits = None;
+            // Where it began: the cost is what it was when `over` was reckoned.
             account.end = over - u64::from(account.cost);
             self.now = self.now.max(account.end);
         }
         Some(key)
     }
 
-    /// The turn that this one had has cost so much.
+    /// The turn that this one had has cost so much. Whoever was woken in the middle of it, and waits
+    /// already, waits so much longer.
     pub fn charge(&mut self, key: K, cost: u32) {
-        if let Some(account) = self.accounts.get_mut(&key) {
-            account.end += u64::from(cost);
-            account.cost = cost;
+        let Some(account) = self.accounts.get_mut(&key) else {
+            return;
+        };
+        account.end += u64::from(cost);
+        account.cost = cost;
+        if let Some(before) = account.waits {
+            let over = account.wait(self.now);
+            self.queue.remove(&(before, key));
+            self.queue.insert((over, key), ());
         }
     }
 
@@ -165,6 +179,28 @@ mod tests {
         queue.wake(0);
         queue.wake(99);
         assert_eq!(queue.next(), Some(99));
+    }
+
+    #[test]
+    fn whoever_is_woken_in_the_middle_of_a_turn_pays_for_it() {
+        let mut queue = bulk(2);
+        for round in 0..100 {
+            let key = queue.next().expect("somebody's turn");
+            assert_eq!(key, round % 2);
+            queue.wake(key);
+            queue.charge(key, BULK);
+        }
+        // A turn that costs more than the last one.
+        let key = queue.next().expect("somebody's turn");
+        queue.wake(key);
+        queue.charge(key, 100 * BULK);
+        let next: Vec<_> = (0..50).map(|_| turn(&mut queue, |_| BULK)).collect();
+        assert!(!next.contains(&key), "{next:?}");
+        let mut keys = Vec::new();
+        while let Some(key) = queue.next() {
+            keys.push(key);
+        }
+        assert_eq!(keys.len(), 2, "nobody stands there twice");
     }
 
     #[test]
