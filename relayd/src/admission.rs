@@ -1,11 +1,13 @@
 //! Admission: whose handshake may begin, before anything is known of a client but its address.
 //!
 //! A connection costs its sender nothing, so that whoever wants to keep others out opens many and
-//! says nothing. Three things keep the door open for the others, all of them OpenSSH's:
+//! says nothing. Three things keep the door open for the others, all of them after OpenSSH's:
 //!
 //! - **Early drop** ([`EarlyDrop`], `MaxStartups`): with many handshakes unfinished, each new
-//!   connection is closed with a probability that grows with their number. A flood meets with
-//!   closed connections nearly always; whoever tries again now and then gets in.
+//!   connection has one closed with a probability that grows with their number. Which one is drawn by
+//!   lot among them and the new one: whoever needs a moment for a handshake is drawn seldom, and
+//!   whoever says nothing nearly always. (OpenSSH closes the new one, and so nearly everybody during
+//!   a flood from everywhere.)
 //! - **A bound for each source** ([`AdmissionConfig::handshakes_per_source`], `PerSourceMaxStartups`),
 //!   an IPv4 address or the first 64 bits of an IPv6 address.
 //! - **Penalties** (`PerSourcePenalties`): what only a hostile or broken client does adds seconds to
@@ -77,9 +79,9 @@ impl Default for AdmissionConfig {
 
 /// Random early drop: `START:RATE:FULL`, as OpenSSH's `MaxStartups`.
 ///
-/// While fewer than START handshakes are unfinished, every connection may begin one. From there on it
-/// is closed with a probability of RATE percent, which grows evenly with the number, up to
-/// all at FULL.
+/// While fewer than START handshakes are unfinished, every connection may begin one. From there on each
+/// has one closed, an unfinished one or itself, with a probability of RATE percent, which grows evenly
+/// with the number, up to always at FULL.
 ///
 /// ```
 /// use jackfield_relayd::config::EarlyDrop;
@@ -168,11 +170,15 @@ pub(crate) struct Admission {
     config: AdmissionConfig,
     random: fastrand::Rng,
     /// Unfinished handshakes of exempt sources, and of proxies that have not told for whom they are.
-    exempt: u32,
+    exempt: Vec<Pass>,
     /// Unfinished handshakes of all others.
-    others: u32,
+    others: Vec<Pass>,
     /// The latter, of each source that has any.
     of_source: HashMap<Source, u32>,
+    /// Of how many handshakes the numbers are used.
+    numbers: u64,
+    /// Whose lot it was to give way, and who hasn't been told.
+    given_way: Option<u64>,
     penalties: HashMap<Source, Penalty>,
     /// The sources that have penalties, in the order in which they got their first.
     penalised: VecDeque<Source>,
@@ -186,10 +192,12 @@ struct Penalty {
     refuses: bool,
 }
 
-/// A handshake that may begin. It is given back by [`Admission::leave`].
-#[derive(Debug)]
-#[must_use = "a handshake that is not given back counts for ever"]
+/// A handshake that may begin. It is given back by [`Admission::leave`], unless it had to give way.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a handshake that is not given back counts until it gives way"]
 pub(crate) struct Pass {
+    /// Its number, which no other has.
+    pub(crate) number: u64,
     /// Where it comes from, unless that is exempt or not told yet.
     source: Option<Source>,
 }
@@ -240,9 +248,11 @@ impl Admission {
         Self {
             config,
             random,
-            exempt: 0,
-            others: 0,
+            exempt: Vec::new(),
+            others: Vec::new(),
             of_source: HashMap::new(),
+            numbers: 0,
+            given_way: None,
             penalties: HashMap::new(),
             penalised: VecDeque::new(),
         }
@@ -262,11 +272,7 @@ impl Admission {
         if of_source >= self.config.handshakes_per_source {
             return Err(Turned::SourceFull);
         }
-        let pass = self.begin(source)?;
-        if let Some(source) = source {
-            self.of_source.insert(source, of_source + 1);
-        }
-        Ok(pass)
+        self.begin(source)
     }
 
     /// Whether a connection may begin its handshake from a proxy that has yet to tell for whom it is.
@@ -274,32 +280,60 @@ impl Admission {
         self.begin(None)
     }
 
-    /// Takes a place, unless the connection is dropped early.
+    /// Takes a place, unless it is the connection's lot to be dropped early. Where it is another's,
+    /// [`given_way`](Self::given_way) has that one.
     fn begin(&mut self, source: Option<Source>) -> Result<Pass, Turned> {
-        let unfinished = match source {
-            None => &mut self.exempt,
-            Some(_) => &mut self.others,
-        };
-        if self.random.u32(..1_000_000) < self.config.handshakes.per_million(*unfinished) {
-            return Err(Turned::Early);
+        let unfinished = self.lane(source).len();
+        let full = self.config.handshakes.per_million(unfinished as u32);
+        if self.random.u32(..1_000_000) < full {
+            let lot = self.random.usize(..=unfinished);
+            let Some(pass) = self.lane(source).get(lot).copied() else {
+                return Err(Turned::Early);
+            };
+            self.leave(&pass);
+            self.given_way = Some(pass.number);
         }
-        *unfinished += 1;
-        Ok(Pass { source })
+        self.numbers += 1;
+        let pass = Pass {
+            number: self.numbers,
+            source,
+        };
+        self.lane(source).push(pass);
+        if let Some(source) = source {
+            *self.of_source.entry(source).or_default() += 1;
+        }
+        Ok(pass)
     }
 
-    /// The handshake is done, or has failed.
-    pub(crate) fn leave(&mut self, pass: &Pass) {
-        let Some(source) = pass.source else {
-            self.exempt -= 1;
-            return;
+    /// Where such a source's handshakes stand. There are never more than FULL of them.
+    fn lane(&mut self, source: Option<Source>) -> &mut Vec<Pass> {
+        match source {
+            None => &mut self.exempt,
+            Some(_) => &mut self.others,
+        }
+    }
+
+    /// Whose handshake had to give way to the one that has begun last: it is left already.
+    pub(crate) fn given_way(&mut self) -> Option<u64> {
+        self.given_way.take()
+    }
+
+    /// The handshake is done, or has failed. Whether it had not given way before.
+    pub(crate) fn leave(&mut self, pass: &Pass) -> bool {
+        let lane = self.lane(pass.source);
+        let Some(place) = lane.iter().position(|other| other.number == pass.number) else {
+            return false;
         };
-        self.others -= 1;
-        if let Some(count) = self.of_source.get_mut(&source) {
+        let _ = lane.swap_remove(place);
+        if let Some(source) = pass.source
+            && let Some(count) = self.of_source.get_mut(&source)
+        {
             *count -= 1;
             if *count == 0 {
                 self.of_source.remove(&source);
             }
         }
+        true
     }
 
     /// Adds a penalty to whoever has this pass. Whether its source is refused from now on, and was
@@ -311,7 +345,7 @@ impl Admission {
         let config = &self.config;
         let more = match fault {
             // Who has the pass is among the others still.
-            Fault::Silent if self.others <= config.handshakes.start => return false,
+            Fault::Silent if self.others.len() <= config.handshakes.start as usize => return false,
             Fault::Late | Fault::Silent => config.late_penalty,
             Fault::Request => config.request_penalty,
             Fault::Token => config.token_penalty,
@@ -411,32 +445,61 @@ mod tests {
         }
     }
 
-    /// The flood never stops, and its handshakes never end but by their deadline.
+    /// The flood never stops, and its handshakes never end by themselves.
     #[test]
     fn a_client_gets_in_during_a_flood_from_everywhere() {
         let now = Instant::now();
         let mut admission = admission(|_| {});
-        let (mut held, mut in_flood, mut honest) = (VecDeque::new(), 0, 0);
-        for round in 0..20_000 {
-            if let Ok(pass) = admission.enter(v4(round), now) {
-                held.push_back(pass);
+        let mut flood = (0..).map(v4);
+        let mut wave = |admission: &mut Admission, size| {
+            for address in flood.by_ref().take(size) {
+                let _ = admission.enter(address, now);
             }
-            if round % 20 == 0 {
-                // A handshake of the flood reaches its deadline, and somebody honest comes by.
-                if let Some(pass) = held.pop_front() {
-                    admission.leave(&pass);
-                }
-                in_flood += 1;
-                if let Ok(pass) = admission.enter(v4(1_000_000), now) {
-                    honest += 1;
-                    admission.leave(&pass);
-                }
-            }
+        };
+        wave(&mut admission, 2000);
+        let mut honest = 0;
+        for _ in 0..1000 {
+            // It needs as long as fifty of the flood need to come.
+            let pass = admission.enter(v4(u32::MAX >> 8), now);
+            wave(&mut admission, 50);
+            honest += i32::from(pass.is_ok_and(|pass| admission.leave(&pass)));
         }
         let full = EarlyDrop::default().full() as usize;
-        assert!(held.len() < full, "{} are kept", held.len());
-        // One connection in twenty can begin a handshake in such a flood, whoever it comes from.
-        assert!(honest > in_flood / 50, "{honest} of {in_flood}");
+        assert!(admission.others.len() <= full);
+        assert!(honest > 800, "{honest} of 1000");
+    }
+
+    #[test]
+    fn who_gives_way_is_told_and_counts_no_more() {
+        let now = Instant::now();
+        let mut admission =
+            admission(|config| config.handshakes = "2:100:2".parse().expect("valid"));
+        let mut passes: Vec<Pass> = Vec::new();
+        let mut refused = 0;
+        for number in 0..100 {
+            match admission.enter(v4(number), now) {
+                Ok(pass) => passes.push(pass),
+                Err(turned) => {
+                    assert_eq!(turned, Turned::Early);
+                    assert_eq!(admission.given_way(), None);
+                    refused += 1;
+                }
+            }
+            if let Some(gone) = admission.given_way() {
+                let at = passes.iter().position(|pass| pass.number == gone);
+                let gone = passes.swap_remove(at.expect("one of those"));
+                assert!(!admission.leave(&gone), "it has left");
+            }
+            assert!(passes.len() <= 2 && admission.of_source.len() == passes.len());
+        }
+        assert!(
+            (10..60).contains(&refused),
+            "its lot is one of three: {refused}"
+        );
+        for pass in &passes {
+            assert!(admission.leave(pass));
+        }
+        assert!(admission.of_source.is_empty() && admission.others.is_empty());
     }
 
     #[test]
@@ -458,7 +521,7 @@ mod tests {
         for pass in &passes {
             admission.leave(pass);
         }
-        assert!(admission.of_source.is_empty() && admission.others == 0);
+        assert!(admission.of_source.is_empty() && admission.others.is_empty());
     }
 
     #[test]
@@ -466,8 +529,10 @@ mod tests {
         let now = Instant::now();
         let mut admission =
             admission(|config| config.handshakes = "4:100:4".parse().expect("valid"));
-        let strangers: Vec<_> = (0..100).flat_map(|n| admission.enter(v4(n), now)).collect();
-        assert_eq!(strangers.len(), 4);
+        for number in 0..100 {
+            let _ = admission.enter(v4(number), now);
+        }
+        assert_eq!(admission.others.len(), 4);
         for proxy in ["127.0.0.1", "::1", "::ffff:127.0.0.9"] {
             let pass = admission
                 .enter(proxy.parse().expect(proxy), now)
@@ -477,10 +542,10 @@ mod tests {
             }
             admission.leave(&pass);
         }
-        let passes: Vec<_> = (0..100)
-            .flat_map(|_| admission.enter(Ipv4Addr::LOCALHOST.into(), now))
-            .collect();
-        assert_eq!(passes.len(), 4, "which is bounded too");
+        for _ in 0..100 {
+            let _ = admission.enter(Ipv4Addr::LOCALHOST.into(), now);
+        }
+        assert_eq!(admission.exempt.len(), 4, "which is bounded too");
     }
 
     #[test]
@@ -529,16 +594,18 @@ mod tests {
     fn silence_is_a_fault_only_while_it_keeps_others_out() {
         let now = Instant::now();
         let mut admission = admission(|config| config.refuse_after = Duration::ZERO);
-        let mut silent: Vec<_> = (0..64).flat_map(|n| admission.enter(v4(n), now)).collect();
+        let silent: Vec<_> = (0..64).flat_map(|n| admission.enter(v4(n), now)).collect();
         for pass in &silent {
             assert!(!admission.penalise(pass, Fault::Silent, now));
         }
-        silent.extend((64..).find_map(|n| admission.enter(v4(n), now).ok()));
-        for pass in &silent {
-            assert!(admission.penalise(pass, Fault::Silent, now));
+        for number in 64.. {
+            let _ = admission.enter(v4(number), now);
+            if admission.others.len() > 64 {
+                break;
+            }
         }
         for pass in &silent {
-            admission.leave(pass);
+            assert!(admission.penalise(pass, Fault::Silent, now));
         }
     }
 

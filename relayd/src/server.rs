@@ -6,8 +6,8 @@ mod guest;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -195,10 +195,10 @@ impl Relayd {
             accounts,
             tls,
             sessions: Semaphore::new(config.max_sessions as usize),
-            door: Arc::new(Door(Mutex::new(Admission::new(
+            door: Arc::new(Door::new(Admission::new(
                 config.admission.clone(),
                 fastrand::Rng::new(),
-            )))),
+            ))),
             denials: Semaphore::new(MAX_DENIALS),
             strangers: Strangers::default(),
             context,
@@ -423,7 +423,13 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, ending: Ending) {
                         ending: ending.clone(),
                     };
                     let shared = Arc::clone(&shared);
-                    sessions.spawn(async move { guest::connection(stream, guest, &shared).await });
+                    let bell = guest.handshaking.bell();
+                    sessions.spawn(async move {
+                        tokio::select! {
+                            () = guest::connection(stream, guest, &shared) => {}
+                            () = bell.notified() => shared.turned_away(peer, Turned::Early),
+                        }
+                    });
                 }
                 Err(error) => {
                     warn!(%error, "can't accept a connection");

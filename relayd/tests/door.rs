@@ -127,18 +127,23 @@ async fn silent_connections_of_one_source_keep_nobody_else_out() {
 
 #[tokio::test]
 async fn silent_connections_from_everywhere_are_dropped_at_random() {
-    let relay = TestRelay::start(strict()).await;
+    let (relay, mut recorded) = TestRelay::start_recorded(strict()).await;
     let mut silent = Vec::new();
     for number in 0..SILENT {
         let source = Ipv4Addr::from_bits(0x7f01_0000 + number);
         silent.push(connect_from(source.into(), relay.address).await);
     }
-    // Who tries again comes in, although none of the silent ones has gone.
-    let mut attempts = 1;
-    while !comes_in(HONEST, relay.address).await {
-        attempts += 1;
-        assert!(attempts < 1000, "it gets harder, but not that hard");
+    // Each more has one closed, by lot: seldom the one that says something at once.
+    let mut came_in = 0;
+    for number in SILENT..SILENT + 20 {
+        came_in += u32::from(comes_in(HONEST, relay.address).await);
+        let source = Ipv4Addr::from_bits(0x7f01_0000 + number);
+        silent.push(connect_from(source.into(), relay.address).await);
     }
+    assert!(came_in > 15, "{came_in} of 20");
+    let record = turned_away(&mut recorded).await;
+    let why = "too many handshakes are unfinished";
+    assert_eq!(record.why.as_deref(), Some(why));
     let health = relay.health.expect("it has one");
     let answer = probed(health, "GET /readyz HTTP/1.1").await;
     assert!(answer.ends_with("\r\n\r\nready\n"), "{answer}");
@@ -157,7 +162,6 @@ async fn a_proxy_is_not_kept_out_by_strangers() {
         let source = Ipv4Addr::from_bits(0x7f01_0000 + number);
         silent.push(connect_from(source.into(), relay.address).await);
     }
-    assert!(!comes_in(Ipv4Addr::LOCALHOST.into(), relay.address).await);
     let record = turned_away(&mut recorded).await;
     assert_eq!(
         record.why.as_deref(),

@@ -236,7 +236,9 @@ async fn shake_hands<S>(
             return handshaking.penalise(Fault::Late, peer);
         }
     }
-    drop(handshaking);
+    if !handshaking.finish() {
+        return shared.turned_away(peer, Turned::Early);
+    }
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
     let context = &shared.context;
     let signals = Signals { ending, rules };
