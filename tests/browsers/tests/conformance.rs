@@ -22,6 +22,14 @@ const BEYOND_A_PAGES_WEBSOCKET: [&str; 4] = [
     "a_stalled_stream_holds_no_other",
 ];
 
+/// What Direct Sockets can't promise: while the peer takes nothing, a write that waits goes on waiting
+/// for good once the peer has ended or reset the connection (docs/direct-sockets.md).
+const BEYOND_DIRECT_SOCKETS: [&str; 3] = [
+    "the_peers_end_leaves_a_writer_that_waits",
+    "the_peers_end_leaves_an_ender_that_waits",
+    "a_reset_wakes_a_reader_and_a_writer",
+];
+
 /// Runs every case, each as a job of its own, and fails with all that failed.
 async fn run(suite: Suite, over: Over, places: &[Place]) {
     let peer = Peer::open(Native, Ipv4Addr::LOCALHOST.into(), NativeStream::abort)
@@ -36,7 +44,11 @@ async fn run(suite: Suite, over: Over, places: &[Place]) {
             left_out.extend(BEYOND_A_PAGES_WEBSOCKET);
             Some(Bridge::start(tcp, Some(subprotocol)).await.unwrap())
         }
-        _ => None,
+        Over::Direct => {
+            left_out.extend(BEYOND_DIRECT_SOCKETS);
+            None
+        }
+        Over::Relay(..) => None,
     };
     if let Some(bridge) = &bridge {
         tcp = bridge.address();
