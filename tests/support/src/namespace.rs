@@ -41,8 +41,11 @@ pub fn enter(test: &str) -> bool {
         command.args(["--map-root-user", "--net"]).args(arguments);
         command
     };
+    // An interface's own address is looked for among others' for a second or two (DAD), and what
+    // comes of it is a change of the network, at which Chromium drops what it loads.
     let set_up = format!(
-        "ip link set lo up && ip link add {INTERFACE} type veth peer name v1 \
+        "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad; \
+         ip link set lo up && ip link add {INTERFACE} type veth peer name v1 \
          && ip link set v1 up && ip link set {INTERFACE} up \
          && ip addr add {V4}/24 dev {INTERFACE} && ip -6 addr add {V6}/64 dev {INTERFACE} nodad \
          && ip route add 224.0.0.0/4 dev {INTERFACE}"
