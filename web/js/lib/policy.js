@@ -102,10 +102,16 @@ function copied(what, policy) {
   return Object.freeze(copy);
 }
 
-/** What the rules' module has, once it is loaded. @type {{ read(policies: object[]): object } | undefined} */
+/**
+ * What the rules' module has for it.
+ *
+ * @typedef {{ read(policies: object[]): object }} RulesReader
+ */
+
+/** Once the rules' module is loaded. @type {RulesReader | undefined} */
 let Rules;
 
-/** Has the rules read by this class. @param {NonNullable<typeof Rules>} made */
+/** Has the rules read by this class. @param {RulesReader} made */
 export function useRules(made) { Rules = made; }
 
 /**
