@@ -38,6 +38,7 @@
 //! | `fleet` | what it shares with other relays, in Redis |
 //! | `certificate` | what a certificate says |
 //! | `jwks` | keys that are at a URL |
+//! | `calendar` | the date of a day |
 //! | `files` | how a file that the configuration names is read |
 //! | `http_client` | one request to a server that the configuration names |
 //! | [`policy`], [`address`] | which addresses may be reached, pure |
@@ -63,6 +64,7 @@ mod admission;
 pub mod ask;
 mod bearer;
 mod budget;
+mod calendar;
 mod certificate;
 pub mod config;
 pub mod conformance;

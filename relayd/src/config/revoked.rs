@@ -12,6 +12,7 @@ use toml::value::{Date, Datetime, Offset, Time};
 use super::Token;
 use super::file::{Wrong, deserialize, system_time};
 use super::table::Table;
+use crate::calendar;
 use crate::files::{self, MAX_FILE};
 use crate::token::{Credential, MAX_REVOCATIONS, Revocation};
 
@@ -139,17 +140,7 @@ fn datetime(time: SystemTime) -> Result<Datetime, String> {
     let far = || "the time can't be written".to_owned();
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // The inverse of `system_time`: years from March, so that the leap day comes last, in eras of 400 of them.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = match month {
-        0..10 => (era * 400 + year, month + 3),
-        _ => (era * 400 + year + 1, month - 9),
-    };
+    let (year, month, day) = calendar::date(days);
     let small = |number: u64| u8::try_from(number).map_err(|_| far());
     if year > 9999 {
         return Err(far());

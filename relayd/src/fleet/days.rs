@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::Fleet;
+use crate::calendar;
 use crate::config::WhenGone;
 use crate::limits::Left;
 
@@ -164,18 +165,10 @@ impl Days {
     }
 }
 
-/// The date of a day since 1970, as 2030-01-31: the calendar repeats itself every 146,097 days, and years are
-/// counted from March, so that the leap day is their last.
+/// The date of a day since 1970, as 2030-01-31.
 fn date(day: u64) -> String {
-    let day = day + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march = (5 * of_year + 2) / 153;
-    let of_month = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{of_month:02}")
+    let (year, month, day) = calendar::date(day);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]
