@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use jackfield_socket::waking::{both, remember};
+use jackfield_socket::waking::{both, remember, wake};
 use jackfield_socket::{ByteStream, Error, ErrorKind, Result, StreamInfo};
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
@@ -248,9 +248,7 @@ impl<S: ByteStream> TlsStream<S> {
     /// Reading has failed, and perhaps written an alert: whoever waits to write asks again.
     fn fail(&mut self, error: Error) {
         self.read_side = ReadSide::Failed(error);
-        if let Some(waker) = self.writer.take() {
-            waker.wake();
-        }
+        wake(&mut self.writer);
     }
 
     /// Takes what of TLS's own the peer has sent and nobody has read, such as session tickets: a TCP
@@ -267,9 +265,7 @@ impl<S: ByteStream> TlsStream<S> {
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => self.fail(in_stream(error)),
         }
-        if let Some(waker) = self.reader.take() {
-            waker.wake();
-        }
+        wake(&mut self.reader);
     }
 
     fn check_open(&self) -> io::Result<()> {
