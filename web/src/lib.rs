@@ -38,23 +38,9 @@ mod irc;
 mod mail;
 #[cfg(feature = "mqtt")]
 mod mqtt;
-#[cfg(any(
-    feature = "coap",
-    feature = "imap",
-    feature = "irc",
-    feature = "mqtt",
-    feature = "raw",
-    feature = "smtp"
-))]
+#[cfg(feature = "network")]
 mod network;
-#[cfg(any(
-    feature = "coap",
-    feature = "imap",
-    feature = "irc",
-    feature = "mqtt",
-    feature = "raw",
-    feature = "smtp"
-))]
+#[cfg(feature = "network")]
 mod policy;
 mod promise;
 #[cfg(feature = "raw")]
@@ -82,14 +68,7 @@ pub use imap::{Imap, ImapReading};
 pub use irc::Irc;
 #[cfg(feature = "mqtt")]
 pub use mqtt::{Mqtt, MqttSubscription};
-#[cfg(any(
-    feature = "coap",
-    feature = "imap",
-    feature = "irc",
-    feature = "mqtt",
-    feature = "raw",
-    feature = "smtp"
-))]
+#[cfg(feature = "network")]
 pub use network::Network;
 #[cfg(feature = "raw")]
 pub use raw::{RawDatagrams, RawListener, RawStream, RawTls};
